@@ -1,0 +1,97 @@
+"""Search, download and track ESA MAAP satellite data.
+
+The public names are resolved on first use, so that `import maap_tui` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "1.0.0"
+
+if TYPE_CHECKING:
+    from maap_tui.client import (
+        DownloadResult,
+        MaapClient,
+        MaapConfig,
+        SearchResult,
+        StateTracker,
+        SyncResult,
+    )
+    from maap_tui.engine.errors import (
+        AuthenticationError,
+        AuthServiceUnavailable,
+        CatalogError,
+        CredentialsError,
+        DownloadError,
+        InvalidRequestError,
+        MaapError,
+        RegistryError,
+        SettingsError,
+        StorageError,
+    )
+    from maap_tui.engine.model import Asset, BaselineInfo, Collection, Granule, TimeRange
+
+_HOMES = {
+    "maap_tui.client": (
+        "DownloadResult",
+        "MaapClient",
+        "MaapConfig",
+        "SearchResult",
+        "StateTracker",
+        "SyncResult",
+    ),
+    "maap_tui.engine.errors": (
+        "AuthServiceUnavailable",
+        "AuthenticationError",
+        "CatalogError",
+        "CredentialsError",
+        "DownloadError",
+        "InvalidRequestError",
+        "MaapError",
+        "RegistryError",
+        "SettingsError",
+        "StorageError",
+    ),
+    "maap_tui.engine.model": ("Asset", "BaselineInfo", "Collection", "Granule", "TimeRange"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Asset",
+    "AuthServiceUnavailable",
+    "AuthenticationError",
+    "BaselineInfo",
+    "CatalogError",
+    "Collection",
+    "CredentialsError",
+    "DownloadError",
+    "DownloadResult",
+    "Granule",
+    "InvalidRequestError",
+    "MaapClient",
+    "MaapConfig",
+    "MaapError",
+    "RegistryError",
+    "SearchResult",
+    "SettingsError",
+    "StateTracker",
+    "StorageError",
+    "SyncResult",
+    "TimeRange",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

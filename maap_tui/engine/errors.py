@@ -1,0 +1,101 @@
+"""Every error a user can meet, each with a sentence that says what happened and a hint that says what to do.
+
+* MaapError
+  + InvalidRequestError        the request is wrong; the same call will never work
+    - SettingsError            a setting or the configuration file is wrong
+  + CredentialsError           credentials missing, unreadable, malformed or expired
+  + AuthenticationError        the token service refused the offline token
+    - AuthServiceUnavailable   the token service did not answer; the token may be fine
+  + CatalogError               the catalogue did not answer, or answered what cannot be read
+    - BuiltCatalogMissing      no built catalogue here yet (also a FileNotFoundError)
+  + DownloadError              one file could not be had
+  + RegistryError              the registry could not be read or written
+  + LockedError                another process holds what is needed
+  + StorageError               a file or folder could not be written
+    - DiskFullError            no space is left
+"""
+
+from __future__ import annotations
+
+TOKEN_PAGE = "https://portal.maap.eo.esa.int/ini/services/auth/token/90dToken.php"
+"""Where a new 90-day offline token is issued (maap-facts.md section 3)."""
+
+
+class MaapError(Exception):
+    """Base of all errors raised on purpose."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        """What happened, one sentence."""
+        self.hint = hint
+        """What to do about it; empty when the message says it already."""
+
+
+class InvalidRequestError(MaapError, ValueError):
+    """The request itself is wrong; trying again will not help."""
+
+
+class SettingsError(InvalidRequestError):
+    """A setting or the configuration file is wrong; the message names file and line."""
+
+
+class CredentialsError(MaapError):
+    """Credentials are missing, unreadable, malformed or expired."""
+
+
+class AuthenticationError(MaapError):
+    """The token service refused the offline token: a new one is needed."""
+
+
+class AuthServiceUnavailable(AuthenticationError):
+    """The token service did not answer or answered 429/5xx; the offline token may be fine."""
+
+
+class CatalogError(MaapError):
+    """The catalogue could not be reached, or sent what cannot be read."""
+
+
+class BuiltCatalogMissing(CatalogError, FileNotFoundError):
+    """No built catalogue of that collection on this machine yet."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class DownloadError(MaapError):
+    """One file could not be downloaded.
+
+    `url` is the file asked for, `status_code` the HTTP status or None, `permanent` whether
+    asking again cannot help (404, a name outside the rules).
+    """
+
+    def __init__(
+        self,
+        url: str,
+        message: str,
+        status_code: int | None = None,
+        *,
+        permanent: bool = False,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint)
+        self.url = url
+        self.status_code = status_code
+        self.permanent = permanent
+
+
+class RegistryError(MaapError):
+    """The registry could not be read or written."""
+
+
+class LockedError(MaapError):
+    """Another process holds the lock; the message names it."""
+
+
+class StorageError(MaapError):
+    """A file or folder cannot be written; the message names the path."""
+
+
+class DiskFullError(StorageError):
+    """No space is left on the device or in the quota."""

@@ -1,0 +1,163 @@
+"""What happened, as frozen dataclasses in the past tense, and the function type that takes them.
+
+The engine calls a plain `emit(event)`; it must return at once and never raise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileQueued(Event):
+    """A file was put in the queue."""
+
+    url: str
+    path: Path
+    size: int | None
+    """Bytes the catalogue announced, None when it did not."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileStarted(Event):
+    """The body of a file began to arrive."""
+
+    url: str
+    path: Path
+    size: int | None
+    """Total bytes of the file, None when the server does not say."""
+    offset: int
+    """Bytes already here from an earlier try."""
+
+
+@dataclass(frozen=True, slots=True)
+class BytesReceived(Event):
+    """A piece of a file was written to its part."""
+
+    url: str
+    count: int
+    """Bytes in this piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRetried(Event):
+    """A try failed and another one will follow."""
+
+    url: str
+    reason: str
+    attempt: int
+    """Number of the try that failed, from 1."""
+    wait_s: float
+    """Seconds until the next try."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileFinished(Event):
+    """A file is whole, verified, under its final name and recorded."""
+
+    url: str
+    path: Path
+    size: int
+    """Bytes of the file."""
+    received: int
+    """Bytes that came over the network for it in this run."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class FileSkipped(Event):
+    """A file needed no download."""
+
+    url: str
+    path: Path
+    size: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileFailed(Event):
+    """A file was given up in this run."""
+
+    url: str
+    path: Path
+    reason: str
+    permanent: bool
+    """Whether trying again cannot help."""
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileStateChanged(Event):
+    """A queued transfer was paused, resumed, cancelled or moved by its owner."""
+
+    url: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageFetched(Event):
+    """A page of search results arrived."""
+
+    start: datetime | None
+    """Start of the window searched, None for a search without time."""
+    items: int
+    matched: int | None
+    """What the server says the window holds; None when it does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayFailed(Event):
+    """A window of a search failed, also when asked again at the end."""
+
+    day: str
+    """YYYY-MM-DD, or `orbit NNNNN` for a search without time."""
+    reason: str
+    baseline: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineCounted(Event):
+    """`catalog build` finished one baseline."""
+
+    collection: str
+    product_type: str
+    baseline: str
+    count: int
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignInNeeded(Event):
+    """The offline token is dead or missing."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warned(Event):
+    """Something the user should know, in one sentence, that stops nothing."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noted(Event):
+    """A step worth a line in a verbose log."""
+
+    message: str
+
+
+Emit = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """Take an event and do nothing: what the engine calls when nobody listens."""
