@@ -1,0 +1,377 @@
+"""Durable writes, whole-line appends and locks: nothing else in the package writes state.
+
+The rule: what a caller was told is written survives a crash, and a file is never seen half changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from maap_tui.engine.errors import DiskFullError, LockedError, StorageError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+SIBLING_PREFIX: Final = ".maap-"
+SIBLING_SUFFIX: Final = ".tmp"
+
+_POLL_S: Final = 0.01
+_NOTE_BYTES: Final = 1024
+_LOCK_UNSUPPORTED: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ESTALE})
+_FSYNC_UNSUPPORTED: Final = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS})
+
+_REASONS: Final = {
+    errno.EROFS: ("the file system is read-only", "Set another folder, or have it mounted for writing."),
+    errno.EACCES: ("permission denied", "Change its permissions, or set another folder."),
+    errno.EPERM: ("permission denied", "Change its permissions, or set another folder."),
+    errno.ENAMETOOLONG: ("the name is too long for this file system", "Set a folder with a shorter path."),
+    errno.EFBIG: ("the file would be larger than is allowed here", "Raise the file size limit (ulimit -f)."),
+    errno.ENOTDIR: (
+        "a part of the path is a file, not a folder",
+        "Move that file away or set another folder.",
+    ),
+    errno.EISDIR: ("it is a folder", "Move that folder away, or set another path."),
+    errno.ENOENT: ("a folder of the path does not exist", "Create it, or set another folder."),
+    errno.ELOOP: ("it is a symbolic link that leads nowhere usable", "Remove the link, or set another path."),
+    errno.EMFILE: ("too many files are open", "Raise the limit of open files (ulimit -n)."),
+    errno.ENFILE: ("too many files are open on this machine", "Run again when the machine is less busy."),
+    errno.EIO: ("the disk reported an error", "Check the disk; what was being written may be lost."),
+    errno.ESTALE: ("the network folder went away", "Check the mount, then run again."),
+}
+
+
+def storage_error(path: Path | str, error: OSError) -> StorageError:
+    """Say in one sentence why a path cannot be written or read, with what to do about it.
+
+    Returns:
+        DiskFullError when no space or quota is left, StorageError otherwise.
+    """
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        left = "No space left on" if error.errno == errno.ENOSPC else "The disk quota is used up for"
+        return DiskFullError(f"{left} {path}", "Free space or set another data_dir, then run again.")
+    reason, hint = _REASONS.get(error.errno or 0, (error.strerror or str(error), "Set another folder."))
+    return StorageError(f"Cannot use {path}: {reason}", hint)
+
+
+def fsync_folder(path: Path) -> None:
+    """Make the names in a folder survive a power cut.
+
+    Raises:
+        StorageError: the names may be lost.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        # Some network and FUSE file systems have no fsync of folders: there is nothing more to ask of them.
+        if error.errno not in _FSYNC_UNSUPPORTED:
+            raise storage_error(path, error) from error
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents, each new name made durable.
+
+    Raises:
+        StorageError: it cannot be created.
+    """
+    if os.path.isdir(path):
+        return
+    if path.parent != path:
+        make_folder(path.parent)
+    try:
+        path.mkdir()
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise storage_error(path, OSError(errno.ENOTDIR, "")) from None
+        return
+    except OSError as error:
+        raise storage_error(path, error) from error
+    fsync_folder(path.parent)
+
+
+def write_atomic(path: Path, data: bytes | str, *, mode: int | None = None) -> None:
+    """Replace a whole file, or leave it as it was: sibling, fsync, rename, folder fsync.
+
+    A symbolic link stays one; the file it names is replaced.
+
+    Args:
+        path: The file; its folder is created if need be.
+        data: The content; text is written as UTF-8.
+        mode: Permission bits. None keeps those of the present file, or takes the umask's for a new one.
+
+    Raises:
+        DiskFullError: no space; the present file is untouched.
+        StorageError: not writable for another reason; the present file is untouched.
+    """
+    payload = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
+    target = Path(os.path.realpath(path)) if os.path.islink(path) else path
+    make_folder(target.parent)
+    sibling = target.parent / f"{SIBLING_PREFIX}{secrets.token_hex(8)}{SIBLING_SUFFIX}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    replaced = False
+    try:
+        if mode is None:
+            with contextlib.suppress(FileNotFoundError):
+                mode = target.stat().st_mode & 0o777
+        # A secret must never be readable by others, not even while it is written.
+        descriptor = os.open(sibling, flags, 0o666 if mode is None else mode & 0o600)
+        try:
+            if mode is not None:
+                os.fchmod(descriptor, mode)
+            view = memoryview(payload)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(sibling, target)
+        replaced = True
+    except OSError as error:
+        raise storage_error(path, error) from error
+    finally:
+        if not replaced:
+            with contextlib.suppress(OSError):
+                sibling.unlink()
+    fsync_folder(target.parent)
+
+
+def sweep_siblings(folder: Path, *, older_than_s: float = 3600.0) -> int:
+    """Remove the siblings that a killed writer left in a folder.
+
+    Args:
+        folder: Where to look; not below it.
+        older_than_s: Age from which a sibling counts as left behind; 0 only where a lock keeps others out.
+
+    Returns:
+        How many were removed.
+    """
+    removed = 0
+    limit = time.time() - older_than_s
+    with contextlib.suppress(OSError), os.scandir(folder) as found:
+        for item in found:
+            if not (item.name.startswith(SIBLING_PREFIX) and item.name.endswith(SIBLING_SUFFIX)):
+                continue
+            with contextlib.suppress(OSError):
+                if older_than_s <= 0 or item.stat(follow_symlinks=False).st_mtime < limit:
+                    os.unlink(item.path)
+                    removed += 1
+    return removed
+
+
+def append_lines(path: Path, lines: Sequence[str], *, sync: bool = True) -> None:
+    """Add whole lines at the end of a file, in one write: all of them are there afterwards, or none.
+
+    A last line without its line end, as a crash leaves it, is ended first. Writers of one file hold
+    one lock while they call this: undoing a short write cuts the file back to its length before.
+
+    Args:
+        path: The file; it and its folder are created if need be.
+        lines: The lines, with or without their line end.
+        sync: Whether to wait until the lines would survive a power cut.
+
+    Raises:
+        ValueError: a line holds a line end inside.
+        DiskFullError: no space; nothing was added.
+        StorageError: not writable for another reason; after a failed fsync the lines may be lost.
+    """
+    if not lines:
+        return
+    bare = [line[:-1] if line.endswith("\n") else line for line in lines]
+    if any("\n" in line or "\r" in line for line in bare):
+        raise ValueError("a line must not hold a line end")
+    payload = ("\n".join(bare) + "\n").encode("utf-8", "surrogateescape")
+    flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
+    created = False
+    try:
+        try:
+            descriptor = os.open(path, flags)
+        except FileNotFoundError:
+            make_folder(path.parent)
+            descriptor = os.open(path, flags | os.O_CREAT, 0o666)
+            created = True
+        try:
+            length = os.fstat(descriptor).st_size
+            if length and os.pread(descriptor, 1, length - 1) != b"\n":
+                payload = b"\n" + payload
+            _write_whole(descriptor, payload, length)
+            if sync:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    if created and sync:
+        fsync_folder(path.parent)
+
+
+def _write_whole(descriptor: int, payload: bytes, length: int) -> None:
+    """Write at the end in one call; on a short write cut back to `length` and raise the reason."""
+    written = os.write(descriptor, payload)
+    if written == len(payload):
+        return
+    try:
+        # The kernel tells why it stopped only when asked to go on.
+        while written < len(payload):
+            written += os.write(descriptor, payload[written:])
+    except OSError:
+        os.ftruncate(descriptor, length)
+        raise
+
+
+def read_data(path: Path) -> bytes:
+    """Read a whole file; empty when there is none.
+
+    Raises:
+        StorageError: it is there and cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
+def read_lines(path: Path) -> list[str]:
+    """Read the lines of a UTF-8 text file without their ends; none when there is no file.
+
+    A BOM is dropped, CRLF counts as one line end, bytes that are not UTF-8 arrive as lone surrogates.
+
+    Raises:
+        StorageError: it is there and cannot be read.
+    """
+    data = read_data(path).removeprefix(b"\xef\xbb\xbf")
+    return [line.decode("utf-8", "surrogateescape") for line in data.splitlines()]
+
+
+class Gate:
+    """The queue of this process's threads for one lock file, and the lock object they hand on."""
+
+    def __init__(self) -> None:
+        self.turn = threading.Lock()
+        self.native: BaseFileLock | None = None
+
+
+_gates: dict[str, Gate] = {}
+_gates_guard = threading.Lock()
+
+
+def _forget_gates() -> None:
+    """Start without gates in a forked child: a thread that held one does not exist there."""
+    global _gates_guard
+    _gates.clear()
+    _gates_guard = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_gates)
+
+
+@contextlib.contextmanager
+def lock(path: Path, *, timeout_s: float, purpose: str = "") -> Iterator[None]:
+    """Hold a lock that only one thread of one process has at a time; it ends with its holder.
+
+    The lock file stays: a removed one would let a second holder in. Beside it a note
+    `{name}.holder` tells others who holds it. Not reentrant. Where the file system has no locks, the
+    existence of `{name}.soft` is the lock.
+
+    Args:
+        path: The lock file; its folder is created if need be.
+        timeout_s: Longest wait in seconds; 0 tries once.
+        purpose: What the holder does, for the message others see.
+
+    Raises:
+        LockedError: another one held it all that time.
+        StorageError: the lock file cannot be used.
+    """
+    deadline = time.monotonic() + timeout_s
+    with _gates_guard:
+        gate = _gates.setdefault(os.path.abspath(path), Gate())
+    # Threads of this process queue here, in order, rather than poll the file.
+    if not gate.turn.acquire(timeout=max(timeout_s, 0.0)):
+        raise _locked(path)
+    try:
+        held = _acquire(path, gate, deadline)
+        try:
+            _write_note(path, purpose)
+            yield
+        finally:
+            held.release()
+    finally:
+        gate.turn.release()
+
+
+def _acquire(path: Path, gate: Gate, deadline: float) -> BaseFileLock:
+    """Take the lock file, by flock, or by existence where the file system has none."""
+    # filelock takes longer to import than most commands take to run.
+    from filelock import FileLock, SoftFileLock, Timeout
+
+    make_folder(path.parent)
+    if gate.native is None:
+        gate.native = FileLock(os.path.abspath(path), thread_local=False, fallback_to_soft=False)
+    # ESTALE may pass when the file is opened again, hence two tries before flock is given up.
+    for attempt in range(3):
+        candidate = gate.native
+        if attempt == 2:
+            candidate = SoftFileLock(path.with_name(path.name + ".soft"), thread_local=False)
+        try:
+            candidate.acquire(timeout=max(deadline - time.monotonic(), 0.0), poll_interval=_POLL_S)
+            return candidate
+        except Timeout:
+            raise _locked(path) from None
+        except NotImplementedError:
+            continue
+        except OSError as error:
+            if error.errno not in _LOCK_UNSUPPORTED or attempt == 2:
+                raise storage_error(path, error) from error
+    raise StorageError(f"Cannot lock {path}: the file system has no locks", "Set another folder.")
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(path.name + ".holder")
+
+
+def _write_note(path: Path, purpose: str) -> None:
+    """Leave word of the holder; a convenience, so that a full disk does not stop the holder here."""
+    note = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "purpose": purpose[:80],
+    }
+    # Padded rather than cut: file systems flush a file that is cut to nothing, at a millisecond each.
+    payload = json.dumps(note).ljust(_NOTE_BYTES).encode()
+    with contextlib.suppress(OSError):
+        descriptor = os.open(_note(path), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        try:
+            os.pwrite(descriptor, payload, 0)
+        finally:
+            os.close(descriptor)
+
+
+def _locked(path: Path) -> LockedError:
+    """Name the holder as far as its note tells."""
+    holder = "another process"
+    with contextlib.suppress(OSError, ValueError):
+        note = json.loads(_note(path).read_text(encoding="utf-8"))
+        if isinstance(note, dict):
+            holder = f"process {note.get('pid')} on {note.get('host')} since {note.get('since')}"
+            if note.get("purpose"):
+                holder += f" ({note['purpose']})"
+    return LockedError(
+        f"{path.parent} is in use by {holder}", "Wait until it ends, or stop it, then run again."
+    )
