@@ -1,0 +1,964 @@
+"""The text-file registry: what was discovered, downloaded, marked as processed, and what failed.
+
+The rule: a line that was acknowledged stays, whole and once, whoever else writes the files at the
+same time; a damaged line or file is stepped over and reported, never fatal. The format is that of
+maap-client 0.2.1 (design.md section 3) and both may use one registry.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import stat
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from maap_tui.engine import files
+from maap_tui.engine.errors import InvalidRequestError, MaapError, RegistryError, StorageError
+
+Kind = Literal["url", "dwl", "mrk"]
+
+_TREES: Final[dict[Kind, str]] = {"url": "urls", "dwl": "downloads", "mrk": "marked"}
+_PART: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}")
+_DAY_FILE: Final = re.compile(r"(?:url|dwl|mrk)_(\d{8})\.txt")
+_URL: Final = re.compile(r"https?://[!-{}~]+")
+# A line of url_ and dwl_ files: a URL, then perhaps a separator and a path without control characters.
+_PAIR_LINE: Final = re.compile(rb"https?://[!-{}~]+(?:\|[^\x00-\x1f\x7f]*)?")
+_PATH_LINE: Final = re.compile(rb"[^\x00-\x1f\x7f]+")
+_UNSAFE_PATH: Final = re.compile("[\x00-\x1f\x7f-\x9f|\u2028\u2029\ud800-\udfff]")
+# Files of nothing but these bytes need no look at each line: no comment, space, control or non-ASCII byte.
+_PLAIN: Final = bytes(code for code in range(0x21, 0x7F) if code != ord("#")) + b"\n"
+_BOM: Final = b"\xef\xbb\xbf"
+_BLANK: Final = b" \t\r\n\x0b\x0c"
+_SET_ASIDE: Final = b"# torn line set aside: "
+
+_MAX_URL: Final = 8192
+_MAX_LINE: Final = 16384
+_MAX_ERROR: Final = 300
+_REMEMBERED_LINES: Final = 50_000
+# A file changed this recently may change again within one tick of its clock, with its size kept.
+_SETTLED_NS: Final = 2_000_000_000
+# A file that was cut short this recently may still be in the hands of its writer.
+_SETTLE_NS: Final = 500_000_000
+_SETTLE_S: Final = 0.02
+_SETTLE_TRIES: Final = 50
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """The four names a baseline is tracked under; each is also the name of a folder.
+
+    Raises:
+        InvalidRequestError: a name cannot be that of a folder everywhere.
+    """
+
+    mission: str
+    collection: str
+    product_type: str
+    baseline: str
+    """As given: the case is kept."""
+
+    def __post_init__(self) -> None:
+        for noun in ("mission", "collection", "product_type", "baseline"):
+            name = getattr(self, noun)
+            if not (isinstance(name, str) and _PART.fullmatch(name)):
+                raise InvalidRequestError(
+                    f"Not a name for a {noun.replace('_', ' ')}: {str(name)[:128]!a}",
+                    "Use letters, digits and _ . + - only, starting with a letter or a digit.",
+                )
+
+    def __str__(self) -> str:
+        return f"{self.mission}/{self.collection}/{self.product_type}/{self.baseline}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file the registry knows of."""
+
+    url: str
+    path: str
+    """Where it is or will be on disk; empty when unknown."""
+    day: date
+    """Day of the sensing start, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of the entries handed to `BaselineRegistry.add`."""
+
+    new: int
+    """How many were not there before."""
+    refused: list[tuple[Entry, str]]
+    """Entries that cannot be written as one line, each with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Counts over a range of days; every URL and path counts once."""
+
+    total_urls: int
+    downloaded: int
+    marked: int
+    errors: int
+    """URLs whose last download failed, of all days."""
+    pending_downloads: int
+    """Discovered, not downloaded."""
+    pending_marks: int
+    """Downloaded to a known path that is not marked."""
+
+    def as_dict(self) -> dict[str, int]:
+        """Give the counts under the names maap-client's `get_stats` has."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class DayStats:
+    """Counts of one sensing day."""
+
+    day: date
+    discovered: int
+    downloaded: int
+    marked: int
+    pending_downloads: int
+    pending_marks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deletable:
+    """What a cleanup would do."""
+
+    files: list[tuple[Path, int]]
+    """Marked files below the data folder that exist, with their size in bytes."""
+    refused: list[tuple[str, str]]
+    """Marked paths that exist and must stay, each with the reason."""
+
+    @property
+    def bytes(self) -> int:
+        """Size of all the files together."""
+        return sum(size for _, size in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class CleanupReport:
+    """What a cleanup did, or would do when it was a dry run."""
+
+    deleted: list[Path]
+    bytes: int
+    """Bytes freed."""
+    refused: list[tuple[str, str]]
+    """Marked paths that exist and were kept, each with the reason."""
+
+
+class Problem(NamedTuple):
+    """Something in the registry that cannot be read and is stepped over."""
+
+    file: Path
+    line: int
+    """Number of the line from 1; 0 when it is the file as a whole."""
+    reason: str
+
+
+class _Lines(NamedTuple):
+    """What a file holds: its good lines, and those stepped over as (line number, reason)."""
+
+    good: list[bytes]
+    bad: list[tuple[int, str]]
+
+
+class _Counts(NamedTuple):
+    discovered: int
+    downloaded: int
+    marked: int
+    pending_downloads: int
+    pending_marks: int
+
+
+_Signature = tuple[tuple[str, int, int, int], ...]
+
+
+class StatsCache:
+    """Counts a day, kept in a folder of the caller's so that the next process need not count again.
+
+    A view: it may be deleted at any time, and a file that changed since is counted again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def _file(self, root: Path, key: Key) -> Path:
+        digest = hashlib.sha256(f"{os.path.abspath(root)}\n{key}".encode()).hexdigest()[:16]
+        return self._folder / f"stats-{key.product_type}-{key.baseline}-{digest}.json"
+
+    def load(self, root: Path, key: Key) -> dict[str, tuple[_Signature, _Counts]]:
+        """Read the counts of one baseline; nothing when there are none or they cannot be read."""
+        days: dict[str, tuple[_Signature, _Counts]] = {}
+        try:
+            content = json.loads(files.read_data(self._file(root, key)) or b"{}")
+            if content.get("version") != 1:
+                return {}
+            for day, (signature, counts) in content["days"].items():
+                parts = tuple((str(name), int(a), int(b), int(c)) for name, a, b, c in signature)
+                days[day] = (parts, _Counts(*(int(count) for count in counts)))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, MaapError):
+            return {}
+        return days
+
+    def save(self, root: Path, key: Key, days: dict[str, tuple[_Signature, _Counts]]) -> None:
+        """Write the counts of one baseline; a folder that cannot be written is no failure."""
+        content = json.dumps({"version": 1, "days": days}, separators=(",", ":"))
+        with contextlib.suppress(MaapError):
+            files.write_atomic(self._file(root, key), content)
+
+
+class BaselineRegistry:
+    """The registry of one baseline of one product.
+
+    Methods that write hold the baseline's lock while they write and no longer, and return when what
+    they wrote would survive a power cut. All methods may be called from any thread.
+
+    Args:
+        root: The registry folder, shared by all baselines.
+        key: Which baseline.
+        cache: Where counts are kept between processes; None keeps them in memory only.
+        lock_timeout_s: Longest wait for another writer, in seconds, before LockedError.
+    """
+
+    def __init__(
+        self, root: Path, key: Key, *, cache: StatsCache | None = None, lock_timeout_s: float = 30.0
+    ) -> None:
+        self.root = root
+        self.key = key
+        self._cache = cache
+        self._lock_timeout_s = lock_timeout_s
+        self._folders: dict[Kind, Path] = {
+            kind: root / tree / key.mission / key.collection / key.product_type / key.baseline
+            for kind, tree in _TREES.items()
+        }
+        self._written: OrderedDict[tuple[Kind, date], dict[bytes, str]] = OrderedDict()
+        self._written_lines = 0
+        self._left_at: dict[tuple[Kind, date], tuple[int, int, int]] = {}
+        self._counted: dict[str, tuple[_Signature, _Counts]] | None = None
+        self._counting = threading.Lock()
+
+    @property
+    def errors_file(self) -> Path:
+        """Where failed downloads are listed."""
+        return self._folders["dwl"] / "errors.txt"
+
+    def day_file(self, kind: Kind, day: date) -> Path:
+        """Say which file holds the lines of a day."""
+        return (
+            self._folders[kind] / f"{day.year:04d}" / f"{kind}_{day.year:04d}{day.month:02d}{day.day:02d}.txt"
+        )
+
+    @contextlib.contextmanager
+    def _locked(self, purpose: str) -> Iterator[None]:
+        path = self._folders["dwl"] / ".lock"
+        with files.lock(path, timeout_s=self._lock_timeout_s, purpose=purpose):
+            yield
+
+    def add(self, entries: Iterable[Entry]) -> Added:
+        """Register files as discovered; what is registered already stays as it is.
+
+        Returns:
+            How many were new, and those refused because they cannot be one line of the file.
+
+        Raises:
+            LockedError: another writer held the baseline too long.
+            StorageError: the registry cannot be written.
+        """
+        refused: list[tuple[Entry, str]] = []
+        days: dict[date, dict[bytes, str]] = {}
+        for entry in entries:
+            reason = _url_fault(entry.url) or _path_fault(entry.path)
+            if reason:
+                refused.append((entry, reason))
+            else:
+                lines = days.setdefault(entry.day, {})
+                lines.setdefault(entry.url.encode(), f"{entry.url}|{entry.path}")
+        if not days:
+            return Added(0, refused)
+        new = 0
+        with self._locked("registering files"):
+            for day, lines in sorted(days.items()):
+                new += self._append("url", day, lines)
+                self._forget_oldest()
+        return Added(new, refused)
+
+    def record(self, url: str, path: Path | str, day: date) -> bool:
+        """Record a finished download, once a URL, and take the URL off the list of errors.
+
+        Returns:
+            Whether it was not recorded before.
+
+        Raises:
+            InvalidRequestError: the URL or the path cannot be one line of the file.
+            LockedError: another writer held the baseline too long.
+            StorageError: the registry cannot be written.
+        """
+        _demand(_url_fault(url) or _path_fault(str(path)), url)
+        first = url.encode()
+        with self._locked("recording a download"):
+            new = self._append("dwl", day, {first: f"{url}|{path}"})
+            self._forget_oldest()
+            data = files.read_data(self.errors_file)
+            if first in data:
+                self._drop_lines(self.errors_file, data, {first})
+        return new > 0
+
+    def record_error(
+        self, url: str, reason: str, *, code: int | None = None, tries: int = 1, at: datetime | None = None
+    ) -> None:
+        """List a failed download, in the place of an earlier failure of the same URL.
+
+        Args:
+            url: The file that could not be had.
+            reason: What happened; made safe for one line and cut to fit.
+            code: HTTP status, None when there was none.
+            tries: How often it was tried in this run.
+            at: When it was given up; None is now.
+
+        Raises:
+            InvalidRequestError: the URL cannot be one line of the file.
+            LockedError: another writer held the baseline too long.
+            StorageError: the registry cannot be written.
+        """
+        _demand(_url_fault(url), url)
+        line = f"{url}|{_error_text(reason, code, tries, at or datetime.now(UTC))}"
+        first = url.encode()
+        with self._locked("recording a failure"):
+            data = _read_settled(self.errors_file)
+            if _tail(data) and self._set_tail_aside(self.errors_file, data, "url", [line]):
+                data = files.read_data(self.errors_file)
+            if first in data and first in _firsts(data, "url"):
+                self._drop_lines(self.errors_file, data, {first}, line)
+            else:
+                files.append_lines(self.errors_file, [line])
+
+    def mark(self, paths: Iterable[tuple[str, date]]) -> int:
+        """Mark downloaded files as processed, each path once.
+
+        Returns:
+            How many were not marked before.
+
+        Raises:
+            InvalidRequestError: a path cannot be one line of the file; nothing was marked.
+            LockedError: another writer held the baseline too long.
+            StorageError: the registry cannot be written.
+        """
+        days = self._by_day(paths)
+        if not days:
+            return 0
+        with self._locked("marking files"):
+            new = sum(self._append("mrk", day, lines) for day, lines in sorted(days.items()))
+            self._forget_oldest()
+        return new
+
+    def unmark(self, paths: Iterable[tuple[str, date]]) -> int:
+        """Take marks away; comments and the order of the rest stay.
+
+        Returns:
+            How many were marked before.
+
+        Raises:
+            InvalidRequestError: a path cannot be one line of the file; nothing was changed.
+            LockedError: another writer held the baseline too long.
+            StorageError: the registry cannot be written.
+        """
+        days = self._by_day(paths)
+        removed = 0
+        if not days:
+            return removed
+        with self._locked("unmarking files"):
+            for day, lines in sorted(days.items()):
+                gone = set(lines)
+                found: set[bytes] = set()
+                for path in self._day_files("mrk", day):
+                    data = files.read_data(path)
+                    present = gone & _firsts(data, "mrk")
+                    if present:
+                        self._drop_lines(path, data, present)
+                        found |= present
+                kept = self._written.get(("mrk", day), {})
+                for first in found & set(kept):
+                    del kept[first]
+                    self._written_lines -= 1
+                removed += len(found)
+        return removed
+
+    def reassert(self) -> int:
+        """Write again what this object wrote and another program, rewriting a file, lost since.
+
+        Returns:
+            How many lines were missing.
+
+        Raises:
+            LockedError: another writer held the baseline too long.
+            StorageError: the registry cannot be written.
+        """
+        if not self._written:
+            return 0
+        missing = 0
+        with self._locked("checking the registry"):
+            for kind, day in list(self._written):
+                path = self.day_file(kind, day)
+                if _identity(path) != self._left_at.get((kind, day)):
+                    missing += self._append(kind, day, {})
+        return missing
+
+    def _by_day(self, paths: Iterable[tuple[str, date]]) -> dict[date, dict[bytes, str]]:
+        days: dict[date, dict[bytes, str]] = {}
+        for path, day in paths:
+            fault = _path_fault(path) or ("it is empty" if not path else "")
+            fault = fault or ("it starts with #" if path.startswith("#") else "")
+            _demand(fault or ("it starts with a blank" if path != path.lstrip() else ""), path)
+            days.setdefault(day, {})[path.encode()] = path
+        return days
+
+    def _append(self, kind: Kind, day: date, lines: dict[bytes, str]) -> int:
+        """Append those of the lines whose first field the day lacks, and own ones that got lost.
+
+        Returns:
+            How many were written; of the lines only, when there are any. The lock is held by the caller.
+        """
+        path = self.day_file(kind, day)
+        # Untouched since this object left it, the file still holds what this object wrote.
+        untouched = _identity(path) == self._left_at.get((kind, day))
+        wanted = lines if untouched else {**self._written.get((kind, day), {}), **lines}
+        data = _read_settled(path)
+        if _tail(data) and self._set_tail_aside(path, data, kind, wanted.values()):
+            data = files.read_data(path)
+        parts = [data, *(files.read_data(other) for other in self._day_files(kind, day) if other != path)]
+        # Most lines are not there, and a search of the bytes shows that without taking them apart.
+        present: set[bytes] = set()
+        if any(first in part for first in wanted for part in parts):
+            for part in parts:
+                present |= _firsts(part, kind)
+        missing = {first: line for first, line in wanted.items() if first not in present}
+        if missing:
+            files.append_lines(path, list(missing.values()))
+        new = {first: line for first, line in missing.items() if first in lines}
+        if new:
+            kept = self._written.setdefault((kind, day), {})
+            self._written_lines += len(new.keys() - kept.keys())
+            kept.update(new)
+            self._written.move_to_end((kind, day))
+        if (kind, day) in self._written:
+            self._left_at[kind, day] = _identity(path) or (0, 0, 0)
+        return len(new) if lines else len(missing)
+
+    def _set_tail_aside(self, path: Path, data: bytes, kind: Kind, wanted: Iterable[str]) -> bool:
+        """Turn a last line that was cut short into a comment, so that nothing is glued to it.
+
+        Returns:
+            Whether the file was rewritten.
+        """
+        tail = _tail(data)
+        if not tail.strip(_BLANK) or tail.startswith(b"#"):
+            return False
+        judged = _judge_tail(data, kind)
+        # The beginning of a line about to be written is what is left of an earlier try at it.
+        cut = any(line != tail and line.startswith(tail) for line in map(str.encode, wanted))
+        if judged == tail and not cut:
+            return False
+        shown = "".join(
+            char if char.isprintable() else char.encode("unicode_escape").decode()
+            for char in tail.decode("utf-8", "backslashreplace")
+        )
+        healed = data[: len(data) - len(tail)] + _SET_ASIDE + shown.encode() + b"\n"
+        files.write_atomic(path, healed if cut or not judged else healed + judged + b"\n")
+        return True
+
+    def _drop_lines(self, path: Path, data: bytes, firsts: set[bytes], instead: str = "") -> None:
+        """Rewrite a file without the lines of some first fields, all else byte for byte."""
+        kept: list[bytes] = []
+        for line in data.splitlines(keepends=True):
+            text = line.strip(_BLANK).removeprefix(_BOM)
+            if text.startswith(b"#") or text.partition(b"|")[0] not in firsts:
+                kept.append(line if line.endswith((b"\n", b"\r")) else line + b"\n")
+        if instead:
+            kept.append(instead.encode() + b"\n")
+        files.sweep_siblings(path.parent, older_than_s=0)
+        files.write_atomic(path, b"".join(kept))
+
+    def _forget_oldest(self) -> None:
+        """Check the days written to longest ago a last time, so that memory stays bounded."""
+        while self._written_lines > _REMEMBERED_LINES and len(self._written) > 1:
+            kind, day = oldest = next(iter(self._written))
+            self._append(kind, day, {})
+            self._written_lines -= len(self._written.pop(oldest))
+            self._left_at.pop(oldest, None)
+
+    def urls(self, start: date | None = None, end: date | None = None) -> Iterator[Entry]:
+        """Go through the discovered files of some days, both ends included, day by day."""
+        return self._entries("url", start, end)
+
+    def downloads(self, start: date | None = None, end: date | None = None) -> Iterator[Entry]:
+        """Go through the downloaded files of some days, both ends included, day by day."""
+        return self._entries("dwl", start, end)
+
+    def marked(self, start: date | None = None, end: date | None = None) -> Iterator[tuple[str, date]]:
+        """Go through the marked paths of some days, both ends included, day by day."""
+        for entry in self._entries("mrk", start, end):
+            yield entry.url, entry.day
+
+    def _entries(self, kind: Kind, start: date | None, end: date | None) -> Iterator[Entry]:
+        for day, paths in self._listing(kind, start, end).items():
+            for first, second in self._load(kind, paths).items():
+                yield Entry(first.decode(), second.decode(), day)
+
+    def pending_downloads(self, start: date | None = None, end: date | None = None) -> list[Entry]:
+        """List what was discovered and is not downloaded, by day and URL."""
+        pending: list[Entry] = []
+        downloaded_files = self._listing("dwl", start, end)
+        for day, url_files in self._listing("url", start, end).items():
+            dwl_files = downloaded_files.get(day, [])
+            url_data, dwl_data = self._data(url_files), self._data(dwl_files)
+            if url_data == dwl_data and not _tail(url_data):
+                continue
+            discovered = _first_to_second(url_data, "url")
+            gone = _firsts(dwl_data, "dwl")
+            for url in sorted(discovered.keys() - gone):
+                pending.append(Entry(url.decode(), discovered[url].decode(), day))
+        return pending
+
+    def pending_marks(self, start: date | None = None, end: date | None = None) -> list[Entry]:
+        """List what was downloaded to a known path that is not marked, by day and path."""
+        pending: list[Entry] = []
+        marked_files = self._listing("mrk", start, end)
+        for day, paths in self._listing("dwl", start, end).items():
+            done = _firsts(self._data(marked_files.get(day, [])), "mrk")
+            downloaded = self._load("dwl", paths)
+            found = {path: url for url, path in downloaded.items() if path and path not in done}
+            pending.extend(Entry(found[path].decode(), path.decode(), day) for path in sorted(found))
+        return pending
+
+    def stats(self, start: date | None = None, end: date | None = None) -> Stats:
+        """Count the files of some days, both ends included; None is the first or the last day there is."""
+        total = [0, 0, 0, 0, 0]
+        for _, counts in self._count(start, end):
+            total = [sum(pair) for pair in zip(total, counts, strict=True)]
+        discovered, downloaded, marked, pending_downloads, pending_marks = total
+        return Stats(
+            discovered, downloaded, marked, len(self._error_lines()), pending_downloads, pending_marks
+        )
+
+    def days(self, start: date | None = None, end: date | None = None) -> list[DayStats]:
+        """Count each day that has files in the registry, in order."""
+        return [DayStats(day, *counts) for day, counts in self._count(start, end)]
+
+    def errors(self) -> dict[str, str]:
+        """List the URLs whose last download failed, each with when and why."""
+        return {url.decode(): text.decode() for url, text in self._error_lines().items()}
+
+    def _error_lines(self) -> dict[bytes, bytes]:
+        return _first_to_second(files.read_data(self.errors_file), "url")
+
+    def _count(self, start: date | None, end: date | None) -> list[tuple[date, _Counts]]:
+        """Count each day, from memory or the cache where its files are as they were."""
+        listed = {kind: self._listing(kind, start, end) for kind in _TREES}
+        with self._counting:
+            if self._counted is None:
+                self._counted = self._cache.load(self.root, self.key) if self._cache else {}
+            known, changed = self._counted, False
+            result: list[tuple[date, _Counts]] = []
+            for day in sorted(set().union(*listed.values())):
+                paths = [listed[kind].get(day, []) for kind in _TREES]
+                signature, settled = self._signature([path for group in paths for path in group])
+                name = day.isoformat()
+                remembered = known.get(name)
+                if remembered is not None and remembered[0] == signature:
+                    result.append((day, remembered[1]))
+                    continue
+                counts = _count_day(*(self._data(group) for group in paths))
+                result.append((day, counts))
+                if settled:
+                    known[name] = (signature, counts)
+                    changed = True
+            if changed and self._cache:
+                self._cache.save(self.root, self.key, known)
+        return result
+
+    def _signature(self, paths: list[Path]) -> tuple[_Signature, bool]:
+        """Say what tells a change of files, and whether none changed within the last moments."""
+        parts: list[tuple[str, int, int, int]] = []
+        now = time.time_ns()
+        settled = True
+        for path in paths:
+            with contextlib.suppress(OSError):
+                status = os.stat(path)
+                parts.append((path.name, status.st_mtime_ns, status.st_size, status.st_ino))
+                settled = settled and now - status.st_mtime_ns >= _SETTLED_NS
+        return tuple(parts), settled
+
+    def _day_files(self, kind: Kind, day: date) -> list[Path]:
+        """List where lines of a day may be: its own file, and one moved to a folder above."""
+        name = self.day_file(kind, day).name
+        here = [self.day_file(kind, day), self._folders[kind] / name]
+        return [path for path in here if os.path.isfile(path)]
+
+    def _listing(self, kind: Kind, start: date | None, end: date | None) -> dict[date, list[Path]]:
+        """List the files of each day of a range, in order."""
+        days: dict[date, list[Path]] = {}
+        for path, day in _day_files_below(self._folders[kind], kind):
+            if day is not None and (start is None or day >= start) and (end is None or day <= end):
+                days.setdefault(day, []).append(path)
+        return dict(sorted(days.items()))
+
+    def _data(self, paths: list[Path]) -> bytes:
+        """Read the files of a day as one."""
+        parts = [files.read_data(path) for path in paths]
+        return parts[0] if len(parts) == 1 else b"\n".join(parts)
+
+    def _load(self, kind: Kind, paths: list[Path]) -> dict[bytes, bytes]:
+        return _first_to_second(self._data(paths), kind)
+
+    def problems(self) -> list[Problem]:
+        """List what cannot be read: damaged lines, impossible dates, files without permission."""
+        found: list[Problem] = []
+        for kind in _TREES:
+            try:
+                for path, day in _day_files_below(self._folders[kind], kind):
+                    if day is None:
+                        reason = "its name holds no date that exists; the file is ignored"
+                        found.append(Problem(path, 0, reason))
+                    else:
+                        found.extend(_file_problems(path, kind))
+            except StorageError as error:
+                found.append(Problem(self._folders[kind], 0, error.message))
+        if os.path.exists(self.errors_file):
+            found.extend(_file_problems(self.errors_file, "url"))
+        return found
+
+    def deletable(self, data_dir: Path) -> Deletable:
+        """List the marked files that a cleanup would delete, and those it would refuse to.
+
+        Only regular files below the data folder are ever deleted: no links, nothing a link or `..`
+        leads out to, nothing of the registry. Marked files that are gone are not listed.
+
+        Raises:
+            InvalidRequestError: the data folder is the root of the file system.
+        """
+        base = _data_root(data_dir)
+        registry = Path(os.path.realpath(self.root))
+        found: dict[Path, int] = {}
+        refused: dict[str, str] = {}
+        for text, _ in self.marked():
+            path = Path(text)
+            try:
+                status = os.lstat(path)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                refused[text] = error.strerror or str(error)
+                continue
+            place = Path(os.path.realpath(path.parent)) / path.name
+            if stat.S_ISLNK(status.st_mode):
+                refused[text] = "it is a symbolic link"
+            elif path.name in ("", "..") or not place.is_relative_to(base) or place == base:
+                refused[text] = f"it is not below {data_dir}"
+            elif not stat.S_ISREG(status.st_mode):
+                refused[text] = "it is not a regular file"
+            elif place.is_relative_to(registry):
+                refused[text] = "it belongs to the registry"
+            else:
+                found[place] = status.st_size
+        return Deletable(sorted(found.items()), sorted(refused.items()))
+
+    def cleanup(self, data_dir: Path, journal: Path, dry_run: bool = False) -> CleanupReport:
+        """Delete the marked files below the data folder; the marks stay.
+
+        Args:
+            data_dir: Nothing outside of it is touched.
+            journal: Gets a line `time|bytes|path` before each deletion.
+            dry_run: Only report what would be done.
+
+        Raises:
+            InvalidRequestError: the data folder is the root of the file system.
+            StorageError: the journal cannot be written; the file in question was kept.
+        """
+        plan = self.deletable(data_dir)
+        if dry_run:
+            return CleanupReport([path for path, _ in plan.files], plan.bytes, plan.refused)
+        base = _data_root(data_dir)
+        deleted: list[Path] = []
+        freed = 0
+        refused = list(plan.refused)
+        for path, size in plan.files:
+            now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            files.append_lines(journal, [f"{now}|{size}|{path}"])
+            try:
+                _unlink_below(base, path.relative_to(base))
+            except OSError as error:
+                reason = error.strerror or str(error)
+                refused.append((str(path), reason))
+                files.append_lines(journal, [f"# kept: {path}: {reason}"])
+                continue
+            deleted.append(path)
+            freed += size
+        return CleanupReport(deleted, freed, refused)
+
+
+@dataclass(slots=True)
+class Registry:
+    """All baselines below one registry folder."""
+
+    root: Path
+    cache: StatsCache | None = None
+    """Where counts are kept between processes; None keeps them in memory only."""
+    lock_timeout_s: float = 30.0
+    """Longest wait for another writer, in seconds."""
+    _baselines: dict[Key, BaselineRegistry] = field(default_factory=dict, init=False, repr=False)
+
+    def baseline(self, key: Key) -> BaselineRegistry:
+        """Give the registry of one baseline, the same object each time; nothing is created on disk."""
+        fresh = BaselineRegistry(self.root, key, cache=self.cache, lock_timeout_s=self.lock_timeout_s)
+        return self._baselines.setdefault(key, fresh)
+
+    def tracked(self) -> list[Key]:
+        """List the baselines that have a folder in any of the three trees, sorted.
+
+        Raises:
+            RegistryError: the registry folder is there and cannot be read.
+        """
+        keys: set[Key] = set()
+        for tree in _TREES.values():
+            level: list[tuple[str, ...]] = [()]
+            for _ in range(4):
+                level = [
+                    (*names, name)
+                    for names in level
+                    for name in _folder_names(self.root.joinpath(tree, *names))
+                ]
+            keys.update(Key(*names) for names in level)
+        return sorted(keys)
+
+
+def _folder_names(path: Path) -> list[str]:
+    """List the folders of a folder whose names can be part of a key."""
+    try:
+        with os.scandir(path) as found:
+            return [item.name for item in found if _PART.fullmatch(item.name) and item.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        told = files.storage_error(path, error)
+        raise RegistryError(told.message, told.hint) from error
+
+
+def _day_files_below(folder: Path, kind: Kind) -> Iterator[tuple[Path, date | None]]:
+    """Find the day files of a tree, at any depth as maap-client does, with None for an impossible date."""
+
+    def fail(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise files.storage_error(error.filename or folder, error) from error
+
+    for parent, names, found in os.walk(folder, onerror=fail):
+        names.sort()
+        for name in sorted(found):
+            if name.startswith(f"{kind}_") and name.endswith(".txt"):
+                match = _DAY_FILE.fullmatch(name)
+                day = None
+                if match:
+                    with contextlib.suppress(ValueError):
+                        digits = match[1]
+                        day = date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+                yield Path(parent, name), day
+
+
+def _read_settled(path: Path) -> bytes:
+    """Read a file that is about to change, once no other program is in the middle of writing it.
+
+    maap-client cuts a file to nothing and fills it again, without a lock: what is written between
+    the two is lost, and a last line without its end may only be waiting for the rest.
+    """
+    data = files.read_data(path)
+    for _ in range(_SETTLE_TRIES):
+        status = _identity(path)
+        if status is None or data.endswith(b"\n") or time.time_ns() - status[1] > _SETTLE_NS:
+            break
+        time.sleep(_SETTLE_S)
+        before, data = data, files.read_data(path)
+        if data == before:
+            break
+    return data
+
+
+def _tail(data: bytes) -> bytes:
+    """Give what stands after the last line end; empty for a file that ends as it should."""
+    return data[data.rfind(b"\n") + 1 :]
+
+
+def _judge_tail(data: bytes, kind: Kind) -> bytes:
+    """Say what of a last line without its line end can be believed; empty for nothing.
+
+    Both clients end every line, so such a line is a crash's, a write's in progress, or an editor's
+    that leaves the last line end out. Whole lines tell which: a URL is whole when its separator
+    follows, a path when it ends in the URL's file name.
+    """
+    tail = _tail(data)
+    before = data[: len(data) - len(tail)]
+    if kind == "mrk":
+        others = {os.path.splitext(line)[1] for line in before.split() if not line.startswith(b"#")}
+        return tail if not others or os.path.splitext(tail)[1] in others else b""
+    url, separator, path = tail.partition(b"|")
+    if not separator:
+        return b"" if b"|" in before else tail
+    if path.strip(_BLANK).endswith(url.rpartition(b"/")[2]) and not url.endswith(b"/"):
+        return tail
+    return url + b"|" if kind == "url" else b""
+
+
+def _read(data: bytes, kind: Kind) -> _Lines:
+    """Take a file apart into good lines, without blanks around them, and those stepped over."""
+    tail = _tail(data)
+    bad: list[tuple[int, str]] = []
+    if tail.strip(_BLANK) and not tail.lstrip(_BLANK + _BOM).startswith(b"#"):
+        judged = _judge_tail(data, kind)
+        if judged != tail:
+            bad.append((data.count(b"\n") + 1, "the line was cut short"))
+            data = data[: len(data) - len(tail)] + judged
+    if not data.translate(None, _PLAIN):
+        lines = data.split(b"\n")
+        if not lines[-1]:
+            lines.pop()
+        plain = kind == "mrk" or data.count(b"\nhttps://") + data.startswith(b"https://") == len(lines)
+        if plain and b"" not in lines and (not lines or max(map(len, lines)) <= _MAX_LINE):
+            return _Lines(lines, bad)
+    return _read_carefully(data, kind, bad)
+
+
+def _read_carefully(data: bytes, kind: Kind, bad: list[tuple[int, str]]) -> _Lines:
+    """Take a file apart line by line, as `_read` does where bytes may be anything."""
+    good: list[bytes] = []
+    pattern = _PATH_LINE if kind == "mrk" else _PAIR_LINE
+    for number, raw in enumerate(data.removeprefix(_BOM).splitlines(), start=1):
+        line = raw.strip(_BLANK)
+        if not line or line.startswith(b"#"):
+            continue
+        reason = ""
+        if len(line) > _MAX_LINE:
+            reason = f"the line is longer than {_MAX_LINE} bytes"
+        elif not pattern.fullmatch(line):
+            controls = any(byte < 0x20 or byte == 0x7F for byte in line)
+            reason = "the line holds control characters" if controls else "the line does not start with a URL"
+        elif not line.isascii():
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                reason = "the line is not UTF-8"
+        if reason:
+            bad.append((number, reason))
+        else:
+            good.append(line)
+    return _Lines(good, bad)
+
+
+def _first_to_second(data: bytes, kind: Kind) -> dict[bytes, bytes]:
+    """Map first fields to second ones; of one URL's lines the last counts, as in maap-client."""
+    lines = _read(data, kind).good
+    return {first: second for line in lines for first, _, second in (line.partition(b"|"),)}
+
+
+def _firsts(data: bytes, kind: Kind) -> set[bytes]:
+    return {line.partition(b"|")[0] for line in _read(data, kind).good}
+
+
+def _count_day(url_data: bytes, dwl_data: bytes, mrk_data: bytes) -> _Counts:
+    """Count one day by sets of URLs and paths."""
+    downloaded = _first_to_second(dwl_data, "dwl")
+    marked = _firsts(mrk_data, "mrk")
+    paths = set(downloaded.values())
+    paths.discard(b"")
+    pending_marks = len(paths - marked)
+    if url_data == dwl_data and not _tail(url_data):
+        return _Counts(len(downloaded), len(downloaded), len(marked), 0, pending_marks)
+    discovered = _firsts(url_data, "url")
+    pending = len(discovered - downloaded.keys())
+    return _Counts(len(discovered), len(downloaded), len(marked), pending, pending_marks)
+
+
+def _file_problems(path: Path, kind: Kind) -> list[Problem]:
+    try:
+        data = files.read_data(path)
+    except StorageError as error:
+        return [Problem(path, 0, error.message)]
+    return [Problem(path, number, reason) for number, reason in sorted(_read(data, kind).bad)]
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _url_fault(url: str) -> str:
+    """Say why a URL cannot be the first field of a line; empty when it can."""
+    if len(url) > _MAX_URL:
+        return f"the URL is longer than {_MAX_URL} characters"
+    if not _URL.fullmatch(url):
+        return "the URL holds blanks, control characters, | or non-ASCII, or is not http"
+    return ""
+
+
+def _path_fault(path: str) -> str:
+    """Say why a path cannot be a field of a line; empty when it can."""
+    if _UNSAFE_PATH.search(path):
+        return "the path holds a line end, a control character, | or bytes that are not UTF-8"
+    if path != path.rstrip():
+        return "the path ends with a blank"
+    if len(path.encode()) > _MAX_URL // 2:
+        return "the path is too long"
+    return ""
+
+
+def _demand(fault: str, text: str) -> None:
+    if fault:
+        raise InvalidRequestError(f"Cannot register {text[:200]!a}: {fault}")
+
+
+def _error_text(reason: str, code: int | None, tries: int, at: datetime) -> str:
+    """Write when, code, reason and tries so that they stay on one line of two fields."""
+    shown = "".join(char if char.isprintable() else " " for char in reason.replace("|", ";"))
+    shown = " ".join(shown.split())
+    if code is not None and not shown.startswith(str(code)):
+        shown = f"{code} {shown}".rstrip()
+    head = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ ")
+    end = f" ({tries} {'try' if tries == 1 else 'tries'})"
+    room = _MAX_ERROR - len(head) - len(end)
+    return head + (shown if len(shown) <= room else shown[: room - 3] + "...") + end
+
+
+def _data_root(data_dir: Path) -> Path:
+    base = Path(os.path.realpath(data_dir))
+    if base == Path(base.anchor):
+        raise InvalidRequestError(f"Will not clean up below {base}", "Set data_dir to a folder of its own.")
+    return base
+
+
+def _unlink_below(base: Path, relative: Path) -> None:
+    """Delete a regular file below a folder, following no link that took a folder's place meanwhile."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    folder = os.open(base, flags)
+    try:
+        for name in relative.parts[:-1]:
+            below = os.open(name, flags, dir_fd=folder)
+            os.close(folder)
+            folder = below
+        status = os.stat(relative.name, dir_fd=folder, follow_symlinks=False)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(0, "it is no longer a regular file")
+        os.unlink(relative.name, dir_fd=folder)
+    finally:
+        os.close(folder)

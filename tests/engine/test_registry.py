@@ -1,0 +1,753 @@
+"""The registry keeps every acknowledged line, whole and once, in maap-client's format."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from maap_tui.engine import files
+from maap_tui.engine.errors import InvalidRequestError, LockedError, StorageError
+from maap_tui.engine.registry import BaselineRegistry, Entry, Key, Registry, Stats, StatsCache
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = Key("EarthCARE", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
+BELOW = "EarthCARE/EarthCAREL2Validated_MAAP/CPR_CLD_2A/BC"
+DAY = date(2025, 12, 1)
+NEXT = date(2025, 12, 2)
+
+
+def entry(number: int, day: date = DAY) -> Entry:
+    name = f"ECA_EXBC_CPR_CLD_2A_{day:%Y%m%d}T{number:06d}Z_{day:%Y%m%d}T235959Z_07655C.h5"
+    return Entry(f"https://archive.example/data/{name}", f"/data/{name}", day)
+
+
+def short(number: int) -> Entry:
+    """An entry of few bytes, for tests that try every length."""
+    return Entry(f"https://a.b/c/{number}x.h5", f"/d/{number}x.h5", DAY)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> BaselineRegistry:
+    return BaselineRegistry(tmp_path / "registry", KEY, lock_timeout_s=10)
+
+
+def add(registry: BaselineRegistry, *entries: Entry) -> int:
+    return registry.add(entries).new
+
+
+def download(registry: BaselineRegistry, *entries: Entry) -> None:
+    for item in entries:
+        registry.record(item.url, item.path, item.day)
+
+
+def test_files_and_lines_are_those_of_maap_client(registry: BaselineRegistry) -> None:
+    one, two = entry(1), entry(2, NEXT)
+    registry.add([one, Entry(two.url, "", NEXT)])
+    registry.record(one.url, Path(one.path), DAY)
+    registry.mark([(one.path, DAY)])
+    registry.record_error(two.url, "Not Found", code=404, at=datetime(2026, 11, 22, 10, tzinfo=UTC))
+    written = {
+        str(path.relative_to(registry.root)): path.read_text()
+        for path in registry.root.rglob("*.txt")
+        if path.is_file()
+    }
+    assert written == {
+        f"urls/{BELOW}/2025/url_20251201.txt": f"{one.url}|{one.path}\n",
+        f"urls/{BELOW}/2025/url_20251202.txt": f"{two.url}|\n",
+        f"downloads/{BELOW}/2025/dwl_20251201.txt": f"{one.url}|{one.path}\n",
+        f"downloads/{BELOW}/errors.txt": f"{two.url}|2026-11-22T10:00:00Z 404 Not Found (1 try)\n",
+        f"marked/{BELOW}/2025/mrk_20251201.txt": f"{one.path}\n",
+    }
+
+
+def test_reads_what_maap_client_wrote(registry: BaselineRegistry) -> None:
+    one, two = entry(1), entry(2)
+    path = registry.day_file("url", DAY)
+    files.write_atomic(path, f"# by hand\n\n{one.url}\n  {two.url}|{two.path}  \n{one.url}|{one.path}\n")
+    assert list(registry.urls()) == [one, two]
+    assert registry.stats().total_urls == 2
+
+
+def test_nothing_is_written_twice(registry: BaselineRegistry) -> None:
+    for _ in range(3):
+        registry.add([entry(1), entry(1), entry(2)])
+        download(registry, entry(1))
+        registry.mark([(entry(1).path, DAY)])
+    for kind, lines in (("url", 2), ("dwl", 1), ("mrk", 1)):
+        assert registry.day_file(kind, DAY).read_text().count("\n") == lines
+    assert not registry.record(entry(1).url, "/elsewhere", DAY)
+    assert registry.mark([(entry(1).path, DAY), (entry(3).path, DAY)]) == 1
+
+
+def test_a_url_that_begins_another_is_another(registry: BaselineRegistry) -> None:
+    long = Entry("https://archive.example/data/a.h5", "", DAY)
+    short = Entry("https://archive.example/data/a", "", DAY)
+    assert add(registry, long) == 1
+    assert add(registry, short) == 1
+    assert {item.url for item in registry.urls()} == {long.url, short.url}
+
+
+def test_same_count_of_other_urls_is_added(registry: BaselineRegistry) -> None:
+    add(registry, *(entry(number) for number in range(3)))
+    assert add(registry, *(entry(number) for number in range(10, 13))) == 3
+    assert registry.stats().total_urls == 6
+
+
+def test_pending_lists_and_stats(registry: BaselineRegistry) -> None:
+    all_entries = [entry(number, day) for day in (NEXT, DAY) for number in (3, 1, 2)]
+    add(registry, *all_entries)
+    download(registry, entry(1), entry(2), entry(1, NEXT))
+    registry.mark([(entry(1).path, DAY)])
+    registry.record_error(entry(3).url, "time-out")
+    assert registry.pending_downloads() == [entry(3), entry(2, NEXT), entry(3, NEXT)]
+    assert registry.pending_downloads(NEXT, NEXT) == [entry(2, NEXT), entry(3, NEXT)]
+    assert registry.pending_marks() == [entry(2), entry(1, NEXT)]
+    assert registry.pending_marks(end=DAY) == [entry(2)]
+    assert list(registry.downloads(start=NEXT)) == [entry(1, NEXT)]
+    assert list(registry.marked()) == [(entry(1).path, DAY)]
+    assert registry.stats() == Stats(6, 3, 1, 1, 3, 2)
+    assert registry.stats(NEXT).as_dict() == {
+        "total_urls": 3,
+        "downloaded": 1,
+        "marked": 0,
+        "errors": 1,
+        "pending_downloads": 2,
+        "pending_marks": 1,
+    }
+    assert [(day.day, day.discovered, day.downloaded, day.marked) for day in registry.days()] == [
+        (DAY, 3, 2, 1),
+        (NEXT, 3, 1, 0),
+    ]
+
+
+def test_as_many_downloads_of_other_urls_leave_all_pending(registry: BaselineRegistry) -> None:
+    add(registry, entry(1), entry(2))
+    download(registry, entry(3), entry(4))
+    assert registry.pending_downloads() == [entry(1), entry(2)]
+    assert registry.stats() == Stats(2, 2, 0, 0, 2, 2)
+
+
+def test_empty_registry_reads_as_empty_and_creates_nothing(registry: BaselineRegistry) -> None:
+    assert registry.stats() == Stats(0, 0, 0, 0, 0, 0)
+    assert registry.pending_downloads() == registry.pending_marks() == registry.days() == []
+    assert registry.problems() == []
+    assert registry.errors() == {}
+    assert registry.reassert() == 0
+    assert not registry.root.exists()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://archive.example/a\nhttps://evil.example/b|/etc/passwd",
+        "https://archive.example/a|b",
+        "https://archive.example/a b",
+        "https://archive.example/\x1b[31m",
+        "https://archive.example/é",
+        "# comment",
+        "no-scheme",
+        "ftp://archive.example/a.h5",
+        "",
+        "https://archive.example/" + "x" * 9000,
+    ],
+)
+def test_urls_that_would_forge_lines_are_refused_alone(registry: BaselineRegistry, url: str) -> None:
+    bad = Entry(url, "/data/x", DAY)
+    added = registry.add([bad, entry(1)])
+    assert added.new == 1
+    assert [item for item, _ in added.refused] == [bad]
+    assert registry.day_file("url", DAY).read_text() == f"{entry(1).url}|{entry(1).path}\n"
+    with pytest.raises(InvalidRequestError):
+        registry.record(url, "/data/x", DAY)
+    with pytest.raises(InvalidRequestError):
+        registry.record_error(url, "x")
+
+
+@pytest.mark.parametrize("path", ["/a\n/b", "/a|b", "/a\x00", "/a\x1b", "/a\u2028b", "/a\udcff", "/a "])
+def test_paths_that_would_forge_lines_are_refused(registry: BaselineRegistry, path: str) -> None:
+    assert len(registry.add([Entry(entry(1).url, path, DAY)]).refused) == 1
+    with pytest.raises(InvalidRequestError):
+        registry.record(entry(1).url, path, DAY)
+    with pytest.raises(InvalidRequestError):
+        registry.mark([("/good", DAY), (path, DAY)])
+    assert not registry.root.exists()
+
+
+@pytest.mark.parametrize("path", ["", "#x", " /x"])
+def test_marks_that_would_be_read_otherwise_are_refused(registry: BaselineRegistry, path: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        registry.mark([(path, DAY)])
+
+
+@pytest.mark.parametrize("part", ["", ".", "..", "a/b", ".hidden", "a b", "é", "x" * 129, "a\n"])
+def test_key_refuses_what_is_no_folder_name(part: str) -> None:
+    for place in range(4):
+        names = ["EarthCARE", "C", "P", "BC"]
+        names[place] = part
+        with pytest.raises(InvalidRequestError):
+            Key(*names)
+
+
+def test_key_keeps_the_case() -> None:
+    assert Key("Aeolus", "AeolusL1BProducts", "ALD_U_N_1B", "1b16").baseline == "1b16"
+
+
+def test_every_truncation_is_healed(tmp_path: Path) -> None:
+    entries = [short(number) for number in range(3)]
+    registry = BaselineRegistry(tmp_path, KEY)
+    add(registry, *entries)
+    path = registry.day_file("url", DAY)
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+        again = BaselineRegistry(tmp_path, KEY)
+        kept = {item.url for item in again.urls()}
+        assert len(kept) in (whole[:length].count(b"|"), whole[:length].count(b"|") + 1)
+        add(again, *entries, entry(9))
+        assert sorted(item.url for item in again.urls()) == sorted(item.url for item in [*entries, entry(9)])
+        assert {(item.url, item.path) for item in again.urls()} >= {(e.url, e.path) for e in entries[1:]}
+        assert again.problems() == []
+
+
+def test_every_truncation_of_downloads_is_healed(tmp_path: Path) -> None:
+    entries = [short(number) for number in range(2)]
+    registry = BaselineRegistry(tmp_path, KEY)
+    download(registry, *entries)
+    path = registry.day_file("dwl", DAY)
+    whole = path.read_bytes()
+    for length in range(whole.index(b"\n") + 1, len(whole)):
+        path.write_bytes(whole[:length])
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+        again = BaselineRegistry(tmp_path, KEY)
+        paths = {item.path for item in again.downloads()}
+        assert paths <= {item.path for item in entries}
+        download(again, *entries)
+        assert {(item.url, item.path) for item in again.downloads()} == {(e.url, e.path) for e in entries}
+
+
+def test_every_truncation_of_marks_is_healed(tmp_path: Path) -> None:
+    paths = [(short(number).path, DAY) for number in range(2)]
+    registry = BaselineRegistry(tmp_path, KEY)
+    registry.mark(paths)
+    path = registry.day_file("mrk", DAY)
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+        again = BaselineRegistry(tmp_path, KEY)
+        if length > whole.index(b"\n"):
+            assert set(again.marked()) <= set(paths)
+        again.mark(paths)
+        assert sorted(again.marked()) == sorted(paths)
+
+
+def test_hand_made_list_without_last_line_end_is_whole(registry: BaselineRegistry) -> None:
+    path = registry.day_file("url", DAY)
+    files.write_atomic(path, f"{entry(1).url}\n{entry(2).url}")
+    assert [item.url for item in registry.urls()] == [entry(1).url, entry(2).url]
+    assert add(registry, entry(3)) == 1
+    assert [item.url for item in registry.urls()] == [entry(number).url for number in (1, 2, 3)]
+
+
+def test_torn_line_stays_readable_as_a_comment(registry: BaselineRegistry) -> None:
+    path = registry.day_file("url", DAY)
+    torn = b"https://archive.example/data/EC\xff\x00"
+    files.write_atomic(path, f"{entry(1).url}|\n".encode() + torn)
+    assert [problem.line for problem in registry.problems()] == [2]
+    add(registry, entry(2))
+    assert path.read_text() == (
+        f"{entry(1).url}|\n# torn line set aside: https://archive.example/data/EC\\xff\\x00\n"
+        f"{entry(2).url}|{entry(2).path}\n"
+    )
+    assert registry.problems() == []
+
+
+DAMAGE = [
+    pytest.param(b"\xff\xfe\xff", "the line does not start with a URL", id="bytes"),
+    pytest.param(b"https://archive.example/\x00|/x", "control", id="nul"),
+    pytest.param(b"https://archive.example/b.h5|/\xff", "UTF-8", id="path-bytes"),
+    pytest.param(b"https://" + b"x" * (1 << 20), "longer", id="mebibyte"),
+    pytest.param(b"some words", "does not start with a URL", id="words"),
+]
+
+
+@pytest.mark.parametrize(("line", "reason"), DAMAGE)
+def test_damaged_lines_are_stepped_over_kept_and_reported(
+    registry: BaselineRegistry, line: bytes, reason: str
+) -> None:
+    path = registry.day_file("url", DAY)
+    good = f"{entry(1).url}|{entry(1).path}\n".encode()
+    files.write_atomic(path, good + line + b"\n" + f"{entry(2).url}|{entry(2).path}\n".encode())
+    assert list(registry.urls()) == [entry(1), entry(2)]
+    assert registry.stats().total_urls == 2
+    assert registry.pending_downloads() == [entry(1), entry(2)]
+    assert [(problem.file, problem.line) for problem in registry.problems()] == [(path, 2)]
+    assert reason in registry.problems()[0].reason
+    assert add(registry, entry(1), entry(3)) == 1
+    assert line in path.read_bytes()
+
+
+def test_bom_crlf_and_comments(registry: BaselineRegistry) -> None:
+    path = registry.day_file("url", DAY)
+    before = (
+        f"\ufeff{entry(1).url}|{entry(1).path}\r\n# hand\r\n\r\n{entry(2).url}|{entry(2).path}\r\n".encode()
+    )
+    files.write_atomic(path, before)
+    assert list(registry.urls()) == [entry(1), entry(2)]
+    assert registry.problems() == []
+    assert add(registry, entry(1), entry(2)) == 0
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["url_20251399.txt", "url_20250230.txt", "url_00000000.txt", "url_x.txt"])
+def test_impossible_dates_are_ignored_and_reported(registry: BaselineRegistry, name: str) -> None:
+    add(registry, entry(1))
+    odd = registry.day_file("url", DAY).with_name(name)
+    odd.write_text(f"{entry(2).url}|\n")
+    assert list(registry.urls()) == [entry(1)]
+    assert registry.stats().total_urls == 1
+    assert [(problem.file, problem.line) for problem in registry.problems()] == [(odd, 0)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    lines=st.lists(
+        st.one_of(
+            st.binary(max_size=40),
+            st.sampled_from([b"", b"#c", b"\xef\xbb\xbf", b"|", b"https://a.example/1|/p", b"\r", b"x\x85y"]),
+        ),
+        max_size=12,
+    ),
+    end=st.sampled_from([b"", b"\n", b"\r\n"]),
+)
+def test_any_bytes_never_raise_and_good_lines_stay(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], end: bytes
+) -> None:
+    registry = BaselineRegistry(tmp_path_factory.mktemp("any"), KEY)
+    good = f"{entry(1).url}|{entry(1).path}\n".encode()
+    for kind in ("url", "dwl", "mrk"):
+        files.write_atomic(registry.day_file(kind, DAY), good + b"\n".join(lines) + end)
+    files.write_atomic(registry.errors_file, good + b"\n".join(lines) + end)
+    registry.stats()
+    registry.pending_marks()
+    registry.pending_downloads()
+    registry.errors()
+    registry.problems()
+    assert entry(1) in list(registry.urls())
+    add(registry, entry(2))
+    download(registry, entry(2))
+    registry.record_error(entry(3).url, "x")
+    registry.mark([(entry(2).path, DAY)])
+    assert {entry(1), entry(2)} <= set(registry.urls())
+    assert {entry(1), entry(2)} <= set(registry.downloads())
+    assert (entry(2).path, DAY) in set(registry.marked())
+    assert registry.unmark([(entry(2).path, DAY)]) == 1
+    assert (entry(2).path, DAY) not in set(registry.marked())
+    assert {entry(1).url, entry(3).url} <= registry.errors().keys()
+
+
+@settings(max_examples=40, deadline=None)
+@given(path=st.text(max_size=30), name=st.text(max_size=30))
+def test_any_text_is_kept_or_refused(tmp_path_factory: pytest.TempPathFactory, path: str, name: str) -> None:
+    registry = BaselineRegistry(tmp_path_factory.mktemp("text"), KEY)
+    item = Entry(f"https://archive.example/{name}", path, DAY)
+    added = registry.add([item])
+    assert list(registry.urls()) == ([item] if added.new else [])
+    assert added.new + len(added.refused) == 1
+    registry.record_error(entry(1).url, name + path)
+    assert list(registry.errors()) == [entry(1).url]
+    assert registry.errors_file.read_text().count("\n") == 1
+
+
+def test_error_is_replaced_and_leaves_with_the_download(registry: BaselineRegistry) -> None:
+    at = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    for number in range(3):
+        registry.record_error(entry(number).url, "first", at=at)
+    registry.record_error(
+        entry(1).url, "Service\nUnavailable | \x1b[31mred " + "x" * 400, code=503, tries=5, at=at
+    )
+    text = registry.errors()[entry(1).url]
+    assert text.startswith("2026-11-22T10:00:00Z 503 Service Unavailable ; [31mred xxx")
+    assert text.endswith("... (5 tries)")
+    assert len(text) == 300
+    assert registry.errors_file.read_text().count("\n") == 3
+    download(registry, entry(1))
+    assert registry.errors().keys() == {entry(0).url, entry(2).url}
+    assert registry.stats().errors == 2
+
+
+def test_unmark_keeps_comments_and_order(registry: BaselineRegistry) -> None:
+    path = registry.day_file("mrk", DAY)
+    files.write_atomic(path, "# mine\n/data/a.h5\n\n/data/b.h5\n/data/c.h5\n")
+    assert registry.unmark([("/data/b.h5", DAY), ("/data/none.h5", DAY), ("/data/b.h5", NEXT)]) == 1
+    assert path.read_text() == "# mine\n/data/a.h5\n\n/data/c.h5\n"
+    assert registry.mark([("/data/b.h5", DAY)]) == 1
+    assert registry.unmark([("/data/b.h5", DAY)]) == 1
+    assert registry.reassert() == 0
+    assert registry.mark([]) == registry.unmark([]) == 0
+
+
+def test_lines_lost_to_another_program_come_back(registry: BaselineRegistry) -> None:
+    add(registry, entry(1), entry(2))
+    path = registry.day_file("url", DAY)
+    foreign = f"{entry(8).url}|{entry(8).path}\n"
+    path.write_text(foreign)
+    add(registry, entry(3))
+    assert set(registry.urls()) == {entry(number) for number in (1, 2, 3, 8)}
+    download(registry, entry(1))
+    registry.day_file("dwl", DAY).write_text("")
+    path.write_text(foreign)
+    assert registry.reassert() == 4
+    assert set(registry.urls()) == {entry(number) for number in (1, 2, 3, 8)}
+    assert list(registry.downloads()) == [entry(1)]
+    assert registry.reassert() == 0
+
+
+@pytest.mark.parametrize("piece", [0, 1000])
+def test_file_in_the_middle_of_a_rewrite_is_waited_for(
+    registry: BaselineRegistry, monkeypatch: pytest.MonkeyPatch, piece: int
+) -> None:
+    path = registry.day_file("url", DAY)
+    lines = "".join(f"{entry(number).url}|{entry(number).path}\n" for number in range(50))
+    files.write_atomic(path, lines[:piece])
+    # The other program goes on while this one waits.
+    monkeypatch.setattr(time, "sleep", lambda seconds: path.write_text(lines))
+    assert add(registry, entry(1), entry(60)) == 1
+    assert path.read_text() == lines + f"{entry(60).url}|{entry(60).path}\n"
+
+
+def test_day_file_outside_its_year_is_read_and_not_repeated(registry: BaselineRegistry) -> None:
+    moved = registry.root / "urls" / BELOW / "url_20251201.txt"
+    files.write_atomic(moved, f"{entry(1).url}|{entry(1).path}\n")
+    assert list(registry.urls()) == [entry(1)]
+    assert add(registry, entry(1), entry(2)) == 1
+    assert set(registry.urls()) == {entry(1), entry(2)}
+
+
+WRITER = """
+import sys
+from datetime import date
+from pathlib import Path
+from maap_tui.engine.registry import BaselineRegistry, Entry, Key
+root, start, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+day = date(2025, 12, 1)
+registry = BaselineRegistry(root, Key("EarthCARE", "C", "P", "BC"))
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(start, start + count):
+    url, path = f"https://archive.example/{number}.h5", f"/data/{number}.h5"
+    registry.add([Entry(url, path, day)])
+    registry.record(url, path, day)
+    print(number, flush=True)
+"""
+
+
+def writers(root: Path, starts: list[int], count: int) -> list[subprocess.Popen[str]]:
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(root), str(start), str(count)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        for start in starts
+    ]
+    for process in running:
+        assert process.stdout is not None and process.stdin is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    return running
+
+
+def test_four_processes_lose_and_repeat_nothing(tmp_path: Path) -> None:
+    # Each two overlap by half: half of all lines are offered twice.
+    for process in writers(tmp_path, [0, 15, 30, 45], 30):
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    expected = sorted(f"https://archive.example/{number}.h5|/data/{number}.h5" for number in range(75))
+    for tree, prefix in (("urls", "url"), ("downloads", "dwl")):
+        path = tmp_path / tree / "EarthCARE/C/P/BC/2025" / f"{prefix}_20251201.txt"
+        assert sorted(path.read_text().splitlines()) == expected
+
+
+def test_killed_writer_loses_and_repeats_nothing_acknowledged(tmp_path: Path) -> None:
+    acknowledged: set[int] = set()
+    for round_number in range(3):
+        process = writers(tmp_path, [0], 2000)[0]
+        assert process.stdout is not None
+        with process:
+            wanted = 20 * (round_number + 1) + random.Random(round_number).randrange(10)
+            for _ in range(wanted):
+                acknowledged.add(int(process.stdout.readline()))
+            process.kill()
+            acknowledged.update(int(line) for line in process.stdout if line.endswith("\n"))
+    registry = BaselineRegistry(tmp_path, Key("EarthCARE", "C", "P", "BC"))
+    urls = [item.url for item in registry.downloads()]
+    assert {f"https://archive.example/{number}.h5" for number in acknowledged} <= set(urls)
+    lines = registry.day_file("dwl", DAY).read_text().splitlines()
+    assert len(lines) == len(set(lines))
+
+
+def test_threads_share_one_object(registry: BaselineRegistry) -> None:
+    def work() -> None:
+        for number in range(15):
+            add(registry, entry(number))
+            download(registry, entry(number))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert registry.stats() == Stats(15, 15, 0, 0, 0, 15)
+    assert registry.day_file("dwl", DAY).read_text().count("\n") == 15
+
+
+def test_busy_baseline_is_a_locked_error(tmp_path: Path) -> None:
+    registry = BaselineRegistry(tmp_path, KEY, lock_timeout_s=0.02)
+    with (
+        files.lock(tmp_path / "downloads" / BELOW / ".lock", timeout_s=1, purpose="sync"),
+        pytest.raises(LockedError, match=str(os.getpid())),
+    ):
+        add(registry, entry(1))
+    assert add(registry, entry(1)) == 1
+
+
+def test_full_disk_keeps_old_lines(tmp_path: Path) -> None:
+    registry = BaselineRegistry(tmp_path, KEY)
+    add(registry, *(entry(number) for number in range(200)))
+    code = """
+import resource, signal, sys
+from datetime import date
+from pathlib import Path
+from maap_tui.engine.registry import BaselineRegistry, Entry, Key
+from maap_tui.engine.errors import StorageError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+size = int(sys.argv[2]) + 100
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+registry = BaselineRegistry(Path(sys.argv[1]), Key(*sys.argv[3:]))
+try:
+    day, path = date(2025, 12, 1), "/data/" + "x" * 50
+    registry.add([Entry(f"https://archive.example/{n}", path, day) for n in range(9)])
+except StorageError as error:
+    print(error.message)
+"""
+    path = registry.day_file("url", DAY)
+    before = path.read_bytes()
+    names = (KEY.mission, KEY.collection, KEY.product_type, KEY.baseline)
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), str(len(before)), *names],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert str(path) in ended.stdout
+    assert path.read_bytes() == before
+
+
+def test_unreadable_file_is_named_not_taken_for_empty(registry: BaselineRegistry) -> None:
+    add(registry, entry(1))
+    registry.day_file("dwl", DAY).mkdir(parents=True)
+    assert registry.pending_downloads() == [entry(1)]
+    bad = registry.day_file("dwl", NEXT)
+    add(registry, entry(1, NEXT))
+    bad.symlink_to(bad)
+    with pytest.raises(StorageError, match="dwl_20251202"):
+        registry.pending_downloads()
+    assert [problem.file for problem in registry.problems()] == [bad]
+
+
+def age(root: Path) -> None:
+    """Make all files look as if they had not changed for a while."""
+    for path in root.rglob("*.txt"):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+
+
+def test_counts_are_kept_and_never_trusted_after_a_change(tmp_path: Path) -> None:
+    cache = StatsCache(tmp_path / "state")
+    root = tmp_path / "registry"
+    registry = BaselineRegistry(root, KEY, cache=cache)
+    add(registry, entry(1), entry(2))
+    age(root)
+    expected = registry.stats()
+    kept = list((tmp_path / "state").iterdir())
+    assert len(kept) == 1
+    path = registry.day_file("url", DAY)
+    status = path.stat()
+    path.write_bytes(b"x" * status.st_size)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    # The same name, size and time: only the kept counts can still know of two URLs.
+    assert BaselineRegistry(root, KEY, cache=cache).stats() == expected
+    os.utime(path, (1_700_000_001, 1_700_000_001))
+    assert BaselineRegistry(root, KEY, cache=cache).stats().total_urls == 0
+    for damage in (
+        b"",
+        b"{",
+        b"[]",
+        b'{"version":1}',
+        b'{"version":1,"days":{"2025-12-01":[[],[1]]}}',
+        b"\xff",
+    ):
+        kept[0].write_bytes(damage)
+        assert BaselineRegistry(root, KEY, cache=cache).stats().total_urls == 0
+
+
+def test_counts_of_a_file_that_just_changed_are_not_kept(registry: BaselineRegistry) -> None:
+    add(registry, entry(1))
+    assert registry.stats().total_urls == 1
+    path = registry.day_file("url", DAY)
+    status = path.stat()
+    path.write_bytes(b"x" * status.st_size)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert registry.stats().total_urls == 0
+
+
+def test_state_folder_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    registry = BaselineRegistry(tmp_path / "registry", KEY, cache=StatsCache(tmp_path / "file"))
+    add(registry, entry(1))
+    age(tmp_path)
+    assert registry.stats().total_urls == 1
+
+
+def test_cleanup_deletes_marked_files_only_and_says_so(registry: BaselineRegistry, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("a.h5", "b.h5", "kept.h5"):
+        (data / name).write_bytes(b"12345")
+    registry.mark([(str(data / name), DAY) for name in ("a.h5", "b.h5", "gone.h5")])
+    journal = tmp_path / "state" / "deletions.txt"
+    plan = registry.cleanup(data, journal, dry_run=True)
+    assert (plan.deleted, plan.bytes, plan.refused) == ([data / "a.h5", data / "b.h5"], 10, [])
+    assert not journal.exists()
+    assert registry.deletable(data).bytes == 10
+    report = registry.cleanup(data, journal)
+    assert (report.deleted, report.bytes, report.refused) == ([data / "a.h5", data / "b.h5"], 10, [])
+    assert os.listdir(data) == ["kept.h5"]
+    assert [line.split("|")[1:] for line in journal.read_text().splitlines()] == [
+        ["5", str(data / "a.h5")],
+        ["5", str(data / "b.h5")],
+    ]
+    assert registry.cleanup(data, journal).deleted == []
+    assert registry.stats().marked == 3
+
+
+def test_cleanup_never_leaves_the_data_folder(registry: BaselineRegistry, tmp_path: Path) -> None:
+    data, outside = tmp_path / "data", tmp_path / "outside"
+    (data / "folder").mkdir(parents=True)
+    outside.mkdir()
+    (tmp_path / "data-twin").mkdir()
+    victims = [outside / "victim.h5", tmp_path / "data-twin" / "victim.h5"]
+    for victim in victims:
+        victim.write_text("precious")
+    (data / "link.h5").symlink_to(victims[0])
+    (data / "way-out").symlink_to(outside)
+    (data / "dangling").symlink_to(data / "nothing")
+    add(registry, entry(1))
+    marks = [
+        *map(str, victims),
+        str(data / "link.h5"),
+        str(data / "dangling"),
+        str(data / "way-out" / "victim.h5"),
+        f"{data}/../outside/victim.h5",
+        str(data / "folder"),
+        str(data),
+        f"{data}/folder/..",
+        "/etc/passwd",
+    ]
+    registry.mark([(path, DAY) for path in marks])
+    report = registry.cleanup(data, tmp_path / "journal")
+    assert report.deleted == []
+    assert sorted(path for path, _ in report.refused) == sorted(marks)
+    assert dict(report.refused)[str(data / "link.h5")] == "it is a symbolic link"
+    assert all(victim.read_text() == "precious" for victim in victims)
+    assert (data / "link.h5").is_symlink()
+    assert not (tmp_path / "journal").exists()
+
+
+def test_cleanup_spares_the_registry_and_the_root(registry: BaselineRegistry, tmp_path: Path) -> None:
+    add(registry, entry(1))
+    path = registry.day_file("url", DAY)
+    registry.mark([(str(path), DAY)])
+    assert registry.cleanup(tmp_path, tmp_path / "journal").refused == [
+        (str(path), "it belongs to the registry")
+    ]
+    with pytest.raises(InvalidRequestError):
+        registry.deletable(Path("/"))
+
+
+def test_cleanup_through_a_linked_data_folder(registry: BaselineRegistry, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "data").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk" / "a.h5").write_text("x")
+    registry.mark([(str(tmp_path / "data" / "a.h5"), DAY)])
+    assert registry.cleanup(tmp_path / "data", tmp_path / "journal").deleted == [tmp_path / "disk" / "a.h5"]
+    assert os.listdir(tmp_path / "disk") == []
+
+
+def test_tracked_is_the_union_of_the_trees(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    assert registry.tracked() == []
+    for tree, names in (
+        ("urls", "EarthCARE/C2/P/BC"),
+        ("downloads", "EarthCARE/C1/P/BC"),
+        ("marked", "Aeolus/C/P/1B16"),
+        ("urls", "EarthCARE/C1/P/BC"),
+        ("urls", "EarthCARE/C1/P/.hidden"),
+        ("urls", "EarthCARE/C1/odd name/BC"),
+        ("other", "EarthCARE/C1/P/XX"),
+    ):
+        (tmp_path / tree / names).mkdir(parents=True)
+    (tmp_path / "urls" / "EarthCARE" / "stray.txt").write_text("x")
+    (tmp_path / "urls" / "EarthCARE" / "C1" / "P" / ".lock").write_text("")
+    tracked = registry.tracked()
+    assert [str(key) for key in tracked] == ["Aeolus/C/P/1B16", "EarthCARE/C1/P/BC", "EarthCARE/C2/P/BC"]
+    assert registry.baseline(tracked[0]) is registry.baseline(Key("Aeolus", "C", "P", "1B16"))
+
+
+def test_writing_leaves_no_foreign_names(registry: BaselineRegistry) -> None:
+    add(registry, entry(1))
+    folder = registry.errors_file.parent
+    left = folder / f"{files.SIBLING_PREFIX}dead{files.SIBLING_SUFFIX}"
+    left.write_text("half")
+    registry.record_error(entry(1).url, "x")
+    download(registry, entry(1))
+    assert sorted(os.listdir(folder)) == [".lock", ".lock.holder", "2025", "errors.txt"]
+
+
+def test_ascii_locale_changes_nothing(tmp_path: Path) -> None:
+    code = """
+import sys
+from datetime import date
+from pathlib import Path
+from maap_tui.engine.registry import BaselineRegistry, Key
+registry = BaselineRegistry(Path(sys.argv[1]), Key("EarthCARE", "C", "P", "BC"))
+registry.mark([("/data/\\u65e5\\u672c.h5", date(2025, 12, 1))])
+print(ascii(list(registry.marked())[0][0]))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LC_ALL": "POSIX", "PYTHONUTF8": "0"}
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    )
+    assert ended.stdout.strip() == "'/data/\\u65e5\\u672c.h5'"
+    path = tmp_path / "marked/EarthCARE/C/P/BC/2025/mrk_20251201.txt"
+    assert path.read_bytes() == "/data/日本.h5\n".encode()
