@@ -1,0 +1,90 @@
+"""What differs by mission: names of files, default formats, collections, start and end, frames.
+
+One file a mission; this one is their registry. Everything else asks here and never by mission name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.missions import aeolus, earthcare
+from maap_tui.engine.missions.base import Mission, Product
+from maap_tui.engine.model import FORMATS, FileName
+
+MISSIONS: dict[str, Mission] = {m.name: m for m in (earthcare.MISSION, aeolus.MISSION)}
+"""The missions this program knows, by name."""
+
+__all__ = [
+    "MISSIONS",
+    "Mission",
+    "Product",
+    "all_formats",
+    "default_collections",
+    "format_of",
+    "mission_named",
+    "mission_of_collection",
+    "parse_name",
+]
+
+
+def mission_named(name: str) -> Mission:
+    """The mission of that name, compared without case; an unknown one gets the generic rules.
+
+    Raises:
+        InvalidRequestError: when the name cannot be a folder name.
+    """
+    for mission in MISSIONS.values():
+        if mission.name.lower() == name.lower():
+            return mission
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", name):
+        raise InvalidRequestError(f"'{name}' is no mission name", f"Use one of {', '.join(MISSIONS)}.")
+    return Mission(name=name, formats=("h5", "nc", "dbl", "zip", "eof", "eef", "bufr", "hdr"))
+
+
+def mission_of_collection(collection: str, setting: str = "") -> Mission:
+    """The mission a collection belongs to; `setting` decides only when the collection does not tell."""
+    for mission in MISSIONS.values():
+        if mission.owns(collection):
+            return mission
+    if setting:
+        return mission_named(setting)
+    # A folder has to be named after something: the leading letters of the collection, as in
+    # BiomassLevel1b -> Biomass, CryoSatIceL110 -> CryoSat.
+    lead = re.match(r"[A-Z][a-z]+(?:[A-Z][a-z]+)*?(?=[A-Z0-9_]|$)", collection)
+    if collection.lower().startswith("cryosat"):
+        return mission_named("CryoSat")
+    return mission_named(lead.group(0) if lead else "Other")
+
+
+def parse_name(name: str) -> FileName | None:
+    """What a file name, id or URL says; None when no mission knows its form."""
+    last = name.rstrip("/").rsplit("/", 1)[-1].split("?", 1)[0]
+    for mission in MISSIONS.values():
+        found = mission.parse(last, name)
+        if found is not None:
+            return found
+    return None
+
+
+def format_of(name: str) -> str:
+    """The format a file name or URL has by its suffix; '' for none that is known."""
+    lowered = name.split("?", 1)[0].lower()
+    for format_name, suffixes in FORMATS.items():
+        if lowered.endswith(suffixes):
+            return format_name
+    if "/data/zipper/" in lowered:
+        return "zip"
+    return ""
+
+
+def all_formats() -> tuple[str, ...]:
+    """Every format name, and `all`."""
+    return (*FORMATS, "all")
+
+
+def default_collections(extra: Iterable[str] = ()) -> list[str]:
+    """The collections of every known mission, then `extra`, without repeats."""
+    names = [name for mission in MISSIONS.values() for name in mission.collections]
+    return list(dict.fromkeys([*names, *extra]))

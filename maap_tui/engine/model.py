@@ -1,0 +1,212 @@
+"""The nouns: collection, granule, asset, baseline, time range; plain data made from what was served."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from maap_tui.engine.errors import InvalidRequestError
+
+FORMATS: Mapping[str, tuple[str, ...]] = {
+    "h5": (".h5",),
+    "hdr": (".hdr",),
+    "eof": (".eof",),
+    "dbl": (".dbl",),
+    "eef": (".eef",),
+    "nc": (".nc",),
+    "bufr": (".bufr", ".bufr4"),
+    "zip": (".zip",),
+}
+"""File formats a user can ask for, and the suffixes (compared without case) that make them."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """A half-open span of UTC time: `start` belongs to it, `end` does not."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        for name, value in (("start", self.start), ("end", self.end)):
+            if value.tzinfo is None:
+                raise InvalidRequestError(
+                    f"'{name}' must be timezone-aware", "Use datetime(..., tzinfo=timezone.utc)."
+                )
+
+    def __contains__(self, moment: datetime) -> bool:
+        return self.start <= moment < self.end
+
+    @property
+    def last_day(self) -> date:
+        """The last calendar day that the range touches."""
+        return (self.end - timedelta(microseconds=1)).astimezone(UTC).date()
+
+    @property
+    def first_day(self) -> date:
+        return self.start.astimezone(UTC).date()
+
+    @property
+    def duration(self) -> timedelta:
+        return self.end - self.start
+
+    def days(self) -> Iterator[TimeRange]:
+        """Cut the range at UTC midnights, oldest first."""
+        start = self.start
+        while start < self.end:
+            midnight = datetime(start.year, start.month, start.day, tzinfo=UTC) + timedelta(days=1)
+            yield TimeRange(start, min(midnight, self.end))
+            start = midnight
+
+    def halves(self) -> tuple[TimeRange, TimeRange]:
+        """Cut the range in the middle, at a whole second."""
+        middle = self.start + timedelta(seconds=self.duration // timedelta(seconds=2))
+        return TimeRange(self.start, middle), TimeRange(middle, self.end)
+
+    @classmethod
+    def of_day(cls, day: date) -> TimeRange:
+        start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        return cls(start, start + timedelta(days=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A collection as the catalogue describes it."""
+
+    id: str
+    title: str = ""
+    description: str = ""
+    keywords: tuple[str, ...] = ()
+    restricted: bool = False
+    """Whether its keywords say that only some users may download from it."""
+    start: datetime | None = None
+    end: datetime | None = None
+    """None while the collection still grows, or when the catalogue does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One file of a granule."""
+
+    key: str
+    """The asset's key in the item; it says nothing reliable about the content."""
+    href: str
+    name: str
+    """File name on disk."""
+    format: str
+    """One of `FORMATS`, or '' for quicklooks and metadata."""
+    size: int | None = None
+    """Bytes, None when the catalogue does not say."""
+    media_type: str = ""
+    roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FileName:
+    """What the name of a product file says."""
+
+    stem: str
+    mission: str
+    product_type: str
+    baseline: str | None
+    """None where the mission keeps the baseline out of the name."""
+    sensing_start: datetime
+    sensing_end: datetime | None = None
+    created: datetime | None = None
+    """Processing time, None when the name has none."""
+    orbit: int | None = None
+    frame: str | None = None
+    agency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Granule:
+    """One product of one stretch of an orbit, with its files."""
+
+    id: str
+    collection: str
+    mission: str
+    product_type: str
+    baseline: str
+    """As archived, upper case for EarthCARE."""
+    sensing_start: datetime
+    """UTC."""
+    sensing_end: datetime | None = None
+    created: datetime | None = None
+    """Processing time, UTC; None when neither name nor item tells."""
+    orbit: int | None = None
+    frame: str | None = None
+    orbit_state: str | None = None
+    """ASCENDING, DESCENDING or None."""
+    geometry: Mapping[str, Any] | None = None
+    """GeoJSON, ground track or footprint in degrees; None when the item has none."""
+    assets: tuple[Asset, ...] = ()
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    """All properties as served."""
+
+    @property
+    def day(self) -> date:
+        """The sensing day, which is the day the granule is filed under."""
+        return self.sensing_start.date()
+
+    @property
+    def orbit_frame(self) -> str:
+        """`07655C`, `07655`, or '' without an orbit."""
+        return "" if self.orbit is None else f"{self.orbit:05d}{self.frame or ''}"
+
+    def files(self, formats: Sequence[str]) -> list[Asset]:
+        """The assets wanted: all of them for `("all",)`, otherwise the first format that exists."""
+        data = [asset for asset in self.assets if asset.format]
+        if "all" in formats:
+            return [asset for asset in data if asset.format != "zip"] or data
+        for wanted in formats:
+            for asset in data:
+                if asset.format == wanted:
+                    return [asset]
+        return []
+
+    @property
+    def track(self) -> list[tuple[float, float]]:
+        """(longitude, latitude) in degrees along the flight direction; [] without a ground track."""
+        if not self.geometry or self.geometry.get("type") != "LineString":
+            return []
+        return [(float(point[0]), float(point[1])) for point in self.geometry.get("coordinates", [])]
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineInfo:
+    """What a built catalogue knows of one baseline."""
+
+    time_start: datetime | None
+    time_end: datetime | None
+    """Sensing start of the first and the last granule; None for an empty baseline."""
+    frame_start: str | None
+    frame_end: str | None
+    """Orbit and frame of the first and the last granule, `07655C`; None without an orbit."""
+    count: int
+    updated_at: datetime | None = None
+
+    @property
+    def time_range(self) -> TimeRange | None:
+        """From the first to the last sensing start, the last included."""
+        if self.time_start is None or self.time_end is None:
+            return None
+        return TimeRange(self.time_start, self.time_end + timedelta(seconds=1))
+
+
+def to_zulu(moment: datetime) -> str:
+    """`2025-03-16T13:30:58Z`, with a fraction only where there is one."""
+    text = moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="auto")
+    return f"{text}Z"
+
+
+def parse_zulu(text: str) -> datetime:
+    """Read an ISO 8601 time; without a zone it is UTC.
+
+    Raises:
+        ValueError: when the text is no time.
+    """
+    moment = datetime.fromisoformat(text.strip())
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,0 +1,484 @@
+"""A search as data: checked, turned into CQL2 for the catalogue, and back into a `maap` command line."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.model import FORMATS, Granule, TimeRange, parse_zulu, to_zulu
+
+MAX_ORBIT_TERMS = 50
+"""Terms of one orbit filter that the service takes in a request (maap-facts.md 1.4)."""
+
+DEFAULT_MAX_ITEMS = 50_000
+
+_EARTH_RADIUS_KM = 6371.0
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """How a collection spells the properties that can be searched (maap-facts.md 1.3)."""
+
+    product: str
+    baseline: str
+    orbit: str
+    frame: str = "frame"
+    direction: str = ""
+
+
+NEW_KEYS = Keys("product:type", "version", "sat:absolute_orbit", direction="sat:orbit_state")
+"""Spelling since February 2026."""
+OLD_KEYS = Keys("productType", "productVersion", "orbitNumber", direction="orbitDirection")
+"""Spelling before; the service still takes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Degrees; `west` > `east` means that it crosses the antimeridian."""
+
+    west: float
+    south: float
+    east: float
+    north: float
+
+    def __post_init__(self) -> None:
+        if not (-90 <= self.south <= self.north <= 90):
+            raise InvalidRequestError(
+                f"A box from {self.south:g} to {self.north:g} degrees of latitude is impossible",
+                "Give WEST,SOUTH,EAST,NORTH with -90 <= SOUTH <= NORTH <= 90.",
+            )
+        if not (-180 <= self.west <= 180 and -180 <= self.east <= 180):
+            raise InvalidRequestError(
+                f"A box from {self.west:g} to {self.east:g} degrees of longitude is impossible",
+                "Give longitudes from -180 to 180; WEST > EAST crosses the antimeridian.",
+            )
+
+    def parts(self) -> list[tuple[float, float, float, float]]:
+        """One box, or the two on both sides of the antimeridian, as STAC wants them."""
+        if self.west <= self.east:
+            return [(self.west, self.south, self.east, self.north)]
+        return [(self.west, self.south, 180.0, self.north), (-180.0, self.south, self.east, self.north)]
+
+
+@dataclass(frozen=True, slots=True)
+class Circle:
+    """Everything within `radius_km` of a point (degrees)."""
+
+    latitude: float
+    longitude: float
+    radius_km: float
+
+    def __post_init__(self) -> None:
+        if not (-90 <= self.latitude <= 90 and -180 <= self.longitude <= 180):
+            raise InvalidRequestError(
+                f"{self.latitude:g},{self.longitude:g} is no point on Earth", "Give LATITUDE,LONGITUDE."
+            )
+        if not 0 < self.radius_km <= 20_000:
+            raise InvalidRequestError(
+                f"A radius of {self.radius_km:g} km is impossible", "Give one from 1 to 20000."
+            )
+
+    def box(self) -> Box:
+        """The box around the circle, with a margin for tracks given by few points."""
+        reach = math.degrees(self.radius_km / _EARTH_RADIUS_KM) * 1.05
+        south, north = max(-90.0, self.latitude - reach), min(90.0, self.latitude + reach)
+        widest = max(abs(south), abs(north))
+        if widest >= 89.0:
+            return Box(-180.0, south, 180.0, north)
+        wide = reach / math.cos(math.radians(widest))
+        if wide >= 180.0:
+            return Box(-180.0, south, 180.0, north)
+        west, east = self.longitude - wide, self.longitude + wide
+        return Box(west + 360 if west < -180 else west, south, east - 360 if east > 180 else east, north)
+
+    def touches(self, track: Sequence[tuple[float, float]]) -> bool:
+        """Whether a ground track of (longitude, latitude) comes within the radius."""
+        if not track:
+            return True  # without a track the box search is all there is
+        here = _unit_vector(self.longitude, self.latitude)
+        points = [_unit_vector(lon, lat) for lon, lat in track]
+        limit = self.radius_km / _EARTH_RADIUS_KM
+        if len(points) == 1:
+            return _angle(here, points[0]) <= limit
+        return any(_angle_to_arc(here, a, b) <= limit for a, b in itertools.pairwise(points))
+
+
+_Vector = tuple[float, float, float]
+
+
+def _unit_vector(longitude: float, latitude: float) -> _Vector:
+    lon, lat = math.radians(longitude), math.radians(latitude)
+    return math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)
+
+
+def _dot(a: _Vector, b: _Vector) -> float:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+def _cross(a: _Vector, b: _Vector) -> _Vector:
+    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
+
+
+def _angle(a: _Vector, b: _Vector) -> float:
+    return math.acos(max(-1.0, min(1.0, _dot(a, b))))
+
+
+def _angle_to_arc(point: _Vector, a: _Vector, b: _Vector) -> float:
+    """Angle in radians between a point and the nearest point of a great-circle arc."""
+    normal = _cross(a, b)
+    length = math.sqrt(_dot(normal, normal))
+    if length < 1e-12:
+        return _angle(point, a)
+    foot_side = _cross(normal, point)
+    # The foot of the perpendicular lies on the arc when it is ahead of a and behind b.
+    if _dot(_cross(normal, a), foot_side) >= 0 and _dot(foot_side, _cross(normal, b)) >= 0:
+        inside = _dot(_cross(a, point), normal) >= 0 and _dot(_cross(point, b), normal) >= 0
+        if inside:
+            return abs(math.pi / 2 - math.acos(max(-1.0, min(1.0, _dot(normal, point) / length))))
+    return min(_angle(point, a), _angle(point, b))
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One search. Frozen; `replace()` makes another."""
+
+    collection: str
+    product_type: str
+    baseline: str | None = None
+    """None searches every baseline."""
+    time: TimeRange | None = None
+    """Sensing starts wanted; None means the whole mission, or no limit for an orbit search."""
+    orbits: tuple[tuple[int, int], ...] = ()
+    """Absolute orbits wanted as (first, last) pairs, both included; () means all."""
+    frames: tuple[str, ...] = ()
+    """Frame letters wanted; () means all."""
+    box: Box | None = None
+    circle: Circle | None = None
+    area: Mapping[str, Any] | None = None
+    """A GeoJSON geometry that the ground track has to meet."""
+    formats: tuple[str, ...] = ()
+    """Formats wanted, best first; `("all",)` takes every file; () takes the mission's own."""
+    newest_first: bool = False
+    max_items: int = DEFAULT_MAX_ITEMS
+    """Granules at most, cut after ordering."""
+    use_catalog: bool = False
+    """Whether the built catalogue narrows the time range before anything is asked."""
+    every_version: bool = False
+    """Whether older processings of the same granule are kept for products that are archived in several."""
+    days_back: int | None = None
+    """The `--days-back` that made `time`, so that the command line stays relative; None otherwise."""
+
+    def __post_init__(self) -> None:
+        for what, value in (("collection", self.collection), ("product type", self.product_type)):
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+:-]{0,127}", value):
+                raise InvalidRequestError(f"'{value[:60]}' is no {what} name", "See `maap list`.")
+        if self.baseline is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", self.baseline):
+            raise InvalidRequestError(f"'{self.baseline[:60]}' is no baseline", "See `maap list`.")
+        if self.max_items < 1:
+            raise InvalidRequestError(f"A maximum of {self.max_items} items finds nothing", "Give 1 or more.")
+        if self.time and self.time.start >= self.time.end:
+            raise InvalidRequestError(
+                f"start ({to_zulu(self.time.start)}) must be before end ({to_zulu(self.time.end)})"
+            )
+        if sum(1 for one in (self.box, self.circle, self.area) if one is not None) > 1:
+            raise InvalidRequestError("A box, a point and an area exclude one another", "Give one of them.")
+        if len(self.orbits) > MAX_ORBIT_TERMS:
+            raise InvalidRequestError(
+                f"{len(self.orbits)} orbit ranges are more than the service takes ({MAX_ORBIT_TERMS})",
+                "Search them in parts, or give a time range.",
+            )
+        for name in self.formats:
+            if name != "all" and name not in FORMATS:
+                raise InvalidRequestError(
+                    f"'{name}' is no file format", f"Use one of {', '.join(FORMATS)}, all."
+                )
+
+    def replace(self, **changes: Any) -> Query:
+        return replace(self, **changes)
+
+    def accepts(self, granule: Granule) -> bool:
+        """Whether a granule the catalogue sent is truly wanted: what the server only knows roughly."""
+        if self.time and granule.sensing_start not in self.time:
+            return False
+        if self.baseline and granule.baseline.lower() != self.baseline.lower():
+            return False
+        if self.orbits and not any(
+            granule.orbit is not None and low <= granule.orbit <= high for low, high in self.orbits
+        ):
+            return False
+        if self.frames and granule.frame is not None and granule.frame not in self.frames:
+            return False
+        if self.frames and granule.frame is None and granule.orbit is not None:
+            return False
+        return not (self.circle and not self.circle.touches(granule.track))
+
+    def to_cql2(self, keys: Keys, *, baseline: str | None = None, by_name: bool = False) -> str:
+        """CQL2 text for the catalogue.
+
+        Args:
+            keys: how the collection spells its properties.
+            baseline: the baseline as the collection spells it; None takes the query's own.
+            by_name: leave orbit and frame out because the product has no index of them.
+        """
+        terms = [f"{_key(keys.product)} = {_text(self.product_type)}"]
+        wanted = baseline or self.baseline
+        if wanted:
+            terms.append(f"{_key(keys.baseline)} = {_text(wanted)}")
+        if self.orbits and not by_name:
+            orbit = _key(keys.orbit)
+            ranges = [
+                f"{orbit} = {low}" if low == high else f"({orbit} >= {low} AND {orbit} <= {high})"
+                for low, high in self.orbits
+            ]
+            terms.append(ranges[0] if len(ranges) == 1 else f"({' OR '.join(ranges)})")
+        if self.frames and not by_name:
+            frame = _key(keys.frame)
+            if len(self.frames) == 1:
+                terms.append(f"{frame} = {_text(self.frames[0])}")
+            else:
+                terms.append(f"{frame} IN ({','.join(_text(letter) for letter in self.frames)})")
+        return " AND ".join(terms)
+
+    def areas(self) -> list[dict[str, Any]]:
+        """The spatial part of each request to send: usually one, two across the antimeridian."""
+        box = self.box or (self.circle.box() if self.circle else None)
+        if box is not None:
+            return [{"bbox": list(part)} for part in box.parts()]
+        if self.area is not None:
+            return [{"intersects": dict(self.area)}]
+        return [{}]
+
+    def time_words(self) -> list[str]:
+        """The options of the command line that say the time."""
+        if self.days_back is not None:
+            return ["--days-back", str(self.days_back)]
+        if self.time is None:
+            return []
+        start, end = self.time.start.astimezone(UTC), self.time.end.astimezone(UTC)
+        whole_days = _is_midnight(start) and _is_midnight(end)
+        if whole_days and end - start == timedelta(days=1):
+            return ["--date", start.date().isoformat()]
+        if whole_days:
+            return ["--start", start.date().isoformat(), "--end", self.time.last_day.isoformat()]
+        return ["--start", to_zulu(start), "--end", to_zulu(end - timedelta(seconds=1))]
+
+    def to_command(self, verb: str = "search") -> str:
+        """The `maap` command line that does the same."""
+        words = ["maap", verb, self.collection, self.product_type]
+        if self.baseline:
+            words.append(self.baseline)
+        words += self.time_words()
+        if self.orbits:
+            low, high = self.orbits[0]
+            if len(self.orbits) == 1 and low == high and len(self.frames) == 1:
+                words += ["--orbit", f"{low:05d}{self.frames[0]}"]
+            else:
+                words += ["--orbit", format_orbits(self.orbits)]
+                if self.frames:
+                    words += ["--frame", ",".join(self.frames)]
+        elif self.frames:
+            words += ["--frame", ",".join(self.frames)]
+        if self.box:
+            box = self.box
+            words += [f"--bbox={box.west:g},{box.south:g},{box.east:g},{box.north:g}"]
+        if self.circle:
+            words += [f"--point={self.circle.latitude:g},{self.circle.longitude:g}"]
+            words += ["--radius", f"{self.circle.radius_km:g}"]
+        if self.formats:
+            words += ["--format", ",".join(self.formats)]
+        if self.newest_first:
+            words.append("--newest-first")
+        if self.max_items != DEFAULT_MAX_ITEMS:
+            words += ["--max-items", str(self.max_items)]
+        if self.use_catalog and verb == "search":
+            words.append("--use-catalog")
+        return shlex.join(words)
+
+
+def _is_midnight(moment: datetime) -> bool:
+    return (moment.hour, moment.minute, moment.second, moment.microsecond) == (0, 0, 0, 0)
+
+
+def _key(name: str) -> str:
+    return f'"{name}"' if ":" in name else name
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def parse_moment(text: str, option: str) -> tuple[datetime, timedelta]:
+    """Read a date or a time as a user writes it: when it starts, and how long what was written lasts.
+
+    `2024-12-01` is a day, `2024-12-01T10:30` a minute, `2024-12-01T10:30:15Z` a second.
+
+    Raises:
+        InvalidRequestError: with `option` named, when it is no date.
+    """
+    cleaned = text.strip()
+    try:
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", cleaned):
+            day = date.fromisoformat(cleaned)
+            return datetime(day.year, day.month, day.day, tzinfo=UTC), timedelta(days=1)
+        match = re.fullmatch(
+            r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?(\.\d+)?(Z|z|[+-]\d{2}:?\d{2})?", cleaned
+        )
+        if match is None:
+            raise ValueError
+        moment = parse_zulu(cleaned.replace("z", "Z"))
+        if match[2]:
+            return moment, timedelta(microseconds=1)
+        return moment, timedelta(seconds=1) if match[1] else timedelta(minutes=1)
+    except (ValueError, OverflowError):
+        raise InvalidRequestError(
+            f"{option} '{text[:40]}' is no date",
+            "Write YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, for example 2024-12-01.",
+        ) from None
+
+
+def time_range(
+    *,
+    date: str | None = None,
+    start: str | None = None,
+    end: str | None = None,
+    days_back: int | None = None,
+    now: datetime,
+) -> TimeRange | None:
+    """The range that the time options mean; None when none of them is given.
+
+    A date is the whole UTC day, an exact `--date` one minute; an `--end` includes all of what is
+    written: the day, the minute or the second.
+
+    Raises:
+        InvalidRequestError: for options that exclude one another, no dates, or an empty range.
+    """
+    given = [
+        option
+        for option, value in (("--date", date), ("--days-back", days_back), ("--start", start))
+        if value is not None
+    ]
+    if len(given) > 1:
+        raise InvalidRequestError(f"{given[0]} cannot be used with {given[1]}", "Give one of them.")
+    if end is not None and (date is not None or days_back is not None):
+        raise InvalidRequestError(f"{given[0]} cannot be used with --end", "Use --end with --start.")
+    if date is not None:
+        begin, length = parse_moment(date, "--date")
+        return TimeRange(begin, begin + max(length, timedelta(minutes=1)))
+    if days_back is not None:
+        if not 1 <= days_back <= 36500:
+            raise InvalidRequestError(
+                f"--days-back {days_back} is not possible", "Give a number of days from 1."
+            )
+        return TimeRange(now - timedelta(days=days_back), now)
+    if start is None and end is None:
+        return None
+    if start is None:
+        raise InvalidRequestError("--end needs --start", "Give both, or --date.")
+    begin, _ = parse_moment(start, "--start")
+    if end is None:
+        if begin >= now:
+            raise InvalidRequestError(f"--start ({start}) lies in the future", "Give an earlier one.")
+        return TimeRange(begin, now)
+    until, length = parse_moment(end, "--end")
+    if begin > until:
+        raise InvalidRequestError(f"--start ({start}) must be before --end ({end})")
+    return TimeRange(begin, until + length)
+
+
+def parse_frames(text: str, letters: str = "ABCDEFGH") -> tuple[str, ...]:
+    """Read frame letters such as `C,D`, in any case, with commas or spaces or neither.
+
+    Raises:
+        InvalidRequestError: when one of them is no frame.
+    """
+    found = [letter for letter in text.upper() if letter not in ", \t"]
+    wrong = [letter for letter in found if letter not in letters]
+    if wrong or not found:
+        raise InvalidRequestError(
+            f"'{text[:40]}' is not a list of frames", f"Use letters {letters[0]}-{letters[-1]}, as in C,D."
+        )
+    return tuple(sorted(set(found)))
+
+
+def parse_orbits(text: str, letters: str = "ABCDEFGH") -> tuple[tuple[tuple[int, int], ...], tuple[str, ...]]:
+    """Read `07655`, `07655C`, `8960-8970`, or a comma-separated list of them.
+
+    Returns:
+        ((first, last), ...) with both ends included, and the frame letters named (for one orbit only).
+
+    Raises:
+        InvalidRequestError: when it is none of these.
+    """
+    ranges: list[tuple[int, int]] = []
+    frames: list[str] = []
+    parts = [part for part in re.split(r"[,\s]+", text.strip()) if part]
+    for part in parts:
+        match = re.fullmatch(r"(\d{1,6})([A-Za-z])?(?:-(\d{1,6}))?", part)
+        if match is None or (match[2] and (match[3] or len(parts) > 1)):
+            raise InvalidRequestError(
+                f"'{text[:40]}' is no orbit", "Write 07655, 07655C, 8960-8970 or 8960,8962."
+            )
+        if match[2]:
+            frames += parse_frames(match[2], letters)
+        low = int(match[1])
+        high = int(match[3]) if match[3] else low
+        if high < low:
+            raise InvalidRequestError(f"The orbit range '{part}' runs backwards", f"Write {high}-{low}.")
+        ranges.append((low, high))
+    if not ranges:
+        raise InvalidRequestError("An empty --orbit finds nothing", "Write 07655 or 07655C.")
+    return _merged(ranges), tuple(frames)
+
+
+def _merged(ranges: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    merged: list[tuple[int, int]] = []
+    for low, high in sorted(ranges):
+        if merged and low <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+        else:
+            merged.append((low, high))
+    return tuple(merged)
+
+
+def format_orbits(orbits: Sequence[tuple[int, int]]) -> str:
+    """The inverse of `parse_orbits`: `07655`, `08960-08970`, or a list."""
+    return ",".join(f"{low:05d}" if low == high else f"{low:05d}-{high:05d}" for low, high in orbits)
+
+
+def parse_formats(text: str) -> tuple[str, ...]:
+    """Read `h5`, `h5,hdr` or `all`.
+
+    Raises:
+        InvalidRequestError: for a format that does not exist.
+    """
+    names = tuple(part.strip().lower().lstrip(".") for part in text.split(",") if part.strip())
+    for name in names:
+        if name != "all" and name not in FORMATS:
+            raise InvalidRequestError(
+                f"'{name[:40]}' is no file format", f"Use one of {', '.join(FORMATS)}, all."
+            )
+    if not names:
+        raise InvalidRequestError("An empty --format finds nothing", f"Use one of {', '.join(FORMATS)}, all.")
+    return ("all",) if "all" in names else names
+
+
+def parse_numbers(text: str, count: int, option: str, form: str) -> list[float]:
+    """Read `count` comma-separated numbers.
+
+    Raises:
+        InvalidRequestError: with `option` and its `form` named.
+    """
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != count or not all(math.isfinite(number) for number in numbers):
+        raise InvalidRequestError(f"{option} '{text[:40]}' is not {form}", f"Write {option}={form}.")
+    return numbers
