@@ -1,0 +1,315 @@
+"""Built catalogues: time range, orbit range and count of every baseline, kept in one file a collection.
+
+The file is that of maap-client (design.md section 3); either program reads the other's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from maap_tui import __version__
+from maap_tui.engine import files, places
+from maap_tui.engine.errors import BuiltCatalogMissing, CatalogError, InvalidRequestError
+from maap_tui.engine.events import BaselineCounted, Emit, Warned, ignore
+from maap_tui.engine.model import BaselineInfo, Granule, TimeRange, parse_zulu, to_zulu
+from maap_tui.engine.query import Query
+from maap_tui.engine.search import Search
+
+SCHEMA = "1.0"
+
+_GROUPS = 8
+"""Parts that a range is cut into at each step towards its first or last granule."""
+
+
+@dataclass(slots=True)
+class BuiltCatalog:
+    """What is known of a collection's baselines."""
+
+    collection: str
+    products: dict[str, dict[str, BaselineInfo]] = field(default_factory=dict)
+    """Product type -> baseline (upper case) -> what is known."""
+    generated_at: datetime | None = None
+
+    def baseline(self, product_type: str, baseline: str) -> BaselineInfo | None:
+        """One entry, found without regard to case."""
+        for name, info in self.products.get(product_type, {}).items():
+            if name.lower() == baseline.lower():
+                return info
+        return None
+
+    def span(self, product_type: str, baseline: str | None) -> TimeRange | None:
+        """From the first to the last sensing start of a baseline, or of all of them for None."""
+        entries = self.products.get(product_type, {})
+        ranges = [
+            info.time_range
+            for name, info in entries.items()
+            if info.time_range and (baseline is None or name.lower() == baseline.lower())
+        ]
+        if not ranges:
+            return None
+        return TimeRange(min(one.start for one in ranges), max(one.end for one in ranges))
+
+
+def load(where: places.Places, collection: str) -> BuiltCatalog | None:
+    """The built catalogue of a collection, None when there is none.
+
+    Raises:
+        CatalogError: when the file is there and cannot be read.
+    """
+    file = where.built_catalog_file(collection)
+    try:
+        data = json.loads(file.read_bytes())
+        catalog = BuiltCatalog(collection, generated_at=_moment(data.get("generated_at")))
+        for product_type, product in data["products"].items():
+            catalog.products[product_type] = {
+                name: BaselineInfo(
+                    time_start=_moment(entry.get("time_start")),
+                    time_end=_moment(entry.get("time_end")),
+                    frame_start=entry.get("frame_start") or None,
+                    frame_end=entry.get("frame_end") or None,
+                    count=int(entry.get("count") or 0),
+                    updated_at=_moment(entry.get("updated_at")),
+                )
+                for name, entry in product["baselines"].items()
+            }
+        return catalog
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise files.storage_error(file, error) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise CatalogError(
+            f"The built catalogue {file} is damaged",
+            f"Build it again: maap catalog build {collection} --force",
+        ) from None
+
+
+def demand(where: places.Places, collection: str) -> BuiltCatalog:
+    """As `load`, but its absence is an error.
+
+    Raises:
+        BuiltCatalogMissing: with the command that makes one.
+    """
+    catalog = load(where, collection)
+    if catalog is None:
+        raise BuiltCatalogMissing(
+            f"Built catalog not found for {collection}", f"Build it first: maap catalog build {collection}"
+        )
+    return catalog
+
+
+def save(file: Path, catalog: BuiltCatalog) -> None:
+    """Write a built catalogue, atomically."""
+    catalog.generated_at = datetime.now(UTC).replace(microsecond=0)
+    data = {
+        "schema": SCHEMA,
+        "generated_at": to_zulu(catalog.generated_at),
+        "collection": catalog.collection,
+        "client": {"name": "maap_tui", "version": __version__},
+        "products": {
+            product_type: {"baselines": {name: _entry(entries[name]) for name in sorted(entries)}}
+            for product_type, entries in sorted(catalog.products.items())
+        },
+    }
+    files.write_atomic(file, json.dumps(data, indent=2) + "\n")
+
+
+def _entry(info: BaselineInfo) -> dict[str, Any]:
+    return {
+        "time_start": to_zulu(info.time_start) if info.time_start else None,
+        "time_end": to_zulu(info.time_end) if info.time_end else None,
+        "frame_start": info.frame_start,
+        "frame_end": info.frame_end,
+        "count": info.count,
+        "updated_at": to_zulu(info.updated_at) if info.updated_at else None,
+    }
+
+
+def _moment(value: Any) -> datetime | None:
+    return parse_zulu(value) if isinstance(value, str) and value else None
+
+
+@dataclass(frozen=True, slots=True)
+class BuildFailure:
+    """A baseline that could not be counted."""
+
+    collection: str
+    product_type: str
+    baseline: str
+    reason: str
+
+
+class Builder:
+    """Builds the catalogue of one collection, baseline by baseline, saving after each."""
+
+    def __init__(
+        self,
+        search: Callable[[Query], Search],
+        where: Path | None,
+        catalog: BuiltCatalog,
+        *,
+        parallel: int = 8,
+        emit: Emit = ignore,
+    ) -> None:
+        """Take what is known already.
+
+        Args:
+            search: makes a run of a query.
+            where: the file to save to; None saves nothing.
+            catalog: what is known; extended in place.
+            parallel: requests at once.
+            emit: told of each baseline.
+        """
+        self._search = search
+        self._file = where
+        self.catalog = catalog
+        self._slots = asyncio.Semaphore(parallel)
+        self._emit = emit
+        self.failures: list[BuildFailure] = []
+
+    async def build(self, pairs: list[tuple[str, str]]) -> AsyncIterator[tuple[str, str, BaselineInfo]]:
+        """Count the (product type, baseline) pairs; yields those that hold something, as they end.
+
+        A pair that is known is counted anew with one request, and looked into only if the count changed.
+        """
+        done = 0
+        tasks = {
+            asyncio.create_task(self._baseline(product_type, baseline)): (product_type, baseline)
+            for product_type, baseline in pairs
+        }
+        try:
+            waiting = set(tasks)
+            while waiting:
+                ended, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in ended:
+                    product_type, baseline = tasks[task]
+                    done += 1
+                    try:
+                        info = task.result()
+                    except InvalidRequestError:
+                        raise
+                    except CatalogError as error:
+                        self.failures.append(
+                            BuildFailure(self.catalog.collection, product_type, baseline, error.message)
+                        )
+                        self._emit(
+                            Warned(
+                                f"{self.catalog.collection} {product_type} {baseline} could not be counted: "
+                                f"{error.message}"
+                            )
+                        )
+                        continue
+                    self._emit(
+                        BaselineCounted(
+                            self.catalog.collection, product_type, baseline, info.count, done, len(tasks)
+                        )
+                    )
+                    entries = self.catalog.products.setdefault(product_type, {})
+                    if info.count == 0:
+                        entries.pop(baseline, None)
+                        if not entries:
+                            del self.catalog.products[product_type]
+                        continue
+                    entries[baseline] = info
+                    await self._save()
+                    yield product_type, baseline, info
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        await self._save()
+
+    async def _save(self) -> None:
+        if self._file is not None:
+            await asyncio.to_thread(save, self._file, self.catalog)
+
+    async def _baseline(self, product_type: str, baseline: str) -> BaselineInfo:
+        query = Query(self.catalog.collection, product_type, baseline)
+        known = self.catalog.baseline(product_type, baseline)
+        now = datetime.now(UTC).replace(microsecond=0)
+        whole = self._search(query)
+        async with self._slots:
+            count = await whole.count()
+        span = whole.range
+        if count is None or span is None:
+            raise CatalogError("the catalogue does not say how many there are")
+        if count == 0:
+            return BaselineInfo(None, None, None, None, 0, now)
+        if known is not None and known.count == count and known.time_range is not None:
+            return BaselineInfo(
+                known.time_start, known.time_end, known.frame_start, known.frame_end, count, now
+            )
+        first, last = await asyncio.gather(self._first(query, span), self._last(query, span))
+        return BaselineInfo(
+            first.sensing_start if first else None,
+            last.sensing_start if last else None,
+            (first.orbit_frame or None) if first else None,
+            (last.orbit_frame or None) if last else None,
+            count,
+            now,
+        )
+
+    async def _first(self, query: Query, span: TimeRange) -> Granule | None:
+        """The granule that starts first."""
+
+        async def holds(end: datetime) -> bool:
+            return await self._count(query, TimeRange(span.start, end)) > 0
+
+        end = await self._narrow(span.start, span.end, holds)
+        # What first overlaps a day starts on it: the days before hold nothing.
+        return await self._edge(query, TimeRange(end - timedelta(days=1), end), newest=False)
+
+    async def _last(self, query: Query, span: TimeRange) -> Granule | None:
+        """The granule that starts last."""
+        mirror = span.start + span.duration
+
+        async def holds(offset_end: datetime) -> bool:
+            begin = mirror - (offset_end - span.start)
+            return await self._count(query, TimeRange(begin, span.end)) > 0
+
+        reach = await self._narrow(span.start, span.end, holds)
+        begin = mirror - (reach - span.start)
+        # It may have started before the day that it still overlaps.
+        return await self._edge(
+            query, TimeRange(begin - timedelta(days=1), begin + timedelta(days=1)), newest=True
+        )
+
+    async def _narrow(
+        self, start: datetime, end: datetime, holds: Callable[[datetime], Awaitable[bool]]
+    ) -> datetime:
+        """The least end, to a day, for which `holds(end)`; it holds for `end` itself."""
+        low, high = start, end
+        while high - low > timedelta(days=1):
+            step = max((high - low) / _GROUPS, timedelta(days=1))
+            cuts = []
+            cut = low + step
+            while cut < high:
+                cuts.append(cut)
+                cut += step
+            answers = await asyncio.gather(*(holds(cut) for cut in cuts))
+            for cut, answer in zip(cuts, answers, strict=True):
+                if answer:
+                    high = cut
+                    break
+                low = cut
+            if not cuts:
+                break
+        return high
+
+    async def _count(self, query: Query, span: TimeRange) -> int:
+        async with self._slots:
+            return await self._search(query.replace(time=span)).count() or 0
+
+    async def _edge(self, query: Query, span: TimeRange, *, newest: bool) -> Granule | None:
+        async with self._slots:
+            found = self._search(query.replace(time=span, newest_first=newest))
+            granules = await found.granules()
+        if found.failed:
+            raise CatalogError(found.failed[0].reason)
+        return granules[0] if granules else None

@@ -1,0 +1,486 @@
+"""Collections, queryables and items as the archive serves them, and the local copies of queryables."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, urljoin
+
+from maap_tui.engine import files, places
+from maap_tui.engine.errors import CatalogError, InvalidRequestError, MaapError
+from maap_tui.engine.events import Emit, Noted, Warned, ignore
+from maap_tui.engine.http import Http, Reply, TransportFault, origin_of
+from maap_tui.engine.missions import default_collections, format_of, mission_of_collection, parse_name
+from maap_tui.engine.model import Asset, Collection, Granule, parse_zulu
+from maap_tui.engine.query import NEW_KEYS, OLD_KEYS, Keys
+
+_RESTRICTED = re.compile(r"RESTRICTED|_COMM\b|COMMISSIONING|CORE_COMM", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Queryables:
+    """What a collection can be searched by, and the values it has."""
+
+    collection: str
+    properties: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def products(self) -> list[str]:
+        """Product types, sorted; [] when the archive lists none."""
+        return sorted(self._values(NEW_KEYS.product) or self._values(OLD_KEYS.product))
+
+    @property
+    def baselines(self) -> list[str]:
+        """Baselines of all its products together, upper case, oldest first."""
+        found = self._values(NEW_KEYS.baseline) or self._values(OLD_KEYS.baseline)
+        return sorted({name.upper() for name in found})
+
+    @property
+    def keys(self) -> Keys:
+        """How it spells its properties."""
+        return OLD_KEYS if OLD_KEYS.product in self.properties and not self._is_new else NEW_KEYS
+
+    @property
+    def has_orbits(self) -> bool:
+        return self.keys.orbit in self.properties
+
+    @property
+    def has_frames(self) -> bool:
+        """Whether frames can be searched; they can wherever orbits can, listed or not."""
+        return "frame" in self.properties or self.has_orbits
+
+    @property
+    def _is_new(self) -> bool:
+        return NEW_KEYS.product in self.properties
+
+    def spelling(self, baseline: str) -> str:
+        """The baseline as the archive spells it, found without regard to case."""
+        for name in self._values(NEW_KEYS.baseline) or self._values(OLD_KEYS.baseline):
+            if name.lower() == baseline.lower():
+                return name
+        return baseline
+
+    def _values(self, key: str) -> list[str]:
+        entry = self.properties.get(key)
+        values = entry.get("enum") if isinstance(entry, dict) else entry
+        return [str(value) for value in values] if isinstance(values, list) else []
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """The names most like `name`, best first, compared without case."""
+    by_lower = {one.lower(): one for one in known}
+    found = difflib.get_close_matches(name.lower(), list(by_lower), n=count, cutoff=0.5)
+    return [by_lower[one] for one in found]
+
+
+def unknown(what: str, name: str, known: Sequence[str], look: str) -> InvalidRequestError:
+    """The error for a name that does not exist, with the nearest ones that do."""
+    close = nearest(name, known)
+    hint = f"Did you mean {' or '.join(close)}? " if close else ""
+    return InvalidRequestError(f"There is no {what} '{name}'", f"{hint}{look}")
+
+
+class Catalogue:
+    """The catalogue of the archive."""
+
+    def __init__(self, http: Http, root: str, where: places.Places, *, emit: Emit = ignore) -> None:
+        """Take the way to it; ask nothing.
+
+        Args:
+            http: the way to the network.
+            root: URL of the STAC root, ending in a slash.
+            where: the folders of the local copies.
+            emit: told of what is fetched.
+        """
+        self._http = http
+        self.root = root
+        self._places = where
+        self._emit = emit
+        self._queryables: dict[str, Queryables] = {}
+
+    def known_collections(self, mission: str = "") -> list[str]:
+        """Names that need no request: the missions' own and those with a local copy."""
+        here = [
+            path.name.removesuffix("_queryables.json")
+            for path in sorted(self._places.catalog_dir.glob("*_queryables.json"))
+        ]
+        return default_collections(here)
+
+    async def collections(self) -> list[Collection]:
+        """Every collection of the archive, by id.
+
+        Raises:
+            CatalogError: when they cannot be had.
+        """
+        found: dict[str, Collection] = {}
+        url, seen = urljoin(self.root, "collections?limit=200"), set[str]()
+        while url and url not in seen and len(seen) < 100:
+            seen.add(url)
+            data = await self._get(url, "the list of collections")
+            rows = data.get("collections")
+            for row in rows if isinstance(rows, list) else []:
+                collection = _collection_of(row)
+                if collection is not None:
+                    found[collection.id] = collection
+            url = self._next_href(data, url) if rows else ""
+        return [found[name] for name in sorted(found)]
+
+    async def collection(self, name: str) -> Collection:
+        """One collection.
+
+        Raises:
+            InvalidRequestError: when the archive has no such collection.
+            CatalogError: when it does not answer.
+        """
+        data = await self._get(urljoin(self.root, f"collections/{quote(name, safe='')}"), name, name)
+        collection = _collection_of(data)
+        if collection is None:
+            raise CatalogError(f"The catalogue's description of {name} cannot be read")
+        return collection
+
+    def local_queryables(self, name: str) -> Queryables | None:
+        """The local copy, None without a readable one; no request is made."""
+        if name in self._queryables:
+            return self._queryables[name]
+        try:
+            data = json.loads(self._places.queryables_file(name).read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return None
+        properties = data.get("properties") if isinstance(data, dict) else None
+        if not isinstance(properties, dict) or not properties:
+            return None
+        return Queryables(name, properties)
+
+    async def queryables(self, name: str, *, refresh: bool = False) -> Queryables:
+        """What a collection can be searched by: the local copy, fetched on first use or on demand.
+
+        Raises:
+            InvalidRequestError: when the archive has no such collection.
+            CatalogError: when they cannot be had.
+        """
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+:-]{0,127}", name):
+            raise InvalidRequestError(f"'{name[:60]}' is no collection name", "See `maap list`.")
+        local = None if refresh else self.local_queryables(name)
+        if local is None:
+            url = urljoin(self.root, f"collections/{quote(name, safe='')}/queryables")
+            data = await self._get(url, f"the queryables of {name}", name)
+            properties = data.get("properties")
+            if not isinstance(properties, dict):
+                raise CatalogError(
+                    f"The queryables of {name} cannot be read", "Run the same command again later."
+                )
+            local = Queryables(name, properties)
+            text = json.dumps({**data, "collection": name}, indent=2, ensure_ascii=False)
+            await asyncio.to_thread(files.write_atomic, self._places.queryables_file(name), text + "\n")
+            self._emit(Noted(f"Fetched the queryables of {name}"))
+        self._queryables[name] = local
+        return local
+
+    async def check(self, collection: str, product_type: str, baseline: str | None = None) -> Queryables:
+        """The queryables, once the names are known to exist in them.
+
+        A name that the local copy does not have is looked for in a fresh one before it is refused.
+
+        Raises:
+            InvalidRequestError: with the nearest names that exist.
+        """
+        local = self.local_queryables(collection)
+        found = local or await self.queryables(collection)
+        wrong = _wrong_name(found, product_type, baseline)
+        if wrong is not None and local is not None:
+            try:
+                found = await self.queryables(collection, refresh=True)
+            except CatalogError:
+                raise wrong from None
+            wrong = _wrong_name(found, product_type, baseline)
+        if wrong is not None:
+            raise wrong
+        return found
+
+    async def post(self, body: Mapping[str, Any], url: str = "") -> Mapping[str, Any]:
+        """One page of a search, by POST.
+
+        Raises:
+            CatalogError: when it cannot be had.
+            SearchRefused: when the catalogue answered that it will not search that.
+        """
+        target = url or urljoin(self.root, "search")
+        return self._page(await self._ask("POST", target, json_body=dict(body)))
+
+    async def get(self, url: str, params: Mapping[str, str] | None = None) -> Mapping[str, Any]:
+        """One page of a search, by GET; errors as `post`."""
+        return self._page(await self._ask("GET", url, params=params))
+
+    async def item(self, url: str) -> Mapping[str, Any] | None:
+        """One item by its URL, None when there is no such item.
+
+        Raises:
+            CatalogError: when the catalogue does not answer.
+        """
+        reply = await self._ask("GET", url)
+        return _object_of(reply, "the item") if reply.status == 200 else None
+
+    def is_own(self, url: str) -> bool:
+        """Whether a link leads to the catalogue itself."""
+        return origin_of(url) == origin_of(self.root)
+
+    def _page(self, reply: Reply) -> Mapping[str, Any]:
+        if reply.status == 200:
+            data = _object_of(reply, "The search result")
+            if not isinstance(data.get("features"), list):
+                raise CatalogError("The search result has no list of features", "Run it again later.")
+            return data
+        raise SearchRefused(reply.status, reply.error_words() or f"{reply.status} {reply.reason}".strip())
+
+    async def _get(self, url: str, what: str, collection: str = "") -> Mapping[str, Any]:
+        reply = await self._ask("GET", url)
+        if reply.status == 404 and collection:
+            raise unknown("collection", collection, self.known_collections(), "See `maap list`.")
+        if reply.status != 200:
+            words = reply.error_words() or reply.reason
+            raise CatalogError(
+                f"Failed to fetch {what}: {reply.status} {words}", "Run the same command again later."
+            )
+        return _object_of(reply, what)
+
+    async def _ask(
+        self, method: str, url: str, *, json_body: Any = None, params: Mapping[str, str] | None = None
+    ) -> Reply:
+        try:
+            return await self._http.ask(
+                method, url, json_body=json_body, params=params, again=_is_passing_error
+            )
+        except TransportFault as fault:
+            raise CatalogError(
+                f"The catalogue did not answer: {fault.message}",
+                fault.hint or "Run the same command again later.",
+            ) from fault
+
+    def _next_href(self, data: Mapping[str, Any], base: str) -> str:
+        link = next_link(data)
+        href = urljoin(base, str(link.get("href", ""))) if link else ""
+        if href and not self.is_own(href):
+            self._emit(Warned(f"A link to another host was not followed: {href[:120]!r}"))
+            return ""
+        return href
+
+
+class SearchRefused(MaapError):
+    """The catalogue answered a search with an error that is not busy: `status` says which."""
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(words)
+        self.status = status
+
+
+def next_link(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The link to the next page, None on the last one."""
+    links = data.get("links")
+    for link in links if isinstance(links, list) else []:
+        if isinstance(link, dict) and link.get("rel") == "next":
+            return link
+    return None
+
+
+def _is_passing_error(reply: Reply) -> bool:
+    # Seen on page requests that work when repeated (maap-facts.md 1.4). A gateway's HTML under
+    # status 200 is the same kind of trouble.
+    if reply.status == 400:
+        return reply.error_words().startswith("Invalid token")
+    return reply.status == 200 and reply.body.lstrip()[:1] == b"<"
+
+
+def _object_of(reply: Reply, what: str) -> Mapping[str, Any]:
+    try:
+        data = reply.json()
+    except ValueError as error:
+        raise CatalogError(
+            f"{what[:1].upper()}{what[1:]} is no JSON ({error})", "Run the same command again later."
+        ) from None
+    if not isinstance(data, dict):
+        raise CatalogError(f"{what[:1].upper()}{what[1:]} is no JSON object", "Run it again later.")
+    return data
+
+
+def _wrong_name(
+    queryables: Queryables, product_type: str, baseline: str | None
+) -> InvalidRequestError | None:
+    name = queryables.collection
+    products, baselines = queryables.products, queryables.baselines
+    if products and product_type not in products:
+        return unknown(f"product type in {name}", product_type, products, f"See `maap list {name}`.")
+    if baseline and baselines and baseline.upper() not in baselines:
+        return InvalidRequestError(
+            f"There is no baseline '{baseline}' in {name}", f"It has {', '.join(baselines)}."
+        )
+    return None
+
+
+def _collection_of(row: Any) -> Collection | None:
+    if not isinstance(row, dict) or not isinstance(row.get("id"), str):
+        return None
+    keywords = row.get("keywords")
+    words = [str(word) for word in keywords] if isinstance(keywords, list) else []
+    themes = row.get("themes")
+    for theme in themes if isinstance(themes, list) else []:
+        concepts = theme.get("concepts") if isinstance(theme, dict) else None
+        for concept in concepts if isinstance(concepts, list) else []:
+            if isinstance(concept, dict) and isinstance(concept.get("id"), str):
+                words.append(concept["id"])
+    start = end = None
+    try:
+        interval = row["extent"]["temporal"]["interval"][0]
+        start = parse_zulu(interval[0]) if interval[0] else None
+        end = parse_zulu(interval[1]) if interval[1] else None
+    except (KeyError, IndexError, TypeError, ValueError):
+        pass
+    return Collection(
+        id=row["id"],
+        title=str(row.get("title") or ""),
+        description=str(row.get("description") or ""),
+        keywords=tuple(words),
+        restricted=any(_RESTRICTED.search(word) for word in words),
+        start=start,
+        end=end,
+    )
+
+
+class BadItem(ValueError):
+    """An item that cannot be used; the text says why."""
+
+
+def granule_of(item: Any, collection: str) -> Granule:
+    """Read one STAC item: the name tells first, the item's own properties where it does not.
+
+    Raises:
+        BadItem: when it has no usable id, time or file.
+    """
+    if not isinstance(item, dict):
+        raise BadItem("an item that is no object")
+    identity = item.get("id")
+    if not isinstance(identity, str) or not identity:
+        raise BadItem("an item without an id")
+    properties = item.get("properties")
+    if not isinstance(properties, dict):
+        properties = {}
+    assets = _assets_of(item.get("assets"))
+    if not assets:
+        raise BadItem(f"{identity[:80]!r} has no file that can be used")
+    name = parse_name(identity)
+    if name is not None and name.baseline is None:
+        # Aeolus: only the URL names the baseline.
+        name = next((found for asset in assets if (found := parse_name(asset.href))), name)
+    start = name.sensing_start if name else _moment(properties, "start_datetime", "datetime")
+    if start is None:
+        raise BadItem(f"{identity[:80]!r} has no sensing time")
+    mission = mission_of_collection(collection)
+    product_type = _word(properties, "product:type", "productType") or (name.product_type if name else "")
+    version = _word(properties, "version", "productVersion")
+    baseline = (name.baseline if name else None) or (version.upper() if version else "")
+    orbit = name.orbit if name and name.orbit is not None else None
+    if orbit is None:
+        value = properties.get("sat:absolute_orbit", properties.get("orbitNumber"))
+        orbit = value if isinstance(value, int) and not isinstance(value, bool) else None
+    frame = name.frame if name else None
+    if frame is None and isinstance(properties.get("frame"), str):
+        frame = properties["frame"]
+    geometry = item.get("geometry")
+    return Granule(
+        id=identity,
+        collection=collection,
+        mission=mission.name,
+        product_type=product_type or "unknown",
+        baseline=baseline or "none",
+        sensing_start=start,
+        sensing_end=_moment(properties, "end_datetime") or (name.sensing_end if name else None),
+        created=(name.created if name else None) or _moment(properties, "processing:datetime"),
+        orbit=orbit,
+        frame=frame,
+        orbit_state=_word(properties, "sat:orbit_state", "orbitDirection") or None,
+        geometry=geometry if _is_geometry(geometry) else None,
+        assets=assets,
+        properties=properties,
+    )
+
+
+_HREF = re.compile(r"https?://[\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e%]{1,4000}")
+
+
+def is_clean_url(url: str) -> bool:
+    """Whether a URL can go into the registry: http(s), printable ASCII without space, quote or bar."""
+    return _HREF.fullmatch(url) is not None and "@" not in url.split("/")[2]
+
+
+def _assets_of(raw: Any) -> tuple[Asset, ...]:
+    if not isinstance(raw, dict):
+        return ()
+    found = []
+    for key, value in raw.items():
+        if not isinstance(value, dict) or not isinstance(value.get("href"), str):
+            continue
+        href = value["href"]
+        if not is_clean_url(href):
+            continue
+        try:
+            name = places.file_name_of(href)
+        except InvalidRequestError:
+            continue
+        roles = value.get("roles")
+        roles = tuple(str(role) for role in roles) if isinstance(roles, list) else ()
+        kind = format_of(href)
+        if kind == "zip" and not name.lower().endswith(".zip"):
+            name += ".zip"
+        if str(key).startswith(("quicklook", "thumbnail", "metadata")) or "/public/" in href:
+            kind = ""
+        size = value.get("file:size")
+        is_size = isinstance(size, int) and not isinstance(size, bool) and size >= 0
+        found.append(
+            Asset(
+                key=str(key),
+                href=href,
+                name=name,
+                format=kind,
+                size=size if is_size else None,
+                media_type=str(value.get("type") or ""),
+                roles=roles,
+            )
+        )
+    return tuple(found) if any(asset.format for asset in found) else ()
+
+
+def _moment(properties: Mapping[str, Any], *keys: str) -> datetime | None:
+    for key in keys:
+        value = properties.get(key)
+        if isinstance(value, str) and value:
+            try:
+                return parse_zulu(value)
+            except (ValueError, OverflowError):
+                continue
+    return None
+
+
+def _word(properties: Mapping[str, Any], *keys: str) -> str:
+    for key in keys:
+        value = properties.get(key)
+        if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}", value):
+            return value
+    return ""
+
+
+def _is_geometry(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("coordinates"), list):
+        return False
+    if value.get("type") != "LineString":
+        return isinstance(value.get("type"), str)
+    return all(
+        isinstance(point, list)
+        and len(point) >= 2
+        and all(isinstance(number, int | float) and abs(number) <= 360 for number in point[:2])
+        for point in value["coordinates"]
+    )

@@ -1,0 +1,468 @@
+"""Search: time windows in flight, paging, splitting, a second try for what failed; pulled page by page.
+
+The server finds what *overlaps* a window, in no order; here a granule belongs to the one window
+that its sensing start lies in. A window that fails, or brings fewer items than the server
+announced, is asked again at the end and then reported: nothing is lost silently.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from urllib.parse import urljoin
+
+from maap_tui.engine.catalogue import (
+    BadItem,
+    Catalogue,
+    Queryables,
+    SearchRefused,
+    granule_of,
+    next_link,
+)
+from maap_tui.engine.errors import CatalogError, InvalidRequestError
+from maap_tui.engine.events import DayFailed, Emit, Noted, PageFetched, Warned, ignore
+from maap_tui.engine.missions import Mission, mission_of_collection
+from maap_tui.engine.model import Granule, TimeRange, to_zulu
+from maap_tui.engine.query import Query
+
+WHOLE_UP_TO = timedelta(days=10)
+"""Longest range that is asked for in one piece; longer ones are faster day by day (maap-facts.md 1.5)."""
+
+START_RECORD_LIMIT = 100_000
+"""The service pages no further than this record (maap-facts.md 1.4)."""
+
+_BUFFERED_PAGES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the granules of one window, ordered by sensing start."""
+
+    window: TimeRange | None
+    """The window searched, None for a search without time."""
+    granules: list[Granule]
+    matched: int | None
+    """Items the server announced for the window, those of its edges included; None when it does not say."""
+    is_last: bool
+    """Whether the window is complete with this page."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedDay:
+    """A window that could not be searched, or not wholly."""
+
+    label: str
+    """YYYY-MM-DD, or `orbit 07655` for a search without time."""
+    reason: str
+    window: TimeRange | None
+
+    @property
+    def day(self) -> date | None:
+        """The first day of the window, None for a search without time."""
+        return self.window.first_day if self.window else None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How searches are run."""
+
+    parallel: int = 8
+    """Windows in flight."""
+    page_size: int = 1000
+    mission_name: str = ""
+    """Mission to assume when the collection does not tell."""
+    start: datetime | None = None
+    """Replaces the mission's start."""
+    end: datetime | None = None
+    """Replaces the mission's end."""
+
+
+@dataclass(slots=True, eq=False)
+class _Window:
+    range: TimeRange | None
+    pages: asyncio.Queue[Page | BaseException | None] = field(
+        default_factory=lambda: asyncio.Queue(_BUFFERED_PAGES)
+    )
+    seen: set[str] = field(default_factory=set)
+    task: asyncio.Task[None] | None = None
+
+
+class Search:
+    """One run of a query: iterate it for pages, then read what it has to report."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        query: Query,
+        rules: Rules,
+        *,
+        now: datetime,
+        within: TimeRange | None = None,
+        emit: Emit = ignore,
+    ) -> None:
+        """Take the query; ask nothing.
+
+        Args:
+            catalogue: where to ask.
+            query: what to ask.
+            rules: how.
+            now: the end of an open range.
+            within: the span that the built catalogue knows for it, None without one.
+            emit: told of pages and of days that failed for good.
+        """
+        self._catalogue = catalogue
+        self.query = query
+        self._rules = rules
+        self._emit = emit
+        self._now = now
+        self._within = within
+        self._mission: Mission = mission_of_collection(query.collection, rules.mission_name)
+        self._queryables: Queryables | None = None
+        self._use_get = False
+        self._accepted = 0
+        self.range: TimeRange | None = None
+        """The span that is searched; None for an orbit search."""
+        self.failed: list[FailedDay] = []
+        """What is missing from the result."""
+        self.matched = 0
+        """Items the server announced so far."""
+        self.bad_items: list[str] = []
+        """Items that could not be used, in words."""
+
+    def __aiter__(self) -> AsyncIterator[Page]:
+        return self._pages()
+
+    async def granules(self) -> list[Granule]:
+        """All of it at once, in the order asked for."""
+        found = [granule async for page in self for granule in page.granules]
+        return self.ordered(found)[: self.query.max_items]
+
+    def ordered(self, granules: Sequence[Granule]) -> list[Granule]:
+        """By sensing start, then by id."""
+        return sorted(granules, key=lambda one: (one.sensing_start, one.id), reverse=self.query.newest_first)
+
+    async def count(self) -> int | None:
+        """Items the server announces, from one request for each area; None when it does not say.
+
+        Granules that only overlap the edges of the range are among them.
+        """
+        await self._prepare()
+        total = 0
+        for area in self.query.areas():
+            data = await self._ask(self._body(self.range, area, limit=1))
+            matched = _matched(data)
+            if matched is None:
+                return None
+            total += matched
+        return total
+
+    async def _prepare(self) -> None:
+        if self._queryables is not None:
+            return
+        query = self.query
+        self._queryables = await self._catalogue.check(query.collection, query.product_type, query.baseline)
+        span = query.time
+        if query.orbits and span is None:
+            if self._by_name:
+                raise InvalidRequestError(
+                    f"{query.product_type} has no orbit index at the archive, so its names have to be "
+                    "filtered in a time range",
+                    "Give one beside --orbit: " + self._orbit_dates() + ".",
+                )
+            return
+        first = self._rules.start or self._mission.start
+        last = min(self._rules.end or self._mission.end, self._now)
+        if span is None and first >= last:
+            raise InvalidRequestError(
+                f"The mission ends ({to_zulu(last)}) before it starts ({to_zulu(first)})",
+                "Mend mission.start and mission.end in the configuration.",
+            )
+        start, end = (span.start, span.end) if span else (first, last)
+        start, end = max(start, first), min(end, max(last, first))
+        if self._within is not None:
+            start, end = max(start, self._within.start), min(end, self._within.end)
+        # A range outside of the mission holds nothing; an empty window is never asked for.
+        self.range = TimeRange(start, max(start, end))
+
+    def _orbit_dates(self) -> str:
+        low, high = self.query.orbits[0][0], self.query.orbits[-1][1]
+        if self._mission.orbit_time is None:
+            return "--start DATE --end DATE"
+        begin = (self._mission.orbit_time(low) - timedelta(days=1)).date()
+        end = (self._mission.orbit_time(high) + timedelta(days=1)).date()
+        return f"--start {begin} --end {end} is about when it was flown"
+
+    @property
+    def _by_name(self) -> bool:
+        """Whether orbits and frames are filtered here because the archive has no index of them."""
+        if self.query.product_type in self._mission.unindexed:
+            return True
+        return self._queryables is not None and not self._queryables.has_frames
+
+    def _windows(self) -> list[TimeRange | None]:
+        if self.range is None:
+            return [None]
+        if self.range.start >= self.range.end:
+            return []
+        if self.range.duration <= WHOLE_UP_TO:
+            return [self.range]
+        days: list[TimeRange | None] = list(self.range.days())
+        return days[::-1] if self.query.newest_first else days
+
+    async def _pages(self) -> AsyncIterator[Page]:
+        await self._prepare()
+        self.failed, self.bad_items = [], []
+        self.matched = self._accepted = 0
+        again: list[_Window] = []
+        async for page in self._run([_Window(span) for span in self._windows()], again, final=False):
+            yield page
+        if again and not self._is_full:
+            self._emit(Noted(f"Asking again for {len(again)} days that failed"))
+            second = [_Window(window.range, seen=window.seen) for window in again]
+            async for page in self._run(second, [], final=True):
+                yield page
+
+    @property
+    def _is_full(self) -> bool:
+        return self._accepted >= self.query.max_items
+
+    async def _run(self, windows: list[_Window], again: list[_Window], *, final: bool) -> AsyncIterator[Page]:
+        """Pages of all windows in order, `parallel` of them in flight."""
+        waiting = deque(windows)
+        running: deque[_Window] = deque()
+        try:
+            while (waiting or running) and not self._is_full:
+                while waiting and len(running) < self._rules.parallel:
+                    window = waiting.popleft()
+                    window.task = asyncio.create_task(self._fetch(window))
+                    running.append(window)
+                window = running[0]
+                news = await window.pages.get()
+                if isinstance(news, Page):
+                    granules = self._take(news.granules)
+                    yield Page(news.window, granules, news.matched, news.is_last)
+                    continue
+                running.popleft()
+                if isinstance(news, CatalogError):
+                    if final:
+                        self._report(window, news)
+                    else:
+                        again.append(window)
+                elif news is not None:
+                    raise news
+        finally:
+            tasks = [window.task for window in running if window.task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _take(self, granules: list[Granule]) -> list[Granule]:
+        room = self.query.max_items - self._accepted
+        taken = self.ordered(granules)[:room]
+        self._accepted += len(taken)
+        return taken
+
+    def _report(self, window: _Window, error: CatalogError) -> None:
+        if window.range is None:
+            low = self.query.orbits[0][0] if self.query.orbits else 0
+            labels = [f"orbit {low:05d}"]
+        else:
+            labels = [span.first_day.isoformat() for span in window.range.days()]
+        for label in labels:
+            day = None if window.range is None else TimeRange.of_day(date.fromisoformat(label))
+            self.failed.append(FailedDay(label, error.message, day))
+            self._emit(DayFailed(label, error.message, self.query.baseline))
+
+    async def _fetch(self, window: _Window) -> None:
+        """Fill the window's queue; its last entry is None or the error that ended it."""
+        try:
+            await self._fetch_span(window, window.range)
+            await window.pages.put(None)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            await window.pages.put(error)
+
+    async def _fetch_span(self, window: _Window, span: TimeRange | None) -> None:
+        for area in self.query.areas():
+            try:
+                await self._fetch_area(window, span, area)
+            except _TooMany as too_many:
+                whole = span or self.range or TimeRange(self._rules.start or self._mission.start, self._now)
+                if whole.duration < timedelta(seconds=2):
+                    raise CatalogError(
+                        f"{too_many.matched} items start in the same second, more than the service pages"
+                    ) from None
+                halves = whole.halves()
+                for half in halves[::-1] if self.query.newest_first else halves:
+                    await self._fetch_span(window, half)
+                return
+
+    async def _fetch_area(self, window: _Window, span: TimeRange | None, area: Mapping[str, Any]) -> None:
+        body = self._body(span, area, limit=self._rules.page_size)
+        wanted = self.query.replace(time=span) if span else self.query
+        data = await self._ask(body)
+        matched = _matched(data)
+        if matched is not None and matched > START_RECORD_LIMIT:
+            raise _TooMany(matched)
+        self.matched += matched or 0
+        room = self.query.max_items - self._accepted
+        keep_newest = self.query.product_type in self._mission.newest_only and not self.query.every_version
+        # A cut or a choice among versions needs the whole window before anything is handed on.
+        hold = keep_newest or matched is None or matched > room
+        held: list[Granule] = []
+        received = 0
+        asked: set[str] = set()
+        while True:
+            features = data["features"]
+            received += len(features)
+            granules = self._read(features, wanted, window.seen)
+            self._emit(PageFetched(span.start if span else None, len(features), matched))
+            # An empty page ends the search whatever its links say.
+            following = self._following(data, body, asked) if features else None
+            is_last = following is None
+            if hold:
+                held += granules
+                if is_last:
+                    kept = _newest_versions(held) if keep_newest else held
+                    await window.pages.put(Page(span, kept, matched, True))
+            else:
+                await window.pages.put(Page(span, granules, matched, is_last))
+            if following is None:
+                break
+            data = await following()
+        if matched is not None and received < matched:
+            raise CatalogError(
+                f"the catalogue announced {matched} items and sent {received}", "Run it again later."
+            )
+
+    def _read(self, features: list[Any], wanted: Query, seen: set[str]) -> list[Granule]:
+        granules = []
+        for item in features:
+            try:
+                granule = granule_of(item, self.query.collection)
+            except BadItem as bad:
+                if len(self.bad_items) < 1000:
+                    self.bad_items.append(str(bad))
+                    self._emit(Warned(f"Skipped {bad}"))
+                continue
+            if granule.id in seen or not wanted.accepts(granule):
+                continue
+            seen.add(granule.id)
+            granules.append(granule)
+        return granules
+
+    def _body(self, span: TimeRange | None, area: Mapping[str, Any], *, limit: int) -> dict[str, Any]:
+        query = self.query
+        assert self._queryables is not None
+        baseline = self._queryables.spelling(query.baseline) if query.baseline else None
+        body: dict[str, Any] = {
+            "collections": [query.collection],
+            "filter": query.to_cql2(self._queryables.keys, baseline=baseline, by_name=self._by_name),
+            "filter-lang": "cql2-text",
+            "limit": limit,
+            **area,
+        }
+        if span is not None:
+            body["datetime"] = f"{to_zulu(span.start)}/{to_zulu(span.end)}"
+        return body
+
+    async def _ask(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            if not self._use_get:
+                try:
+                    return await self._catalogue.post(body)
+                except SearchRefused as refused:
+                    if refused.status not in (404, 405, 415, 501):
+                        raise
+                    self._use_get = True
+            return await self._catalogue.get(urljoin(self._catalogue.root, "search"), _as_params(body))
+        except SearchRefused as refused:
+            raise self._explained(refused) from None
+
+    def _explained(self, refused: SearchRefused) -> Exception:
+        if refused.status == 422 and "startRecord" in refused.message:
+            return _TooMany(START_RECORD_LIMIT)
+        if refused.status in (400, 422):
+            return InvalidRequestError(
+                f"The catalogue refuses this search: {refused.message}", "Check the names with `maap list`."
+            )
+        return CatalogError(refused.message, "Run the same command again later.")
+
+    def _following(
+        self, data: Mapping[str, Any], body: Mapping[str, Any], asked: set[str]
+    ) -> Callable[[], Awaitable[Mapping[str, Any]]] | None:
+        """What fetches the next page; None on the last one."""
+        link = next_link(data)
+        if link is None:
+            return None
+        href = urljoin(self._catalogue.root, str(link.get("href") or "search"))
+        if not self._catalogue.is_own(href):
+            raise CatalogError(f"the next page is on another host, which is not followed: {href[:120]!r}")
+        is_post = str(link.get("method", "GET")).upper() == "POST"
+        extra = link.get("body")
+        if is_post:
+            extra = extra if isinstance(extra, dict) else {}
+            merged = {**body, **extra} if link.get("merge") else (extra or dict(body))
+            mark = json.dumps([href, merged], sort_keys=True)
+        else:
+            merged, mark = {}, href
+        if mark in asked:
+            raise CatalogError("the pages of the result lead in a circle")
+        asked.add(mark)
+
+        async def fetch() -> Mapping[str, Any]:
+            try:
+                if is_post:
+                    return await self._catalogue.post(merged, href)
+                return await self._catalogue.get(href)
+            except SearchRefused as refused:
+                raise self._explained(refused) from None
+
+        return fetch
+
+
+class _TooMany(Exception):
+    def __init__(self, matched: int) -> None:
+        super().__init__(matched)
+        self.matched = matched
+
+
+def _matched(data: Mapping[str, Any]) -> int | None:
+    value = data.get("numberMatched")
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _as_params(body: Mapping[str, Any]) -> dict[str, str]:
+    """The body of a POST as the parameters of a GET."""
+    params: dict[str, str] = {}
+    for key, value in body.items():
+        if key == "collections":
+            params[key] = ",".join(value)
+        elif key == "bbox":
+            params[key] = ",".join(f"{number:g}" for number in value)
+        elif isinstance(value, dict):
+            params[key] = json.dumps(value)
+        else:
+            params[key] = str(value)
+    return params
+
+
+def _newest_versions(granules: Sequence[Granule]) -> list[Granule]:
+    """Of several processings of one granule, the one created last."""
+    newest: dict[tuple[datetime, str, str], Granule] = {}
+    for granule in granules:
+        key = (granule.sensing_start, granule.orbit_frame, granule.baseline)
+        other = newest.get(key)
+        if other is None or _creation(granule) > _creation(other):
+            newest[key] = granule
+    return list(newest.values())
+
+
+def _creation(granule: Granule) -> tuple[datetime, str]:
+    return granule.created or datetime.min.replace(tzinfo=UTC), granule.id
