@@ -1,0 +1,362 @@
+"""Many files: how many at once, in which order, paused, cancelled, tried again; each end is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from maap_tui.engine.errors import (
+    AuthenticationError,
+    CredentialsError,
+    DownloadError,
+    InvalidRequestError,
+    MaapError,
+    StorageError,
+)
+from maap_tui.engine.events import (
+    Emit,
+    Event,
+    FileFailed,
+    FileFinished,
+    FileQueued,
+    FileRetried,
+    FileSkipped,
+    FileStateChanged,
+    SignInNeeded,
+    Warned,
+    ignore,
+)
+from maap_tui.engine.registry import Key
+from maap_tui.engine.transfer import Fetched, Transfer, Wanted
+
+REFUSALS = 3
+"""Files in a row answered with 403 after which the rest of their collection is not tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """Where in the registry a file belongs."""
+
+    key: Key
+    day: date
+    """Sensing day."""
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One file in the queue."""
+
+    wanted: Wanted
+    tracked: Tracked | None = None
+    """None for a file that no registry follows."""
+    group: str = ""
+    """Files that a refusal has in common: their collection."""
+    state: str = "waiting"
+    """waiting, running, paused, finished, skipped, failed or cancelled."""
+    reason: str = ""
+    """Why it failed or waits; '' otherwise."""
+    tries: int = 0
+    """Tries of this run that failed."""
+    _task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file that could not be had."""
+
+    url: str
+    path: Path
+    reason: str
+    status: int | None
+    permanent: bool
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of the files of one run."""
+
+    downloaded: dict[str, Path] = field(default_factory=dict)
+    """URL -> path of what was fetched."""
+    skipped: dict[str, Path] = field(default_factory=dict)
+    """URL -> path of what was here already."""
+    failed: list[Failure] = field(default_factory=list)
+    received: int = 0
+    """Bytes that came over the network."""
+    seconds: float = 0.0
+    stopped: MaapError | None = None
+    """What ended the run before its time; None when it came to its end."""
+    left: int = 0
+    """Files not tried because the run was stopped."""
+
+
+class Downloads:
+    """The queue of one session, and the tasks that work on it."""
+
+    def __init__(
+        self,
+        transfer: Callable[[Emit], Transfer],
+        *,
+        parallel: int = 8,
+        emit: Emit = ignore,
+        record: Callable[[Job, Fetched], Awaitable[None]] | None = None,
+        record_failure: Callable[[Job, DownloadError], Awaitable[None]] | None = None,
+        max_consecutive_failures: int | None = None,
+    ) -> None:
+        """Take the parts; start nothing.
+
+        Args:
+            transfer: makes what fetches, telling its news to what it is given.
+            parallel: files at once.
+            emit: told of all that happens.
+            record: writes a finished file into the registry; runs before the finish is told.
+            record_failure: the same for a file given up.
+            max_consecutive_failures: files failing in a row that end the run; None for no such limit.
+        """
+        self._emit = emit
+        self._transfer = transfer(self._hear)
+        self._record = record
+        self._record_failure = record_failure
+        self._max_consecutive_failures = max_consecutive_failures
+        self._consecutive_failures = 0
+        self.parallel = parallel
+        self.jobs: dict[str, Job] = {}
+        """Every file by URL, in the order it came."""
+        self._waiting: dict[str, None] = {}
+        self._running: set[str] = set()
+        self._refusals: dict[str, int] = {}
+        self._blocked: dict[str, str] = {}
+        self._changed = asyncio.Event()
+        self._closing = False
+        self._started = time.monotonic()
+        self.report = Report()
+
+    async def __aenter__(self) -> Downloads:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    def add(self, wanted: Wanted, tracked: Tracked | None = None, *, group: str = "") -> bool:
+        """Queue a file; False when it is in the queue already."""
+        other = self.jobs.get(wanted.url)
+        if other is not None and other.state not in ("failed", "cancelled", "finished", "skipped"):
+            return False
+        job = Job(wanted, tracked, group or (tracked.key.collection if tracked else ""))
+        self.jobs[wanted.url] = job
+        self._emit(FileQueued(wanted.url, wanted.path, wanted.size))
+        self._waiting[wanted.url] = None
+        self._pump()
+        return True
+
+    def refuse(self, url: str, reason: str, *, permanent: bool) -> None:
+        """Report a file that cannot even be queued."""
+        self.report.failed.append(Failure(url, Path(), reason, None, permanent))
+        self._emit(FileFailed(url, Path(), reason, permanent, 0))
+
+    async def join(self) -> Report:
+        """Wait until nothing waits or runs, or the run was stopped; paused files do not hold it up."""
+        while self._running or (self._waiting and self.report.stopped is None):
+            self._changed.clear()
+            await self._changed.wait()
+        self.report.left = len(self._waiting)
+        self.report.seconds = time.monotonic() - self._started
+        return self.report
+
+    async def close(self) -> None:
+        """Stop what runs, keeping the parts."""
+        self._closing = True
+        tasks = [job._task for job in self.jobs.values() if job._task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def set_parallel(self, count: int) -> None:
+        """Change how many run at once, from 1 to 16; what runs is not interrupted."""
+        self.parallel = max(1, min(16, count))
+        self._pump()
+
+    def pause(self, urls: Iterable[str] | None = None) -> None:
+        """Pause files, all of them for None. A running one keeps its part."""
+        for job in self._chosen(urls):
+            if job.state in ("waiting", "running"):
+                self._set_aside(job, "paused")
+
+    def resume(self, urls: Iterable[str] | None = None) -> None:
+        """Let paused files go on, all of them for None."""
+        for job in self._chosen(urls):
+            if job.state == "paused":
+                self._requeue(job)
+
+    def cancel(self, urls: Iterable[str] | None = None) -> None:
+        """Take files out of the queue; their parts stay for another time."""
+        for job in self._chosen(urls):
+            if job.state in ("waiting", "running", "paused"):
+                self._set_aside(job, "cancelled")
+
+    def retry(self, urls: Iterable[str] | None = None) -> None:
+        """Queue failed and cancelled files again; for None the failed ones only."""
+        states = ("failed",) if urls is None else ("failed", "cancelled")
+        for job in self._chosen(urls):
+            if job.state in states:
+                self._blocked.pop(job.group, None)
+                self._refusals.pop(job.group, None)
+                self.report.failed = [one for one in self.report.failed if one.url != job.wanted.url]
+                self.report.stopped = None
+                self._requeue(job)
+
+    def move_to_top(self, urls: Iterable[str]) -> None:
+        """Let waiting files be next, in the order given."""
+        chosen = [url for url in urls if url in self._waiting]
+        rest = [url for url in self._waiting if url not in set(chosen)]
+        self._waiting = dict.fromkeys([*chosen, *rest])
+
+    def clear_finished(self) -> int:
+        """Forget what has ended; returns how many."""
+        ended = [url for url, job in self.jobs.items() if job.state in ("finished", "skipped", "cancelled")]
+        for url in ended:
+            del self.jobs[url]
+        return len(ended)
+
+    @property
+    def active(self) -> int:
+        """Files being fetched now."""
+        return len(self._running)
+
+    def _chosen(self, urls: Iterable[str] | None) -> list[Job]:
+        if urls is None:
+            return list(self.jobs.values())
+        return [self.jobs[url] for url in urls if url in self.jobs]
+
+    def _set_aside(self, job: Job, state: str) -> None:
+        job.state = state
+        self._waiting.pop(job.wanted.url, None)
+        if job._task is not None:
+            job._task.cancel()
+        self._emit(FileStateChanged(job.wanted.url, state))
+        self._changed.set()
+        self._pump()
+
+    def _requeue(self, job: Job) -> None:
+        job.state, job.reason, job.tries = "waiting", "", 0
+        self._waiting[job.wanted.url] = None
+        self._emit(FileStateChanged(job.wanted.url, "waiting"))
+        self._pump()
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, FileRetried):
+            job = self.jobs.get(event.url)
+            if job is not None:
+                job.tries, job.reason = event.attempt, event.reason
+        self._emit(event)
+
+    def _pump(self) -> None:
+        """Start what may start."""
+        while (
+            self._waiting
+            and len(self._running) < self.parallel
+            and self.report.stopped is None
+            and not self._closing
+        ):
+            url = next(iter(self._waiting))
+            job = self.jobs[url]
+            if job._task is not None:
+                # A paused file that goes on at once: its old task has to be gone first.
+                break
+            del self._waiting[url]
+            self._running.add(url)
+            job.state = "running"
+            job._task = asyncio.create_task(self._work(job))
+
+    async def _work(self, job: Job) -> None:
+        try:
+            await self._fetch(job)
+        except asyncio.CancelledError:
+            if job.state == "running":
+                job.state = "cancelled" if self._closing else "waiting"
+        except (AuthenticationError, CredentialsError, StorageError) as error:
+            job.state, job.reason = "waiting", error.message
+            self._waiting = {job.wanted.url: None, **self._waiting}
+            self._stop(error)
+        except Exception as error:
+            # One broken file must not end the others, whatever broke.
+            await self._give_up(job, DownloadError(job.wanted.url, f"{type(error).__name__}: {error}"))
+        finally:
+            self._running.discard(job.wanted.url)
+            job._task = None
+            self._changed.set()
+            self._pump()
+
+    async def _fetch(self, job: Job) -> None:
+        url = job.wanted.url
+        if job.group in self._blocked:
+            await self._give_up(job, DownloadError(url, self._blocked[job.group], 403, permanent=True))
+            return
+        begun = time.monotonic()
+        try:
+            fetched = await self._transfer.fetch(job.wanted)
+            if self._record is not None:
+                await self._record(job, fetched)
+        except (DownloadError, InvalidRequestError) as error:
+            failure = error
+            if not isinstance(failure, DownloadError):
+                failure = DownloadError(url, error.message, permanent=True, hint=error.hint)
+            self._count_refusal(job, failure)
+            await self._give_up(job, failure)
+            return
+        self._refusals.pop(job.group, None)
+        self._consecutive_failures = 0
+        if fetched.received:
+            job.state = "finished"
+            self.report.downloaded[url] = fetched.path
+            self.report.received += fetched.received
+            seconds = time.monotonic() - begun
+            self._emit(FileFinished(url, fetched.path, fetched.size, fetched.received, seconds))
+        else:
+            job.state = "skipped"
+            self.report.skipped[url] = fetched.path
+            self._emit(FileSkipped(url, fetched.path, fetched.size, "already here"))
+
+    def _count_refusal(self, job: Job, error: DownloadError) -> None:
+        if error.status_code != 403:
+            self._refusals.pop(job.group, None)
+            return
+        count = self._refusals[job.group] = self._refusals.get(job.group, 0) + 1
+        if count == REFUSALS and job.group not in self._blocked:
+            name = job.group or "these files"
+            self._blocked[job.group] = (
+                f"not tried: {REFUSALS} files of {name} in a row were refused (403 Forbidden)"
+            )
+            self._emit(
+                Warned(
+                    f"{REFUSALS} files of {name} in a row were refused (403 Forbidden); the rest of it is "
+                    "not tried. Your account may lack access to this collection."
+                )
+            )
+
+    async def _give_up(self, job: Job, error: DownloadError) -> None:
+        job.state, job.reason = "failed", error.message
+        if self._record_failure is not None:
+            try:
+                await self._record_failure(job, error)
+            except MaapError as trouble:
+                self._emit(Warned(f"The failure could not be recorded: {trouble.message}"))
+        self.report.failed.append(
+            Failure(job.wanted.url, job.wanted.path, error.message, error.status_code, error.permanent)
+        )
+        self._emit(FileFailed(job.wanted.url, job.wanted.path, error.message, error.permanent, job.tries + 1))
+
+    def _stop(self, error: MaapError) -> None:
+        if self.report.stopped is None:
+            self.report.stopped = error
+            if isinstance(error, AuthenticationError | CredentialsError):
+                self._emit(SignInNeeded(error.message))
+        for url in list(self._running):
+            job = self.jobs[url]
+            if job._task is not None and job._task is not asyncio.current_task():
+                job.state = "waiting"
+                self._waiting[url] = None
+                job._task.cancel()

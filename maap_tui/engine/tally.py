@@ -1,0 +1,170 @@
+"""Events folded into counts, bytes, rate and time left; pure but for the clock."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from maap_tui.engine.events import (
+    BytesReceived,
+    DayFailed,
+    Event,
+    FileFailed,
+    FileFinished,
+    FileQueued,
+    FileRetried,
+    FileSkipped,
+    FileStarted,
+    FileStateChanged,
+    PageFetched,
+)
+
+RATE_WINDOW_S = 10.0
+"""Seconds that the rate is taken over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of things at one moment."""
+
+    queued: int
+    """Files that were put in the queue."""
+    finished: int
+    skipped: int
+    failed: int
+    active: int
+    bytes_done: int
+    """Bytes of all files that are here, parts included."""
+    bytes_total: int
+    """Bytes of all files whose size is known."""
+    rate: float
+    """Bytes a second over the last seconds; 0 when nothing moves."""
+    seconds_left: float | None
+    """None while nothing tells."""
+    pages: int
+    items: int
+    matched: int
+    """Items the catalogue announced so far."""
+    failed_days: int
+
+    @property
+    def done(self) -> int:
+        return self.finished + self.skipped + self.failed
+
+
+class Tally:
+    """Counts of one run; `apply` is what to hand to the engine as `emit`."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self.version = 0
+        """Grows with every event, so that a face can tell whether to look."""
+        self._sizes: dict[str, int | None] = {}
+        self._known_total = 0
+        self._known_count = 0
+        self._here: dict[str, int] = {}
+        self._here_total = 0
+        self._active: set[str] = set()
+        self._marks: deque[tuple[float, int]] = deque()
+        self._moved = 0
+        self._ended_bytes = 0
+        self._ended_total = 0
+        self._queued = self._finished = self._skipped = self._failed = 0
+        self._pages = self._items = self._matched = self._failed_days = 0
+
+    def apply(self, event: Event) -> None:
+        """Take one event."""
+        self.version += 1
+        if isinstance(event, BytesReceived):
+            self._set_here(event.url, self._here.get(event.url, 0) + event.count)
+            self._moved += event.count
+            now = self._clock()
+            if not self._marks or now - self._marks[-1][0] > 0.2:
+                self._marks.append((now, self._moved))
+        elif isinstance(event, FileQueued):
+            self._queued += 1
+            self._set_size(event.url, event.size)
+        elif isinstance(event, FileStarted):
+            self._active.add(event.url)
+            self._set_here(event.url, event.offset)
+            if event.size is not None:
+                self._set_size(event.url, event.size)
+        elif isinstance(event, FileFinished):
+            self._end(event.url, event.size)
+            self._finished += 1
+        elif isinstance(event, FileSkipped):
+            self._end(event.url, event.size)
+            self._skipped += 1
+        elif isinstance(event, FileFailed):
+            self._end(event.url, 0)
+            self._failed += 1
+        elif isinstance(event, FileRetried):
+            self._active.discard(event.url)
+        elif isinstance(event, FileStateChanged):
+            self._active.discard(event.url)
+            if event.state == "cancelled":
+                self._end(event.url, 0)
+                self._queued -= 1
+        elif isinstance(event, PageFetched):
+            self._pages += 1
+            self._items += event.items
+            self._matched += event.matched or 0
+        elif isinstance(event, DayFailed):
+            self._failed_days += 1
+
+    def _set_here(self, url: str, count: int) -> None:
+        self._here_total += count - self._here.get(url, 0)
+        self._here[url] = count
+
+    def _forget_size(self, url: str) -> None:
+        old = self._sizes.pop(url, None)
+        if old is not None:
+            self._known_total -= old
+            self._known_count -= 1
+
+    def _set_size(self, url: str, size: int | None) -> None:
+        self._forget_size(url)
+        self._sizes[url] = size
+        if size is not None:
+            self._known_total += size
+            self._known_count += 1
+
+    def _end(self, url: str, size: int) -> None:
+        self._active.discard(url)
+        self._here_total -= self._here.pop(url, 0)
+        self._forget_size(url)
+        self._ended_bytes += size
+        self._ended_total += size
+
+    def snapshot(self) -> Snapshot:
+        """The counts now."""
+        now = self._clock()
+        while len(self._marks) > 1 and now - self._marks[0][0] > RATE_WINDOW_S:
+            self._marks.popleft()
+        rate = 0.0
+        if self._marks and self._active:
+            begin, moved = self._marks[0]
+            rate = (self._moved - moved) / max(now - begin, 0.5)
+        done = self._ended_bytes + self._here_total
+        total = self._ended_total + self._known_total
+        if self._known_count:
+            # Files of unknown size are taken to be like the others.
+            total += (len(self._sizes) - self._known_count) * (self._known_total // self._known_count)
+        left = (total - done) / rate if rate > 0 and total > done else None
+        return Snapshot(
+            queued=self._queued,
+            finished=self._finished,
+            skipped=self._skipped,
+            failed=self._failed,
+            active=len(self._active),
+            bytes_done=done,
+            bytes_total=max(total, done),
+            rate=rate,
+            seconds_left=left,
+            pages=self._pages,
+            items=self._items,
+            matched=self._matched,
+            failed_days=self._failed_days,
+        )

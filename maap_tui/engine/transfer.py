@@ -1,0 +1,687 @@
+"""One file: asked for, resumed, verified, renamed.
+
+Rule: a final name holds one whole version of one file or nothing. The bytes gather in `{name}.part`,
+locked while they do; beside it `{name}.part.json` says what they are, so that another run can go on
+from the last byte that is known to be good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import socket
+import time
+import zlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from maap_tui.engine import files, places
+from maap_tui.engine.errors import (
+    AuthenticationError,
+    DiskFullError,
+    DownloadError,
+    StorageError,
+)
+from maap_tui.engine.events import BytesReceived, Emit, FileRetried, FileStarted, Noted, ignore
+from maap_tui.engine.http import BUSY, Http, Stream, TransportFault, backoff_s, retry_after_s
+from maap_tui.engine.tokens import Tokens
+
+PIECE = 8 * 1024 * 1024
+"""Bytes of a part that share one hash."""
+
+OVERLAP = 64 * 1024
+"""Bytes asked for again and compared when the server gives no strong validator."""
+
+PROGRESS = 64 * 1024
+"""Bytes that a try has to bring for the count of tries to start anew."""
+
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+_SNIFF = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A file to have, and where."""
+
+    url: str
+    path: Path
+    size: int | None = None
+    """Bytes the catalogue announced, None when it did not."""
+    root: Path | None = None
+    """Folder that the path must not lead out of, links included; None for its own folder."""
+    again: bool = False
+    """Whether to fetch it also when it is here whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What came of it."""
+
+    path: Path
+    size: int
+    """Bytes of the file."""
+    received: int
+    """Bytes that came over the network in this run; 0 when it was here already."""
+    pieces: tuple[str, ...] = ()
+    """SHA-256 of each `PIECE`, hex; () when nothing was received."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRules:
+    """How files are fetched."""
+
+    retries: int = 5
+    """Further tries after one that brought nothing new."""
+    retry_wait_s: float = 1.0
+    min_free: int = 1 << 30
+    """Bytes that have to stay free on the disk."""
+    max_file: int = 20 << 30
+    """Bytes a file may have."""
+
+
+class _Failure(Exception):
+    """A try failed; `wait_s` is what the server asked for, None when it did not."""
+
+    def __init__(
+        self, reason: str, *, status: int | None = None, permanent: bool = False, wait_s: float | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+        self.permanent = permanent
+        self.wait_s = wait_s
+
+
+class _StartOver(Exception):
+    """What is in the part is of no use; the next try begins at 0."""
+
+
+class HostPause:
+    """A wait that a host asked for, kept by everything that asks it."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._until = 0.0
+
+    def ask(self, seconds: float) -> None:
+        self._until = max(self._until, self._clock() + seconds)
+
+    async def wait(self) -> None:
+        while (left := self._until - self._clock()) > 0:  # noqa: ASYNC110 - the end can move while it sleeps
+            await asyncio.sleep(left)
+
+
+@dataclass(slots=True)
+class _Part:
+    """The open part of one file and what is known of its bytes."""
+
+    path: Path
+    descriptor: int
+    url: str
+    total: int | None = None
+    etag: str = ""
+    modified: str = ""
+    pieces: list[str] = field(default_factory=list)
+    length: int = 0
+    """Bytes written and hashed."""
+    tail: Any = field(default_factory=hashlib.sha256)
+    """Hash of the bytes after the last whole piece."""
+
+    @property
+    def sidecar(self) -> Path:
+        return self.path.with_name(self.path.name + ".json")
+
+    def write(self, data: bytes | memoryview) -> None:
+        view = memoryview(data)
+        while view:
+            room = PIECE - self.length % PIECE
+            count = os.pwrite(self.descriptor, view[:room], self.length)
+            self.tail.update(view[:count])
+            self.length += count
+            view = view[count:]
+            if self.length % PIECE == 0:
+                self.pieces.append(self.tail.hexdigest())
+                self.tail = hashlib.sha256()
+                self.note()
+
+    def restart(self) -> None:
+        os.ftruncate(self.descriptor, 0)
+        self.length = 0
+        self.pieces.clear()
+        self.tail = hashlib.sha256()
+        self.total, self.etag, self.modified = None, "", ""
+
+    def note(self) -> None:
+        """Write the sidecar. It is a convenience: without it the file starts anew."""
+        text = json.dumps(
+            {
+                "url": self.url,
+                "etag": self.etag,
+                "modified": self.modified,
+                "size": self.total,
+                "piece": PIECE,
+                "pieces": self.pieces,
+                "boot": _boot_id(),
+                "pid": os.getpid(),
+                "host": socket.gethostname(),
+            }
+        )
+        sibling = self.sidecar.with_name(self.sidecar.name + ".new")
+        with contextlib.suppress(OSError):
+            sibling.write_text(text, encoding="utf-8")
+            os.replace(sibling, self.sidecar)
+
+    def load(self) -> None:
+        """Find out how much of what is there can be kept."""
+        size = os.fstat(self.descriptor).st_size
+        try:
+            noted = json.loads(self.sidecar.read_bytes())
+            pieces = [str(one) for one in noted["pieces"]]
+            usable = noted["url"] == self.url and noted["piece"] == PIECE and size > 0
+            total, etag, modified = noted["size"], str(noted["etag"]), str(noted["modified"])
+            # Within one boot the page cache has every byte written; after it, only what the
+            # hashes vouch for.
+            same_boot = noted["boot"] == _boot_id() != ""
+        except (OSError, ValueError, TypeError, KeyError):
+            usable = False
+        if not usable or not (total is None or (isinstance(total, int) and size <= total)):
+            self.restart()
+            return
+        self.total, self.etag, self.modified = total, etag, modified
+        for expected in pieces:
+            data = os.pread(self.descriptor, PIECE, self.length)
+            if len(data) != PIECE or hashlib.sha256(data).hexdigest() != expected:
+                break
+            self.pieces.append(expected)
+            self.length += PIECE
+        whole = len(self.pieces) == len(pieces)
+        if same_boot and whole and self.length < size:
+            while data := os.pread(self.descriptor, min(PIECE - self.length % PIECE, 1 << 20), self.length):
+                self.tail.update(data)
+                self.length += len(data)
+                if self.length % PIECE == 0:
+                    self.pieces.append(self.tail.hexdigest())
+                    self.tail = hashlib.sha256()
+        os.ftruncate(self.descriptor, self.length)
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+class Transfer:
+    """Fetches files one at a time; made once, used by any number of tasks."""
+
+    def __init__(
+        self,
+        http: Http,
+        tokens: Tokens,
+        rules: TransferRules,
+        *,
+        pause: HostPause | None = None,
+        emit: Emit = ignore,
+    ) -> None:
+        self._http = http
+        self._tokens = tokens
+        self._rules = rules
+        self._pause = pause or HostPause()
+        self._emit = emit
+
+    async def fetch(self, wanted: Wanted) -> Fetched:
+        """Have the file under its final name, whole and verified, or raise.
+
+        Raises:
+            DownloadError: this file cannot be had, now or ever.
+            AuthenticationError: the token is refused; no other file will fare better.
+            StorageError: it cannot be written.
+        """
+        if not self._http.may_carry_token(wanted.url) and "/public/" not in wanted.url:
+            raise DownloadError(
+                wanted.url,
+                "its address is not on the archive, and the access token is not sent anywhere else",
+                permanent=True,
+                hint="Add its origin to api.data_origins if you trust it.",
+            )
+        path = places.ensure_under(wanted.root or wanted.path.parent, wanted.path)
+        here = existing_size(path)
+        is_same = here is not None and here == wanted.size and not wanted.again
+        if here is not None and is_same and is_whole(path):
+            return Fetched(path, here, 0)
+        try:
+            files.make_folder(path.parent)
+            self._check_space(path.parent, wanted.size or 0)
+            async with self._locked_part(wanted, path) as part:
+                if part is None:
+                    size = existing_size(path)
+                    return Fetched(path, size or 0, 0)
+                return await self._fetch_part(wanted, path, part)
+        except OSError as error:
+            raise files.storage_error(path, error) from error
+
+    @contextlib.asynccontextmanager
+    async def _locked_part(self, wanted: Wanted, path: Path) -> AsyncIterator[_Part | None]:
+        """The part, held by this process alone; None when another one finished the file meanwhile."""
+        part_path = path.with_name(path.name + ".part")
+        told = False
+        before = existing_stamp(path)
+        while True:
+            descriptor = os.open(part_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+            if _try_lock(descriptor) and _is_same_file(descriptor, part_path):
+                break
+            os.close(descriptor)
+            if not told:
+                self._emit(Noted(f"{path.name} is being fetched by {_holder(part_path)}; waiting for it"))
+                told = True
+            await asyncio.sleep(0.2)
+            if existing_stamp(path) != before and not part_path.exists():
+                yield None
+                return
+        part = _Part(part_path, descriptor, wanted.url)
+        try:
+            await asyncio.to_thread(part.load)
+            yield part
+        finally:
+            if part.length and part_path.exists() and _is_same_file(descriptor, part_path):
+                part.note()
+            os.close(descriptor)
+
+    async def _fetch_part(self, wanted: Wanted, path: Path, part: _Part) -> Fetched:
+        received = 0
+        best = part.length
+        tries = renewals = 0
+        refused = ""
+        while True:
+            tries += 1
+            try:
+                await self._pause.wait()
+                if part.total is not None and part.length == part.total and part.length > 0:
+                    return await self._finish(wanted, path, part, received)
+                token = await self._tokens.access_token(refused)
+                async with self._open(wanted, part, token) as stream:
+                    if stream.status == 401 or _is_login_page(stream):
+                        if renewals >= 1 and token != refused:
+                            raise self._unwelcome(stream)
+                        renewals += 1
+                        refused = token
+                        tries -= 1
+                        continue
+                    here = existing_size(path)
+                    is_same = here is not None and here == _body_size(stream) and not wanted.again
+                    if here is not None and is_same and is_whole(path):
+                        self._discard(part)
+                        return Fetched(path, here, received)
+                    async for count in self._receive(wanted, part, stream):
+                        received += count
+                return await self._finish(wanted, path, part, received)
+            except _StartOver as over:
+                part.restart()
+                failure = _Failure(str(over))
+            except _Failure as error:
+                failure = error
+            except TransportFault as fault:
+                failure = _Failure(fault.message, status=fault.status)
+            if failure.wait_s is not None:
+                self._pause.ask(failure.wait_s)
+            if part.length >= best + PROGRESS:
+                best, tries = part.length, 1
+            if failure.permanent or tries > self._rules.retries:
+                raise DownloadError(wanted.url, failure.reason, failure.status, permanent=failure.permanent)
+            wait_s = failure.wait_s or backoff_s(tries, self._rules.retry_wait_s)
+            self._emit(FileRetried(wanted.url, failure.reason, tries, wait_s))
+            await asyncio.sleep(wait_s)
+
+    @contextlib.asynccontextmanager
+    async def _open(self, wanted: Wanted, part: _Part, token: str) -> AsyncIterator[Stream]:
+        headers: dict[str, str] = {}
+        if part.length:
+            strong = part.etag and not part.etag.startswith("W/")
+            begin = part.length if strong else max(0, part.length - OVERLAP)
+            headers["range"] = f"bytes={begin}-"
+            if strong:
+                headers["if-range"] = part.etag
+            elif part.modified:
+                headers["if-range"] = part.modified
+        async with self._http.stream(wanted.url, token=token, headers=headers) as stream:
+            yield stream
+
+    async def _receive(self, wanted: Wanted, part: _Part, stream: Stream) -> AsyncIterator[int]:
+        """Check the answer against what was asked, then write its body; yields the bytes written."""
+        overlap = self._begin(wanted, part, stream)
+        total = part.total
+        self._emit(FileStarted(wanted.url, wanted.path, total, part.length))
+        limit = total if total is not None else self._rules.max_file
+        checked = self.is_plain(wanted.url) or part.length > 0
+        arrived = 0
+        async for chunk in _decoded(stream):
+            arrived += len(chunk)
+            if overlap:
+                known = os.pread(part.descriptor, min(len(chunk), overlap), part.length - overlap)
+                if known != chunk[: len(known)]:
+                    raise _StartOver("the file changed on the server; starting over")
+                overlap -= len(known)
+                chunk = chunk[len(known) :]
+                if not chunk:
+                    continue
+            if part.length + len(chunk) > limit:
+                raise _StartOver(
+                    f"more came than the {limit} bytes announced"
+                    if total is not None
+                    else f"it is larger than downloads.max_file ({limit} bytes)"
+                )
+            if not checked:
+                checked = True
+                if looks_like_text(chunk[:_SNIFF]):
+                    raise _Failure("a web page or message came instead of data")
+            part.write(chunk)
+            self._emit(BytesReceived(wanted.url, len(chunk)))
+            yield len(chunk)
+        if part.total is None:
+            if not arrived:
+                raise _Failure("an empty answer came instead of data")
+            self._settle_length(wanted, part)
+        elif part.length < part.total:
+            raise _Failure(f"the connection ended after {part.length} of {part.total} bytes")
+
+    def _begin(self, wanted: Wanted, part: _Part, stream: Stream) -> int:
+        """Judge status and headers; returns how many bytes will come again and have to be compared."""
+        status, headers = stream.status, stream.headers
+        if status == 206 and part.length:
+            match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", headers.get("content-range", "").strip())
+            strong = part.etag and not part.etag.startswith("W/")
+            begin = part.length if strong else max(0, part.length - OVERLAP)
+            if match is None or int(match[1]) != begin:
+                raise _StartOver("the server sent another range than the one asked for")
+            total = None if match[3] == "*" else int(match[3])
+            etag = headers.get("etag", "")
+            if (part.total is not None and total != part.total) or (part.etag and etag and etag != part.etag):
+                raise _StartOver("the file changed on the server; starting over")
+            part.total = total
+            return part.length - begin
+        if status == 416 and part.length:
+            raise _StartOver("the server has no such range; starting over")
+        if status in (200, 203):
+            part.restart()
+            total = None
+            if _encoding(headers) in ("", "identity"):
+                total = _body_size(stream)
+            if total is not None and wanted.size is not None and total != wanted.size:
+                raise _Failure(f"the server has {total} bytes where the catalogue announced {wanted.size}")
+            if total == 0:
+                raise _Failure("an empty answer came instead of data")
+            if total is None and _encoding(headers) not in ("", "identity"):
+                total = wanted.size
+            if (total or wanted.size or 0) > self._rules.max_file:
+                raise _Failure(
+                    f"it is larger than downloads.max_file ({self._rules.max_file} bytes)", permanent=True
+                )
+            self._check_space(part.path.parent, total or 0)
+            part.total = total
+            part.etag = headers.get("etag", "").strip()
+            part.modified = headers.get("last-modified", "").strip()
+            part.note()
+            return 0
+        raise self._refusal(stream)
+
+    def _refusal(self, stream: Stream) -> _Failure:
+        status = stream.status
+        words = f"{status} {stream.reason}".strip()
+        if status == 403:
+            return _Failure(
+                f"{words}: your account may not have this file, or it is missing at the archive",
+                status=403,
+                permanent=True,
+            )
+        if status in (404, 410):
+            return _Failure(f"{words}: the archive does not have it", status=status, permanent=True)
+        if status in BUSY:
+            return _Failure(words, status=status, wait_s=retry_after_s(stream.headers))
+        if 200 <= status < 300:
+            return _Failure(f"{words} came instead of the file", status=status)
+        return _Failure(words, status=status, permanent=status in (400, 405, 451))
+
+    def _unwelcome(self, stream: Stream) -> AuthenticationError:
+        if stream.status == 401:
+            return AuthenticationError(
+                "401 Unauthorized: the archive refuses a fresh access token",
+                "Sign in at the portal once and accept the terms, or get a new offline token.",
+            )
+        return AuthenticationError(
+            "The archive answered with a web page (a sign-in page?) in place of data, also to a fresh token",
+            "Sign in at the portal once and accept the terms, or get a new offline token.",
+        )
+
+    def _settle_length(self, wanted: Wanted, part: _Part) -> None:
+        """Decide whether a body without a length is whole."""
+        if wanted.size is not None:
+            if part.length != wanted.size:
+                raise _Failure(f"{part.length} bytes came where the catalogue announced {wanted.size}")
+        elif wanted.url.lower().endswith(".h5"):
+            end = hdf5_end(part.descriptor)
+            if end is None or end != part.length:
+                raise _StartOver("the end of the file is missing")
+        elif _is_zip_url(wanted.url):
+            if not _is_zip_complete(part.descriptor):
+                raise _StartOver("the end of the archive is missing")
+        else:
+            raise _StartOver("neither server nor catalogue say its length, so it cannot be verified")
+        part.total = part.length
+
+    async def _finish(self, wanted: Wanted, path: Path, part: _Part, received: int) -> Fetched:
+        """Verify what is there and give it its name."""
+        name = wanted.url.split("?", 1)[0].lower()
+        if name.endswith(".h5"):
+            end = hdf5_end(part.descriptor)
+            if end is None:
+                raise _StartOver("what came is no HDF5 file")
+            if end != part.length:
+                raise _StartOver(f"its HDF5 header says {end} bytes and there are {part.length}")
+        elif _is_zip_url(name) and not _is_zip_complete(part.descriptor):
+            raise _StartOver("what came is no whole zip file")
+        size = part.length
+        pieces = list(part.pieces)
+        if size % PIECE:
+            pieces.append(part.tail.hexdigest())
+        await asyncio.to_thread(_make_final, part, path)
+        return Fetched(path, size, received, tuple(pieces))
+
+    def _discard(self, part: _Part) -> None:
+        for path in (part.path, part.sidecar):
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+
+    def _check_space(self, folder: Path, needed: int) -> None:
+        free = shutil.disk_usage(folder).free
+        if free - needed < self._rules.min_free:
+            raise DiskFullError(
+                f"Too little space for {folder}: {free >> 20} MiB are free, "
+                f"{needed >> 20} MiB are needed and {self._rules.min_free >> 20} MiB stay free",
+                "Free space, set another data_dir, or lower downloads.min_free; then run again.",
+            )
+
+    @staticmethod
+    def is_plain(url: str) -> bool:
+        """Whether a file of that name may look like text."""
+        return not url.split("?", 1)[0].lower().endswith((".h5", ".nc", ".dbl", ".zip"))
+
+
+def _make_final(part: _Part, path: Path) -> None:
+    """fsync, rename, fsync of the folder: after this the file stays, whatever happens."""
+    try:
+        os.fsync(part.descriptor)
+    except OSError as error:
+        # After a failed fsync the kernel may have dropped the pages: nothing of the part is safe.
+        with contextlib.suppress(OSError):
+            part.path.unlink()
+        raise StorageError(
+            f"{part.path} could not be written to disk: {os.strerror(error.errno or errno.EIO)}",
+            "Check the disk, then run again.",
+        ) from error
+    os.replace(part.path, path)
+    with contextlib.suppress(FileNotFoundError):
+        part.sidecar.unlink()
+    files.fsync_folder(path.parent)
+
+
+def existing_size(path: Path) -> int | None:
+    """Bytes of a regular file, None when there is none."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_size if os.path.isfile(path) and not path.is_symlink() else None
+
+
+def existing_stamp(path: Path) -> tuple[int, int] | None:
+    """Inode and modification time of a file, None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file's own structure says that it is whole; True for formats that do not tell."""
+    if path.suffix.lower() != ".h5":
+        return True
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return hdf5_end(descriptor) == os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
+
+
+def hdf5_end(descriptor: int) -> int | None:
+    """The end-of-file address in an HDF5 superblock, in bytes; None when it is no HDF5 file.
+
+    Layout: HDF5 File Format Specification, section II.A. The superblock lies at 0, 512, 1024, 2048, ...
+    """
+    size = os.fstat(descriptor).st_size
+    base = 0
+    while base + 48 <= size:
+        block = os.pread(descriptor, 96, base)
+        if block.startswith(HDF5_SIGNATURE):
+            version = block[8]
+            if version in (0, 1):
+                width, first = block[13], 24 if version == 0 else 28
+            elif version in (2, 3):
+                width, first = block[9], 12
+            else:
+                return None
+            if width not in (2, 4, 8):
+                return None
+            begin = first + 2 * width
+            return int.from_bytes(block[begin : begin + width], "little")
+        base = 512 if base == 0 else base * 2
+    return None
+
+
+def looks_like_text(head: bytes) -> bool:
+    """Whether a body begins like HTML, XML, JSON or a message rather than like data."""
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:64].lower()
+    return start.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<body", b'{"', b"{\n", b"[{"))
+
+
+def _is_login_page(stream: Stream) -> bool:
+    kind = stream.headers.get("content-type", "").lower()
+    return stream.status == 200 and kind.startswith(("text/html", "application/xhtml"))
+
+
+def _encoding(headers: Mapping[str, str]) -> str:
+    return headers.get("content-encoding", "").strip().lower()
+
+
+def _body_size(stream: Stream) -> int | None:
+    """Bytes of the whole file as the answer says; None when it does not."""
+    if stream.status == 206:
+        total = stream.headers.get("content-range", "").rpartition("/")[2]
+        return int(total) if total.isdecimal() and len(total) < 19 else None
+    if _encoding(stream.headers) not in ("", "identity"):
+        return None
+    text = stream.headers.get("content-length", "").strip()
+    return int(text) if text.isdecimal() and len(text) < 19 else None
+
+
+async def _decoded(stream: Stream) -> AsyncIterator[bytes]:
+    """The body, unpacked where a proxy packed it although it was asked not to."""
+    encoding = _encoding(stream.headers)
+    if encoding in ("", "identity"):
+        async for chunk in stream.chunks():
+            yield chunk
+        return
+    if encoding not in ("gzip", "x-gzip", "deflate") or stream.status == 206:
+        raise _Failure(f"it came packed as '{encoding[:20]}', which is not understood here")
+    unpack = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    try:
+        async for chunk in stream.chunks():
+            if data := unpack.decompress(chunk):
+                yield data
+        if data := unpack.flush():
+            yield data
+    except zlib.error as error:
+        raise _StartOver(f"it could not be unpacked ({error})") from None
+    if not unpack.eof:
+        raise _StartOver("the packed body ended too early")
+
+
+def _is_zip_url(url: str) -> bool:
+    return "/data/zipper/" in url or url.split("?", 1)[0].lower().endswith(".zip")
+
+
+def _is_zip_complete(descriptor: int) -> bool:
+    """Whether the directory at the end of a zip file is there and can be read."""
+    import zipfile
+
+    with os.fdopen(os.dup(descriptor), "rb") as handle:
+        try:
+            with zipfile.ZipFile(handle) as archive:
+                return bool(archive.namelist())
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+            return False
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Lock an open file for this process; the kernel lets go of it when the process ends."""
+    try:
+        import fcntl
+    except ImportError:
+        return True  # no such locks on this system
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            return False
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+        # A file system without locks: two processes on one file are not kept apart there.
+    return True
+
+
+def _is_same_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except OSError:
+        return False
+
+
+def _holder(part_path: Path) -> str:
+    try:
+        noted = json.loads(part_path.with_name(part_path.name + ".json").read_bytes())
+        return f"process {int(noted['pid'])} on {str(noted['host'])[:80]}"
+    except (OSError, ValueError, TypeError, KeyError):
+        return "another process"
