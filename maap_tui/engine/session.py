@@ -1,0 +1,708 @@
+"""Session: owns the parts of the engine and joins them; what every face talks to.
+
+Nothing is read, written or asked before the first call that needs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urljoin
+
+from maap_tui.engine import built, places, settings
+from maap_tui.engine.catalogue import BadItem, Catalogue, granule_of
+from maap_tui.engine.downloads import Downloads, Job, Report, Tracked
+from maap_tui.engine.errors import CatalogError, DownloadError, InvalidRequestError
+from maap_tui.engine.events import Emit, ignore
+from maap_tui.engine.http import Http, origin_of
+from maap_tui.engine.missions import (
+    Mission,
+    earthcare,
+    format_of,
+    mission_named,
+    mission_of_collection,
+    parse_name,
+)
+from maap_tui.engine.model import Asset, BaselineInfo, Granule, TimeRange
+from maap_tui.engine.query import Query
+from maap_tui.engine.registry import BaselineRegistry, CleanupReport, Entry, Key, Registry, Stats, StatsCache
+from maap_tui.engine.search import Rules, Search
+from maap_tui.engine.sync import (
+    Selection,
+    SyncReport,
+    pending_of,
+    queue_entry,
+    register,
+    sync,
+)
+from maap_tui.engine.tokens import Credentials, TokenInfo, Tokens, describe_token, load_credentials
+from maap_tui.engine.transfer import Fetched, HostPause, Transfer, TransferRules, Wanted
+
+if TYPE_CHECKING:
+    import httpx
+
+
+@dataclass(slots=True)
+class GetReport:
+    """What a search and the downloads after it brought."""
+
+    search: Search
+    granules: list[Granule]
+    wanted: list[Wanted]
+    """Every file meant, whether it was fetched or only would have been."""
+    downloads: Report = field(default_factory=Report)
+
+
+@dataclass(slots=True)
+class MarkReport:
+    """What came of marking files."""
+
+    new: int = 0
+    already: int = 0
+    """Marked before."""
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    """Paths that could not be marked, and why."""
+
+
+class Session:
+    """One user's engine: settings, places, and everything made from them."""
+
+    def __init__(
+        self,
+        config: settings.Settings,
+        where: places.Places,
+        *,
+        environ: Mapping[str, str] | None = None,
+        emit: Emit = ignore,
+        bulk: bool = False,
+        now: Callable[[], datetime] | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Take what there is; open nothing.
+
+        Args:
+            config: the settings.
+            where: the folders.
+            environ: the environment, for `MAAP_TOKEN`; None takes the process's.
+            emit: told of all that happens.
+            bulk: whether files will be moved (see `http.Http`).
+            now: the clock; None takes the real one.
+            transport: what to send through instead of the network.
+        """
+        self.settings = config
+        self.places = where
+        self.environ = os.environ if environ is None else environ
+        self.emit = emit
+        self._bulk = bulk
+        self._transport = transport
+        self.now = now or (lambda: datetime.now(UTC))
+        self._pause = HostPause()
+
+    @classmethod
+    def load(
+        cls,
+        config_file: Path | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        overrides: Mapping[str, object] | None = None,
+        **rest: Any,
+    ) -> Session:
+        """A session from the configuration file, the environment and overrides such as flags.
+
+        Raises:
+            SettingsError: when one of them is wrong.
+        """
+        environ = os.environ if environ is None else environ
+        config = settings.load(config_file, environ, overrides)
+        return cls(config, places.locate(config, environ), environ=environ, **rest)
+
+    async def __aenter__(self) -> Session:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        if "http" in self.__dict__:
+            await self.http.close()
+
+    @cached_property
+    def http(self) -> Http:
+        api = self.settings.api
+        downloads = self.settings.downloads
+        origins = frozenset(origin_of(url) for url in (api.catalog_url, *api.data_origins))
+        return Http(
+            bearer_origins=origins - {""},
+            timeout_s=api.timeout,
+            stall_timeout_s=downloads.stall_timeout,
+            retries=api.retries,
+            retry_wait_s=api.retry_wait,
+            connections=max(downloads.parallel, self.settings.search.parallel) + 2,
+            bulk=self._bulk,
+            emit=self.emit,
+            transport=self._transport,
+        )
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        return Tokens(self.http, self.settings.api.token_url, self.credentials, emit=self.emit)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        return Catalogue(self.http, self.settings.api.catalog_url, self.places, emit=self.emit)
+
+    @cached_property
+    def registry(self) -> Registry:
+        return Registry(self.places.registry_dir, StatsCache(self.places.state_dir / "cache"))
+
+    def credentials(self) -> Credentials:
+        """The credentials to use.
+
+        Raises:
+            CredentialsError: when there are none that can be used.
+        """
+        return load_credentials(self.places.credentials_file, self.environ, self.emit)
+
+    def token_info(self) -> TokenInfo:
+        """What the offline token says of itself, without any request; errors as `credentials`."""
+        return describe_token(self.credentials().offline_token)
+
+    def mission_of(self, collection: str) -> Mission:
+        """The mission a collection belongs to."""
+        return mission_of_collection(collection, self.settings.mission.name)
+
+    def collections(self) -> list[str]:
+        """The collections of the configuration, otherwise those of the mission in use."""
+        chosen = list(self.settings.mission.collections)
+        if not chosen:
+            name = self.settings.mission.name or earthcare.MISSION.name
+            chosen = list(mission_named(name).collections)
+        return list(dict.fromkeys([*chosen, *self.settings.mission.collections_extend]))
+
+    def formats_of(self, query: Query) -> tuple[str, ...]:
+        """The formats that a query means."""
+        return query.formats or self.mission_of(query.collection).formats
+
+    def search(self, query: Query) -> Search:
+        """One run of a query; iterate it for pages.
+
+        Raises:
+            BuiltCatalogMissing: when it wants the built catalogue and there is none.
+        """
+        within = None
+        if query.use_catalog and not query.orbits:
+            catalog = built.demand(self.places, query.collection)
+            within = catalog.span(query.product_type, query.baseline)
+            if within is None:
+                wanted = f"{query.product_type} {query.baseline or ''}".strip()
+                raise InvalidRequestError(
+                    f"The built catalogue of {query.collection} has no {wanted}",
+                    f"Build it: maap catalog build {query.collection} {wanted}",
+                )
+        return self._search(query, within)
+
+    def _search(self, query: Query, within: TimeRange | None = None) -> Search:
+        mission = self.settings.mission
+        rules = Rules(
+            parallel=self.settings.search.parallel,
+            page_size=self.settings.api.page_size,
+            mission_name=mission.name,
+            start=mission.start,
+            end=mission.end,
+        )
+        return Search(self.catalogue, query, rules, now=self.now(), within=within, emit=self.emit)
+
+    async def find(self, collection: str, identity: str) -> Granule | None:
+        """The granule of that id, None when the collection has none.
+
+        Raises:
+            CatalogError: when the catalogue does not answer.
+        """
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{3,200}", identity):
+            return None
+        url = urljoin(self.catalogue.root, f"collections/{quote(collection)}/items/{quote(identity)}")
+        try:
+            item = await self.catalogue.item(url)
+            return granule_of(item, collection) if item else None
+        except BadItem:
+            return None
+
+    def key_of(self, granule: Granule) -> Key:
+        """Where the registry keeps it."""
+        return Key(granule.mission, granule.collection, granule.product_type, granule.baseline)
+
+    def path_of(self, granule: Granule, file_name: str, *, product_dir: bool = False) -> Path:
+        """Where a file of it goes in the dated layout.
+
+        Raises:
+            InvalidRequestError: when a part of the path is refused.
+        """
+        return places.granule_path(
+            self.places.data_dir,
+            granule.mission,
+            granule.collection,
+            granule.product_type,
+            granule.baseline,
+            granule.day,
+            file_name,
+            product_dir=product_dir,
+        )
+
+    def wanted_of(
+        self,
+        granule: Granule,
+        asset: Asset,
+        *,
+        out_dir: Path | None = None,
+        product_dir: bool = False,
+    ) -> Wanted:
+        """A file of a granule, and where it goes: the dated layout, or flat under `out_dir`."""
+        if out_dir is not None:
+            path = places.flat_path(out_dir.absolute(), asset.name, product_dir=product_dir)
+            return Wanted(asset.href, path, asset.size, out_dir.absolute())
+        path = self.path_of(granule, asset.name, product_dir=product_dir)
+        return Wanted(asset.href, path, asset.size, self.places.data_dir)
+
+    def in_product_dir(self, wanted: Wanted) -> Wanted:
+        """The same file, in a folder of its own named after its stem."""
+        path = places.flat_path(wanted.path.parent, wanted.path.name, product_dir=True)
+        return replace(wanted, path=path)
+
+    def wanted_of_entry(self, key: Key, entry: Entry, *, product_dir: bool = False) -> Wanted:
+        """A line of the registry as a file to fetch.
+
+        The path is made anew from the names: what a registry line says can be anyone's.
+
+        Raises:
+            InvalidRequestError: when the URL names no usable file.
+        """
+        path = places.granule_path(
+            self.places.data_dir,
+            key.mission,
+            key.collection,
+            key.product_type,
+            key.baseline,
+            entry.day,
+            _name_of(entry.url),
+            product_dir=product_dir,
+        )
+        return Wanted(entry.url, path, None, self.places.data_dir)
+
+    async def wanted_of_url(
+        self,
+        url: str,
+        collection: str,
+        *,
+        out_dir: Path | None = None,
+        product_dir: bool = False,
+    ) -> tuple[Wanted, Tracked | None]:
+        """A bare URL as a file to fetch: filed by its name, or by its item where the name says nothing.
+
+        Raises:
+            InvalidRequestError: when neither tells where it belongs.
+            CatalogError: when the catalogue has to be asked and does not answer.
+        """
+        file_name = _name_of(url)
+        if out_dir is not None:
+            path = places.flat_path(out_dir.absolute(), file_name, product_dir=product_dir)
+            return Wanted(url, path, None, out_dir.absolute()), None
+        name = parse_name(url)
+        if name is not None and name.baseline is not None:
+            mission = self.mission_of(collection).name
+            key = Key(mission, collection, name.product_type, name.baseline)
+            entry = Entry(url, "", name.sensing_start.date())
+            return self.wanted_of_entry(key, entry, product_dir=product_dir), Tracked(key, entry.day)
+        segments = [part.split(".", 1)[0] for part in url.split("?", 1)[0].split("/")[-3:]]
+        for identity in dict.fromkeys(reversed(segments)):
+            granule = await self.find(collection, identity)
+            if granule is not None:
+                asset = next((one for one in granule.assets if one.href == url), None)
+                asset = asset or Asset("", url, file_name, format_of(url))
+                wanted = self.wanted_of(granule, asset, product_dir=product_dir)
+                return wanted, Tracked(self.key_of(granule), granule.day)
+        raise InvalidRequestError(
+            f"cannot parse product/baseline from {file_name}",
+            "Give --out-dir to say where it goes.",
+        )
+
+    def tracked_keys(self, collection: str, product_type: str, baseline: str | None = None) -> list[Key]:
+        """The baselines of a product that the registry follows; one of that name for a baseline given."""
+        mission = self.mission_of(collection).name
+        found = [
+            key
+            for key in self.registry.tracked()
+            if (key.mission, key.collection, key.product_type) == (mission, collection, product_type)
+            and (baseline is None or key.baseline.lower() == baseline.lower())
+        ]
+        if not found and baseline is not None:
+            spelled = baseline.upper() if mission == earthcare.MISSION.name else baseline
+            return [Key(mission, collection, product_type, spelled)]
+        return found
+
+    def tracker(self, collection: str, product_type: str, baseline: str) -> BaselineRegistry:
+        """The registry of one baseline, found without regard to case."""
+        return self.registry.baseline(self.tracked_keys(collection, product_type, baseline)[0])
+
+    def stats(
+        self, collection: str, product_type: str, baseline: str, span: TimeRange | None = None
+    ) -> Stats:
+        """Counts of one baseline, of the sensing starts in `span` or of all."""
+        tracker = self.tracker(collection, product_type, baseline)
+        if span is None:
+            return tracker.stats()
+        if _is_whole_days(span):
+            return tracker.stats(span.first_day, span.last_day)
+        selection = Selection((), span)
+        first, last = span.first_day, span.last_day
+        urls = {entry.url for entry in tracker.urls(first, last) if selection.accepts(entry)}
+        rows = [entry for entry in tracker.downloads(first, last) if selection.accepts(entry)]
+        done = {entry.url for entry in rows}
+        paths = {entry.path for entry in rows if entry.path}
+        marked = {
+            path for path, day in tracker.marked(first, last) if selection.accepts(Entry(path, path, day))
+        }
+        return Stats(
+            len(urls), len(done), len(marked), len(tracker.errors()), len(urls - done), len(paths - marked)
+        )
+
+    def only_newest(
+        self, product_type: str, entries: Sequence[tuple[Key, Entry]], every_version: bool = False
+    ) -> list[tuple[Key, Entry]]:
+        """Leave out older processings, for products that are archived in several versions."""
+        if not entries or every_version:
+            return list(entries)
+        if product_type not in self.mission_of(entries[0][0].collection).newest_only:
+            return list(entries)
+        kept = []
+        had: dict[tuple[Key, date], dict[tuple[datetime, str], str]] = {}
+        for key, entry in sorted(entries, key=lambda one: one[1].url, reverse=True):
+            versions = had.get((key, entry.day))
+            if versions is None:
+                versions = had[key, entry.day] = {}
+                for done in self.registry.baseline(key).downloads(entry.day, entry.day):
+                    mark = _granule_mark(done.url)
+                    versions[mark] = max(versions.get(mark, ""), done.url)
+            mark = _granule_mark(entry.url)
+            # Names of one granule differ in the creation time alone, so that the last one is the newest.
+            if versions.get(mark, "") < entry.url:
+                versions[mark] = entry.url
+                kept.append((key, entry))
+        return sorted(kept, key=lambda one: (one[1].day, one[1].url))
+
+    def downloads(self, max_consecutive_failures: int | None = None) -> Downloads:
+        """A new queue that works under this session's rules and records into its registry."""
+        config = self.settings.downloads
+        rules = TransferRules(
+            retries=config.retries,
+            retry_wait_s=config.retry_wait,
+            min_free=config.min_free,
+            max_file=config.max_file or 1 << 62,
+        )
+
+        def transfer(emit: Emit) -> Transfer:
+            return Transfer(self.http, self.tokens, rules, pause=self._pause, emit=emit)
+
+        return Downloads(
+            transfer,
+            parallel=config.parallel,
+            emit=self.emit,
+            record=self._record,
+            record_failure=self._record_failure,
+            max_consecutive_failures=max_consecutive_failures,
+        )
+
+    async def _record(self, job: Job, fetched: Fetched) -> None:
+        tracked = job.tracked
+        if tracked is None:
+            return
+        tracker = self.registry.baseline(tracked.key)
+        await asyncio.to_thread(tracker.record, job.wanted.url, fetched.path, tracked.day)
+
+    async def _record_failure(self, job: Job, error: DownloadError) -> None:
+        tracked = job.tracked
+        if tracked is None:
+            return
+        tracker = self.registry.baseline(tracked.key)
+        await asyncio.to_thread(
+            tracker.record_error,
+            job.wanted.url,
+            error.message,
+            code=error.status_code,
+            tries=job.tries + 1,
+        )
+
+    async def get(
+        self,
+        query: Query,
+        *,
+        out_dir: Path | None = None,
+        product_dir: bool = False,
+        dry_run: bool = False,
+        track: bool = False,
+    ) -> GetReport:
+        """Search and download.
+
+        Args:
+            query: what to find.
+            out_dir: a flat folder; None files by sensing day under data_dir.
+            product_dir: whether each file gets a folder named after its stem.
+            dry_run: only find out what would be fetched.
+            track: whether the registry follows it.
+        """
+        formats = self.formats_of(query)
+        search = self.search(query)
+        report = GetReport(search, [], [])
+        async with self.downloads() as downloads:
+            async for page in search:
+                report.granules += page.granules
+                if track and not dry_run and out_dir is None:
+                    await register(self, page.granules, formats)
+                for granule in page.granules:
+                    tracked = Tracked(self.key_of(granule), granule.day)
+                    for asset in granule.files(formats):
+                        wanted = self.wanted_of(granule, asset, out_dir=out_dir, product_dir=product_dir)
+                        report.wanted.append(wanted)
+                        if not dry_run:
+                            downloads.add(
+                                wanted,
+                                tracked if track and out_dir is None else None,
+                                group=granule.collection,
+                            )
+            report.downloads = await downloads.join()
+        report.granules = search.ordered(report.granules)
+        return report
+
+    async def download(
+        self,
+        urls: Iterable[str],
+        collection: str,
+        *,
+        out_dir: Path | None = None,
+        product_dir: bool = False,
+        track: bool = False,
+        dry_run: bool = False,
+        again: bool = False,
+    ) -> Report:
+        """Download URLs that are known already; what cannot be filed is a permanent failure in the report."""
+        async with self.downloads() as downloads:
+            for url in dict.fromkeys(urls):
+                try:
+                    wanted, tracked = await self.wanted_of_url(
+                        url, collection, out_dir=out_dir, product_dir=product_dir
+                    )
+                except (InvalidRequestError, CatalogError) as error:
+                    permanent = isinstance(error, InvalidRequestError)
+                    downloads.refuse(url, error.message, permanent=permanent)
+                    continue
+                wanted = replace(wanted, again=again)
+                if dry_run:
+                    downloads.report.skipped[url] = wanted.path
+                    continue
+                if track and tracked is not None:
+                    tracker = self.registry.baseline(tracked.key)
+                    entry = Entry(url, str(wanted.path), tracked.day)
+                    await asyncio.to_thread(tracker.add, [entry])
+                downloads.add(wanted, tracked if track else None, group=collection)
+            return await downloads.join()
+
+    def pending(
+        self,
+        collection: str,
+        product_type: str,
+        baseline: str | None,
+        selection: Selection,
+        *,
+        newest_first: bool = False,
+        max_items: int | None = None,
+    ) -> list[tuple[Key, Entry]]:
+        """What the registry has discovered and not downloaded."""
+        keys = self.tracked_keys(collection, product_type, baseline)
+        found = self.only_newest(product_type, pending_of(self, keys, selection))
+        if newest_first:
+            found.reverse()
+        return found[:max_items]
+
+    async def download_pending(
+        self,
+        entries: Sequence[tuple[Key, Entry]],
+        *,
+        out_dir: Path | None = None,
+        product_dir: bool = False,
+    ) -> Report:
+        """Download lines of the registry; with `out_dir` flat, and recorded with the path they got there."""
+        async with self.downloads() as downloads:
+            for key, entry in entries:
+                if out_dir is None:
+                    queue_entry(self, downloads, key, entry, product_dir=product_dir)
+                    continue
+                wanted, _ = await self.wanted_of_url(
+                    entry.url, key.collection, out_dir=out_dir, product_dir=product_dir
+                )
+                downloads.add(wanted, Tracked(key, entry.day))
+            return await downloads.join()
+
+    async def sync(
+        self,
+        query: Query,
+        *,
+        max_items: int | None = None,
+        product_dir: bool = False,
+        max_consecutive_failures: int | None = None,
+    ) -> SyncReport:
+        """Register what the archive has in the query's range and fetch what is pending there."""
+        return await sync(
+            self,
+            query,
+            max_items=max_items or query.max_items,
+            product_dir=product_dir,
+            max_consecutive_failures=max_consecutive_failures,
+        )
+
+    async def build_catalog(
+        self,
+        collection: str,
+        *,
+        product_type: str | None = None,
+        baseline: str | None = None,
+        latest_baseline: bool = False,
+        force: bool = False,
+        out_dir: Path | None = None,
+    ) -> tuple[Path, list[built.BuildFailure]]:
+        """Count the baselines of a collection into its built catalogue, going on from what it has.
+
+        Returns:
+            The file, and the baselines that could not be counted.
+
+        Raises:
+            InvalidRequestError: for unknown names.
+            CatalogError: when the queryables cannot be had.
+        """
+        where = self.places
+        if out_dir is not None:
+            where = replace(where, built_catalog_dir=out_dir.absolute())
+        queryables = await self.catalogue.queryables(collection, refresh=not product_type)
+        if product_type:
+            queryables = await self.catalogue.check(collection, product_type, baseline)
+        catalog = built.BuiltCatalog(collection)
+        if not force or product_type:
+            catalog = built.load(where, collection) or catalog
+        if force and product_type:
+            known = catalog.products.get(product_type, {})
+            for name in list(known):
+                if baseline is None or name.lower() == baseline.lower():
+                    del known[name]
+        baselines = [baseline.upper()] if baseline else queryables.baselines
+        if latest_baseline and not baseline:
+            baselines = baselines[-1:]
+        products = [product_type] if product_type else queryables.products
+        pairs = [(product, name) for product in products for name in baselines]
+        file = where.built_catalog_file(collection)
+        builder = self.builder(collection, catalog, file=file)
+        async for _ in builder.build(pairs):
+            pass
+        return file, builder.failures
+
+    async def save_to_registry(self, granules: Sequence[Granule], formats: tuple[str, ...]) -> int:
+        """Register granules as discovered; returns how many of their files are new."""
+        return await register(self, granules, formats)
+
+    async def baselines_at_archive(self, collection: str, product_type: str) -> dict[str, int]:
+        """Baselines of a product that hold something, with their counts, asked of the archive.
+
+        Raises:
+            CatalogError: when one of them cannot be asked.
+        """
+        queryables = await self.catalogue.check(collection, product_type)
+        slots = asyncio.Semaphore(self.settings.search.parallel)
+
+        async def count(baseline: str) -> int:
+            async with slots:
+                return await self._search(Query(collection, product_type, baseline)).count() or 0
+
+        names = queryables.baselines
+        counts = await asyncio.gather(*(count(name) for name in names))
+        return {name: number for name, number in zip(names, counts, strict=True) if number}
+
+    async def baseline_at_archive(
+        self, collection: str, product_type: str, baseline: str
+    ) -> BaselineInfo | None:
+        """What a built catalogue would say of one baseline, asked of the archive; None when it is empty."""
+        catalog = built.BuiltCatalog(collection)
+        builder = self.builder(collection, catalog, file=None)
+        await self.catalogue.check(collection, product_type, baseline)
+        async for _, _, info in builder.build([(product_type, baseline)]):
+            return info
+        if builder.failures:
+            raise CatalogError(builder.failures[0].reason, "Run the same command again later.")
+        return None
+
+    def builder(self, collection: str, catalog: built.BuiltCatalog, *, file: Path | None) -> built.Builder:
+        """What counts the baselines of a collection; with `file` None nothing is saved."""
+        return built.Builder(
+            self._search,
+            file,
+            catalog,
+            parallel=self.settings.search.parallel,
+            emit=self.emit,
+        )
+
+    def cleanup(
+        self, collection: str, product_type: str, baseline: str, *, dry_run: bool = False
+    ) -> CleanupReport:
+        """Delete the marked files of a baseline; with a dry run only find them."""
+        tracker = self.tracker(collection, product_type, baseline)
+        return tracker.cleanup(self.places.data_dir, self.places.journal_file, dry_run)
+
+    def mark(self, paths: Sequence[str]) -> MarkReport:
+        """Mark downloaded files as processed, whichever baseline they belong to."""
+        groups: dict[Key, list[tuple[str, date]]] = {}
+        report = MarkReport()
+        for text in paths:
+            place = _place_of(text)
+            if place is None:
+                report.refused.append(
+                    (text, "it is not of the layout .../COLLECTION/PRODUCT/BASELINE/YYYY/MM/DD/FILE")
+                )
+                continue
+            collection, product_type, baseline, day = place
+            key = Key(self.mission_of(collection).name, collection, product_type, baseline)
+            groups.setdefault(key, []).append((os.path.abspath(text), day))
+        for key, found in groups.items():
+            new = self.registry.baseline(key).mark(found)
+            report.new += new
+            report.already += len(found) - new
+        return report
+
+
+def _place_of(text: str) -> tuple[str, str, str, date] | None:
+    return places.collection_of(os.path.abspath(text))
+
+
+def _name_of(url: str) -> str:
+    name = places.file_name_of(url)
+    if format_of(url) == "zip" and not name.lower().endswith(".zip"):
+        name += ".zip"
+    return name
+
+
+def _granule_mark(url: str) -> tuple[datetime, str]:
+    name = parse_name(url)
+    if name is None:
+        return datetime.min.replace(tzinfo=UTC), url
+    suffix = url.rpartition(".")[2].lower()
+    return name.sensing_start, f"{name.orbit}{name.frame}{suffix}"
+
+
+def _is_whole_days(span: TimeRange) -> bool:
+    return all(
+        (moment.hour, moment.minute, moment.second, moment.microsecond) == (0, 0, 0, 0)
+        for moment in (span.start, span.end)
+    )

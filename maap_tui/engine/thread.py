@@ -1,0 +1,112 @@
+"""A Session on an event loop in a thread of its own: what the app and MaapClient hold.
+
+The engine never runs in the caller's loop, so that a screen stays quick and a notebook's running
+loop is no obstacle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any, TypeVar
+
+from maap_tui.engine.session import Session
+
+T = TypeVar("T")
+
+
+class EngineThread:
+    """Starts with its first use; stops with `close`, or with the process."""
+
+    def __init__(self, make_session: Callable[[], Session]) -> None:
+        """Take what makes the session; it is called in the engine's thread."""
+        self._make_session = make_session
+        self._session: Session | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._guard = threading.Lock()
+
+    def start(self) -> None:
+        """Start the thread, if it does not run yet."""
+        with self._guard:
+            if self._thread is not None:
+                return
+            ready: concurrent.futures.Future[asyncio.AbstractEventLoop] = concurrent.futures.Future()
+            self._thread = threading.Thread(target=self._run, args=(ready,), name="maap-engine", daemon=True)
+            self._thread.start()
+            self._loop = ready.result()
+
+    def _run(self, ready: concurrent.futures.Future[asyncio.AbstractEventLoop]) -> None:
+        async def serve() -> None:
+            self._stop = asyncio.Event()
+            ready.set_result(asyncio.get_running_loop())
+            await self._stop.wait()
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            if self._session is not None:
+                await self._session.close()
+
+        asyncio.run(serve())
+
+    def submit(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> concurrent.futures.Future[T]:
+        """Run a coroutine of the session in the engine's loop."""
+        self.start()
+        assert self._loop is not None
+
+        async def run() -> T:
+            if self._session is None:
+                self._session = self._make_session()
+            return await work(self._session)
+
+        return asyncio.run_coroutine_threadsafe(run(), self._loop)
+
+    def run(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
+        """As `submit`, waiting for the result; an interrupt cancels the work."""
+        future = self.submit(work)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def iterate(self, begin: Callable[[Session], AsyncIterator[T]]) -> Iterator[T]:
+        """Pull an async iterator of the session item by item; it is closed when the caller stops."""
+        opened: list[AsyncIterator[T]] = []
+
+        async def pull(session: Session) -> tuple[bool, T | None]:
+            if not opened:
+                opened.append(begin(session))
+            try:
+                return True, await anext(opened[0])
+            except StopAsyncIteration:
+                return False, None
+
+        async def finish(session: Session) -> None:
+            for iterator in opened:
+                close = getattr(iterator, "aclose", None)
+                if close is not None:
+                    await close()
+
+        try:
+            while True:
+                more, item = self.run(pull)
+                if not more:
+                    return
+                yield item  # type: ignore[misc]
+        finally:
+            if self._thread is not None and self._thread.is_alive():
+                self.run(finish)
+
+    def close(self) -> None:
+        """Cancel what runs, close the session, end the thread."""
+        with self._guard:
+            thread, loop = self._thread, self._loop
+            self._thread = self._loop = None
+        if thread is not None and loop is not None and thread.is_alive():
+            loop.call_soon_threadsafe(self._stop.set)
+            thread.join()
+        self._session = None
