@@ -1,0 +1,210 @@
+"""The data server: files, folders zipped on the fly, quicklooks; a token for all but `/public/`."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import threading
+import zipfile
+from collections import OrderedDict
+from email.utils import formatdate, parsedate_to_datetime
+
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from maap_tui.demo import hdf5
+from maap_tui.demo.content import Content, Granule, iso
+from maap_tui.demo.faults import Faults
+from maap_tui.demo.tokens import TokenService
+
+CHUNK = 256 * 1024
+CACHE_BYTES = 48 * 1024 * 1024
+"""Memory for the files served last."""
+
+SECONDS_1970_TO_2000 = 946_684_800
+
+UNSATISFIABLE = (-1, -1)
+"""Stands for a range that lies outside the file."""
+
+MEDIA_TYPES = {
+    ".h5": "application/x-hdf5",
+    ".HDR": "application/xml",
+    ".EOF": "application/xml",
+    ".DBL": "application/octet-stream",
+}
+
+QUICKLOOK = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABsSFBcUERsXFhceHBsgKEIrKCUlKFE6PTBCYFVlZF9VXVtqeJmBanGQc1tdhbWGkJ6jq62r"
+    "Z4C8ybqmx5moq6T/wAALCAAIABABAREA/8QAFQABAQAAAAAAAAAAAAAAAAAABQb/xAAXEAADAQAAAAAAAAAAAAAAAAAAAwQx/9oACAEB"
+    "AAA/ADIV4UMK8P/Z"
+)
+"""A grey JPEG of 16 x 8 pixels."""
+
+
+def error(status: int, message: str, **headers: str) -> Response:
+    """A JSON error as the service words it."""
+    return JSONResponse({"error": {"code": status, "message": message}}, status, headers)
+
+
+class Chunked(Response):
+    """A body sent in chunks whose length is told nowhere."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(key, value) for key, value in self.raw_headers if key != b"content-length"]
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        for i in range(0, len(self.body), CHUNK):
+            await send({"type": "http.response.body", "body": self.body[i : i + CHUNK], "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class DataServer:
+    """Serves what lies below /data/."""
+
+    def __init__(self, content: Content, tokens: TokenService, faults: Faults) -> None:
+        self.content = content
+        self.tokens = tokens
+        self.faults = faults
+        self._cache: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    async def serve(self, request: Request) -> Response:
+        """Answer GET and HEAD for one path."""
+        path: str = request.path_params["path"]
+        zipped = path.startswith("zipper/")
+        parts = path.removeprefix("zipper/").split("/")
+        if "public" in parts:
+            return self._serve_quicklook(request, path)
+        if not self.tokens.accepts(request.headers.get("authorization")):
+            return error(401, "Unauthorized", **{"WWW-Authenticate": 'Bearer realm="esa-maap"'})
+        name = parts[-1]
+        stem, suffix = (name, "") if zipped else (name.rpartition(".")[0], "." + name.rpartition(".")[2])
+        granule = self.content.find(stem)
+        if granule is None or (not zipped and suffix not in granule.files):
+            return error(404, f"Not found: {name}")
+        folder = f"{granule.folder}/{granule.id}"
+        if "/".join(parts) != (folder if zipped else f"{folder}/{name}"):
+            return error(404, f"Not found: {path}")
+        if granule.series in self.content.closed:
+            return error(403, "Forbidden: this collection needs a special authorisation")
+        if zipped:
+            return await self._serve_zip(granule)
+        generation = self.faults.generation(name)
+        body = await to_thread.run_sync(self.file_bytes, granule, suffix, generation)
+        headers = {
+            "ETag": f'"{hashlib.sha256(f"{name}#{generation}".encode()).hexdigest()[:32]}"',
+            "Last-Modified": formatdate(granule.created + 3600 * generation, usegmt=True),
+            "Accept-Ranges": "bytes",
+            "Content-Type": MEDIA_TYPES[suffix],
+        }
+        return _ranged(request, body, headers)
+
+    def _serve_quicklook(self, request: Request, path: str) -> Response:
+        folder, _, name = path.rpartition("/public/")
+        stem, mark, bid = name.partition(".BID_")
+        granule = self.content.find(stem)
+        if granule is None or folder != granule.folder or not mark or bid not in ("0.jpeg", "1.jpeg"):
+            return error(404, f"Not found: {name}")
+        headers = {
+            "Content-Type": "image/jpeg",
+            "ETag": f'"{hashlib.sha256(name.encode()).hexdigest()[:32]}"',
+        }
+        return _ranged(request, QUICKLOOK, headers)
+
+    async def _serve_zip(self, granule: Granule) -> Response:
+        body = await to_thread.run_sync(self._zip_bytes, granule)
+        disposition = {"Content-Disposition": f'attachment; filename="{granule.id}.zip"'}
+        return Chunked(body, media_type="application/zip", headers=disposition)
+
+    def _zip_bytes(self, granule: Granule) -> bytes:
+        memory = io.BytesIO()
+        with zipfile.ZipFile(memory, "w", zipfile.ZIP_STORED) as archive:
+            for suffix in granule.files:
+                name = granule.id + suffix
+                entry = zipfile.ZipInfo(f"{granule.id}/{name}", (2026, 1, 1, 0, 0, 0))
+                archive.writestr(entry, self.file_bytes(granule, suffix, self.faults.generation(name)))
+        return memory.getvalue()
+
+    def file_bytes(self, granule: Granule, suffix: str, generation: int) -> bytes:
+        """All bytes of a file; the files asked for last are kept."""
+        key = granule.id + suffix, generation
+        with self._lock:
+            if key in self._cache:
+                self._cache.move_to_end(key)
+                return self._cache[key]
+        body = _make(granule, suffix, generation)
+        with self._lock:
+            self._cache[key] = body
+            while sum(map(len, self._cache.values())) > CACHE_BYTES and len(self._cache) > 1:
+                self._cache.popitem(last=False)
+        return body
+
+
+def _make(granule: Granule, suffix: str, generation: int) -> bytes:
+    size = granule.files[suffix]
+    name = granule.id + suffix
+    if suffix in (".HDR", ".EOF"):
+        return _xml(granule, name, generation, size)
+    if suffix == ".h5":
+        track = granule.series.axis.track(granule.number)
+        start, end = granule.start - SECONDS_1970_TO_2000, granule.end - SECONDS_1970_TO_2000
+        return hdf5.content(name, generation, size, track, start, end)
+    return hashlib.shake_128(f"{name}#{generation}".encode()).digest(size)
+
+
+def _xml(granule: Granule, name: str, generation: int, size: int) -> bytes:
+    text = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<Earth_Explorer_Header><Fixed_Header>\n'
+        f"<File_Name>{granule.id}</File_Name>\n<Mission>{granule.series.mission}</Mission>\n"
+        f"<File_Type>{granule.series.product}</File_Type>\n<Validity_Period>"
+        f"<Validity_Start>UTC={iso(granule.start)}</Validity_Start>"
+        f"<Validity_Stop>UTC={iso(granule.end)}</Validity_Stop></Validity_Period>\n"
+        f"<Revision>{generation}</Revision>\n</Fixed_Header><Variable_Header>"
+    )
+    tail = "</Variable_Header></Earth_Explorer_Header>\n"
+    room = size - len(text) - len(tail)
+    noise = hashlib.shake_128(f"{name}#{generation}".encode()).hexdigest(room // 2 + 1)[:room]
+    return (text + noise + tail).encode()
+
+
+def _ranged(request: Request, body: bytes, headers: dict[str, str]) -> Response:
+    """Whole, or the one range asked for if the validator of If-Range still fits (RFC 9110 section 14)."""
+    span = None
+    asked = request.headers.get("range")
+    if asked and request.method == "GET" and _still_fits(request.headers.get("if-range"), headers):
+        span = _span(asked, len(body))
+    if span == UNSATISFIABLE:
+        return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{len(body)}"})
+    if span is None:
+        return Response(body, headers=headers)
+    first, last = span
+    headers = headers | {"Content-Range": f"bytes {first}-{last}/{len(body)}"}
+    return Response(body[first : last + 1], 206, headers)
+
+
+def _still_fits(validator: str | None, headers: dict[str, str]) -> bool:
+    if validator is None:
+        return True
+    if validator.startswith(('"', "W/")):
+        return validator == headers.get("ETag")
+    try:
+        return parsedate_to_datetime(validator) == parsedate_to_datetime(headers["Last-Modified"])
+    except (KeyError, TypeError, ValueError):
+        return False
+
+
+def _span(asked: str, size: int) -> tuple[int, int] | None:
+    """First and last byte of a Range header; None if it is to be ignored."""
+    unit, _, text = asked.partition("=")
+    first, dash, last = (part.strip() for part in text.partition("-"))
+    if unit.strip().lower() != "bytes" or "," in text or not dash or not (first + last).isdecimal():
+        return None
+    if not first:
+        count = min(int(last), size)
+        return (size - count, size - 1) if count else UNSATISFIABLE
+    end = min(int(last), size - 1) if last else size - 1
+    if last and int(last) < int(first):
+        return None
+    return (int(first), end) if int(first) < size else UNSATISFIABLE
