@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,11 @@ class MaapConfig:
         Raises:
             SettingsError: when the file or a variable is wrong.
         """
-        session = Session.load(Path(config_path) if config_path else None)
+        return cls.of(Session.load(Path(config_path) if config_path else None))
+
+    @classmethod
+    def of(cls, session: Session) -> MaapConfig:
+        """The configuration that a session works with, every field filled."""
         config, where = session.settings, session.places
         mission = session.mission_of(session.collections()[0])
         return cls(
@@ -420,8 +424,7 @@ class MaapClient:
         """
         self._on_event = on_event
         self._transport = transport
-        self._config = config
-        config = config or MaapConfig()
+        config = self._given = config or MaapConfig()
         self._session = Session.load(
             config.config_path, overrides=config.overrides(), emit=self._hear, bulk=True, transport=transport
         )
@@ -443,10 +446,8 @@ class MaapClient:
 
     @property
     def config(self) -> MaapConfig:
-        """The configuration in force."""
-        if self._config is None:
-            self._config = MaapConfig.load()
-        return self._config
+        """The configuration in force, every field filled."""
+        return MaapConfig.of(self._session)
 
     @property
     def searcher(self) -> Searcher:
@@ -842,8 +843,7 @@ class MaapClient:
         """
         client = self
         if out_dir is not None:
-            config = MaapConfig(**{one.name: getattr(self.config, one.name) for one in fields(MaapConfig)})
-            config.catalog_dir = Path(out_dir).absolute()
+            config = replace(self._given, catalog_dir=Path(out_dir).absolute())
             client = MaapClient(config, on_event=self._on_event, transport=self._transport)
         try:
             found = {}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 from maap_tui import __version__
 from maap_tui.engine import files, places
-from maap_tui.engine.errors import BuiltCatalogMissing, CatalogError, InvalidRequestError
+from maap_tui.engine.errors import BuiltCatalogMissing, CatalogError, MaapError
 from maap_tui.engine.events import BaselineCounted, Emit, Warned, ignore
 from maap_tui.engine.model import BaselineInfo, Granule, TimeRange, parse_zulu, to_zulu
 from maap_tui.engine.query import Query
@@ -71,8 +71,8 @@ def load(where: places.Places, collection: str) -> BuiltCatalog | None:
                 name: BaselineInfo(
                     time_start=_moment(entry.get("time_start")),
                     time_end=_moment(entry.get("time_end")),
-                    frame_start=entry.get("frame_start") or None,
-                    frame_end=entry.get("frame_end") or None,
+                    frame_start=_text(entry.get("frame_start")),
+                    frame_end=_text(entry.get("frame_end")),
                     count=int(entry.get("count") or 0),
                     updated_at=_moment(entry.get("updated_at")),
                 )
@@ -83,7 +83,7 @@ def load(where: places.Places, collection: str) -> BuiltCatalog | None:
         return None
     except OSError as error:
         raise files.storage_error(file, error) from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise CatalogError(
             f"The built catalogue {file} is damaged",
             f"Build it again: maap catalog build {collection} --force",
@@ -135,6 +135,10 @@ def _moment(value: Any) -> datetime | None:
     return parse_zulu(value) if isinstance(value, str) and value else None
 
 
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
 @dataclass(frozen=True, slots=True)
 class BuildFailure:
     """A baseline that could not be counted."""
@@ -173,7 +177,9 @@ class Builder:
         self._emit = emit
         self.failures: list[BuildFailure] = []
 
-    async def build(self, pairs: list[tuple[str, str]]) -> AsyncIterator[tuple[str, str, BaselineInfo]]:
+    async def build(
+        self, pairs: list[tuple[str, str]]
+    ) -> AsyncGenerator[tuple[str, str, BaselineInfo], None]:
         """Count the (product type, baseline) pairs; yields those that hold something, as they end.
 
         A pair that is known is counted anew with one request, and looked into only if the count changed.
@@ -192,9 +198,7 @@ class Builder:
                     done += 1
                     try:
                         info = task.result()
-                    except InvalidRequestError:
-                        raise
-                    except CatalogError as error:
+                    except MaapError as error:
                         self.failures.append(
                             BuildFailure(self.catalog.collection, product_type, baseline, error.message)
                         )

@@ -16,7 +16,7 @@ from maap_tui.engine import files, places
 from maap_tui.engine.errors import CatalogError, InvalidRequestError, MaapError
 from maap_tui.engine.events import Emit, Noted, Warned, ignore
 from maap_tui.engine.http import Http, Reply, TransportFault, origin_of
-from maap_tui.engine.missions import default_collections, format_of, mission_of_collection, parse_name
+from maap_tui.engine.missions import default_collections, format_of, parse_name
 from maap_tui.engine.model import Asset, Collection, Granule, parse_zulu
 from maap_tui.engine.query import NEW_KEYS, OLD_KEYS, Keys
 
@@ -226,6 +226,13 @@ class Catalogue:
         reply = await self._ask("GET", url)
         return _object_of(reply, "the item") if reply.status == 200 else None
 
+    def joined(self, href: str, base: str = "") -> str:
+        """A link of the catalogue as an absolute URL, as it stands when it cannot be read."""
+        try:
+            return urljoin(base or self.root, href)
+        except ValueError:
+            return href
+
     def is_own(self, url: str) -> bool:
         """Whether a link leads to the catalogue itself."""
         return origin_of(url) == origin_of(self.root)
@@ -264,7 +271,7 @@ class Catalogue:
 
     def _next_href(self, data: Mapping[str, Any], base: str) -> str:
         link = next_link(data)
-        href = urljoin(base, str(link.get("href", ""))) if link else ""
+        href = self.joined(str(link.get("href", "")), base) if link else ""
         if href and not self.is_own(href):
             self._emit(Warned(f"A link to another host was not followed: {href[:120]!r}"))
             return ""
@@ -355,7 +362,7 @@ class BadItem(ValueError):
     """An item that cannot be used; the text says why."""
 
 
-def granule_of(item: Any, collection: str) -> Granule:
+def granule_of(item: Any, collection: str, mission: str) -> Granule:
     """Read one STAC item: the name tells first, the item's own properties where it does not.
 
     Raises:
@@ -379,14 +386,14 @@ def granule_of(item: Any, collection: str) -> Granule:
     start = name.sensing_start if name else _moment(properties, "start_datetime", "datetime")
     if start is None:
         raise BadItem(f"{identity[:80]!r} has no sensing time")
-    mission = mission_of_collection(collection)
     product_type = _word(properties, "product:type", "productType") or (name.product_type if name else "")
     version = _word(properties, "version", "productVersion")
     baseline = (name.baseline if name else None) or (version.upper() if version else "")
     orbit = name.orbit if name and name.orbit is not None else None
     if orbit is None:
         value = properties.get("sat:absolute_orbit", properties.get("orbitNumber"))
-        orbit = value if isinstance(value, int) and not isinstance(value, bool) else None
+        is_orbit = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10_000_000
+        orbit = value if is_orbit else None
     frame = name.frame if name else None
     if frame is None and isinstance(properties.get("frame"), str):
         frame = properties["frame"]
@@ -394,7 +401,7 @@ def granule_of(item: Any, collection: str) -> Granule:
     return Granule(
         id=identity,
         collection=collection,
-        mission=mission.name,
+        mission=mission,
         product_type=product_type or "unknown",
         baseline=baseline or "none",
         sensing_start=start,

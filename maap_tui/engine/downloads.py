@@ -7,10 +7,12 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from maap_tui.engine.errors import (
     AuthenticationError,
+    AuthServiceUnavailable,
     CredentialsError,
     DownloadError,
     InvalidRequestError,
@@ -62,6 +64,8 @@ class Job:
     tries: int = 0
     """Tries of this run that failed."""
     _task: asyncio.Task[None] | None = field(default=None, repr=False)
+    _is_ending: bool = field(default=False, repr=False)
+    """Whether its outcome is being recorded, which nothing interrupts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,7 @@ class Downloads:
         self.jobs: dict[str, Job] = {}
         """Every file by URL, in the order it came."""
         self._waiting: dict[str, None] = {}
-        self._running: set[str] = set()
+        self._running: dict[Job, None] = {}
         self._refusals: dict[str, int] = {}
         self._blocked: dict[str, str] = {}
         self._changed = asyncio.Event()
@@ -154,12 +158,13 @@ class Downloads:
 
     def refuse(self, url: str, reason: str, *, permanent: bool) -> None:
         """Report a file that cannot even be queued."""
+        self._emit(FileQueued(url, Path(), None))
         self.report.failed.append(Failure(url, Path(), reason, None, permanent))
         self._emit(FileFailed(url, Path(), reason, permanent, 0))
 
     async def join(self) -> Report:
         """Wait until nothing waits or runs, or the run was stopped; paused files do not hold it up."""
-        while self._running or (self._waiting and self.report.stopped is None):
+        while self._running or (self._waiting and self.report.stopped is None and not self._closing):
             self._changed.clear()
             await self._changed.wait()
         self.report.left = len(self._waiting)
@@ -167,11 +172,11 @@ class Downloads:
         return self.report
 
     async def close(self) -> None:
-        """Stop what runs, keeping the parts."""
+        """Stop what runs, keeping the parts; what ends just now is still recorded."""
         self._closing = True
-        tasks = [job._task for job in self.jobs.values() if job._task is not None]
-        for task in tasks:
-            task.cancel()
+        tasks = [job._task for job in self._running if job._task is not None]
+        for job in self._running:
+            self._interrupt(job)
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def set_parallel(self, count: int) -> None:
@@ -186,10 +191,14 @@ class Downloads:
                 self._set_aside(job, "paused")
 
     def resume(self, urls: Iterable[str] | None = None) -> None:
-        """Let paused files go on, all of them for None."""
+        """Let paused files go on; for None all of them, and a run that was stopped."""
+        if urls is None:
+            self.report.stopped = None
+            self._consecutive_failures = 0
         for job in self._chosen(urls):
             if job.state == "paused":
                 self._requeue(job)
+        self._pump()
 
     def cancel(self, urls: Iterable[str] | None = None) -> None:
         """Take files out of the queue; their parts stay for another time."""
@@ -206,6 +215,7 @@ class Downloads:
                 self._refusals.pop(job.group, None)
                 self.report.failed = [one for one in self.report.failed if one.url != job.wanted.url]
                 self.report.stopped = None
+                self._consecutive_failures = 0
                 self._requeue(job)
 
     def move_to_top(self, urls: Iterable[str]) -> None:
@@ -227,18 +237,20 @@ class Downloads:
         return len(self._running)
 
     def _chosen(self, urls: Iterable[str] | None) -> list[Job]:
-        if urls is None:
-            return list(self.jobs.values())
-        return [self.jobs[url] for url in urls if url in self.jobs]
+        chosen = self.jobs if urls is None else [url for url in urls if url in self.jobs]
+        return [job for job in map(self.jobs.__getitem__, chosen) if not job._is_ending]
 
     def _set_aside(self, job: Job, state: str) -> None:
         job.state = state
         self._waiting.pop(job.wanted.url, None)
-        if job._task is not None:
-            job._task.cancel()
+        self._interrupt(job)
         self._emit(FileStateChanged(job.wanted.url, state))
         self._changed.set()
         self._pump()
+
+    def _interrupt(self, job: Job) -> None:
+        if job._task is not None and not job._is_ending:
+            job._task.cancel()
 
     def _requeue(self, job: Job) -> None:
         job.state, job.reason, job.tries = "waiting", "", 0
@@ -267,37 +279,44 @@ class Downloads:
                 # A paused file that goes on at once: its old task has to be gone first.
                 break
             del self._waiting[url]
-            self._running.add(url)
+            self._running[job] = None
             job.state = "running"
             job._task = asyncio.create_task(self._work(job))
+            # Not at the end of the task: one that is cancelled before its first step runs nothing of it.
+            job._task.add_done_callback(partial(self._leave, job))
+
+    def _leave(self, job: Job, task: asyncio.Task[None]) -> None:
+        del self._running[job]
+        job._task, job._is_ending = None, False
+        if task.cancelled() and job.state == "running":
+            # Nobody here asked for it: the loop is ending, and nothing more may be started on it.
+            job.state = "waiting"
+            self._closing = True
+        self._changed.set()
+        self._pump()
 
     async def _work(self, job: Job) -> None:
         try:
             await self._fetch(job)
-        except asyncio.CancelledError:
-            if job.state == "running":
-                job.state = "cancelled" if self._closing else "waiting"
         except (AuthenticationError, CredentialsError, StorageError) as error:
             job.state, job.reason = "waiting", error.message
-            self._waiting = {job.wanted.url: None, **self._waiting}
+            self._waiting[job.wanted.url] = None
             self._stop(error)
         except Exception as error:
             # One broken file must not end the others, whatever broke.
-            await self._give_up(job, DownloadError(job.wanted.url, f"{type(error).__name__}: {error}"))
-        finally:
-            self._running.discard(job.wanted.url)
-            job._task = None
-            self._changed.set()
-            self._pump()
+            reason = error.message if isinstance(error, MaapError) else f"{type(error).__name__}: {error}"
+            await self._give_up(job, DownloadError(job.wanted.url, reason))
 
     async def _fetch(self, job: Job) -> None:
         url = job.wanted.url
         if job.group in self._blocked:
-            await self._give_up(job, DownloadError(url, self._blocked[job.group], 403, permanent=True))
+            error = DownloadError(url, self._blocked[job.group], 403, permanent=True)
+            await self._give_up(job, error, tried=False)
             return
         begun = time.monotonic()
         try:
             fetched = await self._transfer.fetch(job.wanted)
+            job._is_ending = True
             if self._record is not None:
                 await self._record(job, fetched)
         except (DownloadError, InvalidRequestError) as error:
@@ -309,7 +328,8 @@ class Downloads:
             return
         self._refusals.pop(job.group, None)
         self._consecutive_failures = 0
-        if fetched.received:
+        job.reason = ""
+        if fetched.pieces:
             job.state = "finished"
             self.report.downloaded[url] = fetched.path
             self.report.received += fetched.received
@@ -337,9 +357,10 @@ class Downloads:
                 )
             )
 
-    async def _give_up(self, job: Job, error: DownloadError) -> None:
+    async def _give_up(self, job: Job, error: DownloadError, *, tried: bool = True) -> None:
+        job._is_ending = True
         job.state, job.reason = "failed", error.message
-        if self._record_failure is not None:
+        if self._record_failure is not None and tried:
             try:
                 await self._record_failure(job, error)
             except MaapError as trouble:
@@ -347,16 +368,32 @@ class Downloads:
         self.report.failed.append(
             Failure(job.wanted.url, job.wanted.path, error.message, error.status_code, error.permanent)
         )
-        self._emit(FileFailed(job.wanted.url, job.wanted.path, error.message, error.permanent, job.tries + 1))
+        attempts = job.tries + 1 if tried else 0
+        self._emit(FileFailed(job.wanted.url, job.wanted.path, error.message, error.permanent, attempts))
+        if not tried:
+            return
+        self._consecutive_failures += 1
+        if self._consecutive_failures == self._max_consecutive_failures:
+            self._stop(
+                DownloadError(
+                    job.wanted.url,
+                    f"{self._consecutive_failures} files in a row failed; the last one: {error.message}",
+                    error.status_code,
+                    hint="Run the same command again later.",
+                )
+            )
 
     def _stop(self, error: MaapError) -> None:
+        """Start nothing more; what runs goes back to the queue, in the order it had."""
         if self.report.stopped is None:
             self.report.stopped = error
-            if isinstance(error, AuthenticationError | CredentialsError):
+            dead = isinstance(error, AuthenticationError | CredentialsError)
+            if dead and not isinstance(error, AuthServiceUnavailable):
                 self._emit(SignInNeeded(error.message))
-        for url in list(self._running):
-            job = self.jobs[url]
-            if job._task is not None and job._task is not asyncio.current_task():
+        for job in self._running:
+            if job.state == "running" and not job._is_ending:
                 job.state = "waiting"
-                self._waiting[url] = None
-                job._task.cancel()
+                self._waiting[job.wanted.url] = None
+                self._interrupt(job)
+        running = {job.wanted.url: None for job in self._running if job.wanted.url in self._waiting}
+        self._waiting = {**running, **self._waiting}

@@ -92,14 +92,16 @@ class FileFailed(Event):
     permanent: bool
     """Whether trying again cannot help."""
     attempts: int
+    """Tries made; 0 when it was not even asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileStateChanged(Event):
-    """A queued transfer was paused, resumed, cancelled or moved by its owner."""
+    """A file was paused, cancelled or put back into the queue by its owner."""
 
     url: str
     state: str
+    """paused, cancelled or waiting."""
 
 
 @dataclass(frozen=True, slots=True)

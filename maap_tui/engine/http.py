@@ -8,11 +8,13 @@ bytes at half the CPU and loses no connection when a transfer is cancelled.
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import json
 import os
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,6 +27,8 @@ from maap_tui.engine.errors import MaapError
 from maap_tui.engine.events import Emit, Noted, ignore
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 PAGE_CAP = 64 * 1024 * 1024
@@ -41,18 +45,29 @@ CHUNK_SIZE = 256 * 1024
 
 MAX_REDIRECTS = 5
 
+SECRET_FIELDS = ("client_secret", "refresh_token")
+"""Fields of a form whose values are never shown."""
+
 
 class TransportFault(MaapError):
     """No usable answer came: connection, time-out, or a busy status that stayed."""
 
     def __init__(
-        self, message: str, hint: str = "", *, status: int | None = None, offline: bool = False
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        status: int | None = None,
+        offline: bool = False,
+        permanent: bool = False,
     ) -> None:
         super().__init__(message, hint)
         self.status = status
         """The last HTTP status, None when there was no answer at all."""
         self.offline = offline
         """Whether the host could not be reached at all."""
+        self.permanent = permanent
+        """Whether the address itself is at fault, so that asking again cannot help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +78,7 @@ class Reply:
     reason: str
     headers: Mapping[str, str]
     """Names in lower case."""
-    body: bytes
+    body: bytes = field(repr=False)
     url: str
 
     def json(self) -> Any:
@@ -121,13 +136,16 @@ class Stream:
 
 
 def origin_of(url: str) -> str:
-    """`scheme://host:port` with the default port filled in; '' when the URL has none."""
+    """`scheme://host:port` with the default port filled in; '' when the URL has none, or names a user.
+
+    A user and password in an address would replace the token, so such an address belongs nowhere.
+    """
     try:
         parts = urlsplit(url)
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
     except ValueError:
         return ""
-    if not parts.hostname or parts.scheme not in ("http", "https"):
+    if not parts.hostname or parts.scheme not in ("http", "https") or "@" in parts.netloc:
         return ""
     return f"{parts.scheme}://{parts.hostname.lower()}:{port}"
 
@@ -143,8 +161,8 @@ def is_loopback(url: str) -> bool:
 
 def is_private_enough(url: str) -> bool:
     """Whether a secret may travel there: https, or http that does not leave this machine."""
-    parts = urlsplit(url)
-    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url))
+    origin = origin_of(url)
+    return origin.startswith("https://") or (origin.startswith("http://") and is_loopback(url))
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
@@ -174,10 +192,23 @@ def backoff_s(attempt: int, first_wait_s: float, cap_s: float = 60.0) -> float:
 
 def fault_of(error: BaseException, url: str) -> TransportFault:
     """Any failure of the network stack as one sentence, without secrets."""
-    host = urlsplit(url).netloc.rpartition("@")[2] or url[:80]
+    host = _host_of(url)
     name = type(error).__name__
     if isinstance(error, BaseExceptionGroup):
         return fault_of(error.exceptions[0], url)
+    # httpx-aiohttp calls a refused connection a time-out; what it was stands in the cause.
+    cause = type(error.__cause__).__name__
+    if "certificate" in str(error).lower():
+        return TransportFault(
+            f"the certificate of {host} is not trusted ({_words(error)})",
+            "Set SSL_CERT_FILE to the certificates of your network, if it uses its own.",
+        )
+    if "ConnectError" in name or "ClientConnector" in cause or isinstance(error, ConnectionRefusedError):
+        return TransportFault(
+            f"offline: {host} cannot be reached ({_words(error)})",
+            "Check the network, then run the same command again.",
+            offline=True,
+        )
     if "ConnectTimeout" in name and "disconnected" in str(error).lower():
         return TransportFault(f"{host} closed the connection")
     if "Timeout" in name or isinstance(error, TimeoutError):
@@ -186,17 +217,29 @@ def fault_of(error: BaseException, url: str) -> TransportFault:
         "InvalidURL",
         "UnsupportedProtocol",
         "LocalProtocolError",
+        "OverflowError",
         "UnicodeError",
         "UnicodeEncodeError",
     ):
-        return TransportFault(f"'{url[:120]!s}' cannot be requested: {_words(error)}")
-    if "ConnectError" in name or isinstance(error, ConnectionRefusedError):
-        return TransportFault(
-            f"offline: {host} cannot be reached ({_words(error)})",
-            "Check the network, then run the same command again.",
-            offline=True,
-        )
+        shown = re.sub(r"//[^/?#]*@", "//", url)[:120]
+        return TransportFault(f"'{shown}' cannot be requested: {_words(error)}", permanent=True)
     return TransportFault(f"the connection to {host} broke ({_words(error)})")
+
+
+def _host_of(url: str) -> str:
+    """The host of a URL for a sentence; the URL itself, cut, when it cannot be taken apart."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2] or url[:80]
+    except ValueError:
+        return re.sub(r"//[^/?#]*@", "//", url)[:80]
+
+
+def hide(text: str, secrets: Iterable[str]) -> str:
+    """The text with every secret in it blotted out."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "(hidden)")
+    return text
 
 
 def _words(error: BaseException) -> str:
@@ -284,7 +327,7 @@ class Http:
                 async for chunk in response.aiter_bytes():
                     body += chunk
                     if len(body) > PAGE_CAP:
-                        raise TransportFault(f"{urlsplit(url).netloc} sent more than {PAGE_CAP >> 20} MiB")
+                        raise TransportFault(f"{_host_of(url)} sent more than {PAGE_CAP >> 20} MiB")
                 return Reply(
                     response.status_code,
                     response.reason_phrase,
@@ -314,7 +357,8 @@ class Http:
             again: says of an answer that is not busy whether to ask again all the same.
 
         Raises:
-            TransportFault: when the last try brought no answer but a busy one or none.
+            TransportFault: when the last try brought none, or one that says to ask again; its `status`
+                is that of the answer.
         """
         attempt = 0
         while True:
@@ -326,9 +370,10 @@ class Http:
                 )
                 if reply.status not in BUSY and not (again and again(reply)):
                     return reply
-                words = reply.error_words()
+                # A service may quote what it was sent.
+                words = hide(reply.error_words(), [(form or {}).get(name, "") for name in SECRET_FIELDS])
                 fault = TransportFault(
-                    f"{reply.status} {reply.reason or 'Error'} from {urlsplit(url).netloc}"
+                    f"{reply.status} {reply.reason or 'Error'} from {_host_of(url)}"
                     + (f": {words}" if words else ""),
                     "Run the same command again later.",
                     status=reply.status,
@@ -336,10 +381,9 @@ class Http:
                 wait_s = retry_after_s(reply.headers)
             except TransportFault as error:
                 fault = error
-            if attempt > self._retries:
+            if attempt > self._retries or fault.permanent:
                 raise fault
-            if wait_s is None:
-                wait_s = backoff_s(attempt, self._retry_wait_s)
+            wait_s = wait_s or backoff_s(attempt, self._retry_wait_s)
             self._emit(Noted(f"{fault.message}; asking again in {wait_s:.1f} s"))
             await asyncio.sleep(wait_s)
 
@@ -386,8 +430,9 @@ class Http:
                 following = str(httpx.URL(here).join(location))
             except Exception as error:
                 raise fault_of(error, location) from None
-            if not origin_of(following) or not is_private_enough(following):
-                raise TransportFault(f"redirected to '{following[:120]}', which is refused")
+            if not is_private_enough(following):
+                shown = re.sub(r"//[^/?#]*@", "//", following).partition("?")[0][:120]
+                raise TransportFault(f"redirected to '{shown}', which is refused")
             here = following
         raise TransportFault(f"redirected more than {MAX_REDIRECTS} times")
 
@@ -428,19 +473,25 @@ async def _close(response: httpx.Response) -> None:
         return
 
 
-def _ssl_context() -> Any:
+def _ssl_context() -> ssl.SSLContext:
+    names = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    found = (os.environ.get(name, "") for name in names)
+    return _ssl_context_of(next((path for path in found if path and os.path.exists(path)), ""))
+
+
+@functools.lru_cache(maxsize=4)
+def _ssl_context_of(bundle: str) -> ssl.SSLContext:
+    """Certificates take longer to read than a request takes: they are read once."""
+    import ssl
+
     import httpx
 
-    bundle = os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE")
-    bundle = bundle or os.environ.get("CURL_CA_BUNDLE")
-    if bundle and os.path.exists(bundle):
-        import ssl
-
-        return ssl.create_default_context(
-            cafile=bundle if os.path.isfile(bundle) else None,
-            capath=bundle if os.path.isdir(bundle) else None,
-        )
-    return httpx.create_ssl_context()
+    if not bundle:
+        return httpx.create_ssl_context()
+    return ssl.create_default_context(
+        cafile=bundle if os.path.isfile(bundle) else None,
+        capath=bundle if os.path.isdir(bundle) else None,
+    )
 
 
 def _aiohttp_transports(
@@ -475,6 +526,8 @@ def _aiohttp_transports(
         proxy = proxies.get(scheme) or proxies.get("all")
         if proxy:
             mounts[f"{scheme}://"] = build(proxy if "://" in proxy else f"http://{proxy}")
+    if proxies.get("no", "").strip() == "*":
+        return build(None), None
     if mounts:
         exempt = [host.strip().lstrip("*.") for host in proxies.get("no", "").split(",")]
         for host in {"127.0.0.1", "localhost", *[host for host in exempt if host]}:

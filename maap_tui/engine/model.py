@@ -35,6 +35,8 @@ class TimeRange:
                 raise InvalidRequestError(
                     f"'{name}' must be timezone-aware", "Use datetime(..., tzinfo=timezone.utc)."
                 )
+            # Days are cut and named in UTC, wherever the times came from.
+            object.__setattr__(self, name, value.astimezone(UTC))
 
     def __contains__(self, moment: datetime) -> bool:
         return self.start <= moment < self.end
@@ -42,11 +44,11 @@ class TimeRange:
     @property
     def last_day(self) -> date:
         """The last calendar day that the range touches."""
-        return (self.end - timedelta(microseconds=1)).astimezone(UTC).date()
+        return (self.end - timedelta(microseconds=1)).date()
 
     @property
     def first_day(self) -> date:
-        return self.start.astimezone(UTC).date()
+        return self.start.date()
 
     @property
     def duration(self) -> timedelta:

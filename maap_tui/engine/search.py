@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import urljoin
@@ -38,6 +39,14 @@ START_RECORD_LIMIT = 100_000
 
 _BUFFERED_PAGES = 2
 
+_Fetch = Callable[[], Awaitable[Mapping[str, Any]]]
+
+_HOPELESS = 8
+"""Windows that fail before any has succeeded, after which the rest of them is not asked for."""
+
+_MAX_SPLITS = 200
+"""Cuts of one window after which its announced counts are not believed any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -49,7 +58,7 @@ class Page:
     matched: int | None
     """Items the server announced for the window, those of its edges included; None when it does not say."""
     is_last: bool
-    """Whether the window is complete with this page."""
+    """Whether the window is complete with this page; never so for a window that failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +98,10 @@ class _Window:
         default_factory=lambda: asyncio.Queue(_BUFFERED_PAGES)
     )
     seen: set[str] = field(default_factory=set)
+    announced: int = 0
+    """Items the server announced for it."""
+    splits: int = 0
+    """How often it was cut because it held more than the service pages."""
     task: asyncio.Task[None] | None = None
 
 
@@ -125,6 +138,7 @@ class Search:
         self._queryables: Queryables | None = None
         self._use_get = False
         self._accepted = 0
+        self._answered = False
         self.range: TimeRange | None = None
         """The span that is searched; None for an orbit search."""
         self.failed: list[FailedDay] = []
@@ -134,7 +148,7 @@ class Search:
         self.bad_items: list[str] = []
         """Items that could not be used, in words."""
 
-    def __aiter__(self) -> AsyncIterator[Page]:
+    def __aiter__(self) -> AsyncGenerator[Page, None]:
         return self._pages()
 
     async def granules(self) -> list[Granule]:
@@ -202,7 +216,10 @@ class Search:
         """Whether orbits and frames are filtered here because the archive has no index of them."""
         if self.query.product_type in self._mission.unindexed:
             return True
-        return self._queryables is not None and not self._queryables.has_frames
+        known = self._queryables
+        if known is None:
+            return False
+        return not (known.has_orbits if self.query.orbits else known.has_frames)
 
     def _windows(self) -> list[TimeRange | None]:
         if self.range is None:
@@ -214,27 +231,39 @@ class Search:
         days: list[TimeRange | None] = list(self.range.days())
         return days[::-1] if self.query.newest_first else days
 
-    async def _pages(self) -> AsyncIterator[Page]:
+    async def _pages(self) -> AsyncGenerator[Page, None]:
         await self._prepare()
         self.failed, self.bad_items = [], []
         self.matched = self._accepted = 0
-        again: list[_Window] = []
-        async for page in self._run([_Window(span) for span in self._windows()], again, final=False):
-            yield page
-        if again and not self._is_full:
-            self._emit(Noted(f"Asking again for {len(again)} days that failed"))
-            second = [_Window(window.range, seen=window.seen) for window in again]
-            async for page in self._run(second, [], final=True):
+        self._answered = False
+        windows = [_Window(span) for span in self._windows()]
+        failed: list[tuple[_Window, CatalogError]] = []
+        async with aclosing(self._run(windows, failed, final=False)) as pages:
+            async for page in pages:
                 yield page
+        if self._is_full:
+            return
+        if failed and (self._answered or len(windows) <= _HOPELESS):
+            self._emit(Noted(f"Asking again for {len(failed)} windows that failed"))
+            second = [_Window(window.range, seen=window.seen) for window, _ in failed]
+            failed = []
+            async with aclosing(self._run(second, failed, final=True)) as pages:
+                async for page in pages:
+                    yield page
+        for window, error in failed:
+            self._report(window, error)
 
     @property
     def _is_full(self) -> bool:
         return self._accepted >= self.query.max_items
 
-    async def _run(self, windows: list[_Window], again: list[_Window], *, final: bool) -> AsyncIterator[Page]:
-        """Pages of all windows in order, `parallel` of them in flight."""
+    async def _run(
+        self, windows: list[_Window], failed: list[tuple[_Window, CatalogError]], *, final: bool
+    ) -> AsyncGenerator[Page, None]:
+        """Pages of all windows in order, `parallel` of them in flight; those that fail end in `failed`."""
         waiting = deque(windows)
         running: deque[_Window] = deque()
+        held: list[Granule] | None = None
         try:
             while (waiting or running) and not self._is_full:
                 while waiting and len(running) < self._rules.parallel:
@@ -244,26 +273,63 @@ class Search:
                 window = running[0]
                 news = await window.pages.get()
                 if isinstance(news, Page):
-                    granules = self._take(news.granules)
-                    yield Page(news.window, granules, news.matched, news.is_last)
+                    if held is None and self._has_to_hold(window, news):
+                        held = []
+                    if held is None:
+                        yield replace(news, granules=self._take(news.granules))
+                        continue
+                    held = self._condensed([*held, *news.granules])
+                    if news.is_last:
+                        granules, held = self._take(held), None
+                        yield replace(news, granules=granules)
                     continue
                 running.popleft()
-                if isinstance(news, CatalogError):
-                    if final:
-                        self._report(window, news)
-                    else:
-                        again.append(window)
-                elif news is not None:
+                if news is None:
+                    self._answered = True
+                    continue
+                if not isinstance(news, CatalogError):
                     raise news
+                failed.append((window, news))
+                if held is not None and final:
+                    yield Page(window.range, self._take(held), None, False)
+                elif held is not None:
+                    window.seen.difference_update(granule.id for granule in held)
+                held = None
+                if not final:
+                    self.matched -= window.announced
+                    if not self._answered and len(failed) >= _HOPELESS:
+                        failed += [(other, news) for other in (*running, *waiting)]
+                        return
         finally:
             tasks = [window.task for window in running if window.task is not None]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _take(self, granules: list[Granule]) -> list[Granule]:
+    def _has_to_hold(self, window: _Window, page: Page) -> bool:
+        """Whether all of a window is needed before any of it is handed on.
+
+        A cut at `max_items` and a choice among versions are made in order; the server has none.
+        """
         room = self.query.max_items - self._accepted
-        taken = self.ordered(granules)[:room]
+        is_cut = page.matched is None or window.announced > room or len(self.query.areas()) > 1
+        return is_cut or self._keeps_newest
+
+    @property
+    def _keeps_newest(self) -> bool:
+        return self.query.product_type in self._mission.newest_only and not self.query.every_version
+
+    def _condensed(self, held: list[Granule]) -> list[Granule]:
+        """Without what will not be handed on, once there is so much of it that it matters."""
+        room = self.query.max_items - self._accepted
+        return self._chosen(held)[:room] if len(held) > 2 * room else held
+
+    def _chosen(self, granules: Sequence[Granule]) -> list[Granule]:
+        return self.ordered(_newest_versions(granules) if self._keeps_newest else granules)
+
+    def _take(self, granules: Sequence[Granule]) -> list[Granule]:
+        room = self.query.max_items - self._accepted
+        taken = self._chosen(granules)[:room]
         self._accepted += len(taken)
         return taken
 
@@ -281,41 +347,42 @@ class Search:
     async def _fetch(self, window: _Window) -> None:
         """Fill the window's queue; its last entry is None or the error that ended it."""
         try:
-            await self._fetch_span(window, window.range)
+            await self._fetch_span(window, window.range, closing=True)
             await window.pages.put(None)
-        except asyncio.CancelledError:
-            raise
         except Exception as error:
             await window.pages.put(error)
 
-    async def _fetch_span(self, window: _Window, span: TimeRange | None) -> None:
-        for area in self.query.areas():
+    async def _fetch_span(self, window: _Window, span: TimeRange | None, *, closing: bool) -> None:
+        """Fetch a window or a part of it; `closing` says whether the window ends with it."""
+        areas = self.query.areas()
+        for number, area in enumerate(areas, start=1):
             try:
-                await self._fetch_area(window, span, area)
+                await self._fetch_area(window, span, area, closing=closing and number == len(areas))
             except _TooMany as too_many:
                 whole = span or self.range or TimeRange(self._rules.start or self._mission.start, self._now)
-                if whole.duration < timedelta(seconds=2):
+                window.splits += 1
+                if whole.duration < timedelta(seconds=2) or window.splits > _MAX_SPLITS:
                     raise CatalogError(
-                        f"{too_many.matched} items start in the same second, more than the service pages"
+                        f"the catalogue announces {too_many.matched} items however short the time, "
+                        "more than it pages"
                     ) from None
-                halves = whole.halves()
-                for half in halves[::-1] if self.query.newest_first else halves:
-                    await self._fetch_span(window, half)
+                first, second = whole.halves()[:: -1 if self.query.newest_first else 1]
+                await self._fetch_span(window, first, closing=False)
+                await self._fetch_span(window, second, closing=closing)
                 return
 
-    async def _fetch_area(self, window: _Window, span: TimeRange | None, area: Mapping[str, Any]) -> None:
+    async def _fetch_area(
+        self, window: _Window, span: TimeRange | None, area: Mapping[str, Any], *, closing: bool
+    ) -> None:
         body = self._body(span, area, limit=self._rules.page_size)
         wanted = self.query.replace(time=span) if span else self.query
         data = await self._ask(body)
         matched = _matched(data)
         if matched is not None and matched > START_RECORD_LIMIT:
             raise _TooMany(matched)
+        window.announced += matched or 0
         self.matched += matched or 0
-        room = self.query.max_items - self._accepted
-        keep_newest = self.query.product_type in self._mission.newest_only and not self.query.every_version
-        # A cut or a choice among versions needs the whole window before anything is handed on.
-        hold = keep_newest or matched is None or matched > room
-        held: list[Granule] = []
+        most = START_RECORD_LIMIT + self._rules.page_size if matched is None else matched
         received = 0
         asked: set[str] = set()
         while True:
@@ -323,31 +390,34 @@ class Search:
             received += len(features)
             granules = self._read(features, wanted, window.seen)
             self._emit(PageFetched(span.start if span else None, len(features), matched))
-            # An empty page ends the search whatever its links say.
-            following = self._following(data, body, asked) if features else None
-            is_last = following is None
-            if hold:
-                held += granules
-                if is_last:
-                    kept = _newest_versions(held) if keep_newest else held
-                    await window.pages.put(Page(span, kept, matched, True))
-            else:
-                await window.pages.put(Page(span, granules, matched, is_last))
+            # An empty page ends the search whatever its links say, and so does one too many.
+            following: _Fetch | None = None
+            broken: CatalogError | None = None
+            if features and received <= most:
+                try:
+                    following = self._following(data, body, asked)
+                except CatalogError as error:
+                    broken = error
+            is_whole = not (following or broken) and received == (received if matched is None else matched)
+            await window.pages.put(Page(window.range, granules, matched, is_whole and closing))
+            if broken is not None:
+                raise broken
             if following is None:
                 break
             data = await following()
-        if matched is not None and received < matched:
+        if not is_whole or received > most:
             raise CatalogError(
                 f"the catalogue announced {matched} items and sent {received}", "Run it again later."
             )
 
     def _read(self, features: list[Any], wanted: Query, seen: set[str]) -> list[Granule]:
-        granules = []
+        granules: list[Granule] = []
         for item in features:
             try:
-                granule = granule_of(item, self.query.collection)
+                granule = granule_of(item, self.query.collection, self._mission.name)
             except BadItem as bad:
-                if len(self.bad_items) < 1000:
+                # The same item comes again in the next window, and when a window is asked again.
+                if str(bad) not in self.bad_items and len(self.bad_items) < 1000:
                     self.bad_items.append(str(bad))
                     self._emit(Warned(f"Skipped {bad}"))
                 continue
@@ -394,14 +464,12 @@ class Search:
             )
         return CatalogError(refused.message, "Run the same command again later.")
 
-    def _following(
-        self, data: Mapping[str, Any], body: Mapping[str, Any], asked: set[str]
-    ) -> Callable[[], Awaitable[Mapping[str, Any]]] | None:
+    def _following(self, data: Mapping[str, Any], body: Mapping[str, Any], asked: set[str]) -> _Fetch | None:
         """What fetches the next page; None on the last one."""
         link = next_link(data)
         if link is None:
             return None
-        href = urljoin(self._catalogue.root, str(link.get("href") or "search"))
+        href = self._catalogue.joined(str(link.get("href") or "search"))
         if not self._catalogue.is_own(href):
             raise CatalogError(f"the next page is on another host, which is not followed: {href[:120]!r}")
         is_post = str(link.get("method", "GET")).upper() == "POST"

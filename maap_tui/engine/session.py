@@ -9,6 +9,7 @@ import asyncio
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -19,15 +20,16 @@ from urllib.parse import quote, urljoin
 from maap_tui.engine import built, places, settings
 from maap_tui.engine.catalogue import BadItem, Catalogue, granule_of
 from maap_tui.engine.downloads import Downloads, Job, Report, Tracked
-from maap_tui.engine.errors import CatalogError, DownloadError, InvalidRequestError
-from maap_tui.engine.events import Emit, ignore
+from maap_tui.engine.errors import CatalogError, DownloadError, InvalidRequestError, StorageError
+from maap_tui.engine.events import Emit, Warned, ignore
+from maap_tui.engine.filing import Filing, name_of_url
+from maap_tui.engine.hashes import Hashes
 from maap_tui.engine.http import Http, origin_of
 from maap_tui.engine.missions import (
     Mission,
     earthcare,
     format_of,
     mission_named,
-    mission_of_collection,
     parse_name,
 )
 from maap_tui.engine.model import Asset, BaselineInfo, Granule, TimeRange
@@ -47,6 +49,10 @@ from maap_tui.engine.transfer import Fetched, HostPause, Transfer, TransferRules
 
 if TYPE_CHECKING:
     import httpx
+
+
+_UNCUT = 10_000_000
+"""Items of a search that is not cut."""
 
 
 @dataclass(slots=True)
@@ -163,6 +169,14 @@ class Session:
     def registry(self) -> Registry:
         return Registry(self.places.registry_dir, StatsCache(self.places.state_dir / "cache"))
 
+    @cached_property
+    def hashes(self) -> Hashes:
+        return Hashes(self.places.state_dir)
+
+    @cached_property
+    def filing(self) -> Filing:
+        return Filing(self.places.data_dir, self.registry, self.settings.mission.name)
+
     def credentials(self) -> Credentials:
         """The credentials to use.
 
@@ -177,7 +191,7 @@ class Session:
 
     def mission_of(self, collection: str) -> Mission:
         """The mission a collection belongs to."""
-        return mission_of_collection(collection, self.settings.mission.name)
+        return self.filing.mission_of(collection)
 
     def collections(self) -> list[str]:
         """The collections of the configuration, otherwise those of the mission in use."""
@@ -211,12 +225,14 @@ class Session:
 
     def _search(self, query: Query, within: TimeRange | None = None) -> Search:
         mission = self.settings.mission
+        # A configuration made for one mission must not cut another one's time short.
+        applies = not mission.name or mission_named(mission.name) == self.mission_of(query.collection)
         rules = Rules(
             parallel=self.settings.search.parallel,
             page_size=self.settings.api.page_size,
             mission_name=mission.name,
-            start=mission.start,
-            end=mission.end,
+            start=mission.start if applies else None,
+            end=mission.end if applies else None,
         )
         return Search(self.catalogue, query, rules, now=self.now(), within=within, emit=self.emit)
 
@@ -231,70 +247,13 @@ class Session:
         url = urljoin(self.catalogue.root, f"collections/{quote(collection)}/items/{quote(identity)}")
         try:
             item = await self.catalogue.item(url)
-            return granule_of(item, collection) if item else None
+            return granule_of(item, collection, self.mission_of(collection).name) if item else None
         except BadItem:
             return None
 
-    def key_of(self, granule: Granule) -> Key:
-        """Where the registry keeps it."""
-        return Key(granule.mission, granule.collection, granule.product_type, granule.baseline)
-
-    def path_of(self, granule: Granule, file_name: str, *, product_dir: bool = False) -> Path:
-        """Where a file of it goes in the dated layout.
-
-        Raises:
-            InvalidRequestError: when a part of the path is refused.
-        """
-        return places.granule_path(
-            self.places.data_dir,
-            granule.mission,
-            granule.collection,
-            granule.product_type,
-            granule.baseline,
-            granule.day,
-            file_name,
-            product_dir=product_dir,
-        )
-
-    def wanted_of(
-        self,
-        granule: Granule,
-        asset: Asset,
-        *,
-        out_dir: Path | None = None,
-        product_dir: bool = False,
-    ) -> Wanted:
-        """A file of a granule, and where it goes: the dated layout, or flat under `out_dir`."""
-        if out_dir is not None:
-            path = places.flat_path(out_dir.absolute(), asset.name, product_dir=product_dir)
-            return Wanted(asset.href, path, asset.size, out_dir.absolute())
-        path = self.path_of(granule, asset.name, product_dir=product_dir)
-        return Wanted(asset.href, path, asset.size, self.places.data_dir)
-
-    def in_product_dir(self, wanted: Wanted) -> Wanted:
-        """The same file, in a folder of its own named after its stem."""
-        path = places.flat_path(wanted.path.parent, wanted.path.name, product_dir=True)
-        return replace(wanted, path=path)
-
     def wanted_of_entry(self, key: Key, entry: Entry, *, product_dir: bool = False) -> Wanted:
-        """A line of the registry as a file to fetch.
-
-        The path is made anew from the names: what a registry line says can be anyone's.
-
-        Raises:
-            InvalidRequestError: when the URL names no usable file.
-        """
-        path = places.granule_path(
-            self.places.data_dir,
-            key.mission,
-            key.collection,
-            key.product_type,
-            key.baseline,
-            entry.day,
-            _name_of(entry.url),
-            product_dir=product_dir,
-        )
-        return Wanted(entry.url, path, None, self.places.data_dir)
+        """A line of the registry as a file to fetch; errors as `Filing.wanted_of_entry`."""
+        return self.filing.wanted_of_entry(key, entry, product_dir=product_dir)
 
     async def wanted_of_url(
         self,
@@ -310,7 +269,7 @@ class Session:
             InvalidRequestError: when neither tells where it belongs.
             CatalogError: when the catalogue has to be asked and does not answer.
         """
-        file_name = _name_of(url)
+        file_name = name_of_url(url)
         if out_dir is not None:
             path = places.flat_path(out_dir.absolute(), file_name, product_dir=product_dir)
             return Wanted(url, path, None, out_dir.absolute()), None
@@ -326,8 +285,8 @@ class Session:
             if granule is not None:
                 asset = next((one for one in granule.assets if one.href == url), None)
                 asset = asset or Asset("", url, file_name, format_of(url))
-                wanted = self.wanted_of(granule, asset, product_dir=product_dir)
-                return wanted, Tracked(self.key_of(granule), granule.day)
+                wanted = self.filing.wanted_of(granule, asset, product_dir=product_dir)
+                return wanted, Tracked(self.filing.key_of(granule), granule.day)
         raise InvalidRequestError(
             f"cannot parse product/baseline from {file_name}",
             "Give --out-dir to say where it goes.",
@@ -335,17 +294,7 @@ class Session:
 
     def tracked_keys(self, collection: str, product_type: str, baseline: str | None = None) -> list[Key]:
         """The baselines of a product that the registry follows; one of that name for a baseline given."""
-        mission = self.mission_of(collection).name
-        found = [
-            key
-            for key in self.registry.tracked()
-            if (key.mission, key.collection, key.product_type) == (mission, collection, product_type)
-            and (baseline is None or key.baseline.lower() == baseline.lower())
-        ]
-        if not found and baseline is not None:
-            spelled = baseline.upper() if mission == earthcare.MISSION.name else baseline
-            return [Key(mission, collection, product_type, spelled)]
-        return found
+        return self.filing.tracked_keys(collection, product_type, baseline)
 
     def tracker(self, collection: str, product_type: str, baseline: str) -> BaselineRegistry:
         """The registry of one baseline, found without regard to case."""
@@ -373,30 +322,6 @@ class Session:
             len(urls), len(done), len(marked), len(tracker.errors()), len(urls - done), len(paths - marked)
         )
 
-    def only_newest(
-        self, product_type: str, entries: Sequence[tuple[Key, Entry]], every_version: bool = False
-    ) -> list[tuple[Key, Entry]]:
-        """Leave out older processings, for products that are archived in several versions."""
-        if not entries or every_version:
-            return list(entries)
-        if product_type not in self.mission_of(entries[0][0].collection).newest_only:
-            return list(entries)
-        kept = []
-        had: dict[tuple[Key, date], dict[tuple[datetime, str], str]] = {}
-        for key, entry in sorted(entries, key=lambda one: one[1].url, reverse=True):
-            versions = had.get((key, entry.day))
-            if versions is None:
-                versions = had[key, entry.day] = {}
-                for done in self.registry.baseline(key).downloads(entry.day, entry.day):
-                    mark = _granule_mark(done.url)
-                    versions[mark] = max(versions.get(mark, ""), done.url)
-            mark = _granule_mark(entry.url)
-            # Names of one granule differ in the creation time alone, so that the last one is the newest.
-            if versions.get(mark, "") < entry.url:
-                versions[mark] = entry.url
-                kept.append((key, entry))
-        return sorted(kept, key=lambda one: (one[1].day, one[1].url))
-
     def downloads(self, max_consecutive_failures: int | None = None) -> Downloads:
         """A new queue that works under this session's rules and records into its registry."""
         config = self.settings.downloads
@@ -405,6 +330,7 @@ class Session:
             retry_wait_s=config.retry_wait,
             min_free=config.min_free,
             max_file=config.max_file or 1 << 62,
+            limit_rate=config.limit_rate,
         )
 
         def transfer(emit: Emit) -> Transfer:
@@ -425,6 +351,15 @@ class Session:
             return
         tracker = self.registry.baseline(tracked.key)
         await asyncio.to_thread(tracker.record, job.wanted.url, fetched.path, tracked.day)
+        if fetched.pieces:
+            await asyncio.to_thread(self._record_hashes, tracked, fetched)
+
+    def _record_hashes(self, tracked: Tracked, fetched: Fetched) -> None:
+        try:
+            self.hashes.record(tracked.key, tracked.day, fetched.path, fetched.size, fetched.pieces)
+        except StorageError as error:
+            # What verify would compare against is a convenience; the file is here and recorded.
+            self.emit(Warned(f"The hash of {fetched.path.name} could not be recorded: {error.message}"))
 
     async def _record_failure(self, job: Job, error: DownloadError) -> None:
         tracked = job.tracked
@@ -460,22 +395,24 @@ class Session:
         formats = self.formats_of(query)
         search = self.search(query)
         report = GetReport(search, [], [])
-        async with self.downloads() as downloads:
-            async for page in search:
+        async with self.downloads() as downloads, aclosing(aiter(search)) as pages:
+            async for page in pages:
                 report.granules += page.granules
                 if track and not dry_run and out_dir is None:
-                    await register(self, page.granules, formats)
+                    await register(self.filing, page.granules, formats, emit=self.emit)
                 for granule in page.granules:
-                    tracked = Tracked(self.key_of(granule), granule.day)
                     for asset in granule.files(formats):
-                        wanted = self.wanted_of(granule, asset, out_dir=out_dir, product_dir=product_dir)
+                        try:
+                            wanted = self.filing.wanted_of(
+                                granule, asset, out_dir=out_dir, product_dir=product_dir
+                            )
+                            tracked = Tracked(self.filing.key_of(granule), granule.day) if track else None
+                        except InvalidRequestError as error:
+                            downloads.refuse(asset.href, error.message, permanent=True)
+                            continue
                         report.wanted.append(wanted)
                         if not dry_run:
-                            downloads.add(
-                                wanted,
-                                tracked if track and out_dir is None else None,
-                                group=granule.collection,
-                            )
+                            downloads.add(wanted, None if out_dir else tracked, group=granule.collection)
             report.downloads = await downloads.join()
         report.granules = search.ordered(report.granules)
         return report
@@ -525,7 +462,7 @@ class Session:
     ) -> list[tuple[Key, Entry]]:
         """What the registry has discovered and not downloaded."""
         keys = self.tracked_keys(collection, product_type, baseline)
-        found = self.only_newest(product_type, pending_of(self, keys, selection))
+        found = self.filing.only_newest(product_type, pending_of(self.filing, keys, selection))
         if newest_first:
             found.reverse()
         return found[:max_items]
@@ -541,12 +478,31 @@ class Session:
         async with self.downloads() as downloads:
             for key, entry in entries:
                 if out_dir is None:
-                    queue_entry(self, downloads, key, entry, product_dir=product_dir)
+                    queue_entry(self.filing, downloads, key, entry, product_dir=product_dir, emit=self.emit)
                     continue
-                wanted, _ = await self.wanted_of_url(
-                    entry.url, key.collection, out_dir=out_dir, product_dir=product_dir
-                )
+                try:
+                    wanted, _ = await self.wanted_of_url(
+                        entry.url, key.collection, out_dir=out_dir, product_dir=product_dir
+                    )
+                except InvalidRequestError as error:
+                    downloads.refuse(entry.url, error.message, permanent=True)
+                    continue
                 downloads.add(wanted, Tracked(key, entry.day))
+            return await downloads.join()
+
+    async def fetch_again(self, entries: Sequence[tuple[Key, Entry]]) -> Report:
+        """Download files that are recorded as downloaded and are missing or damaged, where they were."""
+        async with self.downloads() as downloads:
+            for key, entry in entries:
+                try:
+                    wanted = self.filing.wanted_of_entry(key, entry)
+                except InvalidRequestError as error:
+                    downloads.refuse(entry.url, error.message, permanent=True)
+                    continue
+                where = Path(entry.path)
+                if where.name == wanted.path.name and where.is_relative_to(self.places.data_dir):
+                    wanted = replace(wanted, path=where)
+                downloads.add(replace(wanted, again=True), Tracked(key, entry.day))
             return await downloads.join()
 
     async def sync(
@@ -558,13 +514,17 @@ class Session:
         max_consecutive_failures: int | None = None,
     ) -> SyncReport:
         """Register what the archive has in the query's range and fetch what is pending there."""
-        return await sync(
-            self,
-            query,
-            max_items=max_items or query.max_items,
-            product_dir=product_dir,
-            max_consecutive_failures=max_consecutive_failures,
-        )
+        search = self.search(query.replace(max_items=_UNCUT))
+        async with self.downloads(max_consecutive_failures) as downloads:
+            return await sync(
+                self.filing,
+                search,
+                downloads,
+                formats=self.formats_of(query),
+                max_items=max_items or query.max_items,
+                product_dir=product_dir,
+                emit=self.emit,
+            )
 
     async def build_catalog(
         self,
@@ -612,7 +572,7 @@ class Session:
 
     async def save_to_registry(self, granules: Sequence[Granule], formats: tuple[str, ...]) -> int:
         """Register granules as discovered; returns how many of their files are new."""
-        return await register(self, granules, formats)
+        return await register(self.filing, granules, formats, emit=self.emit)
 
     async def baselines_at_archive(self, collection: str, product_type: str) -> dict[str, int]:
         """Baselines of a product that hold something, with their counts, asked of the archive.
@@ -638,8 +598,9 @@ class Session:
         catalog = built.BuiltCatalog(collection)
         builder = self.builder(collection, catalog, file=None)
         await self.catalogue.check(collection, product_type, baseline)
-        async for _, _, info in builder.build([(product_type, baseline)]):
-            return info
+        async with aclosing(builder.build([(product_type, baseline)])) as entries:
+            async for _, _, info in entries:
+                return info
         if builder.failures:
             raise CatalogError(builder.failures[0].reason, "Run the same command again later.")
         return None
@@ -684,21 +645,6 @@ class Session:
 
 def _place_of(text: str) -> tuple[str, str, str, date] | None:
     return places.collection_of(os.path.abspath(text))
-
-
-def _name_of(url: str) -> str:
-    name = places.file_name_of(url)
-    if format_of(url) == "zip" and not name.lower().endswith(".zip"):
-        name += ".zip"
-    return name
-
-
-def _granule_mark(url: str) -> tuple[datetime, str]:
-    name = parse_name(url)
-    if name is None:
-        return datetime.min.replace(tzinfo=UTC), url
-    suffix = url.rpartition(".")[2].lower()
-    return name.sensing_start, f"{name.orbit}{name.frame}{suffix}"
 
 
 def _is_whole_days(span: TimeRange) -> bool:

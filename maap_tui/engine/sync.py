@@ -5,22 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING
 
 from maap_tui.engine.downloads import Downloads, Report, Tracked
 from maap_tui.engine.errors import InvalidRequestError
-from maap_tui.engine.events import Warned
+from maap_tui.engine.events import Emit, Warned, ignore
+from maap_tui.engine.filing import Filing
 from maap_tui.engine.missions import format_of, parse_name
 from maap_tui.engine.model import Granule, TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry import Entry, Key
-from maap_tui.engine.search import FailedDay, Page
+from maap_tui.engine.search import FailedDay, Search
 from maap_tui.engine.transfer import Wanted
-
-if TYPE_CHECKING:
-    from maap_tui.engine.session import Session
 
 
 @dataclass(slots=True)
@@ -42,6 +40,7 @@ class SyncReport:
     """Pending files beyond `max_items`, left for another run."""
     failed_days: list[FailedDay] = field(default_factory=list)
     bad_items: int = 0
+    """Items of the catalogue that could not be used."""
     downloads: Report = field(default_factory=Report)
 
 
@@ -50,9 +49,13 @@ class Selection:
     """Which lines of a registry are meant: what a query says, judged by file names."""
 
     formats: tuple[str, ...]
+    """Formats meant; () and `("all",)` take every file."""
     span: TimeRange | None = None
+    """Sensing starts meant; None means all."""
     orbits: tuple[tuple[int, int], ...] = ()
+    """Absolute orbits meant as (first, last) pairs, both included; () means all."""
     frames: tuple[str, ...] = ()
+    """Frame letters meant; () means all."""
 
     @property
     def first_day(self) -> date | None:
@@ -78,119 +81,153 @@ class Selection:
         return not (self.frames and name.frame not in self.frames)
 
 
-def pending_of(session: Session, keys: Iterable[Key], selection: Selection) -> list[tuple[Key, Entry]]:
+def pending_of(filing: Filing, keys: Iterable[Key], selection: Selection) -> list[tuple[Key, Entry]]:
     """Discovered and not downloaded, of several baselines, oldest first."""
     found = [
         (key, entry)
         for key in keys
-        for entry in session.registry.baseline(key).pending_downloads(selection.first_day, selection.last_day)
+        for entry in filing.registry.baseline(key).pending_downloads(selection.first_day, selection.last_day)
         if selection.accepts(entry)
     ]
     return sorted(found, key=lambda one: (one[1].day, one[1].url))
 
 
-async def register(session: Session, granules: Sequence[Granule], formats: tuple[str, ...]) -> int:
+@dataclass(slots=True)
+class _Filed:
+    """What came of registering some granules."""
+
+    files: list[tuple[Key, date, Wanted]] = field(default_factory=list)
+    """The files that the registry follows now."""
+    new: int = 0
+    refused: int = 0
+
+
+async def register(
+    filing: Filing, granules: Sequence[Granule], formats: tuple[str, ...], *, emit: Emit = ignore
+) -> int:
     """Write the files of granules into the registry as discovered; returns how many are new."""
-    return await asyncio.to_thread(_register, session, granules, formats)
+    return (await asyncio.to_thread(_register, filing, granules, formats, emit)).new
 
 
-def _register(session: Session, granules: Sequence[Granule], formats: tuple[str, ...]) -> int:
+def _register(filing: Filing, granules: Sequence[Granule], formats: tuple[str, ...], emit: Emit) -> _Filed:
+    filed = _Filed()
     by_key: dict[Key, list[Entry]] = defaultdict(list)
     for granule in granules:
-        key = session.key_of(granule)
         for asset in granule.files(formats):
-            path = session.path_of(granule, asset.name)
-            by_key[key].append(Entry(asset.href, str(path), granule.day))
-    new = 0
+            try:
+                key, wanted = filing.key_of(granule), filing.wanted_of(granule, asset)
+            except InvalidRequestError as error:
+                filed.refused += 1
+                emit(Warned(f"Not registered: {asset.href[:120]!a} ({error.message})"))
+                continue
+            by_key[key].append(Entry(asset.href, str(wanted.path), granule.day))
+            filed.files.append((key, granule.day, wanted))
     for key, entries in by_key.items():
-        added = session.registry.baseline(key).add(entries)
-        new += added.new
+        added = filing.registry.baseline(key).add(entries)
+        filed.new += added.new
         for entry, reason in added.refused:
-            session.emit(Warned(f"Not registered: {entry.url[:120]!a} ({reason})"))
-    return new
+            filed.refused += 1
+            emit(Warned(f"Not registered: {entry.url[:120]!a} ({reason})"))
+        refused = {entry.url for entry, _ in added.refused}
+        filed.files = [one for one in filed.files if one[2].url not in refused]
+    return filed
 
 
 async def sync(
-    session: Session,
-    query: Query,
+    filing: Filing,
+    search: Search,
+    downloads: Downloads,
     *,
+    formats: tuple[str, ...],
     max_items: int,
     product_dir: bool = False,
-    max_consecutive_failures: int | None = None,
+    emit: Emit = ignore,
 ) -> SyncReport:
-    """Register all that the archive has in the query's range, and fetch what is pending there.
+    """Register all that a search finds, and fetch what is pending in its range.
 
     What earlier runs left in the range is pending too, also when today's search fails or no longer
     finds it.
+
+    Args:
+        filing: where files belong.
+        search: a search that is not cut, so that everything is registered.
+        downloads: a queue that records into the same registry.
+        formats: formats meant.
+        max_items: files fetched at most.
+        product_dir: whether each file gets a folder named after its stem.
+        emit: told of lines that cannot be registered or fetched.
     """
+    query = search.query
     report = SyncReport(query)
-    formats = session.formats_of(query)
     keys: set[Key] = set()
-    search = session.search(query.replace(max_items=10_000_000))
-    room = max_items
-    async with session.downloads(max_consecutive_failures) as downloads:
-        async for page in search:
-            new, wanted = await asyncio.to_thread(_take_page, session, page, formats, keys, report)
-            report.new += new
-            for granule_wanted, tracked in wanted:
-                if product_dir:
-                    granule_wanted = session.in_product_dir(granule_wanted)
-                if room > 0 and downloads.add(granule_wanted, tracked):
-                    room -= 1
-                    report.pending += 1
-                elif granule_wanted.url not in downloads.jobs:
-                    report.held_back += 1
-        report.failed_days = search.failed
-        report.bad_items = len(search.bad_items)
-        keys |= set(session.tracked_keys(query.collection, query.product_type, query.baseline))
-        selection = Selection(formats, search.range or query.time, query.orbits, query.frames)
-        left = await asyncio.to_thread(pending_of, session, sorted(keys), selection)
-        left = [one for one in left if one[1].url not in downloads.jobs]
-        for key, entry in session.only_newest(query.product_type, left, query.every_version):
-            if room <= 0:
-                report.held_back = len(left)
-                break
-            if queue_entry(session, downloads, key, entry, product_dir=product_dir):
-                room -= 1
-                report.pending += 1
-        report.downloads = await downloads.join()
+    async with aclosing(aiter(search)) as pages:
+        async for page in pages:
+            pending = await asyncio.to_thread(_take_page, filing, page.granules, formats, keys, report, emit)
+            for wanted, tracked in pending:
+                if report.pending >= max_items:
+                    break
+                report.pending += downloads.add(
+                    filing.in_product_dir(wanted) if product_dir else wanted, tracked
+                )
+    report.failed_days = search.failed
+    report.bad_items = len(search.bad_items)
+    keys |= set(filing.tracked_keys(query.collection, query.product_type, query.baseline))
+    selection = Selection(formats, search.range or query.time, query.orbits, query.frames)
+    left = await asyncio.to_thread(pending_of, filing, sorted(keys), selection)
+    # What is queued already takes part in the choice among versions, and is left out only then.
+    left = await asyncio.to_thread(filing.only_newest, query.product_type, left, query.every_version)
+    left = [one for one in left if one[1].url not in downloads.jobs]
+    for number, (key, entry) in enumerate(left):
+        if report.pending >= max_items:
+            report.held_back = len(left) - number
+            break
+        report.pending += queue_entry(filing, downloads, key, entry, product_dir=product_dir, emit=emit)
+    report.downloads = await downloads.join()
     for key in sorted(keys):
         # Another program may have rewritten a day's file from an older copy while this one ran.
-        await asyncio.to_thread(session.registry.baseline(key).reassert)
+        await asyncio.to_thread(filing.registry.baseline(key).reassert)
     report.keys = sorted(keys)
     return report
 
 
 def queue_entry(
-    session: Session, downloads: Downloads, key: Key, entry: Entry, *, product_dir: bool = False
+    filing: Filing,
+    downloads: Downloads,
+    key: Key,
+    entry: Entry,
+    *,
+    product_dir: bool = False,
+    emit: Emit = ignore,
 ) -> bool:
     """Queue a line of the registry; a path that cannot be is reported and left."""
     try:
-        wanted = session.wanted_of_entry(key, entry, product_dir=product_dir)
+        wanted = filing.wanted_of_entry(key, entry, product_dir=product_dir)
     except InvalidRequestError as error:
-        session.emit(Warned(f"Left in the registry: {error.message}"))
+        emit(Warned(f"Left in the registry: {error.message}"))
         return False
     return downloads.add(wanted, Tracked(key, entry.day))
 
 
 def _take_page(
-    session: Session, page: Page, formats: tuple[str, ...], keys: set[Key], report: SyncReport
-) -> tuple[int, list[tuple[Wanted, Tracked]]]:
-    """Register a page; returns what is new in it and what of it has to be fetched."""
-    new = _register(session, page.granules, formats)
-    pending: dict[Key, dict[date, set[str]]] = defaultdict(dict)
+    filing: Filing,
+    granules: Sequence[Granule],
+    formats: tuple[str, ...],
+    keys: set[Key],
+    report: SyncReport,
+    emit: Emit,
+) -> list[tuple[Wanted, Tracked]]:
+    """Register a page and count it; returns what of it has to be fetched."""
+    filed = _register(filing, granules, formats, emit)
+    pending: dict[tuple[Key, date], set[str]] = {}
     wanted: list[tuple[Wanted, Tracked]] = []
-    for granule in page.granules:
-        key = session.key_of(granule)
+    for key, day, file in filed.files:
         keys.add(key)
-        days = pending[key]
-        if granule.day not in days:
-            entries = session.registry.baseline(key).pending_downloads(granule.day, granule.day)
-            days[granule.day] = {entry.url for entry in entries}
-        for asset in granule.files(formats):
-            report.found += 1
-            if asset.href in days[granule.day]:
-                wanted.append((session.wanted_of(granule, asset), Tracked(key, granule.day)))
-            else:
-                report.already += 1
-    return new, wanted
+        if (key, day) not in pending:
+            entries = filing.registry.baseline(key).pending_downloads(day, day)
+            pending[key, day] = {entry.url for entry in entries}
+        if file.url in pending[key, day]:
+            wanted.append((file, Tracked(key, day)))
+    report.found += len(filed.files) + filed.refused
+    report.new += filed.new
+    report.already += len(filed.files) - len(wanted)
+    return wanted

@@ -67,6 +67,8 @@ class Tally:
         self._here: dict[str, int] = {}
         self._here_total = 0
         self._active: set[str] = set()
+        self._given_up: dict[str, tuple[str, int | None]] = {}
+        """Failed and cancelled files, with the size they had, in case they are tried again."""
         self._marks: deque[tuple[float, int]] = deque()
         self._moved = 0
         self._ended_bytes = 0
@@ -84,6 +86,7 @@ class Tally:
             if not self._marks or now - self._marks[-1][0] > 0.2:
                 self._marks.append((now, self._moved))
         elif isinstance(event, FileQueued):
+            self._take_back(event.url)
             self._queued += 1
             self._set_size(event.url, event.size)
         elif isinstance(event, FileStarted):
@@ -98,15 +101,18 @@ class Tally:
             self._end(event.url, event.size)
             self._skipped += 1
         elif isinstance(event, FileFailed):
-            self._end(event.url, 0)
+            self._give_up(event.url, "failed")
             self._failed += 1
         elif isinstance(event, FileRetried):
             self._active.discard(event.url)
         elif isinstance(event, FileStateChanged):
             self._active.discard(event.url)
             if event.state == "cancelled":
-                self._end(event.url, 0)
+                self._give_up(event.url, "cancelled")
                 self._queued -= 1
+            elif event.state == "waiting" and event.url in self._given_up:
+                self._set_size(event.url, self._take_back(event.url))
+                self._queued += 1
         elif isinstance(event, PageFetched):
             self._pages += 1
             self._items += event.items
@@ -130,6 +136,18 @@ class Tally:
         if size is not None:
             self._known_total += size
             self._known_count += 1
+
+    def _give_up(self, url: str, how: str) -> None:
+        self._given_up[url] = how, self._sizes.get(url)
+        self._end(url, 0)
+
+    def _take_back(self, url: str) -> int | None:
+        """Uncount a file that was given up and is tried again after all; returns its size."""
+        how, size = self._given_up.pop(url, ("", None))
+        if how == "failed":
+            self._failed -= 1
+            self._queued -= 1
+        return size
 
     def _end(self, url: str, size: int) -> None:
         self._active.discard(url)

@@ -65,7 +65,13 @@ class EngineThread:
         return asyncio.run_coroutine_threadsafe(run(), self._loop)
 
     def run(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
-        """As `submit`, waiting for the result; an interrupt cancels the work."""
+        """As `submit`, waiting for the result; an interrupt cancels the work.
+
+        Raises:
+            RuntimeError: when called from the engine's own thread, which would wait for itself.
+        """
+        if self._is_here():
+            raise RuntimeError("The engine's own thread cannot wait for the engine")
         future = self.submit(work)
         try:
             return future.result()
@@ -76,20 +82,24 @@ class EngineThread:
     def iterate(self, begin: Callable[[Session], AsyncIterator[T]]) -> Iterator[T]:
         """Pull an async iterator of the session item by item; it is closed when the caller stops."""
         opened: list[AsyncIterator[T]] = []
+        # A pull that an interrupt cancelled may still be cleaning up when the iterator is to be closed.
+        turn = asyncio.Lock()
 
         async def pull(session: Session) -> tuple[bool, T | None]:
-            if not opened:
-                opened.append(begin(session))
-            try:
-                return True, await anext(opened[0])
-            except StopAsyncIteration:
-                return False, None
+            async with turn:
+                if not opened:
+                    opened.append(begin(session))
+                try:
+                    return True, await anext(opened[0])
+                except StopAsyncIteration:
+                    return False, None
 
         async def finish(session: Session) -> None:
-            for iterator in opened:
-                close = getattr(iterator, "aclose", None)
-                if close is not None:
-                    await close()
+            async with turn:
+                for iterator in opened:
+                    close = getattr(iterator, "aclose", None)
+                    if close is not None:
+                        await close()
 
         try:
             while True:
@@ -98,8 +108,14 @@ class EngineThread:
                     return
                 yield item  # type: ignore[misc]
         finally:
-            if self._thread is not None and self._thread.is_alive():
+            if self._is_here():
+                # An iterator that nobody holds any more can be closed by the collector in any thread.
+                self.submit(finish)
+            elif self._thread is not None and self._thread.is_alive():
                 self.run(finish)
+
+    def _is_here(self) -> bool:
+        return threading.current_thread() is self._thread
 
     def close(self) -> None:
         """Cancel what runs, close the session, end the thread."""

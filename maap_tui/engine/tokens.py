@@ -25,9 +25,10 @@ from maap_tui.engine.errors import (
     AuthenticationError,
     AuthServiceUnavailable,
     CredentialsError,
+    StorageError,
 )
-from maap_tui.engine.events import Emit, SignInNeeded, Warned, ignore
-from maap_tui.engine.http import Http, TransportFault
+from maap_tui.engine.events import Emit, Warned, ignore
+from maap_tui.engine.http import Http, Reply, TransportFault, hide
 
 PUBLIC_CLIENT_ID = "offline-token"
 """Client id that the archive's documentation gives to everyone."""
@@ -38,6 +39,8 @@ FALLBACK_LIFETIME_S = 300.0
 """Lifetime of an access token when the service does not say it."""
 
 _NEW_TOKEN = f"Get a new 90-day offline token at {TOKEN_PAGE} and store it with `maap login`."
+
+_LATER = "The token may be fine; run the same command again later."
 
 
 def _steady_clock() -> float:
@@ -173,10 +176,17 @@ def load_credentials(file: Path, environ: Mapping[str, str], emit: Emit = ignore
     if mode & 0o077:
         emit(Warned(f"{file} can be read by others (mode {mode:04o}); run: chmod 600 {file}"))
     values: dict[str, str] = {}
+    key = ""
     for line in raw.decode("utf-8", "replace").replace("\ufeff", "").splitlines():
-        key, separator, value = line.strip().partition("=")
-        if separator and not line.lstrip().startswith("#"):
-            values[key.strip().upper()] = value.strip().strip("'\"")
+        if line.lstrip().startswith("#"):
+            continue
+        name, separator, value = line.strip().partition("=")
+        if separator:
+            key = name.strip().upper()
+            values[key] = value.strip().strip("'\"")
+        elif key == "OFFLINE_TOKEN":
+            # A token pasted from a web page may have been broken into lines.
+            values[key] += name.strip().strip("'\"")
     if not values.get("OFFLINE_TOKEN"):
         raise CredentialsError(f"{file} has no OFFLINE_TOKEN= line", _NEW_TOKEN)
     return Credentials(
@@ -259,8 +269,32 @@ class Tokens:
 
     async def _renew(self) -> None:
         credentials = self._credentials or self._load()
+        reply = await self._exchange(credentials)
+        if _is_refusal(reply) and credentials.file is not None:
+            # Another process may have stored a renewed token meanwhile, or the user a new one.
+            stored = self._load()
+            if stored.offline_token != credentials.offline_token:
+                credentials = stored
+                reply = await self._exchange(credentials)
+        found = _access_of(reply)
+        if found is None:
+            words = hide(reply.error_words(), (credentials.offline_token, credentials.client_secret))
+            message = f"Failed to refresh token: {reply.status} {reply.reason or 'Error'}"
+            if not _is_refusal(reply):
+                raise AuthServiceUnavailable(message, _LATER)
+            message += f" ({words})" if words else ""
+            self._refused = AuthenticationError(message, _NEW_TOKEN)
+            raise self._refused
+        access, lifetime_s, rotated = found
+        if rotated and rotated != credentials.offline_token:
+            credentials = self._store_rotated(credentials, rotated)
+        self._credentials = credentials
+        self._access = access
+        self._good_until = self._clock() + lifetime_s - min(60.0, lifetime_s * 0.1)
+
+    async def _exchange(self, credentials: Credentials) -> Reply:
         try:
-            reply = await self._http.ask(
+            return await self._http.ask(
                 "POST",
                 self._token_url,
                 form={
@@ -270,35 +304,14 @@ class Tokens:
                     "refresh_token": credentials.offline_token,
                     "scope": "offline_access openid",
                 },
-                again=lambda reply: reply.status == 200 and _access_of(reply.body) is None,
+                again=lambda reply: reply.status == 200 and _access_of(reply) is None,
             )
         except TransportFault as fault:
-            raise AuthServiceUnavailable(
-                f"The token service did not answer: {fault.message}",
-                "The token may be fine; run the same command again later.",
-            ) from fault
-        if reply.status != 200:
-            words = reply.error_words()
-            message = f"Failed to refresh token: {reply.status} {reply.reason or 'Error'}"
-            error: AuthenticationError
-            if reply.status in (400, 401, 403):
-                message += f" ({words})" if words else ""
-                error = self._refused = AuthenticationError(message, _NEW_TOKEN)
-                self._emit(SignInNeeded(message))
+            if fault.status == 200:
+                message = "The token service answered something that is no token"
             else:
-                error = AuthServiceUnavailable(message, "Run the same command again later.")
-            raise error
-        found = _access_of(reply.body)
-        if found is None:
-            raise AuthServiceUnavailable(
-                "The token service answered something that is no token", "Run the same command again later."
-            )
-        access, lifetime_s, rotated = found
-        if rotated and rotated != credentials.offline_token:
-            credentials = self._store_rotated(credentials, rotated)
-        self._credentials = credentials
-        self._access = access
-        self._good_until = self._clock() + lifetime_s - min(60.0, lifetime_s * 0.1)
+                message = f"The token service did not answer: {fault.message}"
+            raise AuthServiceUnavailable(message, _LATER) from fault
 
     def _store_rotated(self, credentials: Credentials, rotated: str) -> Credentials:
         try:
@@ -312,26 +325,40 @@ class Tokens:
                 Warned(f"The service issued a new offline token in place of the one in {credentials.source}")
             )
             return renewed
-        save_credentials(renewed, credentials.file)
+        try:
+            save_credentials(renewed, credentials.file)
+        except StorageError as error:
+            # The old token may be dead already: this run goes on with the one it holds.
+            self._emit(
+                Warned(
+                    f"The service issued a new offline token, which could not be stored: {error.message}. "
+                    f"The one in {credentials.source} may no longer work; run `maap login` with a new one"
+                )
+            )
         return renewed
 
 
-def _access_of(body: bytes) -> tuple[str, float, str] | None:
+def _is_refusal(reply: Reply) -> bool:
+    """Whether the service says that the credentials are no good, rather than that it is in trouble."""
+    return reply.status in (400, 401) or (reply.status == 403 and bool(reply.error_words()))
+
+
+def _access_of(reply: Reply) -> tuple[str, float, str] | None:
     """(access token, lifetime in seconds, offline token that replaces the old one or '')."""
     try:
-        data = json.loads(body)
-    except (ValueError, RecursionError):
+        data = reply.json()
+    except ValueError:
         return None
-    if not isinstance(data, dict):
+    if reply.status != 200 or not isinstance(data, dict):
         return None
     access = data.get("access_token")
     if not isinstance(access, str) or not re.fullmatch(r"[\x21-\x7e]+", access):
         return None
     try:
-        lifetime_s = float(data.get("expires_in") or FALLBACK_LIFETIME_S)
+        lifetime_s = float(data.get("expires_in") or 0)
     except (TypeError, ValueError):
-        lifetime_s = FALLBACK_LIFETIME_S
-    if not 0 < lifetime_s < 10 * 86400:
+        lifetime_s = 0.0
+    if not 1 < lifetime_s < 10 * 86400:
         lifetime_s = FALLBACK_LIFETIME_S
     rotated = data.get("refresh_token")
     return access, lifetime_s, rotated if isinstance(rotated, str) else ""

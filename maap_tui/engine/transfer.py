@@ -21,7 +21,8 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from maap_tui.engine import files, places
 from maap_tui.engine.errors import (
@@ -31,7 +32,15 @@ from maap_tui.engine.errors import (
     StorageError,
 )
 from maap_tui.engine.events import BytesReceived, Emit, FileRetried, FileStarted, Noted, ignore
-from maap_tui.engine.http import BUSY, Http, Stream, TransportFault, backoff_s, retry_after_s
+from maap_tui.engine.http import (
+    BUSY,
+    Http,
+    Stream,
+    TransportFault,
+    backoff_s,
+    origin_of,
+    retry_after_s,
+)
 from maap_tui.engine.tokens import Tokens
 
 PIECE = 8 * 1024 * 1024
@@ -43,9 +52,21 @@ OVERLAP = 64 * 1024
 PROGRESS = 64 * 1024
 """Bytes that a try has to bring for the count of tries to start anew."""
 
+BINARY = frozenset({"h5", "nc", "dbl", "zip"})
+"""Formats that are never text."""
+
+XML = frozenset({"hdr", "eof", "xml"})
+"""Formats that are XML throughout."""
+
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
+SLOW_LIMIT = 3
+"""Tries of one file that may be too slow before it is given up."""
+
 _SNIFF = 1024
+_UNPACKED = 1 << 20
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +93,7 @@ class Fetched:
     received: int
     """Bytes that came over the network in this run; 0 when it was here already."""
     pieces: tuple[str, ...] = ()
-    """SHA-256 of each `PIECE`, hex; () when nothing was received."""
+    """SHA-256 of each `PIECE`, hex; () when it was here already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,23 +103,39 @@ class TransferRules:
     retries: int = 5
     """Further tries after one that brought nothing new."""
     retry_wait_s: float = 1.0
+    """Seconds before the first of them; doubles."""
     min_free: int = 1 << 30
-    """Bytes that have to stay free on the disk."""
+    """Bytes that have to stay free on the disk; 0 for no check."""
     max_file: int = 20 << 30
     """Bytes a file may have."""
+    min_rate: float = 1024.0
+    """Bytes a second below which a connection is given up for a new one; 0 for no such rule."""
+    rate_window_s: float = 60.0
+    """Seconds that this rate is measured over."""
+    limit_rate: float = 0.0
+    """Most bytes a second for all files together; 0 for no limit."""
 
 
 class _Failure(Exception):
     """A try failed; `wait_s` is what the server asked for, None when it did not."""
 
     def __init__(
-        self, reason: str, *, status: int | None = None, permanent: bool = False, wait_s: float | None = None
+        self,
+        reason: str,
+        *,
+        status: int | None = None,
+        permanent: bool = False,
+        wait_s: float | None = None,
+        slow: bool = False,
+        hint: str = "",
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
         self.permanent = permanent
         self.wait_s = wait_s
+        self.slow = slow
+        self.hint = hint
 
 
 class _StartOver(Exception):
@@ -120,6 +157,23 @@ class HostPause:
             await asyncio.sleep(left)
 
 
+class _Pace:
+    """Keeps all files of one Transfer together under a rate."""
+
+    def __init__(self, rate: float, clock: Callable[[], float]) -> None:
+        self._rate = rate
+        self._clock = clock
+        self._free_at = 0.0
+
+    def wait_s(self, count: int) -> float:
+        """Seconds to wait after that many bytes came."""
+        if not self._rate:
+            return 0.0
+        now = self._clock()
+        self._free_at = max(self._free_at, now) + count / self._rate
+        return self._free_at - now
+
+
 @dataclass(slots=True)
 class _Part:
     """The open part of one file and what is known of its bytes."""
@@ -135,6 +189,15 @@ class _Part:
     """Bytes written and hashed."""
     tail: Any = field(default_factory=hashlib.sha256)
     """Hash of the bytes after the last whole piece."""
+
+    @property
+    def has_strong_etag(self) -> bool:
+        return bool(self.etag) and not self.etag.startswith("W/")
+
+    @property
+    def resume_from(self) -> int:
+        """First byte to ask for: the next one, or some known ones to compare where no ETag vouches."""
+        return self.length if self.has_strong_etag else max(0, self.length - OVERLAP)
 
     @property
     def sidecar(self) -> Path:
@@ -154,6 +217,9 @@ class _Part:
                 self.note()
 
     def restart(self) -> None:
+        # The note goes with the bytes it speaks of, so that it never vouches for others.
+        with contextlib.suppress(OSError):
+            self.sidecar.unlink()
         os.ftruncate(self.descriptor, 0)
         self.length = 0
         self.pieces.clear()
@@ -176,9 +242,17 @@ class _Part:
             }
         )
         sibling = self.sidecar.with_name(self.sidecar.name + ".new")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         with contextlib.suppress(OSError):
-            sibling.write_text(text, encoding="utf-8")
+            with os.fdopen(os.open(sibling, flags, 0o666), "w", encoding="utf-8") as handle:
+                handle.write(text)
             os.replace(sibling, self.sidecar)
+
+    def remove(self) -> None:
+        """Take the part and its note away."""
+        for path in (self.path, self.sidecar):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
     def load(self) -> None:
         """Find out how much of what is there can be kept."""
@@ -232,12 +306,15 @@ class Transfer:
         *,
         pause: HostPause | None = None,
         emit: Emit = ignore,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._http = http
         self._tokens = tokens
         self._rules = rules
         self._pause = pause or HostPause()
         self._emit = emit
+        self._clock = clock
+        self._pace = _Pace(rules.limit_rate, clock)
 
     async def fetch(self, wanted: Wanted) -> Fetched:
         """Have the file under its final name, whole and verified, or raise.
@@ -247,7 +324,7 @@ class Transfer:
             AuthenticationError: the token is refused; no other file will fare better.
             StorageError: it cannot be written.
         """
-        if not self._http.may_carry_token(wanted.url) and "/public/" not in wanted.url:
+        if not self._http.may_carry_token(wanted.url):
             raise DownloadError(
                 wanted.url,
                 "its address is not on the archive, and the access token is not sent anywhere else",
@@ -277,7 +354,10 @@ class Transfer:
         told = False
         before = existing_stamp(path)
         while True:
-            descriptor = os.open(part_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+            try:
+                descriptor = os.open(part_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+            except OSError as error:
+                raise files.storage_error(part_path, error) from error
             if _try_lock(descriptor) and _is_same_file(descriptor, part_path):
                 break
             os.close(descriptor)
@@ -290,37 +370,51 @@ class Transfer:
                 return
         part = _Part(part_path, descriptor, wanted.url)
         try:
-            await asyncio.to_thread(part.load)
+            await _to_end(part.load)
+            if part.length:
+                part.note()  # says who holds it
             yield part
         finally:
-            if part.length and part_path.exists() and _is_same_file(descriptor, part_path):
-                part.note()
+            if _is_same_file(descriptor, part_path):
+                if part.length:
+                    part.note()
+                else:
+                    part.remove()
             os.close(descriptor)
 
     async def _fetch_part(self, wanted: Wanted, path: Path, part: _Part) -> Fetched:
         received = 0
         best = part.length
-        tries = renewals = 0
+        tries = slow = renewals = 0
         refused = ""
+        needs_token = "/public/" not in urlsplit(wanted.url).path
         while True:
             tries += 1
             try:
                 await self._pause.wait()
                 if part.total is not None and part.length == part.total and part.length > 0:
                     return await self._finish(wanted, path, part, received)
-                token = await self._tokens.access_token(refused)
+                token = await self._tokens.access_token(refused) if needs_token else None
                 async with self._open(wanted, part, token) as stream:
+                    if stream.status == 401 and not self._http.may_carry_token(stream.url):
+                        raise _Failure(
+                            f"redirected to {origin_of(stream.url)}, which wants a token and may not have it",
+                            status=401,
+                            permanent=True,
+                            hint="Add its origin to api.data_origins if you trust it.",
+                        )
                     if stream.status == 401 or _is_login_page(stream):
-                        if renewals >= 1 and token != refused:
+                        if renewals:
                             raise self._unwelcome(stream)
                         renewals += 1
-                        refused = token
+                        refused, needs_token = token or "", True
                         tries -= 1
                         continue
+                    renewals = 0
                     here = existing_size(path)
                     is_same = here is not None and here == _body_size(stream) and not wanted.again
-                    if here is not None and is_same and is_whole(path):
-                        self._discard(part)
+                    if here is not None and is_same and stream.status in (200, 206) and is_whole(path):
+                        part.restart()
                         return Fetched(path, here, received)
                     async for count in self._receive(wanted, part, stream):
                         received += count
@@ -331,25 +425,32 @@ class Transfer:
             except _Failure as error:
                 failure = error
             except TransportFault as fault:
-                failure = _Failure(fault.message, status=fault.status)
+                failure = _Failure(
+                    fault.message, status=fault.status, permanent=fault.permanent, hint=fault.hint
+                )
             if failure.wait_s is not None:
                 self._pause.ask(failure.wait_s)
             if part.length >= best + PROGRESS:
                 best, tries = part.length, 1
-            if failure.permanent or tries > self._rules.retries:
-                raise DownloadError(wanted.url, failure.reason, failure.status, permanent=failure.permanent)
+            slow += failure.slow
+            if failure.permanent or tries > self._rules.retries or slow >= SLOW_LIMIT:
+                raise DownloadError(
+                    wanted.url,
+                    failure.reason,
+                    failure.status,
+                    permanent=failure.permanent,
+                    hint=failure.hint,
+                )
             wait_s = failure.wait_s or backoff_s(tries, self._rules.retry_wait_s)
             self._emit(FileRetried(wanted.url, failure.reason, tries, wait_s))
             await asyncio.sleep(wait_s)
 
     @contextlib.asynccontextmanager
-    async def _open(self, wanted: Wanted, part: _Part, token: str) -> AsyncIterator[Stream]:
+    async def _open(self, wanted: Wanted, part: _Part, token: str | None) -> AsyncIterator[Stream]:
         headers: dict[str, str] = {}
         if part.length:
-            strong = part.etag and not part.etag.startswith("W/")
-            begin = part.length if strong else max(0, part.length - OVERLAP)
-            headers["range"] = f"bytes={begin}-"
-            if strong:
+            headers["range"] = f"bytes={part.resume_from}-"
+            if part.has_strong_etag:
                 headers["if-range"] = part.etag
             elif part.modified:
                 headers["if-range"] = part.modified
@@ -358,14 +459,19 @@ class Transfer:
 
     async def _receive(self, wanted: Wanted, part: _Part, stream: Stream) -> AsyncIterator[int]:
         """Check the answer against what was asked, then write its body; yields the bytes written."""
+        if part.length and _is_all_there(stream, part.length):
+            part.total = part.length
+            return
         overlap = self._begin(wanted, part, stream)
-        total = part.total
+        total = part.total if part.total is not None else wanted.size
         self._emit(FileStarted(wanted.url, wanted.path, total, part.length))
         limit = total if total is not None else self._rules.max_file
-        checked = self.is_plain(wanted.url) or part.length > 0
+        checked = part.length > 0
         arrived = 0
+        window = _Window(self._rules, self._clock)
         async for chunk in _decoded(stream):
             arrived += len(chunk)
+            window.check(len(chunk))
             if overlap:
                 known = os.pread(part.descriptor, min(len(chunk), overlap), part.length - overlap)
                 if known != chunk[: len(known)]:
@@ -375,22 +481,27 @@ class Transfer:
                 if not chunk:
                     continue
             if part.length + len(chunk) > limit:
-                raise _StartOver(
-                    f"more came than the {limit} bytes announced"
-                    if total is not None
-                    else f"it is larger than downloads.max_file ({limit} bytes)"
-                )
+                if total is not None:
+                    raise _StartOver(f"more came than the {limit} bytes announced")
+                part.restart()
+                raise self._too_large()
             if not checked:
                 checked = True
-                if looks_like_text(chunk[:_SNIFF]):
+                if is_message(wanted.url, chunk[:_SNIFF]):
                     raise _Failure("a web page or message came instead of data")
+            before = part.length
             part.write(chunk)
             self._emit(BytesReceived(wanted.url, len(chunk)))
             yield len(chunk)
+            if before // PIECE != part.length // PIECE:
+                self._check_space(part.path.parent, 0)
+            if wait_s := self._pace.wait_s(len(chunk)):
+                await asyncio.sleep(wait_s)
+                window.forgive(wait_s)
         if part.total is None:
             if not arrived:
                 raise _Failure("an empty answer came instead of data")
-            self._settle_length(wanted, part)
+            self._settle_length(wanted, part, stream)
         elif part.length < part.total:
             raise _Failure(f"the connection ended after {part.length} of {part.total} bytes")
 
@@ -398,41 +509,47 @@ class Transfer:
         """Judge status and headers; returns how many bytes will come again and have to be compared."""
         status, headers = stream.status, stream.headers
         if status == 206 and part.length:
-            match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", headers.get("content-range", "").strip())
-            strong = part.etag and not part.etag.startswith("W/")
-            begin = part.length if strong else max(0, part.length - OVERLAP)
-            if match is None or int(match[1]) != begin:
+            found = re.fullmatch(
+                r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", headers.get("content-range", "").strip()
+            )
+            if found is None or int(found[1]) != part.resume_from:
                 raise _StartOver("the server sent another range than the one asked for")
-            total = None if match[3] == "*" else int(match[3])
-            etag = headers.get("etag", "")
-            if (part.total is not None and total != part.total) or (part.etag and etag and etag != part.etag):
+            if _encoding(headers) not in ("", "identity"):
+                raise _StartOver("the server packed a part of the file; starting over")
+            total = part.total if found[3] == "*" else int(found[3])
+            validators = (
+                (part.etag, headers.get("etag", "").strip()),
+                (part.modified, headers.get("last-modified", "").strip()),
+            )
+            if part.total not in (None, total) or any(old and new and old != new for old, new in validators):
                 raise _StartOver("the file changed on the server; starting over")
             part.total = total
-            return part.length - begin
+            return part.length - part.resume_from
         if status == 416 and part.length:
             raise _StartOver("the server has no such range; starting over")
         if status in (200, 203):
             part.restart()
-            total = None
-            if _encoding(headers) in ("", "identity"):
-                total = _body_size(stream)
+            total = _body_size(stream)
             if total is not None and wanted.size is not None and total != wanted.size:
                 raise _Failure(f"the server has {total} bytes where the catalogue announced {wanted.size}")
             if total == 0:
                 raise _Failure("an empty answer came instead of data")
-            if total is None and _encoding(headers) not in ("", "identity"):
-                total = wanted.size
             if (total or wanted.size or 0) > self._rules.max_file:
-                raise _Failure(
-                    f"it is larger than downloads.max_file ({self._rules.max_file} bytes)", permanent=True
-                )
-            self._check_space(part.path.parent, total or 0)
+                raise self._too_large()
+            self._check_space(part.path.parent, total or wanted.size or 0)
             part.total = total
-            part.etag = headers.get("etag", "").strip()
-            part.modified = headers.get("last-modified", "").strip()
+            if _encoding(headers) in ("", "identity"):
+                # Validators of a packed answer speak of the packed bytes.
+                part.etag = headers.get("etag", "").strip()
+                part.modified = headers.get("last-modified", "").strip()
             part.note()
             return 0
         raise self._refusal(stream)
+
+    def _too_large(self) -> _Failure:
+        return _Failure(
+            f"it is larger than downloads.max_file ({self._rules.max_file} bytes)", permanent=True
+        )
 
     def _refusal(self, stream: Stream) -> _Failure:
         status = stream.status
@@ -462,46 +579,36 @@ class Transfer:
             "Sign in at the portal once and accept the terms, or get a new offline token.",
         )
 
-    def _settle_length(self, wanted: Wanted, part: _Part) -> None:
+    def _settle_length(self, wanted: Wanted, part: _Part, stream: Stream) -> None:
         """Decide whether a body without a length is whole."""
         if wanted.size is not None:
             if part.length != wanted.size:
                 raise _Failure(f"{part.length} bytes came where the catalogue announced {wanted.size}")
-        elif wanted.url.lower().endswith(".h5"):
+        elif _format_of(wanted.url) == "h5":
             end = hdf5_end(part.descriptor)
-            if end is None or end != part.length:
-                raise _StartOver("the end of the file is missing")
-        elif _is_zip_url(wanted.url):
-            if not _is_zip_complete(part.descriptor):
-                raise _StartOver("the end of the archive is missing")
-        else:
+            if end is not None and end > part.length:
+                raise _Failure(f"the connection ended after {part.length} of {end} bytes")
+        elif _encoding(stream.headers) in ("", "identity") and _format_of(wanted.url) != "zip":
+            # A packed body ends with a checksum, and a zip file with its directory; others just end.
             raise _StartOver("neither server nor catalogue say its length, so it cannot be verified")
         part.total = part.length
 
     async def _finish(self, wanted: Wanted, path: Path, part: _Part, received: int) -> Fetched:
         """Verify what is there and give it its name."""
-        name = wanted.url.split("?", 1)[0].lower()
-        if name.endswith(".h5"):
-            end = hdf5_end(part.descriptor)
-            if end is None:
-                raise _StartOver("what came is no HDF5 file")
-            if end != part.length:
-                raise _StartOver(f"its HDF5 header says {end} bytes and there are {part.length}")
-        elif _is_zip_url(name) and not _is_zip_complete(part.descriptor):
-            raise _StartOver("what came is no whole zip file")
         size = part.length
+        if wanted.size is not None and size != wanted.size:
+            raise _StartOver(f"{size} bytes came where the catalogue announced {wanted.size}")
+        if fault := _structure_fault(part.descriptor, wanted.url, size):
+            raise _StartOver(fault)
         pieces = list(part.pieces)
         if size % PIECE:
             pieces.append(part.tail.hexdigest())
-        await asyncio.to_thread(_make_final, part, path)
+        await _to_end(_make_final, part, path)
         return Fetched(path, size, received, tuple(pieces))
 
-    def _discard(self, part: _Part) -> None:
-        for path in (part.path, part.sidecar):
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
-
     def _check_space(self, folder: Path, needed: int) -> None:
+        if not self._rules.min_free:
+            return
         free = shutil.disk_usage(folder).free
         if free - needed < self._rules.min_free:
             raise DiskFullError(
@@ -510,10 +617,46 @@ class Transfer:
                 "Free space, set another data_dir, or lower downloads.min_free; then run again.",
             )
 
-    @staticmethod
-    def is_plain(url: str) -> bool:
-        """Whether a file of that name may look like text."""
-        return not url.split("?", 1)[0].lower().endswith((".h5", ".nc", ".dbl", ".zip"))
+
+class _Window:
+    """Tells a connection that only drips from one that moves."""
+
+    def __init__(self, rules: TransferRules, clock: Callable[[], float]) -> None:
+        self._rules = rules
+        self._clock = clock
+        self._begun = clock()
+        self._count = 0
+
+    def check(self, count: int) -> None:
+        """Take the bytes that just came; raises `_Failure` when a whole window brought too few."""
+        self._count += count
+        seconds = self._clock() - self._begun
+        if seconds < self._rules.rate_window_s:
+            return
+        if self._count < self._rules.min_rate * seconds:
+            raise _Failure(f"only {self._count} bytes came in {seconds:.0f} s", slow=True)
+        self._begun += seconds
+        self._count = 0
+
+    def forgive(self, seconds: float) -> None:
+        """Leave out a wait that was our own."""
+        self._begun += seconds
+
+
+async def _to_end(function: Callable[..., _Result], *args: Any) -> _Result:
+    """Run in a thread, and wait for its end also when cancelled: it works on a file that is closed next."""
+    work = asyncio.ensure_future(asyncio.to_thread(function, *args))
+    cancelled = False
+    while not work.done():
+        try:
+            await asyncio.wait([work])
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        if not work.cancelled():
+            work.exception()
+        raise asyncio.CancelledError
+    return work.result()
 
 
 def _make_final(part: _Part, path: Path) -> None:
@@ -591,10 +734,38 @@ def hdf5_end(descriptor: int) -> int | None:
     return None
 
 
-def looks_like_text(head: bytes) -> bool:
-    """Whether a body begins like HTML, XML, JSON or a message rather than like data."""
+def is_message(url: str, head: bytes) -> bool:
+    """Whether a body begins like a web page or an error message rather than like the file asked for."""
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:64].lower()
-    return start.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<body", b'{"', b"{\n", b"[{"))
+    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b'{"', b"{\n", b"{\r", b"[{")):
+        return True
+    return _format_of(url) in BINARY and start.startswith((b"<?xml", b"<!doctype", b"<error"))
+
+
+def _structure_fault(descriptor: int, url: str, size: int) -> str:
+    """What the content says against being the whole file; '' when nothing does."""
+    format_name = _format_of(url)
+    head = os.pread(descriptor, _SNIFF, 0)
+    if is_message(url, head):
+        return "a web page or message came instead of data"
+    if format_name == "h5" or (format_name == "nc" and head.startswith(HDF5_SIGNATURE)):
+        end = hdf5_end(descriptor)
+        if end is None:
+            return "what came is no HDF5 file"
+        if end != size:
+            return f"its HDF5 header says {end} bytes and there are {size}"
+    elif format_name == "nc" and not head.startswith(b"CDF"):
+        return "what came is no netCDF file"
+    elif format_name == "zip" and not _is_zip_complete(descriptor):
+        return "what came is no whole zip file"
+    elif format_name in XML and not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        return "what came is no XML file"
+    return ""
+
+
+def _is_all_there(stream: Stream, length: int) -> bool:
+    """Whether the server says that nothing follows the bytes that are here."""
+    return stream.status == 416 and stream.headers.get("content-range", "").strip() == f"bytes */{length}"
 
 
 def _is_login_page(stream: Stream) -> bool:
@@ -629,18 +800,22 @@ async def _decoded(stream: Stream) -> AsyncIterator[bytes]:
     unpack = zlib.decompressobj(zlib.MAX_WBITS | 32)
     try:
         async for chunk in stream.chunks():
-            if data := unpack.decompress(chunk):
+            # A little at a time: packed zeros unpack to a thousand times their size.
+            while data := unpack.decompress(chunk, _UNPACKED):
                 yield data
-        if data := unpack.flush():
-            yield data
+                chunk = unpack.unconsumed_tail
     except zlib.error as error:
         raise _StartOver(f"it could not be unpacked ({error})") from None
     if not unpack.eof:
         raise _StartOver("the packed body ended too early")
 
 
-def _is_zip_url(url: str) -> bool:
-    return "/data/zipper/" in url or url.split("?", 1)[0].lower().endswith(".zip")
+def _format_of(url: str) -> str:
+    """`h5`, `hdr`, `zip` and so on, by the end of the address; '' when it tells none."""
+    path = re.split(r"[?#]", url, maxsplit=1)[0].lower()
+    if "/data/zipper/" in path:
+        return "zip"
+    return path.rpartition("/")[2].rpartition(".")[2]
 
 
 def _is_zip_complete(descriptor: int) -> bool:

@@ -1,0 +1,282 @@
+"""Doctor: looks at everything a run needs, and says of each thing that is wrong what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import locale
+import os
+import secrets
+import shutil
+import stat
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin
+
+from maap_tui.engine import files
+from maap_tui.engine.errors import (
+    AuthenticationError,
+    AuthServiceUnavailable,
+    CredentialsError,
+    LockedError,
+    StorageError,
+)
+from maap_tui.engine.http import TransportFault
+from maap_tui.engine.model import to_zulu
+
+if TYPE_CHECKING:
+    from maap_tui.engine.session import Session
+
+OK, WARNING, FAILURE = "ok", "warning", "failure"
+
+CLOCK_TOLERANCE_S = 120.0
+"""Seconds that this clock may differ from the service's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    subject: str
+    """configuration, folder, disk, token, catalogue, clock, registry, locks, queue, locale or terminal."""
+    state: str
+    """ok, warning or failure."""
+    message: str
+    hint: str = ""
+    """What to do; '' when there is nothing to do."""
+    is_credential: bool = False
+    """Whether a failure is one of credentials."""
+    is_passing: bool = False
+    """Whether a failure may mend itself, so that trying again makes sense."""
+
+
+async def examine(session: Session, *, offline: bool = False) -> AsyncIterator[Finding]:
+    """Look at one thing after the other.
+
+    Args:
+        session: whose settings and folders are looked at.
+        offline: leave out what needs the network.
+    """
+    yield _configuration(session)
+    for found in _folders(session):
+        yield found
+    for found in _credentials(session):
+        yield found
+    if not offline:
+        async for online in _services(session):
+            yield online
+    for found in await asyncio.to_thread(lambda: list(_registry(session))):
+        yield found
+    for found in _surroundings(session.environ):
+        yield found
+
+
+def _configuration(session: Session) -> Finding:
+    file = session.places.config_file
+    if not file.exists():
+        return Finding("configuration", OK, f"no file at {file}; defaults and environment are in force")
+    changed = sum(1 for origin in session.settings.origins.values() if origin.kind != "default")
+    return Finding("configuration", OK, f"{file} is read; {changed} settings are not the defaults")
+
+
+def _folders(session: Session) -> Iterator[Finding]:
+    where = session.places
+    for name in ("data_dir", "registry_dir", "catalog_dir", "built_catalog_dir", "state_dir"):
+        folder: Path = getattr(where, name)
+        trial = folder / f".maap-{secrets.token_hex(4)}.tmp"
+        try:
+            files.make_folder(folder)
+            trial.write_bytes(b"x")
+            trial.unlink()
+        except (OSError, StorageError) as error:
+            known = error if isinstance(error, StorageError) else files.storage_error(folder, error)
+            yield Finding("folder", FAILURE, f"{name}: {known.message}", known.hint)
+            continue
+        if stat.S_IMODE(folder.stat().st_mode) & 0o002:
+            yield Finding(
+                "folder", WARNING, f"{name}: anyone on this machine can write {folder}", f"chmod o-w {folder}"
+            )
+        else:
+            yield Finding("folder", OK, f"{name}: {folder}")
+    try:
+        free = shutil.disk_usage(where.data_dir).free
+    except OSError:
+        return
+    floor = session.settings.downloads.min_free
+    if free < floor:
+        yield Finding(
+            "disk",
+            FAILURE,
+            f"{free >> 20} MiB are free for data, and downloads stop below {floor >> 20} MiB",
+            "Free space, clean up marked files, or lower downloads.min_free.",
+            is_passing=True,
+        )
+    else:
+        yield Finding("disk", OK, f"{free >> 30} GiB are free for data")
+
+
+def _credentials(session: Session) -> Iterator[Finding]:
+    try:
+        info = session.token_info()
+    except CredentialsError as error:
+        yield Finding("token", FAILURE, error.message, error.hint, is_credential=True)
+        return
+    file = session.places.credentials_file
+    if not session.environ.get("MAAP_TOKEN") and stat.S_IMODE(file.stat().st_mode) & 0o077:
+        yield Finding("token", WARNING, f"{file} can be read by others", f"chmod 600 {file}")
+    days = info.days_left(session.now())
+    who = f" of {info.name}" if info.name else ""
+    if days is None:
+        yield Finding("token", OK, f"the offline token{who} does not expire")
+    elif days < 0:
+        yield Finding(
+            "token",
+            FAILURE,
+            f"the offline token{who} expired {-days} days ago",
+            "Get a new one and run `maap login`.",
+            is_credential=True,
+        )
+    elif days < session.settings.token.warn_days:
+        yield Finding(
+            "token",
+            WARNING,
+            f"the offline token{who} has {days} days left",
+            "Get a new one in time and run `maap login`.",
+        )
+    else:
+        yield Finding("token", OK, f"the offline token{who} has {days} days left")
+
+
+async def _services(session: Session) -> AsyncIterator[Finding]:
+    root = session.settings.api.catalog_url
+    try:
+        reply = await session.http.request("GET", urljoin(root, "collections?limit=1"))
+    except TransportFault as fault:
+        yield Finding("catalogue", FAILURE, fault.message, fault.hint, is_passing=True)
+        return
+    if reply.status == 200:
+        yield Finding("catalogue", OK, f"{root} answers")
+    else:
+        yield Finding(
+            "catalogue",
+            FAILURE,
+            f"{root} answers {reply.status} {reply.reason}",
+            "Check api.catalog_url, or try again later.",
+            is_passing=reply.status >= 500 or reply.status == 429,
+        )
+    yield _clock(reply.headers)
+    try:
+        await session.tokens.access_token()
+        yield Finding("token", OK, "the token service accepts it")
+    except AuthServiceUnavailable as error:
+        yield Finding("token", FAILURE, error.message, error.hint, is_passing=True)
+    except (AuthenticationError, CredentialsError) as error:
+        yield Finding("token", FAILURE, error.message, error.hint, is_credential=True)
+
+
+def _clock(headers: Mapping[str, str]) -> Finding:
+    try:
+        theirs = parsedate_to_datetime(headers.get("date", ""))
+    except (TypeError, ValueError):
+        return Finding("clock", OK, "the service does not say its time")
+    if theirs.tzinfo is None:
+        theirs = theirs.replace(tzinfo=UTC)
+    apart = (datetime.now(UTC) - theirs).total_seconds()
+    if abs(apart) > CLOCK_TOLERANCE_S:
+        way = "ahead of" if apart > 0 else "behind"
+        return Finding(
+            "clock",
+            WARNING,
+            f"this clock is {abs(apart):.0f} s {way} the service's",
+            "Set it by NTP: relative dates and the days left of the token follow it.",
+        )
+    return Finding("clock", OK, f"this clock says {to_zulu(datetime.now(UTC).replace(microsecond=0))}")
+
+
+def _registry(session: Session) -> Iterator[Finding]:
+    registry = session.registry
+    keys = registry.tracked()
+    problems = [problem for key in keys for problem in registry.baseline(key).problems()]
+    if problems:
+        first = problems[0]
+        yield Finding(
+            "registry",
+            WARNING,
+            f"{len(problems)} lines or files cannot be read and are stepped over, the first one "
+            f"{first.file}:{first.line} ({first.reason})",
+            "Look at them; taking them out loses nothing that is used.",
+        )
+    else:
+        yield Finding("registry", OK, f"{len(keys)} baselines are tracked")
+    held = []
+    for key in keys:
+        folder = registry.baseline(key).errors_file.parent
+        if not (folder / ".lock").exists():
+            continue
+        try:
+            with files.lock(folder / ".lock", timeout_s=0.2, purpose="doctor"):
+                pass
+        except LockedError as error:
+            held.append(error.message)
+        except StorageError as error:
+            yield Finding("locks", FAILURE, error.message, error.hint)
+    if held:
+        yield Finding("locks", WARNING, held[0], "It ends by itself when that process does.", is_passing=True)
+    else:
+        yield Finding("locks", OK, "no baseline is locked")
+    parts = list(_unfinished(session.places.data_dir))
+    if parts:
+        size = sum(path.stat().st_size for path in parts if path.exists())
+        yield Finding(
+            "registry",
+            OK,
+            f"{len(parts)} unfinished downloads ({size >> 20} MiB) wait to be gone on with",
+        )
+
+
+def _unfinished(folder: Path) -> Iterator[Path]:
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if name.endswith(".part"):
+                yield Path(parent) / name
+
+
+def _surroundings(environ: Mapping[str, str]) -> Iterator[Finding]:
+    encoding = locale.getpreferredencoding(False)
+    if "utf" in encoding.lower():
+        yield Finding("locale", OK, f"{encoding}")
+    else:
+        yield Finding(
+            "locale",
+            WARNING,
+            f"the locale's encoding is {encoding}: other characters than ASCII are shown as signs",
+            "Set LANG=C.UTF-8.",
+        )
+    proxies = [
+        name for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy") if environ.get(name)
+    ]
+    if proxies:
+        yield Finding("network", OK, f"requests go through the proxy of {proxies[0]}")
+    terminal = environ.get("TERM", "")
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        yield Finding("terminal", OK, "none here: the commands work, the full-screen app does not open")
+    elif terminal in ("", "dumb"):
+        yield Finding(
+            "terminal",
+            WARNING,
+            f"TERM is {terminal or 'not set'}: the full-screen app does not open",
+            "Set TERM to what the terminal is, xterm-256color for most.",
+        )
+    else:
+        columns, rows = shutil.get_terminal_size()
+        words = f"{terminal}, {columns}x{rows}" + (", in tmux" if environ.get("TMUX") else "")
+        if columns < 60 or rows < 16:
+            yield Finding(
+                "terminal", WARNING, f"{words}: small for the full-screen app", "Make it at least 80x24."
+            )
+        else:
+            yield Finding("terminal", OK, words)

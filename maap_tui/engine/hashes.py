@@ -1,0 +1,86 @@
+"""The hashes of downloaded files, as they were when they came: what `verify` compares against.
+
+One text file a day under the state folder, `PATH|SIZE|PIECE|SHA256,SHA256,...`. Deleting them loses
+nothing but the means to tell a silent change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from maap_tui.engine import files
+from maap_tui.engine.registry import Key
+from maap_tui.engine.transfer import PIECE
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What is known of a file since it was downloaded."""
+
+    size: int
+    """Bytes."""
+    piece: int
+    """Bytes that share one hash."""
+    pieces: tuple[str, ...]
+    """SHA-256 of each piece, hex."""
+
+
+class Hashes:
+    """The ledger of hashes below one state folder."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._root = state_dir / "hashes"
+
+    def _file(self, key: Key, day: date) -> Path:
+        folder = self._root / key.mission / key.collection / key.product_type / key.baseline
+        return folder / f"{day:%Y}" / f"sha_{day:%Y%m%d}.txt"
+
+    def record(self, key: Key, day: date, path: Path, size: int, pieces: Sequence[str]) -> None:
+        """Write down the hashes of a file that just came.
+
+        Raises:
+            StorageError: when they cannot be written.
+        """
+        files.append_lines(self._file(key, day), [f"{path}|{size}|{PIECE}|{','.join(pieces)}"], sync=False)
+
+    def load(self, key: Key, day: date) -> dict[str, Recorded]:
+        """Path -> what was recorded of it last; lines that cannot be read are stepped over."""
+        found = {}
+        for line in files.read_lines(self._file(key, day)):
+            parts = line.rsplit("|", 3)
+            try:
+                path, size, piece, pieces = parts
+                found[path] = Recorded(int(size), int(piece), tuple(pieces.split(",")))
+            except ValueError:
+                continue
+        return found
+
+
+def compare(path: Path, recorded: Recorded) -> int | None:
+    """The first byte of the first piece that differs from what was recorded; None when all agree.
+
+    Raises:
+        OSError: when the file cannot be read.
+    """
+    with open(path, "rb", buffering=0) as handle:
+        for number, expected in enumerate(recorded.pieces):
+            if _hash_piece(handle.fileno(), number * recorded.piece, recorded.piece) != expected:
+                return number * recorded.piece
+    return None
+
+
+def _hash_piece(descriptor: int, offset: int, length: int) -> str:
+    digest = hashlib.sha256()
+    while length > 0:
+        data = os.pread(descriptor, min(length, 1 << 20), offset)
+        if not data:
+            break
+        digest.update(data)
+        offset += len(data)
+        length -= len(data)
+    return digest.hexdigest()

@@ -1,0 +1,147 @@
+"""A loopback file server that sends what no HTTP library would, and a file on it with awkward habits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it came."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes = b""
+
+
+Reply = bytes | Callable[[Request, asyncio.StreamWriter], Awaitable[None]]
+
+
+def answer(status: str, body: bytes = b"", **headers: str) -> bytes:
+    """An answer whose length is right unless `headers` say otherwise; a value of "" leaves one out."""
+    named = {"content_length": str(len(body)), "connection": "close", **headers}
+    lines = [f"{name.replace('_', '-')}: {value}" for name, value in named.items() if value]
+    return "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""]).encode("latin-1") + body
+
+
+def token_reply(**changes: object) -> bytes:
+    """What a token service answers; a value of None leaves a field as null."""
+    body = json.dumps({"access_token": "access-1", "expires_in": 36000, **changes}).encode()
+    return answer("200 OK", body, content_type="application/json")
+
+
+@dataclass
+class FileServer:
+    """Answers every path with its replies in turn, the last one for ever, and closes the connection.
+
+    `/token` gives access tokens unless told otherwise.
+    """
+
+    replies: dict[str, list[Reply]] = field(default_factory=dict)
+    requests: list[Request] = field(default_factory=list)
+    url: str = ""
+    _open: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def __aenter__(self) -> FileServer:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._server.close()
+        for task in list(self._open):
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    def at(self, path: str, *replies: Reply) -> str:
+        """Set what a path answers; returns its URL."""
+        self.replies[path] = list(replies)
+        return self.url + path
+
+    def asked(self, path: str) -> list[Request]:
+        return [request for request in self.requests if request.target == path]
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._open.add(task)
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                await self._answer(reader, writer)
+        finally:
+            self._open.discard(task)
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        method, target, _ = head[0].split(" ", 2)
+        pairs = (line.partition(":") for line in head[1:] if line)
+        headers = {name.lower(): value.strip() for name, _, value in pairs}
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        request = Request(method, target, headers, body)
+        self.requests.append(request)
+        if target == "/token" and target not in self.replies:
+            writer.write(token_reply(access_token=f"access-{len(self.asked('/token'))}"))
+        else:
+            found = self.replies.get(target) or [answer("404 Not Found")]
+            reply = found.pop(0) if len(found) > 1 else found[0]
+            if isinstance(reply, bytes):
+                writer.write(reply)
+            else:
+                await reply(request, writer)
+        await writer.drain()
+
+
+@dataclass
+class RawFile:
+    """A file on such a server, to be used as a reply; its habits can be changed between requests."""
+
+    body: bytes
+    etag: str = '"one"'
+    modified: str = "Thu, 01 Jan 2026 00:00:00 GMT"
+    cuts: list[int] = field(default_factory=list)
+    """Body bytes after which each of the next answers ends."""
+    ranges: bool = True
+    if_range: bool = True
+    """Whether If-Range is looked at."""
+    length: bool = True
+    """Whether answers have a Content-Length."""
+    shift: int = 0
+    """Added to the start in Content-Range."""
+    total: str = ""
+    """Stands for the total in Content-Range."""
+    served: int = 0
+    """Body bytes sent."""
+    starts: list[int] = field(default_factory=list)
+    """First byte of each answer."""
+
+    async def __call__(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        headers = {"etag": self.etag, "last_modified": self.modified}
+        status, begin = "200 OK", 0
+        asked = request.headers.get("range", "")
+        condition = request.headers.get("if-range", "")
+        fits = not condition or not self.if_range or condition in (self.etag, self.modified)
+        if asked and self.ranges and fits and not condition.startswith("W/"):
+            begin = int(asked.removeprefix("bytes=").rstrip("-"))
+            self.starts.append(begin)
+            if begin >= len(self.body):
+                whole = f"bytes */{len(self.body)}"
+                writer.write(answer("416 Range Not Satisfiable", content_range=whole))
+                return
+            status, last = "206 Partial Content", len(self.body) - 1
+            total = self.total or str(len(self.body))
+            headers["content_range"] = f"bytes {begin + self.shift}-{last + self.shift}/{total}"
+        else:
+            self.starts.append(begin)
+        body = self.body[begin:]
+        length = str(len(body)) if self.length else ""
+        if self.cuts:
+            body = body[: self.cuts.pop(0)]
+        self.served += len(body)
+        # The head is made with the whole length, then the body may end early.
+        writer.write(answer(status, body, **{**headers, "content_length": length}))

@@ -1,0 +1,1009 @@
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import os
+import random
+import resource
+import signal
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maap_tui.demo import Archive
+from maap_tui.engine.errors import AuthenticationError, DiskFullError, DownloadError, StorageError
+from maap_tui.engine.events import BytesReceived, FileRetried, FileStarted, Noted
+from maap_tui.engine.transfer import (
+    OVERLAP,
+    PIECE,
+    HostPause,
+    Transfer,
+    Wanted,
+    existing_size,
+    hdf5_end,
+    is_whole,
+)
+from tests.engine.raw_files import FileServer, RawFile, Reply, Request, answer
+from tests.engine.transfer_kit import LOGIN_PAGE, Kit, Remote, asked, hdf5_body, open_sockets, other_tasks
+
+MIB = 1 << 20
+H5 = "/file.h5"
+
+
+def final_files(folder: Path) -> list[str]:
+    """Names under which someone would look for a whole file."""
+    return [path.name for path in folder.rglob("*") if path.is_file() and ".part" not in path.name]
+
+
+async def failure_of(transfer: Transfer, wanted: Wanted) -> DownloadError:
+    with pytest.raises(DownloadError) as caught:
+        await transfer.fetch(wanted)
+    assert not wanted.path.exists()
+    return caught.value
+
+
+async def test_a_file_arrives_whole_under_its_name_and_nothing_else_stays(
+    kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    file = remote(product="MSI_RGR_1C", baseline="BA")
+    parts = kit()
+    fetched = await parts.transfer().fetch(file.wanted(tmp_path / "new" / "folder"))
+    assert fetched.path.read_bytes() == file.content
+    assert (fetched.size, fetched.received) == (file.size, file.size)
+    assert len(fetched.pieces) == -(-file.size // PIECE)
+    assert os.listdir(fetched.path.parent) == [file.name]
+    assert sum(event.count for event in parts.told(BytesReceived)) == file.size
+    assert [(event.size, event.offset) for event in parts.told(FileStarted)] == [(file.size, 0)]
+
+
+@pytest.mark.parametrize("percent", [1, 10, 50, 99, 99.9])
+async def test_a_cut_body_goes_on_from_its_last_byte(
+    percent: float, archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    file = remote(product="ATL_EBD_2A", baseline="BA")
+    archive.faults.add(cut_after=int(file.size * percent / 100), times=1)
+    fetched = await kit().transfer().fetch(file.wanted(tmp_path))
+    assert fetched.path.read_bytes() == file.content
+    assert archive.stats.show()["bytes_by_kind"]["data"] <= file.size + 64 * 1024
+    assert fetched.received == file.size
+
+
+async def test_many_cuts_do_not_use_up_the_tries_while_bytes_come(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    file = RawFile(hdf5_body(2 * MIB), cuts=[128 * 1024] * 12)
+    fetched = await kit(raw, retries=1).transfer().fetch(Wanted(raw.at(H5, file), tmp_path / "a.h5"))
+    assert fetched.path.read_bytes() == file.body
+    assert file.served == len(file.body)
+
+
+async def test_cuts_that_bring_nothing_end_after_the_tries(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    file = RawFile(hdf5_body(MIB), cuts=[0] * 99)
+    parts = kit(raw, retries=2)
+    error = await failure_of(parts.transfer(), Wanted(raw.at(H5, file), tmp_path / "a.h5"))
+    assert not error.permanent
+    assert [event.attempt for event in parts.told(FileRetried)] == [1, 2]
+    assert len(raw.asked(H5)) == 3
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("etag", ['"one"', 'W/"one"', ""])
+@pytest.mark.parametrize("modified", ["Thu, 01 Jan 2026 00:00:00 GMT", ""])
+@pytest.mark.parametrize("cut", [1, 100_000, 300_000])
+async def test_the_next_run_resumes_with_any_validator(
+    etag: str, modified: str, cut: int, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    file = RawFile(hdf5_body(400_000), etag, modified, cuts=[cut])
+    wanted = Wanted(raw.at(H5, file), tmp_path / "a.h5")
+    await failure_of(kit(raw, retries=0).transfer(), wanted)
+    assert final_files(tmp_path) == []
+    fetched = await kit(raw, retries=0).transfer().fetch(wanted)
+    assert fetched.path.read_bytes() == file.body
+    again = 0 if etag == '"one"' else min(cut, OVERLAP)
+    assert file.starts == [0, cut - again]
+    assert fetched.received == len(file.body) - cut
+    condition = raw.asked(H5)[-1].headers.get("if-range", "")
+    assert not condition.startswith("W/")
+
+
+@pytest.mark.parametrize("retries", [0, 3], ids=["between_runs", "while_retrying"])
+@pytest.mark.parametrize(
+    "habits",
+    [
+        {},
+        {"etag": "W/"},
+        {"etag": ""},
+        {"etag": "", "modified": ""},
+        {"if_range": False},
+        {"if_range": False, "etag": ""},
+        {"ranges": False},
+    ],
+    ids=["strong", "weak", "no_etag", "no_validator", "if_range_ignored", "date_only", "no_ranges"],
+)
+async def test_two_versions_of_one_length_are_never_mixed(
+    habits: dict[str, Any], retries: int, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    shape = {"etag": '"one"', **habits}
+    if shape["etag"] == "W/":
+        shape["etag"] = 'W/"one"'
+    first = RawFile(hdf5_body(500_000, 1), cuts=[250_000], **shape)
+    newer = {**shape, "etag": shape["etag"].replace("one", "two")}
+    if first.modified:
+        newer["modified"] = "Fri, 02 Jan 2026 00:00:00 GMT"
+    newer = {**newer, **({"modified": ""} if habits.get("modified") == "" else {})}
+    second = RawFile(hdf5_body(500_000, 2), **newer)
+    url = raw.at(H5, first, second)
+    wanted = Wanted(url, tmp_path / "a.h5", 500_000)
+    if retries == 0:
+        await failure_of(kit(raw, retries=0).transfer(), wanted)
+    fetched = await kit(raw, retries=2).transfer().fetch(wanted)
+    assert fetched.path.read_bytes() == second.body
+
+
+async def test_a_file_replaced_at_the_archive_starts_anew(
+    archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    file = remote(7, product="ATL_EBD_2A", baseline="BA")
+    archive.faults.add(cut_after=file.size // 2, times=1)
+    await failure_of(kit(retries=0).transfer(), file.wanted(tmp_path))
+    before = file.content
+    archive.control(replace=file.name)
+    fetched = await kit().transfer().fetch(file.wanted(tmp_path))
+    assert fetched.path.read_bytes() == file.content != before
+
+
+@pytest.mark.parametrize(
+    "habits",
+    [{"shift": 7}, {"shift": -7}, {"total": "123456"}, {"total": "many"}],
+    ids=["start_after", "start_before", "another_total", "no_number"],
+)
+async def test_a_range_that_was_not_asked_for_is_not_used(
+    habits: dict[str, Any], kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    file = RawFile(hdf5_body(300_000), cuts=[150_000], **habits)
+    fetched = await kit(raw).transfer().fetch(Wanted(raw.at(H5, file), tmp_path / "a.h5"))
+    assert fetched.path.read_bytes() == file.body
+    assert file.starts == [0, 150_000, 0]
+
+
+async def test_a_range_without_being_asked_is_refused(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    stray = answer("206 Partial Content", hdf5_body(500), content_range="bytes 0-499/500")
+    url = raw.at(H5, stray)
+    error = await failure_of(kit(raw, retries=1).transfer(), Wanted(url, tmp_path / "a.h5"))
+    assert "206" in error.message
+
+
+async def test_416_on_a_complete_part_finishes_it(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    # Without a length, and for a format that does not tell its own, the first run cannot know it is whole.
+    file = RawFile(random.Random(3).randbytes(200_000), length=False)
+    wanted = Wanted(raw.at("/file.dbl", file), tmp_path / "a.dbl")
+    failing = RawFile(file.body, length=False, cuts=[200_000])
+    raw.at("/file.dbl", failing)
+
+    async def broken(request: Request, writer: asyncio.StreamWriter) -> None:
+        head = answer("200 OK", content_length="", transfer_encoding="chunked", etag='"one"')
+        writer.write(head + b"30d40\r\n" + file.body + b"\r\n")
+
+    raw.at("/file.dbl", broken)
+    await failure_of(kit(raw, retries=0).transfer(), wanted)
+    raw.at("/file.dbl", file)
+    fetched = await kit(raw, retries=0).transfer().fetch(wanted)
+    assert fetched.path.read_bytes() == file.body
+    assert file.served == 0
+
+
+async def test_416_on_a_part_that_is_too_long_starts_anew(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    wanted = Wanted(raw.at(H5, RawFile(hdf5_body(300_000), cuts=[200_000])), tmp_path / "a.h5")
+    await failure_of(kit(raw, retries=0).transfer(), wanted)
+    shorter = RawFile(hdf5_body(100_000), if_range=False)
+    raw.at(H5, shorter)
+    fetched = await kit(raw).transfer().fetch(wanted)
+    assert fetched.path.read_bytes() == shorter.body
+
+
+async def test_a_close_delimited_body_that_was_cut_is_noticed_and_completed(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    file = RawFile(hdf5_body(300_000), length=False, cuts=[180_000])
+    fetched = await kit(raw).transfer().fetch(Wanted(raw.at(H5, file), tmp_path / "a.h5"))
+    assert fetched.path.read_bytes() == file.body
+    assert file.starts == [0, 180_000]
+
+
+async def test_a_close_delimited_body_without_any_known_length_is_never_final(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    url = raw.at("/file.HDR", RawFile(b"<?xml version='1.0'?><a>" + b"x" * 9000, length=False, ranges=False))
+    error = await failure_of(kit(raw, retries=1).transfer(), Wanted(url, tmp_path / "a.HDR"))
+    assert "cannot be verified" in error.message
+    fetched = await kit(raw).transfer().fetch(Wanted(url, tmp_path / "a.HDR", 9024))
+    assert fetched.size == 9024
+
+
+async def test_a_zip_made_on_the_fly_is_checked_by_its_directory(
+    kit: Callable[..., Kit], archive: Archive, remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    file = remote()
+    url = f"{archive.url}/data/zipper/{file.granule.folder}/{file.granule.id}"
+    archive.faults.add(cut_after=90_000, times=1)
+    fetched = await kit().transfer().fetch(Wanted(url, tmp_path / "a.zip"))
+    assert fetched.path.read_bytes()[:2] == b"PK"
+    archive.faults.add(cut_nolength=90_000)
+    error = await failure_of(kit(retries=1).transfer(), Wanted(url, tmp_path / "b.zip"))
+    assert "zip" in error.message
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".HDR"])
+@pytest.mark.parametrize("with_size", [True, False])
+async def test_a_body_packed_against_our_wish_is_unpacked(
+    suffix: str,
+    with_size: bool,
+    archive: Archive,
+    kit: Callable[..., Kit],
+    remote: Callable[..., Remote],
+    tmp_path: Path,
+) -> None:
+    file = remote(suffix=suffix)
+    archive.faults.add(gzip=True, target="data")
+    size = file.size if with_size else None
+    fetched = await kit().transfer().fetch(file.wanted(tmp_path, size=size))
+    assert fetched.path.read_bytes() == file.content
+
+
+async def test_a_packed_body_that_was_cut_is_not_resumed_into_a_mixture(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    body = hdf5_body(300_000)
+    packed = gzip.compress(body)
+    cut = answer("200 OK", packed[:150_000], content_length="", content_encoding="gzip", etag='"one"')
+    strange = answer("206 Partial Content", packed[150_000:], content_encoding="gzip",
+                     content_range=f"bytes 150000-{len(packed) - 1}/{len(packed)}")  # fmt: skip
+    url = raw.at(H5, cut, strange, RawFile(body))
+    fetched = await kit(raw).transfer().fetch(Wanted(url, tmp_path / "a.h5"))
+    assert fetched.path.read_bytes() == body
+
+
+async def test_packed_zeros_stop_at_the_announced_size(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    bomb = zlib.compress(bytes(64 * MIB))
+    url = raw.at(H5, answer("200 OK", bomb, content_encoding="deflate"))
+    parts = kit(raw, retries=0)
+    error = await failure_of(parts.transfer(), Wanted(url, tmp_path / "a.h5", 2 * MIB))
+    assert "more came" in error.message
+    assert sum(event.count for event in parts.told(BytesReceived)) <= 2 * MIB
+
+
+NOT_DATA: dict[str, bytes] = {
+    "accepted": answer("202 Accepted", b'{"message": "staging"}'),
+    "no_content": answer("204 No Content", content_length=""),
+    "json": answer("200 OK", b'{"error": "no"}', content_type="application/json"),
+    "html_unlabelled": answer("200 OK", LOGIN_PAGE, content_type="application/octet-stream"),
+    "html_after_blanks": answer("200 OK", b"\r\n  \r\n" + LOGIN_PAGE, content_type=""),
+    "empty": answer("200 OK"),
+    "empty_unmeasured": answer("200 OK", content_length=""),
+    "wrong_magic": answer("200 OK", random.Random(1).randbytes(5000)),
+    "truncated_hdf5": answer("200 OK", hdf5_body(5000, says=9000)),
+    "short_hdf5": answer("200 OK", b"\x89HDF\r\n\x1a\n"),
+    "length_as_text": answer("200 OK", hdf5_body(400), content_length="many"),
+    "length_negative": answer("200 OK", hdf5_body(400), content_length="-5"),
+    "length_twice": answer("200 OK", hdf5_body(400), content_length="400\r\nContent-Length: 399"),
+    "garbage": b"\x00\xff\x16\x03 no HTTP at all\r\n\r\n" * 20,
+    "nothing": b"",
+    "huge_header": answer("200 OK", hdf5_body(400), x_huge="h" * 200_000),
+    "endless_status": b"HTTP/1.1 200 " + b"O" * 100_000,
+    "no_modification": answer("304 Not Modified", content_length=""),
+    "unknown_status": answer("599 What", b"x"),
+    "odd_encoding": answer("200 OK", hdf5_body(400), content_encoding="br"),
+    "false_gzip": answer("200 OK", hdf5_body(400), content_encoding="gzip"),
+    "multipart_range": answer("206 Partial Content", b"x" * 10, content_type="multipart/byteranges"),
+    "redirect_nowhere": answer("302 Found"),
+    "chunk_garbage": answer("200 OK", b"zz\r\nnope", content_length="", transfer_encoding="chunked"),
+}
+
+
+@pytest.mark.parametrize("with_size", [True, False])
+@pytest.mark.parametrize("kind", NOT_DATA)
+async def test_what_is_no_data_never_becomes_final(
+    kind: str, with_size: bool, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    url = raw.at(H5, NOT_DATA[kind])
+    parts = kit(raw, retries=1)
+    wanted = Wanted(url, folder / "a.h5", 5001 if with_size else None)
+    error = await failure_of(parts.transfer(), wanted)
+    assert not error.permanent
+    assert error.message
+    assert final_files(folder) == []
+
+
+@pytest.mark.parametrize("name", ["a.HDR", "a.nc", "a.dbl", "a.zip", "a.EOF"])
+@pytest.mark.parametrize(
+    "body", [LOGIN_PAGE, b'{"error": {"code": 403}}', b"{\n}"], ids=["html", "json", "object"]
+)
+async def test_messages_are_known_for_what_they_are_in_every_format(
+    name: str, body: bytes, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    url = raw.at(f"/{name}", answer("200 OK", body))
+    await failure_of(kit(raw, retries=0).transfer(), Wanted(url, tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("a.HDR", b'\xef\xbb\xbf<?xml version="1.0"?><a/>'),
+        ("a.EOF", b"<Earth_Explorer_File/>"),
+        ("a.nc", b"CDF\x01" + bytes(100)),
+        ("a.nc", hdf5_body(1000)),
+        ("a.dbl", bytes(100)),
+        ("a.bufr", b"BUFR" + bytes(100)),
+    ],
+)
+async def test_every_format_arrives(
+    name: str, body: bytes, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    url = raw.at(f"/{name}", answer("200 OK", body))
+    fetched = await kit(raw, retries=0).transfer().fetch(Wanted(url, tmp_path / name))
+    assert fetched.path.read_bytes() == body
+
+
+async def test_a_length_that_the_catalogue_denies_is_no_data(
+    archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    file = remote()
+    archive.faults.add(wrong_length=500)
+    error = await failure_of(kit(retries=1).transfer(), file.wanted(tmp_path))
+    assert f"{file.size + 500} bytes where the catalogue announced {file.size}" in error.message
+    archive.faults.clear()
+    archive.faults.add(wrong_length=-500)
+    await failure_of(kit(retries=1).transfer(), file.wanted(tmp_path, size=None))
+
+
+@pytest.mark.parametrize("announced", [200_000, None])
+async def test_an_endless_body_is_stopped(
+    announced: int | None, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    async def pour(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer("200 OK", hdf5_body(1000), content_length=""))
+        while True:
+            writer.write(b"x" * 65536)
+            await writer.drain()
+
+    parts = kit(raw, retries=0, max_file=300_000)
+    error = await failure_of(parts.transfer(), Wanted(raw.at(H5, pour), tmp_path / "a.h5", announced))
+    assert error.permanent == (announced is None)
+    assert "max_file" in error.message or "more came" in error.message
+    assert sum(event.count for event in parts.told(BytesReceived)) <= (announced or 300_000)
+    assert list(tmp_path.rglob("*.part")) == []
+
+
+async def test_a_file_over_the_limit_is_refused_before_its_body(
+    kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    parts = kit(max_file=1000)
+    error = await failure_of(parts.transfer(), remote().wanted(tmp_path))
+    assert error.permanent
+    assert not parts.told(BytesReceived)
+
+
+async def test_a_stall_is_noticed_and_resumed(
+    archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    file = remote()
+    archive.faults.add(stall_after=70_000, times=1)
+    parts = kit(stall_timeout_s=0.2)
+    fetched = await parts.transfer().fetch(file.wanted(tmp_path))
+    assert fetched.path.read_bytes() == file.content
+    assert "nothing in time" in parts.told(FileRetried)[0].reason
+
+
+async def test_a_drip_is_noticed_by_its_rate(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    body = hdf5_body(10_000)
+
+    async def drip(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer("200 OK", body[:5000], content_length="10000", etag='"one"'))
+        for byte in body[5000:]:
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    rules = {"min_rate": 1_000_000, "rate_window_s": 0.1}
+    parts = kit(raw, **rules)
+    url = raw.at(H5, drip, RawFile(body))
+    fetched = await parts.transfer().fetch(Wanted(url, tmp_path / "a.h5"))
+    assert fetched.path.read_bytes() == body
+    assert "bytes came in" in parts.told(FileRetried)[0].reason
+    raw.at(H5, drip)
+    await failure_of(parts.transfer(), Wanted(url, tmp_path / "b.h5"))
+    assert len(parts.told(FileRetried)) == 1 + 2
+
+
+async def test_all_files_together_keep_to_the_rate_asked_for(
+    kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    files = [remote(number) for number in range(4)]
+    parts = kit(limit_rate=1_000_000, rate_window_s=0.3, min_rate=1_000_000)
+    transfer = parts.transfer()
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    await asyncio.gather(*(transfer.fetch(file.wanted(tmp_path)) for file in files))
+    assert loop.time() - begun >= 4 * files[0].size / 1_000_000 * 0.9
+    assert not parts.told(FileRetried)
+
+
+async def test_a_401_renews_the_token_once_for_all(
+    archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    parts = kit()
+    transfer = parts.transfer()
+    await transfer.fetch(remote(0).wanted(tmp_path))
+    before = archive.tokens.refreshes
+    archive.control(expire_tokens=True)
+    files = [remote(number) for number in range(1, 21)]
+    await asyncio.gather(*(transfer.fetch(file.wanted(tmp_path)) for file in files))
+    assert archive.tokens.refreshes == before + 1
+    assert not parts.told(FileRetried)
+
+
+async def test_a_401_that_stays_stops_everything(
+    archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    archive.faults.add(status=401, target="data")
+    before = archive.tokens.refreshes
+    with pytest.raises(AuthenticationError, match="refuses a fresh access token"):
+        await kit().transfer().fetch(remote().wanted(tmp_path))
+    assert archive.tokens.refreshes == before + 2
+    assert len(asked(archive)) == 2
+
+
+async def test_a_token_may_end_more_than_once_during_one_file(
+    archive: Archive, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    file = RawFile(hdf5_body(500_000), cuts=[150_000, 150_000])
+    gone = answer("401 Unauthorized")
+    url = raw.at(H5, file, gone, file, gone, file)
+    fetched = await kit(raw).transfer().fetch(Wanted(url, tmp_path / "a.h5"))
+    assert fetched.path.read_bytes() == file.body
+    assert len(raw.asked("/token")) == 3
+
+
+async def test_a_login_page_renews_once_and_then_asks_for_a_sign_in(
+    archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    file = remote()
+    archive.faults.add(html_login=True, times=1)
+    fetched = await kit().transfer().fetch(file.wanted(tmp_path))
+    assert fetched.path.read_bytes() == file.content
+    archive.faults.add(html_login=True)
+    with pytest.raises(AuthenticationError, match="sign-in page"):
+        await kit().transfer().fetch(remote(1).wanted(tmp_path))
+
+
+@pytest.mark.parametrize(("status", "permanent"), [(403, True), (404, True), (410, True), (500, False)])
+async def test_statuses(
+    status: int,
+    permanent: bool,
+    archive: Archive,
+    kit: Callable[..., Kit],
+    remote: Callable[..., Remote],
+    tmp_path: Path,
+) -> None:
+    archive.faults.add(status=status, target="data")
+    parts = kit(retries=2)
+    before = archive.tokens.refreshes
+    error = await failure_of(parts.transfer(), remote().wanted(tmp_path / "data"))
+    assert (error.status_code, error.permanent) == (status, permanent)
+    assert len(asked(archive)) == (1 if permanent else 3)
+    assert archive.tokens.refreshes == before + 1
+    assert os.listdir(tmp_path / "data") == []
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_retry_after_pauses_every_file(
+    status: int, archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    archive.faults.add(status=status, retry_after="0.3", target="data", times=1)
+    parts = kit()
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    await parts.transfer().fetch(remote(0).wanted(tmp_path))
+    assert loop.time() - begun >= 0.3
+    archive.stats.reset()
+    parts.pause.ask(0.2)
+    begun = loop.time()
+    await parts.transfer().fetch(remote(1).wanted(tmp_path))
+    assert loop.time() - begun >= 0.2
+    assert parts.told(FileRetried)[0].wait_s == pytest.approx(0.3)
+
+
+async def test_a_pause_only_grows() -> None:
+    time = [100.0]
+    pause = HostPause(lambda: time[0])
+    pause.ask(10)
+    pause.ask(1)
+    waiting = asyncio.ensure_future(pause.wait())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    waiting.cancel()
+    time[0] = 110.0
+    await pause.wait()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.2:1/a.h5",
+        "https://example.invalid/public/a.h5",
+        "http://user:secret@{host}/a.h5",
+        "http://{host}@127.0.0.2:1/a.h5",
+        "ftp://{host}/a.h5",
+        "http://127.0.0.1:99999/a.h5",
+        "http://[::1/public/a.h5",
+        "//{host}/a.h5",
+        "https://{host}/a.h5",
+        "a.h5",
+        "",
+        "\ud800",
+    ],
+)
+async def test_addresses_off_the_archive_are_refused_unasked(
+    url: str, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    url = url.format(host=raw.url.removeprefix("http://"))
+    error = await failure_of(kit(raw).transfer(), Wanted(url, tmp_path / "a.h5"))
+    assert error.permanent
+    assert raw.requests == []
+
+
+async def test_an_address_that_cannot_be_requested_fails_at_once(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    parts = kit(raw)
+    error = await failure_of(parts.transfer(), Wanted(raw.url + "/\x00.h5", tmp_path / "a.h5"))
+    assert error.permanent
+    assert "cannot be requested" in error.message
+    assert not parts.told(FileRetried)
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+async def test_the_token_goes_to_no_other_origin(
+    bulk: bool, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    body = hdf5_body(5000)
+    async with FileServer() as other:
+        target = other.at(H5, answer("200 OK", body))
+        url = raw.at(H5, answer("302 Found", location=target))
+        fetched = await kit(raw, bulk=bulk).transfer().fetch(Wanted(url, tmp_path / "a.h5"))
+        assert fetched.path.read_bytes() == body
+        assert raw.asked(H5)[0].headers["authorization"] == "Bearer access-1"
+        assert "authorization" not in other.requests[0].headers
+        other.at(H5, answer("401 Unauthorized"))
+        error = await failure_of(kit(raw).transfer(), Wanted(url, tmp_path / "b.h5"))
+        assert other.url in error.message
+        assert error.permanent
+        assert all("authorization" not in request.headers for request in other.requests)
+        assert len(raw.asked("/token")) == 2
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://example.invalid/a.h5",
+        "ftp://127.0.0.1/a.h5",
+        "http://user:secret@127.0.0.1:1/a.h5",
+        "http://[::1/",
+        "//[",
+        "file:///etc/passwd",
+    ],
+)
+async def test_redirects_outside_the_rules_are_refused(
+    location: str, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    url = raw.at(H5, answer("302 Found", location=location))
+    error = await failure_of(kit(raw, retries=0).transfer(), Wanted(url, tmp_path / "a.h5"))
+    assert "secret" not in error.message
+
+
+async def test_a_redirect_loop_ends(kit: Callable[..., Kit], raw: FileServer, tmp_path: Path) -> None:
+    url = raw.at(H5, answer("302 Found", location=H5))
+    error = await failure_of(kit(raw, retries=0).transfer(), Wanted(url, tmp_path / "a.h5"))
+    assert "more than 5 times" in error.message
+    assert len(raw.asked(H5)) == 6
+
+
+async def test_a_public_file_needs_no_token(
+    archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    file = remote()
+    url = f"{archive.url}/data/{file.granule.folder}/public/{file.granule.id}.BID_1.jpeg"
+    before = archive.tokens.refreshes
+    fetched = await kit().transfer().fetch(Wanted(url, tmp_path / "a.jpeg"))
+    assert fetched.path.read_bytes()[:2] == b"\xff\xd8"
+    assert archive.tokens.refreshes == before
+    assert archive.stats.show()["last_requests"][-1]["authorization"] is False
+
+
+async def test_a_file_of_the_right_size_is_not_asked_for(
+    archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    file = remote()
+    await kit().transfer().fetch(file.wanted(tmp_path))
+    archive.stats.reset()
+    fetched = await kit().transfer().fetch(file.wanted(tmp_path))
+    assert (fetched.size, fetched.received, fetched.pieces) == (file.size, 0, ())
+    assert archive.stats.show()["requests"] == 0
+
+
+async def test_a_file_of_unknown_size_is_compared_with_the_answer(
+    archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    file = remote(product="MSI_RGR_1C", baseline="BA")
+    await kit().transfer().fetch(file.wanted(tmp_path))
+    fetched = await kit().transfer().fetch(file.wanted(tmp_path, size=None))
+    assert fetched.received == 0
+    assert os.listdir(tmp_path) == [file.name]
+
+
+async def test_an_error_page_as_long_as_the_file_does_not_vouch_for_it(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    (tmp_path / "a.HDR").write_bytes(b"x" * 77)
+    url = raw.at("/a.HDR", answer("404 Not Found", b"y" * 77))
+    with pytest.raises(DownloadError, match="404"):
+        await kit(raw).transfer().fetch(Wanted(url, tmp_path / "a.HDR"))
+
+
+@pytest.mark.parametrize("damage", ["shorter", "longer", "empty", "no_hdf5", "another_end"])
+async def test_a_damaged_file_is_fetched_again(
+    damage: str, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    file = remote()
+    content = file.content
+    spoiled = {
+        "shorter": content[:-1],
+        "longer": content + b"x",
+        "empty": b"",
+        "no_hdf5": bytes(file.size),
+        "another_end": hdf5_body(file.size, says=file.size + 1),
+    }[damage]
+    path = tmp_path / file.name
+    path.write_bytes(spoiled)
+    fetched = await kit().transfer().fetch(file.wanted(tmp_path))
+    assert path.read_bytes() == content
+    assert fetched.received == file.size
+
+
+async def test_again_fetches_a_whole_file(
+    kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    file = remote()
+    await kit().transfer().fetch(file.wanted(tmp_path))
+    fetched = await kit().transfer().fetch(file.wanted(tmp_path, again=True))
+    assert fetched.received == file.size
+
+
+async def leave_part(parts: Kit, file: Remote, folder: Path, archive: Archive, cut: int) -> Path:
+    archive.faults.add(cut_after=cut)
+    await failure_of(parts.transfer(), file.wanted(folder))
+    archive.faults.clear()
+    archive.stats.reset()
+    return folder / (file.name + ".part")
+
+
+@pytest.mark.parametrize(
+    "damage", ["flipped", "shorter", "longer", "other_url", "torn_note", "no_note", "note_list"]
+)
+async def test_a_part_counts_only_as_far_as_its_note_vouches(
+    damage: str, archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    file = remote()
+    part = await leave_part(kit(retries=0), file, tmp_path, archive, 100_000)
+    note = part.with_name(part.name + ".json")
+    assert "token" not in note.read_text().lower()
+    if damage == "shorter":
+        os.truncate(part, 50_000)
+    elif damage == "longer":
+        os.truncate(part, file.size + 5)
+    elif damage == "other_url":
+        note.write_text(json.dumps({**json.loads(note.read_text()), "url": file.url + "?other"}))
+    elif damage == "torn_note":
+        note.write_text(note.read_text()[:40])
+    elif damage == "no_note":
+        note.unlink()
+    elif damage == "note_list":
+        note.write_text("[1, 2]")
+    elif damage == "flipped":
+        noted = json.loads(note.read_text())
+        note.write_text(json.dumps({**noted, "boot": "another"}))
+    fetched = await kit().transfer().fetch(file.wanted(tmp_path))
+    assert fetched.path.read_bytes() == file.content
+
+
+async def test_after_a_restart_of_the_machine_only_hashed_pieces_are_kept(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    file = RawFile(hdf5_body(2 * PIECE + 1000), cuts=[2 * PIECE + 500])
+    wanted = Wanted(raw.at(H5, file), tmp_path / "a.h5")
+    await failure_of(kit(raw, retries=0).transfer(), wanted)
+    note = tmp_path / "a.h5.part.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "boot": "another"}))
+    part = tmp_path / "a.h5.part"
+    part.write_bytes(part.read_bytes()[: PIECE + 5] + b"lost page" + part.read_bytes()[PIECE + 14 :])
+    fetched = await kit(raw, retries=0).transfer().fetch(wanted)
+    assert fetched.path.read_bytes() == file.body
+    assert file.starts == [0, PIECE]
+
+
+async def test_a_whole_part_needs_no_request(
+    archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    file = remote()
+    part = await leave_part(kit(retries=0), file, tmp_path, archive, file.size - 1)
+    note = json.loads(part.with_name(part.name + ".json").read_text())
+    assert note["size"] == file.size
+    part.write_bytes(part.read_bytes() + file.content[-1:])
+    fetched = await kit().transfer().fetch(file.wanted(tmp_path))
+    assert fetched.path.read_bytes() == file.content
+    assert archive.stats.show()["requests"] == 0
+    assert fetched.pieces
+
+
+@pytest.mark.parametrize("place", ["part", "note", "folder"])
+async def test_planted_links_are_not_followed(
+    place: str, archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    file = remote()
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").write_bytes(b"precious")
+    data = tmp_path / "data"
+    folder = data / "day"
+    if place == "folder":
+        data.mkdir()
+        folder.symlink_to(outside)
+    else:
+        folder.mkdir(parents=True)
+        planted = folder / (file.name + (".part" if place == "part" else ".part.json.new"))
+        planted.symlink_to(outside / "precious")
+    wanted = Wanted(file.url, folder / file.name, file.size, data)
+    if place == "note":
+        assert (await kit().transfer().fetch(wanted)).size == file.size
+    else:
+        with pytest.raises(StorageError) as caught:
+            await kit().transfer().fetch(wanted)
+        assert str(folder) in caught.value.message
+    assert (outside / "precious").read_bytes() == b"precious"
+    assert [path.name for path in outside.iterdir()] == ["precious"]
+
+
+async def test_two_tasks_on_one_file_fetch_it_once(
+    archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    file = remote(product="ATL_EBD_2A", baseline="BA")
+    archive.faults.add(latency_s=0.2, target="data")
+    first, second = kit(), kit()
+    both = await asyncio.gather(*(one.transfer().fetch(file.wanted(tmp_path)) for one in (first, second)))
+    assert (tmp_path / file.name).read_bytes() == file.content
+    assert sorted(fetched.received for fetched in both) == [0, file.size]
+    assert archive.stats.show()["bytes_by_kind"]["data"] <= file.size * 1.1
+    (note,) = first.told(Noted) + second.told(Noted)
+    assert "is being fetched by" in note.message
+
+
+FETCH = """
+import asyncio, sys
+from pathlib import Path
+from maap_tui.engine.http import Http, origin_of
+from maap_tui.engine.tokens import Tokens, load_credentials
+from maap_tui.engine.transfer import Transfer, TransferRules, Wanted
+
+async def main(url, path, size, token_url, credentials):
+    http = Http(bearer_origins=frozenset({origin_of(url)}), bulk=True)
+    tokens = Tokens(http, token_url, lambda: load_credentials(Path(credentials), {}))
+    transfer = Transfer(http, tokens, TransferRules(retry_wait_s=0.01, min_free=0))
+    try:
+        print((await transfer.fetch(Wanted(url, Path(path), int(size)))).received)
+    finally:
+        await http.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def start_fetch(
+    file: Remote, folder: Path, archive: Archive, **options: Any
+) -> asyncio.subprocess.Process:
+    archive.prepare(folder / "home")
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-c", FETCH, file.url, str(folder / file.name), str(file.size),
+        archive.token_url, str(folder / "home" / "credentials.txt"),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, **options,
+    )  # fmt: skip
+
+
+async def wait_for_size(path: Path, size: int) -> None:
+    async with asyncio.timeout(15):
+        while (existing_size(path) or 0) < size:  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(0.01)
+
+
+async def test_two_processes_on_one_file_one_killed(
+    archive: Archive, remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    file = remote(3, product="MSI_RGR_1C", baseline="BA")
+    archive.faults.add(rate=6_000_000, times=1)
+    first = await start_fetch(file, tmp_path, archive)
+    await wait_for_size(tmp_path / (file.name + ".part"), MIB)
+    second = await start_fetch(file, tmp_path, archive)
+    await wait_for_size(tmp_path / (file.name + ".part"), 3 * MIB)
+    first.send_signal(signal.SIGKILL)
+    await first.communicate()
+    out, err = await second.communicate()
+    assert (second.returncode, err) == (0, b"")
+    assert (tmp_path / file.name).read_bytes() == file.content
+    assert int(out) < file.size - 2 * MIB
+    assert archive.stats.show()["bytes_by_kind"]["data"] <= file.size * 1.1 + 2 * MIB
+    assert not list(tmp_path.glob("*.part*"))
+
+
+@pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="needs a limit on file sizes")
+async def test_no_room_for_the_file_says_where_and_leaves_nothing_final(
+    archive: Archive, remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    file = remote(product="ATL_EBD_2A", baseline="BA")
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
+
+    process = await start_fetch(file, tmp_path, archive, preexec_fn=limit)
+    _, err = await process.communicate()
+    last = err.decode().strip().splitlines()[-1]
+    assert "StorageError" in last
+    assert str(tmp_path) in last
+    assert "larger than is allowed" in last
+    assert not (tmp_path / file.name).exists()
+    process = await start_fetch(file, tmp_path, archive)
+    out, _ = await process.communicate()
+    assert int(out) <= file.size - 500_000 + 64 * 1024
+    assert (tmp_path / file.name).read_bytes() == file.content
+
+
+async def test_a_folder_that_cannot_be_written_is_named(
+    kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageError, match="file") as caught:
+        await kit().transfer().fetch(remote().wanted(tmp_path / "file" / "below"))
+    assert caught.value.hint
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write into any folder")
+async def test_a_read_only_folder_is_named(
+    kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o500)
+    with pytest.raises(StorageError, match="permission denied"):
+        await kit().transfer().fetch(remote().wanted(folder))
+
+
+async def test_the_space_that_has_to_stay_free_is_looked_at_first(
+    archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    with pytest.raises(DiskFullError, match="MiB are free"):
+        await kit(min_free=1 << 60).transfer().fetch(remote().wanted(tmp_path))
+    assert len(asked(archive)) == 0
+
+
+@pytest.mark.parametrize("bulk", [True])
+async def test_transfers_cancelled_anywhere_leave_nothing_behind(
+    bulk: bool, archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    parts = kit(bulk=bulk, connections=4)
+    transfer = parts.transfer()
+    files = [remote(number) for number in range(4)]
+    await transfer.fetch(remote(9).wanted(tmp_path))
+    chance = random.Random(5)
+    begun = other_tasks()
+
+    async def cancelled(number: int) -> None:
+        wanted = files[number % 4].wanted(tmp_path, again=True)
+        task = asyncio.ensure_future(transfer.fetch(wanted))
+        await asyncio.sleep(chance.uniform(0, 0.012))
+        task.cancel()
+        try:
+            fetched = await task
+        except asyncio.CancelledError:
+            return
+        assert fetched.size == files[number % 4].size
+
+    for round_ in range(75):
+        await asyncio.gather(*(cancelled(round_ * 4 + i) for i in range(4)))
+    for file in files:
+        fetched = await transfer.fetch(file.wanted(tmp_path, again=True))
+        assert fetched.path.read_bytes() == file.content
+    assert other_tasks() <= begun
+    await parts.http.close()
+    assert open_sockets(archive.url) == 0
+    assert not list(tmp_path.glob("*.part*"))
+
+
+async def test_a_cancel_during_the_end_waits_for_it(
+    kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    file = remote()
+    parts = kit()
+    task = asyncio.ensure_future(parts.transfer().fetch(file.wanted(tmp_path)))
+    async with asyncio.timeout(5):
+        while sum(event.count for event in parts.told(BytesReceived)) < file.size:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert sorted(os.listdir(tmp_path)) in ([file.name], [file.name + ".part", file.name + ".part.json"])
+
+
+def superblock(version: int, width: int, end: int) -> bytes:
+    head = b"\x89HDF\r\n\x1a\n"
+    if version < 2:
+        head += bytes([version, 0, 0, 0, 0, width, 8, 0, 4, 0, 16, 0, 0, 0, 0, 0])
+        head += bytes(4) if version == 1 else b""
+    else:
+        head += bytes([version, width, 8, 0])
+    return head + bytes(2 * width) + end.to_bytes(width, "little") + bytes(64)
+
+
+@pytest.mark.parametrize("offset", [0, 512, 1024, 2048])
+@pytest.mark.parametrize(("version", "width"), [(0, 8), (1, 8), (2, 8), (3, 8), (0, 4), (3, 4), (2, 2)])
+def test_the_end_address_is_found(version: int, width: int, offset: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    path.write_bytes(bytes(offset) + superblock(version, width, 12345))
+    with open(path, "rb") as handle:
+        assert hdf5_end(handle.fileno()) == 12345
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89HDF", bytes(4096), superblock(9, 8, 1), superblock(2, 3, 1)])
+def test_what_is_no_hdf5_has_no_end(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    path.write_bytes(content)
+    with open(path, "rb") as handle:
+        assert hdf5_end(handle.fileno()) is None
+    assert not is_whole(path)
+
+
+def test_a_file_written_by_the_hdf5_library_is_whole(tmp_path: Path) -> None:
+    import h5py
+
+    for libver in ("earliest", "v110", "latest"):
+        path = tmp_path / f"{libver}.h5"
+        with h5py.File(path, "w", libver=libver) as file:
+            file["data"] = list(range(1000))
+        assert is_whole(path)
+        os.truncate(path, path.stat().st_size - 1)
+        assert not is_whole(path)
+
+
+@pytest.mark.parametrize("reply", [answer("500 Oops", b'{"error": {"message": "Bearer access-1 is wrong"}}')])
+async def test_no_secret_is_told(
+    reply: Reply, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    parts = kit(raw, retries=1)
+    error = await failure_of(parts.transfer(), Wanted(raw.at(H5, reply), tmp_path / "a.h5"))
+    told = f"{error!r} {error.hint} {parts.events!r} {parts.tokens!r} {parts.http!r}"
+    for secret in ("access-1", "c2lnbmF0dXJl", "p1eL7uonXs6MDxtGbgKdPVRAmnGxHpVE"):
+        assert secret not in told

@@ -1,0 +1,154 @@
+"""The parts of the engine that move files, made for a test, and the archive's files to move."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import random
+import struct
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maap_tui.demo import Archive
+from maap_tui.demo.content import Granule
+from maap_tui.demo.data import DataServer
+from maap_tui.engine.downloads import Downloads
+from maap_tui.engine.events import Event
+from maap_tui.engine.http import Http, origin_of
+from maap_tui.engine.tokens import Credentials, Tokens, load_credentials
+from maap_tui.engine.transfer import HostPause, Transfer, TransferRules, Wanted
+from tests.engine.raw_files import FileServer
+
+LOGIN_PAGE = b"<!DOCTYPE html><html><body>Sign in</body></html>"
+
+
+def jwt(**claims: Any) -> str:
+    """An offline token with these claims and a signature nobody checks."""
+    parts = ({"alg": "HS256"}, {"typ": "Offline", "iat": 1_700_000_000, **claims})
+    texts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
+    return ".".join([*texts, "c2lnbmF0dXJl"])
+
+
+def hdf5_body(size: int, seed: int = 1, *, says: int | None = None) -> bytes:
+    """Bytes with a version 2 superblock that gives `says`, or their own size, as the end of the file."""
+    head = b"\x89HDF\r\n\x1a\n" + bytes([2, 8, 8, 0]) + struct.pack("<QQQ", 0, 2**64 - 1, says or size)
+    return head + random.Random(seed).randbytes(size - len(head))
+
+
+@dataclass
+class Remote:
+    """A file of the archive."""
+
+    archive: Archive
+    granule: Granule
+    suffix: str
+
+    @property
+    def name(self) -> str:
+        return self.granule.id + self.suffix
+
+    @property
+    def url(self) -> str:
+        return f"{self.archive.url}/data/{self.granule.folder}/{self.granule.id}/{self.name}"
+
+    @property
+    def size(self) -> int:
+        return self.granule.files[self.suffix]
+
+    @property
+    def content(self) -> bytes:
+        """Its bytes as the archive serves them now."""
+        served = DataServer(self.archive.content, self.archive.tokens, self.archive.faults)
+        return served.file_bytes(self.granule, self.suffix, self.archive.faults.generation(self.name))
+
+    def wanted(self, folder: Path, **options: Any) -> Wanted:
+        return Wanted(self.url, folder / self.name, **{"size": self.size, **options})
+
+
+@pytest.fixture
+def remote(archive: Archive) -> Callable[..., Remote]:
+    """The n-th newest file of a product: CPR_CLD_2A 128 KiB, ATL_EBD_2A 1 MiB, MSI_RGR_1C 8 MiB."""
+
+    def find(
+        number: int = 0, product: str = "CPR_CLD_2A", baseline: str = "BC", suffix: str = ".h5"
+    ) -> Remote:
+        series = archive.content.series[product, baseline]
+        return Remote(archive, Granule(series, series.last - number), suffix)
+
+    return find
+
+
+@dataclass
+class Kit:
+    """The parts that move files, with what they told."""
+
+    http: Http
+    tokens: Tokens
+    rules: TransferRules
+    events: list[Event] = field(default_factory=list)
+    pause: HostPause = field(default_factory=HostPause)
+
+    def transfer(self, emit: Callable[[Event], None] | None = None) -> Transfer:
+        return Transfer(self.http, self.tokens, self.rules, pause=self.pause, emit=emit or self.events.append)
+
+    def downloads(self, **options: Any) -> Downloads:
+        return Downloads(self.transfer, emit=self.events.append, **options)
+
+    def told(self, *kinds: type[Event]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kinds)]
+
+
+@pytest.fixture
+async def kit(
+    archive: Archive, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Callable[..., Kit]]:
+    """Make a Kit for the archive, or for a FileServer; `TransferRules` and `Http` options by name."""
+    opened: list[Http] = []
+    home = tmp_path_factory.mktemp("kit")
+
+    def build(server: FileServer | None = None, **options: Any) -> Kit:
+        events: list[Event] = []
+        rules = {name: options.pop(name) for name in list(options) if name in TransferRules.__slots__}
+        asks = {"retries": options.pop("http_retries", 5), "retry_wait_s": options.pop("http_wait_s", 0.003)}
+        quick: dict[str, Any] = {"stall_timeout_s": 0.4, "timeout_s": 5.0, "bulk": True}
+        origin = origin_of(server.url if server else archive.url)
+        http = Http(bearer_origins=frozenset({origin}), emit=events.append, **{**quick, **asks, **options})
+        opened.append(http)
+        if server:
+            tokens = Tokens(http, server.url + "/token", lambda: Credentials(jwt()), emit=events.append)
+        else:
+            archive.prepare(home)
+            file = home / "credentials.txt"
+            tokens = Tokens(http, archive.token_url, lambda: load_credentials(file, {}), emit=events.append)
+        return Kit(http, tokens, TransferRules(**{"retry_wait_s": 0.005, "min_free": 0, **rules}), events)
+
+    yield build
+    for http in opened:
+        await http.close()
+
+
+@pytest.fixture
+async def raw() -> AsyncIterator[FileServer]:
+    async with FileServer() as server:
+        yield server
+
+
+def asked(archive: Archive, kind: str = "data") -> list[str]:
+    """Path of each request of a kind that reached the archive, answered or not."""
+    return [one["path"] for one in archive.stats.show()["last_requests"] if one["kind"] == kind]
+
+
+def open_sockets(url: str) -> int:
+    """Connections of this process to a server, both ends of a loopback one counted."""
+    port = f":{int(url.rpartition(':')[2]):04X}"
+    lines = Path("/proc/self/net/tcp").read_text().splitlines()[1:]
+    return sum(1 for line in lines if port in line.split()[2] and line.split()[3] == "01")
+
+
+def other_tasks() -> set[asyncio.Task[Any]]:
+    return {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}

@@ -1,0 +1,455 @@
+"""MaapClient: what users of maap-client write, in scripts and beside a running loop."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import logging
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maap_tui import (
+    AuthenticationError,
+    AuthServiceUnavailable,
+    BaselineInfo,
+    CatalogError,
+    CredentialsError,
+    DownloadError,
+    InvalidRequestError,
+    MaapClient,
+    MaapConfig,
+)
+from maap_tui.client import GlobalState, Searcher, StateTracker
+from maap_tui.demo import Archive
+from maap_tui.engine import events
+from tests.engine.conftest import requests_of
+
+L2 = "EarthCAREL2Validated_MAAP"
+AUX = "EarthCAREXMETL1DProducts10_MAAP"
+DAY = datetime(2025, 12, 1, tzinfo=UTC)
+NAMES = (L2, "CPR_CLD_2A", "BC")
+HOUR = {"start": DAY, "end": DAY + timedelta(minutes=59, seconds=59)}
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Archive]:
+    with Archive.start(now="2026-01-15T00:00:00Z") as started:
+        yield started
+
+
+@pytest.fixture
+def archive(shared: Archive, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Archive]:
+    """The archive, and a home that the environment points at."""
+    shared.faults.clear()
+    shared.stats.reset()
+    shared.prepare(tmp_path)
+    with (tmp_path / "config.toml").open("a") as file:
+        file.write(
+            "retry_wait = 0.01\nretries = 1\n\n[downloads]\nretry_wait = 0.01\nretries = 1\nmin_free = '0'\n"
+        )
+    for name, value in shared.environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    yield shared
+    shared.faults.clear()
+
+
+@pytest.fixture
+def client(archive: Archive) -> Iterator[MaapClient]:
+    with MaapClient() as opened:
+        yield opened
+
+
+METHODS: dict[type, dict[str, str]] = {
+    MaapClient: {
+        "update_catalogs": "collections force out_dir",
+        "list_collections": "",
+        "list_products": "collection from_built verify",
+        "list_baselines": "collection product_type from_built verify",
+        "get_baseline_info": "collection product_type baseline start end from_built",
+        "get_tracker": "collection product_type baseline",
+        "normalize_time_range": "start end",
+        "save_to_registry": "urls collection product_type",
+        "load_from_registry": "collection product_type baseline start end",
+        "search": "collection product_type baseline start end orbit use_catalog max_items verbose format "
+        "reverse frames on_day",
+        "download": "urls collection out_dir track_state skip_existing dry_run verbose product_dir reverse",
+        "download_from_registry": "collection product_type baseline start end out_dir skip_existing dry_run "
+        "verbose product_dir reverse orbit frames",
+        "get": "collection product_type baseline start end orbit out_dir max_items dry_run verbose format "
+        "product_dir reverse frames",
+        "sync": "collection product_type baseline start end max_items verbose format product_dir reverse "
+        "frames max_consecutive_failures",
+        "build_catalog": "collection product_type baseline latest_baseline force out_dir verbose "
+        "failures_out",
+    },
+    StateTracker: {
+        "add_urls": "urls",
+        "cleanup_marked": "dry_run",
+        "get_deletable_files": "",
+        "get_error_urls": "",
+        "get_marked_paths": "start end",
+        "get_pending_downloads": "start end",
+        "get_pending_mark_paths": "start end",
+        "get_stats": "start end",
+        "list_dates": "state_type",
+        "load_downloads_with_paths": "start end",
+        "load_urls_with_paths": "start end",
+        "mark": "path",
+        "mark_downloaded": "url local_path",
+        "mark_error": "url error",
+    },
+    GlobalState: {
+        "get_all_stats": "",
+        "get_tracker": "collection product_type baseline",
+        "list_tracked": "",
+    },
+    Searcher: {
+        "search_urls": "collection product_type baseline start end max_items verbose format reverse "
+        "frames on_day",
+        "search_urls_by_orbit": "collection product_type orbit frames baseline max_items verbose format",
+        "search_urls_iter_day": "collection product_type start end baseline max_items verbose format "
+        "reverse frames",
+    },
+}
+"""Methods of maap-client 0.2.1 and their arguments, in order."""
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "arguments"),
+    [(owner, name, text.split()) for owner, methods in METHODS.items() for name, text in methods.items()],
+)
+def test_arguments_are_those_of_maap_client(owner: type, name: str, arguments: list[str]) -> None:
+    ours = list(inspect.signature(getattr(owner, name)).parameters)[1:]
+    assert ours[: len(arguments)] == arguments
+
+
+def test_lists(client: MaapClient, archive: Archive) -> None:
+    assert L2 in client.list_collections()
+    assert "CPR_CLD_2A" in client.list_products(L2)
+    assert client.list_products(L2) == client.list_products(L2, verify=True)
+    assert requests_of(archive, "catalogue") == 2
+    assert client.list_baselines(L2)[-1] == "BC"
+    assert client.list_baselines(AUX, "AUX_MET_1D", verify=True) == ["AA", "BC"]
+    with pytest.raises(InvalidRequestError, match="product_type is required"):
+        client.list_baselines(L2, verify=True)
+    with pytest.raises(FileNotFoundError, match="Built catalog not found for"):
+        client.list_products(L2, from_built=True)
+    with pytest.raises(ValueError, match="no product type"):
+        client.list_baselines(L2, "CPR_CLD_9Z")
+
+
+def test_search_by_time(client: MaapClient) -> None:
+    days: list[list[str]] = []
+    result = client.search(*NAMES, **HOUR, on_day=days.append, verbose=True)
+    assert result.total_count == len(result.urls) == sum(map(len, days)) > 3
+    assert result.baselines_found == ["BC"] and result.failed_days == []
+    assert (result.start, result.end) == (DAY, DAY + timedelta(hours=1))
+    granule = result.granules[0]
+    assert granule.orbit == 8574 and granule.sensing_end is not None and granule.geometry
+    assert granule.frame is not None and {one.format for one in granule.assets} >= {"h5", "hdr"}
+    assert granule.files(("h5",))[0].size == 131_072
+    back = client.search(*NAMES, **HOUR, reverse=True, max_items=2, format="hdr")
+    assert [url.rsplit("/")[-1][:-4] for url in back.urls] == [one.id for one in result.granules[:-3:-1]]
+    assert all(url.endswith(".HDR") for url in back.urls)
+
+
+@pytest.mark.parametrize("orbit", ["08574", "8574", 8574])
+def test_search_by_orbit(client: MaapClient, orbit: Any) -> None:
+    assert client.search(*NAMES, orbit=orbit).total_count == 8
+    assert client.search(*NAMES, orbit=orbit, frames=["c", "D"]).total_count == 2
+
+
+def test_search_by_orbit_with_its_frame(client: MaapClient) -> None:
+    found = client.search(*NAMES, orbit="08574C")
+    assert found.total_count == 1 and found.granules[0].orbit_frame == "08574C" and found.start is None
+    assert client.searcher.search_urls_by_orbit(L2, "CPR_CLD_2A", 8574, frames=["C"]) == found.urls
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"start": datetime(2025, 12, 1)}, "'start' must be timezone-aware"),
+        ({"end": datetime(2025, 12, 1)}, "'end' must be timezone-aware"),
+        ({"start": DAY, "end": DAY - timedelta(days=1)}, "must be before end"),
+        ({"orbit": "08574", "start": DAY}, "'orbit' cannot be used with 'start' or 'end'"),
+        ({"orbit": "08574C", "frames": ["D"]}, "orbit '08574C' already includes a frame letter"),
+        ({"orbit": "x"}, "is no orbit"),
+        ({"frames": ["Z"]}, "frames"),
+        ({"format": "tiff"}, "no file format"),
+        ({"max_items": 0}, "maximum of 0"),
+        ({"baseline": "ZZ", **HOUR}, "There is no baseline 'ZZ'"),
+        ({"use_catalog": True}, "Built catalog not found for"),
+    ],
+)
+def test_wrong_requests(client: MaapClient, options: dict[str, Any], words: str) -> None:
+    kinds = (InvalidRequestError, CatalogError)
+    with pytest.raises(kinds, match=words):
+        client.search(**{"collection": L2, "product_type": "CPR_CLD_2A", **options})
+
+
+def test_times_of_any_zone(client: MaapClient) -> None:
+    zone = timezone(timedelta(hours=9))
+    there = {name: moment.astimezone(zone) for name, moment in HOUR.items()}
+    assert client.search(*NAMES, **there).urls == client.search(*NAMES, **HOUR).urls
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_days_as_they_come(client: MaapClient, archive: Archive, reverse: bool) -> None:
+    archive.faults.add(failing_day="2025-12-04")
+    searcher = client.searcher
+    span = {"start": DAY, "end": DAY + timedelta(days=11, seconds=-1)}
+    found = list(
+        searcher.search_urls_iter_day(
+            L2, "CPR_CLD_2A", **span, baseline="BC", frames=["C"], verbose=True, reverse=reverse
+        )
+    )
+    days = [{url.split("/")[-4] for url in urls} for urls in found]
+    assert len(found) == 10 and all(len(one) == 1 for one in days)
+    numbers = [int(one.pop()) for one in days]
+    assert numbers == sorted({*range(1, 12)} - {4}, reverse=reverse)
+    assert [day for day, _ in searcher.last_failed_days] == [date(2025, 12, 4)]
+    assert "503" in searcher.last_failed_days[0][1]
+
+
+def test_loop_over_days_can_be_left(client: MaapClient, archive: Archive) -> None:
+    span = {"start": DAY, "end": DAY + timedelta(days=40)}
+    for urls in client.searcher.search_urls_iter_day(L2, "CPR_CLD_2A", **span, frames=["C"]):
+        assert urls
+        break
+    assert requests_of(archive, "search") <= 16
+    assert client.search(*NAMES, **HOUR).urls
+
+
+def test_failed_days_are_in_the_result(
+    client: MaapClient, archive: Archive, caplog: pytest.LogCaptureFixture
+) -> None:
+    archive.faults.add(failing_day="2025-12-01")
+    with caplog.at_level(logging.WARNING, "maap_tui"):
+        result = client.search(*NAMES, **HOUR)
+    assert result.urls == [] and [day for day, _ in result.failed_days] == [date(2025, 12, 1)]
+    assert "FAILED DAY: 2025-12-01 (" in caplog.text
+    assert client.searcher.search_urls(*NAMES, **HOUR) == []
+    assert client.searcher.last_failed_days == result.failed_days
+
+
+def test_download_and_get(client: MaapClient, tmp_path: Path) -> None:
+    urls = client.search(*NAMES, **HOUR, max_items=2).urls
+    dry = client.download(urls, L2, dry_run=True)
+    assert dry.skipped == urls and dry.downloaded == {}
+    result = client.download(urls=urls, collection=L2, track_state=True)
+    assert sorted(result.downloaded) == sorted(urls) and all(
+        path.is_file() for path in result.downloaded.values()
+    )
+    assert result.total_bytes == 2 * 131_072 and result.elapsed_seconds > 0 and result.errors == []
+    assert sorted(client.download(urls, L2).skipped) == sorted(urls)
+    assert len(client.download(urls[:1], L2, skip_existing=False).downloaded) == 1
+    flat = client.get(*NAMES, **HOUR, out_dir=str(tmp_path / "out"), max_items=1, format="h5")
+    assert [path.parent.name for path in flat.downloaded.values()] == ["out"]
+    assert len(client.get(*NAMES, orbit="08574C", dry_run=True).skipped) == 1
+    assert client.get_tracker(*NAMES).get_stats()["downloaded"] == 2
+
+
+def test_errors_by_kind(client: MaapClient, archive: Archive) -> None:
+    urls = client.search(*NAMES, **HOUR, max_items=1).urls
+    archive.faults.add(target="data", status=404)
+    assert [line.split(": ")[0] for line in client.download(urls, L2).permanent_errors] == urls
+    archive.faults.clear()
+    archive.faults.add(target="data", status=500)
+    assert [line.split(": ")[0] for line in client.download(urls, L2).errors] == urls
+    archive.faults.clear()
+    assert "cannot parse" in client.download(["http://127.0.0.1:9/x.h5"], L2).permanent_errors[0]
+
+
+def test_sync_and_state(client: MaapClient, tmp_path: Path) -> None:
+    result = client.sync(*NAMES, **HOUR, max_items=3)
+    assert (result.urls_downloaded, result.urls_skipped, result.errors) == (3, 0, [])
+    assert result.baselines == ["BC"] and result.failed_days == []
+    tracker = result.tracker
+    assert tracker is not None
+    stats = tracker.get_stats()
+    assert set(stats) == {
+        "total_urls",
+        "downloaded",
+        "marked",
+        "errors",
+        "pending_downloads",
+        "pending_marks",
+    }
+    assert (stats["total_urls"], stats["downloaded"], stats["pending_marks"]) == (result.urls_found, 3, 3)
+    assert tracker.get_stats(**HOUR) == stats
+    assert tracker.get_stats(start=DAY + timedelta(days=1), end=DAY + timedelta(days=2))["total_urls"] == 0
+    pending = tracker.get_pending_downloads()
+    assert len(pending) == result.urls_found - 3 == len(tracker.get_pending_downloads(**HOUR))
+    paths = sorted(tracker.get_pending_mark_paths())
+    assert tracker.mark(paths[0]) and not tracker.mark("/no/day/here.h5")
+    assert tracker.get_marked_paths() == {paths[0]}
+    assert [str(path) for path in tracker.get_deletable_files()] == paths[:1]
+    assert [str(path) for path in tracker.cleanup_marked(dry_run=True)] == paths[:1]
+    assert [str(path) for path in tracker.cleanup_marked()] == paths[:1] and not Path(paths[0]).exists()
+    assert tracker.list_dates() == tracker.list_dates("marked") == [DAY.date()]
+    assert client.state.list_tracked() == [NAMES]
+    assert client.state.get_all_stats()[NAMES]["marked"] == 1
+    one = sorted(pending)[0]
+    tracker.mark_error(one, "it broke")
+    assert tracker.get_error_urls() == {one}
+    assert tracker.mark_downloaded(one) and tracker.get_error_urls() == set()
+    rest = client.download_from_registry(*NAMES, dry_run=True)
+    assert set(rest.skipped) == pending - {one}
+    assert len(client.download_from_registry(*NAMES, start=DAY).downloaded) == len(rest.skipped)
+    assert client.load_from_registry(L2, "CPR_CLD_2A", start=DAY) == client.load_from_registry(*NAMES)
+
+
+def test_urls_saved_to_the_registry(client: MaapClient) -> None:
+    urls = client.search(*NAMES, **HOUR, max_items=2).urls
+    new, written = client.save_to_registry(urls, L2, "CPR_CLD_2A")
+    assert new == 2 and [path.name for path in written] == ["url_20251201.txt"]
+    assert client.save_to_registry([*urls, "http://h/nothing"], L2, "CPR_CLD_2A")[0] == 0
+    rows = client.get_tracker(*NAMES).load_urls_with_paths()
+    assert [url for url, _ in rows] == urls and all(path.endswith(".h5") for _, path in rows)
+    assert client.get_tracker(*NAMES).load_downloads_with_paths() == []
+
+
+def test_failures_in_a_row_are_raised(client: MaapClient, archive: Archive) -> None:
+    archive.faults.add(target="data", status=404)
+    with pytest.raises(DownloadError):
+        client.sync(*NAMES, **HOUR, max_consecutive_failures=1)
+
+
+def test_dead_token_and_token_service(client: MaapClient, archive: Archive, tmp_path: Path) -> None:
+    urls = client.search(*NAMES, **HOUR, max_items=1).urls
+    archive.faults.add(target="token", status=503)
+    with pytest.raises(AuthServiceUnavailable):
+        client.download(urls, L2)
+    archive.faults.clear()
+    archive.faults.add(target="token", status=401)
+    with pytest.raises(AuthenticationError, match="401"):
+        client.download(urls, L2)
+    archive.faults.clear()
+    (tmp_path / "credentials.txt").unlink()
+    client.close()
+    with pytest.raises(CredentialsError, match="Credentials file not found"):
+        client.download(urls, L2)
+
+
+def test_catalogues(client: MaapClient, archive: Archive, tmp_path: Path) -> None:
+    found = client.update_catalogs([AUX])
+    assert json.loads(found[AUX].read_text())["collection"] == AUX
+    asked = requests_of(archive, "catalogue")
+    assert client.update_catalogs([AUX]) == found and requests_of(archive, "catalogue") == asked
+    client.update_catalogs([AUX], force=True)
+    assert requests_of(archive, "catalogue") == asked + 1
+    assert client.update_catalogs([AUX], out_dir=tmp_path / "c")[AUX].parent == tmp_path / "c"
+    failures: list[tuple[str, str, str, str]] = []
+    built = client.build_catalog(AUX, "AUX_MET_1D", "BC", failures_out=failures)
+    assert failures == [] and list(built) == [AUX]
+    assert client.list_products(AUX, from_built=True) == ["AUX_MET_1D"]
+    assert client.list_baselines(AUX, "AUX_MET_1D", from_built=True) == ["BC"]
+    info = client.get_baseline_info(AUX, "AUX_MET_1D", "bc", from_built=True)
+    assert isinstance(info, BaselineInfo) and info.count > 10_000
+    part = client.get_baseline_info(*NAMES, **HOUR)
+    assert part is not None and part.time_start is not None and part.time_start >= DAY
+    assert client.get_baseline_info(L2, "CPR_CLD_2A", "AG") is None
+
+
+def test_catalogue_that_fails(client: MaapClient, archive: Archive) -> None:
+    archive.faults.add(target="catalogue", status=503)
+    with pytest.raises(CatalogError, match="503"):
+        client.build_catalog(AUX)
+    failures: list[tuple[str, str, str, str]] = []
+    assert client.build_catalog(AUX, failures_out=failures) == {}
+    assert failures[0][:3] == (AUX, "*", "*")
+
+
+def test_configuration(archive: Archive, tmp_path: Path) -> None:
+    config = MaapConfig.load(tmp_path / "config.toml")
+    assert config.catalog_url == archive.catalog_url and config.data_dir == tmp_path / "data"
+    assert config.mission == "EarthCARE" and config.mission_start == "2024-05-28T00:00:00Z"
+    assert config.collections is not None and L2 in config.collections
+    with MaapClient(MaapConfig(data_dir=tmp_path / "other")) as client:
+        assert client.config.data_dir == tmp_path / "other"
+        assert client.config.catalog_url == archive.catalog_url
+    with MaapClient(replace(config, collections=["One"])) as client:
+        assert client.list_collections() == ["One"]
+    start, end = MaapClient(config).normalize_time_range(datetime(2000, 1, 1, tzinfo=UTC))
+    assert start == datetime(2024, 5, 28, tzinfo=UTC) < end
+    MaapConfig(registry_dir=tmp_path / "deep" / "er").ensure_directories()
+    assert (tmp_path / "deep" / "er").is_dir()
+
+
+async def test_works_inside_a_running_loop(client: MaapClient) -> None:
+    assert client.search(*NAMES, **HOUR).urls
+    elsewhere = await asyncio.to_thread(client.search, *NAMES, **HOUR)
+    assert elsewhere.urls
+
+
+def test_closed_client_can_be_used_again(client: MaapClient) -> None:
+    urls = client.search(*NAMES, **HOUR, max_items=1).urls
+    client.close()
+    client.close()
+    assert len(client.download(urls, L2).downloaded) == 1
+    client.close()
+    assert sorted(client.download(urls, L2).skipped) == sorted(urls)
+
+
+def test_events_reach_the_listener_and_its_calls_back_are_refused(archive: Archive) -> None:
+    heard: list[events.Event] = []
+    with MaapClient(on_event=heard.append) as client:
+        client.get(*NAMES, **HOUR, max_items=1)
+    assert {events.PageFetched, events.FileStarted, events.FileFinished} <= set(map(type, heard))
+
+
+PEER_PYTHON = os.environ.get("MAAP_CLIENT_PYTHON", "")
+PEER = """
+import json, sys
+from pathlib import Path
+from maap_client import MaapClient
+from maap_client.config import MaapConfig
+
+home, action, rows = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
+config = MaapConfig.load()
+config.data_dir, config.registry_dir = home / "data", home / "registry"
+client = MaapClient(config)
+tracker = client.get_tracker(*sys.argv[4:7])
+if action == "write":
+    tracker.add_urls(rows["urls"])
+    for url in rows["done"]:
+        tracker.mark_downloaded(url)
+    tracker.mark_error(rows["urls"][-1], "it broke")
+    for path in sorted(tracker.get_pending_mark_paths())[:1]:
+        tracker.mark(path)
+print(json.dumps([tracker.get_stats(), sorted(tracker.get_pending_downloads()),
+                  sorted(tracker.get_pending_mark_paths())]))
+"""
+
+
+@pytest.mark.skipif(not PEER_PYTHON, reason="MAAP_CLIENT_PYTHON names no interpreter with maap-client 0.2.1")
+@pytest.mark.parametrize("writer", ["maap_tui", "maap_client"])
+def test_registry_reads_alike_in_maap_client(client: MaapClient, tmp_path: Path, writer: str) -> None:
+    urls = client.search(*NAMES, **HOUR).urls
+    if writer == "maap_tui":
+        client.sync(*NAMES, **HOUR, max_items=3)
+        tracker = client.get_tracker(*NAMES)
+        tracker.mark(sorted(tracker.get_pending_mark_paths())[0])
+        tracker.mark_error(urls[-1], "it broke")
+    action, rows = ("write" if writer == "maap_client" else "read"), {"urls": urls, "done": urls[:3]}
+    done = subprocess.run(
+        [PEER_PYTHON, "-c", PEER, str(tmp_path), action, json.dumps(rows), *NAMES],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env={**os.environ, "HOME": str(tmp_path)},
+    )
+    stats, downloads, marks = json.loads(done.stdout.splitlines()[-1])
+    ours = client.get_tracker(*NAMES)
+    assert ours.get_stats() == stats and stats["downloaded"] == 3 and stats["errors"] == 1
+    assert sorted(ours.get_pending_downloads()) == downloads
+    assert sorted(ours.get_pending_mark_paths()) == marks and len(marks) == 2

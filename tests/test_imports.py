@@ -1,0 +1,155 @@
+"""Who may import whom: read from the sources, and seen in clean interpreters."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import maap_tui
+
+ROOT = Path(maap_tui.__file__).parent
+
+LAYERS = [
+    {"errors", "events", "model", "missions", "query"},
+    {"settings", "places", "files", "http"},
+    {"tokens", "registry", "queue"},
+    {"catalogue", "search", "built", "transfer", "tally"},
+    {"downloads", "filing", "hashes", "sync"},
+    {"session"},
+    {"thread", "doctor", "verify"},
+]
+"""Rooms of the engine, lowest first; a room imports from its own row and those above it here."""
+
+OUTSIDE = {
+    "http.py": {"httpx", "httpx_aiohttp", "aiohttp"},
+    "places.py": {"platformdirs"},
+    "settings.py": {"tomlkit"},
+    "files.py": {"filelock"},
+}
+"""Libraries that one module of the engine alone may import."""
+
+FORBIDDEN = {
+    "engine": {"textual", "rich", "argparse", "maap_tui.cli", "maap_tui.tui", "maap_tui.client"},
+    "client": {"textual", "rich", "argparse", "httpx", "maap_tui.cli", "maap_tui.tui"},
+    "cli": {"textual", "httpx", "aiohttp", "maap_tui.tui"},
+    "tui": {"httpx", "aiohttp", "argparse", "maap_tui.cli", "maap_tui.client"},
+    "demo": {"textual", "maap_tui.cli", "maap_tui.tui"},
+}
+
+DEFERRED = {("cli", "maap_tui.tui")}
+"""The one import of the app by the commands, inside a function."""
+
+
+def imports(file: Path) -> list[tuple[str, bool]]:
+    """(module, whether it is imported at load time) of every import in a file."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    functions = [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
+    inside = {id(node) for one in functions for node in ast.walk(one)}
+    for one in ast.walk(tree):
+        if isinstance(one, ast.If) and ast.unparse(one.test) == "TYPE_CHECKING":
+            inside |= {id(node) for part in one.body for node in ast.walk(part)}
+    found = []
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{file}: imports are absolute"
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        found += [(name, id(node) not in inside) for name in names]
+    return found
+
+
+def sources(part: str) -> list[Path]:
+    folder = ROOT / part
+    return sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+
+
+def covers(module: str, name: str) -> bool:
+    return name == module or name.startswith(module + ".")
+
+
+@pytest.mark.parametrize(
+    "part", [part for part in FORBIDDEN if sources(part)[0:1] and sources(part)[0].exists()]
+)
+def test_layer_keeps_to_its_imports(part: str) -> None:
+    wrong = [
+        f"{file.relative_to(ROOT)} imports {name}"
+        for file in sources(part)
+        for name, at_load in imports(file)
+        for module in FORBIDDEN[part]
+        if covers(module, name) and (at_load or (part, module) not in DEFERRED)
+    ]
+    assert wrong == []
+
+
+def test_text_imports_the_standard_library_alone() -> None:
+    names = {name.partition(".")[0] for name, _ in imports(ROOT / "text.py")}
+    assert names <= sys.stdlib_module_names
+
+
+def test_engine_rooms_import_downwards() -> None:
+    rank = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
+    wrong = []
+    for file in sources("engine"):
+        room = file.relative_to(ROOT / "engine").parts[0].removesuffix(".py")
+        if room == "__init__":
+            continue
+        assert room in rank, f"{room} has no place in design.md's order"
+        for name, _ in imports(file):
+            parts = name.split(".")
+            if parts[:2] == ["maap_tui", "engine"] and len(parts) > 2 and rank[parts[2]] > rank[room]:
+                wrong.append(f"{room} imports {parts[2]}")
+    assert wrong == []
+
+
+def test_libraries_stay_in_their_one_module() -> None:
+    wrong = []
+    allowed = sys.stdlib_module_names | {"maap_tui"}
+    for file in sources("engine"):
+        for name, at_load in imports(file):
+            top = name.partition(".")[0]
+            if top in allowed or top in OUTSIDE.get(file.name, set()):
+                continue
+            if top == "httpx" and not at_load and file.name == "session.py":
+                continue  # the type of the transport that tests hand in
+            wrong.append(f"{file.relative_to(ROOT)} imports {name}")
+    assert wrong == []
+
+
+def test_engine_prints_nothing() -> None:
+    calls = [
+        f"{file.relative_to(ROOT)}:{node.lineno}"
+        for file in sources("engine")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("maap_tui", "asyncio argparse httpx aiohttp textual rich maap_tui.engine"),
+        ("maap_tui.text", "asyncio httpx textual rich maap_tui.engine"),
+        ("maap_tui.engine.session", "httpx aiohttp textual rich argparse platformdirs maap_tui.demo"),
+        ("maap_tui.engine.thread", "httpx aiohttp textual rich argparse"),
+        ("maap_tui.client", "httpx aiohttp textual rich argparse maap_tui.cli maap_tui.demo"),
+        ("maap_tui.cli.main", "asyncio httpx aiohttp textual rich maap_tui.tui maap_tui.demo"),
+        ("maap_tui.tui.app", "httpx aiohttp argparse maap_tui.cli maap_tui.client maap_tui.demo"),
+        ("maap_tui.demo", "textual maap_tui.cli maap_tui.tui"),
+    ],
+)
+def test_what_a_clean_interpreter_loads(module: str, absent: str) -> None:
+    path = ROOT.parent.joinpath(*module.split("."))
+    if not (path.with_suffix(".py").exists() or (path / "__init__.py").exists()):
+        pytest.skip(f"{module} is not there")
+    code = f"import sys, {module}; print(*(one for one in {absent.split()!r} if one in sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT.parent, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == []
