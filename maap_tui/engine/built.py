@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from maap_tui import __version__
 from maap_tui.engine import files, places
@@ -25,6 +25,22 @@ SCHEMA = "1.0"
 
 _GROUPS = 8
 """Parts that a range is cut into at each step towards its first or last granule."""
+
+T = TypeVar("T")
+
+
+async def together(*work: Coroutine[Any, Any, T]) -> list[T]:
+    """All results in order, or the first error once the others have been ended.
+
+    What is left running asks on while its session closes its connections.
+    """
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @dataclass(slots=True)
@@ -249,7 +265,7 @@ class Builder:
             return BaselineInfo(
                 known.time_start, known.time_end, known.frame_start, known.frame_end, count, now
             )
-        first, last = await asyncio.gather(self._first(query, span), self._last(query, span))
+        first, last = await together(self._first(query, span), self._last(query, span))
         return BaselineInfo(
             first.sensing_start if first else None,
             last.sensing_start if last else None,
@@ -285,7 +301,7 @@ class Builder:
         )
 
     async def _narrow(
-        self, start: datetime, end: datetime, holds: Callable[[datetime], Awaitable[bool]]
+        self, start: datetime, end: datetime, holds: Callable[[datetime], Coroutine[Any, Any, bool]]
     ) -> datetime:
         """The least end, to a day, for which `holds(end)`; it holds for `end` itself."""
         low, high = start, end
@@ -296,7 +312,7 @@ class Builder:
             while cut < high:
                 cuts.append(cut)
                 cut += step
-            answers = await asyncio.gather(*(holds(cut) for cut in cuts))
+            answers = await together(*(holds(cut) for cut in cuts))
             for cut, answer in zip(cuts, answers, strict=True):
                 if answer:
                     high = cut

@@ -588,7 +588,7 @@ class Session:
                 return await self._search(Query(collection, product_type, baseline)).count() or 0
 
         names = queryables.baselines
-        counts = await asyncio.gather(*(count(name) for name in names))
+        counts = await built.together(*(count(name) for name in names))
         return {name: number for name, number in zip(names, counts, strict=True) if number}
 
     async def baseline_at_archive(

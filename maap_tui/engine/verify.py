@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -63,17 +64,14 @@ def verify(
     """
     for key in keys:
         tracker = registry.baseline(key)
-        day: date | None = None
-        recorded: dict[str, Recorded] = {}
-        marked: set[str] = set()
-        for entry in tracker.downloads(first_day, last_day):
-            if not entry.path:
-                continue
-            if entry.day != day:
-                day = entry.day
-                recorded = hashes.load(key, day)
-                marked = {path for path, _ in tracker.marked(day, day)}
-            yield judge(key, entry, recorded.get(entry.path), entry.path in marked, read_all=read_all)
+        for day, group in itertools.groupby(
+            tracker.downloads(first_day, last_day), key=lambda entry: entry.day
+        ):
+            recorded = hashes.load(key, day)
+            marked = {path for path, _ in tracker.marked(day, day)}
+            for entry in sorted(group, key=lambda one: one.path):
+                if entry.path:
+                    yield judge(key, entry, recorded.get(entry.path), entry.path in marked, read_all=read_all)
 
 
 def judge(

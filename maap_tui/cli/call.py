@@ -1,0 +1,129 @@
+"""One run of a command: its arguments, where it prints and talks, and the session made from them."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maap_tui.cli.arguments import overrides_of
+from maap_tui.cli.output import Output
+from maap_tui.cli.report import Reporter
+from maap_tui.engine.errors import TOKEN_PAGE
+from maap_tui.text import format_date, plural
+
+if TYPE_CHECKING:
+    from maap_tui.engine.events import Event
+    from maap_tui.engine.places import Places
+    from maap_tui.engine.session import Session
+    from maap_tui.engine.settings import Settings
+
+
+@dataclass(slots=True)
+class Call:
+    """What a command is handed."""
+
+    args: argparse.Namespace
+    output: Output
+    report: Reporter
+
+    @property
+    def config_file(self) -> Path | None:
+        """The configuration file named on the command line, None for the usual one."""
+        return getattr(self.args, "config", None)
+
+    def settings(self, **overrides: object) -> tuple[Settings, Places]:
+        """Settings and places alone, for commands that ask nothing of the engine.
+
+        Raises:
+            SettingsError: when the configuration is wrong.
+        """
+        from maap_tui.engine import places, settings
+
+        config = settings.load(self.config_file, os.environ, {**overrides_of(self.args), **overrides})
+        return config, places.locate(config, os.environ)
+
+    def session(self, *, bulk: bool = False, overrides: dict[str, object] | None = None) -> Session:
+        """The session of this call; unopened, so that it costs nothing.
+
+        Args:
+            bulk: whether files will be moved.
+            overrides: settings that this command's own options replace.
+
+        Raises:
+            SettingsError: when the configuration is wrong.
+        """
+        from maap_tui.engine.session import Session
+
+        return Session.load(
+            self.config_file,
+            overrides={**overrides_of(self.args), **(overrides or {})},
+            emit=self.hear,
+            bulk=bulk,
+        )
+
+    def hear(self, event: Event) -> None:
+        """Take an event of the engine."""
+        self.report.hear(event)
+        if self.output.as_json and self.output.goes_on:
+            values = _file_record(event)
+            if values is not None:
+                self.output.record(values)
+
+    def prints_files(self) -> None:
+        """Print an object for each file as it ends, where JSON is wanted; whoever reads may go away."""
+        self.output.goes_on = True
+
+    @contextlib.asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Show progress around the work, where stderr is a terminal."""
+        report = self.report
+        if report.quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+            yield
+            return
+        from maap_tui.cli.progress import Progress
+        from maap_tui.engine.tally import Tally
+
+        report.tally = report.tally or Tally()
+        try:
+            async with Progress(report.tally) as report.progress:
+                yield
+        finally:
+            report.progress = None
+
+    def check_token(self, session: Session) -> None:
+        """Look at the offline token before work that needs it, and warn while there is time.
+
+        Raises:
+            CredentialsError: when there is none that can be used.
+        """
+        info = session.token_info()
+        now, days = session.now(), info.days_left(session.now())
+        if info.expires is None or days is None:
+            return
+        again = f"Get a new one at {TOKEN_PAGE} and store it with `maap login`."
+        if info.expires <= now:
+            self.report.warn(f"The offline token expired on {format_date(info.expires)}. {again}")
+        elif days < session.settings.token.warn_days:
+            left = plural(days, "day") if days else "less than a day"
+            self.report.warn(f"The offline token has {left} left ({format_date(info.expires)}). {again}")
+
+
+def _file_record(event: Event) -> dict[str, Any] | None:
+    kind = type(event).__name__
+    states = {"FileFinished": "finished", "FileSkipped": "skipped", "FileFailed": "failed"}
+    if kind not in states:
+        return None
+    path = str(getattr(event, "path", ""))
+    return {
+        "url": getattr(event, "url", ""),
+        "path": "" if path == "." else path,
+        "state": states[kind],
+        "bytes": getattr(event, "size", 0),
+        "reason": getattr(event, "reason", ""),
+    }

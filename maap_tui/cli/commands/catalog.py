@@ -1,0 +1,159 @@
+"""`maap catalog`: refresh local queryables, and build the tables of what each baseline holds."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maap_tui.cli.arguments import add_command
+from maap_tui.cli.call import Call
+from maap_tui.cli.report import AGAIN
+from maap_tui.engine.errors import InvalidRequestError, MaapError
+from maap_tui.text import plural
+
+if TYPE_CHECKING:
+    from maap_tui.engine.session import Session
+
+
+def add_parser(subparsers: Any, words: str) -> None:
+    """Describe the command."""
+    catalog = add_command(subparsers, "catalog", help=words)
+    actions = catalog.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions")
+
+    update = add_command(
+        actions,
+        "update",
+        help="fetch the queryables of one collection or of all",
+        json_help="one object a collection",
+    )
+    update.add_argument("collection", nargs="?", help="left out for all that are configured")
+    update.add_argument("-o", "--out-dir", type=Path, metavar="DIR", help="write them there")
+    update.set_defaults(run=run_update)
+
+    build = add_command(
+        actions,
+        "build",
+        help="find time range, orbit range and count of every baseline",
+        json_help="one object a baseline",
+        usage="%(prog)s [collection [product [baseline]]] [options]",
+        epilog="Baselines that are known are counted again, with one request each. The file is saved\n"
+        "after every baseline, so that an interrupted build goes on where it was.",
+    )
+    for name in ("collection", "product", "baseline"):
+        build.add_argument(name, nargs="?")
+    build.add_argument("--force", action="store_true", help="forget what is known")
+    build.add_argument("--latest-baseline", action="store_true", help="only each product's latest baseline")
+    build.add_argument("-o", "--out-dir", type=Path, metavar="DIR", help="write the catalogue there")
+    build.set_defaults(run=run_build)
+
+
+async def run_update(call: Call) -> None:
+    """Fetch queryables; one collection that fails does not stop the others."""
+    args = call.args
+    overrides: dict[str, object] = {"paths.catalog_dir": args.out_dir} if args.out_dir else {}
+    async with call.session(overrides=overrides) as session:
+        names = [args.collection] if args.collection else session.collections()
+        slots = asyncio.Semaphore(session.settings.search.parallel)
+
+        async def fetch(name: str) -> bool:
+            async with slots:
+                try:
+                    queryables = await session.catalogue.queryables(name, refresh=True)
+                except MaapError as error:
+                    call.report.fail(error, "" if args.collection else name)
+                    return False
+            file = session.places.queryables_file(name)
+            if call.output.as_json:
+                call.output.record(
+                    {
+                        "collection": name,
+                        "path": file,
+                        "product_types": len(queryables.products),
+                        "baselines": len(queryables.baselines),
+                    }
+                )
+            else:
+                call.output.line(str(file))
+            return True
+
+        done = await asyncio.gather(*(fetch(name) for name in names))
+        call.output.flush()
+        call.report.say(f"Updated {sum(done)} of {plural(len(names), 'collection')}")
+
+
+async def run_build(call: Call) -> None:
+    """Build catalogues, one collection after the other."""
+    args = call.args
+    overrides: dict[str, object] = {"paths.built_catalog_dir": args.out_dir} if args.out_dir else {}
+    async with call.session(overrides=overrides) as session, call.watched():
+        for name in [args.collection] if args.collection else session.collections():
+            try:
+                await _build(call, session, name)
+            except MaapError as error:
+                if args.collection:
+                    raise
+                call.report.fail(error, name)
+
+
+async def _build(call: Call, session: Session, name: str) -> None:
+    from maap_tui.engine import built
+
+    args = call.args
+    pairs = await _pairs(call, session, name)
+    catalog = None if args.force else built.load(session.places, name)
+    catalog = catalog or built.BuiltCatalog(name)
+    file = session.places.built_catalog_file(name)
+    builder = session.builder(name, catalog, file=file)
+    found = 0
+    async for product_type, baseline, info in builder.build(pairs):
+        found += 1
+        if call.output.as_json:
+            call.output.record(
+                {
+                    "collection": name,
+                    "product_type": product_type,
+                    "baseline": baseline,
+                    "time_start": info.time_start,
+                    "time_end": info.time_end,
+                    "frame_start": info.frame_start,
+                    "frame_end": info.frame_end,
+                    "count": info.count,
+                    "updated_at": info.updated_at,
+                }
+            )
+    if not call.output.as_json:
+        call.output.line(str(file))
+        call.output.flush()
+    failed = len(builder.failures)
+    if failed:
+        call.report.codes.add(AGAIN)
+    words = f"; {failed} could not be counted, run the same command again for them" if failed else ""
+    call.report.say(f"{name}: {plural(found, 'baseline')} with granules{words}")
+
+
+async def _pairs(call: Call, session: Session, name: str) -> list[tuple[str, str]]:
+    """The (product type, baseline) pairs to count."""
+    args = call.args
+    if args.baseline:
+        queryables = await session.catalogue.check(name, args.product, args.baseline)
+        return [(args.product, args.baseline.upper())]
+    if args.product:
+        queryables = await session.catalogue.check(name, args.product)
+        products = [args.product]
+    else:
+        queryables = await session.catalogue.queryables(name)
+        products = queryables.products
+    if not products or not queryables.baselines:
+        raise InvalidRequestError(
+            f"The queryables of {name} list no product types and baselines",
+            f"Refresh them (maap catalog update {name}), or name product type and baseline.",
+        )
+    if not args.latest_baseline:
+        return [(product, baseline) for product in products for baseline in queryables.baselines]
+    pairs = []
+    for product in products:
+        # The collection's latest baseline need not be one of this product.
+        held = await session.baselines_at_archive(name, product)
+        pairs += [(product, max(held))] if held else []
+    return pairs

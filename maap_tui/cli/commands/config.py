@@ -1,0 +1,106 @@
+"""`maap config`: every setting with its value and where it came from; set and unset them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from maap_tui.cli.arguments import add_command
+from maap_tui.cli.call import Call
+
+
+def add_parser(subparsers: Any, words: str) -> None:
+    """Describe the command."""
+    config = add_command(
+        subparsers,
+        "config",
+        help=words,
+        json_help="one object a setting",
+    )
+    config.set_defaults(run=show)
+    actions = config.add_subparsers(dest="action", metavar="ACTION", title="actions")
+    assign = add_command(actions, "set", help="write a setting into the configuration file")
+    assign.add_argument("key", help="as downloads.parallel")
+    assign.add_argument("value", help="its value; a list is comma separated")
+    assign.set_defaults(run=set_key)
+    drop = add_command(actions, "unset", help="take a setting out of the configuration file")
+    drop.add_argument("key", help="as downloads.parallel")
+    drop.set_defaults(run=unset_key)
+    path = add_command(
+        actions, "path", help="print the path of the configuration file", json_help="one object"
+    )
+    path.set_defaults(run=print_path)
+
+
+def _file(call: Call) -> Path:
+    from maap_tui.engine import places
+
+    return (call.config_file or places.config_file(os.environ)).absolute()
+
+
+def show(call: Call) -> None:
+    """Print every setting."""
+    settings, places = call.settings()
+    rows = settings.describe(places)
+    origin = "flag" if call.config_file else "default"
+    exists = places.config_file.exists()
+    if call.output.as_json:
+        for row in rows:
+            call.output.record(
+                {"key": row.key, "value": row.value_text, "origin": row.origin_text, "help": row.help}
+            )
+        call.output.record(
+            {
+                "key": "config_file",
+                "value": str(places.config_file),
+                "origin": origin,
+                "help": "The configuration file." if exists else "The configuration file; it does not exist.",
+            }
+        )
+        return
+    table = [(row.key, row.value_text or "-", row.origin_text) for row in rows]
+    table.append(("config_file", str(places.config_file), origin if exists else "does not exist"))
+    call.output.table(table)
+
+
+def set_key(call: Call) -> None:
+    """Write one setting; a file with other mistakes can be mended this way, so it is not loaded."""
+    from maap_tui.engine import settings
+
+    file = _file(call)
+    settings.set_value(file, call.args.key, call.args.value)
+    verb = "Set" if call.args.value.strip() else "Unset"
+    call.report.say(f"{verb} {call.args.key} in {file}")
+    _warn_when_hidden(call)
+
+
+def _warn_when_hidden(call: Call) -> None:
+    from maap_tui.engine import settings
+    from maap_tui.engine.errors import SettingsError
+
+    try:
+        variable = settings.find_setting(call.args.key).variable
+    except SettingsError:
+        return  # a key of the app, which has no variable
+    if os.environ.get(variable, "").strip():
+        call.report.warn(f"{variable} is set in the environment and is used instead")
+
+
+def unset_key(call: Call) -> None:
+    """Take one setting out of the file."""
+    from maap_tui.engine import settings
+
+    file = _file(call)
+    if settings.unset_value(file, call.args.key):
+        call.report.say(f"Unset {call.args.key} in {file}")
+    else:
+        call.report.say(f"{call.args.key} is not set in {file}")
+
+
+def print_path(call: Call) -> None:
+    """Print the path of the configuration file."""
+    if call.output.as_json:
+        call.output.record({"path": _file(call)})
+    else:
+        call.output.line(str(_file(call)))

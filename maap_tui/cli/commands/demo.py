@@ -1,0 +1,199 @@
+"""`maap demo`: any maap command, or a tour, on the embedded archive, without an account."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maap_tui.cli.arguments import add_command
+from maap_tui.cli.call import Call
+from maap_tui.cli.main import has_terminal, main, open_app
+from maap_tui.cli.report import DONE
+from maap_tui.demo.flags import add_arguments, options_of
+from maap_tui.engine.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from maap_tui.demo import Archive
+
+_EPILOG = """\
+maap demo -- sync EarthCAREL2Validated_MAAP CPR_CLD_2A BC --date 2025-12-01
+maap demo --home here -- state show
+maap demo --serve --port 8765"""
+
+TOUR = (
+    "list",
+    "list EarthCAREL2Validated_MAAP",
+    "list EarthCAREL2Validated_MAAP CPR_CLD_2A --verify",
+    "search EarthCAREL2Validated_MAAP CPR_CLD_2A BC --date 2025-12-01 --frame D --max-items 5",
+    "sync EarthCAREL2Validated_MAAP CPR_CLD_2A BC --date 2025-12-01",
+    "state show EarthCAREL2Validated_MAAP CPR_CLD_2A BC",
+    "sync EarthCAREL2Validated_MAAP CPR_CLD_2A BC --date 2025-12-01",
+)
+"""The commands of the tour, each run as a user would."""
+
+_LEADING_ELSEWHERE = ("MAAP_TOKEN", "MAAP_STATE_DIR", "MAAP_DATA_ORIGINS", "MAAP_MISSION")
+
+
+def add_parser(subparsers: Any, words: str) -> None:
+    """Describe the command."""
+    parser = add_command(
+        subparsers,
+        "demo",
+        help=words,
+        epilog=_EPILOG,
+        usage="%(prog)s [options] [-- COMMAND...]",
+    )
+    parser.add_argument(
+        "--home", type=Path, metavar="DIR", help="keep all files there; else they are deleted"
+    )
+    parser.add_argument(
+        "--serve", action="store_true", help="print the variables to set, serve until interrupted"
+    )
+    parser.add_argument("--port", type=int, default=None, metavar="N", help="port on 127.0.0.1; default any")
+    add_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(call: Call) -> int | None:
+    """Start an archive, and run what was asked for in it."""
+    args = call.args
+    if args.serve and args.inner:
+        raise InvalidRequestError("--serve runs no command", "Leave out one of the two.")
+    if not 0 <= (args.port or 0) <= 65535:
+        raise InvalidRequestError(f"--port {args.port} is no port", "Give one from 1 to 65535.")
+    with contextlib.ExitStack() as stack:
+        if args.home is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="maap-demo-"))
+            home = Path(folder)
+        else:
+            home = args.home.absolute()
+        _refuse_a_real_home(home)
+        archive = stack.enter_context(_start(call, home))
+        _prepare(archive, home)
+        environment = archive.environment(home)
+        if args.serve:
+            return _serve(call, environment)
+        stack.enter_context(_set(environment))
+        if args.inner:
+            return main(args.inner)
+        return _open_app(call) if has_terminal() else _tour(call)
+
+
+def _start(call: Call, home: Path) -> Archive:
+    try:
+        from maap_tui.demo.archive import Archive
+    except ImportError as error:
+        raise InvalidRequestError(
+            f"The demo needs a package that is not installed ({error.name})",
+            "Run: pip install 'maap-tui[demo]'",
+        ) from None
+    args = call.args
+    port = args.port if args.port is not None else _port_of(home)
+    try:
+        options = options_of(args)
+        try:
+            return Archive.start(port, **options)
+        except OSError as error:
+            if args.port is not None or not port:
+                raise
+            call.report.warn(
+                f"Port {port}, which this home's registry was made with, cannot be had ({error.strerror}); "
+                "files registered before have other addresses now"
+            )
+            return Archive.start(0, **options)
+    except (OSError, TypeError, ValueError) as error:
+        words = getattr(error, "strerror", None) or error
+        raise InvalidRequestError(f"The archive cannot start: {words}", "See maap demo -h.") from None
+
+
+def _refuse_a_real_home(home: Path) -> None:
+    """Credentials and configuration that no demo made must not be replaced."""
+    for name in ("credentials.txt", "config.toml"):
+        if (home / name).exists() and not _port_of(home):
+            raise InvalidRequestError(
+                f"{home / name} is not of a demo and would be replaced", "Give another folder for --home."
+            )
+
+
+def _port_of(home: Path) -> int:
+    """The port that an earlier demo had in this home, so that its registry's URLs stay good; 0 for any."""
+    import tomllib
+    from urllib.parse import urlsplit
+
+    try:
+        with open(home / "config.toml", "rb") as handle:
+            address = urlsplit(tomllib.load(handle)["api"]["catalog_url"])
+        return (address.port or 0) if address.hostname == "127.0.0.1" else 0
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return 0
+
+
+def _prepare(archive: Archive, home: Path) -> None:
+    from maap_tui.engine.files import storage_error
+
+    try:
+        archive.prepare(home)
+    except OSError as error:
+        raise storage_error(home, error) from error
+
+
+@contextlib.contextmanager
+def _set(environment: Mapping[str, str]) -> Iterator[None]:
+    """The variables of the archive, for a while; none that leads elsewhere stays."""
+    before = dict(os.environ)
+    for name in list(os.environ):
+        if name.startswith(_LEADING_ELSEWHERE):
+            del os.environ[name]
+    os.environ.update(environment)
+    # A proxy for the world outside knows nothing of this machine's loopback.
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1")))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _serve(call: Call, environment: Mapping[str, str]) -> int:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: stop.set())
+    for name, value in environment.items():
+        call.output.line(f"export {name}={shlex.quote(value)}")
+    call.output.goes_on = True
+    call.output.flush()
+    call.report.say("Serving; Ctrl-C ends it.")
+    stop.wait()
+    return DONE
+
+
+def _open_app(call: Call) -> int:
+    code = open_app(call.session(bulk=True))
+    return _tour(call) if code is None else code
+
+
+def _tour(call: Call) -> int:
+    """Run the commands of the tour, each shown before its output; ends with the first code that is not 0."""
+    ended = DONE
+    for command in TOUR:
+        call.output.line(f"$ maap {command}")
+        call.output.flush()
+        code = main(shlex.split(command))
+        sys.stdout.flush()
+        call.output.line("")
+        if code >= 128:
+            return code
+        ended = ended or code
+    call.output.flush()
+    call.report.say("The tour is over. Anything else: maap demo -- COMMAND, for instance maap demo -- config")
+    return ended

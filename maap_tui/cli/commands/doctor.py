@@ -1,0 +1,51 @@
+"""`maap doctor`: what is wrong here, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from maap_tui.cli.arguments import add_command
+from maap_tui.cli.call import Call
+from maap_tui.cli.report import AGAIN, CREDENTIALS, DONE, WRONG
+
+if TYPE_CHECKING:
+    from maap_tui.engine.doctor import Finding
+
+
+def add_parser(subparsers: Any, words: str) -> None:
+    """Describe the command."""
+    parser = add_command(subparsers, "doctor", help=words, json_help="one object a finding")
+    parser.add_argument("--offline", action="store_true", help="leave out what needs the network")
+    parser.set_defaults(run=run)
+
+
+async def run(call: Call) -> int:
+    """Print a line for each thing looked at."""
+    from maap_tui.engine import doctor
+
+    session = call.session()
+    found: list[Finding] = []
+    async with session:
+        async for finding in doctor.examine(session, offline=call.args.offline):
+            found.append(finding)
+            if call.output.as_json:
+                call.output.record(
+                    {
+                        "subject": finding.subject,
+                        "state": finding.state,
+                        "message": finding.message,
+                        "hint": finding.hint,
+                    }
+                )
+                continue
+            hint = f" -> {finding.hint}" if finding.hint else ""
+            call.output.line(f"{finding.state:<8} {finding.subject:<14} {finding.message}{hint}")
+            call.output.flush()
+    failures = [finding for finding in found if finding.state == doctor.FAILURE]
+    warnings = sum(finding.state == doctor.WARNING for finding in found)
+    call.report.say(f"{len(found)} things looked at: {len(failures)} failures, {warnings} warnings")
+    if not failures:
+        return DONE
+    if any(finding.is_credential for finding in failures):
+        return CREDENTIALS
+    return AGAIN if all(finding.is_passing for finding in failures) else WRONG

@@ -1,0 +1,153 @@
+"""`maap download`: fetch from a search, a URL, a file of URLs or the registry, and record it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from maap_tui.cli.arguments import (
+    add_area,
+    add_command,
+    add_frame,
+    add_names,
+    add_orbit,
+    add_search,
+    add_time,
+    orbits_of,
+    read_text,
+    span_of,
+)
+from maap_tui.cli.call import Call
+from maap_tui.cli.commands.get import search_and_download
+from maap_tui.cli.transfers import add_transfer, list_wanted, summarise
+from maap_tui.text import plural
+
+if TYPE_CHECKING:
+    from maap_tui.engine.session import Session
+
+_EPILOG = """\
+A file of URLs has lines `URL` or `URL|PATH`; blank lines and lines that begin with # are left out.
+With --registry the time options, --orbit and --frame choose among what is pending there."""
+
+
+def add_parser(subparsers: Any, words: str) -> None:
+    """Describe the command."""
+    parser = add_command(
+        subparsers,
+        "download",
+        help=words,
+        json_help="one object a file as it ends",
+        epilog=_EPILOG,
+    )
+    add_names(parser)
+    source = parser.add_argument_group("source (a search of the archive without any of them)")
+    one = source.add_mutually_exclusive_group()
+    one.add_argument("-u", "--url", help="one URL")
+    one.add_argument("-f", "--url-file", metavar="FILE", help="URLs from a file; - for stdin")
+    one.add_argument("--registry", action="store_true", help="what is discovered and not downloaded")
+    add_orbit(add_time(parser))
+    add_frame(parser)
+    add_area(parser)
+    add_search(parser)
+    parser.add_argument(
+        "--use-catalog", action="store_true", help="stay inside the time range of the built catalogue"
+    )
+    add_transfer(parser, out_dir_help="a flat folder instead of the dated layout")
+    parser.set_defaults(run=run)
+
+
+async def run(call: Call) -> None:
+    """Download from the source that was named."""
+    args = call.args
+    if args.registry:
+        async with call.session(bulk=True) as session:
+            await _download_pending(call, session)
+    elif args.url is not None or args.url_file is not None:
+        async with call.session(bulk=True) as session:
+            await _download_urls(call, session)
+    else:
+        await search_and_download(call, track=True)
+
+
+def _urls_of(call: Call) -> list[str]:
+    args = call.args
+    if args.url is not None:
+        return [args.url.strip()]
+    urls = []
+    for line in read_text(args.url_file, "--url-file").splitlines():
+        line = line.strip()
+        if line and not line.startswith("#"):
+            urls.append(line.partition("|")[0].strip())
+    return list(dict.fromkeys(urls))[: args.max_items]
+
+
+async def _download_urls(call: Call, session: Session) -> None:
+    args = call.args
+    urls = _urls_of(call)
+    product_dir = session.settings.downloads.product_dir
+    if args.dry_run:
+        from maap_tui.engine.errors import CatalogError, InvalidRequestError
+
+        wanted = []
+        for url in urls:
+            try:
+                one, _ = await session.wanted_of_url(
+                    url, args.collection, out_dir=args.out_dir, product_dir=product_dir
+                )
+                wanted.append(one)
+            except (InvalidRequestError, CatalogError) as error:
+                call.report.fail(error)
+        list_wanted(call, wanted, (args.out_dir or session.places.data_dir).absolute())
+        return
+    call.check_token(session)
+    call.prints_files()
+    async with call.watched():
+        report = await session.download(
+            urls, args.collection, out_dir=args.out_dir, product_dir=product_dir, track=True
+        )
+    summarise(call, report, nothing=f"No URL in {args.url_file}")
+
+
+async def _download_pending(call: Call, session: Session) -> None:
+    from maap_tui.engine.missions import format_of
+    from maap_tui.engine.query import parse_formats
+    from maap_tui.engine.sync import Selection
+
+    args = call.args
+    orbits, frames = orbits_of(args, session)
+    span = span_of(args, session)
+    mission = session.mission_of(args.collection)
+    formats = parse_formats(args.format) if args.format is not None else mission.formats
+    names = (args.collection, args.product, args.baseline)
+    entries = session.pending(
+        *names,
+        Selection(formats, span, orbits, frames),
+        newest_first=args.newest_first,
+        max_items=args.max_items,
+    )
+    if "all" not in formats:
+        every = session.pending(*names, Selection(("all",), span, orbits, frames))
+        others = [entry.url for _, entry in every if format_of(entry.url) not in formats]
+        if others:
+            kinds = ", ".join(sorted({format_of(url) or "unknown" for url in others}))
+            call.report.say(
+                f"{plural(len(others), 'pending file')} in other formats ({kinds}) left; "
+                "--format all takes them"
+            )
+    product_dir = session.settings.downloads.product_dir
+    if args.dry_run:
+        wanted = []
+        for key, entry in entries:
+            one = session.wanted_of_entry(key, entry, product_dir=product_dir)
+            if args.out_dir is not None:
+                one, _ = await session.wanted_of_url(
+                    entry.url, key.collection, out_dir=args.out_dir, product_dir=product_dir
+                )
+            wanted.append(one)
+        list_wanted(call, wanted, (args.out_dir or session.places.data_dir).absolute())
+        return
+    if entries:
+        call.check_token(session)
+    call.prints_files()
+    async with call.watched():
+        report = await session.download_pending(entries, out_dir=args.out_dir, product_dir=product_dir)
+    summarise(call, report, nothing="Nothing pending in the registry")

@@ -1,0 +1,72 @@
+"""`maap get`: search and download in one step, without the registry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from maap_tui.cli.arguments import (
+    add_area,
+    add_command,
+    add_frame,
+    add_names,
+    add_orbit,
+    add_search,
+    add_time,
+    query_of,
+)
+from maap_tui.cli.call import Call
+from maap_tui.cli.commands.search import nothing_found, unsearched
+from maap_tui.cli.transfers import add_transfer, list_wanted, summarise
+
+
+def add_parser(subparsers: Any, words: str) -> None:
+    """Describe the command."""
+    parser = add_command(
+        subparsers,
+        "get",
+        help=words,
+        json_help="one object a file as it ends",
+    )
+    add_names(parser)
+    add_orbit(add_time(parser))
+    add_frame(parser)
+    add_area(parser)
+    add_search(parser)
+    parser.add_argument(
+        "--use-catalog", action="store_true", help="stay inside the time range of the built catalogue"
+    )
+    add_transfer(parser, out_dir_help="a flat folder instead of the dated layout")
+    parser.set_defaults(run=run)
+
+
+async def run(call: Call) -> None:
+    """Search and download."""
+    await search_and_download(call, track=False)
+
+
+async def search_and_download(call: Call, *, track: bool) -> None:
+    """Search and download, followed by the registry with `track`."""
+    args = call.args
+    async with call.session(bulk=True) as session:
+        query = query_of(args, session)
+        if not args.dry_run:
+            call.check_token(session)
+            call.prints_files()
+        async with call.watched():
+            report = await session.get(
+                query,
+                out_dir=args.out_dir,
+                product_dir=session.settings.downloads.product_dir,
+                dry_run=args.dry_run,
+                track=track,
+            )
+        if args.dry_run:
+            list_wanted(call, report.wanted, (args.out_dir or session.places.data_dir).absolute())
+        nothing = nothing_found(query, found_granules=len(report.granules))
+        if report.search.failed:
+            nothing = "Nothing to download in what could be searched"
+            call.report.say(unsearched(len(report.search.failed)))
+        if not args.dry_run:
+            summarise(call, report.downloads, nothing=nothing)
+        elif not report.wanted:
+            call.report.say(nothing)

@@ -1,0 +1,199 @@
+"""`maap list`: names of collections, product types and baselines, and what is known of one baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from maap_tui.cli.arguments import add_command
+from maap_tui.cli.call import Call
+from maap_tui.cli.signals import run_async
+
+if TYPE_CHECKING:
+    from maap_tui.engine.model import BaselineInfo
+    from maap_tui.engine.session import Session
+
+
+def add_parser(subparsers: Any, words: str) -> None:
+    """Describe the command."""
+    parser = add_command(
+        subparsers,
+        "list",
+        help=words,
+        json_help="one object a line",
+        usage="%(prog)s [collection [product [baseline]]] [options]",
+    )
+    parser.add_argument("collection", nargs="?")
+    parser.add_argument("product", nargs="?")
+    parser.add_argument("baseline", nargs="?")
+    parser.add_argument("--verify", action="store_true", help="ask the archive instead of local copies")
+    parser.add_argument("--latest-baseline", action="store_true", help="only the latest baseline")
+    parser.add_argument("-l", "--long", action="store_true", help="with words on each name")
+    parser.set_defaults(run=run)
+
+
+def run(call: Call) -> int | None:
+    """List; the names of the configured collections need no engine."""
+    args = call.args
+    if args.collection is None and not args.verify:
+        _list_known(call)
+        return None
+    return run_async(_ask(call), call.report)
+
+
+def _list_known(call: Call) -> None:
+    from maap_tui.engine.missions import earthcare, mission_named
+
+    mission = call.settings()[0].mission
+    names = list(mission.collections or mission_named(mission.name or earthcare.MISSION.name).collections)
+    for name in dict.fromkeys([*names, *mission.collections_extend]):
+        if call.output.as_json:
+            call.output.record({"collection": name})
+        else:
+            call.output.line(name)
+
+
+async def _ask(call: Call) -> None:
+    args = call.args
+    async with call.session() as session:
+        if args.collection is None:
+            await _list_archive(call, session)
+        elif args.product is None:
+            await _list_products(call, session)
+        elif args.baseline is None:
+            await _list_baselines(call, session)
+        else:
+            await _show_baseline(call, session)
+
+
+async def _list_archive(call: Call, session: Session) -> None:
+    rows = []
+    for one in await session.catalogue.collections():
+        if call.output.as_json:
+            call.output.record(
+                {
+                    "collection": one.id,
+                    "title": one.title,
+                    "restricted": one.restricted,
+                    "start": one.start,
+                    "end": one.end,
+                }
+            )
+        else:
+            rows.append((one.id, one.title + (" (restricted)" if one.restricted else "")))
+    _print_rows(call, rows)
+
+
+async def _list_products(call: Call, session: Session) -> None:
+    name = call.args.collection
+    queryables = await session.catalogue.queryables(name, refresh=call.args.verify)
+    known = session.mission_of(name).products
+    rows = []
+    for product_type in queryables.products:
+        words = known.get(product_type)
+        if call.output.as_json:
+            call.output.record(
+                {
+                    "collection": name,
+                    "product_type": product_type,
+                    "short": words.short if words else "",
+                    "level": words.level if words else "",
+                    "instrument": words.instrument if words else "",
+                    "content": words.content if words else "",
+                }
+            )
+        else:
+            shown = (words.short, words.level, words.instrument, words.content) if words else ("",) * 4
+            rows.append((product_type, *shown))
+    _print_rows(call, rows)
+    if not queryables.products:
+        call.report.say(f"{name} lists no product types; search it with the names of its documentation.")
+
+
+def _print_rows(call: Call, rows: Sequence[tuple[str, ...]]) -> None:
+    if call.args.long and rows:
+        call.output.table(rows)
+    else:
+        call.output.lines(row[0] for row in rows)
+
+
+async def _list_baselines(call: Call, session: Session) -> None:
+    from maap_tui.engine import built
+
+    args, report = call.args, call.report
+    counts: dict[str, int | None]
+    if args.verify:
+        found = await session.baselines_at_archive(args.collection, args.product)
+        counts = {name: found[name] for name in sorted(found)}
+    else:
+        catalog = built.load(session.places, args.collection)
+        known = catalog.products.get(args.product) if catalog else None
+        if known:
+            counts = {name.upper(): known[name].count for name in sorted(known, key=str.upper)}
+        else:
+            queryables = await session.catalogue.check(args.collection, args.product)
+            counts = dict.fromkeys(queryables.baselines)
+            report.say(
+                f"These are the baselines of all of {args.collection}; --verify asks the archive which of "
+                f"them {args.product} has."
+            )
+    if not counts:
+        report.say(f"{args.product} has no granules in {args.collection}.")
+    names = list(counts)[-1:] if args.latest_baseline else list(counts)
+    rows = []
+    for name in names:
+        if call.output.as_json:
+            call.output.record(
+                {
+                    "collection": args.collection,
+                    "product_type": args.product,
+                    "baseline": name,
+                    "count": counts[name],
+                }
+            )
+        else:
+            rows.append((name, "" if counts[name] is None else f"{counts[name]:,}"))
+    _print_rows(call, rows)
+
+
+async def _show_baseline(call: Call, session: Session) -> None:
+    from maap_tui.engine import built
+    from maap_tui.engine.errors import InvalidRequestError
+
+    args, report = call.args, call.report
+    info: BaselineInfo | None = None
+    if not args.verify:
+        catalog = built.load(session.places, args.collection)
+        info = catalog.baseline(args.product, args.baseline) if catalog else None
+    if info is None:
+        await session.catalogue.check(args.collection, args.product, args.baseline)
+        if not args.verify:
+            report.say("No built catalogue knows this baseline, so the archive is asked.")
+        info = await session.baseline_at_archive(args.collection, args.product, args.baseline)
+    if info is None or info.count == 0:
+        raise InvalidRequestError(
+            f"{args.product} has no baseline '{args.baseline}' in {args.collection}",
+            f"See `maap list {args.collection} {args.product} --verify`.",
+        )
+    values = {
+        "time_start": info.time_start,
+        "time_end": info.time_end,
+        "frame_start": info.frame_start,
+        "frame_end": info.frame_end,
+        "count": info.count,
+        "updated_at": info.updated_at,
+    }
+    if call.output.as_json:
+        names = {
+            "collection": args.collection,
+            "product_type": args.product,
+            "baseline": args.baseline.upper(),
+        }
+        call.output.record({**names, **values})
+        return
+    from maap_tui.engine.model import to_zulu
+
+    for key, value in values.items():
+        text = to_zulu(value) if isinstance(value, datetime) else str(value or "")
+        call.output.line(f"{key}: {text}".rstrip())

@@ -1,0 +1,168 @@
+"""`maap search`: URLs of what the archive has, in the order of sensing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maap_tui.cli.arguments import (
+    add_area,
+    add_command,
+    add_frame,
+    add_names,
+    add_orbit,
+    add_search,
+    add_time,
+    query_of,
+)
+from maap_tui.cli.call import Call
+from maap_tui.text import format_bytes, format_count, plural
+
+if TYPE_CHECKING:
+    from maap_tui.engine.model import Asset, Granule
+    from maap_tui.engine.query import Query
+    from maap_tui.engine.session import Session
+
+_EPILOG = """\
+--date, --start, --days-back and --orbit exclude one another; --frame joins any of them but an
+orbit that names its frame. With --registry-save or -o stdout stays empty; `-o -` prints as well.
+
+maap search EarthCAREL1Validated_MAAP CPR_NOM_1B DA --date 2024-12-01
+maap search EarthCAREL1Validated_MAAP CPR_NOM_1B --orbit 07655C"""
+
+
+def add_parser(subparsers: Any, words: str) -> None:
+    """Describe the command."""
+    parser = add_command(
+        subparsers,
+        "search",
+        help=words,
+        json_help="one object a file instead of URLs",
+        epilog=_EPILOG,
+    )
+    add_names(parser)
+    add_orbit(add_time(parser))
+    add_frame(parser)
+    add_area(parser)
+    add_search(parser)
+    parser.add_argument("-o", "--url-file", metavar="FILE", help="write the URLs there; - for stdout")
+    parser.add_argument("--registry-save", action="store_true", help="register what is found as discovered")
+    parser.add_argument(
+        "--use-catalog", action="store_true", help="stay inside the time range of the built catalogue"
+    )
+    parser.add_argument("--count", action="store_true", help="print only the number, from one request")
+    parser.set_defaults(run=run)
+
+
+async def run(call: Call) -> None:
+    """Search and print."""
+    args = call.args
+    async with call.session() as session:
+        query = query_of(args, session)
+        if args.count:
+            async with call.watched():
+                await _count(call, session, query)
+        else:
+            await _search(call, session, query)
+
+
+async def _count(call: Call, session: Session, query: Query) -> None:
+    from maap_tui.engine.errors import CatalogError
+
+    count = await session.search(query).count()
+    if count is None:
+        raise CatalogError("The catalogue does not say how many there are", "Search without --count.")
+    if call.output.as_json:
+        call.output.record({"count": count})
+    else:
+        call.output.line(str(count))
+    if query.time is not None:
+        call.report.detail("Granules that started before the range and reach into it are counted too.")
+
+
+async def _search(call: Call, session: Session, query: Query) -> None:
+    from maap_tui.engine import files
+
+    args, output, report = call.args, call.output, call.report
+    formats = session.formats_of(query)
+    search = session.search(query)
+    found: list[tuple[Any, str, list[str], list[dict[str, Any]]]] = []
+    size = sizes = new = 0
+    async with call.watched():
+        async for page in search:
+            if args.registry_save:
+                new += await session.save_to_registry(page.granules, formats)
+            for granule in page.granules:
+                assets = granule.files(formats)
+                known = [asset.size for asset in assets if asset.size is not None]
+                size, sizes = size + sum(known), sizes + len(known)
+                # A page may come late, after a second try: rows are small, granules are not kept.
+                records = [file_record(granule, asset) for asset in assets] if output.as_json else []
+                urls = [asset.href for asset in assets]
+                found.append((granule.sensing_start, granule.id, urls, records))
+    found.sort(key=lambda row: row[:2], reverse=query.newest_first)
+    urls = [url for row in found for url in row[2]]
+    target = args.url_file
+    if output.as_json:
+        for row in found:
+            for record in row[3]:
+                output.record(record)
+    elif target == "-" or (target is None and not args.registry_save):
+        output.lines(urls)
+    output.flush()
+    if target not in (None, "-"):
+        files.write_atomic(Path(target), "".join(f"{url}\n" for url in urls))
+        report.say(f"Wrote {plural(len(urls), 'URL')} to {target}")
+    if args.registry_save:
+        already = len(urls) - new
+        words = f"; {format_count(already)} were registered before" if already > 0 else ""
+        report.say(f"Registered {plural(new, 'new URL')}{words}")
+    if search.failed:
+        report.say(unsearched(len(search.failed)))
+    if not urls:
+        if not search.failed:
+            report.say(nothing_found(query, found_granules=len(found)))
+        return
+    total = f", {format_bytes(size)}" if sizes == len(urls) else ""
+    cut = " (--max-items reached)" if len(found) >= query.max_items else ""
+    report.say(f"Found {plural(len(urls), 'file')}{total}{cut}")
+
+
+def unsearched(days: int) -> str:
+    """What to say of a search with gaps."""
+    return f"{plural(days, 'day')} could not be searched; run the same command again for the rest"
+
+
+def nothing_found(query: Query, *, found_granules: int = 0) -> str:
+    """What to say, and to try, when a search ends without a file."""
+    if found_granules:
+        return (
+            f"{plural(found_granules, 'granule')} found, none with a file of this format; try --format all."
+        )
+    names = f"{query.collection} {query.product_type}"
+    where = f" {query.baseline}" if query.baseline else ""
+    return (
+        f"Nothing found for {names}{where} in what was asked; "
+        f"`maap list {names} --verify` shows the baselines that hold something."
+    )
+
+
+def file_record(granule: Granule, asset: Asset) -> dict[str, Any]:
+    """One file of a granule as a JSON object."""
+    return {
+        "id": granule.id,
+        "url": asset.href,
+        "collection": granule.collection,
+        "mission": granule.mission,
+        "product_type": granule.product_type,
+        "baseline": granule.baseline,
+        "sensing_start": granule.sensing_start,
+        "sensing_end": granule.sensing_end,
+        "created": granule.created,
+        "orbit": granule.orbit,
+        "frame": granule.frame,
+        "orbit_state": granule.orbit_state,
+        "size": asset.size,
+        "format": asset.format,
+        "geometry": granule.geometry,
+    }

@@ -1,0 +1,238 @@
+"""`maap state`: what the registry says of a product, and marking and deleting what was processed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from maap_tui.cli.arguments import add_command, add_names, add_time, read_text, span_of
+from maap_tui.cli.call import Call
+from maap_tui.cli.report import WRONG
+from maap_tui.text import format_bytes, format_count, plural
+
+if TYPE_CHECKING:
+    from maap_tui.engine.model import TimeRange
+    from maap_tui.engine.registry import Stats
+    from maap_tui.engine.session import MarkReport, Session
+
+_HEADINGS = (
+    ("Total URLs", "total_urls"),
+    ("Downloaded", "downloaded"),
+    ("Marked", "marked"),
+    ("Errors", "errors"),
+    ("Pending downloads", "pending_downloads"),
+    ("Pending marks", "pending_marks"),
+)
+
+
+def add_parser(subparsers: Any, words: str) -> None:
+    """Describe the command."""
+    state = add_command(
+        subparsers,
+        "state",
+        help=words,
+    )
+    actions = state.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions")
+
+    show = add_command(
+        actions, "show", help="counts of one baseline, or a table of all", json_help="one object a baseline"
+    )
+    for name in ("collection", "product", "baseline"):
+        show.add_argument(name, nargs="?")
+    add_time(show)
+    show.set_defaults(run=show_state)
+
+    pending = add_command(
+        actions, "pending", help="list what is to be downloaded or marked", json_help="one object a file"
+    )
+    add_names(pending, baseline="")
+    pending.add_argument("--type", choices=("downloads", "marks"), default="downloads")
+    pending.add_argument("--format", metavar="FORMAT", help="only these formats, as h5,hdr; default all")
+    add_time(pending)
+    pending.set_defaults(run=list_pending)
+
+    for verb, run, words in (
+        ("mark", mark, "mark downloaded files as processed"),
+        ("unmark", unmark, "take marks away"),
+    ):
+        parser = add_command(actions, verb, help=words)
+        parser.add_argument("paths", nargs="*", metavar="PATH")
+        parser.add_argument("-f", "--file", metavar="FILE", help="paths from a file, one a line; - for stdin")
+        parser.set_defaults(run=run)
+
+    clean_up = add_command(
+        actions, "cleanup", help="delete the marked files of a baseline", json_help="one object a file"
+    )
+    add_names(clean_up, baseline="")
+    clean_up.add_argument("--dry-run", action="store_true", help="only list what would be deleted")
+    clean_up.set_defaults(run=cleanup)
+
+
+def show_state(call: Call) -> None:
+    """Print counts of one baseline, or a row for each that matches."""
+    args = call.args
+    session = call.session()
+    span = span_of(args, session)
+    if args.baseline is not None:
+        stats = session.stats(args.collection, args.product, args.baseline, span)
+        _show_one(call, session, stats, span)
+        return
+    keys = [
+        key
+        for key in session.registry.tracked()
+        if args.collection in (None, key.collection) and args.product in (None, key.product_type)
+    ]
+    rows = []
+    for key in keys:
+        stats = session.stats(key.collection, key.product_type, key.baseline, span)
+        if call.output.as_json:
+            call.output.record(
+                {
+                    "mission": key.mission,
+                    "collection": key.collection,
+                    "product_type": key.product_type,
+                    "baseline": key.baseline,
+                    **stats.as_dict(),
+                }
+            )
+            continue
+        counts = stats.as_dict()
+        rows.append(
+            (key.collection, key.product_type, key.baseline, *(f"{counts[name]:,}" for _, name in _HEADINGS))
+        )
+    if rows:
+        call.output.table(
+            [("COLLECTION", "PRODUCT", "BASELINE", *(_short(title) for title, _ in _HEADINGS)), *rows]
+        )
+    if not keys:
+        call.report.say(f"The registry {session.places.registry_dir} tracks nothing of this yet.")
+
+
+def _short(title: str) -> str:
+    return title.upper().replace(" ", "-")
+
+
+def _show_one(call: Call, session: Session, stats: Stats, span: TimeRange | None) -> None:
+    from maap_tui.engine.model import to_zulu
+
+    args = call.args
+    counts = stats.as_dict()
+    if call.output.as_json:
+        key = session.tracker(args.collection, args.product, args.baseline).key
+        call.output.record(
+            {
+                "mission": key.mission,
+                "collection": key.collection,
+                "product_type": key.product_type,
+                "baseline": key.baseline,
+                **counts,
+            }
+        )
+        return
+    if not any(counts.values()) and session.tracker(args.collection, args.product, args.baseline).key not in (
+        session.registry.tracked()
+    ):
+        call.report.say("The registry tracks no such baseline; `maap state show` lists those it does.")
+    when = f" ({to_zulu(span.start)} to {to_zulu(span.end)})" if span else ""
+    call.output.line(f"State for {args.collection}/{args.product}/{args.baseline}{when}:")
+    for title, name in _HEADINGS:
+        call.output.line(f"{title + ':':<21}{counts[name]}")
+
+
+def list_pending(call: Call) -> None:
+    """Print URLs that are to be downloaded, or paths that are to be marked."""
+    from maap_tui.engine.query import parse_formats
+    from maap_tui.engine.sync import Selection
+
+    args = call.args
+    session = call.session()
+    formats = parse_formats(args.format) if args.format is not None else ("all",)
+    selection = Selection(formats, span_of(args, session))
+    tracker = session.tracker(args.collection, args.product, args.baseline)
+    of = tracker.pending_downloads if args.type == "downloads" else tracker.pending_marks
+    found = [entry for entry in of(selection.first_day, selection.last_day) if selection.accepts(entry)]
+    for entry in sorted(found, key=lambda one: (one.day, one.url, one.path)):
+        if call.output.as_json:
+            call.output.record({"url": entry.url, "path": entry.path, "day": entry.day})
+        else:
+            call.output.line(entry.url if args.type == "downloads" else entry.path)
+    call.output.flush()
+    verb = "to download" if args.type == "downloads" else "to mark"
+    call.report.say(f"{plural(len(found), 'file')} {verb}")
+
+
+def _paths_of(call: Call) -> list[str]:
+    from maap_tui.engine.errors import InvalidRequestError
+
+    args = call.args
+    paths: list[str] = []
+    if args.file is not None:
+        lines = read_text(args.file, "--file").split("\n")
+        paths += [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    paths += args.paths
+    if not paths:
+        raise InvalidRequestError("No paths provided", "Give paths, or a file of them with -f.")
+    return list(dict.fromkeys(paths))
+
+
+def mark(call: Call) -> int | None:
+    """Mark files; those that cannot be are listed, and the others are marked."""
+    return _say_marks(call, call.session().mark(_paths_of(call)), "Marked", "marked before")
+
+
+def unmark(call: Call) -> int | None:
+    """Take marks away, as `mark` sets them."""
+    return _say_marks(call, _unmark(call.session(), _paths_of(call)), "Unmarked", "not marked")
+
+
+def _unmark(session: Session, paths: list[str]) -> MarkReport:
+    from maap_tui.engine import places
+    from maap_tui.engine.registry import Key
+    from maap_tui.engine.session import MarkReport
+
+    report = MarkReport()
+    groups: dict[Key, list[tuple[str, Any]]] = {}
+    for path in paths:
+        place = places.collection_of(os.path.abspath(path))
+        if place is None:
+            report.refused.append(
+                (path, "it is not of the layout .../COLLECTION/PRODUCT/BASELINE/YYYY/MM/DD/FILE")
+            )
+            continue
+        collection, product_type, baseline, day = place
+        key = Key(session.mission_of(collection).name, collection, product_type, baseline)
+        groups.setdefault(key, []).append((os.path.abspath(path), day))
+    for key, found in groups.items():
+        gone = session.registry.baseline(key).unmark(found)
+        report.new += gone
+        report.already += len(found) - gone
+    return report
+
+
+def _say_marks(call: Call, done: MarkReport, verb: str, otherwise: str) -> int | None:
+    for path, reason in done.refused:
+        call.report.refuse(path, reason)
+    rest = f"; {format_count(done.already)} {otherwise}" if done.already else ""
+    rest += f"; {format_count(len(done.refused))} refused" if done.refused else ""
+    call.report.say(f"{verb} {plural(done.new, 'file')}{rest}")
+    return WRONG if done.refused else None
+
+
+def cleanup(call: Call) -> int | None:
+    """Delete marked files, or list them."""
+    args = call.args
+    report = call.session().cleanup(args.collection, args.product, args.baseline, dry_run=args.dry_run)
+    for path in report.deleted:
+        if call.output.as_json:
+            call.output.record({"path": path, "state": "wanted" if args.dry_run else "deleted"})
+        elif args.dry_run:
+            call.output.line(str(path))
+        else:
+            call.report.detail(f"Deleted {path}")
+    call.output.flush()
+    for text, reason in report.refused:
+        call.report.refuse(text, reason)
+    verb = "Would delete" if args.dry_run else "Deleted"
+    size = f" ({format_bytes(report.bytes)})" if report.deleted else ""
+    call.report.say(f"{verb} {plural(len(report.deleted), 'file')}{size}")
+    return WRONG if report.refused and not report.deleted else None

@@ -1,0 +1,108 @@
+"""`maap sync`: search, register and download what is pending; made for cron."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from maap_tui.cli.arguments import add_command, add_frame, add_names, add_search, add_time, query_of
+from maap_tui.cli.call import Call
+from maap_tui.cli.commands.search import unsearched
+from maap_tui.cli.transfers import add_transfer, list_wanted, summarise
+from maap_tui.text import format_count, plural
+
+if TYPE_CHECKING:
+    from maap_tui.engine.query import Query
+    from maap_tui.engine.session import Session
+    from maap_tui.engine.sync import SyncReport
+
+DEFAULT_DAYS_BACK = 3
+
+_EPILOG = """\
+What earlier runs left in the range is fetched too. Each day that could not be searched is a line
+`FAILED DAY: BASELINE YYYY-MM-DD (REASON)` on stderr, and the exit code is 3: run it again.
+
+0 6 * * * maap sync EarthCAREL2Validated_MAAP CPR_CLD_2A BC"""
+
+
+def add_parser(subparsers: Any, words: str) -> None:
+    """Describe the command."""
+    parser = add_command(
+        subparsers,
+        "sync",
+        help=words,
+        json_help="one object a file as it ends",
+        epilog=_EPILOG,
+    )
+    add_names(parser)
+    add_time(parser, title=f"time (one of; default --days-back {DEFAULT_DAYS_BACK})")
+    add_frame(parser)
+    add_search(parser)
+    add_transfer(parser, out_dir_help="used in place of the data folder, with the dated layout in it")
+    parser.set_defaults(run=run)
+
+
+async def run(call: Call) -> None:
+    """Bring the local copy up to date."""
+    args, report = call.args, call.report
+    report.names_baselines = True
+    overrides: dict[str, object] = {"paths.data_dir": args.out_dir} if args.out_dir else {}
+    async with call.session(bulk=True, overrides=overrides) as session:
+        query = query_of(args, session, days_back=DEFAULT_DAYS_BACK)
+        if args.dry_run:
+            await _list_missing(call, session, query)
+            return
+        call.check_token(session)
+        call.prints_files()
+        async with call.watched():
+            done = await session.sync(query, product_dir=session.settings.downloads.product_dir)
+        if done.failed_days:
+            report.say(unsearched(len(done.failed_days)))
+        if done.held_back:
+            report.say(f"{plural(done.held_back, 'file')} left for another run (--max-items)")
+        summarise(
+            call,
+            done.downloads,
+            nothing=_nothing_new(query, done),
+            nothing_to_do=f"Nothing new: {plural(len(done.downloads.skipped), 'file')} were here already, "
+            "now registered as downloaded",
+        )
+
+
+def _nothing_new(query: Query, done: SyncReport) -> str:
+    when = f" {_when(query)}" if query.time else ""
+    if done.failed_days:
+        return f"Nothing was fetched{when}"
+    if not done.found:
+        return f"Nothing new: the archive has no such file{when}"
+    if done.already >= done.found:
+        verb = "is" if done.found == 1 else "are"
+        return f"Nothing new: all {plural(done.found, 'file')}{when} {verb} downloaded already"
+    return (
+        f"Nothing new: {format_count(done.already)} of {plural(done.found, 'file')}{when} downloaded already"
+    )
+
+
+def _when(query: Query) -> str:
+    assert query.time is not None
+    first, last = query.time.first_day, query.time.last_day
+    return f"of {first}" if first == last else f"from {first} to {last}"
+
+
+async def _list_missing(call: Call, session: Session, query: Query) -> None:
+    from maap_tui.engine.sync import Selection
+
+    async with call.watched():
+        found = await session.get(query, product_dir=session.settings.downloads.product_dir, dry_run=True)
+    names = (query.collection, query.product_type, query.baseline)
+    formats = session.formats_of(query)
+    selection = Selection(formats, query.time, query.orbits, query.frames)
+    done = {
+        entry.url
+        for key in session.tracked_keys(*names)
+        for entry in session.registry.baseline(key).downloads(selection.first_day, selection.last_day)
+    }
+    wanted = {one.url: one for one in found.wanted if one.url not in done}
+    for key, entry in session.pending(*names, selection):
+        if entry.url not in wanted:
+            wanted[entry.url] = session.wanted_of_entry(key, entry)
+    list_wanted(call, list(wanted.values())[: query.max_items], session.places.data_dir)

@@ -1,0 +1,76 @@
+"""`maap token`: who the offline token belongs to and how long it is good; no request is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from maap_tui.cli.arguments import add_command
+from maap_tui.cli.call import Call
+from maap_tui.cli.report import CREDENTIALS
+from maap_tui.engine.errors import TOKEN_PAGE
+from maap_tui.text import format_time, plural
+
+ENDLESS_DAYS = 99999
+"""What `--days-left` prints for a token that does not expire, so that shells can compare it."""
+
+
+def add_parser(subparsers: Any, words: str) -> None:
+    """Describe the command."""
+    parser = add_command(
+        subparsers,
+        "token",
+        help=words,
+        json_help="one object",
+        epilog=f"A new token is issued at {TOKEN_PAGE}; store it with `maap login`.",
+    )
+    parser.add_argument(
+        "--days-left",
+        action="store_true",
+        help=f"print only the whole days left, negative once expired, {ENDLESS_DAYS} without an end",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(call: Call) -> int | None:
+    """Describe the token; one that has expired ends with the code for dead credentials."""
+    session = call.session()
+    info = session.token_info()
+    credentials = session.credentials()
+    days = info.days_left(session.now())
+    expired = days is not None and days < 0
+    if call.args.days_left:
+        call.output.line(str(ENDLESS_DAYS if days is None else days))
+    elif call.output.as_json:
+        call.output.record(
+            {
+                "name": info.name,
+                "kind": info.kind,
+                "issuer": info.issuer,
+                "issued": info.issued,
+                "expires": info.expires,
+                "days_left": days,
+                "source": credentials.source,
+            }
+        )
+    else:
+        left = "never" if days is None else f"{format_time(info.expires)} ({_left(days)})"
+        call.output.table(
+            [
+                ("Name:", info.name or "-"),
+                ("Issuer:", info.issuer or "-"),
+                ("Issued:", format_time(info.issued) or "-"),
+                ("Expires:", left),
+                ("Source:", credentials.source),
+            ]
+        )
+    if not expired:
+        return None
+    call.output.flush()
+    call.report.warn(
+        f"The offline token has expired. Get a new one at {TOKEN_PAGE} and store it with `maap login`."
+    )
+    return CREDENTIALS
+
+
+def _left(days: int) -> str:
+    return f"expired {plural(-days, 'day')} ago" if days < 0 else f"{plural(days, 'day')} left"

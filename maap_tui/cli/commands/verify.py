@@ -1,0 +1,105 @@
+"""`maap verify`: are the downloaded files still here, whole, and what they were?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from maap_tui.cli.arguments import add_command, add_time, span_of
+from maap_tui.cli.call import Call
+from maap_tui.cli.report import WRONG
+from maap_tui.text import format_bytes, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from maap_tui.engine.verify import Verdict
+
+BAD_FILES = 3
+"""Exit code when files are bad and were not repaired."""
+
+
+def add_parser(subparsers: Any, words: str) -> None:
+    """Describe the command."""
+    parser = add_command(
+        subparsers,
+        "verify",
+        help=words,
+        json_help="one object a file, good ones too",
+        epilog="Files that were deleted by `state cleanup` are not missed. A file without a recorded hash "
+        "is judged by its size and structure.",
+    )
+    for name in ("collection", "product", "baseline"):
+        parser.add_argument(name, nargs="?")
+    add_time(parser)
+    parser.add_argument("--repair", action="store_true", help="fetch bad files again")
+    parser.add_argument("--quick", action="store_true", help="size and structure only; read no file whole")
+    parser.set_defaults(run=run)
+
+
+async def run(call: Call) -> int:
+    """Look at every file, say what is wrong, fetch again what has to be."""
+    from maap_tui.cli.transfers import summarise
+    from maap_tui.engine import verify
+
+    args = call.args
+    session = call.session(bulk=bool(args.repair))
+    span = span_of(args, session)
+    keys = [
+        key
+        for key in session.registry.tracked()
+        if args.collection in (None, key.collection)
+        and args.product in (None, key.product_type)
+        and (args.baseline is None or args.baseline.lower() == key.baseline.lower())
+    ]
+    if not keys:
+        call.report.say(f"The registry {session.places.registry_dir} tracks nothing of this yet.")
+        return WRONG if args.collection else 0
+    verdicts = verify.verify(
+        session.registry,
+        session.hashes,
+        keys,
+        first_day=span.first_day if span else None,
+        last_day=span.last_day if span else None,
+        read_all=not args.quick,
+    )
+    bad: list[Verdict] = []
+    counts: Counter[str] = Counter()
+    size = 0
+    async with session:
+        while (verdict := await asyncio.to_thread(_next, verdicts)) is not None:
+            counts[verdict.state] += 1
+            size += verdict.size
+            if call.output.as_json:
+                call.output.record(
+                    {
+                        "path": verdict.entry.path,
+                        "url": verdict.entry.url,
+                        "state": verdict.state,
+                        "reason": verdict.reason,
+                        "bytes": verdict.size,
+                        "hashed": verdict.is_hashed,
+                    }
+                )
+            elif verdict.is_bad:
+                call.output.line(f"{verdict.state}: {verdict.entry.path} ({verdict.reason})")
+            if verdict.is_bad:
+                bad.append(verdict)
+        total = sum(counts.values()) - counts[verify.CLEANED]
+        call.report.say(
+            f"Verified {plural(total, 'file')} ({format_bytes(size)}): "
+            + (f"{len(bad)} bad" if bad else "all good")
+        )
+        if not bad or not args.repair:
+            return BAD_FILES if bad else 0
+        call.check_token(session)
+        call.prints_files()
+        async with call.watched():
+            report = await session.fetch_again([(verdict.key, verdict.entry) for verdict in bad])
+        summarise(call, report, nothing="Nothing was fetched")
+    return call.report.code
+
+
+def _next(verdicts: Iterator[Verdict]) -> Verdict | None:
+    return next(verdicts, None)

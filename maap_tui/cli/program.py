@@ -1,0 +1,152 @@
+"""The command line: what it can be, and running the command that it names."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import signal
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from types import CoroutineType
+
+from maap_tui import __version__
+from maap_tui.cli.arguments import Parser, UsageError, join_signed
+from maap_tui.cli.main import has_terminal, open_app
+from maap_tui.cli.output import Output, PipeClosed
+from maap_tui.cli.report import WRONG, Reporter
+from maap_tui.cli.signals import INTERRUPTED, run_async
+from maap_tui.engine.errors import MaapError
+
+COMMANDS = {
+    "list": "names of collections, product types, baselines; what one baseline holds",
+    "search": "find files at the archive by time, orbit or area",
+    "download": "download from a search, URLs or the registry, and track it",
+    "get": "search and download in one step, without tracking",
+    "sync": "fetch what is new and keep track of it, for cron",
+    "state": "what is discovered, downloaded, marked and pending; mark and clean up",
+    "catalog": "refresh queryables, build catalogues of what there is",
+    "config": "show every setting and where it came from; set one",
+    "token": "who the offline token belongs to and when it expires",
+    "login": "check an offline token and store it",
+    "verify": "check downloaded files against size, structure and the hash recorded when they came",
+    "doctor": "check configuration, token, clock, disk, locks, registry and terminal",
+    "demo": "try everything on an embedded archive, without an account",
+    "tui": "open the full-screen app",
+}
+"""Commands and what they are for; all but the last are modules of `commands`."""
+
+_EPILOG = """\
+exit codes: 0 done; 2 credentials dead or missing; 3 transient or partial: run the same command again;
+4 the request is wrong; 130, 143, 129 interrupted (what was done is kept)
+
+without a command, and with a terminal, the full-screen app opens"""
+
+
+def build_parser(wanted: Collection[str] = tuple(COMMANDS)) -> Parser:
+    """The command line.
+
+    Args:
+        wanted: the commands to describe in full; of the others only the names are known.
+    """
+    parser = Parser(
+        prog="maap",
+        description="Search, download and track ESA MAAP satellite data.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("--version", action="version", version=f"maap {__version__}")
+    parser.add_argument("-c", "--config", type=Path, metavar="FILE", help="configuration file")
+    parser.add_argument("-d", "--data-dir", type=Path, metavar="DIR", help="where granules go")
+    parser.add_argument("-v", "--verbose", action="count", default=0, help="say more; -vv with tracebacks")
+    parser.add_argument("-q", "--quiet", action="store_true", help="say only warnings and errors")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name, words in COMMANDS.items():
+        if name == "tui" or name not in wanted:
+            subparsers.add_parser(name, help=words, description=f"{words.capitalize()}.")
+        else:
+            # Describing one command costs more than all the rest of the parser.
+            importlib.import_module(f"maap_tui.cli.commands.{name}").add_parser(subparsers, words)
+    return parser
+
+
+def run_words(words: list[str]) -> int:
+    """Run one command line; returns its exit code."""
+    words, inner = _split_demo(words)
+    words = join_signed(words)
+    parser = build_parser(COMMANDS.keys() & set(words))
+    report = Reporter()
+    try:
+        args = parser.parse_args(words)
+    except UsageError as usage:
+        end = "" if str(usage).endswith("?") else "."
+        report.say(f"Error: {usage}{end} See {usage.prog} -h.")
+        return WRONG
+    except SystemExit as ended:
+        return _flushed(Output(), report, int(ended.code or 0))
+    args.inner = inner
+    report.verbosity = args.verbose + getattr(args, "more_verbose", 0)
+    report.quiet = args.quiet
+    if getattr(args, "run", None) is None:
+        return _open_app_or_explain(parser, args, report)
+    return run(args, report)
+
+
+def run(args: argparse.Namespace, report: Reporter) -> int:
+    """Run the command that was parsed."""
+    from maap_tui.cli.call import Call
+
+    call = Call(args, Output(as_json=getattr(args, "json", False)), report)
+    code: int | None = None
+    try:
+        ended = args.run(call)
+        code = run_async(ended, report) if isinstance(ended, CoroutineType) else ended
+    except PipeClosed:
+        pass
+    except KeyboardInterrupt:
+        report.interrupted(INTERRUPTED[signal.SIGINT])
+        code = 128 + signal.SIGINT
+    except Exception as error:
+        report.fail(error)
+    return _flushed(call.output, report, report.code if code is None else code)
+
+
+def _split_demo(words: list[str]) -> tuple[list[str], list[str] | None]:
+    """Part `demo ... -- COMMAND...` at its dashes; None without a command of its own."""
+    if "--" in words:
+        cut = words.index("--")
+        if "demo" in words[:cut]:
+            return words[:cut], words[cut + 1 :]
+    return words, None
+
+
+def _open_app_or_explain(parser: Parser, args: argparse.Namespace, report: Reporter) -> int:
+    asked = args.command == "tui" or Path(sys.argv[0]).name == "maap-tui"
+    if not has_terminal():
+        what = "The full-screen app needs a terminal" if asked else "Without a terminal a command is needed"
+        report.say(f"Error: {what}. See maap -h.")
+        return WRONG
+    from maap_tui.cli.call import Call
+
+    try:
+        code = open_app(Call(args, Output(), report).session(bulk=True))
+    except MaapError as error:
+        report.fail(error)
+        return report.code
+    if code is None:
+        if not asked:
+            parser.print_help(sys.stderr)
+        report.say("Error: The full-screen app is not installed here; use a command of maap.")
+        return WRONG
+    return code
+
+
+def _flushed(output: Output, report: Reporter, code: int) -> int:
+    """Hand on all of stdout before the end; a reader that has gone is no error."""
+    try:
+        output.flush()
+    except PipeClosed:
+        pass
+    except MaapError as error:
+        report.fail(error)
+        return code or report.code
+    return code

@@ -1,0 +1,217 @@
+"""Everything that goes to stderr, and the exit code.
+
+0 done; 2 credentials dead or missing; 3 transient or partial, run it again; 4 the request is wrong;
+130, 143 and 129 interrupted by SIGINT, SIGTERM and SIGHUP; 1 an error of the program itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from maap_tui.engine.errors import (
+    AuthenticationError,
+    AuthServiceUnavailable,
+    BuiltCatalogMissing,
+    CredentialsError,
+    DiskFullError,
+    DownloadError,
+    InvalidRequestError,
+    MaapError,
+    RegistryError,
+    StorageError,
+)
+from maap_tui.text import clean, format_bytes, format_rate, plural
+
+if TYPE_CHECKING:
+    from maap_tui.cli.progress import Progress
+    from maap_tui.engine.events import Event
+    from maap_tui.engine.tally import Tally
+
+DONE, BUG, CREDENTIALS, AGAIN, WRONG = 0, 1, 2, 3, 4
+_WORST_FIRST = (CREDENTIALS, AGAIN, WRONG)
+"""A code hides those after it: what needs a person first, then what a later run may mend."""
+
+
+def code_of(error: BaseException) -> int:
+    """The exit code that an error means."""
+    if isinstance(error, AuthServiceUnavailable):
+        return AGAIN
+    if isinstance(error, CredentialsError | AuthenticationError):
+        return CREDENTIALS
+    if isinstance(error, DownloadError):
+        return WRONG if error.permanent else AGAIN
+    if isinstance(error, DiskFullError):
+        return AGAIN
+    if isinstance(error, BuiltCatalogMissing | InvalidRequestError | StorageError | RegistryError):
+        return WRONG
+    if isinstance(error, MaapError):
+        return AGAIN
+    return BUG
+
+
+class Reporter:
+    """Talks to the user and remembers how it ends."""
+
+    def __init__(self, *, verbosity: int = 0, quiet: bool = False) -> None:
+        """Choose how much is said.
+
+        Args:
+            verbosity: 1 adds a line for each file and day, 2 tracebacks as well.
+            quiet: whether only errors and warnings are said.
+        """
+        self.verbosity = verbosity
+        self.quiet = quiet
+        self.names_baselines = False
+        """Whether a failed day is told with its baseline."""
+        self._warned: set[str] = set()
+        self.codes: set[int] = set()
+        """What went wrong so far, as exit codes."""
+        self.tally: Tally | None = None
+        self.progress: Progress | None = None
+        if hasattr(sys.stderr, "reconfigure"):
+            sys.stderr.reconfigure(errors="backslashreplace")
+
+    @property
+    def code(self) -> int:
+        """The exit code of what happened so far."""
+        return next((code for code in (*_WORST_FIRST, BUG) if code in self.codes), DONE)
+
+    def say(self, text: str) -> None:
+        """One line to the user, which --quiet leaves out."""
+        if not self.quiet:
+            self._write(text)
+
+    def detail(self, text: str) -> None:
+        """A line that only -v shows."""
+        if self.verbosity and not self.quiet:
+            self._write(text)
+
+    def warn(self, text: str) -> None:
+        """Something the user should know that stops nothing; said once, in any case."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self._write(f"Warning: {text}")
+
+    def fail(self, error: BaseException, about: str = "") -> None:
+        """Say an error and what to do about it, and remember its code.
+
+        Args:
+            error: what went wrong.
+            about: which of several things it went wrong with; '' where there is only one.
+        """
+        self.codes.add(code_of(error))
+        about = f"{about}: " if about else ""
+        if isinstance(error, MaapError):
+            self._write(f"Error: {about}{_sentences(error.message, error.hint)}")
+        else:
+            words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            self._write(f"Error: {about}{words}. This is a mistake in maap_tui; -vv shows where.")
+        if self.verbosity >= 2:
+            import traceback
+
+            for line in "".join(traceback.format_exception(error)).splitlines():
+                self._write(line)
+
+    def hear(self, event: Event) -> None:
+        """Take an event of the engine: count it, and say what has to be said."""
+        if self.tally is None:
+            from maap_tui.engine.tally import Tally
+
+            self.tally = Tally()
+        self.tally.apply(event)
+        say = _VOICES.get(type(event).__name__)
+        if say is not None:
+            say(self, event)
+
+    def failed_day(self, event: Any) -> None:
+        """The stable line that wrappers look for."""
+        self.codes.add(AGAIN)
+        baseline = f"{event.baseline or '*'} " if self.names_baselines else ""
+        self._write(f"FAILED DAY: {baseline}{event.day} ({event.reason})")
+
+    def failed_file(self, event: Any) -> None:
+        self.codes.add(WRONG if event.permanent else AGAIN)
+        self._write(f"Failed: {event.url.rpartition('/')[2] or event.url}: {event.reason}")
+
+    def refuse(self, name: str, reason: str) -> None:
+        """Say what was not done with one of several things; the command decides what it means."""
+        self._write(f"Refused: {name}: {reason}")
+
+    def interrupted(self, name: str) -> None:
+        """The one line after a signal: what was done and is kept."""
+        done = ""
+        if self.tally is not None:
+            now = self.tally.snapshot()
+            if now.finished:
+                done = f"; {plural(now.finished, 'file')} finished"
+            if now.queued > now.done:
+                done += f"; {plural(now.queued - now.done, 'file')} left, parts are kept"
+        self.say(f"{name}{done}. Run the same command again to go on.")
+
+    def _write(self, text: str) -> None:
+        line = clean(text)
+        if self.progress is not None:
+            self.progress.print(line)
+            return
+        # Without stderr there is nobody to tell, and the data is worth more than the talk.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
+
+
+def _sentences(message: str, hint: str) -> str:
+    if not hint:
+        return message
+    end = "" if message.endswith((".", "!", "?")) else "."
+    return f"{message}{end} {hint}"
+
+
+def _finished(report: Reporter, event: Any) -> None:
+    rate = f", {format_rate(event.received / event.seconds)}" if event.seconds > 0 else ""
+    report.detail(f"Downloaded {event.path} ({format_bytes(event.size)}{rate})")
+
+
+def _page(report: Reporter, event: Any) -> None:
+    day = "" if event.start is None else f"{event.start:%Y-%m-%d}: "
+    of = "" if event.matched is None else f" of {event.matched}"
+    report.detail(f"{day}{event.items}{of} items")
+
+
+def _counted(report: Reporter, event: Any) -> None:
+    if report.progress is not None:
+        report.progress.phase = f"{event.done} of {plural(event.total, 'baseline')} counted"
+    report.detail(
+        f"[{event.done}/{event.total}] {event.product_type} {event.baseline}: "
+        f"{plural(event.count, 'granule')}"
+    )
+
+
+def _retried(report: Reporter, event: Any) -> None:
+    name = event.url.rpartition("/")[2]
+    report.detail(f"{name}: {event.reason}; trying again in {event.wait_s:.1f} s")
+
+
+_VOICES: dict[str, Any] = {
+    "DayFailed": Reporter.failed_day,
+    "FileFailed": Reporter.failed_file,
+    "FileFinished": _finished,
+    "FileSkipped": lambda report, event: report.detail(f"Here already: {event.path}"),
+    "FileRetried": _retried,
+    "PageFetched": _page,
+    "BaselineCounted": _counted,
+    "Warned": lambda report, event: report.warn(event.message),
+    "Noted": lambda report, event: report.detail(event.message),
+}
+"""What is said of each event, by its name, so that saying an error does not import the engine."""
+
+
+def ends_at_once(code: int) -> None:
+    """End the process now, the cursor shown again; what is on disk is whole without further ado."""
+    with contextlib.suppress(OSError, ValueError):
+        if sys.stderr.isatty():
+            sys.stderr.write("\x1b[?25h\n")
+            sys.stderr.flush()
+    os._exit(code)

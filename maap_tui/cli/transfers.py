@@ -1,0 +1,112 @@
+"""What download, get and sync share: their options, dry runs and the summary of what was moved."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maap_tui.cli.arguments import add_product_dir
+from maap_tui.cli.call import Call
+from maap_tui.text import format_bytes, format_count, format_duration, plural
+
+if TYPE_CHECKING:
+    from maap_tui.engine.downloads import Report
+    from maap_tui.engine.transfer import Wanted
+
+
+def add_transfer(parser: argparse.ArgumentParser, *, out_dir_help: str) -> None:
+    """Add `--out-dir`, `--product-dir` and `--dry-run`."""
+    group = parser.add_argument_group("files")
+    group.add_argument("-o", "--out-dir", type=Path, metavar="DIR", help=out_dir_help)
+    add_product_dir(group)
+    group.add_argument("--dry-run", action="store_true", help="only list what would be fetched")
+
+
+def list_wanted(call: Call, wanted: Sequence[Wanted], folder: Path) -> None:
+    """Print what a dry run found: a URL a line, the totals on stderr.
+
+    Args:
+        call: where to print.
+        wanted: every file meant.
+        folder: where they would go, for the space left.
+    """
+    here = size = sizes = 0
+    for one in wanted:
+        present = _size_of(one.path)
+        is_here = present is not None and one.size in (None, present)
+        if is_here:
+            here += 1
+        else:
+            size, sizes = size + (one.size or 0), sizes + (one.size is not None)
+        if call.output.as_json:
+            state = "here" if is_here else "wanted"
+            call.output.record({"url": one.url, "path": one.path, "state": state, "bytes": one.size})
+        elif not is_here:
+            call.output.line(one.url)
+    call.output.flush()
+    missing = len(wanted) - here
+    words = ""
+    if missing and sizes == missing:
+        words = f" ({format_bytes(size)})"
+    elif sizes:
+        words = f" (more than {format_bytes(size)})"
+    words += f"; {format_count(here)} here already" if here else ""
+    free = _free_bytes(folder)
+    words += f"; {format_bytes(free)} free in {folder}" if free is not None else ""
+    call.report.say(f"Would download {plural(missing, 'file')}{words}")
+    if free is not None and size > free:
+        call.report.warn(f"{format_bytes(size)} will not fit in {folder}")
+
+
+def _size_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _free_bytes(folder: Path) -> int | None:
+    """Bytes free where a folder is or would be made; None when that cannot be told."""
+    for place in (folder, *folder.parents):
+        if os.path.isdir(place):
+            try:
+                return shutil.disk_usage(place).free
+            except OSError:
+                return None
+    return None
+
+
+def summarise(call: Call, report: Report, *, nothing: str, nothing_to_do: str = "") -> None:
+    """Say how the downloads went, and raise what stopped them.
+
+    Args:
+        call: where to say it.
+        report: what became of the files.
+        nothing: the sentence for a run without any file.
+        nothing_to_do: the sentence when every file was here already; '' counts them.
+
+    Raises:
+        MaapError: what ended the run before its time.
+    """
+    count = len(report.downloaded)
+    words = [f"Downloaded {plural(count, 'file')} ({format_bytes(report.received)})"]
+    words[0] += f" in {format_duration(report.seconds)}"
+    here = len(report.skipped)
+    if here:
+        words.append(f"{format_count(here)} {'was' if here == 1 else 'were'} here already")
+    if report.failed:
+        words.append(f"{format_count(len(report.failed))} failed")
+    if report.left:
+        words.append(f"{format_count(report.left)} not tried")
+    if count or report.failed or report.left:
+        call.report.say("; ".join(words))
+    elif here:
+        call.report.say(nothing_to_do or f"Nothing to download: {plural(here, 'file')} here already")
+    else:
+        call.report.say(nothing)
+    if report.stopped is not None:
+        raise report.stopped

@@ -1,0 +1,102 @@
+"""Bytes, durations, dates, counts and untrusted strings as text that is safe to show; pure.
+
+A string that came from a server, a file or a user reaches a screen through `clean` and no other way.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import UTC, date, datetime
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_NEVER_SHOWN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories that move the cursor, hide, reorder or break a line instead of being drawn."""
+_BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f")
+"""Letters and marks by category that are drawn as nothing."""
+
+
+def format_bytes(count: float) -> str:
+    """A number of bytes in the binary unit that suits it: `512 B`, `1.2 MiB`, `340 GiB`."""
+    size = float(count)
+    for unit in _UNITS:
+        # 1023.95 would be rounded to 1024.0 of the smaller unit.
+        if abs(size) < 1023.5 or unit == _UNITS[-1]:
+            break
+        size /= 1024
+    if unit == "B":
+        return f"{int(size)} B"
+    return f"{size:.0f} {unit}" if abs(size) >= 99.95 else f"{size:.1f} {unit}"
+
+
+def format_rate(bytes_per_second: float) -> str:
+    """A rate: `3.1 MiB/s`."""
+    return f"{format_bytes(bytes_per_second)}/s"
+
+
+def format_duration(seconds: float | None) -> str:
+    """A length of time in its two largest units, `3 min 20 s`; `unknown` for None."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 0.95:
+        return f"{max(seconds, 0):.1f} s"
+    whole = round(seconds)
+    days, rest = divmod(whole, 86400)
+    hours, rest = divmod(rest, 3600)
+    minutes, left = divmod(rest, 60)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (left, "s")]
+    while parts[0][0] == 0:
+        parts.pop(0)
+    return " ".join(f"{value} {unit}" for value, unit in parts[:2] if value)
+
+
+def format_count(count: int) -> str:
+    """A whole number with its thousands apart: `12,345`."""
+    return f"{count:,}"
+
+
+def plural(count: int, noun: str, several: str = "") -> str:
+    """A count and its noun: `1 file`, `1,204 files`; `several` for nouns that do not just take an s."""
+    return f"{format_count(count)} {noun if count == 1 else several or noun + 's'}"
+
+
+def format_date(moment: datetime | date) -> str:
+    """The UTC day: `2025-12-01`."""
+    if isinstance(moment, datetime):
+        moment = moment.astimezone(UTC).date()
+    return moment.isoformat()
+
+
+def format_time(moment: datetime | None) -> str:
+    """The UTC minute, `2025-12-01 13:30 UTC`; '' for None."""
+    return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def clean(text: str, limit: int | None = None) -> str:
+    r"""Make a string safe for a terminal and a log: what is not drawn becomes its escape, as `\x1b`.
+
+    Control characters, C1, bidirectional and zero-width ones, line separators and surrogates are
+    meant. The result is one line.
+
+    Args:
+        text: anything.
+        limit: most characters of the result, the last one an ellipsis when it was cut; None for all.
+    """
+    if limit is not None and len(text) > limit:
+        # Escapes only make it longer, so that the rest cannot be part of the result.
+        text = text[: limit + 1]
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(_escape(one) if _is_hidden(one) else one for one in text)
+    if limit is not None and len(text) > limit:
+        return text[: max(limit - 1, 0)] + "…"
+    return text
+
+
+def _is_hidden(character: str) -> bool:
+    return unicodedata.category(character) in _NEVER_SHOWN or character in _BLANKS
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

@@ -1,0 +1,67 @@
+import builtins
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CLD = ("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
+SYNC = ("--", "sync", *CLD, "--date", "2025-12-01", "--frame", "D")
+
+
+def test_a_command_runs_in_an_archive_of_its_own(maap: Callable, tmp_path: Path) -> None:
+    home = tmp_path / "demo home"
+    before = dict(os.environ)
+    first = maap("demo", "--home", home, *SYNC)
+    assert first.code == 0
+    assert first.err.startswith("Downloaded 16 files")
+    assert len(list((home / "data").rglob("*.h5"))) == 16
+    second = maap("demo", "--home", home, *SYNC)
+    assert second.code == 0
+    assert "Nothing new" in second.err
+    shown = maap("demo", "--home", home, "--", "state", "show", *CLD)
+    assert "Downloaded:          16" in shown.lines
+    assert dict(os.environ) == before
+
+
+def test_the_exit_code_is_the_commands(maap: Callable) -> None:
+    assert maap("demo", "--", "search", *CLD, "--date", "x").code == 4
+    ended = maap("demo", "--failing-day", "2025-12-01", "--", "search", *CLD, "--date", "2025-12-01")
+    assert ended.code == 3
+
+
+def test_the_tour_shows_each_command_before_its_output(maap: Callable, tmp_path: Path) -> None:
+    ended = maap("demo", "--now", "2026-01-15T00:00:00Z", "--offline-days", "36500", "--home", tmp_path / "h")
+    assert ended.code == 0
+    shown = [line for line in ended.lines if line.startswith("$ maap ")]
+    assert [line.split()[2] for line in shown] == ["list", "list", "list", "search", "sync", "state", "sync"]
+    assert "Downloaded:          125" in ended.lines
+    assert "Nothing new" in ended.err
+
+
+def test_a_real_home_is_not_taken(maap: Callable, tmp_path: Path) -> None:
+    (tmp_path / "credentials.txt").write_text("OFFLINE_TOKEN=mine\n")
+    ended = maap("demo", "--home", tmp_path, "--", "list")
+    assert ended.code == 4
+    assert (tmp_path / "credentials.txt").read_text() == "OFFLINE_TOKEN=mine\n"
+
+
+@pytest.mark.parametrize(
+    "words", [["--port", "70000"], ["--port", "x"], ["--now", "never"], ["--serve", "--", "list"]]
+)
+def test_wrong_options_are_4(maap: Callable, words: list[str]) -> None:
+    assert maap("demo", *words).code == 4
+
+
+def test_without_its_packages_one_sentence(maap: Callable, monkeypatch) -> None:
+    whole = builtins.__import__
+
+    def lacking(name: str, *rest: object) -> object:
+        if name == "maap_tui.demo.archive":
+            raise ModuleNotFoundError("No module named 'uvicorn'", name="uvicorn")
+        return whole(name, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(builtins, "__import__", lacking)
+    ended = maap("demo", "--", "list")
+    assert ended.code == 4
+    assert "pip install 'maap-tui[demo]'" in ended.err

@@ -1,0 +1,220 @@
+"""What only a process of its own shows: pipes, signals, terminals, what is imported and what it costs."""
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from maap_tui.demo import Archive
+
+CLD = ("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
+DAY = ("--date", "2025-12-01")
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_version_costs_little() -> None:
+    program = (
+        "import resource, subprocess, sys\n"
+        "subprocess.run([sys.executable, '-m', 'maap_tui', '--version'], check=True)\n"
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
+        "print(used.ru_utime + used.ru_stime)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    costs = []
+    for _ in range(3):
+        ended = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True
+        )
+        version, cost = ended.stdout.split("\n")[:2]
+        assert version == "maap 1.0.0"
+        costs.append(float(cost))
+    assert min(costs) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("words", "never"),
+    [
+        (["list"], ["textual", "rich", "httpx", "asyncio", "maap_tui.engine.session"]),
+        (["-h"], ["textual", "rich", "httpx", "asyncio", "maap_tui.engine.settings"]),
+        (["config"], ["textual", "rich", "httpx", "asyncio"]),
+        (["state", "show"], ["textual", "rich", "httpx"]),
+        (["token"], ["textual", "rich", "httpx"]),
+        (["search", *CLD, *DAY, "-q", "-n", "1"], ["textual", "maap_tui.cli.progress"]),
+        (["sync", *CLD, *DAY, "-n", "1"], ["textual", "maap_tui.cli.progress", "maap_tui.demo.archive"]),
+        (["demo", "--", "list"], ["textual", "rich"]),
+    ],
+)
+def test_a_command_imports_only_what_it_needs(home: Path, words: list[str], never: list[str]) -> None:
+    program = (
+        "import sys\n"
+        "from maap_tui.cli.main import main\n"
+        f"code = main({words!r})\n"
+        f"print([name for name in {never!r} if name in sys.modules], code, file=sys.stderr)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert ended.stderr.splitlines()[-1] == "[] 0"
+
+
+def test_a_reader_that_goes_away_is_no_error(start: Callable) -> None:
+    process = start("search", *CLD, "--start", "2025-12-01", "--end", "2025-12-09")
+    assert process.stdout.read(10) == b"http://127"
+    process.stdout.close()
+    assert process.wait(30) == 0
+    assert process.stderr.read() == b""
+
+
+def test_work_goes_on_when_nobody_reads_its_json(start: Callable, home: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = start("sync", *CLD, *DAY, "-n", "12", "--json", stdout=writer)
+    os.close(writer)
+    assert process.wait(30) == 0
+    assert len(list((home / "data").rglob("*.h5"))) == 12
+
+
+def test_a_full_disk_behind_stdout_is_said(start: Callable) -> None:
+    with open("/dev/full", "wb") as full:
+        process = start("list", stdout=full)
+        assert process.wait(30) == 3
+    assert b"No space left" in process.stderr.read()
+
+
+def test_without_stderr_no_data_is_lost(start: Callable) -> None:
+    process = start("search", *CLD, *DAY, "--json", stderr=subprocess.DEVNULL)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert len([json.loads(line) for line in out.splitlines()]) == 125
+
+
+def test_closed_streams_do_no_harm(home: Path) -> None:
+    line = f'exec "{sys.executable}" -m maap_tui list <&- 2>&-'
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(["sh", "-c", line], env=environment, capture_output=True, timeout=30)
+    assert ended.returncode == 0
+    assert len(ended.stdout.splitlines()) == 12
+
+
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [(signal.SIGTERM, b"Terminated"), (signal.SIGINT, b"Interrupted"), (signal.SIGHUP, b"Hung up")],
+)
+def test_a_signal_keeps_the_part(
+    start: Callable, archive: Archive, home: Path, number: signal.Signals, word: bytes
+) -> None:
+    archive.control(stall_after=70000, match="08575D")
+    process = start("download", *CLD, *DAY, "--frame", "D", "-n", "2", "-v")
+    for line in process.stderr:
+        if line.startswith(b"Downloaded "):
+            break
+    process.send_signal(number)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 128 + number
+    assert word in err and b"1 file finished" in err
+    assert err.count(b"\n") == 1
+    names = sorted(path.name for path in (home / "data").rglob("*") if path.is_file())
+    assert any(".part" in name and "08575D" in name for name in names)
+    assert sum(name.endswith(".h5") for name in names) == 1
+    archive.faults.clear()
+    again = start("download", *CLD, *DAY, "--frame", "D", "-n", "2")
+    assert again.wait(30) == 0
+    names = sorted(path.name for path in (home / "data").rglob("*") if path.is_file())
+    assert len(names) == 2 and all(name.endswith(".h5") for name in names)
+
+
+def test_ignored_hangups_stay_ignored(start: Callable) -> None:
+    process = start(
+        "search", *CLD, *DAY, "-v", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    )
+    process.stderr.readline()
+    process.send_signal(signal.SIGHUP)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert len(out.splitlines()) == 125
+
+
+def test_serve_until_terminated(start: Callable) -> None:
+    process = start("demo", "--serve", "--port", "0")
+    lines = [process.stdout.readline().decode() for _ in range(8)]
+    assert all(line.startswith("export MAAP_") for line in lines)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+
+
+def in_terminal(
+    words: list[str], environ: dict[str, str], *, keys: bytes = b"", after: bytes = b""
+) -> tuple[int, bytes]:
+    """Run with a terminal on all three streams; `keys` are typed once `after` was shown."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execve(sys.executable, [sys.executable, "-m", "maap_tui", *words], environ)
+    shown = b""
+    while True:
+        ready, _, _ = select.select([terminal], [], [], 30)
+        assert ready, shown
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        shown += piece
+        if keys and after in shown:
+            os.write(terminal, keys)
+            keys = b""
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown
+
+
+@pytest.fixture
+def environ(home: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "COLUMNS": "100"}
+
+
+def test_progress_only_on_a_terminal(environ: dict[str, str], archive: Archive) -> None:
+    archive.control(rate=100_000)
+    code, shown = in_terminal(["sync", *CLD, *DAY, "--frame", "D"], environ)
+    assert code == 0
+    assert b"/16 files" in shown
+    assert b"Downloaded 16 files" in shown
+    assert shown.count(b"\x1b[?25l") == shown.count(b"\x1b[?25h") == 1
+    archive.faults.clear()
+    code, shown = in_terminal(["sync", *CLD, *DAY, "--frame", "A", "-q"], environ)
+    assert (code, shown) == (0, b"")
+    code, shown = in_terminal(["sync", *CLD, *DAY, "--frame", "B"], {**environ, "TERM": "dumb"})
+    assert b"\x1b" not in shown and b"Downloaded" in shown
+
+
+def test_ctrl_c_in_a_terminal(environ: dict[str, str], archive: Archive) -> None:
+    archive.control(stall_after=1000, target="data")
+    code, shown = in_terminal(["sync", *CLD, *DAY, "-n", "3"], environ, keys=b"\x03", after=b"/3 files")
+    assert code == 130
+    assert b"Interrupted" in shown and b"Traceback" not in shown
+
+
+def test_the_token_is_asked_for_unseen(environ: dict[str, str], archive: Archive) -> None:
+    token = archive.offline_token.encode()
+    code, shown = in_terminal(["login"], environ, keys=token + b"\n", after=b"not shown")
+    assert code == 0
+    assert token not in shown
+    assert b"Signed in as demo" in shown
+    code, shown = in_terminal(["login"], environ, keys=b"\x03", after=b"not shown")
+    assert code == 130
+    assert b"Traceback" not in shown
+
+
+@pytest.mark.parametrize(("words", "said"), [([], "a command is needed"), (["tui"], "needs a terminal")])
+def test_without_a_terminal_the_app_is_one_sentence(start: Callable, words: list[str], said: str) -> None:
+    process = start(*words)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 4
+    assert out == b""
+    assert said in err.decode() and b"\x1b" not in err
+    assert err.count(b"\n") == 1

@@ -1,0 +1,230 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from maap_tui.demo import Archive
+
+L2 = "EarthCAREL2Validated_MAAP"
+CLD = (L2, "CPR_CLD_2A", "BC")
+DAY = ("--date", "2025-12-01")
+
+
+def starts(urls: list[str]) -> list[str]:
+    return [url.rpartition("CPR_CLD_2A_")[2][:15] for url in urls]
+
+
+def test_a_day_is_a_url_a_line_in_the_order_of_sensing(maap: Callable) -> None:
+    ended = maap("search", *CLD, *DAY)
+    assert ended.code == 0
+    assert len(ended.lines) == 125
+    assert all(url.startswith("http://127.0.0.1") and url.endswith(".h5") for url in ended.lines)
+    assert starts(ended.lines) == sorted(starts(ended.lines))
+    assert ended.err == "Found 125 files, 15.6 MiB\n"
+
+
+def test_newest_first_and_a_maximum(maap: Callable) -> None:
+    ended = maap("search", *CLD, "--date", "2025-12-01", "--newest-first", "-n", "3")
+    assert len(ended.lines) == 3
+    assert starts(ended.lines) == sorted(starts(ended.lines), reverse=True)
+    assert starts(ended.lines)[0].startswith("20251201T23")
+    assert "--max-items" in ended.err
+
+
+def test_a_range_of_many_days_stays_in_order(maap: Callable) -> None:
+    ended = maap("search", *CLD, "--start", "2025-12-01", "--end", "2025-12-12", "--frame", "A")
+    assert starts(ended.lines) == sorted(starts(ended.lines))
+    assert {one[:8] for one in starts(ended.lines)} == {f"202512{day:02}" for day in range(1, 13)}
+
+
+def test_json_has_everything_of_a_file(maap: Callable) -> None:
+    ended = maap("search", *CLD, *DAY, "--frame", "D", "-n", "1", "--json")
+    row = json.loads(ended.out)
+    assert row["collection"] == L2
+    assert row["baseline"] == "BC"
+    assert row["sensing_start"] == "2025-12-01T00:01:26Z"
+    assert row["orbit"] == 8574 and row["frame"] == "D"
+    assert row["size"] == 131072 and row["format"] == "h5"
+    assert row["geometry"]["type"] == "LineString"
+    assert row["url"].endswith(row["id"] + ".h5")
+
+
+def test_an_orbit_with_and_without_its_frame(maap: Callable) -> None:
+    assert len(maap("search", *CLD, "--orbit", "08574D").lines) == 1
+    assert len(maap("search", *CLD, "--orbit", "8574", "--frame", "c,D").lines) == 2
+
+
+def test_formats(maap: Callable) -> None:
+    both = maap("search", *CLD, *DAY, "--format", "all", "-n", "2").lines
+    assert sorted(url.rpartition(".")[2] for url in both) == ["HDR", "HDR", "h5", "h5"]
+    assert maap("search", *CLD, *DAY, "--format", "hdr", "-n", "1").lines[0].endswith(".HDR")
+
+
+def test_count_is_one_number(maap: Callable, archive: Archive, asked: Callable[[str], int]) -> None:
+    maap("list", L2)
+    archive.stats.reset()
+    ended = maap("search", *CLD, *DAY, "--frame", "D", "--count")
+    assert ended.out == "16\n"
+    assert asked("search") == 1
+    assert json.loads(maap("search", *CLD, *DAY, "--frame", "D", "--count", "--json").out) == {"count": 16}
+
+
+def test_areas(maap: Callable, tmp_path: Path) -> None:
+    whole = len(maap("search", *CLD, *DAY).lines)
+    box = maap("search", *CLD, *DAY, "--bbox", "-20,30,20,60")
+    assert box.code == 0
+    assert 0 < len(box.lines) < whole
+    assert box.lines == maap("search", *CLD, *DAY, "--bbox=-20,30,20,60").lines
+    point = maap("search", *CLD, *DAY, "--point=50,10", "--radius", "500")
+    assert set(point.lines) < set(maap("search", *CLD, *DAY).lines)
+    area = tmp_path / "area.geojson"
+    ring = [[-20, 30], [20, 30], [20, 60], [-20, 60], [-20, 30]]
+    area.write_text(json.dumps({"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}}))
+    assert maap("search", *CLD, *DAY, "--area", area).lines == box.lines
+
+
+def test_urls_into_a_file(maap: Callable, tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "urls.txt"
+    ended = maap("search", *CLD, *DAY, "-o", file)
+    assert ended.out == ""
+    assert f"Wrote 125 URLs to {file}" in ended.err
+    assert file.read_text() == maap("search", *CLD, *DAY, "-o", "-").out
+
+
+def test_the_registry_is_filled(maap: Callable, home: Path) -> None:
+    ended = maap("search", *CLD, *DAY, "--registry-save")
+    assert ended.out == ""
+    assert "Registered 125 new URLs" in ended.err
+    file = home / "registry/urls/EarthCARE" / L2 / "CPR_CLD_2A/BC/2025/url_20251201.txt"
+    assert len(file.read_text().splitlines()) == 125
+    again = maap("search", *CLD, *DAY, "--registry-save")
+    assert "Registered 0 new URLs; 125 were registered before" in again.err
+    assert len(maap("state", "pending", *CLD).lines) == 125
+
+
+def test_the_built_catalogue_bounds_the_range(maap: Callable) -> None:
+    missing = maap("search", *CLD, "--use-catalog")
+    assert missing.code == 4
+    assert f"Built catalog not found for {L2}" in missing.err
+    assert maap("catalog", "build", *CLD).code == 0
+    ended = maap("search", *CLD, "--use-catalog", "--frame", "A", "-n", "1")
+    assert ended.code == 0
+    assert len(ended.lines) == 1
+
+
+def test_nothing_found_is_no_error(maap: Callable) -> None:
+    ended = maap("search", *CLD, "--date", "2024-07-01")
+    assert (ended.code, ended.out) == (0, "")
+    assert "Nothing found" in ended.err and "--verify" in ended.err
+
+
+def test_a_failed_day_is_named(maap: Callable, archive: Archive) -> None:
+    archive.control(failing_day="2025-12-05")
+    ended = maap("search", *CLD, "--start", "2025-12-01", "--end", "2025-12-12", "--frame", "A")
+    assert ended.code == 3
+    gap = [line for line in ended.err.splitlines() if line.startswith("FAILED DAY: ")]
+    assert len(gap) == 1
+    assert gap[0].startswith("FAILED DAY: 2025-12-05 (")
+    assert "503" in gap[0]
+    days = {one[:8] for one in starts(ended.lines)}
+    assert len(days) == 11 and "20251205" not in days
+
+
+def test_a_catalogue_that_is_down(maap: Callable, archive: Archive) -> None:
+    archive.control(status=503, target="catalogue")
+    ended = maap("search", *CLD, *DAY)
+    assert ended.code == 3
+    assert ended.out == ""
+    assert "503" in ended.err and "again" in ended.err
+
+
+def test_a_product_without_an_orbit_index(maap: Callable) -> None:
+    names = ("EarthCAREXMETL1DProducts10_MAAP", "AUX_MET_1D")
+    alone = maap("search", *names, "--orbit", "08574D")
+    assert alone.code == 4
+    assert "--start" in alone.err
+    both = maap("search", *names, "--orbit", "08574D", *DAY)
+    assert both.code == 0
+    assert len(both.lines) == 1
+    every = maap("search", *names, "--orbit", "08574D", *DAY, "--all-versions")
+    assert len(every.lines) == 3
+    assert maap("search", *names, *DAY, "--point=0,0").code == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--date", "2024-13-41"], "no date"),
+        (["--date", "yesterday"], "no date"),
+        (["--start", "2025-02-01", "--end", "2025-01-01"], "must be before"),
+        (["--date", "2025-01-01", "--start", "2025-01-01"], "cannot be used with"),
+        (["--date", "2025-01-01", "--days-back", "2"], "cannot be used with"),
+        (["--date", "2025-01-01", "--end", "2025-01-02"], "cannot be used with --end"),
+        (["--end", "2025-01-02"], "--end needs --start"),
+        (["--start", "2125-01-02"], "future"),
+        (["--date", "2025-01-01", "--orbit", "08574D"], "--orbit cannot be used with --date"),
+        (["--start", "2025-01-01", "--orbit", "08574D"], "--orbit cannot be used with --start"),
+        (["--days-back", "3", "--orbit", "08574D"], "--orbit cannot be used with --days-back"),
+        (["--orbit", "08574D", "--frame", "A"], "names its frame"),
+        (["--orbit", "C"], "no orbit"),
+        (["--orbit", "08574Z"], "frames"),
+        (["--frame", "X"], "frames"),
+        (["--days-back", "0"], "--days-back"),
+        (["--days-back", "soon"], "--days-back"),
+        (["--max-items", "0"], "--max-items"),
+        (["--format", "pdf"], "no file format"),
+        (["--bbox", "1,2,3"], "--bbox"),
+        (["--bbox", "0,60,10,50"], "latitude"),
+        (["--point", "95,0"], "no point on Earth"),
+        (["--radius", "5"], "--point"),
+        (["--bbox", "0,0,1,1", "--point", "1,1"], "exclude one another"),
+        (["--area", "missing.json"], "missing.json"),
+        (["--nonsense"], "--nonsense"),
+        (["BC"], "BC"),
+    ],
+)
+def test_a_wrong_request_is_one_sentence_and_4(maap: Callable, words: list[str], said: str) -> None:
+    ended = maap("search", *CLD, *words)
+    assert ended.code == 4
+    assert ended.out == ""
+    assert said in ended.err
+    assert ended.err.startswith("Error: ")
+    assert ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "content", ["", "no json", "[]", '{"type": "Polygon"}', '{"type": "Point", "coordinates": [200, 0]}']
+)
+def test_an_area_that_is_none(maap: Callable, tmp_path: Path, content: str) -> None:
+    (tmp_path / "area.json").write_text(content)
+    ended = maap("search", *CLD, *DAY, "--area", tmp_path / "area.json")
+    assert ended.code == 4
+    assert "area.json" in ended.err
+
+
+def test_unknown_names_get_the_nearest(maap: Callable) -> None:
+    assert "CPR_CLD_2A" in maap("search", L2, "CPR_CLT_2A", *DAY).err
+    assert "BC" in maap("search", L2, "CPR_CLD_2A", "XX", *DAY).err
+    ended = maap("search", "EarthCAREL2Valid_MAAP", "CPR_CLD_2A", *DAY)
+    assert ended.code == 4 and L2 in ended.err
+
+
+def test_hostile_names_are_shown_harmless(maap: Callable) -> None:
+    ended = maap("search", "\x1b]0;x\x07\u202e[/b]", "CPR_CLD_2A")
+    assert ended.code == 4
+    assert "\\x1b]0;x\\x07\\u202e[/b]" in ended.err
+    assert not any(ord(one) < 32 and one != "\n" for one in ended.err)
+
+
+def test_quiet_leaves_the_data(maap: Callable) -> None:
+    ended = maap("search", *CLD, *DAY, "--frame", "D", "-q")
+    assert len(ended.lines) == 16
+    assert ended.err == ""
+    assert maap("--quiet", "search", *CLD, "--date", "x").err.startswith("Error: ")
+
+
+def test_verbose_tells_of_pages_and_a_traceback_only_at_two(maap: Callable) -> None:
+    assert "of 16 items" in maap("search", *CLD, *DAY, "--frame", "D", "-v").err
+    assert "Traceback" not in maap("search", *CLD, "--date", "x", "-v").err
+    assert "Traceback" in maap("-v", "search", *CLD, "--date", "x", "-v").err

@@ -1,0 +1,275 @@
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from maap_tui.demo import Archive
+
+L2 = "EarthCAREL2Validated_MAAP"
+CLD = (L2, "CPR_CLD_2A", "BC")
+DAY = ("--date", "2025-12-01")
+FEW = (*DAY, "--frame", "D", "-n", "4")
+
+
+def lines_of(home: Path, tree: str, prefix: str) -> list[str]:
+    file = home / "registry" / tree / "EarthCARE" / L2 / "CPR_CLD_2A/BC/2025" / f"{prefix}_20251201.txt"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def files_of(home: Path) -> list[str]:
+    return sorted(path.name for path in (home / "data").rglob("*") if path.is_file())
+
+
+def test_sync_through_its_life(maap: Callable, home: Path) -> None:
+    first = maap("sync", *CLD, *DAY)
+    assert first.code == 0
+    assert first.out == ""
+    assert first.err.startswith("Downloaded 125 files (15.6 MiB) in ")
+    assert len(lines_of(home, "urls", "url")) == len(lines_of(home, "downloads", "dwl")) == 125
+    day = home / "data/EarthCARE" / L2 / "CPR_CLD_2A/BC/2025/12/01"
+    assert len(list(day.glob("*.h5"))) == 125
+    assert {path.stat().st_size for path in day.iterdir()} == {131072}
+
+    second = maap("sync", *CLD, *DAY)
+    assert (second.code, second.out) == (0, "")
+    assert second.err == "Nothing new: all 125 files of 2025-12-01 are downloaded already\n"
+
+    shown = maap("state", "show", *CLD)
+    assert shown.lines == [
+        f"State for {L2}/CPR_CLD_2A/BC:",
+        "Total URLs:          125",
+        "Downloaded:          125",
+        "Marked:              0",
+        "Errors:              0",
+        "Pending downloads:   0",
+        "Pending marks:       125",
+    ]
+    assert maap("state", "pending", *CLD).out == ""
+    paths = maap("state", "pending", *CLD, "--type", "marks").lines
+    assert len(paths) == 125 and all(Path(path).exists() for path in paths)
+
+    assert maap("state", "mark", *paths[:2]).err == "Marked 2 files\n"
+    preview = maap("state", "cleanup", *CLD, "--dry-run")
+    assert preview.lines == paths[:2]
+    assert preview.err == "Would delete 2 files (256 KiB)\n"
+    assert Path(paths[0]).exists()
+    assert maap("state", "cleanup", *CLD).err == "Deleted 2 files (256 KiB)\n"
+    assert not Path(paths[0]).exists() and Path(paths[2]).exists()
+    assert "Nothing new" in maap("sync", *CLD, *DAY).err
+
+
+def test_sync_takes_what_earlier_runs_left(maap: Callable, home: Path) -> None:
+    assert maap("search", *CLD, *DAY, "--frame", "D", "--registry-save").code == 0
+    ended = maap("sync", *CLD, *DAY, "--frame", "D", "-n", "6")
+    assert "10 files left for another run" in ended.err
+    ended = maap("sync", *CLD, *DAY, "--frame", "D")
+    assert ended.err.startswith("Downloaded 10 files")
+
+
+def test_sync_into_another_folder(maap: Callable, home: Path, tmp_path: Path) -> None:
+    ended = maap("sync", *CLD, *FEW, "--out-dir", tmp_path / "other", "--product-dir")
+    assert ended.code == 0
+    found = list((tmp_path / "other/EarthCARE" / L2 / "CPR_CLD_2A/BC/2025/12/01").glob("*/*.h5"))
+    assert len(found) == 4
+    assert all(path.parent.name == path.stem for path in found)
+    assert files_of(home) == []
+
+
+def test_sync_names_the_baseline_of_a_failed_day(maap: Callable, archive: Archive) -> None:
+    archive.control(failing_day="2025-12-05")
+    range_ = ("--start", "2025-12-05", "--end", "2025-12-05")
+    one = maap("sync", *CLD, *range_, "--frame", "D")
+    assert one.code == 3
+    assert "FAILED DAY: BC 2025-12-05 (" in one.err
+    every = maap("sync", L2, "CPR_CLD_2A", *range_, "--frame", "D")
+    assert "FAILED DAY: * 2025-12-05 (" in every.err
+
+
+@pytest.mark.parametrize("verb", ["sync", "get", "download"])
+def test_a_dry_run_needs_no_token_and_writes_nothing(maap: Callable, home: Path, verb: str) -> None:
+    (home / "credentials.txt").unlink()
+    ended = maap(verb, *CLD, *FEW, "--dry-run")
+    assert ended.code == 0
+    assert len(ended.lines) == 4
+    assert "Would download 4 files (512 KiB)" in ended.err and "free in" in ended.err
+    assert files_of(home) == []
+    assert lines_of(home, "urls", "url") == []
+    rows = [json.loads(line) for line in maap(verb, *CLD, *FEW, "--dry-run", "--json").lines]
+    assert {row["bytes"] for row in rows} == {131072}
+    assert {row["state"] for row in rows} == {"wanted"}
+
+
+def test_a_dry_run_of_sync_leaves_out_what_is_there(maap: Callable) -> None:
+    maap("sync", *CLD, *FEW)
+    ended = maap("sync", *CLD, *DAY, "--frame", "D", "--dry-run")
+    assert len(ended.lines) == 12
+
+
+def test_get_is_flat_with_out_dir_and_leaves_no_trace(maap: Callable, home: Path, tmp_path: Path) -> None:
+    out = tmp_path / "flat"
+    first = maap("get", *CLD, *FEW, "-o", out)
+    assert first.code == 0
+    assert len(list(out.glob("*.h5"))) == 4
+    assert not list((home / "registry").rglob("*.txt"))
+    second = maap("get", *CLD, *FEW, "-o", out)
+    assert second.err == "Nothing to download: 4 files here already\n"
+    more = maap("get", *CLD, *DAY, "--frame", "D", "-n", "5", "-o", out)
+    assert more.err.startswith("Downloaded 1 file (128 KiB) in ")
+    assert "; 4 were here already" in more.err
+
+
+def test_download_without_a_source_searches_and_tracks(maap: Callable, home: Path) -> None:
+    assert maap("download", *CLD, *FEW).code == 0
+    assert len(lines_of(home, "downloads", "dwl")) == 4
+    assert len(files_of(home)) == 4
+
+
+def test_download_from_urls(maap: Callable, home: Path, tmp_path: Path, monkeypatch) -> None:
+    urls = maap("search", *CLD, *FEW).lines
+    one = maap("download", *CLD, "-u", urls[0])
+    assert one.code == 0
+    assert lines_of(home, "downloads", "dwl")[0].startswith(urls[0] + "|")
+    file = tmp_path / "urls.txt"
+    file.write_text(f"# a comment\n\n{urls[1]}|/anywhere/else.h5\n{urls[2]}\n{urls[1]}\n")
+    preview = maap("download", *CLD, "-f", file, "--dry-run")
+    assert preview.lines == urls[1:3]
+    assert maap("download", *CLD, "-f", file).err.startswith("Downloaded 2 files")
+    assert len(lines_of(home, "downloads", "dwl")) == 3
+    assert not os.path.exists("/anywhere")
+
+
+def test_urls_that_cannot_be_filed(maap: Callable, archive: Archive, tmp_path: Path) -> None:
+    ended = maap("download", *CLD, "-u", "https://example.invalid/strange.h5")
+    assert ended.code == 4
+    assert "strange.h5" in ended.err
+    hostile = tmp_path / "urls.txt"
+    hostile.write_bytes(b"http://127.0.0.1/\x1b[31m/../../x.h5\n")
+    ended = maap("download", *CLD, "-f", hostile)
+    assert ended.code == 4
+    assert "\x1b" not in ended.err
+    missing = maap("download", *CLD, "-f", "missing.txt")
+    assert missing.code == 4 and "missing.txt" in missing.err
+
+
+def test_sources_exclude_one_another(maap: Callable) -> None:
+    ended = maap("download", *CLD, "--registry", "-u", "https://x/y.h5")
+    assert ended.code == 4
+    assert "not allowed with" in ended.err
+
+
+def test_the_registry_is_taken_by_format(maap: Callable, home: Path) -> None:
+    maap("search", *CLD, *FEW, "--format", "all", "--registry-save")
+    assert len(maap("state", "pending", *CLD).lines) == 8
+    assert len(maap("state", "pending", *CLD, "--format", "hdr").lines) == 4
+    assert len(maap("download", *CLD, "--registry", "--dry-run").lines) == 4
+    ended = maap("download", *CLD, "--registry")
+    assert ended.code == 0
+    assert "4 pending files in other formats (hdr) left; --format all takes them" in ended.err
+    assert all(name.endswith(".h5") for name in files_of(home))
+    assert "Nothing pending" in maap("download", *CLD, "--registry").err
+    assert maap("download", *CLD, "--registry", "--format", "all").err.startswith("Downloaded 4 files")
+    assert "Nothing pending" in maap("download", *CLD, "--registry", "--format", "all").err
+
+
+def test_the_registry_is_filtered_by_orbit_frame_and_time(maap: Callable) -> None:
+    maap("search", *CLD, "--start", "2025-12-01", "--end", "2025-12-02", "--registry-save")
+    assert len(maap("download", *CLD, "--registry", "--dry-run", "--orbit", "08574D").lines) == 1
+    assert len(maap("download", *CLD, "--registry", "--dry-run", *DAY, "--frame", "D").lines) == 16
+    newest = maap("download", *CLD, "--registry", "--dry-run", "--newest-first", "-n", "1").lines
+    assert "20251202T23" in newest[0]
+
+
+def test_json_is_one_object_a_file(maap: Callable, home: Path) -> None:
+    first = [json.loads(line) for line in maap("sync", *CLD, *FEW, "--json").lines]
+    assert [row["state"] for row in first] == ["finished"] * 4
+    assert all(Path(row["path"]).stat().st_size == row["bytes"] for row in first)
+    out = home.parent / "flat"
+    maap("get", *CLD, *FEW, "-o", out)
+    again = [json.loads(line) for line in maap("get", *CLD, *FEW, "-o", out, "--json").lines]
+    assert [row["state"] for row in again] == ["skipped"] * 4
+
+
+def test_verbose_names_each_file(maap: Callable) -> None:
+    ended = maap("-v", "sync", *CLD, *FEW)
+    assert sum(line.startswith("Downloaded /") for line in ended.err.splitlines()) == 4
+    assert ended.out == ""
+
+
+def test_files_that_fail_for_now_are_3_and_the_others_come(maap: Callable, archive: Archive) -> None:
+    archive.control(status=503, target="data", match="08575D")
+    ended = maap("get", *CLD, *FEW, "--json")
+    assert ended.code == 3
+    assert "; 1 failed" in ended.err
+    failed = [row for row in map(json.loads, ended.lines) if row["state"] == "failed"]
+    assert len(ended.lines) == 4 and len(failed) == 1
+    assert "503" in failed[0]["reason"] and "503" in ended.err
+
+
+def test_files_that_fail_for_good_are_4(maap: Callable, archive: Archive) -> None:
+    archive.control(status=404, target="data", match="08575D")
+    ended = maap("sync", *CLD, *FEW)
+    assert ended.code == 4
+    assert "Failed: ECA_" in ended.err
+    assert maap("state", "show", *CLD, "--json").out.count('"errors": 1') == 1
+
+
+def test_a_dead_token_is_2(maap: Callable, archive: Archive, home: Path) -> None:
+    archive.control(status=400, target="token")
+    ended = maap("sync", *CLD, *FEW)
+    assert ended.code == 2
+    assert "Failed to refresh token: 400" in ended.err and "maap login" in ended.err
+    assert files_of(home) == []
+
+
+def test_a_token_service_that_is_down_is_3(maap: Callable, archive: Archive) -> None:
+    archive.control(status=503, target="token")
+    ended = maap("get", *CLD, *FEW)
+    assert ended.code == 3
+    assert "token service" in ended.err or "Failed to refresh token: 503" in ended.err
+
+
+@pytest.mark.parametrize("verb", ["sync", "get", "download"])
+def test_missing_credentials_are_2_before_anything_is_asked(
+    maap: Callable, archive: Archive, home: Path, verb: str, asked: Callable[[str], int]
+) -> None:
+    (home / "credentials.txt").unlink()
+    ended = maap(verb, *CLD, *FEW)
+    assert ended.code == 2
+    assert "Credentials file not found" in ended.err
+    assert asked("search") == 0
+
+
+@pytest.mark.parametrize("content", ["", "OFFLINE_TOKEN=\n", "OFFLINE_TOKEN=abc\n", "\x00\xff"])
+def test_malformed_credentials_are_2(maap: Callable, home: Path, content: str) -> None:
+    (home / "credentials.txt").write_text(content)
+    ended = maap("get", *CLD, *FEW)
+    assert ended.code == 2
+    assert "maap login" in ended.err
+
+
+def test_a_token_near_its_end_is_warned_of(maap: Callable, monkeypatch) -> None:
+    monkeypatch.setenv("MAAP_TOKEN_WARN_DAYS", "99999")
+    ended = maap("get", *CLD, *FEW, "-q")
+    assert ended.code == 0
+    assert "days left" in ended.err and "maap login" in ended.err
+    assert ended.err.count("Warning") == 1
+    monkeypatch.setenv("MAAP_TOKEN_WARN_DAYS", "0")
+    assert maap("get", *CLD, *FEW, "-q").err == ""
+
+
+def test_a_folder_that_cannot_be_written(maap: Callable, home: Path) -> None:
+    # A file where the folder should be fails for every user, root included.
+    (home / "blocked").write_text("")
+    ended = maap("--data-dir", home / "blocked", "get", *CLD, *FEW)
+    assert ended.code == 4
+    assert str(home / "blocked") in ended.err
+    assert maap("get", *CLD, *FEW, "--data-dir", home / "fine").code == 0
+    assert len(list((home / "fine").rglob("*.h5"))) == 4
+
+
+def test_d_is_the_data_folder_before_and_days_after_the_command(maap: Callable, home: Path) -> None:
+    ended = maap("-d", home / "elsewhere", "sync", *CLD, "-d", "1", "--dry-run")
+    assert ended.code == 0
+    assert str(home / "elsewhere") in ended.err
