@@ -79,11 +79,11 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     return [by_lower[one] for one in found]
 
 
-def unknown(what: str, name: str, known: Sequence[str], look: str) -> InvalidRequestError:
+def unknown(what: str, name: str, known: Sequence[str], look: str, *, where: str = "") -> InvalidRequestError:
     """The error for a name that does not exist, with the nearest ones that do."""
     close = nearest(name, known)
     hint = f"Did you mean {' or '.join(close)}? " if close else ""
-    return InvalidRequestError(f"There is no {what} '{name}'", f"{hint}{look}")
+    return InvalidRequestError(f"There is no {what} '{name}'{where}", f"{hint}{look}")
 
 
 class Catalogue:
@@ -321,7 +321,9 @@ def _wrong_name(
     name = queryables.collection
     products, baselines = queryables.products, queryables.baselines
     if products and product_type not in products:
-        return unknown(f"product type in {name}", product_type, products, f"See `maap list {name}`.")
+        return unknown(
+            "product type", product_type, products, f"See `maap list {name}`.", where=f" in {name}"
+        )
     if baseline and baselines and baseline.upper() not in baselines:
         return InvalidRequestError(
             f"There is no baseline '{baseline}' in {name}", f"It has {', '.join(baselines)}."

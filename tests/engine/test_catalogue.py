@@ -74,7 +74,7 @@ async def test_copy_of_maap_client_in_old_keys_is_read(session: Make, home: Path
 @pytest.mark.parametrize(
     ("names", "message", "hint"),
     [
-        ((L2, "CPR_CLD_2B"), "no product type in EarthCAREL2Validated_MAAP 'CPR_CLD_2B'", "CPR_CLD_2A"),
+        ((L2, "CPR_CLD_2B"), "no product type 'CPR_CLD_2B' in EarthCAREL2Validated_MAAP", "CPR_CLD_2A"),
         ((L2, "cpr_cld_2a"), "no product type", "CPR_CLD_2A"),
         ((L2, "CPR_CLD_2A", "ZZ"), "no baseline 'ZZ'", "BC"),
         (("EarthCAREL2Validated", "CPR_CLD_2A"), "no collection", L2),
