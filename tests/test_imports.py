@@ -20,7 +20,7 @@ LAYERS = [
     {"catalogue", "search", "built", "transfer", "tally"},
     {"downloads", "filing", "hashes", "sync"},
     {"session"},
-    {"thread", "doctor", "verify"},
+    {"thread", "doctor", "verify", "known", "audit"},
 ]
 """Rooms of the engine, lowest first; a room imports from its own row and those above it here."""
 

@@ -120,9 +120,9 @@ def demand(where: places.Places, collection: str) -> BuiltCatalog:
     return catalog
 
 
-def save(file: Path, catalog: BuiltCatalog) -> None:
-    """Write a built catalogue, atomically."""
-    catalog.generated_at = datetime.now(UTC).replace(microsecond=0)
+def save(file: Path, catalog: BuiltCatalog, now: datetime | None = None) -> None:
+    """Write a built catalogue, atomically; `now` is its date, None for the real one."""
+    catalog.generated_at = (now or datetime.now(UTC)).replace(microsecond=0)
     data = {
         "schema": SCHEMA,
         "generated_at": to_zulu(catalog.generated_at),
@@ -175,6 +175,7 @@ class Builder:
         catalog: BuiltCatalog,
         *,
         parallel: int = 8,
+        now: Callable[[], datetime] | None = None,
         emit: Emit = ignore,
     ) -> None:
         """Take what is known already.
@@ -184,12 +185,14 @@ class Builder:
             where: the file to save to; None saves nothing.
             catalog: what is known; extended in place.
             parallel: requests at once.
+            now: the clock; None takes the real one.
             emit: told of each baseline.
         """
         self._search = search
         self._file = where
         self.catalog = catalog
         self._slots = asyncio.Semaphore(parallel)
+        self._now = now or (lambda: datetime.now(UTC))
         self._emit = emit
         self.failures: list[BuildFailure] = []
 
@@ -247,12 +250,12 @@ class Builder:
 
     async def _save(self) -> None:
         if self._file is not None:
-            await asyncio.to_thread(save, self._file, self.catalog)
+            await asyncio.to_thread(save, self._file, self.catalog, self._now())
 
     async def _baseline(self, product_type: str, baseline: str) -> BaselineInfo:
         query = Query(self.catalog.collection, product_type, baseline)
         known = self.catalog.baseline(product_type, baseline)
-        now = datetime.now(UTC).replace(microsecond=0)
+        now = self._now().replace(microsecond=0)
         whole = self._search(query)
         async with self._slots:
             count = await whole.count()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -20,6 +21,7 @@ from maap_tui.engine.errors import (
     StorageError,
 )
 from maap_tui.engine.events import (
+    BytesReceived,
     Emit,
     Event,
     FileFailed,
@@ -27,11 +29,13 @@ from maap_tui.engine.events import (
     FileQueued,
     FileRetried,
     FileSkipped,
+    FileStarted,
     FileStateChanged,
     SignInNeeded,
     Warned,
     ignore,
 )
+from maap_tui.engine.queue import HOST, LIVE, Queue, QueueRow, QueueWriter, born_at
 from maap_tui.engine.registry import Key
 from maap_tui.engine.transfer import Fetched, Transfer, Wanted
 
@@ -63,6 +67,18 @@ class Job:
     """Why it failed or waits; '' otherwise."""
     tries: int = 0
     """Tries of this run that failed."""
+    again_at: float = 0.0
+    """When the next try begins, on the monotonic clock; 0 while none is waited for."""
+    size: int | None = None
+    """Bytes of the file, None while unknown."""
+    received: int = 0
+    """Bytes that are here, in the part or the file."""
+    position: float = 0.0
+    """Order in the queue, lowest first."""
+    since: float = 0.0
+    """When the body began to arrive, on the monotonic clock; 0 before."""
+    since_bytes: int = 0
+    """`received` at that moment."""
     _task: asyncio.Task[None] | None = field(default=None, repr=False)
     _is_ending: bool = field(default=False, repr=False)
     """Whether its outcome is being recorded, which nothing interrupts."""
@@ -109,6 +125,8 @@ class Downloads:
         record: Callable[[Job, Fetched], Awaitable[None]] | None = None,
         record_failure: Callable[[Job, DownloadError], Awaitable[None]] | None = None,
         max_consecutive_failures: int | None = None,
+        queue: Queue | None = None,
+        verb: str = "",
     ) -> None:
         """Take the parts; start nothing.
 
@@ -119,6 +137,8 @@ class Downloads:
             record: writes a finished file into the registry; runs before the finish is told.
             record_failure: the same for a file given up.
             max_consecutive_failures: files failing in a row that end the run; None for no such limit.
+            queue: the queue on disk, where other processes see what happens here; None for no such thing.
+            verb: the command that downloads, shown there.
         """
         self._emit = emit
         self._transfer = transfer(self._hear)
@@ -129,6 +149,8 @@ class Downloads:
         self.parallel = parallel
         self.jobs: dict[str, Job] = {}
         """Every file by URL, in the order it came."""
+        self.news: dict[str, None] = {}
+        """URLs of files that changed since a face looked; it takes them out with `popitem`."""
         self._waiting: dict[str, None] = {}
         self._running: dict[Job, None] = {}
         self._refusals: dict[str, int] = {}
@@ -136,6 +158,9 @@ class Downloads:
         self._changed = asyncio.Event()
         self._closing = False
         self._started = time.monotonic()
+        self._verb = verb
+        self._born = born_at(os.getpid())
+        self._writer = QueueWriter(queue, self._rows) if queue is not None else None
         self.report = Report()
 
     async def __aenter__(self) -> Downloads:
@@ -147,10 +172,12 @@ class Downloads:
     def add(self, wanted: Wanted, tracked: Tracked | None = None, *, group: str = "") -> bool:
         """Queue a file; False when it is in the queue already."""
         other = self.jobs.get(wanted.url)
-        if other is not None and other.state not in ("failed", "cancelled", "finished", "skipped"):
+        if other is not None and other.state in LIVE:
             return False
-        job = Job(wanted, tracked, group or (tracked.key.collection if tracked else ""))
+        job = Job(wanted, tracked, group or (tracked.key.collection if tracked else ""), size=wanted.size)
+        job.position = time.time()
         self.jobs[wanted.url] = job
+        self._touch(wanted.url)
         self._emit(FileQueued(wanted.url, wanted.path, wanted.size))
         self._waiting[wanted.url] = None
         self._pump()
@@ -169,15 +196,29 @@ class Downloads:
             await self._changed.wait()
         self.report.left = len(self._waiting)
         self.report.seconds = time.monotonic() - self._started
+        if self._writer is not None:
+            await self._writer.flush()
         return self.report
 
     async def close(self) -> None:
-        """Stop what runs, keeping the parts; what ends just now is still recorded."""
+        """Stop what runs, keeping the parts; what ends just now is still recorded.
+
+        On disk, what has not ended can be taken over.
+        """
         self._closing = True
         tasks = [job._task for job in self._running if job._task is not None]
         for job in self._running:
             self._interrupt(job)
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._writer is not None:
+            await self._writer.close(
+                [str(job.wanted.path) for job in self.jobs.values() if job.state in LIVE]
+            )
+
+    def resume_run(self) -> None:
+        """Go on after what stopped the run was mended."""
+        self.report.stopped = None
+        self._pump()
 
     def set_parallel(self, count: int) -> None:
         """Change how many run at once, from 1 to 16; what runs is not interrupted."""
@@ -186,49 +227,50 @@ class Downloads:
 
     def pause(self, urls: Iterable[str] | None = None) -> None:
         """Pause files, all of them for None. A running one keeps its part."""
-        for job in self._chosen(urls):
-            if job.state in ("waiting", "running"):
-                self._set_aside(job, "paused")
+        self._set_aside([job for job in self._chosen(urls) if job.state in ("waiting", "running")], "paused")
 
     def resume(self, urls: Iterable[str] | None = None) -> None:
-        """Let paused files go on; for None all of them, and a run that was stopped."""
+        """Let paused files go on, each in its old place; for None all of them, and a run that was stopped."""
         if urls is None:
             self.report.stopped = None
             self._consecutive_failures = 0
-        for job in self._chosen(urls):
-            if job.state == "paused":
-                self._requeue(job)
-        self._pump()
+        self._requeue([job for job in self._chosen(urls) if job.state == "paused"])
 
     def cancel(self, urls: Iterable[str] | None = None) -> None:
         """Take files out of the queue; their parts stay for another time."""
-        for job in self._chosen(urls):
-            if job.state in ("waiting", "running", "paused"):
-                self._set_aside(job, "cancelled")
+        self._set_aside([job for job in self._chosen(urls) if job.state in LIVE], "cancelled")
 
     def retry(self, urls: Iterable[str] | None = None) -> None:
         """Queue failed and cancelled files again; for None the failed ones only."""
         states = ("failed",) if urls is None else ("failed", "cancelled")
-        for job in self._chosen(urls):
-            if job.state in states:
-                self._blocked.pop(job.group, None)
-                self._refusals.pop(job.group, None)
-                self.report.failed = [one for one in self.report.failed if one.url != job.wanted.url]
-                self.report.stopped = None
-                self._consecutive_failures = 0
-                self._requeue(job)
+        chosen = [job for job in self._chosen(urls) if job.state in states]
+        if not chosen:
+            return
+        for group in {job.group for job in chosen}:
+            self._blocked.pop(group, None)
+            self._refusals.pop(group, None)
+        again = {job.wanted.url for job in chosen}
+        self.report.failed = [one for one in self.report.failed if one.url not in again]
+        self.report.stopped = None
+        self._consecutive_failures = 0
+        self._requeue(chosen)
 
     def move_to_top(self, urls: Iterable[str]) -> None:
         """Let waiting files be next, in the order given."""
-        chosen = [url for url in urls if url in self._waiting]
-        rest = [url for url in self._waiting if url not in set(chosen)]
-        self._waiting = dict.fromkeys([*chosen, *rest])
+        chosen = [url for url in dict.fromkeys(urls) if url in self._waiting]
+        self._waiting = dict.fromkeys(chosen) | self._waiting
+        first = min((job.position for job in self.jobs.values()), default=0.0)
+        for offset, url in enumerate(reversed(chosen), 1):
+            self.jobs[url].position = first - offset
+            self._touch(url)
 
     def clear_finished(self) -> int:
-        """Forget what has ended; returns how many."""
-        ended = [url for url, job in self.jobs.items() if job.state in ("finished", "skipped", "cancelled")]
-        for url in ended:
-            del self.jobs[url]
+        """Forget what has ended, but for what failed; returns how many."""
+        ended = [job for job in self.jobs.values() if job.state in ("finished", "skipped", "cancelled")]
+        for job in ended:
+            del self.jobs[job.wanted.url]
+        if self._writer is not None and ended:
+            self._writer.forget([str(job.wanted.path) for job in ended])
         return len(ended)
 
     @property
@@ -240,11 +282,13 @@ class Downloads:
         chosen = self.jobs if urls is None else [url for url in urls if url in self.jobs]
         return [job for job in map(self.jobs.__getitem__, chosen) if not job._is_ending]
 
-    def _set_aside(self, job: Job, state: str) -> None:
-        job.state = state
-        self._waiting.pop(job.wanted.url, None)
-        self._interrupt(job)
-        self._emit(FileStateChanged(job.wanted.url, state))
+    def _set_aside(self, jobs: Sequence[Job], state: str) -> None:
+        for job in jobs:
+            job.state, job.again_at = state, 0.0
+            self._waiting.pop(job.wanted.url, None)
+            self._interrupt(job)
+            self._touch(job.wanted.url)
+            self._emit(FileStateChanged(job.wanted.url, state))
         self._changed.set()
         self._pump()
 
@@ -252,17 +296,77 @@ class Downloads:
         if job._task is not None and not job._is_ending:
             job._task.cancel()
 
-    def _requeue(self, job: Job) -> None:
-        job.state, job.reason, job.tries = "waiting", "", 0
-        self._waiting[job.wanted.url] = None
-        self._emit(FileStateChanged(job.wanted.url, "waiting"))
+    def _requeue(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            job.state, job.reason, job.tries = "waiting", "", 0
+            self._touch(job.wanted.url)
+            self._emit(FileStateChanged(job.wanted.url, "waiting"))
+        self._put_back(job.wanted.url for job in jobs)
         self._pump()
 
+    def _put_back(self, urls: Iterable[str]) -> None:
+        """Let files wait again, in the places they had."""
+        waiting = self._waiting | dict.fromkeys(urls)
+        self._waiting = dict.fromkeys(sorted(waiting, key=lambda url: self.jobs[url].position))
+
+    def _touch(self, url: str) -> None:
+        self.news[url] = None
+        if self._writer is not None:
+            self._writer.touch(url)
+
+    def _rows(self, urls: Sequence[str]) -> list[QueueRow]:
+        rows = []
+        pid, now = os.getpid(), time.time()
+        for url in urls:
+            job = self.jobs.get(url)
+            if job is None:
+                continue
+            key = job.tracked.key if job.tracked else None
+            rows.append(
+                QueueRow(
+                    path=str(job.wanted.path),
+                    url=url,
+                    state=job.state,
+                    size=job.size,
+                    received=job.received,
+                    reason=job.reason,
+                    tries=job.tries,
+                    mission=key.mission if key else "",
+                    collection=key.collection if key else job.group,
+                    product_type=key.product_type if key else "",
+                    baseline=key.baseline if key else "",
+                    day=job.tracked.day.isoformat() if job.tracked else "",
+                    root=str(job.wanted.root or ""),
+                    position=job.position,
+                    pid=pid,
+                    host=HOST,
+                    born=self._born,
+                    verb=self._verb,
+                    changed=now,
+                )
+            )
+        return rows
+
     def _hear(self, event: Event) -> None:
-        if isinstance(event, FileRetried):
+        if isinstance(event, BytesReceived):
+            job = self.jobs.get(event.url)
+            if job is not None:
+                job.received += event.count
+                self._touch(event.url)
+        elif isinstance(event, FileStarted):
+            job = self.jobs.get(event.url)
+            if job is not None:
+                job.received = job.since_bytes = event.offset
+                job.since = time.monotonic()
+                job.size = event.size if event.size is not None else job.size
+                job.reason, job.again_at = "", 0.0
+                self._touch(event.url)
+        elif isinstance(event, FileRetried):
             job = self.jobs.get(event.url)
             if job is not None:
                 job.tries, job.reason = event.attempt, event.reason
+                job.again_at = time.monotonic() + event.wait_s
+                self._touch(event.url)
         self._emit(event)
 
     def _pump(self) -> None:
@@ -273,25 +377,27 @@ class Downloads:
             and self.report.stopped is None
             and not self._closing
         ):
-            url = next(iter(self._waiting))
-            job = self.jobs[url]
-            if job._task is not None:
-                # A paused file that goes on at once: its old task has to be gone first.
+            # Of a paused file that goes on at once the old task has to be gone first.
+            url = next((one for one in self._waiting if self.jobs[one]._task is None), None)
+            if url is None:
                 break
+            job = self.jobs[url]
             del self._waiting[url]
             self._running[job] = None
             job.state = "running"
+            self._touch(url)
             job._task = asyncio.create_task(self._work(job))
             # Not at the end of the task: one that is cancelled before its first step runs nothing of it.
             job._task.add_done_callback(partial(self._leave, job))
 
     def _leave(self, job: Job, task: asyncio.Task[None]) -> None:
         del self._running[job]
-        job._task, job._is_ending = None, False
+        job._task, job._is_ending, job.again_at = None, False, 0.0
         if task.cancelled() and job.state == "running":
             # Nobody here asked for it: the loop is ending, and nothing more may be started on it.
             job.state = "waiting"
             self._closing = True
+        self._touch(job.wanted.url)
         self._changed.set()
         self._pump()
 
@@ -300,7 +406,7 @@ class Downloads:
             await self._fetch(job)
         except (AuthenticationError, CredentialsError, StorageError) as error:
             job.state, job.reason = "waiting", error.message
-            self._waiting[job.wanted.url] = None
+            self._put_back([job.wanted.url])
             self._stop(error)
         except Exception as error:
             # One broken file must not end the others, whatever broke.
@@ -328,6 +434,7 @@ class Downloads:
             return
         self._refusals.pop(job.group, None)
         self._consecutive_failures = 0
+        job.size = job.received = fetched.size
         job.reason = ""
         if fetched.pieces:
             job.state = "finished"
@@ -390,10 +497,31 @@ class Downloads:
             dead = isinstance(error, AuthenticationError | CredentialsError)
             if dead and not isinstance(error, AuthServiceUnavailable):
                 self._emit(SignInNeeded(error.message))
+        stopped = []
         for job in self._running:
             if job.state == "running" and not job._is_ending:
                 job.state = "waiting"
-                self._waiting[job.wanted.url] = None
+                self._emit(FileStateChanged(job.wanted.url, "waiting"))
+                stopped.append(job.wanted.url)
                 self._interrupt(job)
-        running = {job.wanted.url: None for job in self._running if job.wanted.url in self._waiting}
-        self._waiting = {**running, **self._waiting}
+        self._put_back(stopped)
+
+
+def of_row(row: QueueRow) -> tuple[Wanted, Tracked | None]:
+    """A row of the queue as a file to fetch and its place in the registry: what taking it over needs.
+
+    Raises:
+        InvalidRequestError: when the row does not say where the file belongs.
+    """
+    path = Path(row.path)
+    root = Path(row.root) if row.root else None
+    if not row.url or not path.is_absolute() or (root is not None and not path.is_relative_to(root)):
+        raise InvalidRequestError(f"The queue has no usable address or path for {path.name or row.url}")
+    wanted = Wanted(row.url, path, row.size, root)
+    if not row.day:
+        return wanted, None
+    try:
+        day = date.fromisoformat(row.day)
+    except ValueError:
+        raise InvalidRequestError(f"The queue has no usable day for {path.name}") from None
+    return wanted, Tracked(Key(row.mission, row.collection, row.product_type, row.baseline), day)

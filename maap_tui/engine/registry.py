@@ -16,7 +16,7 @@ import stat
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -253,6 +253,10 @@ class BaselineRegistry:
     def errors_file(self) -> Path:
         """Where failed downloads are listed."""
         return self._folders["dwl"] / "errors.txt"
+
+    def folder(self, kind: Kind) -> Path:
+        """Say below which folder the day files of a kind are."""
+        return self._folders[kind]
 
     def day_file(self, kind: Kind, day: date) -> Path:
         """Say which file holds the lines of a day."""
@@ -639,11 +643,16 @@ class BaselineRegistry:
             found.extend(_file_problems(self.errors_file, "url"))
         return found
 
-    def deletable(self, data_dir: Path) -> Deletable:
+    def deletable(self, data_dir: Path, start: date | None = None, end: date | None = None) -> Deletable:
         """List the marked files that a cleanup would delete, and those it would refuse to.
 
         Only regular files below the data folder are ever deleted: no links, nothing a link or `..`
         leads out to, nothing of the registry. Marked files that are gone are not listed.
+
+        Args:
+            data_dir: nothing outside of it is ever deleted.
+            start: first sensing day; None is the first there is.
+            end: last sensing day; None is the last there is.
 
         Raises:
             InvalidRequestError: the data folder is the root of the file system.
@@ -652,7 +661,7 @@ class BaselineRegistry:
         registry = Path(os.path.realpath(self.root))
         found: dict[Path, int] = {}
         refused: dict[str, str] = {}
-        for text, _ in self.marked():
+        for text, _ in self.marked(start, end):
             path = Path(text)
             try:
                 status = os.lstat(path)
@@ -674,19 +683,33 @@ class BaselineRegistry:
                 found[place] = status.st_size
         return Deletable(sorted(found.items()), sorted(refused.items()))
 
-    def cleanup(self, data_dir: Path, journal: Path, dry_run: bool = False) -> CleanupReport:
+    def cleanup(
+        self,
+        data_dir: Path,
+        journal: Path,
+        dry_run: bool = False,
+        *,
+        start: date | None = None,
+        end: date | None = None,
+        only: Container[Path] | None = None,
+    ) -> CleanupReport:
         """Delete the marked files below the data folder; the marks stay.
 
         Args:
             data_dir: Nothing outside of it is touched.
             journal: Gets a line `time|bytes|path` before each deletion.
             dry_run: Only report what would be done.
+            start: First sensing day; None is the first there is.
+            end: Last sensing day; None is the last there is.
+            only: The files, as `deletable` lists them, that may go; None for all of them.
 
         Raises:
             InvalidRequestError: the data folder is the root of the file system.
             StorageError: the journal cannot be written; the file in question was kept.
         """
-        plan = self.deletable(data_dir)
+        plan = self.deletable(data_dir, start, end)
+        if only is not None:
+            plan = Deletable([file for file in plan.files if file[0] in only], plan.refused)
         if dry_run:
             return CleanupReport([path for path, _ in plan.files], plan.bytes, plan.refused)
         base = _data_root(data_dir)

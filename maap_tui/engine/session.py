@@ -9,7 +9,7 @@ import asyncio
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -34,6 +34,7 @@ from maap_tui.engine.missions import (
 )
 from maap_tui.engine.model import Asset, BaselineInfo, Granule, TimeRange
 from maap_tui.engine.query import Query
+from maap_tui.engine.queue import Queue
 from maap_tui.engine.registry import BaselineRegistry, CleanupReport, Entry, Key, Registry, Stats, StatsCache
 from maap_tui.engine.search import Rules, Search
 from maap_tui.engine.sync import (
@@ -44,7 +45,15 @@ from maap_tui.engine.sync import (
     register,
     sync,
 )
-from maap_tui.engine.tokens import Credentials, TokenInfo, Tokens, describe_token, load_credentials
+from maap_tui.engine.tokens import (
+    Credentials,
+    TokenInfo,
+    Tokens,
+    describe_token,
+    load_credentials,
+    normalise_token,
+    save_credentials,
+)
 from maap_tui.engine.transfer import Fetched, HostPause, Transfer, TransferRules, Wanted
 
 if TYPE_CHECKING:
@@ -139,6 +148,8 @@ class Session:
         """Let go of the connections."""
         if "http" in self.__dict__:
             await self.http.close()
+        if "queue" in self.__dict__:
+            self.queue.close()
 
     @cached_property
     def http(self) -> Http:
@@ -184,6 +195,22 @@ class Session:
             CredentialsError: when there are none that can be used.
         """
         return load_credentials(self.places.credentials_file, self.environ, self.emit)
+
+    async def sign_in(self, token: str) -> TokenInfo:
+        """Check an offline token against the service, then store it; the session uses it from then on.
+
+        Raises:
+            AuthenticationError: when the service refuses it; nothing is stored.
+            AuthServiceUnavailable: when the service does not answer; nothing is stored.
+            StorageError: when it cannot be written.
+        """
+        file = self.places.credentials_file
+        credentials = Credentials(normalise_token(token), source=str(file))
+        trial = Tokens(self.http, self.settings.api.token_url, lambda: credentials, emit=self.emit)
+        await trial.access_token()
+        await asyncio.to_thread(save_credentials, trial.credentials or credentials, file)
+        self.tokens.forget()
+        return describe_token(credentials.offline_token)
 
     def token_info(self) -> TokenInfo:
         """What the offline token says of itself, without any request; errors as `credentials`."""
@@ -322,7 +349,11 @@ class Session:
             len(urls), len(done), len(marked), len(tracker.errors()), len(urls - done), len(paths - marked)
         )
 
-    def downloads(self, max_consecutive_failures: int | None = None) -> Downloads:
+    @cached_property
+    def queue(self) -> Queue:
+        return Queue(self.places.queue_file, emit=self.emit)
+
+    def downloads(self, max_consecutive_failures: int | None = None, *, verb: str = "") -> Downloads:
         """A new queue that works under this session's rules and records into its registry."""
         config = self.settings.downloads
         rules = TransferRules(
@@ -343,6 +374,8 @@ class Session:
             record=self._record,
             record_failure=self._record_failure,
             max_consecutive_failures=max_consecutive_failures,
+            queue=self.queue,
+            verb=verb,
         )
 
     async def _record(self, job: Job, fetched: Fetched) -> None:
@@ -395,7 +428,8 @@ class Session:
         formats = self.formats_of(query)
         search = self.search(query)
         report = GetReport(search, [], [])
-        async with self.downloads() as downloads, aclosing(aiter(search)) as pages:
+        verb = "download" if track else "get"
+        async with self.downloads(verb=verb) as downloads, aclosing(aiter(search)) as pages:
             async for page in pages:
                 report.granules += page.granules
                 if track and not dry_run and out_dir is None:
@@ -429,7 +463,7 @@ class Session:
         again: bool = False,
     ) -> Report:
         """Download URLs that are known already; what cannot be filed is a permanent failure in the report."""
-        async with self.downloads() as downloads:
+        async with self.downloads(verb="download") as downloads:
             for url in dict.fromkeys(urls):
                 try:
                     wanted, tracked = await self.wanted_of_url(
@@ -475,7 +509,7 @@ class Session:
         product_dir: bool = False,
     ) -> Report:
         """Download lines of the registry; with `out_dir` flat, and recorded with the path they got there."""
-        async with self.downloads() as downloads:
+        async with self.downloads(verb="download") as downloads:
             for key, entry in entries:
                 if out_dir is None:
                     queue_entry(self.filing, downloads, key, entry, product_dir=product_dir, emit=self.emit)
@@ -492,7 +526,7 @@ class Session:
 
     async def fetch_again(self, entries: Sequence[tuple[Key, Entry]]) -> Report:
         """Download files that are recorded as downloaded and are missing or damaged, where they were."""
-        async with self.downloads() as downloads:
+        async with self.downloads(verb="verify") as downloads:
             for key, entry in entries:
                 try:
                     wanted = self.filing.wanted_of_entry(key, entry)
@@ -512,10 +546,15 @@ class Session:
         max_items: int | None = None,
         product_dir: bool = False,
         max_consecutive_failures: int | None = None,
+        into: Downloads | None = None,
     ) -> SyncReport:
-        """Register what the archive has in the query's range and fetch what is pending there."""
+        """Register what the archive has in the query's range and fetch what is pending there.
+
+        With `into` the files go to that queue and this does not wait for them.
+        """
         search = self.search(query.replace(max_items=_UNCUT))
-        async with self.downloads(max_consecutive_failures) as downloads:
+        downloads = into or self.downloads(max_consecutive_failures, verb="sync")
+        async with nullcontext() if into else downloads:
             return await sync(
                 self.filing,
                 search,
@@ -524,6 +563,7 @@ class Session:
                 max_items=max_items or query.max_items,
                 product_dir=product_dir,
                 emit=self.emit,
+                is_waited_for=into is None,
             )
 
     async def build_catalog(
@@ -612,6 +652,7 @@ class Session:
             file,
             catalog,
             parallel=self.settings.search.parallel,
+            now=self.now,
             emit=self.emit,
         )
 

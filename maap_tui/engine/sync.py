@@ -142,6 +142,7 @@ async def sync(
     max_items: int,
     product_dir: bool = False,
     emit: Emit = ignore,
+    is_waited_for: bool = True,
 ) -> SyncReport:
     """Register all that a search finds, and fetch what is pending in its range.
 
@@ -156,6 +157,7 @@ async def sync(
         max_items: files fetched at most.
         product_dir: whether each file gets a folder named after its stem.
         emit: told of lines that cannot be registered or fetched.
+        is_waited_for: whether to wait for the downloads; without it the report says nothing of them.
     """
     query = search.query
     report = SyncReport(query)
@@ -182,7 +184,8 @@ async def sync(
             report.held_back = len(left) - number
             break
         report.pending += queue_entry(filing, downloads, key, entry, product_dir=product_dir, emit=emit)
-    report.downloads = await downloads.join()
+    if is_waited_for:
+        report.downloads = await downloads.join()
     for key in sorted(keys):
         # Another program may have rewritten a day's file from an older copy while this one ran.
         await asyncio.to_thread(filing.registry.baseline(key).reassert)

@@ -259,6 +259,11 @@ class Tokens:
             await self._renew()
             return self._access
 
+    @property
+    def credentials(self) -> Credentials | None:
+        """The credentials in use, renewed where the service renewed them; None before the first use."""
+        return self._credentials
+
     def forget(self) -> None:
         """Read the credentials anew at the next use, for instance after a sign-in."""
         self._access, self._good_until = "", 0.0

@@ -190,6 +190,13 @@ class _Part:
     tail: Any = field(default_factory=hashlib.sha256)
     """Hash of the bytes after the last whole piece."""
 
+    is_given_up: bool = False
+    """Whether its loading was cancelled: what is on disk is left as it is."""
+
+    def give_up(self) -> None:
+        """Stop loading as soon as may be."""
+        self.is_given_up = True
+
     @property
     def has_strong_etag(self) -> bool:
         return bool(self.etag) and not self.etag.startswith("W/")
@@ -272,6 +279,8 @@ class _Part:
             return
         self.total, self.etag, self.modified = total, etag, modified
         for expected in pieces:
+            if self.is_given_up:
+                return
             data = os.pread(self.descriptor, PIECE, self.length)
             if len(data) != PIECE or hashlib.sha256(data).hexdigest() != expected:
                 break
@@ -370,12 +379,12 @@ class Transfer:
                 return
         part = _Part(part_path, descriptor, wanted.url)
         try:
-            await _to_end(part.load)
+            await _to_end(part.load, on_cancel=part.give_up)
             if part.length:
                 part.note()  # says who holds it
             yield part
         finally:
-            if _is_same_file(descriptor, part_path):
+            if not part.is_given_up and _is_same_file(descriptor, part_path):
                 if part.length:
                     part.note()
                 else:
@@ -643,7 +652,9 @@ class _Window:
         self._begun += seconds
 
 
-async def _to_end(function: Callable[..., _Result], *args: Any) -> _Result:
+async def _to_end(
+    function: Callable[..., _Result], *args: Any, on_cancel: Callable[[], None] | None = None
+) -> _Result:
     """Run in a thread, and wait for its end also when cancelled: it works on a file that is closed next."""
     work = asyncio.ensure_future(asyncio.to_thread(function, *args))
     cancelled = False
@@ -652,6 +663,8 @@ async def _to_end(function: Callable[..., _Result], *args: Any) -> _Result:
             await asyncio.wait([work])
         except asyncio.CancelledError:
             cancelled = True
+            if on_cancel is not None:
+                on_cancel()
     if cancelled:
         if not work.cancelled():
             work.exception()

@@ -1,0 +1,224 @@
+"""What this machine knows of the archive without asking it: names, descriptions, built catalogues.
+
+Whatever cannot be read here is told in words and never raised: what else is known is still shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from maap_tui.engine import built, files, places
+from maap_tui.engine.errors import MaapError
+from maap_tui.engine.missions import MISSIONS, mission_named, mission_of_collection
+from maap_tui.engine.model import BaselineInfo, Collection, parse_zulu, to_zulu
+
+if TYPE_CHECKING:
+    from maap_tui.engine.session import Session
+
+_FILE = "collections.json"
+_MAX_WORDS = 4000
+"""Characters kept of a description."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCollection:
+    """All that is known here of one collection."""
+
+    name: str
+    mission: str
+    info: Collection | None = None
+    """As the archive described it last; None when it never did."""
+    is_listed: bool | None = None
+    """Whether the archive had it when it listed its collections; None when it never did."""
+    products: tuple[str, ...] = ()
+    """Product types of the local queryables and of the built catalogue, sorted."""
+    baselines: tuple[str, ...] = ()
+    """Baselines of all its product types together, of the local queryables, oldest first."""
+    has_names: bool = False
+    """Whether there is a local copy of its queryables."""
+    catalog: built.BuiltCatalog | None = None
+    """The built catalogue, None without a readable one."""
+    trouble: str = ""
+    """What of it cannot be read, and what to do; '' when nothing is wrong."""
+
+    @property
+    def is_restricted(self) -> bool:
+        """Whether its keywords say that only some users may download from it."""
+        return self.info is not None and self.info.restricted
+
+    def counted(self, product_type: str) -> dict[str, BaselineInfo]:
+        """The baselines of a product type that the built catalogue has."""
+        return dict(self.catalog.products.get(product_type, {})) if self.catalog else {}
+
+    def baselines_of(self, product_type: str) -> list[str]:
+        """Baselines to show for a product type, oldest first.
+
+        Those that were counted; with them, or alone when there are none, the ones of the collection
+        that are newer and were not.
+        """
+        counted = self.counted(product_type)
+        newest = max((name.upper() for name in counted), default="")
+        rest = [name for name in self.baselines if name.upper() > newest]
+        return sorted({*counted, *rest})
+
+
+@dataclass(slots=True)
+class Known:
+    """The collections known here, by name, in the order they are shown."""
+
+    collections: dict[str, KnownCollection] = field(default_factory=dict)
+    trouble: str = ""
+    """Why the remembered list of collections cannot be read; '' when it can, or there is none."""
+
+    @property
+    def missions(self) -> list[str]:
+        """Missions that have collections, in order."""
+        return list(dict.fromkeys(one.mission for one in self.collections.values()))
+
+    def of_mission(self, mission: str) -> list[KnownCollection]:
+        """The collections of a mission."""
+        return [one for one in self.collections.values() if one.mission == mission]
+
+
+def tables(session: Session) -> Known:
+    """What the program's own tables and the settings say; nothing is read."""
+    return _in_order(session, [], {})
+
+
+def load(session: Session, only: Iterable[str] | None = None, known: Known | None = None) -> Known:
+    """Read all local copies.
+
+    Args:
+        session: whose folders.
+        only: the collections to read again; None for all.
+        known: what was read before; what `only` leaves out is taken from it.
+    """
+    listed, trouble = load_collections(session.places)
+    here = [
+        path.name.removesuffix("_queryables.json")
+        for path in sorted(session.places.catalog_dir.glob("*_queryables.json"))
+    ]
+    before = dict(known.collections) if known is not None else {}
+    found = _in_order(session, [*here, *before], {one.id: one for one in listed})
+    again = None if only is None else set(only)
+    for name, one in found.collections.items():
+        old = before.get(name)
+        if again is None or name in again or old is None:
+            found.collections[name] = _read(session, one)
+        else:
+            found.collections[name] = replace(old, info=one.info, is_listed=one.is_listed)
+    found.trouble = trouble
+    return found
+
+
+def _in_order(session: Session, here: Sequence[str], listed: dict[str, Collection]) -> Known:
+    own = session.collections()
+    names = [*own, *(name for mission in MISSIONS.values() for name in mission.collections), *here, *listed]
+    rows = []
+    for name in dict.fromkeys(names):
+        # A collection of the settings belongs to the mission of the settings; others tell by their name.
+        mission = (session.mission_of(name) if name in own else mission_of_collection(name)).name
+        rows.append(
+            KnownCollection(name, mission, listed.get(name), is_listed=name in listed if listed else None)
+        )
+    first = mission_named(session.settings.mission.name or next(iter(MISSIONS))).name
+    order = {name: at for at, name in enumerate([first, *MISSIONS])}
+    rows.sort(key=lambda one: (order.get(one.mission, len(order)), one.mission))
+    return Known({one.name: one for one in rows})
+
+
+def _read(session: Session, one: KnownCollection) -> KnownCollection:
+    troubles = []
+    products: set[str] = set()
+    baselines: list[str] = []
+    has_names = False
+    catalog = None
+    try:
+        queryables = session.catalogue.local_queryables(one.name)
+        if queryables is not None:
+            products |= set(queryables.products)
+            baselines = queryables.baselines
+            has_names = True
+        elif session.places.queryables_file(one.name).exists():
+            troubles.append("The local copy of its names cannot be read; refresh it.")
+    except (MaapError, OSError) as error:
+        troubles.append(str(error))
+    try:
+        catalog = built.load(session.places, one.name)
+        if catalog is not None:
+            products |= set(catalog.products)
+    except MaapError as error:
+        if str(error) not in troubles:
+            troubles.append(f"{error.message}. {error.hint}".strip())
+    return replace(
+        one,
+        products=tuple(sorted(products)),
+        baselines=tuple(baselines),
+        has_names=has_names,
+        catalog=catalog,
+        trouble=" ".join(troubles),
+    )
+
+
+async def fetch_collections(session: Session) -> list[Collection]:
+    """Ask the archive for its collections and remember the answer.
+
+    Raises:
+        CatalogError: when it does not answer.
+    """
+    found = await session.catalogue.collections()
+    if found:
+        await asyncio.to_thread(save_collections, session.places, found)
+    return found
+
+
+def save_collections(where: places.Places, collections: Sequence[Collection]) -> None:
+    """Remember what the archive said of its collections; a disk that refuses it changes nothing."""
+    rows = [
+        {
+            "id": one.id,
+            "title": one.title[:_MAX_WORDS],
+            "description": one.description[:_MAX_WORDS],
+            "keywords": list(one.keywords),
+            "restricted": one.restricted,
+            "start": to_zulu(one.start) if one.start else None,
+            "end": to_zulu(one.end) if one.end else None,
+        }
+        for one in collections
+    ]
+    text = json.dumps({"collections": rows}, indent=1) + "\n"
+    try:
+        files.write_atomic(where.cache_file(_FILE), text)
+    except MaapError:
+        return  # a cache: what is shown now is not less true
+
+
+def load_collections(where: places.Places) -> tuple[list[Collection], str]:
+    """What the archive said of its collections last, and what is wrong with the file; '' for nothing."""
+    file = where.cache_file(_FILE)
+    try:
+        rows = json.loads(file.read_bytes())["collections"]
+        return [_collection(row) for row in rows], ""
+    except FileNotFoundError:
+        return [], ""
+    except OSError as error:
+        return [], f"{file} cannot be read ({error.strerror or type(error).__name__})."
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return [], f"{file} is damaged; it is written anew when the archive answers."
+
+
+def _collection(row: Any) -> Collection:
+    start, end = row.get("start"), row.get("end")
+    return Collection(
+        id=str(row["id"]),
+        title=str(row.get("title") or ""),
+        description=str(row.get("description") or ""),
+        keywords=tuple(str(word) for word in row.get("keywords") or ()),
+        restricted=bool(row.get("restricted")),
+        start=parse_zulu(start) if start else None,
+        end=parse_zulu(end) if end else None,
+    )

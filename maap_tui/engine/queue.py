@@ -1,0 +1,466 @@
+"""The queue on disk: what waits, runs and has ended, in this process and in every other of this user.
+
+It is a view and a control, never the truth: what is downloaded stands in the registry and on disk. When
+the file cannot be used, one warning says so and everything else goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import operator
+import os
+import socket
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from maap_tui.engine import files
+from maap_tui.engine.errors import StorageError
+from maap_tui.engine.events import Emit, Warned, ignore
+
+T = TypeVar("T")
+
+KEEP_ENDED_S = 7 * 86400.0
+"""Seconds that ended transfers stay in the queue."""
+
+FLUSH_S = 0.5
+"""Seconds between two writes of what changed."""
+
+SAVE_ROWS = 2000
+"""Rows made and written in one go, so that neither a loop nor another process waits long."""
+
+SILENT_S = 3600.0
+"""Seconds without news after which a process of another machine is taken to be gone: it cannot be asked."""
+
+CLOSE_S = 0.8
+"""Seconds that the last writing may take; what it leaves out is found as it was written before."""
+
+LIVE = frozenset({"waiting", "running", "paused"})
+"""States of a transfer that has not ended."""
+
+Process = tuple[int, str, float]
+"""Pid, host and birth: what tells one process from all others."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """One transfer as the queue keeps it."""
+
+    path: str
+    """The file's final path; the key."""
+    url: str
+    state: str
+    """waiting, running, paused, finished, skipped, failed or cancelled."""
+    size: int | None = None
+    """Bytes announced, None when unknown."""
+    received: int = 0
+    """Bytes in the part or the file."""
+    reason: str = ""
+    tries: int = 0
+    mission: str = ""
+    collection: str = ""
+    product_type: str = ""
+    baseline: str = ""
+    day: str = ""
+    """Sensing day YYYY-MM-DD; '' for a file that no registry follows."""
+    root: str = ""
+    """Folder that the path must stay in."""
+    position: float = 0.0
+    """Order in the queue, lowest first."""
+    pid: int = 0
+    """The process that has it; 0 when that let go of it before it ended."""
+    host: str = ""
+    born: float = 0.0
+    """When the process started, as its system counts; tells a reused pid from the old one."""
+    verb: str = ""
+    """The command that queued it."""
+    changed: float = 0.0
+    """Seconds since 1970."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it has not ended."""
+        return self.state in LIVE
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this process has it."""
+        return self.pid == os.getpid() and self.host == HOST
+
+    @property
+    def process(self) -> Process:
+        """The process that has it."""
+        return self.pid, self.host, self.born
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether it has not ended and the process that had it is gone; for many rows see `left_behind`."""
+        return self.is_live and not is_alive(self.pid, self.host, self.born)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed in the queue since it was read before."""
+
+    serial: int
+    """What to ask with the next time."""
+    rows: list[QueueRow]
+    """Rows written since, in the order of their writing."""
+    count: int
+    """Rows in the queue; fewer than the reader knows when some were removed."""
+
+
+_COLUMNS = tuple(one.name for one in fields(QueueRow))
+_NAMES = ",".join(_COLUMNS)
+_LIVE_SQL = "state IN ('waiting','running','paused')"
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_LARGEST = (1 << 63) - 1
+HOST = socket.gethostname()
+"""This machine's name, as rows have it."""
+
+
+def born_at(pid: int) -> float:
+    """When a process started, in clock ticks since boot; 0.0 where the system does not tell."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        return float(stat.rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+def is_alive(pid: int, host: str, born: float) -> bool:
+    """Whether a process still runs; one on another machine is taken to."""
+    if pid <= 0:
+        return False
+    if host != HOST:
+        return bool(host)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    now_born = born_at(pid)
+    return not (born and now_born and born != now_born)
+
+
+def dead_processes(rows: Iterable[QueueRow], now: float) -> set[Process]:
+    """The processes that are gone though rows of theirs have not ended; each is looked at once.
+
+    Args:
+        rows: rows of any state.
+        now: seconds since 1970.
+    """
+    news: dict[Process, float] = {}
+    live: set[Process] = set()
+    for row in rows:
+        process = row.process
+        news[process] = max(news.get(process, 0.0), row.changed)
+        if row.is_live:
+            live.add(process)
+    return {
+        process
+        for process in live
+        if not is_alive(*process) or (process[1] != HOST and now - news[process] > SILENT_S)
+    }
+
+
+def left_behind(rows: Sequence[QueueRow], now: float) -> list[QueueRow]:
+    """The rows that have not ended and whose process is gone, in the order given."""
+    dead = dead_processes(rows, now)
+    return [row for row in rows if row.is_live and row.process in dead]
+
+
+class Queue:
+    """The file, open for this process. Every method may be called from any thread."""
+
+    def __init__(self, file: Path, *, emit: Emit = ignore, clock: Callable[[], float] = time.time) -> None:
+        """Take the file; it is opened at the first use.
+
+        Args:
+            file: the sqlite3 database.
+            emit: gets the one warning when it cannot be used.
+            clock: seconds since 1970.
+        """
+        self._file = file
+        self._emit = emit
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._trouble = ""
+
+    @property
+    def trouble(self) -> str:
+        """Why the file cannot be used, in a sentence; '' while it can."""
+        return self._trouble
+
+    def save(self, rows: Iterable[QueueRow]) -> bool:
+        """Write rows, each in the place of the one with its path; False when others kept the file busy."""
+        values = [_storable(row) for row in rows]
+        if not values:
+            return True
+        marks = ",".join("?" * len(_COLUMNS))
+        statement = f"INSERT OR REPLACE INTO transfers ({_NAMES}) VALUES ({marks})"
+        done = self._do(lambda connection: connection.executemany(statement, values))
+        return done is not None or bool(self._trouble)
+
+    def load(self, *, ended: bool = True) -> list[QueueRow]:
+        """All rows in order; without the ended ones on demand. [] when the file cannot be used."""
+        where = "" if ended else f" WHERE {_LIVE_SQL}"
+        found = self._do(
+            lambda connection: connection.execute(
+                f"SELECT {_NAMES} FROM transfers{where} ORDER BY position, path"
+            ).fetchall()
+        )
+        return _rows_of(found or [])
+
+    def changes(self, serial: int = 0) -> Changes:
+        """What was written after the last look, by whatever process; 0 asks for everything.
+
+        When the file cannot be used there is nothing.
+        """
+
+        def read(connection: sqlite3.Connection) -> tuple[list[tuple[object, ...]], int, int]:
+            connection.execute("BEGIN")
+            rows = connection.execute(
+                f"SELECT {_NAMES} FROM transfers WHERE serial > ? ORDER BY serial", (serial,)
+            ).fetchall()
+            count, last = connection.execute("SELECT count(*), max(serial) FROM transfers").fetchone()
+            return rows, int(count), int(last or 0)
+
+        found = self._do(read)
+        if found is None:
+            return Changes(serial, [], 0)
+        rows, count, last = found
+        return Changes(max(last, serial), _rows_of(rows), count)
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Forget rows."""
+        values = [(_text(path),) for path in paths]
+        self._do(lambda connection: connection.executemany("DELETE FROM transfers WHERE path = ?", values))
+
+    def release(self, paths: Iterable[str]) -> None:
+        """Let go of this process's rows that have not ended: another one may take them over at once."""
+        values = [(_text(path), os.getpid(), HOST) for path in paths]
+        self._do(
+            lambda connection: connection.executemany(
+                f"UPDATE transfers SET pid = 0 WHERE path = ? AND pid = ? AND host = ? AND {_LIVE_SQL}",
+                values,
+            )
+        )
+
+    def stamp(self) -> int:
+        """A number that changes when another process has written; 0 when the file cannot be used."""
+        found = self._do(lambda connection: connection.execute("PRAGMA data_version").fetchone())
+        return int(found[0]) if found else 0
+
+    def prune(self) -> None:
+        """Forget what ended long ago."""
+        limit = self._clock() - KEEP_ENDED_S
+        self._do(
+            lambda connection: connection.execute(
+                f"DELETE FROM transfers WHERE changed < ? AND NOT {_LIVE_SQL}", (limit,)
+            )
+        )
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Do it in a transaction; None when the file is busy or cannot be used."""
+        with self._lock:
+            if self._trouble:
+                return None
+            for is_last in (False, True):
+                try:
+                    if self._connection is None:
+                        self._connection = self._open()
+                    with self._connection:
+                        return work(self._connection)
+                except (sqlite3.Error, OSError, StorageError) as error:
+                    if getattr(error, "sqlite_errorcode", None) in _BUSY:
+                        return None
+                    is_damage = type(error) is sqlite3.DatabaseError
+                    if is_last or not is_damage or not self._begin_anew():
+                        self._give_up(error)
+                        return None
+            return None
+
+    def _open(self) -> sqlite3.Connection:
+        files.make_folder(self._file.parent)
+        connection = sqlite3.connect(self._file, timeout=5.0, check_same_thread=False)
+        try:
+            # Not WAL: that keeps its index in shared memory, and homes are shared between machines.
+            with contextlib.suppress(sqlite3.OperationalError):
+                connection.execute("PRAGMA journal_mode = TRUNCATE")
+            connection.execute("PRAGMA synchronous = OFF")
+            found = [row[1] for row in connection.execute("PRAGMA table_info(transfers)")]
+            if found and found != ["serial", *_COLUMNS]:
+                connection.execute("DROP TABLE transfers")
+            columns = ",".join(name + " TEXT UNIQUE NOT NULL" * (name == "path") for name in _COLUMNS)
+            # A serial is never given twice, so that a reader can ask for what is newer than its last.
+            connection.execute(
+                f"CREATE TABLE IF NOT EXISTS transfers (serial INTEGER PRIMARY KEY AUTOINCREMENT, {columns})"
+            )
+            connection.execute("SELECT count(*), max(changed) FROM transfers").fetchone()
+            connection.commit()
+            with contextlib.suppress(OSError):
+                os.chmod(self._file, 0o600)
+            return connection
+        except sqlite3.Error:
+            connection.close()
+            raise
+
+    def _begin_anew(self) -> bool:
+        """Keep a file that is no database any more beside, and say so; whether that worked."""
+        self._let_go()
+        aside = self._file.with_name(self._file.name + ".damaged")
+        try:
+            os.replace(self._file, aside)
+            # What belongs to the damaged file must not be played into the new one.
+            for ending in ("-journal", "-wal", "-shm"):
+                self._file.with_name(self._file.name + ending).unlink(missing_ok=True)
+        except OSError:
+            return False
+        self._emit(Warned(f"The download queue was damaged; it is kept as {aside} and begun anew"))
+        return True
+
+    def _give_up(self, error: Exception) -> None:
+        self._trouble = (
+            f"The download queue {self._file} cannot be used ({error}); downloads go on without it"
+        )
+        self._let_go()
+        self._emit(Warned(self._trouble))
+
+
+def _storable(row: QueueRow) -> tuple[object, ...]:
+    """The row's values as sqlite takes them, whatever a server announced."""
+    return tuple(
+        _text(value)
+        if isinstance(value, str)
+        else max(-_LARGEST, min(value, _LARGEST))
+        if isinstance(value, int)
+        else value
+        for value in _values_of(row)
+    )
+
+
+def _text(text: str) -> str:
+    """The text as UTF-8 can hold it; undecodable bytes of a path become escapes."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+_values_of = operator.attrgetter(*_COLUMNS)
+
+
+def _whole_or_none(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+_KINDS: dict[str, Callable[[Any], object]] = {
+    "str": str,
+    "float": float,
+    "int": int,
+    "int | None": _whole_or_none,
+}
+_CONVERTERS = tuple(_KINDS[str(one.type)] for one in fields(QueueRow))
+
+
+def _rows_of(found: Iterable[tuple[object, ...]]) -> list[QueueRow]:
+    """Rows of the file; what is none, whoever wrote it, is left out."""
+    rows = []
+    for values in found:
+        try:
+            made: list[Any] = [convert(one) for convert, one in zip(_CONVERTERS, values, strict=True)]
+        except (TypeError, ValueError, OverflowError):
+            continue
+        rows.append(QueueRow(*made))
+    return rows
+
+
+class QueueWriter:
+    """Writes what changed in a process's transfers, twice a second and at the end."""
+
+    def __init__(self, queue: Queue, rows: Callable[[Sequence[str]], list[QueueRow]]) -> None:
+        """Take the queue and what makes rows.
+
+        Args:
+            queue: where to write.
+            rows: makes the rows of the transfers with these URLs, as they are now.
+        """
+        self._queue = queue
+        self._rows = rows
+        self._dirty: dict[str, None] = {}
+        self._gone: list[str] = []
+        self._task: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
+        self._closing = asyncio.Event()
+        self._until = math.inf
+
+    def touch(self, url: str) -> None:
+        """Note that a transfer changed. Called in the engine's loop."""
+        self._dirty[url] = None
+        self._start()
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Note that transfers were taken out of the list. Called in the engine's loop."""
+        self._gone += paths
+        self._start()
+
+    def _start(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._flush_later())
+
+    async def _flush_later(self) -> None:
+        while (self._dirty or self._gone) and not self._closing.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), FLUSH_S)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what changed now; one at a time, so that an older state never follows a newer one."""
+        async with self._turn:
+            if self._gone:
+                paths, self._gone = self._gone, []
+                await asyncio.to_thread(self._queue.remove, paths)
+            left = len(self._dirty)
+            while left > 0 and self._dirty and time.monotonic() < self._until:
+                # At the end what changed last comes first: what was running is among it.
+                order = reversed(self._dirty) if self._closing.is_set() else iter(self._dirty)
+                urls = list(islice(order, SAVE_ROWS))
+                left -= len(urls)
+                for url in urls:
+                    del self._dirty[url]
+                if not await asyncio.to_thread(self._queue.save, self._rows(urls)):
+                    self._dirty = dict.fromkeys(urls) | self._dirty
+                    return
+
+    async def close(self, left: Sequence[str] = ()) -> None:
+        """Write the rest, let go of what has not ended, and stop, all within `CLOSE_S` or so.
+
+        Args:
+            left: paths of the transfers that have not ended.
+        """
+        self._closing.set()
+        self._until = time.monotonic() + CLOSE_S
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self.flush()
+        for begin in range(0, len(left), SAVE_ROWS):
+            if time.monotonic() < self._until:
+                await asyncio.to_thread(self._queue.release, left[begin : begin + SAVE_ROWS])

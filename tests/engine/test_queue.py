@@ -1,0 +1,475 @@
+"""The queue on disk: what it keeps, what it survives, who is alive, and how transfers get into it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from maap_tui.engine.downloads import Downloads, Job, Tracked, of_row
+from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.events import Event, FileStarted, Warned
+from maap_tui.engine.queue import (
+    KEEP_ENDED_S,
+    SILENT_S,
+    Queue,
+    QueueRow,
+    QueueWriter,
+    born_at,
+    dead_processes,
+    is_alive,
+    left_behind,
+)
+from maap_tui.engine.registry import Key
+from maap_tui.engine.tally import Tally
+from maap_tui.engine.transfer import Fetched, Wanted
+
+HOST = socket.gethostname()
+DEAD = 2**22 - 3
+KEY = Key("EarthCARE", "Coll_MAAP", "CPR_CLD_2A", "BC")
+DAY = date(2025, 12, 1)
+
+
+def row(number: int = 0, **changes: object) -> QueueRow:
+    made = QueueRow(
+        path=f"/data/{number}.h5",
+        url=f"https://a/{number}.h5",
+        state="waiting",
+        size=100,
+        position=float(number),
+        pid=os.getpid(),
+        host=HOST,
+        born=born_at(os.getpid()),
+        verb="sync",
+        changed=1000.0,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "queue.sqlite3"
+
+
+def test_rows_come_back_as_they_were_in_order(file: Path) -> None:
+    rows = [row(2), row(1, state="failed", reason="404"), row(3, size=None, received=7, day="2025-12-01")]
+    queue = Queue(file)
+    assert queue.save(rows)
+    queue.close()
+    again = Queue(file)
+    assert again.load() == [rows[1], rows[0], rows[2]]
+    assert again.load(ended=False) == [rows[0], rows[2]]
+    assert file.stat().st_mode & 0o777 == 0o600
+    again.close()
+
+
+def test_a_row_replaces_the_one_with_its_path_and_can_be_removed(file: Path) -> None:
+    queue = Queue(file)
+    queue.save([row(1), row(2)])
+    queue.save([row(1, state="finished")])
+    assert [one.state for one in queue.load()] == ["finished", "waiting"]
+    queue.remove(["/data/1.h5", "/data/none.h5"])
+    assert [one.path for one in queue.load()] == ["/data/2.h5"]
+    queue.close()
+
+
+def test_changes_gives_what_was_written_since_also_for_rows_written_again(file: Path) -> None:
+    reader, writer = Queue(file), Queue(file)
+    writer.save([row(1)])
+    first = reader.changes()
+    assert ([one.path for one in first.rows], first.count) == (["/data/1.h5"], 1)
+    stamp = reader.stamp()
+    assert reader.stamp() == stamp
+    writer.save([row(1, received=50)])
+    assert reader.stamp() != stamp
+    second = reader.changes(first.serial)
+    assert [one.received for one in second.rows] == [50]
+    assert reader.changes(second.serial).rows == []
+    writer.save([row(2)])
+    writer.remove(["/data/1.h5"])
+    third = reader.changes(second.serial)
+    assert ([one.path for one in third.rows], third.count) == (["/data/2.h5"], 1)
+    reader.close()
+    writer.close()
+
+
+def test_ended_rows_are_forgotten_after_a_week_and_live_ones_never(file: Path) -> None:
+    queue = Queue(file, clock=lambda: 1000.0 + KEEP_ENDED_S + 1)
+    queue.save([row(1, state="finished"), row(2), row(3, state="failed", changed=2000.0)])
+    queue.prune()
+    assert [one.path for one in queue.load()] == ["/data/2.h5", "/data/3.h5"]
+    queue.close()
+
+
+def test_a_damaged_file_is_kept_beside_and_begun_anew_with_one_warning(file: Path) -> None:
+    file.parent.mkdir()
+    file.write_bytes(b"\x00no database\xff" * 500)
+    Path(f"{file}-journal").write_bytes(b"of the damaged one")
+    told: list[Event] = []
+    queue = Queue(file, emit=told.append)
+    assert queue.save([row(1)])
+    assert len(queue.load()) == 1
+    assert queue.trouble == ""
+    assert [type(one) for one in told] == [Warned]
+    assert file.with_name("queue.sqlite3.damaged").read_bytes().startswith(b"\x00no")
+    queue.close()
+
+
+def test_damage_found_while_open_is_survived(file: Path) -> None:
+    told: list[Event] = []
+    queue = Queue(file, emit=told.append)
+    queue.save([row(number) for number in range(500)])
+    queue.close()
+    data = bytearray(file.read_bytes())
+    data[4096:] = b"\x5a" * (len(data) - 4096)
+    file.write_bytes(data)
+    assert queue.load() in ([], queue.load())
+    queue.save([row(1)])
+    assert len(queue.load()) <= 1
+    assert len(told) == 1
+    queue.close()
+
+
+def test_a_file_that_cannot_be_opened_is_one_warning_and_nothing_raises(file: Path) -> None:
+    file.mkdir(parents=True)
+    told: list[Event] = []
+    queue = Queue(file, emit=told.append)
+    assert queue.save([row(1)])
+    assert queue.load() == []
+    assert queue.changes().rows == []
+    assert queue.stamp() == 0
+    queue.remove(["x"])
+    queue.prune()
+    assert len(told) == 1 and "go on without it" in queue.trouble
+    queue.close()
+
+
+def test_a_table_of_another_form_is_made_anew(file: Path) -> None:
+    file.parent.mkdir()
+    connection = sqlite3.connect(file)
+    connection.execute("CREATE TABLE transfers (path TEXT PRIMARY KEY, colour TEXT)")
+    connection.commit()
+    connection.close()
+    queue = Queue(file)
+    assert queue.save([row(1)])
+    assert len(queue.load()) == 1
+    queue.close()
+
+
+def test_values_that_sqlite_or_a_row_cannot_hold_do_no_harm(file: Path) -> None:
+    queue = Queue(file)
+    queue.save([row(1, size=10**30), row(2, path="/data/\udcff.h5", reason="\ud800")])
+    assert len(queue.load()) == 2
+    connection = sqlite3.connect(file)
+    connection.execute("UPDATE transfers SET pid = 'none of these' WHERE url LIKE '%1.h5'")
+    connection.commit()
+    connection.close()
+    assert [one.url for one in queue.load()] == ["https://a/2.h5"]
+    assert queue.trouble == ""
+    queue.close()
+
+
+def test_a_file_kept_busy_by_others_is_tried_again_later(file: Path) -> None:
+    queue = Queue(file)
+    queue.save([row(1)])
+    queue._connection.execute("PRAGMA busy_timeout = 20")  # type: ignore[union-attr]
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    assert queue.save([row(2)]) is False
+    other.execute("ROLLBACK")
+    other.close()
+    assert queue.trouble == ""
+    assert queue.save([row(2)]) is True
+    assert len(queue.load()) == 2
+    queue.close()
+
+
+def test_many_threads_and_processes_write_at_once(file: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from maap_tui.engine.queue import Queue, QueueRow\n"
+        "queue = Queue(Path(sys.argv[1]))\n"
+        "for n in range(100):\n"
+        "    assert queue.save([QueueRow(f'/{sys.argv[2]}/{n}', 'u', 'waiting')]) and not queue.trouble\n"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(file), str(one)]) for one in range(3)]
+    queue = Queue(file)
+    threads = [
+        threading.Thread(target=lambda k=k: [queue.save([row(k * 100 + n)]) for n in range(100)])
+        for k in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [process.wait(30) for process in processes] == [0, 0, 0]
+    assert len(queue.load()) == 500
+    queue.close()
+
+
+def test_dead_processes_are_told_from_live_and_silent_ones() -> None:
+    now = 10_000.0
+    mine = row(1)
+    dead = row(2, pid=DEAD)
+    reborn = row(3, born=mine.born - 5)
+    released = row(4, pid=0)
+    far = row(5, host="elsewhere", pid=7, changed=now - 10)
+    silent = row(6, host="elsewhere", pid=8, changed=now - SILENT_S - 1)
+    over = row(7, pid=DEAD - 1, state="finished")
+    rows = [mine, dead, reborn, released, far, silent, over]
+    assert [one.path for one in left_behind(rows, now)] == [f"/data/{n}.h5" for n in (2, 3, 4, 6)]
+    assert over.process not in dead_processes(rows, now)
+    assert is_alive(os.getpid(), HOST, 0.0)
+    assert dead.is_interrupted and not mine.is_interrupted and not over.is_interrupted
+    assert mine.is_mine and not dead.is_mine
+
+
+def test_released_rows_can_be_taken_over_and_others_stay_as_they_are(file: Path) -> None:
+    queue = Queue(file)
+    queue.save([row(1), row(2, state="finished"), row(3, pid=DEAD)])
+    queue.release([f"/data/{n}.h5" for n in (1, 2, 3)])
+    assert [one.pid for one in queue.load()] == [0, os.getpid(), DEAD]
+    queue.close()
+
+
+async def test_the_writer_keeps_the_newest_state_and_writes_the_rest_at_the_end(file: Path) -> None:
+    queue = Queue(file)
+    states = {"https://a/1.h5": row(1)}
+    writer = QueueWriter(queue, lambda urls: [states[url] for url in urls if url in states])
+    for number in range(30):
+        states["https://a/1.h5"] = row(1, received=number)
+        writer.touch("https://a/1.h5")
+        if number % 10 == 0:
+            await asyncio.gather(writer.flush(), writer.flush())
+    states["https://a/2.h5"] = row(2)
+    writer.touch("https://a/2.h5")
+    begun = time.monotonic()
+    await writer.close(["/data/2.h5"])
+    assert time.monotonic() - begun < 0.4
+    assert [(one.received, one.pid) for one in queue.load()] == [(29, os.getpid()), (0, 0)]
+    queue.close()
+
+
+async def test_a_forgotten_file_that_is_queued_again_is_there(file: Path) -> None:
+    queue = Queue(file)
+    writer = QueueWriter(queue, lambda urls: [row(1)])
+    writer.touch("https://a/1.h5")
+    await writer.flush()
+    writer.forget(["/data/1.h5"])
+    writer.touch("https://a/1.h5")
+    await writer.close()
+    assert len(queue.load()) == 1
+    queue.close()
+
+
+def test_a_row_becomes_a_file_and_its_place_in_the_registry() -> None:
+    full = row(
+        1, root="/data", mission=KEY.mission, collection=KEY.collection,
+        product_type=KEY.product_type, baseline=KEY.baseline, day="2025-12-01",
+    )  # fmt: skip
+    wanted, tracked = of_row(full)
+    assert wanted == Wanted("https://a/1.h5", Path("/data/1.h5"), 100, Path("/data"))
+    assert tracked == Tracked(KEY, DAY)
+    assert of_row(row(1))[1] is None
+    for bad in (
+        replace(full, path="/etc/passwd"),
+        replace(full, path="here.h5"),
+        replace(full, url=""),
+        replace(full, day="yesterday"),
+        replace(full, mission="../.."),
+    ):
+        with pytest.raises(InvalidRequestError):
+            of_row(bad)
+
+
+class Slow:
+    """Fetches that last until they are let go, and count what runs."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.running = self.most = 0
+        self.emit = lambda event: None
+
+    async def fetch(self, wanted: Wanted) -> Fetched:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            self.emit(FileStarted(wanted.url, wanted.path, 10, 0))
+            await self.gate.wait()
+            return Fetched(wanted.path, 10, 10, ("",))
+        finally:
+            self.running -= 1
+
+
+def make(queue: Queue | None = None, parallel: int = 4) -> tuple[Downloads, Slow, Tally]:
+    slow, tally = Slow(), Tally()
+
+    def transfer(emit: object) -> Slow:
+        slow.emit = emit  # type: ignore[assignment]
+        return slow
+
+    downloads = Downloads(transfer, parallel=parallel, emit=tally.apply, queue=queue, verb="app")  # type: ignore[arg-type]
+    return downloads, slow, tally
+
+
+def wanted_of(number: int) -> Wanted:
+    return Wanted(f"https://a/{number}", Path(f"/data/{number}"), 10)
+
+
+async def turns(count: int = 8) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_a_storm_of_pauses_and_retries_never_runs_too_many_and_loses_nothing() -> None:
+    downloads, slow, tally = make(parallel=3)
+    for number in range(40):
+        downloads.add(wanted_of(number))
+    urls = list(downloads.jobs)
+    for number in range(120):
+        some = urls[number % 37 :: 5]
+        (downloads.pause, downloads.resume, downloads.cancel, downloads.retry)[number % 4](some)
+        if number % 11 == 0:
+            downloads.move_to_top(some)
+            for url in urls[:5]:
+                downloads.add(Wanted(url, Path("/data/again"), 10))
+        if number % 3 == 0:
+            await turns(number % 5)
+        assert downloads.active <= 3
+    downloads.retry(urls)
+    downloads.resume()
+    slow.gate.set()
+    await asyncio.wait_for(downloads.join(), 5)
+    await turns()
+    assert slow.most <= 3
+    assert {job.state for job in downloads.jobs.values()} == {"finished"}
+    snapshot = tally.snapshot()
+    assert (snapshot.queued, snapshot.finished, snapshot.failed, snapshot.active) == (40, 40, 0, 0)
+    await downloads.close()
+
+
+async def test_clearing_while_a_cancelled_task_still_ends_does_no_harm() -> None:
+    downloads, slow, _ = make(parallel=1)
+    downloads.add(wanted_of(1))
+    downloads.add(wanted_of(2))
+    await turns()
+    downloads.cancel(["https://a/1"])
+    assert downloads.clear_finished() == 1
+    downloads.add(wanted_of(1))
+    await turns()
+    assert downloads.active == 1 and slow.running == 1
+    slow.gate.set()
+    await asyncio.wait_for(downloads.join(), 5)
+    assert sorted(job.state for job in downloads.jobs.values()) == ["finished", "finished"]
+    await downloads.close()
+
+
+async def test_a_resumed_file_has_its_old_place() -> None:
+    downloads, _, _ = make(parallel=1)
+    for number in range(5):
+        downloads.add(wanted_of(number))
+    await turns()
+    downloads.pause(["https://a/2"])
+    downloads.resume(["https://a/2"])
+    downloads.pause(["https://a/0"])
+    await turns()
+    assert downloads.jobs["https://a/1"].state == "running"
+    downloads.pause(["https://a/1"])
+    await turns()
+    assert downloads.jobs["https://a/2"].state == "running"
+    await downloads.close()
+
+
+async def test_what_is_left_when_it_closes_can_be_taken_over_at_once(file: Path) -> None:
+    queue = Queue(file)
+    downloads, _, _ = make(queue, parallel=2)
+    for number in range(4):
+        downloads.add(wanted_of(number), Tracked(KEY, DAY))
+    downloads.pause(["https://a/3"])
+    await turns()
+    await downloads.close()
+    rows = queue.load()
+    assert [one.state for one in rows] == ["waiting", "waiting", "waiting", "paused"]
+    assert left_behind(rows, time.time()) == rows
+    assert rows[0].verb == "app" and rows[0].day == "2025-12-01"
+    queue.close()
+
+
+async def test_what_is_cleared_leaves_the_file_too(file: Path) -> None:
+    queue = Queue(file)
+    downloads, slow, _ = make(queue)
+    downloads.add(wanted_of(1))
+    slow.gate.set()
+    await downloads.join()
+    await turns()
+    assert downloads.clear_finished() == 1
+    await downloads.close()
+    assert queue.load() == []
+    queue.close()
+
+
+async def test_news_names_what_changed_since_it_was_taken() -> None:
+    downloads, slow, _ = make(parallel=1)
+    downloads.add(wanted_of(1))
+    downloads.add(wanted_of(2))
+    assert set(downloads.news) == {"https://a/1", "https://a/2"}
+    downloads.news.clear()
+    await turns()
+    assert set(downloads.news) == {"https://a/1"}
+    slow.gate.set()
+    await downloads.join()
+    await downloads.close()
+
+
+async def test_twenty_thousand_waiting_files_are_handled_quickly(file: Path) -> None:
+    queue = Queue(file)
+    downloads, _, tally = make(queue, parallel=8)
+    begun = time.process_time()
+    for number in range(20_000):
+        downloads.add(wanted_of(number))
+    downloads.pause()
+    downloads.resume()
+    downloads.cancel()
+    downloads.retry(list(downloads.jobs))
+    downloads.cancel()
+    await turns(20)
+    assert downloads.clear_finished() == 20_000
+    assert tally.snapshot().queued == 0
+    await downloads.close()
+    assert time.process_time() - begun < 10
+    queue.close()
+
+
+def test_the_tally_counts_a_file_once_however_often_it_fails() -> None:
+    from maap_tui.engine.events import FileFailed, FileFinished, FileQueued, FileStateChanged
+
+    tally = Tally()
+    path = Path("/data/1")
+    for event in (
+        FileQueued("u", path, 10),
+        FileFailed("u", path, "no", False, 1),
+        FileStateChanged("u", "waiting"),
+        FileFailed("u", path, "no", False, 1),
+        FileQueued("u", path, 10),
+        FileStateChanged("u", "cancelled"),
+        FileStateChanged("u", "waiting"),
+    ):
+        tally.apply(event)
+    snapshot = tally.snapshot()
+    assert (snapshot.queued, snapshot.failed, snapshot.bytes_total) == (1, 0, 10)
+    tally.apply(FileFinished("u", path, 10, 10, 1.0))
+    snapshot = tally.snapshot()
+    assert (snapshot.done, snapshot.queued, snapshot.bytes_done, snapshot.bytes_total) == (1, 1, 10, 10)
+
+
+def test_a_job_of_a_refused_file_has_no_part_in_equality() -> None:
+    assert Job(wanted_of(1)) != Job(wanted_of(1))
