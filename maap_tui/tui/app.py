@@ -1,0 +1,545 @@
+"""MaapApp: the places, the engine behind them, and what all of them share."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+from textual import on
+from textual.app import App, SystemCommand
+from textual.filter import LineFilter
+from textual.screen import Screen
+from textual.worker import Worker, WorkerState
+
+from maap_tui.engine.downloads import Downloads, Tracked, of_row
+from maap_tui.engine.errors import AuthenticationError, CredentialsError, MaapError
+from maap_tui.engine.events import (
+    BaselineCounted,
+    DayFailed,
+    Event,
+    FileFailed,
+    FileFinished,
+    FileRetried,
+    FileSkipped,
+    Noted,
+    SignInNeeded,
+    Warned,
+)
+from maap_tui.engine.query import Query
+from maap_tui.engine.queue import QueueRow, left_behind
+from maap_tui.engine.registry import Entry
+from maap_tui.engine.session import Session
+from maap_tui.engine.sync import SyncReport
+from maap_tui.engine.tally import Tally
+from maap_tui.engine.thread import EngineThread
+from maap_tui.engine.tokens import TokenInfo
+from maap_tui.engine.transfer import Wanted
+from maap_tui.text import clean, format_bytes, plural
+from maap_tui.tui import theme
+from maap_tui.tui.commands import MaapCommands
+from maap_tui.tui.dialogs.confirm import ConfirmDialog
+from maap_tui.tui.dialogs.error import ErrorDialog
+from maap_tui.tui.dialogs.help import HelpDialog
+from maap_tui.tui.dialogs.show_text import TextDialog
+from maap_tui.tui.dialogs.sign_in import SignInDialog
+from maap_tui.tui.keys import PLACES, bindings, check_keymap
+from maap_tui.tui.messages import EngineTold, TransfersChanged
+from maap_tui.tui.screens.browse import BrowseScreen
+from maap_tui.tui.screens.downloads import DownloadsScreen
+from maap_tui.tui.screens.log import LogScreen
+from maap_tui.tui.screens.registry import RegistryScreen
+from maap_tui.tui.screens.search import SearchScreen
+
+T = TypeVar("T")
+
+LOG_LINES = 5000
+"""Lines of the log kept for the screen."""
+
+OSC52_LIMIT = 74_000
+"""Bytes of base64 that terminals take in one OSC 52."""
+
+
+class LogLine(NamedTuple):
+    """One line of the log."""
+
+    time: datetime
+    level: str
+    """debug, info, warning or error."""
+    text: str
+
+
+class MaapApp(App[int]):
+    """The app over one session."""
+
+    TITLE = "maap"
+    CSS_PATH: ClassVar = [
+        "css/base.tcss",
+        "css/browse.tcss",
+        "css/search.tcss",
+        "css/downloads.tcss",
+        "css/registry.tcss",
+        "css/log.tcss",
+        "css/dialogs.tcss",
+    ]
+    MODES: ClassVar = {
+        "browse": BrowseScreen,
+        "search": SearchScreen,
+        "downloads": DownloadsScreen,
+        "registry": RegistryScreen,
+        "log": LogScreen,
+    }
+    BINDINGS: ClassVar = bindings("everywhere")
+    COMMANDS: ClassVar = {MaapCommands}
+    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-tiny"), (60, "-narrow"), (110, "-wide")]
+    VERTICAL_BREAKPOINTS: ClassVar = [(0, "-flat"), (16, "-short"), (30, "-tall")]
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        is_ascii: bool = False,
+        low_bandwidth: bool = False,
+        no_colour: bool = False,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        """Take an unopened session.
+
+        Args:
+            session: its engine is started with the first thing asked of it.
+            is_ascii: send no byte above 127.
+            low_bandwidth: repaint half as often.
+            no_colour: send no colour.
+            clock: the time shown; None takes the real one.
+        """
+        super().__init__(ansi_color=True if no_colour else None)
+        self.session = session
+        session.emit = self.hear
+        self.engine = EngineThread(lambda: session)
+        self.tally = Tally()
+        self.queue = session.queue
+        self.transfers: Downloads | None = None
+        """The queue of this app; None until something was queued."""
+        self.counted: dict[str, BaselineCounted] = {}
+        """Collection -> the baseline that a build counted last."""
+        self.log_lines: deque[LogLine] = deque(maxlen=LOG_LINES)
+        self.log_version = 0
+        """Grows with every line of the log."""
+        self.last_rate = 0.0
+        """Bytes a second when something moved last; 0 before."""
+        self.is_offline = False
+        self.glyphs = theme.ASCII if is_ascii else theme.UNICODE
+        self.is_ascii = is_ascii
+        self.low_bandwidth = low_bandwidth
+        self.no_colour = no_colour
+        self.now = clock or (lambda: datetime.now(UTC))
+        self.token: TokenInfo | None = None
+        self.token_trouble = ""
+        """Why there is no token, in words; '' while there is one."""
+        self._own_filters: list[LineFilter] = []
+        if no_colour:
+            self._own_filters.append(theme.NoColour())
+        if is_ascii:
+            self._own_filters.append(theme.AsciiOnly())
+        self._troubles: list[str] = []
+        self.animation_level = "none"
+
+    # Life
+
+    def on_mount(self) -> None:
+        chosen = self.session.settings.ui.theme
+        if self.no_colour:
+            self.theme = "ansi-dark" if "ansi-dark" in self.available_themes else self.theme
+        elif chosen in self.available_themes:
+            self.theme = chosen
+        elif chosen:
+            self._troubles.append(f"ui.theme: there is no theme '{clean(chosen)}'")
+        keymap, troubles = check_keymap(self.session.settings.keys)
+        self._troubles += troubles
+        if keymap:
+            self.set_keymap(keymap)
+        self._catch_signals()
+        self.read_token()
+        self.switch_mode("browse")
+        self.set_interval(0.5 if self.low_bandwidth else 0.25, self._sample)
+        for sentence in self._troubles:
+            self.write_log("warning", sentence)
+            self.notify(clean(sentence), severity="warning", timeout=10, markup=False)
+        self.run_worker(self._look_for_left_work(), group="start", exit_on_error=False)
+
+    async def _look_for_left_work(self) -> None:
+        """Offer to go on with what an earlier process left."""
+        await asyncio.to_thread(self.queue.prune)
+        rows = await asyncio.to_thread(self.queue.load, ended=False)
+        left = await asyncio.to_thread(left_behind, rows, time.time())
+        if not left:
+            return
+        size = sum(max(0, (row.size or 0) - row.received) for row in left)
+        if await self.confirm(
+            f"{plural(len(left), 'transfer')} were interrupted, about {format_bytes(size)} are missing. "
+            "Go on? (Later: press 3, then T.)",
+            lines=[f"{Path(row.path).name}" for row in left],
+            verb="Go on",
+            key="g",
+        ):
+            await self.take_over(left)
+            self.go("downloads")
+
+    async def on_unmount(self) -> None:
+        await asyncio.to_thread(self._close_engine)
+
+    def _close_engine(self) -> None:
+        transfers = self.transfers
+        if transfers is not None:
+            self.engine.run(lambda session: transfers.close())
+        self.engine.close()
+
+    def _catch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for name, code in (("SIGTERM", 143), ("SIGHUP", 129)):
+            number = getattr(signal, name, None)
+            if number is not None:
+                try:
+                    loop.add_signal_handler(number, self.exit, code, code)
+                except (RuntimeError, ValueError, NotImplementedError):
+                    return  # not in the main thread: the one who started us takes the signals
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), *self._own_filters]
+
+    # The engine
+
+    async def ask(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine of the session in the engine's thread and wait for it here."""
+        try:
+            found = await asyncio.wrap_future(self.engine.submit(work))
+        except MaapError as error:
+            self._note_reach(error)
+            raise
+        return found
+
+    async def pull(self, begin: Callable[[Session], AsyncIterator[T]]) -> AsyncIterator[T]:
+        """Iterate an async iterator of the session from here; closing this one closes that one."""
+        opened: list[AsyncIterator[T]] = []
+
+        async def step(session: Session) -> tuple[bool, T | None]:
+            if not opened:
+                opened.append(begin(session))
+            try:
+                return True, await anext(opened[0])
+            except StopAsyncIteration:
+                return False, None
+
+        async def finish(session: Session) -> None:
+            for iterator in opened:
+                close = getattr(iterator, "aclose", None)
+                if close is not None:
+                    await close()
+
+        try:
+            while True:
+                more, item = await self.ask(step)
+                if not more:
+                    return
+                self.is_offline = False
+                yield item  # type: ignore[misc]
+        finally:
+            self.engine.submit(finish)
+
+    def _note_reach(self, error: MaapError) -> None:
+        self.is_offline = "offline" in error.message
+
+    def hear(self, event: Event) -> None:
+        """Take an event of the engine, in the engine's thread."""
+        self.tally.apply(event)
+        if isinstance(event, Noted):
+            self.write_log("debug", event.message)
+        elif isinstance(event, Warned):
+            self.write_log("warning", event.message)
+        elif isinstance(event, FileFinished):
+            self.write_log("info", f"Downloaded {event.path.name}")
+        elif isinstance(event, FileSkipped):
+            self.write_log("debug", f"{event.path.name}: {event.reason}")
+        elif isinstance(event, FileRetried):
+            self.write_log(
+                "info", f"{event.url.rpartition('/')[2]}: {event.reason}; again in {event.wait_s:.0f} s"
+            )
+        elif isinstance(event, FileFailed):
+            self.write_log("error", f"{event.url.rpartition('/')[2]}: {event.reason}")
+        elif isinstance(event, BaselineCounted):
+            self.counted[event.collection] = event
+        elif isinstance(event, DayFailed):
+            self.write_log("error", f"FAILED DAY: {event.day} ({event.reason})")
+        elif isinstance(event, SignInNeeded):
+            self.write_log("error", event.reason)
+            if self.is_running:
+                self.post_message(EngineTold(event))
+
+    def write_log(self, level: str, text: str) -> None:
+        """Add a line to the log; from any thread."""
+        self.log_lines.append(LogLine(self.now(), level, text))
+        self.log_version += 1
+
+    @on(EngineTold)
+    def tell_sign_in(self, message: EngineTold) -> None:
+        """Say that the token is needed, once it is known to be dead."""
+        if isinstance(message.event, SignInNeeded):
+            self.notify(
+                clean(message.event.reason) + " Press F8 to sign in.",
+                title="Sign-in needed",
+                severity="error",
+                timeout=15,
+                markup=False,
+            )
+
+    # Transfers
+
+    async def queue_files(self, files: Iterable[tuple[Wanted, Tracked | None]]) -> int:
+        """Queue files for download, registering those that are tracked; returns how many are new."""
+        files = list(files)
+
+        async def add(session: Session) -> int:
+            if self.transfers is None:
+                self.transfers = session.downloads(verb="app")
+            by_key: dict[Any, list[Entry]] = {}
+            for wanted, tracked in files:
+                if tracked is not None:
+                    entry = Entry(wanted.url, str(wanted.path), tracked.day)
+                    by_key.setdefault(tracked.key, []).append(entry)
+            for key, entries in by_key.items():
+                await asyncio.to_thread(session.registry.baseline(key).add, entries)
+            self.transfers.resume_run()
+            count = 0
+            for number, (wanted, tracked) in enumerate(files, 1):
+                count += self.transfers.add(wanted, tracked)
+                if number % 500 == 0:
+                    await asyncio.sleep(0)
+            return count
+
+        count = await self.ask(add)
+        self.post_message(TransfersChanged())
+        return count
+
+    async def sync(self, query: Query) -> SyncReport:
+        """Register what the archive has in the query's range and queue here what is pending there."""
+
+        async def run(session: Session) -> SyncReport:
+            if self.transfers is None:
+                self.transfers = session.downloads(verb="app")
+            self.transfers.resume_run()
+            return await session.sync(query, into=self.transfers)
+
+        try:
+            return await self.ask(run)
+        finally:
+            self.post_message(TransfersChanged())
+
+    async def take_over(self, rows: Sequence[QueueRow]) -> int:
+        """Go on with what another process left in the queue; returns how many files are queued here."""
+        files, refused = [], []
+        for row in rows:
+            try:
+                files.append(of_row(row))
+            except MaapError as error:
+                refused.append(error.message)
+        count = await self.queue_files(files)
+
+        def settle(transfers: Downloads) -> None:
+            for row in rows:
+                job = transfers.jobs.get(row.url)
+                if job is not None and job.state == "waiting":
+                    job.received = row.received
+            transfers.pause([row.url for row in rows if row.state == "paused"])
+
+        await self.with_transfers(settle)
+        for sentence in refused:
+            self.write_log("warning", f"Not taken over: {sentence}")
+        if refused:
+            self.notify(
+                f"{plural(len(refused), 'transfer')} could not be taken over; the log (5) says why.",
+                severity="warning",
+                markup=False,
+            )
+        return count
+
+    async def with_transfers(self, work: Callable[[Downloads], T]) -> T | None:
+        """Call something of the queue in the engine's thread; None when nothing was queued yet."""
+
+        async def call(session: Session) -> T | None:
+            return None if self.transfers is None else work(self.transfers)
+
+        found = await self.ask(call)
+        self.post_message(TransfersChanged())
+        return found
+
+    def _sample(self) -> None:
+        self.last_rate = self.tally.snapshot().rate or self.last_rate
+        sample = getattr(self.screen, "sample", None)
+        # While the app ends, a screen may have lost its widgets already.
+        if sample is not None and self.screen.is_running and self.screen.children:
+            sample()
+
+    # The token
+
+    def read_token(self) -> None:
+        """Look at the offline token; no request is made."""
+        try:
+            self.token, self.token_trouble = self.session.token_info(), ""
+        except CredentialsError as error:
+            self.token, self.token_trouble = None, error.message
+
+    @property
+    def days_left(self) -> int | None:
+        """Days that the offline token is good for; None when it does not expire or there is none."""
+        return self.token.days_left(self.now()) if self.token else None
+
+    async def action_sign_in(self) -> None:
+        self.run_worker(self._sign_in(), group="sign-in", exclusive=True, exit_on_error=False)
+
+    async def _sign_in(self) -> None:
+        if await self.push_screen_wait(SignInDialog()):
+            self.read_token()
+            await self.with_transfers(lambda transfers: transfers.resume_run())
+
+    # What every place uses
+
+    def action_go(self, place: str) -> None:
+        if place in PLACES and self.current_mode != place:
+            self.switch_mode(place)
+
+    def go(self, place: str, **context: Any) -> None:
+        """Go to a place and hand it what to show (its `receive(**context)`)."""
+        self.switch_mode(place)
+        if context:
+            self.call_later(self._hand_over, place, context)
+
+    def _hand_over(self, place: str, context: dict[str, Any]) -> None:
+        receive = getattr(self.screen, "receive", None)
+        if receive is not None:
+            receive(**context)
+
+    async def confirm(
+        self, question: str, *, lines: Sequence[str] = (), verb: str = "Yes", key: str = "y"
+    ) -> bool:
+        """Ask before something is destroyed; call it from a worker.
+
+        Args:
+            question: what would happen, with counts.
+            lines: each thing that it would happen to.
+            verb: the word on the button.
+            key: the key that confirms; it must differ from the one that asked.
+        """
+        return bool(await self.push_screen_wait(ConfirmDialog(question, lines, verb, key)))
+
+    def show_error(self, error: BaseException) -> None:
+        """Show what went wrong and what to do about it, and write it to the log."""
+        message, hint = clean(str(error)), clean(getattr(error, "hint", ""))
+        if not isinstance(error, MaapError):
+            message = f"{type(error).__name__}: {message}"
+            hint = "The app goes on. If it happens again, report it with the log of place 5."
+        self.write_log("error", f"{message} {hint}".strip())
+        if isinstance(error, AuthenticationError | CredentialsError):
+            hint += " Press F8 to sign in."
+        self.push_screen(ErrorDialog(message, hint.strip()))
+
+    @on(Worker.StateChanged)
+    def look_after_worker(self, event: Worker.StateChanged) -> None:
+        """Show the error of any worker; the app lives on."""
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            self.show_error(event.worker.error)
+
+    def copy_text(self, text: str, what: str = "Copied") -> None:
+        """Copy to the clipboard by whatever reaches it here, and show the text where nothing does."""
+        self.run_worker(self._copy(text, what), group="copy", exit_on_error=False)
+
+    async def _copy(self, text: str, what: str) -> None:
+        if os.environ.get("TMUX"):
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    "tmux", "load-buffer", "-w", "-",
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.DEVNULL,
+                    stderr=asyncio.subprocess.DEVNULL,
+                )  # fmt: skip
+                await asyncio.wait_for(process.communicate(text.encode()), 3)
+                if process.returncode == 0:
+                    self.notify(clean(text, 200), title=what, markup=False)
+                    return
+            except (OSError, TimeoutError):
+                pass
+        if len(text.encode()) * 4 // 3 < OSC52_LIMIT:
+            self.copy_to_clipboard(text)
+        if os.environ.get("SSH_TTY") or not os.environ.get("DISPLAY"):
+            # Whether the terminal took it cannot be known: the text is shown to be selected.
+            self.push_screen(TextDialog(what, text))
+        else:
+            self.notify(clean(text, 200), title=what, markup=False)
+
+    def action_help(self) -> None:
+        if not isinstance(self.screen, HelpDialog):
+            self.push_screen(HelpDialog(self.current_mode))
+
+    def action_next_theme(self) -> None:
+        names = sorted(self.available_themes)
+        self.theme = names[(names.index(self.theme) + 1) % len(names)]
+        self.notify(f"Theme: {self.theme}", timeout=2, markup=False)
+
+    def action_leave(self) -> None:
+        self.run_worker(self._leave(), group="leave", exclusive=True, exit_on_error=False)
+
+    async def _leave(self) -> None:
+        active = self.transfers.active if self.transfers else 0
+        if active and not await self.confirm(
+            f"{active} transfers are running. Leave? Their parts and the queue stay.", verb="Leave"
+        ):
+            return
+        self.exit(0)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Nothing of Textual's own: the palette is made of our table of keys."""
+        return ()
+
+
+def cannot_run() -> str:
+    """Why the app cannot be drawn here, in a sentence; '' when it can."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty() and sys.stdout.isatty()):
+        return "The full-screen app needs a terminal; here, use the commands (see maap --help)."
+    if os.environ.get("TERM", "") in ("", "dumb"):
+        return "This terminal (TERM=dumb or unset) cannot show the app; use the commands (see maap --help)."
+    return ""
+
+
+def run_app(
+    session: Session,
+    *,
+    is_ascii: bool = False,
+    mouse: bool | None = None,
+    low_bandwidth: bool = False,
+) -> int:
+    """Open the app on a session and give back the exit code.
+
+    Args:
+        session: an unopened session.
+        is_ascii: send no byte above 127; also on when the setting or the locale asks for it.
+        mouse: None takes the setting.
+        low_bandwidth: also on when the setting or `SSH_TTY` asks for it.
+    """
+    ui = session.settings.ui
+    app = MaapApp(
+        session,
+        is_ascii=is_ascii or ui.ascii or theme.wants_ascii(),
+        low_bandwidth=low_bandwidth or ui.low_bandwidth or bool(os.environ.get("SSH_TTY")),
+        no_colour=bool(os.environ.get("NO_COLOR")),
+    )
+    code = app.run(mouse=ui.mouse if mouse is None else mouse)
+    if app.return_code not in (0, None):
+        return app.return_code
+    return code or 0

@@ -1,0 +1,184 @@
+"""The palette: every action of the table of keys, every place, mission, collection and product type."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+from textual.fuzzy import Matcher
+
+from maap_tui.engine import known
+from maap_tui.engine.missions import mission_named
+from maap_tui.text import clean
+from maap_tui.tui.keys import PLACE_TITLES, PLACES, Key, keys_in, keys_of, show_key
+
+if TYPE_CHECKING:
+    from maap_tui.tui.app import MaapApp
+
+_AT_ONCE = 100
+"""Names looked at before the screen gets its turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One thing that can be chosen."""
+
+    title: str
+    about: str
+    run: Callable[[], Any]
+    weight: float
+    """What its score is multiplied by: things near the user come first."""
+    haystack: str
+    """All of its words, lower case."""
+
+
+def _command(title: str, about: str, run: Callable[[], Any], weight: float) -> Command:
+    title, about = clean(title, 160), clean(about, 200)
+    return Command(title, about, run, weight, f"{title} {about}".lower())
+
+
+class MaapCommands(Provider):
+    """What can be found by typing. Its texts are contents, which are never parsed as markup."""
+
+    _commands: tuple[Command, ...] = ()
+
+    @property
+    def _maap(self) -> MaapApp:
+        return cast("MaapApp", self.app)
+
+    async def startup(self) -> None:
+        """Read what is known here, away from the screen's thread."""
+        names = await asyncio.to_thread(known.load, self._maap.session)
+        self._commands = (*self._actions(), *self._places(), *self._others(), *self._names(names))
+
+    def _actions(self) -> list[Command]:
+        """What the keys do in the place that is shown."""
+        place = self._maap.current_mode
+        found = []
+        for key in keys_in(place):
+            if key.id == "everywhere.palette" or key.action.startswith("go("):
+                continue
+            is_own = key.place in (place, "lists")
+            title = f"{key.label}  ({PLACE_TITLES[place if is_own else key.place]}, {self._keys_of(key)})"
+            target = self.screen if is_own else self._maap
+            found.append(_command(title, key.help, partial(self._maap.run_action, key.action, target), 1.0))
+        return found
+
+    def _places(self) -> list[Command]:
+        return [
+            _command(
+                f"Go to {PLACE_TITLES[key.id.partition('.')[2]]}  ({self._keys_of(key)})",
+                key.help,
+                partial(self._maap.action_go, key.id.partition(".")[2]),
+                0.95,
+            )
+            for key in keys_of("everywhere")
+            if key.action.startswith("go(")
+        ]
+
+    def _others(self) -> list[Command]:
+        """What the keys of the other places do: they go there first."""
+        here = self._maap.current_mode
+        found = []
+        for place in PLACES:
+            if place == here:
+                continue
+            for key in keys_of(place):
+                title = f"{key.label}  (go to {PLACE_TITLES[place]}, {self._keys_of(key)})"
+                found.append(_command(title, key.help, partial(self._do_there, place, key.action), 0.6))
+        return found
+
+    def _keys_of(self, key: Key) -> str:
+        keys = self._maap._keymap.get(key.id, key.keys)
+        return " ".join(show_key(one) for one in keys.split(","))
+
+    def _do_there(self, place: str, action: str) -> None:
+        app = self._maap
+        app.action_go(place)
+
+        async def act() -> None:
+            if app.current_mode == place:
+                await app.run_action(action, app.screen)
+
+        app.call_later(act)
+
+    def _names(self, names: known.Known) -> list[Command]:
+        app = self._maap
+        found = []
+        for mission_name in names.missions:
+            mission = mission_named(mission_name)
+            for one in names.of_mission(mission_name):
+                about = f"{mission_name} collection{', restricted' if one.is_restricted else ''}"
+                if one.info is not None and one.info.title:
+                    about += f": {one.info.title}"
+                show = partial(app.go, "browse", collection=one.name)
+                found.append(_command(one.name, about, show, 0.9))
+                for product_type in one.products:
+                    product = mission.products.get(product_type)
+                    words = (
+                        " ".join(part for part in (product.short, product.content) if part) if product else ""
+                    )
+                    found.append(
+                        _command(
+                            f"{product_type}  in {one.name}",
+                            words or f"{mission_name} product type",
+                            partial(app.go, "browse", collection=one.name, product_type=product_type),
+                            0.9,
+                        )
+                    )
+        return found
+
+    async def discover(self) -> Hits:
+        """What is offered before anything was typed: the actions of this place, and the places."""
+        for command in self._commands:
+            if command.weight > 0.9:
+                yield DiscoveryHit(
+                    Content(command.title), command.run, text=command.title, help=_help(command)
+                )
+
+    async def search(self, query: str) -> Hits:
+        """What holds every word, then what is like the query."""
+        words = query.lower().split()
+        signs = {sign for word in words for sign in word}
+        squeezed = "".join(words)
+        matcher = self.matcher(query)
+        for number, command in enumerate(self._commands, 1):
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+            score = 0.0
+            if all(word in command.haystack for word in words):
+                title = command.title.lower()
+                score = 0.7 + 0.3 * sum(word in title for word in words) / max(len(words), 1)
+            elif signs <= set(name := command.title.partition("  ")[0].lower()):
+                # Like it, letter by letter; the fuzzy score has no upper end.
+                likeness = matcher.fuzzy_search.match(squeezed, name)[0]
+                score = 0.6 * likeness / (likeness + len(squeezed))
+            if score > 0:
+                yield Hit(
+                    score * command.weight,
+                    _highlight(command.title, words, matcher),
+                    command.run,
+                    text=command.title,
+                    help=_help(command),
+                )
+
+
+def _help(command: Command) -> str:
+    # A content passes the palette as it is, where a string would be parsed as markup.
+    return cast("str", Content(command.about))
+
+
+def _highlight(title: str, words: list[str], matcher: Matcher) -> Content:
+    content = Content(title)
+    lowered = title.lower()
+    for word in words:
+        at = lowered.find(word)
+        # Lower case may be longer than what was typed; a place is only marked where it is not.
+        if at >= 0 and len(lowered) == len(title):
+            content = content.stylize(matcher.match_style, at, at + len(word))
+    return content

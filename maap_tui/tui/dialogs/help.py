@@ -1,0 +1,62 @@
+"""HelpDialog: the keys of a place, from the one table, searchable by word or key."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from maap_tui.tui.keys import PLACE_TITLES, Key, keys_in, show_key
+from maap_tui.tui.widgets.rows import Column, RowList
+
+
+class HelpDialog(ModalScreen[None]):
+    """Opened by `?`."""
+
+    BINDINGS: ClassVar = [
+        Binding("escape", "dismiss", "Close", show=False),
+        Binding("down", "into_list", "List", show=False),
+    ]
+
+    def __init__(self, place: str) -> None:
+        super().__init__()
+        self._place = place
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog -wide -high"):
+            yield Static(
+                f"Keys in {PLACE_TITLES.get(self._place, '')}: type to search, esc closes",
+                markup=False,
+                classes="question",
+            )
+            yield Input(placeholder="a word or a key", compact=True)
+            yield RowList(
+                [
+                    Column("key", "Key", 11, self._shown, tone=lambda key: "primary"),
+                    Column("help", "What it does", 0, lambda key: key.help),
+                    Column("where", "Where", 10, lambda key: PLACE_TITLES[key.place].split()[0]),
+                ],
+                key=lambda key: key.id,
+                can_mark=False,
+                empty_text="No key does that here.",
+            )
+
+    def _shown(self, key: Key) -> str:
+        keys = self.app._keymap.get(key.id, key.keys)
+        return " ".join(show_key(one) for one in keys.split(","))
+
+    def on_mount(self) -> None:
+        self.query_one(RowList).set_rows(keys_in(self._place))
+
+    @on(Input.Changed)
+    def search(self, event: Input.Changed) -> None:
+        """Filter as it is typed."""
+        self.query_one(RowList).set_filter(event.value)
+
+    def action_into_list(self) -> None:
+        self.query_one(RowList).focus()

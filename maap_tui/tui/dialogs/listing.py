@@ -1,0 +1,65 @@
+"""ListDialog: a list to look through, of any length, and perhaps one thing to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from maap_tui.text import clean
+from maap_tui.tui.widgets.rows import Column, RowList
+
+
+class ListDialog(ModalScreen[bool]):
+    """Gives back whether its key was pressed; anything that closes it is a no."""
+
+    BINDINGS: ClassVar = [Binding("escape,q", "dismiss(False)", "Close", show=False)]
+
+    def __init__(self, title: str, lines: Sequence[str], *, verb: str = "", key: str = "") -> None:
+        """Take what is listed.
+
+        Args:
+            title: what the list is, with counts.
+            lines: its rows.
+            verb: what `key` does; '' for nothing to do.
+            key: the key that does it.
+        """
+        super().__init__()
+        self.title_text = title
+        self.lines = list(lines)
+        self._verb = verb
+        self._key = key
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog -wide"):
+            yield Static(clean(self.title_text), markup=False, classes="question")
+            yield RowList(
+                [Column("text", "", 0, lambda row: row[1])],
+                key=lambda row: row[0],
+                can_mark=False,
+                empty_text="Nothing to list.",
+            )
+            closing = "esc closes this"
+            yield Static(
+                f"{self._key}: {self._verb}, {closing}" if self._key else closing,
+                markup=False,
+                classes="muted",
+            )
+
+    def on_mount(self) -> None:
+        rows = self.query_one(RowList)
+        rows.set_rows(enumerate(self.lines))
+        rows.focus()
+
+    def on_key(self, event: events.Key) -> None:
+        if self._key and event.key == self._key:
+            # Otherwise the place below would take the key for one of its own.
+            event.stop()
+            event.prevent_default()
+            self.dismiss(True)

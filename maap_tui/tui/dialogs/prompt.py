@@ -1,0 +1,65 @@
+"""PromptDialog: one line of input, checked as it is typed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from maap_tui.engine.errors import MaapError
+from maap_tui.text import clean
+
+
+class PromptDialog(ModalScreen[str | None]):
+    """Gives back the text, or None when it was left with Escape."""
+
+    BINDINGS: ClassVar = [Binding("escape", "dismiss(None)", "Cancel", show=False)]
+
+    def __init__(
+        self, question: str, value: str = "", *, check: Callable[[str], object] | None = None, hint: str = ""
+    ) -> None:
+        """Take the question.
+
+        Args:
+            question: what is asked.
+            value: what stands there at first.
+            check: raises a MaapError or ValueError for a text that will not do.
+            hint: how to write it.
+        """
+        super().__init__()
+        self._question = question
+        self._value = value
+        self._check = check
+        self._hint = hint
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(clean(self._question), markup=False, classes="question")
+            yield Input(self._value)
+            yield Static(clean(self._hint), markup=False, classes="hint", id="trouble")
+
+    def trouble_with(self, text: str) -> str:
+        """What is wrong with the text; '' when nothing is."""
+        try:
+            if self._check is not None:
+                self._check(text)
+        except (MaapError, ValueError) as error:
+            return str(error)
+        return ""
+
+    @on(Input.Changed)
+    def judge(self, event: Input.Changed) -> None:
+        """Say at once what is wrong."""
+        self.query_one("#trouble", Static).update(clean(self.trouble_with(event.value) or self._hint))
+
+    @on(Input.Submitted)
+    def accept(self, event: Input.Submitted) -> None:
+        """Give back a text that will do."""
+        if not self.trouble_with(event.value):
+            self.dismiss(event.value)

@@ -1,0 +1,110 @@
+"""SignInDialog: takes anything pasted, says exactly what is wrong with it, checks it, stores it 0600."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static, TextArea
+
+from maap_tui.engine.errors import (
+    TOKEN_PAGE,
+    AuthenticationError,
+    AuthServiceUnavailable,
+    CredentialsError,
+    MaapError,
+)
+from maap_tui.engine.tokens import describe_token, normalise_token
+from maap_tui.text import clean, plural
+
+if TYPE_CHECKING:
+    from maap_tui.tui.app import MaapApp
+
+
+class SignInDialog(ModalScreen[bool]):
+    """Gives back whether a token was stored. What is pasted is never shown again."""
+
+    BINDINGS: ClassVar = [
+        Binding("escape", "dismiss(False)", "Cancel", show=False),
+        Binding("ctrl+s", "store", "Check and store", show=False, priority=True),
+    ]
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog -wide"):
+            yield Static("Paste the 90-day offline token", markup=False, classes="question")
+            yield Static(f"Get it at {TOKEN_PAGE}", markup=False, classes="hint")
+            yield TextArea(id="token", soft_wrap=True, show_line_numbers=False)
+            yield Static(
+                "Bearer, quotes, JSON and line breaks around it do no harm.", markup=False, id="verdict"
+            )
+            with Horizontal(classes="buttons"):
+                yield Button("Check and store (ctrl+s)", id="store", variant="primary")
+                yield Button("Cancel (esc)", id="cancel")
+
+    def on_mount(self) -> None:
+        self.query_one(TextArea).focus()
+
+    @property
+    def _now(self) -> datetime:
+        return cast("MaapApp", self.app).now()
+
+    @on(TextArea.Changed)
+    def judge(self) -> None:
+        """Say at once what was pasted."""
+        area = self.query_one(TextArea)
+        text = "".join(sign for sign in area.text if sign.isprintable() or sign in "\n\r\t")
+        if text != area.text:
+            # A control character would reach the terminal as it is.
+            area.text = text
+            return
+        if not text.strip():
+            return
+        try:
+            info = describe_token(normalise_token(text))
+        except CredentialsError as error:
+            self._say(error.message)
+            return
+        days = info.days_left(self._now)
+        who = f" of {info.name}" if info.name else ""
+        if days is None:
+            self._say(f"An offline token{who} that does not expire.")
+        elif days < 0:
+            self._say(f"An offline token{who} that expired {plural(-days, 'day')} ago: get a new one.")
+        else:
+            self._say(f"An offline token{who}, good for {plural(days, 'day')}.")
+
+    def _say(self, sentence: str) -> None:
+        self.query_one("#verdict", Static).update(clean(sentence))
+
+    @on(Button.Pressed, "#cancel")
+    def cancel(self) -> None:
+        """Leave everything as it is."""
+        self.dismiss(False)
+
+    @on(Button.Pressed, "#store")
+    def action_store(self) -> None:
+        self.run_worker(self._store(), group="sign-in", exclusive=True, exit_on_error=False)
+
+    async def _store(self) -> None:
+        app = cast("MaapApp", self.app)
+        try:
+            token = normalise_token(self.query_one(TextArea).text)
+            self._say("Asking the service...")
+            await app.ask(lambda session: session.sign_in(token))
+        except AuthServiceUnavailable as error:
+            self._say(f"{error.message} The token was not stored; try again later.")
+            return
+        except (AuthenticationError, CredentialsError) as error:
+            self._say(f"{error.message} {error.hint}")
+            return
+        except MaapError as error:
+            self._say(f"{error.message} {error.hint}")
+            return
+        self.query_one(TextArea).text = ""
+        app.notify("The token is stored.", title="Signed in", markup=False)
+        self.dismiss(True)

@@ -1,0 +1,201 @@
+# ruff: noqa: E501 - a table, one line a key
+"""The one table of keys: bindings, help, footer and the README's table are made from it.
+
+A user remaps keys by their id in `[keys]` of the configuration, `downloads.pause = "f5"`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from textual.binding import Binding
+
+PLACES = ("browse", "search", "downloads", "registry", "log")
+"""The places, in the order of their digits."""
+
+PLACE_TITLES = {
+    "everywhere": "Everywhere",
+    "lists": "Lists",
+    "browse": "Browse",
+    "search": "Search",
+    "downloads": "Downloads",
+    "registry": "Registry",
+    "log": "Log and settings",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key and what it does in a place."""
+
+    id: str
+    """Name under which it can be remapped, unique."""
+    keys: str
+    """Keys as Textual names them, comma-separated."""
+    action: str
+    label: str
+    """One or two words, for the footer."""
+    help: str
+    """One sentence, for the help and the palette."""
+    is_in_footer: bool = False
+    is_priority: bool = False
+
+    @property
+    def place(self) -> str:
+        """Where it works."""
+        return self.id.partition(".")[0]
+
+    @property
+    def shown(self) -> str:
+        """The keys as a user writes them."""
+        return " ".join(show_key(key) for key in self.keys.split(","))
+
+
+_NAMES = {
+    "question_mark": "?", "colon": ":", "slash": "/", "plus": "+", "minus": "-", "exclamation_mark": "!",
+    "space": "space", "enter": "enter", "escape": "esc", "ctrl+p": "ctrl+p", "full_stop": ".", "comma": ",",
+    "left_square_bracket": "[", "right_square_bracket": "]", "equals_sign": "=", "asterisk": "*",
+    "less_than_sign": "<", "greater_than_sign": ">", "number_sign": "#", "upper_u": "U",
+}  # fmt: skip
+
+
+def show_key(key: str) -> str:
+    """A key as it is printed on a keyboard."""
+    return _NAMES.get(key, key)
+
+
+KEYS: tuple[Key, ...] = (
+    Key("everywhere.browse", "1", "go('browse')", "Browse", "Go to the tree of collections."),
+    Key("everywhere.search", "2", "go('search')", "Search", "Go to the search form and its results."),
+    Key("everywhere.downloads", "3", "go('downloads')", "Downloads", "Go to the download queue."),
+    Key("everywhere.registry", "4", "go('registry')", "Registry", "Go to what is tracked."),
+    Key("everywhere.log", "5", "go('log')", "Log", "Go to the log and the settings."),
+    Key("everywhere.help", "question_mark,f1", "help", "Help", "Show and search the keys of this place.", True),
+    Key("everywhere.palette", "ctrl+p,colon", "command_palette", "Commands",
+        "Find any action, place, collection or product type by typing.", True),
+    Key("everywhere.theme", "f9", "next_theme", "Theme", "Change the colours."),
+    Key("everywhere.sign_in", "f8", "sign_in", "Sign in", "Store a new offline token."),
+    Key("everywhere.quit", "q,ctrl+q", "leave", "Quit", "Leave; transfers stop, their parts and the queue stay.", True),
+    Key("lists.mark", "space", "mark", "Mark", "Mark or unmark the row and go down."),
+    Key("lists.mark_range", "v", "mark_range", "Range", "Mark from the last marked row to this one."),
+    Key("lists.mark_all", "a", "mark_all", "All", "Mark every row shown, or none."),
+    Key("lists.invert", "i", "invert", "Invert", "Mark what is not marked and unmark the rest."),
+    Key("lists.filter", "slash", "filter", "Filter", "Show only rows that contain what you type; !text hides them.", True),
+    Key("lists.sort", "s", "sort", "Sort", "Sort by the next column; again turns it round.") ,
+    Key("lists.columns", "c", "columns", "Columns", "Choose the columns; the choice is remembered."),
+    Key("browse.open", "enter,space", "open", "Open", "Open or close a branch; on a baseline, search in it.", True),
+    Key("browse.search", "f", "search_here", "Search", "Search in what the cursor is on.", True),
+    Key("browse.build", "b", "build", "Build", "Count the baselines of this branch into its catalogue, or stop that.", True),
+    Key("browse.refresh", "r", "refresh", "Refresh", "Fetch the names of this branch from the archive again.", True),
+    Key("browse.sync", "S", "sync", "Sync", "Find and queue the last days of this product or baseline, or stop that.", True),
+    Key("browse.copy", "y", "copy", "Copy", "Copy the names, as the commands take them."),
+    Key("search.run", "ctrl+r,f5", "run", "Run", "Run the search, or stop it while it runs.", True, True),
+    Key("search.form", "escape,f", "form", "Form", "Go to the form; from the form to the results.", True),
+    Key("search.queue", "d", "queue", "Download", "Queue the marked granules, or the one under the cursor.", True),
+    Key("search.save", "w", "save", "Register", "Save the marked granules to the registry as discovered."),
+    Key("search.export", "e", "export", "Export", "Write the marked granules, or all shown, to a file: URLs, CSV or JSON lines."),
+    Key("search.get", "o", "get_to", "Get to", "Download the marked granules to another folder."),
+    Key("search.show", "enter", "show", "Show", "Show a granule whole.", True),
+    Key("search.copy", "y", "copy", "Copy", "Copy the equivalent command line.", True),
+    Key("search.copy_cron", "Y", "copy_cron", "Copy cron", "Copy it as a line for the crontab."),
+    Key("downloads.pause", "p", "pause", "Pause", "Pause or resume the marked transfers, or the one under the cursor.", True),
+    Key("downloads.pause_all", "P", "pause_all", "Pause all", "Pause everything, or resume it.", True),
+    Key("downloads.cancel", "x", "cancel", "Cancel", "Take the marked transfers out of the queue.", True),
+    Key("downloads.retry", "r", "retry", "Retry", "Try the marked transfers again, or the one under the cursor.", True),
+    Key("downloads.retry_failed", "R", "retry_failed", "Retry failed", "Try every failed transfer again."),
+    Key("downloads.top", "t", "top", "To the top", "Let the marked transfers be next."),
+    Key("downloads.more", "plus,equals_sign", "parallel(1)", "More", "One more transfer at a time."),
+    Key("downloads.fewer", "minus", "parallel(-1)", "Fewer", "One transfer less at a time."),
+    Key("downloads.clear", "C", "clear", "Clear", "Take what has ended out of the list."),
+    Key("downloads.folder", "o", "folder", "Folder", "Copy the path of the file's folder."),
+    Key("downloads.verify", "V", "verify", "Verify", "Check the file on disk again."),
+    Key("downloads.take_over", "T", "take_over", "Go on", "Go on with transfers that a dead process left.", True),
+    Key("registry.open", "enter", "open", "Open", "Open a baseline, then a day.", True),
+    Key("registry.back", "escape,backspace", "back", "Back", "Go back to the table.", True),
+    Key("registry.download", "d", "download", "Download", "Queue what is pending.", True),
+    Key("registry.retry", "r", "retry", "Retry", "Queue what failed."),
+    Key("registry.mark", "m", "mark_files", "Mark", "Mark files as processed.", True),
+    Key("registry.unmark", "u", "unmark_files", "Unmark", "Take the mark away again."),
+    Key("registry.cleanup", "D", "cleanup", "Clean up", "Delete marked files, after a look at what would go.", True),
+    Key("registry.check", "V", "check", "Check", "Check the files against the disk."),
+    Key("registry.rebuild", "B", "rebuild", "Rebuild", "Record files on disk that the registry does not know."),
+    Key("registry.copy", "y", "copy", "Copy", "Copy the path of the file, or the name of the baseline."),
+    Key("log.level", "l", "level", "Level", "Show more or fewer levels of the log.", True),
+    Key("log.edit", "enter", "edit", "Edit", "Edit the setting under the cursor.", True),
+    Key("log.unset", "u", "unset", "Unset", "Go back to the default."),
+    Key("log.pane", "tab", "pane", "Other pane", "Go between log and settings."),
+    Key("log.copy", "y", "copy", "Copy", "Copy the line of the log, or the setting."),
+)  # fmt: skip
+
+BY_ID = {key.id: key for key in KEYS}
+
+
+def keys_of(*places: str) -> list[Key]:
+    """The keys of places, in the order of the table; the id of a key names that key alone."""
+    return [key for place in places for key in KEYS if place in (key.place, key.id)]
+
+
+def lists_of(place: str) -> tuple[str, ...]:
+    """What of the keys of lists works in a place: the tree of Browse can only be filtered."""
+    return ("lists.filter",) if place == "browse" else ("lists",)
+
+
+def keys_in(place: str) -> list[Key]:
+    """Every key that works in a place, its own first."""
+    return keys_of(place, *lists_of(place), "everywhere")
+
+
+def bindings(*places: str) -> list[Binding]:
+    """The bindings of places, for `BINDINGS`."""
+    return [
+        Binding(
+            key.keys,
+            key.action,
+            key.label,
+            show=key.is_in_footer,
+            tooltip=key.help,
+            id=key.id,
+            priority=key.is_priority,
+        )
+        for key in keys_of(*places)
+    ]
+
+
+def check_keymap(keymap: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """What of a user's `[keys]` can be used, and sentences about the rest.
+
+    Returns:
+        id -> keys for `App.set_keymap`, and one sentence for each id that does not exist and each key
+        that two actions of one place would share.
+    """
+    good: dict[str, str] = {}
+    troubles = []
+    for name, keys in keymap.items():
+        if name not in BY_ID:
+            troubles.append(f"[keys] {name}: there is no such action; see ? for the names")
+            continue
+        good[name] = ",".join(part.strip() for part in keys.split(",") if part.strip())
+    for place in PLACES:
+        taken: dict[str, str] = {}
+        for key in keys_of("everywhere", *lists_of(place), place):
+            for one in good.get(key.id, key.keys).split(","):
+                other = taken.setdefault(one, key.id)
+                if other != key.id and (other in good or key.id in good):
+                    loser = other if other in good else key.id
+                    sentence = (
+                        f"[keys] {loser}: {show_key(one)} belongs to {key.id if loser == other else other}"
+                    )
+                    if sentence not in troubles:
+                        troubles.append(sentence)
+                    good.pop(loser, None)
+    return good, troubles
+
+
+def as_markdown_table(keys: Iterable[Key] = KEYS) -> str:
+    """The table of the README."""
+    lines = ["| place | key | what it does | name in `[keys]` |", "|---|---|---|---|"]
+    for key in keys:
+        shown = " ".join(f"`{show_key(one)}`" for one in key.keys.split(","))
+        lines.append(f"| {PLACE_TITLES[key.place]} | {shown} | {key.help} | `{key.id}` |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,26 @@
+"""The rare news that become messages; bytes never do (design.md section 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.message import Message
+
+from maap_tui.engine.events import Event
+
+
+@dataclass
+class EngineTold(Message):
+    """The engine told something rare: a warning, a failure, a sign-in that is needed."""
+
+    event: Event
+
+
+@dataclass
+class TransfersChanged(Message):
+    """Files were queued, or ended."""
+
+
+@dataclass
+class RegistryChanged(Message):
+    """The registry was changed by this app."""

@@ -1,0 +1,799 @@
+"""The place Browse: the tree of the archive, from local copies at once, refreshed behind the scenes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.containers import Container, Vertical, VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Static, Tree
+from textual.worker import Worker
+
+from maap_tui.engine import known
+from maap_tui.engine.errors import InvalidRequestError, MaapError
+from maap_tui.engine.known import Known, KnownCollection
+from maap_tui.engine.missions import mission_named
+from maap_tui.engine.query import Query, time_range
+from maap_tui.engine.registry import Key, Stats
+from maap_tui.engine.session import Session
+from maap_tui.engine.sync import Selection, SyncReport
+from maap_tui.text import clean, format_count, format_date, plural
+from maap_tui.tui.dialogs.prompt import PromptDialog
+from maap_tui.tui.keys import bindings, lists_of
+from maap_tui.tui.messages import RegistryChanged
+from maap_tui.tui.screens.place import PlaceScreen
+from maap_tui.tui.widgets import branch_words
+from maap_tui.tui.widgets.archive_tree import ArchiveTree, Branch, Pieces
+from maap_tui.tui.widgets.branch_words import Sheet
+from maap_tui.tui.widgets.filter_line import FilterLine
+
+REGISTRY_EVERY_S = 2.0
+"""Seconds between looks at the registry while the place is shown."""
+
+DAYS_BACK = 3
+"""Days that a sync goes back unless another number is given."""
+
+_AT_ONCE = 4
+"""Collections whose names are fetched at the same time."""
+
+
+class BrowseScreen(PlaceScreen):
+    """Mission > collection > product type > baseline."""
+
+    PLACE = "browse"
+    BINDINGS: ClassVar = bindings("browse", *lists_of("browse"))
+    AUTO_FOCUS = "ArchiveTree"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known = Known()
+        self._reading = asyncio.Lock()
+        self._opened: set[Branch] = set()
+        self._words: tuple[str, ...] = ()
+        """Words of the filter, lower case; () while there is none."""
+        self._hits: set[Branch] = set()
+        self._paths: set[Branch] = set()
+        """Branches with hits below them, which the filter opens."""
+        self._toggled: dict[Branch, bool] = {}
+        """What was opened or closed by hand since the filter changed."""
+        self._wanted: Branch | None = None
+        """What another place asked to see, until it can be shown."""
+        self._fetching: set[str] = set()
+        self._fetched: set[str] = set()
+        """Collections whose names came from the archive since the app opened."""
+        self._fetch_troubles: dict[str, str] = {}
+        self._list_trouble = ""
+        self._tracked: set[tuple[str, str, str]] | None = None
+        """(collection, product type, baseline in upper case) of the registry; None until it was read."""
+        self._here: dict[tuple[str, str, str], Stats] = {}
+        self._here_trouble = ""
+        self._looking = False
+        self._looked = 0.0
+        self._builds: dict[str, tuple[Branch, Worker[Any]]] = {}
+        self._seen_counts: dict[str, int] = {}
+        self._syncs: dict[Branch, Worker[Any]] = {}
+        self._detail = Text()
+        self._told: Branch | None = None
+        """What the detail is about."""
+        self.tree_view = ArchiveTree(self._children, self._pieces, self._is_open)
+        # Kept here, because news may come while the widgets are made or taken down.
+        self._filter_line = FilterLine(self.tree_view, placeholder="names and words, as in: cld bc")
+        self._nothing_line = Static("", id="nothing", markup=False)
+        self._detail_words = Static("", id="words", markup=False)
+        self._detail_pane = VerticalScroll(self._detail_words, id="detail")
+        self._activity_line = Static("", id="activity", markup=False)
+
+    def body(self) -> Iterable[Widget]:
+        yield self._filter_line
+        yield Container(
+            Vertical(self.tree_view, self._nothing_line, id="branches"), self._detail_pane, id="panes"
+        )
+        yield self._activity_line
+
+    def on_mount(self) -> None:
+        self._known = known.tables(self.maap.session)
+        if self._known.missions and not self._opened:
+            self._opened.add(Branch(self._known.missions[0]))
+        self._show()
+        self.run_worker(self._start(), group="start", exit_on_error=False)
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        self._looked = 0.0
+
+    # What is known
+
+    async def _start(self) -> None:
+        """Show what is here, then what the archive says, then what is missing here."""
+        await self._reload()
+        await self._look_at_registry()
+        await self._list_collections()
+        if self._list_trouble:
+            return  # the rest would not answer either; opening a collection asks again
+        missing = [one.name for one in self._missing(self._known.missions[0])]
+        await self._fetch_names(missing)
+
+    async def _reload(self, only: Iterable[str] | None = None) -> None:
+        names = None if only is None else list(only)
+        # One at a time: each takes over from the last what it does not read itself.
+        async with self._reading:
+            self._known = await asyncio.to_thread(known.load, self.maap.session, names, self._known)
+        if self._words:
+            self._find_hits()
+        self._show()
+
+    async def _list_collections(self) -> None:
+        """Ask what collections there are; without an answer the last one stays."""
+        try:
+            await self.maap.ask(known.fetch_collections)
+        except MaapError as error:
+            self._list_trouble = error.message
+            self.maap.write_log("warning", f"The list of collections was not refreshed: {error.message}")
+        else:
+            self.maap.is_offline = False
+            self._list_trouble = ""
+        await self._reload(())
+
+    def _missing(self, mission: str) -> list[KnownCollection]:
+        """Collections of a mission that have no local copy of their names and that the archive may have."""
+        return [
+            one
+            for one in self._known.of_mission(mission)
+            if not one.has_names and one.is_listed is not False and one.name not in self._fetch_troubles
+        ]
+
+    async def _fetch_names(self, names: Iterable[str]) -> None:
+        """Fetch the names of collections anew; what fails is told in the tree and the log."""
+        slots = asyncio.Semaphore(_AT_ONCE)
+        wanted = [name for name in names if name not in self._fetching]
+        self._fetching |= set(wanted)
+
+        async def fetch(name: str) -> None:
+            async with slots:
+                try:
+                    await self.maap.ask(lambda session: session.catalogue.queryables(name, refresh=True))
+                except MaapError as error:
+                    self._fetch_troubles[name] = error.message
+                    self.maap.write_log("warning", f"The names of {name} were not fetched: {error.message}")
+                else:
+                    self.maap.is_offline = False
+                    self._fetch_troubles.pop(name, None)
+                    self._fetched.add(name)
+                finally:
+                    self._fetching.discard(name)
+            await self._reload((name,))
+
+        if wanted:
+            self._show()
+            try:
+                await asyncio.gather(*(fetch(name) for name in wanted))
+            finally:
+                self._fetching -= set(wanted)
+
+    # The registry
+
+    async def _look_at_registry(self) -> None:
+        """Count what is here of the product types that are open, and of the one under the cursor."""
+        shown = {
+            (branch.collection, branch.product_type)
+            for branch in [*self._opened, *self._toggled, self.tree_view.branch]
+            if branch is not None and branch.product_type is not None
+        }
+        self._looking = True
+        try:
+            tracked, here = await asyncio.to_thread(_count_here, self.maap.session, shown)
+        except MaapError as error:
+            trouble = f"The registry cannot be read: {error.message}"
+        else:
+            trouble = ""
+            if tracked != self._tracked or any(self._here.get(key) != stats for key, stats in here.items()):
+                self._tracked = tracked
+                self._here = {key: stats for key, stats in self._here.items() if key in tracked} | here
+                self._show()
+        finally:
+            self._looking = False
+            self._looked = time.monotonic()
+        if trouble != self._here_trouble:
+            self._here_trouble = trouble
+            self._show()
+
+    # The tree
+
+    def _show(self) -> None:
+        """Bring tree and detail up to date, and go to what was asked for as soon as it is there."""
+        if not self.is_mounted:
+            return
+        self.tree_view.mark_words(self._words)
+        self.tree_view.reconcile()
+        nothing = self._nothing_line
+        is_empty = not self.tree_view.root.children
+        nothing.display, self.tree_view.display = is_empty, not is_empty
+        if is_empty:
+            words = " ".join(self._words)
+            nothing.update(Text(f"Nothing known here contains '{clean(words, 60)}'. esc shows everything."))
+        if self._wanted is not None and self.tree_view.select(self._wanted):
+            self._wanted = None
+        self._show_detail()
+        self._show_activity()
+
+    def _children(self, branch: Branch | None) -> list[Branch]:
+        found = self._every_child(branch)
+        if self._words:
+            found = [one for one in found if self._passes(one)]
+        return found
+
+    def _every_child(self, branch: Branch | None) -> list[Branch]:
+        if branch is None:
+            return [Branch(mission) for mission in self._known.missions]
+        if branch.collection is None:
+            rows = self._known.of_mission(branch.mission)
+            return [Branch(branch.mission, one.name) for one in rows]
+        one = self._known.collections.get(branch.collection)
+        if one is None:
+            return []
+        if branch.product_type is None:
+            found = [Branch(branch.mission, one.name, name) for name in one.products]
+            return found or [Branch(branch.mission, one.name, note=self._why_empty(one))]
+        names = self._baselines(one, branch.product_type)
+        found = [Branch(branch.mission, one.name, branch.product_type, name) for name in names]
+        return found or [
+            Branch(branch.mission, one.name, branch.product_type, note="No baseline of it is known here.")
+        ]
+
+    def _baselines(self, one: KnownCollection, product_type: str) -> list[str]:
+        names = one.baselines_of(product_type)
+        known_names = {name.upper() for name in names}
+        tracked = [
+            key[2]
+            for key in self._tracked or ()
+            if key[:2] == (one.name, product_type) and key[2] not in known_names
+        ]
+        return sorted([*names, *tracked])
+
+    def _why_empty(self, one: KnownCollection) -> str:
+        if one.name in self._fetching:
+            return "Fetching its product types..."
+        if one.name in self._fetch_troubles:
+            return f"Not fetched: {self._fetch_troubles[one.name]}"
+        if one.trouble:
+            return one.trouble
+        if one.is_listed is False:
+            return "The archive does not list this collection."
+        if one.has_names:
+            return "The archive names no product types in it."
+        return "Its product types are not known here yet: r fetches them."
+
+    def _is_open(self, branch: Branch) -> bool:
+        if self._words:
+            return self._toggled.get(branch, branch in self._paths)
+        return branch in self._opened
+
+    def _pieces(self, branch: Branch) -> Pieces:
+        if branch.note:
+            return ((branch.note, "muted"),)
+        if branch.collection is None:
+            number = len(self._known.of_mission(branch.mission))
+            return ((branch.mission, ""), (f"  {plural(number, 'collection')}", "muted"))
+        one = self._known.collections.get(branch.collection)
+        if one is None:
+            return ((branch.collection, ""),)
+        if branch.product_type is None:
+            return self._collection_pieces(one)
+        if branch.baseline is None:
+            about = mission_named(branch.mission).products.get(branch.product_type)
+            short = about.short if about else ""
+            content = about.content if about else ""
+            return ((f"{branch.product_type:<11}", ""), (f" {short:<8} {content}", "muted"))
+        return self._baseline_pieces(one, branch)
+
+    def _collection_pieces(self, one: KnownCollection) -> Pieces:
+        pieces = [(f"{one.name:<32}", "")]
+        if one.is_restricted:
+            pieces.append((" restricted", "warning"))
+        if one.is_listed is False:
+            pieces.append((" not at the archive", "muted"))
+        elif one.name in self._fetching and not one.products:
+            pieces.append((" fetching...", "muted"))
+        elif one.name in self._fetch_troubles and not one.products:
+            pieces.append((" not fetched", "warning"))
+        elif one.products:
+            pieces.append((f" {plural(len(one.products), 'product type')}", "muted"))
+        return tuple(pieces)
+
+    def _baseline_pieces(self, one: KnownCollection, branch: Branch) -> Pieces:
+        product_type, baseline = branch.product_type or "", branch.baseline or ""
+        info = one.catalog.baseline(product_type, baseline) if one.catalog else None
+        pieces = [(f"{baseline:<4}", "")]
+        if info is None:
+            pieces.append((" not counted", "muted"))
+        else:
+            pieces.append((f" {format_count(info.count):>9}", ""))
+            if info.time_start and info.time_end:
+                span = f"  {format_date(info.time_start)} to {format_date(info.time_end)}"
+                pieces.append((span, "muted"))
+        stats = self._here.get((one.name, product_type, baseline.upper()))
+        if stats is not None:
+            here = [
+                f"{format_count(number)} {word}"
+                for number, word in (
+                    (stats.downloaded, "here"),
+                    (stats.pending_downloads, "to get"),
+                    (stats.errors, "failed"),
+                )
+                if number
+            ]
+            if here:
+                pieces.append(("  " + ", ".join(here), "warning" if stats.errors else "success"))
+        return tuple(pieces)
+
+    @on(Tree.NodeExpanded)
+    def note_opened(self, event: Tree.NodeExpanded[Branch]) -> None:
+        """Remember what was opened by hand, and fetch what is not here."""
+        branch = event.node.data
+        if branch is not None and event.node.is_expanded and not self._is_open(branch):
+            self._open(branch)
+
+    @on(Tree.NodeCollapsed)
+    def note_closed(self, event: Tree.NodeCollapsed[Branch]) -> None:
+        """Remember what was closed by hand."""
+        branch = event.node.data
+        if branch is not None and not event.node.is_expanded and self._is_open(branch):
+            self._close(branch)
+
+    def _open(self, branch: Branch) -> None:
+        self._toggled[branch] = True
+        if not self._words:
+            self._opened.add(branch)
+        self._looked = 0.0
+        self._show()
+        names: list[str] = []
+        if branch.collection is None:
+            names = [one.name for one in self._missing(branch.mission)]
+        elif branch.product_type is None and branch.collection not in self._fetched:
+            names = [branch.collection]
+        if names:
+            self.run_worker(self._fetch_names(names), group="names", exit_on_error=False)
+
+    def _close(self, branch: Branch) -> None:
+        self._toggled[branch] = False
+        if not self._words:
+            self._opened.discard(branch)
+        self._show()
+
+    @on(Tree.NodeHighlighted)
+    def note_cursor(self) -> None:
+        """Tell of what the cursor came to."""
+        branch = self.tree_view.branch
+        if branch is not None and branch.product_type is not None:
+            self._looked = 0.0
+        self._show_detail()
+
+    @on(Tree.NodeSelected)
+    def choose(self, event: Tree.NodeSelected[Branch]) -> None:
+        """Open or close the branch that was clicked; a click on a baseline only goes there."""
+        if event.node.data is not None and event.node.data.baseline is None:
+            self.action_open()
+
+    # The filter
+
+    @on(FilterLine.Filtered)
+    def filter_tree(self, event: FilterLine.Filtered) -> None:
+        """Show what every word is found in, on the way from the mission, and open the branches to it."""
+        words = tuple(event.text.lower().split())
+        if words == self._words:
+            return
+        self._words = words
+        self._toggled = {}
+        kept = self.tree_view.branch
+        if not words:
+            for branch in kept.path[:-1] if kept is not None else ():
+                self._opened.add(branch)
+            self._show()
+            return
+        self._find_hits()
+        self._show()
+        if kept not in self._hits:
+            first = self._first_hit(None)
+            if first is not None:
+                self.tree_view.select(first)
+                self._show_detail()
+
+    def _first_hit(self, branch: Branch | None) -> Branch | None:
+        for child in self._children(branch):
+            if child in self._hits:
+                return child
+            if child in self._paths and (found := self._first_hit(child)) is not None:
+                return found
+        return None
+
+    def _passes(self, branch: Branch) -> bool:
+        return branch in self._paths or any(one in self._hits for one in branch.path)
+
+    def _find_hits(self) -> None:
+        """A hit holds, with the branches above it, every word, and itself at least one."""
+        self._hits, self._paths = set(), set()
+        words = self._words
+        for mission_name in self._known.missions:
+            mission = mission_named(mission_name)
+            root = Branch(mission_name)
+            above = self._match(root, mission_name.lower(), frozenset())
+            for one in self._known.of_mission(mission_name):
+                branch = Branch(mission_name, one.name)
+                text = one.name
+                if one.info is not None:
+                    text += f" {one.info.title} {one.info.description} {' '.join(one.info.keywords)}"
+                if one.is_restricted:
+                    text += " restricted"
+                in_collection = self._match(branch, text.lower(), above)
+                for product_type in one.products:
+                    leaf = Branch(mission_name, one.name, product_type)
+                    about = mission.products.get(product_type)
+                    text = product_type
+                    if about is not None:
+                        text += f" {about.short} {about.content} {about.instrument} {about.level}"
+                    in_product = self._match(leaf, text.lower(), in_collection)
+                    for baseline in self._baselines(one, product_type):
+                        # One letter would open every product: a baseline is meant from two on.
+                        own = {word for word in words if len(word) > 1 and baseline.lower().startswith(word)}
+                        if own and len(in_product | own) == len(set(words)):
+                            self._hit(Branch(mission_name, one.name, product_type, baseline))
+
+    def _match(self, branch: Branch, text: str, above: frozenset[str]) -> frozenset[str]:
+        own = {word for word in self._words if word in text}
+        found = above | own
+        if own and len(found) == len(set(self._words)):
+            self._hit(branch)
+        return found
+
+    def _hit(self, branch: Branch) -> None:
+        self._hits.add(branch)
+        self._paths.update(branch.path[:-1])
+
+    # The detail
+
+    def _show_detail(self) -> None:
+        pane = self._detail_pane
+        branch = self.tree_view.branch
+        width = pane.scrollable_content_region.width or 78
+        text = Text("Nothing is chosen.") if branch is None else self._sheet(branch).draw(width)
+        if text == self._detail:
+            return
+        self._detail = text
+        self._detail_words.update(text)
+        if branch != self._told:
+            self._told = branch
+            pane.scroll_home(animate=False)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._show_detail)
+
+    def _sheet(self, branch: Branch) -> Sheet:
+        if branch.note:
+            return branch_words.note_words(branch)
+        mission = mission_named(branch.mission)
+        one = self._known.collections.get(branch.collection or "")
+        if one is None:
+            sheet = branch_words.mission_words(mission, self._known.of_mission(branch.mission))
+        elif branch.product_type is None:
+            tracked = sum(1 for key in self._tracked or () if key[0] == one.name)
+            sheet = branch_words.collection_words(one, tracked)
+        elif branch.baseline is None:
+            names = (one.name, branch.product_type)
+            here = {key[2]: stats for key, stats in self._here.items() if key[:2] == names}
+            sheet = branch_words.product_words(one, branch.product_type, mission, here)
+        else:
+            key = (one.name, branch.product_type, branch.baseline.upper())
+            is_read = self._tracked is not None and (key not in self._tracked or key in self._here)
+            sheet = branch_words.baseline_words(one, branch, mission, self._here.get(key), is_read)
+        if one is None and self._list_trouble:
+            sheet.troubles.append(f"Shown as it was known last. {self._list_trouble}")
+        if one is not None and one.name in self._fetch_troubles:
+            sheet.troubles.append(f"Its names were not refreshed. {self._fetch_troubles[one.name]}")
+        sheet.troubles += [words for words in (self._here_trouble, self._known.trouble) if words]
+        return sheet
+
+    def _show_activity(self) -> None:
+        line = self._activity_line
+        text = self._activity()
+        if text != str(line.content):
+            line.update(text)
+            line.display = bool(text)
+
+    def _activity(self) -> str:
+        parts = []
+        for name, (branch, _) in self._builds.items():
+            event = self.maap.counted.get(name)
+            if event is None:
+                parts.append(f"Counting {branch.title}: asking the archive. b stops it.")
+                continue
+            parts.append(
+                f"Counting {branch.title}: {event.done} of {event.total}, last {event.product_type} "
+                f"{event.baseline} {format_count(event.count)}. b stops it."
+            )
+        parts += [f"Syncing {branch.title}: S stops it." for branch in self._syncs]
+        if self._fetching:
+            parts.append(f"Fetching the names of {plural(len(self._fetching), 'collection')}...")
+        return clean(" ".join(parts))
+
+    def sample(self) -> None:
+        super().sample()
+        if not self.is_mounted:
+            return
+        self._show_activity()
+        for name in list(self._builds):
+            event = self.maap.counted.get(name)
+            if event is not None and self._seen_counts.get(name) != event.done:
+                self._seen_counts[name] = event.done
+                self.run_worker(self._reload((name,)), group="reload", exit_on_error=False)
+        if not self._looking and time.monotonic() - self._looked >= REGISTRY_EVERY_S:
+            self._looking = True
+            self.run_worker(self._look_at_registry(), group="registry", exit_on_error=False)
+
+    # What other places ask for
+
+    def receive(
+        self, collection: str | None = None, product_type: str | None = None, baseline: str | None = None
+    ) -> None:
+        """Open the tree at a collection, product type or baseline and put the cursor on it."""
+        if collection is None:
+            return
+        one = self._known.collections.get(collection)
+        if one is None:
+            self.maap.notify(
+                f"No collection {clean(collection, 80)} is known here.", severity="warning", markup=False
+            )
+            return
+        if baseline is not None and product_type is not None:
+            names = self._baselines(one, product_type)
+            baseline = next((name for name in names if name.lower() == baseline.lower()), baseline)
+        branch = Branch(one.mission, collection, product_type, baseline if product_type else None)
+        line = self._filter_line
+        if line.value:
+            line.value = ""
+            line.display = False
+            self._words = ()
+        self._wanted = branch
+        self._opened.update(branch.path[:-1])
+        self._looked = 0.0
+        self._show()
+        self.tree_view.focus()
+        if self._wanted is not None:
+            self.run_worker(self._fetch_wanted(branch), group="wanted", exclusive=True, exit_on_error=False)
+
+    async def _fetch_wanted(self, branch: Branch) -> None:
+        assert branch.collection is not None
+        await self._reload((branch.collection,))
+        if self._wanted == branch:
+            await self._fetch_names([branch.collection])
+        if self._wanted == branch:
+            self._wanted = None
+            parent = branch.parent
+            while parent is not None and not self.tree_view.select(parent):
+                parent = parent.parent
+            self.maap.notify(
+                f"{clean(branch.words, 120)} is not known here.", severity="warning", markup=False
+            )
+
+    # Actions
+
+    @property
+    def _branch(self) -> Branch | None:
+        """What the cursor is on; for a sentence in place of children, what they would hang on."""
+        branch = self.tree_view.branch
+        return branch.parent if branch is not None and branch.note else branch
+
+    def _say(self, sentence: str, severity: Any = "information") -> None:
+        self.maap.notify(clean(sentence), severity=severity, markup=False)
+
+    def action_open(self) -> None:
+        branch = self.tree_view.branch
+        if branch is None:
+            return
+        if branch.note:
+            self.action_refresh()
+        elif branch.baseline is not None:
+            self.action_search_here()
+        elif self._is_open(branch):
+            self._close(branch)
+        else:
+            self._open(branch)
+
+    def action_search_here(self) -> None:
+        branch = self._branch
+        names = {
+            "collection": branch.collection if branch else None,
+            "product_type": branch.product_type if branch else None,
+            "baseline": branch.baseline if branch else None,
+        }
+        self.maap.go("search", **{name: value for name, value in names.items() if value is not None})
+
+    def action_copy(self) -> None:
+        branch = self._branch
+        if branch is not None:
+            self.maap.copy_text(branch.words, "Copied the name")
+
+    def action_refresh(self) -> None:
+        branch = self._branch
+        if branch is not None:
+            self.run_worker(self._refresh(branch), group="refresh", exclusive=True, exit_on_error=False)
+
+    async def _refresh(self, branch: Branch) -> None:
+        before = self._products_of(branch)
+        await self._list_collections()
+        if branch.collection is not None:
+            names = [branch.collection]
+        else:
+            rows = self._known.of_mission(branch.mission)
+            names = [one.name for one in rows if one.is_listed is not False]
+        await self._fetch_names(names)
+        failed = [name for name in names if name in self._fetch_troubles]
+        if len(failed) == len(names) and failed:
+            self._say(
+                f"The names of {branch.words} were not fetched: {self._fetch_troubles[failed[0]]}", "error"
+            )
+            return
+        after = self._products_of(branch)
+        new = sorted(after - before)
+        words = f"{plural(len(after), 'product type')} in {branch.collection or branch.mission}"
+        if new and before:
+            words += f", new: {', '.join(new[:5])}{' and more' if len(new) > 5 else ''}"
+        if failed:
+            words += f"; {plural(len(failed), 'collection')} not fetched, see the log"
+        self._say(words + ".", "warning" if failed else "information")
+
+    def _products_of(self, branch: Branch) -> set[str]:
+        rows = self._known.of_mission(branch.mission)
+        return {name for one in rows if branch.collection in (None, one.name) for name in one.products}
+
+    def action_build(self) -> None:
+        branch = self._branch
+        if branch is None or branch.collection is None:
+            self._say("Put the cursor on a collection, a product type or a baseline to count it.", "warning")
+            return
+        running = self._builds.get(branch.collection)
+        if running is not None:
+            running[1].cancel()
+            self._say(f"Stopped counting {running[0].title}. What was counted is kept; b goes on.")
+            return
+        self.maap.counted.pop(branch.collection, None)
+        self._seen_counts.pop(branch.collection, None)
+        # The app's own worker: it goes on when another place is shown.
+        worker = self.maap.run_worker(self._build(branch), group="build", exit_on_error=False)
+        self._builds[branch.collection] = (branch, worker)
+        self._show_activity()
+
+    async def _build(self, branch: Branch) -> None:
+        name = branch.collection
+        assert name is not None
+        try:
+            _, failures = await self.maap.ask(
+                lambda session: session.build_catalog(
+                    name, product_type=branch.product_type, baseline=branch.baseline
+                )
+            )
+        finally:
+            self._builds.pop(name, None)
+            if self.maap.is_running and self.is_mounted:
+                self.run_worker(self._reload((name,)), group="reload", exit_on_error=False)
+        event = self.maap.counted.get(name)
+        done = event.total if event is not None else 0
+        if failures:
+            self._say(
+                f"{plural(len(failures), 'baseline')} of {branch.title} could not be counted "
+                f"({failures[0].reason}). b tries again.",
+                "warning",
+            )
+        else:
+            self._say(f"Counted {plural(done, 'baseline')} of {branch.title}.")
+
+    def action_sync(self) -> None:
+        branch = self._branch
+        if branch is None or branch.collection is None or branch.product_type is None:
+            self._say("Put the cursor on a product type or a baseline to sync it.", "warning")
+            return
+        running = self._syncs.get(branch)
+        if running is not None:
+            running.cancel()
+            self._say(f"Stopped the sync of {branch.title}. What was found is registered and queued.")
+            return
+        self.maap.run_worker(self._sync(branch), group="sync", exit_on_error=False)
+
+    async def _sync(self, branch: Branch) -> None:
+        app = self.maap
+        words = branch.words
+        given = await app.push_screen_wait(
+            PromptDialog(
+                f"Sync {words}: how many days back?",
+                str(DAYS_BACK),
+                check=_days,
+                hint="It finds the last days, registers them, and queues what is not here.",
+            )
+        )
+        if given is None:
+            return
+        days = _days(given)
+        now = app.session.now()
+        query = Query(
+            branch.collection or "",
+            branch.product_type or "",
+            branch.baseline,
+            time=time_range(days_back=days, now=now),
+            days_back=days,
+        )
+        lines = await self._sync_lines(query)
+        question = f"Sync the last {plural(days, 'day')} of {words}?"
+        if not await app.confirm(question, lines=lines, verb="Sync", key="y"):
+            return
+        self._syncs[branch] = app.run_worker(self._run_sync(branch, query), group="sync", exit_on_error=False)
+        self._show_activity()
+
+    async def _sync_lines(self, query: Query) -> list[str]:
+        """What a sync would mean, with counts."""
+        session = self.maap.session
+        assert query.time is not None
+        lines = [f"Search from {format_date(query.time.start)} to {format_date(query.time.last_day)}"]
+        try:
+            count = await self.maap.ask(lambda opened: opened.search(query).count())
+            lines.append(f"The archive has {plural(count or 0, 'granule')} there")
+        except MaapError as error:
+            lines.append(f"The archive did not say how many: {error.message}")
+        selection = Selection(session.formats_of(query), query.time)
+        count_pending = partial(
+            session.pending, query.collection, query.product_type, query.baseline, selection
+        )
+        pending = await asyncio.to_thread(count_pending)
+        lines.append(f"Registered before and still to download: {plural(len(pending), 'file')}")
+        lines.append("What is new is registered, what is not here is queued in Downloads")
+        lines.append(f"The same as: {query.to_command('sync')}")
+        return lines
+
+    async def _run_sync(self, branch: Branch, query: Query) -> None:
+        try:
+            report = await self.maap.sync(query)
+        finally:
+            self._syncs.pop(branch, None)
+            self._looked = 0.0
+            self.maap.post_message(RegistryChanged())
+        self._say(_sync_words(branch, report), "warning" if report.failed_days else "information")
+
+
+def _sync_words(branch: Branch, report: SyncReport) -> str:
+    words = (
+        f"Sync of {branch.title}: {plural(report.found, 'file')} found, {format_count(report.new)} new, "
+        f"{format_count(report.pending)} queued."
+    )
+    if report.failed_days:
+        days = plural(len(report.failed_days), "day")
+        words += f" {days} could not be searched, see the log; S tries again."
+    return words
+
+
+def _days(text: str) -> int:
+    """The number of days that was typed.
+
+    Raises:
+        InvalidRequestError: when it is none from 1 to 3650.
+    """
+    text = text.strip()
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 3650):
+        raise InvalidRequestError("Give a number of days from 1 to 3650.")
+    return int(text)
+
+
+def _count_here(
+    session: Session, shown: set[tuple[str | None, str | None]]
+) -> tuple[set[tuple[str, str, str]], dict[tuple[str, str, str], Stats]]:
+    """The baselines that the registry follows, and the counts of those of the product types shown."""
+    tracked: dict[tuple[str, str, str], Key] = {}
+    for key in session.registry.tracked():
+        tracked[key.collection, key.product_type, key.baseline.upper()] = key
+    here = {
+        name: session.registry.baseline(key).stats() for name, key in tracked.items() if name[:2] in shown
+    }
+    return set(tracked), here

@@ -1,0 +1,516 @@
+"""The place log: what the engine did, every setting and where it came from, and the token."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from rich.text import Text
+from textual import on
+from textual.containers import Container, Vertical
+from textual.events import Resize
+from textual.widget import Widget
+from textual.widgets import Static
+
+from maap_tui.engine import places, settings
+from maap_tui.engine.errors import SettingsError
+from maap_tui.engine.settings import SETTINGS, Settings, find_setting
+from maap_tui.text import clean, format_date, plural
+from maap_tui.tui.dialogs.prompt import PromptDialog
+from maap_tui.tui.dialogs.show_text import TextDialog
+from maap_tui.tui.keys import bindings, check_keymap
+from maap_tui.tui.screens.place import PlaceScreen
+from maap_tui.tui.widgets.bars import TOKEN_ALARM_DAYS, TOKEN_WARN_DAYS
+from maap_tui.tui.widgets.filter_line import FilterLine
+from maap_tui.tui.widgets.rows import Column, RowList
+
+LEVELS = ("debug", "info", "warning", "error")
+"""Levels of the log, the least first."""
+
+TONES = {"debug": "muted", "warning": "warning", "error": "error"}
+
+BOTH_FROM = 18
+"""Lines of the terminal from which log and settings are shown at once."""
+
+ALWAYS_LIVE = frozenset(
+    {
+        "api.page_size",
+        "downloads.parallel",
+        "downloads.product_dir",
+        "mission.end",
+        "mission.start",
+        "search.max_items",
+        "search.parallel",
+        "ui.theme",
+    }
+)
+"""Settings that are read each time they are used."""
+
+LIVE_BEFORE_HTTP = frozenset({"api.retries", "api.retry_wait", "api.timeout", "downloads.stall_timeout"})
+"""Settings that are read once, with the first request."""
+
+LIVE_BEFORE_DOWNLOADS = frozenset(
+    {"downloads.max_file", "downloads.min_free", "downloads.retries", "downloads.retry_wait"}
+)
+"""Settings that are read once, with the first download."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """A line of the log as it is listed."""
+
+    number: int
+    """Counts up; tells lines apart."""
+    line: Any
+    """The `LogLine` of the app."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """A setting as it is listed."""
+
+    key: str
+    value: str
+    """As the file, the environment and flags say now; '' for none."""
+    origin: str
+    help: str
+    is_pending: bool
+    """Whether the running app still has another value."""
+
+
+class LogScreen(PlaceScreen):
+    """The log above or beside the settings."""
+
+    PLACE = "log"
+    BINDINGS = bindings("log", "lists")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.level = "info"
+        """The least level shown."""
+        self._seen: Any = None
+        self._seen_version = 0
+        self._numbered = 0
+        self._all: list[LogRow] = []
+        self._fresh: Settings | None = None
+        self._keys_in_use: dict[str, str] = {}
+        self._trouble = ""
+        self._token_words = ""
+        self._log_words = ""
+        self._is_ready = False
+
+    # What it is made of
+
+    def body(self) -> Iterable[Widget]:
+        log = self._log = RowList(
+            [
+                Column("time", "time", 8, lambda row: f"{row.line.time:%H:%M:%S}", is_untrusted=False),
+                Column(
+                    "level",
+                    "level",
+                    7,
+                    lambda row: row.line.level,
+                    lambda row: TONES.get(row.line.level, "plain"),
+                    lambda row: LEVELS.index(row.line.level),
+                    is_untrusted=False,
+                ),
+                Column(
+                    "text",
+                    "what",
+                    0,
+                    lambda row: row.line.text,
+                    lambda row: TONES.get(row.line.level, "plain"),
+                ),
+            ],
+            key=lambda row: row.number,
+            can_mark=False,
+            id="log",
+        )
+        table = self._table = RowList(
+            [
+                Column("key", "setting", 24, lambda row: row.key),
+                Column(
+                    "value",
+                    "value",
+                    0,
+                    lambda row: (row.value or "-") + (" (next start)" if row.is_pending else ""),
+                    lambda row: "warning" if row.is_pending else "plain",
+                ),
+                Column("origin", "from", 15, lambda row: self._short_origin(row), lambda row: "muted"),
+            ],
+            key=lambda row: row.key,
+            can_mark=False,
+            empty_text="No settings.",
+            id="settings",
+        )
+        self._log_title = Static("", markup=False, id="log-title", classes="pane-title")
+        self._token = Static("", markup=False, id="token", classes="pane-title")
+        self._about = Static("", markup=False, id="about-setting")
+        self._log_pane = Vertical(id="log-pane")
+        self._settings_pane = Vertical(id="settings-pane")
+        with Container(id="both"):
+            with self._log_pane:
+                yield self._log_title
+                yield FilterLine(log)
+                yield log
+            with self._settings_pane:
+                yield self._token
+                yield FilterLine(table)
+                yield table
+                yield self._about
+
+    def _short_origin(self, row: SettingRow) -> str:
+        """An origin in few cells: the name of the file in place of its path, no names of variables."""
+        kind = self._fresh.origin(row.key).kind if self._fresh is not None else ""
+        if kind == "file":
+            return row.origin.rpartition("/")[2]
+        return "environment" if kind == "environment" else row.origin
+
+    # Life
+
+    def on_mount(self) -> None:
+        self._keys_in_use = dict(self.maap.session.settings.keys)
+        self._fresh = self.maap.session.settings
+        self._is_ready = True
+        self._show_settings()
+        self._show_panes()
+        self._log.focus()
+        self.sample()
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        self.run_worker(self._read_again, group="settings", exclusive=True, exit_on_error=False)
+
+    def on_resize(self, event: Resize) -> None:
+        self.set_class(event.size.height < BOTH_FROM, "-one-pane")
+        self._show_panes()
+
+    def on_descendant_focus(self) -> None:
+        self._show_panes()
+
+    def _show_panes(self) -> None:
+        """Where there is no room for both, show the one that has the focus."""
+        if not self._is_ready:
+            return
+        is_one = self.has_class("-one-pane")
+        pane = self._settings_pane
+        in_settings = self.focused is not None and pane in self.focused.ancestors
+        self._log_pane.display = not is_one or not in_settings
+        pane.display = not is_one or in_settings
+
+    def sample(self) -> None:
+        if not self._is_ready:
+            return  # asked before there is anything to draw on
+        super().sample()
+        self._show_token()
+        self._take_lines()
+
+    # The log
+
+    def _take_lines(self) -> None:
+        """Add what was logged since the last look."""
+        app = self.maap
+        if app.log_version == self._seen_version:
+            self._show_log_title()
+            return
+        self._seen_version = app.log_version
+        lines = app.log_lines.copy()
+        new: list[Any] = []
+        while lines and lines[-1] is not self._seen:
+            new.append(lines.pop())
+        new.reverse()
+        if not new:
+            return
+        self._seen = new[-1]
+        rows = [LogRow(self._numbered + at, line) for at, line in enumerate(new)]
+        self._numbered += len(new)
+        self._all += rows
+        too_many = len(self._all) - (app.log_lines.maxlen or len(self._all))
+        if too_many > 0:
+            del self._all[:too_many]
+        log = self._log
+        follows = log.cursor >= len(log.shown) - 1
+        if too_many > 0:
+            log.set_rows(self._passing(self._all))
+        else:
+            log.append_rows(self._passing(rows))
+        if follows:
+            log.move_to(len(log.shown) - 1)
+        self._show_log_title()
+
+    def _passing(self, rows: list[LogRow]) -> list[LogRow]:
+        least = LEVELS.index(self.level)
+        return [row for row in rows if LEVELS.index(row.line.level) >= least]
+
+    def _show_log_title(self) -> None:
+        log = self._log
+        above = " and above" if self.level != LEVELS[-1] else ""
+        words = f"Log: {self.level}{above}, {plural(len(log.shown), 'line')}"
+        hidden = len(self._all) - len(log.rows)
+        words += f", {plural(hidden, 'line')} below that level" if hidden else ""
+        if words == self._log_words:
+            return
+        self._log_words = words
+        self._log_title.update(Text(words))
+        empty = (
+            "Nothing was logged yet." if not self._all else "No line of this level or filter; l shows more."
+        )
+        if log.empty_text != empty:
+            log.empty_text = empty
+            log.refresh()
+
+    def action_level(self) -> None:
+        at = LEVELS.index(self.level)
+        self.level = LEVELS[(at + 1) % len(LEVELS)]
+        log = self._log
+        follows = log.cursor >= len(log.shown) - 1
+        log.set_rows(self._passing(self._all))
+        if follows:
+            log.move_to(len(log.shown) - 1)
+        self._show_log_title()
+
+    # The token
+
+    def _show_token(self) -> None:
+        app = self.maap
+        tone = ""
+        if app.token is None:
+            words = f"Token: {app.token_trouble or 'none'} F8 signs in."
+            tone = "-alarm"
+        else:
+            days = app.days_left
+            if days is None:
+                words = "Token: does not expire"
+            elif days < 0:
+                words, tone = f"Token: expired {plural(-days, 'day')} ago", "-alarm"
+            else:
+                words = f"Token: {plural(days, 'day')} left"
+                tone = "-alarm" if days < TOKEN_ALARM_DAYS else "-warn" if days < TOKEN_WARN_DAYS else ""
+            if app.token.expires is not None:
+                words += f", until {format_date(app.token.expires)}"
+            words += f", of {app.token.name}" if app.token.name else ""
+            words += ". F8 stores a new one."
+        words = clean(words)
+        if words == self._token_words:
+            return
+        self._token_words = words
+        line = self._token
+        line.set_class(tone == "-alarm", "-alarm")
+        line.set_class(tone == "-warn", "-warn")
+        line.update(Text(words))
+
+    # The settings
+
+    async def _read_again(self) -> None:
+        """Read the file again, which another program may have changed."""
+        try:
+            self._fresh = await asyncio.to_thread(self._load)
+            self._trouble = ""
+        except SettingsError as error:
+            self._trouble = f"{error.message}. {error.hint}".strip()
+            self.maap.write_log("error", self._trouble)
+        self._show_settings()
+
+    def _load(self) -> Settings:
+        now = self.maap.session.settings
+        given = {
+            setting.key: now.value(setting) for setting in SETTINGS if now.origin(setting.key).kind == "flag"
+        }
+        file = now.config_file
+        return settings.load(file if file.exists() else None, self.maap.session.environ, given)
+
+    def _rows(self) -> list[SettingRow]:
+        fresh, now = self._fresh, self.maap.session.settings
+        if fresh is None:
+            return []
+        located = places.locate(fresh, self.maap.session.environ)
+        in_use = {setting.key: now.value(setting) for setting in SETTINGS}
+        rows = []
+        for row in fresh.describe(located):
+            binding = row.key.removeprefix(f"{settings.KEYS}.")
+            if binding != row.key:
+                pending = self._keys_in_use.get(binding) != row.value_text
+            else:
+                pending = in_use[row.key] != fresh.value(find_setting(row.key))
+            rows.append(SettingRow(row.key, row.value_text, row.origin_text, row.help, pending))
+        return rows
+
+    def _show_settings(self) -> None:
+        rows = self._rows()
+        if rows != self._table.rows:
+            self._table.set_rows(rows)
+        self._show_setting()
+
+    @on(RowList.Highlighted, "#settings")
+    def _show_setting(self) -> None:
+        """Say what the setting under the cursor is, and its default; or what is wrong with the file."""
+        about = self._about
+        row = self._table.current
+        if self._trouble:
+            about.update(Text(clean(self._trouble), style="bold"))
+        elif row is None:
+            about.update("")
+        else:
+            about.update(Text(clean(self._help(row))))
+
+    @staticmethod
+    def _help(row: SettingRow) -> str:
+        try:
+            setting = find_setting(row.key)
+        except SettingsError:
+            return f"{row.help} From {row.origin}."
+        unit = f" In {setting.unit}." if setting.unit else ""
+        return f"{row.help}{unit} Default: {setting.default_text or 'none'}. From {row.origin}."
+
+    @on(RowList.Chosen)
+    def act_on_row(self) -> None:
+        """Enter or a double click."""
+        self.action_edit()
+
+    def action_edit(self) -> None:
+        if self.focused is self._table:
+            row = self._table.current
+            if row is not None:
+                self.run_worker(partial(self._edit, row), group="edit", exclusive=True, exit_on_error=False)
+        elif self._log.current is not None:
+            line = self._log.current.line
+            self.app.push_screen(TextDialog(f"{line.time:%Y-%m-%d %H:%M:%S} UTC {line.level}", line.text))
+
+    async def _edit(self, row: SettingRow) -> None:
+        def check(text: str) -> None:
+            if text.strip():
+                self._check(row.key, text)
+
+        text = await self.app.push_screen_wait(
+            PromptDialog(row.key, row.value, check=check, hint=f"{self._help(row)} Empty goes back to it.")
+        )
+        if text is not None and text.strip() != row.value:
+            await self._write(row.key, text)
+
+    def _check(self, key: str, text: str) -> None:
+        """Raise what is wrong with a value."""
+        head, _, binding = key.partition(".")
+        if head == settings.KEYS:
+            _, troubles = check_keymap({**self._keys_in_use, binding: text})
+            mine = [sentence for sentence in troubles if sentence.startswith(f"[keys] {binding}:")]
+            if mine:
+                raise SettingsError(mine[0])
+            return
+        find_setting(key).read(text, self.maap.session.environ, typed=True)
+        if key == "ui.theme" and text.strip() not in self.app.available_themes:
+            names = ", ".join(sorted(self.app.available_themes))
+            raise SettingsError(f"there is no such theme; there are {names}")
+
+    def action_unset(self) -> None:
+        row = self._table.current
+        if row is not None and self.focused is self._table:
+            self.run_worker(
+                partial(self._write, row.key, ""), group="edit", exclusive=True, exit_on_error=False
+            )
+
+    async def _write(self, key: str, text: str) -> None:
+        """Write a value, or take it out of the file for '', and say what follows."""
+        session = self.maap.session
+        file = session.settings.config_file
+        before = self._fresh.origin(key) if self._fresh is not None else None
+        old = next((row.value for row in self._rows() if row.key == key), "")
+        if text.strip():
+            await asyncio.to_thread(settings.set_value, file, key, text, session.environ)
+        elif not await asyncio.to_thread(settings.unset_value, file, key):
+            origin = before.text if before is not None else "default"
+            self._say(f"{key} is not set in the file; its value comes from {origin}.", severity="warning")
+            return
+        self._fresh = await asyncio.to_thread(self._load)
+        self._trouble = ""
+        self._put_in_force(key)
+        self._show_settings()
+        self._tell(key, old, is_unset=not text.strip())
+
+    def _tell(self, key: str, old: str, *, is_unset: bool) -> None:
+        assert self._fresh is not None
+        row = next((one for one in self._rows() if one.key == key), None)
+        if row is None:
+            self._say(f"{key} is no longer set; it was {old}.")
+            return
+        origin = self._fresh.origin(key)
+        words = f"{key} is {'back to' if is_unset else 'now'} {row.value or 'nothing'}"
+        if origin.kind in ("environment", "flag"):
+            words = f"The file was changed, but {origin.text} goes before it: {key} stays {row.value}"
+        words += ", from the next start on." if row.is_pending else ", in force now."
+        if is_unset and old:
+            words += f" It was {old}."
+        self._say(words)
+
+    def _say(self, sentence: str, *, severity: Any = "information") -> None:
+        self.notify(clean(sentence), severity=severity, timeout=8, markup=False)
+        self.maap.write_log("warning" if severity == "warning" else "info", sentence)
+
+    # What is in force without a new start
+
+    def _is_live(self, key: str) -> bool:
+        session = self.maap.session
+        if key in LIVE_BEFORE_HTTP:
+            return "http" not in session.__dict__
+        if key in LIVE_BEFORE_DOWNLOADS:
+            return self.maap.transfers is None
+        return key in ALWAYS_LIVE
+
+    def _put_in_force(self, key: str) -> None:
+        """Let the running app have the new value, where it can."""
+        app, fresh = self.maap, self._fresh
+        assert fresh is not None
+        if key.startswith(f"{settings.KEYS}."):
+            keymap, _ = check_keymap(fresh.keys)
+            app.set_keymap(keymap)
+            self._keys_in_use = dict(fresh.keys)
+            return
+        if not self._is_live(key):
+            return
+        head, _, name = key.partition(".")
+        now = app.session.settings
+        section = getattr(now, head)
+        values = {one.name: now.value(one) for one in SETTINGS if one.key.startswith(f"{head}.")}
+        values[name] = fresh.value(find_setting(key))
+        app.session.settings = replace(now, **{head: type(section)(values)})
+        if key == "ui.theme" and not app.no_colour:
+            app.theme = values[name] if values[name] in app.available_themes else "textual-dark"
+        elif key == "downloads.parallel":
+            count = values[name]
+            app.run_worker(
+                partial(app.with_transfers, lambda transfers: transfers.set_parallel(count)),
+                group="settings",
+                exit_on_error=False,
+            )
+
+    # Keys
+
+    def action_pane(self) -> None:
+        target = self._table if self.focused is not self._table else self._log
+        pane = target.parent
+        if pane is not None:
+            pane.display = True  # what is not shown cannot be focused
+        target.focus()
+
+    def action_filter(self) -> None:
+        for line in self.query(FilterLine):
+            if line._target is self.focused_list:
+                line.open()
+
+    @on(FilterLine.Filtered)
+    def filter_rows(self, event: FilterLine.Filtered) -> None:
+        """Filter the list that the line belongs to."""
+        target = event.line._target
+        if isinstance(target, RowList):
+            target.set_filter(event.text)
+            self._show_log_title()
+
+    def action_copy(self) -> None:
+        if self.focused is self._table:
+            row = self._table.current
+            if row is not None:
+                self.maap.copy_text(f"{row.key} = {row.value}")
+        elif self._log.current is not None:
+            self.maap.copy_text(self._log.current.line.text)

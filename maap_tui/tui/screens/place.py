@@ -1,0 +1,110 @@
+"""PlaceScreen: what every place has: header, body, footer, and access to app and engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.worker import Worker
+
+from maap_tui.tui.widgets.bars import FooterBar, HeaderBar
+from maap_tui.tui.widgets.rows import RowList
+
+if TYPE_CHECKING:
+    from maap_tui.tui.app import MaapApp
+
+
+class PlaceScreen(Screen[None]):
+    """A place. Subclasses set `PLACE`, compose `body`, and may have `sample` and `receive`."""
+
+    PLACE: ClassVar[str] = ""
+    """One of `keys.PLACES`."""
+
+    MINIMUM: ClassVar = (40, 10)
+    """Cells below which a place only says that the terminal is too small."""
+
+    @property
+    def maap(self) -> MaapApp:
+        return cast("MaapApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield HeaderBar(self.PLACE)
+        with Container(id="body"):
+            yield from self.body()
+        yield FooterBar(self.PLACE, "lists", "everywhere")
+
+    def body(self) -> Iterable[Widget]:
+        """The widgets between header and footer."""
+        return ()
+
+    def sample(self) -> None:
+        """Called a few times a second while the place is shown: repaint what changed, nothing else."""
+        for bar in self.query(HeaderBar):  # none while the screen is made or taken down
+            bar.sample()
+
+    def on_screen_resume(self) -> None:
+        self.sample()
+
+    @on(Worker.StateChanged)
+    def look_after_worker(self, event: Worker.StateChanged) -> None:
+        """The news of a worker stays with its screen: hand it to the app, which shows errors."""
+        self.maap.look_after_worker(event)
+
+    # The actions of `lists` go to the list that has the focus, or the first one.
+
+    @property
+    def focused_list(self) -> RowList | None:
+        """The list that list keys mean."""
+        if isinstance(self.focused, RowList):
+            return self.focused
+        lists = self.query(RowList)
+        return lists.first() if lists else None
+
+    def action_mark(self) -> None:
+        if (rows := self.focused_list) is not None:
+            rows.toggle_mark()
+
+    def action_mark_range(self) -> None:
+        if (rows := self.focused_list) is not None:
+            rows.mark_range()
+
+    def action_mark_all(self) -> None:
+        if (rows := self.focused_list) is not None:
+            rows.mark_all()
+
+    def action_invert(self) -> None:
+        if (rows := self.focused_list) is not None:
+            rows.invert_marks()
+
+    def action_sort(self) -> None:
+        rows = self.focused_list
+        if rows is None:
+            return
+        keys = [column.key for column in rows.columns]
+        if rows.sort_key is None:
+            rows.sort_by(keys[0])
+        elif not rows.sort_reversed:
+            rows.sort_by(rows.sort_key, is_reversed=True)
+        else:
+            at = keys.index(rows.sort_key) + 1 if rows.sort_key in keys else len(keys)
+            rows.sort_by(keys[at] if at < len(keys) else None)
+
+    def action_filter(self) -> None:
+        """Ask for the filter of the list; subclasses with a filter line of their own override it."""
+        from maap_tui.tui.widgets.filter_line import FilterLine
+
+        lines = self.query(FilterLine)
+        if lines:
+            lines.first().open()
+
+    async def action_columns(self) -> None:
+        rows = self.focused_list
+        if rows is not None:
+            from maap_tui.tui.dialogs.columns import ColumnsDialog
+
+            self.app.push_screen(ColumnsDialog(rows))

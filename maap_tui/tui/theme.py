@@ -1,0 +1,145 @@
+"""Glyphs, colours and line filters: what changes with the terminal, in one place."""
+
+from __future__ import annotations
+
+import locale
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.color import Color
+from textual.filter import LineFilter
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """The signs drawn by our own widgets."""
+
+    mark: str
+    cursor: str
+    done: str
+    partly: str
+    none: str
+    failed: str
+    running: str
+    waiting: str
+    paused: str
+    full: str
+    """A filled cell of a bar."""
+    empty: str
+    levels: str
+    """Eight heights of a sparkline, lowest first."""
+    rule: str
+    ellipsis: str
+    dot: str
+
+
+UNICODE = Glyphs("●", "▌", "■", "◪", "·", "✗", "▶", "…", "‖", "█", "░", "▁▂▃▄▅▆▇█", "─", "…", "·")
+ASCII = Glyphs("*", ">", "#", "+", ".", "x", ">", "~", "=", "#", "-", "._-=+*%#", "-", "~", "-")
+
+_FALLBACKS = str.maketrans(
+    {
+        "─": "-", "━": "-", "│": "|", "┃": "|", "┌": "+", "┐": "+", "└": "+", "┘": "+", "├": "+", "┤": "+",
+        "┬": "+", "┴": "+", "┼": "+", "╭": "+", "╮": "+", "╰": "+", "╯": "+", "═": "=", "║": "|", "╔": "+",
+        "╗": "+", "╚": "+", "╝": "+", "▔": "-", "▁": "_", "▎": "|", "▏": "|", "▕": "|", "▊": "|", "▌": "|",
+        "▐": "|", "█": "#", "▓": "#", "▒": "=", "░": "-", "▀": "-", "▄": "_", "▸": ">", "▶": ">", "►": ">",
+        "▼": "v", "▾": "v", "▲": "^", "◀": "<", "•": "*", "●": "*", "○": "o", "◉": "*", "…": "~", "✓": "v",
+        "✔": "v", "✗": "x", "✘": "x", "✕": "x", "⭘": "o", "→": ">", "←": "<", "↑": "^", "↓": "v", "↵": "<",
+        "⏎": "<", "·": ".", "–": "-", "—": "-", "‘": "'", "’": "'", "“": '"', "”": '"', "°": "d", "\xa0": " ",
+        "🭬": " ", "🭮": " ", "▂": "_", "▃": "-", "▅": "=", "▆": "=", "▇": "#", "╸": "-", "╺": "-", "╴": "-",
+        "⌕": "?", "🔎": "?", "■": "#", "◪": "+", "‖": "=", "⠀": " ", "⭾": ">", "⇥": ">", "␣": "_",
+    }
+)  # fmt: skip
+
+
+class AsciiOnly(LineFilter):
+    """Turns every line into bytes below 128."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """Replace what is not ASCII by the nearest sign that is."""
+        return [
+            segment
+            if segment.text.isascii()
+            else Segment(as_ascii(segment.text), segment.style, segment.control)
+            for segment in segments
+        ]
+
+
+def as_ascii(text: str) -> str:
+    """The text with the nearest ASCII sign for each other one, cell for cell."""
+    from rich.cells import cell_len
+
+    translated = text.translate(_FALLBACKS)
+    if translated.isascii():
+        return translated
+    return "".join(sign if sign.isascii() else "?" * max(cell_len(sign), 0) for sign in translated)
+
+
+class NoColour(LineFilter):
+    """Takes every colour away; bold, reverse and underline stay."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """Rebuild the styles without colours."""
+        return [
+            Segment(segment.text, _plain(segment.style), segment.control) if segment.style else segment
+            for segment in segments
+        ]
+
+
+def _plain(style: Style) -> Style:
+    return Style(
+        bold=style.bold,
+        italic=style.italic,
+        underline=style.underline,
+        reverse=style.reverse,
+        strike=style.strike,
+        meta=style.meta,
+    )
+
+
+def wants_ascii(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether the locale has no UTF-8."""
+    environ = os.environ if environ is None else environ
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        if environ.get(name):
+            return "utf-8" not in environ[name].lower().replace("utf8", "utf-8")
+    return "utf" not in (locale.getpreferredencoding(False) or "").lower()
+
+
+STATE_WORDS = {
+    "new": "new",
+    "queued": "queued",
+    "waiting": "waiting",
+    "running": "running",
+    "paused": "paused",
+    "finished": "done",
+    "skipped": "here already",
+    "failed": "failed",
+    "cancelled": "cancelled",
+    "interrupted": "interrupted",
+    "here": "here",
+    "marked": "marked",
+    "missing": "missing",
+    "discovered": "new",
+    "downloaded": "here",
+}
+"""The word shown for each state."""
+
+STATE_TONES = {
+    "finished": "success",
+    "here": "success",
+    "downloaded": "success",
+    "skipped": "success",
+    "marked": "accent",
+    "running": "primary",
+    "queued": "primary",
+    "failed": "error",
+    "missing": "error",
+    "interrupted": "warning",
+    "paused": "warning",
+    "retrying": "warning",
+    "damaged": "error",
+}
+"""State -> the tone of `RowList` it is drawn in; others are plain."""

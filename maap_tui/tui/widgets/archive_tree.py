@@ -1,0 +1,244 @@
+"""ArchiveTree: mission > collection > product type > baseline, brought up to date without moving the cursor.
+
+What branches there are and how they read is asked of its owner each time; the tree keeps nodes only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual.binding import Binding
+from textual.widgets import Tree
+from textual.widgets.tree import TreeNode
+
+from maap_tui.text import clean
+
+TONES = ("muted", "warning", "success")
+
+Pieces = tuple[tuple[str, str], ...]
+"""(text, tone) of a label, in order; the tone is one of `TONES` or ''."""
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """What a node of the tree stands for."""
+
+    mission: str
+    collection: str | None = None
+    product_type: str | None = None
+    baseline: str | None = None
+    note: str = ""
+    """A sentence in place of children that are not there; '' for a real branch."""
+
+    @property
+    def parent(self) -> Branch | None:
+        """The branch it hangs on, None for a mission."""
+        if self.note:
+            return replace(self, note="")
+        if self.baseline is not None:
+            return replace(self, baseline=None)
+        if self.product_type is not None:
+            return replace(self, product_type=None)
+        if self.collection is not None:
+            return replace(self, collection=None)
+        return None
+
+    @property
+    def path(self) -> list[Branch]:
+        """The branches from the mission to this one."""
+        found: list[Branch] = []
+        branch: Branch | None = self
+        while branch is not None:
+            found.insert(0, branch)
+            branch = branch.parent
+        return found
+
+    @property
+    def words(self) -> str:
+        """Its names, as the commands take them."""
+        names = [name for name in (self.collection, self.product_type, self.baseline) if name]
+        return " ".join(names) or self.mission
+
+    @property
+    def title(self) -> str:
+        """Its names without those that go without saying, for sentences."""
+        names = [name for name in (self.product_type, self.baseline) if name]
+        return " ".join(names) or self.words
+
+
+class ArchiveTree(Tree[Branch], inherit_bindings=False):
+    """The tree. Its owner opens and closes branches; it moves, draws and reconciles."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"tree--{tone}" for tone in TONES} | {"tree--hit"}
+
+    BINDINGS: ClassVar = [
+        Binding("up,k", "cursor_up", "Up", show=False),
+        Binding("down,j", "cursor_down", "Down", show=False),
+        Binding("pageup,ctrl+b", "page_up", "Page up", show=False),
+        Binding("pagedown,ctrl+f", "page_down", "Page down", show=False),
+        Binding("home,g", "scroll_home", "First", show=False),
+        Binding("end,G", "scroll_end", "Last", show=False),
+        Binding("left,h", "outwards", "Close, or go to the branch it hangs on", show=False),
+        Binding("right,l", "inwards", "Open, or go to the first child", show=False),
+    ]
+
+    def __init__(
+        self,
+        children: Callable[[Branch | None], Sequence[Branch]],
+        pieces: Callable[[Branch], Pieces],
+        is_open: Callable[[Branch], bool],
+    ) -> None:
+        """Take what tells of branches.
+
+        Args:
+            children: the branches to show below one, or the missions for None.
+            pieces: the label of one.
+            is_open: whether its children are shown.
+        """
+        super().__init__(Text("archive"))
+        self.show_root = False
+        self.guide_depth = 2
+        self.auto_expand = False
+        self.root.expand()
+        self._children_of = children
+        self._pieces_of = pieces
+        self._is_open = is_open
+        self._pieces: dict[Branch, Pieces] = {}
+        self.words: tuple[str, ...] = ()
+        """What is marked in labels wherever it stands, in any case."""
+
+    @property
+    def branch(self) -> Branch | None:
+        """What the cursor is on."""
+        node = self.cursor_node
+        return node.data if node is not None else None
+
+    def node_of(self, branch: Branch) -> TreeNode[Branch] | None:
+        """The node of a branch, None while it is not in the tree."""
+        node = self.root
+        for step in branch.path:
+            found = next((child for child in node.children if child.data == step), None)
+            if found is None:
+                return None
+            node = found
+        return node
+
+    def select(self, branch: Branch) -> bool:
+        """Put the cursor on a branch whose parents are open; False when it is not there."""
+        node = self.node_of(branch)
+        if node is None or self.last_line < 0:
+            return False
+        self.move_cursor(node)
+        return True
+
+    def reconcile(self) -> None:
+        """Bring nodes and labels up to date; the cursor stays on its branch, and on its line."""
+        kept, line = self.branch, self.cursor_line
+        self._fill(self.root)
+        # The lines have to be laid out before a node knows where it is.
+        if self.last_line < 0:
+            return
+        node: TreeNode[Branch] | None = None
+        branch = kept
+        while branch is not None and node is None:
+            node = self.node_of(branch)
+            branch = branch.parent
+        if node is None or node.line < 0:
+            node = self.root.children[0]
+        if self.cursor_node is not node or self.cursor_line != node.line:
+            self.move_cursor(node)
+        shift = self.cursor_line - line
+        if shift and line >= 0 and node.data == kept:
+            self.scroll_to(y=self.scroll_offset.y + shift, animate=False)
+
+    def _fill(self, node: TreeNode[Branch]) -> None:
+        wanted = list(self._children_of(node.data))
+        here = [child.data for child in node.children]
+        if here != wanted:
+            keep = set(wanted)
+            for child in list(node.children):
+                if child.data not in keep:
+                    child.remove()
+            if [child.data for child in node.children] != [one for one in wanted if one in set(here)]:
+                node.remove_children()
+            for at, branch in enumerate(wanted):
+                children = node.children
+                if at < len(children) and children[at].data == branch:
+                    continue
+                leaf = branch.baseline is not None or bool(branch.note)
+                node.add(self._label(branch), branch, before=at, allow_expand=not leaf)
+        for child in node.children:
+            branch = child.data
+            assert branch is not None
+            if self._pieces.get(branch) != self._pieces_of(branch):
+                child.set_label(self._label(branch))
+            is_open = child.allow_expand and self._is_open(branch)
+            if is_open:
+                self._fill(child)
+            if is_open and not child.is_expanded:
+                child.expand()
+            elif not is_open and child.is_expanded:
+                child.collapse()
+
+    def _label(self, branch: Branch) -> Text:
+        pieces = self._pieces[branch] = self._pieces_of(branch)
+        return Text("".join(clean(text, 400) for text, _ in pieces) or " ", no_wrap=True)
+
+    def process_label(self, label: str | Text) -> Text:
+        return label if isinstance(label, Text) else Text(label)
+
+    def get_label_width(self, node: TreeNode[Branch]) -> int:
+        return node.label.cell_len + 2 if isinstance(node.label, Text) else 2
+
+    def render_label(self, node: TreeNode[Branch], base_style: Style, style: Style) -> Text:
+        icon = ("▼ " if node.is_expanded else "▶ ") if node.allow_expand else "  "
+        text = Text(no_wrap=True)
+        text.append(icon, style=base_style + Style(meta={"toggle": node.allow_expand}))
+        at_cursor = node is self.cursor_node
+        if at_cursor and getattr(self.app, "no_colour", False):
+            style += Style(reverse=True)
+        for piece, tone in self._pieces.get(node.data, ()) if node.data else ():
+            drawn = style
+            if tone and not at_cursor:
+                drawn = style + self._tone(tone)
+            text.append(clean(piece, 400), style=drawn)
+        if self.words:
+            hit = self.get_component_rich_style("tree--hit", partial=True)
+            text.highlight_words(self.words, style=hit, case_sensitive=False)
+        if at_cursor:
+            depth = len(node.data.path) if node.data else 1
+            room = self.size.width - self.guide_depth * (depth - 1) - text.cell_len
+            text.append(" " * max(room, 0), style=style)
+        return text
+
+    def _tone(self, tone: str) -> Style:
+        # The whole style, because a part of it does not know what a muted colour is muted against.
+        return Style(color=self.get_component_rich_style(f"tree--{tone}").color)
+
+    def mark_words(self, words: Sequence[str]) -> None:
+        """Mark words in all labels."""
+        if tuple(words) != self.words:
+            self.words = tuple(words)
+            self._invalidate()
+
+    def action_outwards(self) -> None:
+        node = self.cursor_node
+        if node is None:
+            return
+        if node.allow_expand and node.is_expanded:
+            node.collapse()
+        elif node.parent is not None and node.parent is not self.root:
+            self.move_cursor(node.parent)
+
+    def action_inwards(self) -> None:
+        node = self.cursor_node
+        if node is None or not node.allow_expand:
+            return
+        if not node.is_expanded:
+            node.expand()
+        elif node.children:
+            self.move_cursor(node.children[0])

@@ -1,0 +1,114 @@
+"""The header and the footer: one line each, the same in every place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from rich.text import Text
+from textual.widget import Widget
+
+from maap_tui.text import clean, format_rate
+from maap_tui.tui.keys import PLACE_TITLES, PLACES, Key, keys_of
+
+if TYPE_CHECKING:
+    from maap_tui.tui.app import MaapApp
+
+TOKEN_WARN_DAYS = 14
+TOKEN_ALARM_DAYS = 7
+
+
+class HeaderBar(Widget):
+    """Places, mission, token, what moves, and whether the archive can be reached."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__()
+        self.place = place
+        self._last = ""
+
+    @property
+    def maap(self) -> MaapApp:
+        return cast("MaapApp", self.app)
+
+    def sample(self) -> None:
+        """Repaint when what is shown changed."""
+        now = self.render().plain
+        if now != self._last:
+            self._last = now
+            self.refresh()
+
+    def render(self) -> Text:
+        width = self.size.width or 80
+        right = Text(no_wrap=True)
+        app = self.maap
+        if app.is_offline:
+            right.append(" offline ", style="bold reverse")
+        snapshot = app.tally.snapshot()
+        if snapshot.active:
+            right.append(f" {snapshot.active} active {format_rate(snapshot.rate)} ")
+        right.append_text(self._token(width))
+        if width >= 100:
+            right.append(f" {clean(app.session.settings.mission.name or 'EarthCARE')} ")
+        left = self._places(is_long=True)
+        if left.cell_len + right.cell_len > width:
+            left = self._places(is_long=False)
+        space = width - left.cell_len - right.cell_len
+        if space < 0:
+            right = Text()
+            space = max(0, width - left.cell_len)
+        return Text.assemble(left, " " * space, right, no_wrap=True)
+
+    def _places(self, *, is_long: bool) -> Text:
+        places = Text(no_wrap=True)
+        for number, place in enumerate(PLACES, 1):
+            is_here = place == self.place
+            title = PLACE_TITLES[place].split()[0]
+            label = f" {number} {title} " if is_long or is_here else f" {number} "
+            places.append(label, style="bold reverse" if is_here else "")
+        return places
+
+    def _token(self, width: int) -> Text:
+        app = self.maap
+        days = app.days_left
+        if app.token_trouble:
+            return Text(" no token ", style="bold " + self._colour("error"))
+        if days is None:
+            return Text(" token ok ")
+        words = f" token {days} d " if days >= 0 else " token expired "
+        if days < TOKEN_ALARM_DAYS:
+            return Text(words, style="bold " + self._colour("error"))
+        if days < TOKEN_WARN_DAYS:
+            return Text(words, style="bold " + self._colour("warning"))
+        return Text(words)
+
+    def _colour(self, name: str) -> str:
+        if self.maap.no_colour:
+            return "reverse"
+        return {"error": "red", "warning": "yellow"}[name]
+
+
+class FooterBar(Widget):
+    """The keys of this place, as many as fit."""
+
+    def __init__(self, *places: str) -> None:
+        super().__init__()
+        self._keys: list[Key] = keys_of(*places)
+
+    def render(self) -> Text:
+        width = self.size.width or 80
+        keymap = dict(self.app._keymap)
+        text = Text(no_wrap=True)
+        for key in [one for one in self._keys if one.is_in_footer]:
+            shown = keymap.get(key.id, key.keys).split(",")[0]
+            part = Text.assemble((f" {_short(shown)}", "bold"), f" {key.label} ")
+            if text.cell_len + part.cell_len > width:
+                break
+            text.append_text(part)
+        text.append(" " * max(0, width - text.cell_len))
+        return text
+
+
+def _short(key: str) -> str:
+    from maap_tui.tui.keys import show_key
+
+    shown = show_key(key)
+    return "^" + shown[5:] if shown.startswith("ctrl+") else shown

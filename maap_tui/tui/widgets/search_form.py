@@ -1,0 +1,359 @@
+"""SearchForm: the fields of a search, completed and judged as they are typed, and what they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.suggester import Suggester
+from textual.widgets import Checkbox, Input, Label, Static
+
+from maap_tui.engine.query import Query
+from maap_tui.text import clean
+from maap_tui.tui.widgets.rows import Column, RowList
+from maap_tui.tui.widgets.terms import Match, Names, Reading, Terms, find_matches, read_terms
+
+if TYPE_CHECKING:
+    from maap_tui.tui.app import MaapApp
+
+LABELS = {
+    "collection": "Collection",
+    "product_type": "Product",
+    "baseline": "Baseline",
+    "time": "Time",
+    "orbit": "Orbit",
+    "frames": "Frames",
+    "formats": "Format",
+    "maximum": "Max",
+}
+"""Field -> its label."""
+
+_PLACEHOLDERS = {
+    "collection": "type a part of a name",
+    "product_type": "name or content, as cloud",
+    "baseline": "any, one, newest",
+    "time": "7d or 2025-12-01..2025-12-07",
+    "orbit": "7655C, 8960-8970",
+    "frames": "A,B",
+}
+_ROWS = (
+    ("collection",),
+    ("product_type", "baseline"),
+    ("time", "orbit"),
+    ("frames", "formats", "maximum"),
+)
+
+
+class NameSuggester(Suggester):
+    """Goes on with the first name that begins with what was typed."""
+
+    def __init__(self, form: SearchForm, name: str) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._form = form
+        self._name = name
+
+    async def get_suggestion(self, value: str) -> str | None:
+        lowered = value.lower()
+        for match in self._form.matches_of(self._name):
+            if match.name.lower().startswith(lowered):
+                return clean(value + match.name[len(value) :])
+        return None
+
+
+class FieldInput(Input):
+    """One field; the arrows walk through its matches, or to the fields beside it."""
+
+    BINDINGS: ClassVar = [
+        Binding("up", "walk(-1)", "Match above", show=False),
+        Binding("down", "walk(1)", "Match below", show=False),
+    ]
+
+    class Walked(Message):
+        """An arrow was pressed in a field."""
+
+        def __init__(self, by: int) -> None:
+            super().__init__()
+            self.by = by
+
+    def __init__(self, name: str, suggester: Suggester | None) -> None:
+        super().__init__(
+            placeholder=_PLACEHOLDERS.get(name, ""),
+            compact=True,
+            suggester=suggester,
+            select_on_focus=False,
+            id=name,
+            max_length=200,
+        )
+
+    def action_walk(self, by: int) -> None:
+        self.post_message(self.Walked(by))
+
+
+class MatchList(RowList, can_focus=False):
+    """The names that the field in hand can be completed with; a click takes one."""
+
+    def show(self, found: list[Match]) -> None:
+        """Show other matches, the names as wide as they are."""
+        width = max(min(32, len(match.name) + 1) for match in found)
+        self._all_columns = self.columns = [
+            Column("name", "Matches", width, lambda match: match.name, tone=lambda match: "primary"),
+            Column("about", "", 0, _about),
+        ]
+        self.set_rows(found)
+        self.move_to(0)
+
+    def on_click(self, event: events.Click) -> None:
+        event.stop()
+        if event.y > 0:
+            self.move_to(self.scroll_offset.y + event.y - 1)
+            self.action_choose()
+
+
+class OrderBox(Checkbox):
+    """A box whose cross is there or not, so that it can be told without colours."""
+
+    @property
+    def BUTTON_INNER(self) -> str:  # type: ignore[override]
+        """What stands in the box."""
+        return "X" if self.value else " "
+
+
+class SearchForm(Vertical):
+    """The form. Folded it is a line that says the search; its fields unfold it when they get the focus."""
+
+    class Changed(Message):
+        """What the fields mean changed."""
+
+    class Submitted(Message):
+        """Enter in a field after the names."""
+
+    class Unfold(Message):
+        """The folded line was clicked."""
+
+    def __init__(self) -> None:
+        super().__init__(id="form")
+        self.names = Names()
+        self.reading = Reading()
+        self.note = ""
+        """What is known of the number of granules, in words; '' for nothing."""
+        self._walked = False
+        self._matches: list[Match] = []
+
+    @property
+    def maap(self) -> MaapApp:
+        return cast("MaapApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield Static("", markup=False, id="summary")
+        with Vertical(id="fields"):
+            for row in _ROWS:
+                with Horizontal(classes="row"):
+                    for name in row:
+                        has_names = name in ("collection", "product_type", "baseline", "formats")
+                        suggester = NameSuggester(self, name) if has_names else None
+                        with Horizontal(classes=f"field -{name.replace('_', '-')}"):
+                            yield Label(LABELS[name], markup=False)
+                            yield FieldInput(name, suggester)
+                    if "maximum" in row:
+                        yield OrderBox("newest first", compact=True, id="newest-first")
+        yield MatchList(
+            [],
+            key=lambda match: (match.name, match.collection),
+            empty_text="No name that is known here has this in it.",
+            can_mark=False,
+            id="matches",
+        )
+        yield Static("", markup=False, id="verdict")
+        yield Static("", markup=False, id="command")
+
+    def on_mount(self) -> None:
+        self.query_one(MatchList).display = False
+        self.query_one("#maximum", Input).placeholder = str(self._default_maximum)
+        self.judge()
+
+    # What stands in it
+
+    @property
+    def terms(self) -> Terms:
+        """The texts of the fields."""
+        texts = {name: self.query_one(f"#{name}", Input).value for name in LABELS}
+        return Terms(**texts, newest_first=self.query_one(Checkbox).value)
+
+    def fill(self, terms: Terms) -> None:
+        """Put other texts into the fields."""
+        for name in LABELS:
+            field = self.query_one(f"#{name}", Input)
+            field.value = clean(getattr(terms, name))
+            field.cursor_position = len(field.value)
+        self.query_one(Checkbox).value = terms.newest_first
+        self.judge()
+
+    @property
+    def query_now(self) -> Query | None:
+        """The query that the fields mean at this moment, None while something is wrong or missing."""
+        self.judge()
+        return self.reading.query
+
+    @property
+    def _default_maximum(self) -> int:
+        return self.maap.session.settings.search.max_items
+
+    def judge(self) -> None:
+        """Read the fields again and show what they come to."""
+        session = self.maap.session
+        self.reading = read_terms(
+            self.terms,
+            self.names,
+            mission_of=session.mission_of,
+            now=self.maap.now(),
+            default_maximum=self._default_maximum,
+        )
+        for name in LABELS:
+            self.query_one(f"#{name}").set_class(name in self.reading.troubles, "-wrong")
+        self.show_verdict()
+        query = self.reading.query
+        command = self.query_one("#command", Static)
+        command.update(f"$ {clean(query.to_command())}" if query is not None else "$ maap search")
+        self.query_one("#summary", Static).update(self._summary())
+
+    def say(self, note: str) -> None:
+        """Say what is known of the number of granules."""
+        self.note = note
+        self.show_verdict()
+
+    def show_verdict(self) -> None:
+        """The line below the fields: what is wrong first, then what to do, then what is known."""
+        troubles = self.reading.troubles
+        field = self.field_in_hand
+        name = field if field in troubles else next(iter(troubles), "")
+        verdict = self.query_one("#verdict", Static)
+        verdict.set_class(bool(name), "error")
+        if name:
+            verdict.update(clean(f"{LABELS[name]}: {troubles[name]}"))
+        else:
+            verdict.update(clean(self.reading.hint or self.note))
+
+    def _summary(self) -> Text:
+        terms = self.terms
+        words = [terms.collection or "no collection", terms.product_type or "no product type"]
+        words.append(terms.baseline or "any baseline")
+        words.append(terms.time or ("" if terms.orbit else "whole mission"))
+        if terms.orbit:
+            words.append(f"orbit {terms.orbit}")
+        if terms.frames:
+            words.append(f"frames {terms.frames}")
+        if terms.formats:
+            words.append(terms.formats)
+        return Text(clean(f" {self.maap.glyphs.dot} ".join(word for word in words if word)), no_wrap=True)
+
+    # Completion
+
+    @property
+    def field_in_hand(self) -> str:
+        """The field that has the focus, '' for none."""
+        focused = self.screen.focused
+        return focused.id or "" if isinstance(focused, FieldInput) else ""
+
+    def matches_of(self, name: str) -> list[Match]:
+        """The names that a field can be completed with."""
+        return find_matches(name, self.terms, self.names)
+
+    def show_matches(self) -> None:
+        """Show the matches of the field in hand, unless it holds a name already."""
+        name = self.field_in_hand
+        found = self.matches_of(name) if name else []
+        self._matches = found
+        self._walked = False
+        rows = self.query_one(MatchList)
+        rows.display = bool(found) and not self._is_complete(name, found)
+        if rows.display:
+            rows.show(found)
+
+    def _is_complete(self, name: str, found: Iterable[Match]) -> bool:
+        value = self.query_one(f"#{name}", Input).value.strip().lower()
+        return any(match.name.lower() == value and not match.collection for match in found)
+
+    @on(FieldInput.Walked)
+    def walk(self, event: FieldInput.Walked) -> None:
+        """Go through the matches, or to the next field where there are none."""
+        event.stop()
+        rows = self.query_one(MatchList)
+        if rows.display:
+            rows.move_to(rows.cursor + event.by)
+            self._walked = True
+        elif event.by > 0:
+            self.screen.focus_next()
+        else:
+            self.screen.focus_previous()
+
+    @on(Input.Submitted)
+    def take_or_submit(self, event: Input.Submitted) -> None:
+        """Take the match in hand; go on from a name to the next field, and from the rest to the search."""
+        event.stop()
+        rows = self.query_one(MatchList)
+        match = rows.current
+        is_optional = self.field_in_hand in ("baseline", "formats") and not event.value.strip()
+        if rows.display and match is not None and (self._walked or not is_optional):
+            self._take(match)
+        elif self.field_in_hand in ("collection", "product_type", "baseline"):
+            self.screen.focus_next()
+        else:
+            self.post_message(self.Submitted())
+
+    @on(RowList.Chosen, "#matches")
+    def take_chosen(self, event: RowList.Chosen) -> None:
+        """A click on a match."""
+        event.stop()
+        self._take(event.row)
+
+    def _take(self, match: Match) -> None:
+        name = self.field_in_hand
+        if not name:
+            return
+        if match.collection:
+            self.query_one("#collection", Input).value = match.collection
+        field = self.query_one(f"#{name}", Input)
+        field.value = match.name
+        field.cursor_position = len(field.value)
+        self.query_one(MatchList).display = False
+        self.screen.focus_next()
+
+    # News of the fields
+
+    @on(Input.Changed)
+    def read(self, event: Input.Changed) -> None:
+        """Judge at each key."""
+        event.stop()
+        self.judge()
+        if event.input.id == self.field_in_hand:
+            self.show_matches()
+        self.post_message(self.Changed())
+
+    @on(Checkbox.Changed)
+    def read_box(self, event: Checkbox.Changed) -> None:
+        """The order was turned round."""
+        event.stop()
+        self.judge()
+        self.post_message(self.Changed())
+
+    def on_descendant_focus(self) -> None:
+        self.show_matches()
+        self.show_verdict()
+
+    def on_descendant_blur(self) -> None:
+        self.query_one(MatchList).display = False
+
+    @on(events.Click, "#summary")
+    def unfold(self) -> None:
+        """A click on the folded line."""
+        self.post_message(self.Unfold())
+
+
+def _about(match: Match) -> str:
+    return f"{match.collection}  {match.about}" if match.collection else match.about

@@ -1,0 +1,463 @@
+"""What stands in the fields of the search form, read into a `Query`; pure, to be done at each key.
+
+What is wrong is said in words for the field that it stands in; names are judged by what is known here
+already, and nothing is asked of the archive.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from maap_tui.engine.built import BuiltCatalog
+from maap_tui.engine.catalogue import Queryables, nearest
+from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.missions import MISSIONS, Mission, Product, all_formats
+from maap_tui.engine.model import TimeRange, to_zulu
+from maap_tui.engine.query import (
+    Query,
+    format_orbits,
+    parse_formats,
+    parse_frames,
+    parse_moment,
+    parse_orbits,
+)
+from maap_tui.text import plural
+
+ANY = "any"
+"""The word for every baseline; an empty field means it too."""
+NEWEST = "newest"
+"""The word for the newest baseline that holds something."""
+
+SYNC_DAYS = 3
+"""Days that a sync goes back when the search has no time: the default of `maap sync`."""
+
+TIME_FORMS = "2025-12-01, 2025-12-01..2025-12-07 or 7d"
+MOST_DAYS = 36500
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+:-]{0,127}")
+_DAYS = re.compile(r"(?:last\s+)?(\d{1,6})\s*(d|days?|w|weeks?)", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The texts of the fields, as typed."""
+
+    collection: str = ""
+    product_type: str = ""
+    baseline: str = ""
+    time: str = ""
+    orbit: str = ""
+    frames: str = ""
+    formats: str = ""
+    maximum: str = ""
+    newest_first: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """The texts by field."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+    @classmethod
+    def from_dict(cls, values: object) -> Terms:
+        """The inverse of `as_dict`; what is no text of a field is left out."""
+        known = values if isinstance(values, dict) else {}
+        kept: dict[str, Any] = {}
+        for one in fields(cls):
+            value = known.get(one.name)
+            if one.name == "newest_first":
+                kept[one.name] = value is True
+            elif isinstance(value, str) and len(value) <= 200:
+                kept[one.name] = value
+        return cls(**kept)
+
+    @classmethod
+    def of_query(cls, query: Query, default_maximum: int) -> Terms:
+        """The texts that a query would be typed as."""
+        return cls(
+            collection=query.collection,
+            product_type=query.product_type,
+            baseline=query.baseline or "",
+            time=_time_text(query),
+            orbit=format_orbits(query.orbits),
+            frames=",".join(query.frames),
+            formats=",".join(query.formats),
+            maximum="" if query.max_items == default_maximum else str(query.max_items),
+            newest_first=query.newest_first,
+        )
+
+
+@dataclass(slots=True)
+class Names:
+    """What is known here of the archive's names."""
+
+    collections: list[str] = field(default_factory=list)
+    queryables: dict[str, Queryables] = field(default_factory=dict)
+    """Local copies, by collection."""
+    built: dict[str, BuiltCatalog] = field(default_factory=dict)
+    """Built catalogues, by collection."""
+    newest: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(collection, product type) -> its newest baseline; '' when the archive has none."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Collection names that the archive does not have -> its answer in words."""
+
+    def products_of(self, collection: str) -> list[str]:
+        """Product types of a collection; [] while they are not known."""
+        found = self.queryables.get(collection)
+        if found is not None:
+            return found.products
+        catalog = self.built.get(collection)
+        return sorted(catalog.products) if catalog is not None else []
+
+    def baselines_of(self, collection: str, product_type: str) -> list[str]:
+        """Baselines of a product type, oldest first: those that hold something where that is known."""
+        catalog = self.built.get(collection)
+        counted = catalog.products.get(product_type, {}) if catalog is not None else {}
+        here = sorted(name.upper() for name, info in counted.items() if info.count)
+        if here:
+            return here
+        found = self.queryables.get(collection)
+        return found.baselines if found is not None else []
+
+    def newest_of(self, collection: str, product_type: str) -> str | None:
+        """The newest baseline of a product type; '' when there is none, None while it is not known."""
+        known = self.newest.get((collection, product_type))
+        if known is not None:
+            return known
+        catalog = self.built.get(collection)
+        counted = catalog.products.get(product_type, {}) if catalog is not None else {}
+        names = [name for name, info in counted.items() if info.count]
+        return max(names) if names else None
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A name that a field can be completed with."""
+
+    name: str
+    about: str = ""
+    collection: str = ""
+    """The collection that goes with a product type; '' when it is chosen already."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """What the fields mean."""
+
+    query: Query | None = None
+    """None while something is wrong or missing."""
+    troubles: dict[str, str] = field(default_factory=dict)
+    """Field -> what is wrong, in words."""
+    hint: str = ""
+    """What to do next, when nothing is wrong and something is missing."""
+    needs_newest: bool = False
+    """Whether only the name of the newest baseline is missing."""
+
+
+def known_word(text: str, known: Iterable[str]) -> str | None:
+    """The known name that a text spells, without regard to case; None for none."""
+    lowered = text.strip().lower()
+    return next((name for name in known if name.lower() == lowered), None)
+
+
+def read_time(text: str, now: datetime) -> tuple[TimeRange | None, int | None]:
+    """Read one date, a range or the last N days: (range, the N that made it); (None, None) for no limit.
+
+    Raises:
+        InvalidRequestError: when it is none of these.
+    """
+    words = text.strip()
+    if not words:
+        return None, None
+    days = _DAYS.fullmatch(words)
+    if days is not None:
+        count = int(days[1]) * (7 if days[2].lower().startswith("w") else 1)
+        if not 1 <= count <= MOST_DAYS:
+            raise InvalidRequestError(f"the last {count} days cannot be searched, give 1 to {MOST_DAYS}")
+        return TimeRange(now - timedelta(days=count), now), count
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if words.lower() in ("today", "yesterday"):
+        start = midnight - timedelta(days=words.lower() == "yesterday")
+        return TimeRange(start, start + timedelta(days=1)), None
+    begin_text, sign, end_text = words.partition("..")
+    if not sign:
+        begin_text, sign, end_text = words.partition("/")
+    begin, length = _moment(begin_text)
+    if begin >= now:
+        raise InvalidRequestError(f"{begin_text.strip()} lies in the future")
+    if not sign:
+        return TimeRange(begin, begin + max(length, timedelta(minutes=1))), None
+    if not end_text.strip(". "):
+        return TimeRange(begin, now), None
+    until, length = _moment(end_text)
+    if begin > until:
+        raise InvalidRequestError(f"the range ends ({end_text.strip()}) before it starts")
+    return TimeRange(begin, until + length), None
+
+
+def _moment(text: str) -> tuple[datetime, timedelta]:
+    try:
+        return parse_moment(text, "")
+    except InvalidRequestError:
+        shown = text.strip()[:40]
+        raise InvalidRequestError(f"'{shown}' is no date, write {TIME_FORMS}") from None
+
+
+def _time_text(query: Query) -> str:
+    if query.days_back is not None:
+        return f"{query.days_back}d"
+    if query.time is None:
+        return ""
+    words = query.time_words()
+    if words[0] == "--date":
+        return words[1]
+    if words[0] == "--start":
+        return f"{words[1]}..{words[3]}"
+    return f"{to_zulu(query.time.start)}.."
+
+
+def read_terms(
+    terms: Terms,
+    names: Names,
+    *,
+    mission_of: Callable[[str], Mission],
+    now: datetime,
+    default_maximum: int,
+) -> Reading:
+    """Judge every field, and make the query when all is well.
+
+    Args:
+        terms: what was typed.
+        names: what is known of the archive.
+        mission_of: the mission of a collection.
+        now: the end of an open range.
+        default_maximum: granules at most when the field is empty.
+    """
+    reading = Reading()
+    troubles = reading.troubles
+    collection = _read_collection(terms.collection, names, troubles)
+    mission = mission_of(collection) if collection and "collection" not in troubles else None
+    product_type = _read_product(terms.product_type, collection, names, troubles)
+    baseline = _read_baseline(terms.baseline, collection, product_type, names, troubles)
+    changes: dict[str, Any] = {"newest_first": terms.newest_first}
+    _try(
+        troubles,
+        "time",
+        changes,
+        lambda: dict(zip(("time", "days_back"), read_time(terms.time, now), strict=True)),
+    )
+    _try(troubles, "orbit", changes, lambda: _read_orbits(terms.orbit, mission))
+    _try(troubles, "frames", changes, lambda: _read_frames(terms.frames, mission, changes.get("frames", ())))
+    _try(troubles, "formats", changes, lambda: {"formats": _read_formats(terms.formats)})
+    _try(troubles, "maximum", changes, lambda: {"max_items": _read_maximum(terms.maximum, default_maximum)})
+    if mission is not None and changes.get("orbits"):
+        by_name = product_type in mission.unindexed
+        local = names.queryables.get(collection)
+        by_name = by_name or (local is not None and not local.has_frames)
+        if changes.get("time") is not None and not by_name:
+            troubles.setdefault("orbit", "an orbit and a time exclude one another, clear one of them")
+        elif changes.get("time") is None and by_name and product_type:
+            troubles.setdefault("orbit", f"{product_type} has no index of orbits, give a time as well")
+    if troubles:
+        return reading
+    if not collection or not product_type:
+        what = "product type" if collection else "collection, or start with the product type"
+        reading.hint = f"Choose a {what}: type a part of its name, the arrows and enter take one."
+        return reading
+    if baseline == NEWEST:
+        found = names.newest_of(collection, product_type)
+        if found is None:
+            reading.hint, reading.needs_newest = "Looking up the newest baseline...", True
+            return reading
+        if not found:
+            troubles["baseline"] = f"the archive has no baseline of {product_type} in {collection}"
+            return reading
+        baseline = found
+    try:
+        reading.query = Query(collection, product_type, baseline or None, **changes)
+    except InvalidRequestError as error:
+        troubles["orbit" if "orbit" in error.message else "time"] = error.message
+    return reading
+
+
+def _try(
+    troubles: dict[str, str], name: str, changes: dict[str, Any], read: Callable[[], dict[str, Any]]
+) -> None:
+    try:
+        changes |= read()
+    except InvalidRequestError as error:
+        troubles[name] = f"{error.message}. {error.hint}".strip() if error.hint else error.message
+
+
+def _read_collection(text: str, names: Names, troubles: dict[str, str]) -> str:
+    words = text.strip()
+    known = known_word(words, names.collections)
+    if not words or known is not None:
+        return known or ""
+    if words in names.queryables:
+        return words
+    if words in names.refused:
+        troubles["collection"] = names.refused[words]
+    elif not _NAME.fullmatch(words):
+        troubles["collection"] = f"'{words[:40]}' is no collection name"
+    elif any(words.lower() in name.lower() for name in names.collections):
+        troubles["collection"] = f"'{words[:40]}' is only a part of a name, enter takes the one in the list"
+    return words
+
+
+def _read_product(text: str, collection: str, names: Names, troubles: dict[str, str]) -> str:
+    words = text.strip()
+    products = names.products_of(collection)
+    known = known_word(words, products)
+    if not words or known is not None:
+        return known or ""
+    if not _NAME.fullmatch(words):
+        troubles["product_type"] = f"'{words[:40]}' is no product type name"
+    elif products and "collection" not in troubles:
+        if any(words.lower() in name.lower() for name in products):
+            trouble = f"'{words[:40]}' is only a part of a name, enter takes the one in the list"
+        else:
+            close = nearest(words, products, 2)
+            asked = f"; did you mean {' or '.join(close)}?" if close else ""
+            trouble = f"{collection} has no '{words[:40]}'{asked}"
+        troubles["product_type"] = trouble
+    return words
+
+
+def _read_baseline(
+    text: str, collection: str, product_type: str, names: Names, troubles: dict[str, str]
+) -> str:
+    """The baseline as the archive spells it, NEWEST, or '' for any."""
+    words = text.strip()
+    if words.lower() in ("", ANY):
+        return ""
+    if words.lower() == NEWEST:
+        return NEWEST
+    known = names.baselines_of(collection, product_type)
+    found = names.queryables.get(collection)
+    every = [*known, *(found.baselines if found is not None else [])]
+    spelled = known_word(words, every)
+    if spelled is not None:
+        return spelled
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", words):
+        troubles["baseline"] = f"'{words[:40]}' is no baseline"
+    elif every:
+        troubles["baseline"] = f"there is no '{words[:40]}', it has {', '.join(known or every)}"
+    return words
+
+
+def _read_orbits(text: str, mission: Mission | None) -> dict[str, Any]:
+    if not text.strip():
+        return {}
+    orbits, frames = parse_orbits(text, (mission.frames if mission else "ABCDEFGH") or "-")
+    return {"orbits": orbits, "frames": frames}
+
+
+def _read_frames(text: str, mission: Mission | None, named: tuple[str, ...]) -> dict[str, Any]:
+    if not text.strip():
+        return {}
+    if named:
+        raise InvalidRequestError("the orbit names its frame already, clear one of them")
+    if mission is not None and not mission.frames:
+        raise InvalidRequestError(f"orbits of {mission.name} are not cut into frames")
+    return {"frames": parse_frames(text, mission.frames if mission else "ABCDEFGH")}
+
+
+def _read_formats(text: str) -> tuple[str, ...]:
+    return parse_formats(text) if text.strip() else ()
+
+
+def _read_maximum(text: str, default: int) -> int:
+    words = text.strip().replace(",", "").replace("_", "")
+    if not words:
+        return default
+    if not re.fullmatch(r"\d{1,9}", words) or int(words) < 1:
+        raise InvalidRequestError(f"'{text.strip()[:40]}' is no whole number from 1")
+    return int(words)
+
+
+def find_matches(field_name: str, terms: Terms, names: Names) -> list[Match]:
+    """The names that a field can be completed with, best first; [] for fields without names."""
+    if field_name == "collection":
+        return _ranked(
+            terms.collection, [Match(name, _about_collection(name, names)) for name in names.collections]
+        )
+    if field_name == "product_type":
+        return _ranked(terms.product_type, _product_matches(terms.collection, names))
+    if field_name == "baseline":
+        collection = known_word(terms.collection, names.collections) or terms.collection.strip()
+        product = known_word(terms.product_type, names.products_of(collection)) or terms.product_type.strip()
+        found = [Match(NEWEST, "the newest that holds something"), Match(ANY, "every baseline")]
+        for name in reversed(names.baselines_of(collection, product)):
+            found.append(Match(name, _about_baseline(names, collection, product, name)))
+        return _ranked(terms.baseline, found)
+    if field_name == "formats":
+        return _ranked(terms.formats, [Match(name) for name in all_formats()])
+    return []
+
+
+def _ranked(text: str, found: list[Match]) -> list[Match]:
+    """Those that hold every word, names that begin with the text first."""
+    lowered = text.strip().lower()
+    if not lowered:
+        return found
+    words = lowered.split()
+    kept = [
+        match
+        for match in found
+        if all(word in f"{match.name} {match.about} {match.collection}".lower() for word in words)
+    ]
+    return sorted(
+        kept,
+        key=lambda match: (not match.name.lower().startswith(lowered), lowered not in match.name.lower()),
+    )
+
+
+def _product_matches(collection_text: str, names: Names) -> list[Match]:
+    collection = known_word(collection_text, names.collections) or collection_text.strip()
+    if names.products_of(collection):
+        return [Match(name, about_product(name)) for name in names.products_of(collection)]
+    if collection in names.collections:
+        return []
+    return [
+        Match(product, about_product(product), name)
+        for name in sorted(names.collections, key=lambda name: "Validated" not in name)
+        for product in names.products_of(name)
+    ]
+
+
+def product_of(name: str) -> Product | None:
+    """What the missions' handbooks say of a product type; None when none knows it."""
+    return next((mission.products[name] for mission in MISSIONS.values() if name in mission.products), None)
+
+
+def about_product(name: str) -> str:
+    """Short name and content of a product type; '' when nothing is known of it."""
+    product = product_of(name)
+    return f"{product.short} {product.content}".strip() if product else ""
+
+
+def _about_collection(name: str, names: Names) -> str:
+    products = names.products_of(name)
+    return plural(len(products), "product type") if products else ""
+
+
+def _about_baseline(names: Names, collection: str, product_type: str, baseline: str) -> str:
+    catalog = names.built.get(collection)
+    info = catalog.baseline(product_type, baseline) if catalog is not None else None
+    if info is None or info.time_start is None or info.time_end is None:
+        return ""
+    return f"{plural(info.count, 'granule')}, {info.time_start:%Y-%m-%d} to {info.time_end:%Y-%m-%d}"
+
+
+def cron_line(query: Query, now: datetime) -> str:
+    """A line for the crontab that syncs each morning what the query finds, its time made relative."""
+    days = query.days_back or SYNC_DAYS
+    if query.days_back is None and query.time is not None:
+        days = max(1, -(-query.time.duration // timedelta(days=1)))
+    span = TimeRange(now - timedelta(days=days), now)
+    command = query.replace(time=span, days_back=days, orbits=()).to_command("sync")
+    # In a crontab a bare % ends the command.
+    return f"0 6 * * * {command.replace('%', chr(92) + '%')} >> $HOME/maap-sync.log 2>&1"

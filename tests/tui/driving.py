@@ -1,0 +1,47 @@
+"""How tests drive the app: wait for what it does, read what it shows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from textual.pilot import Pilot
+
+from maap_tui.engine.downloads import Tracked
+from maap_tui.engine.model import TimeRange
+from maap_tui.engine.query import Query
+from maap_tui.engine.session import Session
+from maap_tui.engine.transfer import Wanted
+from maap_tui.tui.app import MaapApp
+
+
+async def wait_until(condition: Callable[[], object], pilot: Pilot[Any], *, seconds: float = 45.0) -> None:
+    """Let the app run until something is true, for so long at most."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come true in time"
+        await pilot.pause()
+
+
+def text_of(app: MaapApp) -> str:
+    """What the screen shows, line by line."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+
+async def find_files(app: MaapApp, count: int) -> list[tuple[Wanted, Tracked]]:
+    """The first files of CPR_CLD_2A BC on 2025-12-01 (128 KiB each), as a search hands them to the queue."""
+    day = TimeRange(datetime(2025, 12, 1, tzinfo=UTC), datetime(2025, 12, 2, tzinfo=UTC))
+    query = Query("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC", time=day)
+
+    async def search(session: Session) -> list[tuple[Wanted, Tracked]]:
+        return [
+            (session.filing.wanted_of(granule, asset), Tracked(session.filing.key_of(granule), granule.day))
+            async for page in session.search(query)
+            for granule in page.granules
+            for asset in granule.files(session.formats_of(query))
+        ]
+
+    return sorted(await app.ask(search), key=lambda one: one[0].url)[:count]

@@ -1,0 +1,259 @@
+"""The app itself: start, leaving, errors of workers, signing in, the header, copying."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import stat
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import MOMENT
+from driving import find_files, text_of, wait_until
+from textual.widgets import Static, TextArea
+
+from maap_tui.demo.archive import Archive
+from maap_tui.demo.tokens import CLIENT_ID, CLIENT_SECRET, sign
+from maap_tui.engine.errors import CatalogError, MaapError
+from maap_tui.engine.events import DayFailed, FileFailed, SignInNeeded, Warned
+from maap_tui.tui.app import MaapApp
+from maap_tui.tui.dialogs.confirm import ConfirmDialog
+from maap_tui.tui.dialogs.error import ErrorDialog
+from maap_tui.tui.dialogs.show_text import TextDialog
+from maap_tui.tui.dialogs.sign_in import SignInDialog
+
+SIZE = (80, 24)
+MakeApp = Callable[..., MaapApp]
+
+
+def offline_token(days: float, kind: str = "Offline") -> str:
+    return sign({"typ": kind, "exp": int((MOMENT + timedelta(days=days)).timestamp()), "name": "Demo"})
+
+
+def credentials(token: str) -> str:
+    return f"CLIENT_ID={CLIENT_ID}\nCLIENT_SECRET={CLIENT_SECRET}\nOFFLINE_TOKEN={token}\n"
+
+
+def put_token(token: str) -> Callable[[Any], None]:
+    """What writes a token into the home of a session."""
+
+    def write(session: Any) -> None:
+        file = session.places.credentials_file
+        file.write_text(credentials(token))
+        file.chmod(0o600)
+
+    return write
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+async def test_it_is_drawn_while_the_archive_does_not_answer(make_app: MakeApp, archive: Archive) -> None:
+    archive.faults.add(target="all", latency_s=30.0)
+    app = make_app()
+    begun = time.monotonic()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        for key, word in zip("12345", ("Browse", "Search", "Downloads", "Registry", "Log"), strict=True):
+            await pilot.press(key)
+            await wait_until(lambda word=word: word in text_of(app), pilot)  # type: ignore[misc]
+        assert "token 3650 d" in text_of(app)
+        archive.faults.clear()
+    assert time.monotonic() - begun < 15
+
+
+async def test_leaving_with_running_transfers_is_confirmed(make_app: MakeApp, archive: Archive) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        files = await find_files(app, 8)
+        archive.faults.add(target="data", rate=20_000.0)
+        await app.queue_files(files)
+        await wait_until(lambda: app.transfers is not None and app.transfers.active == 8, pilot)
+        await pilot.press("q")
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        assert "8 transfers are running" in text_of(app)
+        await pilot.press("q")
+        await wait_until(lambda: not isinstance(app.screen, ConfirmDialog), pilot)
+        assert app.return_code is None
+        begun = time.monotonic()
+        await asyncio.to_thread(app._close_engine)
+        assert time.monotonic() - begun < 2
+        assert all(wanted.path.with_name(wanted.path.name + ".part").exists() for wanted, _ in files)
+        app.transfers = None
+        await pilot.press("q")
+        await wait_until(lambda: app.return_code == 0, pilot)
+
+
+async def test_an_error_of_a_worker_is_shown_with_what_to_do_and_the_app_lives(make_app: MakeApp) -> None:
+    app = make_app()
+
+    async def fail(error: BaseException) -> None:
+        raise error
+
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        for error, words in (
+            (CatalogError("The archive [/foo] said \x1b[2J", "Try again [@click=app.quit]x[/]"), "[/foo]"),
+            (ValueError("[bold] not ours"), "ValueError: [bold] not ours"),
+        ):
+            app.run_worker(fail(error), exit_on_error=False)
+            await wait_until(lambda: isinstance(app.screen, ErrorDialog), pilot)
+            text = text_of(app)
+            assert words in text and "\x1b" not in text
+            assert ("[@click=app.quit]x[/]" in text) is isinstance(error, MaapError)
+            assert any(words in line.text and line.level == "error" for line in app.log_lines)
+            await pilot.press("escape")
+            await wait_until(lambda: not isinstance(app.screen, ErrorDialog), pilot)
+        await pilot.press("5")
+        assert app.current_mode == "log"
+
+
+async def test_what_the_engine_tells_stands_in_the_log_and_a_dead_token_is_notified(
+    make_app: MakeApp,
+) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        version = app.log_version
+        app.hear(Warned("careful [/x]"))
+        app.hear(FileFailed("https://a/b/file.h5", Path("/x"), "404 Not Found", True, 1))
+        app.hear(DayFailed("2025-03-14", "503"))
+        app.hear(SignInNeeded("The token [@click=app.quit]x[/] is dead"))
+        assert app.log_version == version + 4
+        told = [(line.level, line.text) for line in app.log_lines]
+        assert ("error", "FAILED DAY: 2025-03-14 (503)") in told
+        assert ("error", "file.h5: 404 Not Found") in told
+        await wait_until(lambda: "Press F8" in text_of(app), pilot)
+        assert "[@click=app.quit]x[/]" in text_of(app)
+
+
+@pytest.mark.parametrize(
+    ("days", "words", "colour"),
+    [
+        (90, "token 90 d", None),
+        (13, "token 13 d", "yellow"),
+        (6, "token 6 d", "red"),
+        (-2, "token expired", "red"),
+    ],
+)
+async def test_the_header_warns_of_a_token_that_ends(
+    make_app: MakeApp, days: int, words: str, colour: str | None
+) -> None:
+    app = make_app(prepare=put_token(offline_token(days + 0.5)))
+    async with app.run_test(size=SIZE, notifications=True):
+        assert words in text_of(app)
+        header = app.screen.query_one("HeaderBar").render()
+        styles = [str(span.style) for span in header.spans if words in header.plain[span.start : span.end]]
+        assert (
+            any(colour in style for style in styles) if colour else not any("bold" in one for one in styles)
+        )
+
+
+async def test_the_header_says_that_there_is_no_token_and_that_the_archive_is_away(make_app: MakeApp) -> None:
+    app = make_app(
+        prepare=lambda session: session.places.credentials_file.unlink(),
+        overrides={"api.catalog_url": f"http://127.0.0.1:{free_port()}/", "api.retries": 0},
+    )
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        assert "no token" in text_of(app)
+        with pytest.raises(MaapError):
+            await app.ask(
+                lambda session: session.catalogue.queryables("EarthCAREL2Validated_MAAP", refresh=True)
+            )
+        await wait_until(lambda: app.is_offline, pilot)
+        await wait_until(lambda: "offline" in text_of(app), pilot)
+
+
+async def test_signing_in_says_what_is_wrong_with_anything_pasted(make_app: MakeApp) -> None:
+    good = offline_token(90)
+    cases = [
+        ("nonsense", "no offline token"),
+        ("a.b.c", "damaged"),
+        (offline_token(1, "Bearer"), "access token"),
+        (offline_token(-3), "expired"),
+        (f"Bearer {good}", "good for 90 days"),
+        (json.dumps({"refresh_token": good}), "good for 90 days"),
+        (f'\ufeff"{good[:40]}\n{good[40:]}"', "good for 90 days"),
+        (f"OFFLINE_TOKEN={good}", "good for 90 days"),
+        ("[/foo]\x1b[2J", "no offline token"),
+    ]
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("f8")
+        await wait_until(lambda: isinstance(app.screen, SignInDialog), pilot)
+        for text, verdict in cases:
+            app.screen.query_one(TextArea).text = text
+            label = app.screen.query_one("#verdict", Static)
+            await wait_until(lambda verdict=verdict, label=label: verdict in str(label.content), pilot)  # type: ignore[misc]
+        assert "\x1b" not in text_of(app)
+        await pilot.press("escape")
+        await wait_until(lambda: not isinstance(app.screen, SignInDialog), pilot)
+
+
+async def test_a_token_is_stored_only_after_the_service_took_it(make_app: MakeApp, archive: Archive) -> None:
+    app = make_app(prepare=lambda session: session.places.credentials_file.unlink())
+    file = app.session.places.credentials_file
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        assert app.token is None
+        await pilot.press("f8")
+        await wait_until(lambda: isinstance(app.screen, SignInDialog), pilot)
+        app.screen.query_one(TextArea).text = archive.offline_token
+        archive.faults.add(target="token", status=401)
+        await pilot.press("ctrl+s")
+        label = app.screen.query_one("#verdict", Static)
+        await wait_until(lambda: "401" in str(label.content), pilot)
+        assert not file.exists()
+        archive.faults.clear()
+        await pilot.press("ctrl+s")
+        await wait_until(lambda: not isinstance(app.screen, SignInDialog), pilot)
+        assert archive.offline_token in file.read_text()
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        await wait_until(lambda: app.days_left == 3650, pilot)
+        assert archive.offline_token not in text_of(app)
+
+
+async def test_copying_shows_the_text_where_no_clipboard_is_known(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        app.copy_text("maap search [/foo] \x1b[2J", "Copied")
+        await wait_until(lambda: isinstance(app.screen, TextDialog), pilot)
+        assert app.clipboard == "maap search [/foo] \x1b[2J"
+        assert "[/foo] \\x1b[2J" in text_of(app)
+
+
+async def test_copying_notifies_on_a_desktop(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPLAY", ":0")
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        app.copy_text("one line [/foo]", "Command copied")
+        await wait_until(lambda: "one line [/foo]" in text_of(app), pilot)
+        assert app.clipboard == "one line [/foo]"
+
+
+async def test_copying_goes_through_tmux_where_it_runs(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tool = tmp_path / "bin" / "tmux"
+    tool.parent.mkdir()
+    tool.write_text(f'#!/bin/sh\n[ "$1 $2 $3" = "load-buffer -w -" ] && cat > {tmp_path}/copied\n')
+    tool.chmod(0o755)
+    app = make_app()
+    monkeypatch.setenv("TMUX", "/tmp/tmux,1,0")
+    monkeypatch.setenv("PATH", f"{tool.parent}{os.pathsep}{os.environ['PATH']}")
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        app.copy_text("through tmux", "Copied")
+        await wait_until(lambda: "through tmux" in text_of(app), pilot)
+        assert (tmp_path / "copied").read_text() == "through tmux"
+
+
+async def test_unknown_keys_and_themes_of_the_configuration_are_reported(make_app: MakeApp) -> None:
+    app = make_app(overrides={"ui.theme": "[/nope]"})
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await wait_until(lambda: "[/nope]" in text_of(app), pilot)
+        assert app.is_running

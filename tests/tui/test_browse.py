@@ -1,0 +1,609 @@
+"""The place Browse: tree, filter, detail and every action, with the archive and without it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+from driving import text_of, wait_until
+from textual.pilot import Pilot
+from textual.widgets import Input, Static
+
+from maap_tui.demo.archive import Archive
+from maap_tui.engine import built
+from maap_tui.engine.model import BaselineInfo, Collection, parse_zulu
+from maap_tui.engine.registry import Entry, Key
+from maap_tui.engine.session import Session
+from maap_tui.tui.app import MaapApp
+from maap_tui.tui.dialogs.confirm import ConfirmDialog
+from maap_tui.tui.dialogs.prompt import PromptDialog
+from maap_tui.tui.dialogs.show_text import TextDialog
+from maap_tui.tui.screens.browse import BrowseScreen
+from maap_tui.tui.widgets.archive_tree import Branch
+
+L1 = "EarthCAREL1Validated_MAAP"
+L2 = "EarthCAREL2InstChecked_MAAP"
+HOSTILE = ("[/foo]", "[@click=app.quit]x[/]", "\x1b[2Jgone", "a\u202eb")
+
+MakeApp = Callable[..., MaapApp]
+Offline = dict[str, Any]
+
+NO_RETRY = {"api.retries": 0}
+
+
+def browse(app: MaapApp) -> BrowseScreen:
+    screen = next(one for one in app.screen_stack if isinstance(one, BrowseScreen))
+    return screen
+
+
+def branch(app: MaapApp) -> Branch | None:
+    return browse(app).tree_view.branch
+
+
+def detail(app: MaapApp) -> str:
+    return str(browse(app).query_one("#words", Static).content)
+
+
+def activity(app: MaapApp) -> str:
+    return str(browse(app).query_one("#activity", Static).content)
+
+
+def toasts(app: MaapApp) -> str:
+    return " ".join(note.message for note in app._notifications)
+
+
+def quiet(app: MaapApp) -> bool:
+    return not [worker for worker in app.workers if not worker.is_finished]
+
+
+def write_names(session: Session, collection: str, products: list[str], baselines: list[str]) -> None:
+    file = session.places.queryables_file(collection)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    properties = {"product:type": {"enum": products}, "version": {"enum": baselines}}
+    file.write_text(json.dumps({"properties": properties, "collection": collection}))
+
+
+def write_catalog(session: Session, collection: str, product_type: str, baselines: dict[str, int]) -> None:
+    catalog = built.BuiltCatalog(collection)
+    catalog.products[product_type] = {
+        name: BaselineInfo(
+            parse_zulu("2025-11-18T02:57:58Z"),
+            parse_zulu("2026-01-14T20:49:38Z"),
+            "08374A",
+            "09272E",
+            count,
+            parse_zulu("2026-01-14T00:00:00Z"),
+        )
+        for name, count in baselines.items()
+    }
+    built.save(session.places.built_catalog_file(collection), catalog)
+
+
+def known_here(session: Session) -> None:
+    """A home that knows two collections, as an earlier run would have left it."""
+    write_names(session, L1, ["ATL_NOM_1B", "CPR_NOM_1B", "MSI_NOM_1B"], ["ba", "bc"])
+    write_names(session, L2, ["ATL_EBD_2A", "CPR_CLD_2A"], ["ba", "bc"])
+    write_catalog(session, L2, "CPR_CLD_2A", {"BA": 53_988, "BC": 7_189})
+
+
+async def go_to(pilot: Pilot[Any], *names: str) -> None:
+    app = pilot.app
+    assert isinstance(app, MaapApp)
+    browse(app).receive(*names)
+    wanted = dict(zip(("collection", "product_type", "baseline"), names, strict=False))
+    await wait_until(
+        lambda: (
+            (at := branch(app)) is not None
+            and all(getattr(at, name) == value for name, value in wanted.items())
+        ),
+        pilot,
+    )
+
+
+@pytest.fixture
+def offline() -> Offline:
+    """What `make_app` takes for an archive that refuses every connection."""
+    environ = {
+        "MAAP_CATALOG_URL": "http://127.0.0.1:9/catalogue/",
+        "MAAP_TOKEN_URL": "http://127.0.0.1:9/token",
+    }
+    return {"environ": environ, "overrides": NO_RETRY}
+
+
+async def test_is_drawn_from_the_tables_before_anything_is_read_or_asked(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        shown = text_of(app)
+        assert "EarthCARE  12 collections" in shown
+        assert L1 in shown
+        assert branch(app) == Branch("EarthCARE")
+        assert "Mission with 12 collections" in detail(app)
+
+
+async def test_opens_branch_by_branch_with_the_keys_alone(make_app: MakeApp, offline: Offline) -> None:
+    app = make_app(prepare=known_here, **offline)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "2 product types" in text_of(app), pilot)
+        for _ in range(4):
+            await pilot.press("j")
+        assert branch(app) == Branch("EarthCARE", L2)
+        await pilot.press("enter", "down", "j")
+        assert branch(app) == Branch("EarthCARE", L2, "CPR_CLD_2A")
+        assert "C-CLD" in text_of(app)
+        assert "cloud and precipitation properties" in text_of(app)
+        await pilot.press("l", "l", "down")
+        assert branch(app) == Branch("EarthCARE", L2, "CPR_CLD_2A", "BC")
+        assert "7,189  2025-11-18 to 2026-01-14" in text_of(app)
+        words = detail(app)
+        assert "7,189 granules, counted 2026-01-14" in words
+        assert "08374A to 09272E" in words
+        await pilot.press("h")
+        assert branch(app) == Branch("EarthCARE", L2, "CPR_CLD_2A")
+        await pilot.press("h")
+        await pilot.pause()
+        assert "53,988  " not in text_of(app)
+        await pilot.press("space")
+        await pilot.pause()
+        assert "53,988  " in text_of(app)
+
+
+async def test_fetches_what_is_not_here_and_keeps_the_cursor(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("down", "down", "down")
+        at = branch(app)
+        assert at == Branch("EarthCARE", L1)
+        await wait_until(lambda: text_of(app).count("product type") >= 12, pilot)
+        assert branch(app) == at
+        assert "restricted 22 product types" in text_of(app)
+        assert app.session.places.queryables_file(L1).exists()
+
+
+async def test_says_what_is_restricted_also_without_the_archive_next_time(
+    make_app: MakeApp, offline: Offline
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "restricted" in text_of(app), pilot)
+        await pilot.press("down")
+        assert "RESTRICTED: anyone can search" in detail(app)
+        await wait_until(lambda: quiet(app), pilot)
+    again = make_app(**offline)
+    async with again.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "restricted" in text_of(again), pilot)
+        await pilot.press("down", "enter", "down")
+        assert branch(again) is not None
+        assert branch(again).product_type is not None  # type: ignore[union-attr]
+
+
+async def test_without_archive_and_copies_it_says_what_to_do(make_app: MakeApp, offline: Offline) -> None:
+    app = make_app(**offline)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await wait_until(lambda: "Shown as it was known last" in detail(app), pilot)
+        await pilot.press("down", "enter", "down")
+        await wait_until(lambda: "Not fetched" in text_of(app), pilot)
+        assert "r fetches the names" in detail(app)
+        await pilot.press("enter")
+        await wait_until(lambda: "were not fetched" in toasts(app), pilot)
+        assert any("was not refreshed" in line.text for line in app.log_lines)
+        assert app.screen is browse(app)
+
+
+async def test_the_archive_failing_later_leaves_what_is_known(make_app: MakeApp, archive: Archive) -> None:
+    app = make_app(prepare=known_here, overrides=NO_RETRY)
+    archive.faults.add(target="catalogue", status=503)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await go_to(pilot, L2)
+        await pilot.press("r")
+        await wait_until(lambda: "503" in toasts(app), pilot)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "CPR_CLD_2A" in text_of(app)
+        await wait_until(lambda: "Its names were not refreshed" in detail(app), pilot)
+        archive.faults.clear()
+        await pilot.press("r")
+        await wait_until(lambda: "product types in" in toasts(app), pilot)
+        assert "not refreshed" not in detail(app)
+
+
+@pytest.mark.parametrize("typed", ["cld bc", "BC c-cld 2a"])
+async def test_the_filter_finds_a_baseline_by_words(make_app: MakeApp, offline: Offline, typed: str) -> None:
+    app = make_app(prepare=known_here, **offline)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "2 product types" in text_of(app), pilot)
+        await pilot.press("slash")
+        for sign in typed:
+            await pilot.press("space" if sign == " " else "minus" if sign == "-" else sign)
+        await pilot.pause()
+        shown = text_of(app)
+        assert "CPR_CLD_2A" in shown and "7,189" in shown
+        assert "ATL_EBD_2A" not in shown and L1 not in shown
+        assert branch(app) == Branch("EarthCARE", L2, "CPR_CLD_2A", "BC")
+        await pilot.press("enter")
+        assert app.focused is browse(app).tree_view
+        await pilot.press("slash", "escape")
+        await pilot.pause()
+        assert branch(app) == Branch("EarthCARE", L2, "CPR_CLD_2A", "BC")
+        assert L1 in text_of(app)
+
+
+async def test_the_filter_looks_at_descriptions_and_says_when_nothing_is_found(
+    make_app: MakeApp, offline: Offline
+) -> None:
+    app = make_app(prepare=known_here, **offline)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "2 product types" in text_of(app), pilot)
+        await pilot.press("slash", *"backscatter")
+        await pilot.pause()
+        assert "ATL_NOM_1B" in text_of(app) and "CPR_NOM_1B" not in text_of(app)
+        await pilot.press(*"zzz")
+        await pilot.pause()
+        assert "Nothing known here contains 'backscatterzzz'" in text_of(app)
+        await pilot.press("b", "escape")
+        await pilot.pause()
+        assert "EarthCARE  12 collections" in text_of(app)
+
+
+async def test_a_branch_closed_while_filtered_stays_closed(make_app: MakeApp, offline: Offline) -> None:
+    app = make_app(prepare=known_here, **offline)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "2 product types" in text_of(app), pilot)
+        await pilot.press("slash", *"cpr", "enter")
+        await go_up_to(pilot, Branch("EarthCARE", L2))
+        await pilot.press("enter")
+        browse(app)._show()
+        await pilot.pause()
+        assert "CPR_CLD_2A" not in text_of(app)
+
+
+async def go_up_to(pilot: Pilot[Any], wanted: Branch) -> None:
+    app = pilot.app
+    assert isinstance(app, MaapApp)
+    await pilot.press("end")
+    for _ in range(40):
+        if branch(app) == wanted:
+            return
+        await pilot.press("up")
+    raise AssertionError(f"{wanted} is not in the tree")
+
+
+def test_the_filter_is_quick_over_everything_known(make_app: MakeApp) -> None:
+    def many(session: Session) -> None:
+        products = [f"ABC_{number:03d}_2A" for number in range(60)]
+        for number in range(300):
+            write_names(session, f"Huge{number:03d}_MAAP", products, ["ba", "bb", "bc"])
+
+    import time
+
+    app = make_app(prepare=many)
+    screen = BrowseScreen()
+    from maap_tui.engine import known
+
+    screen._known = known.load(app.session)
+    screen._words = ("abc", "02")
+    began = time.process_time()
+    screen._find_hits()
+    assert len(screen._hits) >= 300
+    assert time.process_time() - began < 1.0
+
+
+async def test_receive_opens_the_tree_at_a_baseline(make_app: MakeApp, offline: Offline) -> None:
+    app = make_app(prepare=known_here, **offline)
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.go("search")
+        await pilot.pause()
+        app.go("browse", collection=L2, product_type="CPR_CLD_2A", baseline="bc")
+        await wait_until(
+            lambda: (
+                app.current_mode == "browse" and branch(app) == Branch("EarthCARE", L2, "CPR_CLD_2A", "BC")
+            ),
+            pilot,
+        )
+        assert "7,189" in text_of(app)
+
+
+async def test_receive_fetches_what_is_not_here_yet(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.pause()
+        browse(app).receive("AeolusL2AProducts")
+        await wait_until(lambda: branch(app) == Branch("Aeolus", "AeolusL2AProducts"), pilot)
+        browse(app).receive(L2, "CPR_CLD_2A")
+        await wait_until(lambda: branch(app) == Branch("EarthCARE", L2, "CPR_CLD_2A"), pilot)
+        browse(app).receive(L2, "NO_SUCH_2A")
+        await wait_until(lambda: "NO_SUCH_2A is not known here" in toasts(app), pilot)
+        assert branch(app) == Branch("EarthCARE", L2)
+        browse(app).receive("Nowhere")
+        await wait_until(lambda: "No collection Nowhere" in toasts(app), pilot)
+
+
+async def test_search_here_hands_over_what_the_cursor_is_on(
+    make_app: MakeApp, offline: Offline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app(prepare=known_here, **offline)
+    gone: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr(app, "go", lambda place, **context: gone.append((place, context)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f")
+        await go_to(pilot, L2, "CPR_CLD_2A", "BC")
+        await pilot.press("f", "enter")
+        whole = {"collection": L2, "product_type": "CPR_CLD_2A", "baseline": "BC"}
+        assert gone == [("search", {}), ("search", whole), ("search", whole)]
+
+
+async def test_copies_the_names_as_the_commands_take_them(make_app: MakeApp, offline: Offline) -> None:
+    app = make_app(prepare=known_here, **offline)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await go_to(pilot, L2, "CPR_CLD_2A", "BC")
+        await pilot.press("y")
+        await wait_until(lambda: isinstance(app.screen, TextDialog), pilot)
+        assert app.clipboard == f"{L2} CPR_CLD_2A BC"
+
+
+async def test_refresh_says_what_is_new(make_app: MakeApp) -> None:
+    app = make_app(prepare=known_here)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await wait_until(lambda: "3 product types" in text_of(app), pilot)
+        await go_to(pilot, L1)
+        await pilot.press("r")
+        await wait_until(lambda: f"product types in {L1}, new: " in toasts(app), pilot)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "BBR_NOM_1B" in text_of(app)
+
+
+async def test_build_counts_a_baseline_and_shows_it(make_app: MakeApp, archive: Archive) -> None:
+    app = make_app(prepare=known_here)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await go_to(pilot, L1, "ATL_NOM_1B", "BC")
+        assert "not counted yet: b counts it" in detail(app)
+        await wait_until(lambda: quiet(app), pilot)
+        archive.faults.add(target="search", latency_s=0.5, times=1)
+        await pilot.press("b")
+        assert "Counting ATL_NOM_1B BC" in activity(app)
+        app.go("log")
+        await wait_until(lambda: "Counted 1 baseline of ATL_NOM_1B BC" in toasts(app), pilot)
+        app.go("browse")
+        await wait_until(lambda: "granules, counted 2026-01-15" in detail(app), pilot)
+        assert activity(app) == ""
+        assert built.load(app.session.places, L1) is not None
+
+
+async def test_build_is_stopped_by_the_same_key(make_app: MakeApp, archive: Archive) -> None:
+    app = make_app(prepare=known_here)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await go_to(pilot, L1)
+        await wait_until(lambda: quiet(app), pilot)
+        archive.faults.add(target="search", latency_s=0.2)
+        await pilot.press("b")
+        assert f"Counting {L1}" in activity(app)
+        await pilot.press("b")
+        await wait_until(lambda: quiet(app), pilot)
+        assert "What was counted is kept" in toasts(app)
+        browse(app).sample()
+        assert activity(app) == ""
+
+
+async def test_a_build_that_fails_says_so(make_app: MakeApp, archive: Archive) -> None:
+    app = make_app(prepare=known_here, overrides=NO_RETRY)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await go_to(pilot, L1, "ATL_NOM_1B", "BC")
+        await wait_until(lambda: quiet(app), pilot)
+        archive.faults.add(target="search", status=503)
+        await pilot.press("b")
+        await wait_until(lambda: "1 baseline of ATL_NOM_1B BC could not be counted" in toasts(app), pilot)
+        assert app.screen is browse(app)
+
+
+async def test_build_and_sync_on_a_mission_say_where_they_work(make_app: MakeApp, offline: Offline) -> None:
+    app = make_app(prepare=known_here, **offline)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("b", "S")
+        assert "Put the cursor on a collection" in toasts(app)
+        assert "Put the cursor on a product type" in toasts(app)
+
+
+async def test_sync_asks_shows_what_it_means_and_queues(make_app: MakeApp) -> None:
+    app = make_app(prepare=known_here)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await go_to(pilot, L2, "CPR_CLD_2A", "BC")
+        await wait_until(lambda: quiet(app), pilot)
+        await pilot.press("S")
+        await wait_until(lambda: isinstance(app.screen, PromptDialog), pilot)
+        field = app.screen.query_one(Input)
+        field.value = "none"
+        await pilot.press("enter")
+        assert isinstance(app.screen, PromptDialog)
+        assert "from 1 to 3650" in text_of(app)
+        field.value = "1"
+        await pilot.press("enter")
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        await pilot.pause()
+        shown = text_of(app)
+        assert "Sync the last 1 day" in shown
+        assert "The archive has" in shown and "maap sync" in shown
+        await pilot.press("S")
+        assert isinstance(app.screen, ConfirmDialog)
+        # The transfers themselves have tests of their own; at full speed they would hold up the pilot.
+        app.transfers = await app.ask(paused_downloads)
+        await pilot.press("y")
+        await wait_until(lambda: "Sync of CPR_CLD_2A BC" in toasts(app), pilot)
+        assert app.transfers is not None and len(app.transfers.jobs) > 50
+        key = Key("EarthCARE", L2, "CPR_CLD_2A", "BC")
+        assert app.session.registry.baseline(key).stats().total_urls == len(app.transfers.jobs)
+        assert app.screen is browse(app)
+        await wait_until(lambda: "discovered" in detail(app), pilot)
+
+
+async def paused_downloads(session: Session) -> Any:
+    """A queue in which nothing may run."""
+    downloads = session.downloads(verb="app")
+    downloads.parallel = 0
+    return downloads
+
+
+async def test_sync_is_stopped_by_the_same_key(make_app: MakeApp, archive: Archive) -> None:
+    app = make_app(prepare=known_here)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await go_to(pilot, L2, "CPR_CLD_2A", "BC")
+        await wait_until(lambda: quiet(app), pilot)
+        app.transfers = await app.ask(paused_downloads)
+        await pilot.press("S")
+        await wait_until(lambda: isinstance(app.screen, PromptDialog), pilot)
+        await pilot.press("enter")
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        await pilot.pause()
+        archive.faults.add(target="search", latency_s=0.5)
+        await pilot.press("y")
+        await wait_until(lambda: "Syncing CPR_CLD_2A BC: S stops it" in activity(app), pilot)
+        await pilot.press("S")
+        await wait_until(lambda: quiet(app), pilot)
+        assert "What was found is registered and queued" in toasts(app)
+        assert app.screen is browse(app)
+
+
+async def test_sync_can_be_refused_and_needs_no_count(make_app: MakeApp, archive: Archive) -> None:
+    app = make_app(prepare=known_here, overrides=NO_RETRY)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await go_to(pilot, L2, "CPR_CLD_2A")
+        await wait_until(lambda: quiet(app), pilot)
+        archive.faults.add(target="search", status=503)
+        await pilot.press("S")
+        await wait_until(lambda: isinstance(app.screen, PromptDialog), pilot)
+        await pilot.press("enter")
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        await pilot.pause()
+        assert "did not say how many" in text_of(app)
+        await pilot.press("escape")
+        await wait_until(lambda: quiet(app), pilot)
+        assert app.screen is browse(app)
+        assert app.transfers is None
+
+
+async def test_shows_what_is_here_and_sees_the_registry_change(make_app: MakeApp, offline: Offline) -> None:
+    key = Key("EarthCARE", L2, "CPR_CLD_2A", "BC")
+    day = date(2026, 1, 14)
+
+    def tracked(session: Session) -> None:
+        known_here(session)
+        entries = [Entry(f"https://x.invalid/{number}.h5", f"/d/{number}.h5", day) for number in range(3)]
+        session.registry.baseline(key).add(entries)
+        session.registry.baseline(key).record(entries[0].url, "/d/0.h5", day)
+
+    app = make_app(prepare=tracked, **offline)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await go_to(pilot, L2, "CPR_CLD_2A", "BC")
+        await wait_until(lambda: "3 discovered, 1 downloaded, 0 marked, 2 to download" in detail(app), pilot)
+        assert "1 here, 2 to get" in text_of(app)
+        app.session.registry.baseline(key).record("https://x.invalid/1.h5", "/d/1.h5", day)
+        app.session.registry.baseline(key).mark([("/d/1.h5", day)])
+        await wait_until(lambda: "2 downloaded, 1 marked" in detail(app), pilot)
+        await pilot.press("h", "h")
+        await wait_until(lambda: "53,988" in detail(app) and "3 discovered" in detail(app), pilot)
+
+
+async def test_an_unreadable_registry_is_told_and_harms_nothing(make_app: MakeApp, offline: Offline) -> None:
+    def broken(session: Session) -> None:
+        known_here(session)
+        loop = session.places.registry_dir / "urls"
+        loop.symlink_to(loop)
+
+    app = make_app(prepare=broken, **offline)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "The registry cannot be read" in detail(app), pilot)
+        await pilot.press("down")
+        assert app.screen is browse(app)
+
+
+async def test_damaged_copies_are_told_in_words(make_app: MakeApp, offline: Offline) -> None:
+    def damaged(session: Session) -> None:
+        known_here(session)
+        session.places.queryables_file(L1).write_text("{")
+        session.places.built_catalog_file(L2).write_text("[]")
+        file = session.places.cache_file("collections.json")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("{}")
+
+    app = make_app(prepare=damaged, **offline)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: "is damaged" in detail(app), pilot)
+        await go_to(pilot, L1)
+        await wait_until(lambda: "local copy of its names cannot be read" in detail(app), pilot)
+        await go_to(pilot, L2)
+        assert "damaged" in detail(app) and "maap catalog build" in detail(app)
+
+
+async def test_hostile_names_change_nothing_but_the_text(make_app: MakeApp, offline: Offline) -> None:
+    def hostile(session: Session) -> None:
+        from maap_tui.engine import known
+
+        write_names(session, L1, [*HOSTILE, "ATL_NOM_1B"], list(HOSTILE))
+        rows = [
+            Collection(L1, HOSTILE[0], f"{HOSTILE[1]} {HOSTILE[2]}", HOSTILE, restricted=True),
+            *(Collection(name, name, name) for name in HOSTILE),
+        ]
+        known.save_collections(session.places, rows)
+
+    app = make_app(prepare=hostile, **offline)
+    async with app.run_test(size=(60, 16), notifications=True, tooltips=True) as pilot:
+        await wait_until(lambda: "restricted" in text_of(app), pilot)
+        await pilot.press("down", "down", "down", "l", "down")
+        for _ in range(4):
+            await pilot.press("l", "down", "y")
+            await wait_until(lambda: isinstance(app.screen, TextDialog), pilot)
+            await pilot.press("escape")
+        await pilot.press("b", "S", "f")
+        await pilot.pause()
+        for _ in range(3):
+            if app.screen_stack[-1] is not app.screen_stack[0]:
+                await pilot.press("escape")
+        app.go("browse")
+        await pilot.pause()
+        await pilot.press("slash", *"foo", "enter", "end")
+        await pilot.pause()
+        shown = text_of(app)
+        assert app.is_running
+        assert "\x1b" not in shown and "\u202e" not in shown
+        await pilot.press("slash", "escape")
+        browse(app).receive(HOSTILE[1])
+        await pilot.pause()
+        assert "[@click=app.quit]x[/]" in text_of(app)
+        for line in app.log_lines:
+            assert line.level in ("debug", "info", "warning", "error")
+
+
+@pytest.mark.parametrize(
+    ("size", "options"), [((60, 16), {"is_ascii": True}), ((80, 24), {"no_colour": True})]
+)
+async def test_small_ascii_and_without_colour(
+    make_app: MakeApp, offline: Offline, size: tuple[int, int], options: dict[str, bool]
+) -> None:
+    app = make_app(prepare=known_here, **offline, **options)
+    async with app.run_test(size=size) as pilot:
+        await go_to(pilot, L2, "CPR_CLD_2A", "BC")
+        await pilot.pause()
+        shown = text_of(app)
+        assert "BC" in shown and "7,189" in shown and "Search" in shown
+        if "is_ascii" in options:
+            from maap_tui.tui.theme import as_ascii
+
+            assert as_ascii(shown).isascii()
+        else:
+            tree = browse(app).tree_view
+            strip = tree.render_line(tree.cursor_line - tree.scroll_offset.y)
+            assert any(segment.style and segment.style.reverse for segment in strip)
+
+
+async def test_the_mouse_opens_and_chooses(make_app: MakeApp, offline: Offline) -> None:
+    app = make_app(prepare=known_here, **offline)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(lambda: "2 product types" in text_of(app), pilot)
+        lines = text_of(app).splitlines()
+        row = next(at for at, line in enumerate(lines) if L2 in line)
+        await pilot.click(offset=(10, row))
+        await wait_until(lambda: "CPR_CLD_2A" in text_of(app), pilot)
+        assert branch(app) == Branch("EarthCARE", L2)

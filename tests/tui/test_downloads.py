@@ -1,0 +1,543 @@
+"""The place Downloads: what it shows, every key, other processes, empty, error and huge states."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from driving import find_files, wait_until
+from driving import text_of as screen_text
+
+from maap_tui.demo.archive import Archive
+from maap_tui.engine.queue import Queue, QueueRow, born_at
+from maap_tui.engine.transfer import Wanted
+from maap_tui.tui.app import MaapApp
+from maap_tui.tui.dialogs.confirm import ConfirmDialog
+from maap_tui.tui.dialogs.show_text import TextDialog
+from maap_tui.tui.screens.downloads import DownloadsScreen, Line, check_file, sparkline
+
+SIZE = (80, 24)
+HOST = socket.gethostname()
+DEAD = 2**22 - 3
+"""A pid above what this system gives out."""
+
+MakeApp = Callable[..., MaapApp]
+
+
+@pytest.fixture
+def other_process() -> Iterator[int]:
+    """A live process that is not this one."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process.pid
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(5)
+
+
+def row_of(files: list[Any], number: int, **changes: Any) -> QueueRow:
+    wanted, tracked = files[number]
+    key = tracked.key
+    row = QueueRow(
+        path=str(wanted.path),
+        url=wanted.url,
+        state="running",
+        size=wanted.size,
+        mission=key.mission,
+        collection=key.collection,
+        product_type=key.product_type,
+        baseline=key.baseline,
+        day=tracked.day.isoformat(),
+        root=str(wanted.root),
+        position=float(number),
+        pid=DEAD,
+        host=HOST,
+        verb="sync",
+        changed=time.time(),
+    )
+    return replace(row, **changes)
+
+
+def write_elsewhere(app: MaapApp, rows: list[QueueRow]) -> None:
+    """Write to the queue as another process does: through a connection of its own."""
+    queue = Queue(app.session.places.queue_file)
+    queue.save(rows)
+    queue.close()
+
+
+def lines(app: MaapApp) -> list[Line]:
+    assert isinstance(app.screen, DownloadsScreen)
+    return app.screen.table.shown
+
+
+def states(app: MaapApp) -> list[str]:
+    return [line.state for line in lines(app)]
+
+
+def has(app: MaapApp, state: str, count: int) -> Callable[[], bool]:
+    def look() -> bool:
+        app.screen.sample()  # type: ignore[attr-defined]
+        return isinstance(app.screen, DownloadsScreen) and states(app).count(state) == count
+
+    return look
+
+
+def place_cursor(app: MaapApp, state: str) -> Line:
+    """Put the cursor on the first line of that state."""
+    assert isinstance(app.screen, DownloadsScreen)
+    line = next(line for line in lines(app) if line.state == state)
+    app.screen.table.move_to_key(line.key)
+    return line
+
+
+async def test_an_empty_queue_says_what_to_do(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        await wait_until(lambda: "Nothing in the queue" in screen_text(app), pilot)
+        assert "press d" in screen_text(app)
+        for key in ("p", "P", "x", "r", "R", "t", "C", "o", "V", "T", "v", "a", "i", "s", "slash", "escape"):
+            await pilot.press(key)
+        assert app.is_running and isinstance(app.screen, DownloadsScreen)
+
+
+async def test_files_come_finish_and_are_registered(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        files = await find_files(app, 3)
+        assert await app.queue_files(files) == 3
+        await wait_until(has(app, "finished", 3), pilot)
+        text = screen_text(app)
+        assert "3/3 files" in text and "free" in text
+        assert text.count("done") >= 3
+        assert all(wanted.path.stat().st_size == wanted.size for wanted, _ in files)
+        stats = app.session.registry.baseline(files[0][1].key).stats()
+        assert (stats.total_urls, stats.downloaded) == (3, 3)
+
+
+async def test_a_slow_transfer_shows_bytes_rate_time_left_and_moves_only_on_the_left(
+    make_app: MakeApp, archive: Archive
+) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        files = await find_files(app, 2)
+        archive.faults.add(target="data", rate=40_000.0)
+        await app.queue_files(files)
+        await wait_until(has(app, "running", 2), pilot)
+        await wait_until(lambda: lines(app)[0].rate > 0 and lines(app)[0].seconds_left, pilot)
+        text = screen_text(app)
+        assert "running" in text and "KiB/s" in text and "/128 KiB" in text
+        await wait_until(lambda: "2 active" in screen_text(app) and "token" in screen_text(app), pilot)
+
+
+async def test_pause_and_resume_one_and_all(make_app: MakeApp, archive: Archive) -> None:
+    app = make_app(overrides={"downloads.parallel": 2})
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        files = await find_files(app, 4)
+        archive.faults.add(target="data", rate=20_000.0)
+        await app.queue_files(files)
+        await wait_until(has(app, "running", 2), pilot)
+        line = place_cursor(app, "running")
+        await pilot.press("p")
+        await wait_until(lambda: line.update(set()) or line.state == "paused", pilot)
+        await wait_until(has(app, "running", 2), pilot)
+        assert app.screen.table.current is line  # type: ignore[attr-defined]
+        await pilot.press("p")
+        await wait_until(has(app, "paused", 0), pilot)
+        await pilot.press("P")
+        await wait_until(has(app, "paused", 4), pilot)
+        assert app.transfers is not None and app.transfers.active == 0
+        archive.faults.clear()
+        await pilot.press("P")
+        await wait_until(has(app, "finished", 4), pilot)
+
+
+async def test_cancel_one_at_once_many_after_confirmation_and_back_with_retry(
+    make_app: MakeApp, archive: Archive
+) -> None:
+    app = make_app(overrides={"downloads.parallel": 1})
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        files = await find_files(app, 4)
+        archive.faults.add(target="data", rate=10_000.0)
+        await app.queue_files(files)
+        await wait_until(has(app, "waiting", 3), pilot)
+        place_cursor(app, "waiting")
+        await pilot.press("x")
+        await wait_until(has(app, "cancelled", 1), pilot)
+        await pilot.press("a", "x")
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        assert "3 transfers" in screen_text(app)
+        await pilot.press("x")
+        assert isinstance(app.screen, ConfirmDialog), "the key that asked must not confirm"
+        await pilot.press("escape")
+        await wait_until(has(app, "cancelled", 1), pilot)
+        await pilot.press("x")
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        await pilot.press("y")
+        await wait_until(lambda: isinstance(app.screen, DownloadsScreen), pilot)
+        await wait_until(has(app, "cancelled", 4), pilot)
+        archive.faults.clear()
+        await pilot.press("a", "r")
+        await wait_until(has(app, "finished", 4), pilot)
+        snapshot = app.tally.snapshot()
+        assert (snapshot.queued, snapshot.done) == (4, 4)
+
+
+async def test_failures_say_why_and_what_to_do_and_are_retried(make_app: MakeApp, archive: Archive) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        files = await find_files(app, 3)
+        archive.faults.add(target="data", status=404)
+        await app.queue_files(files)
+        await wait_until(has(app, "failed", 3), pilot)
+        place_cursor(app, "failed")
+        await wait_until(lambda: "3 failed (R retries)" in screen_text(app), pilot)
+        assert "404" in screen_text(app) and "Search again" in screen_text(app)
+        archive.faults.clear()
+        await pilot.press("r")
+        await wait_until(has(app, "finished", 1), pilot)
+        await pilot.press("R")
+        await wait_until(has(app, "finished", 3), pilot)
+        assert app.tally.snapshot().failed == 0
+
+
+async def test_a_retry_is_shown_with_its_reason_and_count(make_app: MakeApp, archive: Archive) -> None:
+    app = make_app(overrides={"downloads.retry_wait": 30})
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        files = await find_files(app, 1)
+        archive.faults.add(target="data", status=503)
+        await app.queue_files(files)
+        await wait_until(has(app, "retrying", 1), pilot)
+        await pilot.pause()
+        app.screen.sample()  # type: ignore[attr-defined]
+        await wait_until(lambda: "next try in" in screen_text(app), pilot)
+        assert "503" in screen_text(app)
+        assert lines(app)[0].source.tries == 1
+
+
+async def test_to_the_top_changes_what_is_next(make_app: MakeApp, archive: Archive) -> None:
+    app = make_app(overrides={"downloads.parallel": 1})
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        files = await find_files(app, 4)
+        archive.faults.add(target="data", rate=10_000.0)
+        await app.queue_files(files)
+        await wait_until(has(app, "waiting", 3), pilot)
+        last = lines(app)[-1]
+        await pilot.press("G", "t")
+        await wait_until(lambda: has(app, "waiting", 3)() and lines(app)[1] is last, pilot)
+        assert app.screen.table.current is last, "the cursor stays on its row"  # type: ignore[attr-defined]
+
+
+async def test_more_and_fewer_at_once(make_app: MakeApp) -> None:
+    app = make_app(overrides={"downloads.parallel": 3})
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3", "plus")
+        await wait_until(lambda: app.transfers is not None and app.transfers.parallel == 4, pilot)
+        for _ in range(6):
+            await pilot.press("minus")
+        await wait_until(lambda: app.transfers.parallel == 1, pilot)
+        await wait_until(lambda: "1 at once" in screen_text(app), pilot)
+
+
+async def test_clear_confirms_with_a_count_and_empties_list_and_disk(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        await app.queue_files(await find_files(app, 2))
+        await wait_until(has(app, "finished", 2), pilot)
+        await pilot.press("C")
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        assert "2 ended transfers (256 KiB)" in screen_text(app)
+        await pilot.press("C")
+        assert isinstance(app.screen, ConfirmDialog)
+        await pilot.press("y")
+        await wait_until(lambda: isinstance(app.screen, DownloadsScreen) and not lines(app), pilot)
+        await wait_until(lambda: app.queue.load() == [], pilot)
+
+
+async def test_the_folder_is_copied(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TMUX", raising=False)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        files = await find_files(app, 1)
+        await app.queue_files(files)
+        await wait_until(has(app, "finished", 1), pilot)
+        await pilot.press("o")
+        await wait_until(lambda: isinstance(app.screen, TextDialog), pilot)
+        assert app.screen.text == str(files[0][0].path.parent)
+
+
+async def test_verify_finds_damage_and_retry_mends_it(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        files = await find_files(app, 2)
+        await app.queue_files(files)
+        await wait_until(has(app, "finished", 2), pilot)
+        broken = files[0][0].path
+        os.truncate(broken, 1000)
+        await pilot.press("a", "V")
+        await wait_until(has(app, "damaged", 1), pilot)
+        line = place_cursor(app, "damaged")
+        await pilot.pause()
+        assert "1,000 bytes on disk" in screen_text(app)
+        good = next(one for one in lines(app) if one is not line)
+        assert "header agrees" in good.verdict
+        await pilot.press("r")
+        await wait_until(has(app, "finished", 2), pilot)
+        assert broken.stat().st_size == files[0][0].size
+
+
+async def test_enter_shows_everything_of_a_transfer(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        files = await find_files(app, 1)
+        await app.queue_files(files)
+        await wait_until(has(app, "finished", 1), pilot)
+        await pilot.press("enter")
+        await wait_until(lambda: isinstance(app.screen, TextDialog), pilot)
+        assert files[0][0].url in app.screen.text and "131,072 of 131,072" in app.screen.text
+
+
+async def test_filter_sort_and_columns(make_app: MakeApp, archive: Archive) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        files = await find_files(app, 3)
+        archive.faults.add(target="data", status=404, match=files[0][0].path.name)
+        await app.queue_files(files)
+        await wait_until(has(app, "finished", 2), pilot)
+        await wait_until(has(app, "failed", 1), pilot)
+        await pilot.press("slash", *"failed", "enter")
+        assert states(app) == ["failed"]
+        await pilot.press("slash", "escape")
+        assert len(lines(app)) == 3
+        await pilot.press("s")
+        assert app.screen.table.sort_key == "state"  # type: ignore[attr-defined]
+        await pilot.press("c", "escape")
+        assert isinstance(app.screen, DownloadsScreen)
+
+
+async def test_what_another_process_does_is_shown_and_cannot_be_controlled(
+    make_app: MakeApp, other_process: int
+) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        files = await find_files(app, 2)
+        await pilot.press("3")
+        await wait_until(lambda: "Nothing in the queue" in screen_text(app), pilot)
+        born = born_at(other_process)
+        row = row_of(files, 0, pid=other_process, born=born, received=1000)
+        write_elsewhere(app, [row])
+        await wait_until(has(app, "running", 1), pilot)
+        await wait_until(lambda: f"maap sync {other_process}" in screen_text(app), pilot)
+        await pilot.press("p", "x", "r")
+        assert states(app) == ["running"]
+        write_elsewhere(app, [replace(row, state="finished", received=131072)])
+        await wait_until(has(app, "finished", 1), pilot)
+        queue = Queue(app.session.places.queue_file)
+        queue.remove([row.path])
+        queue.close()
+        await wait_until(lambda: not lines(app), pilot)
+
+
+async def test_what_a_dead_process_left_is_taken_over_and_registered(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        files = await find_files(app, 3)
+        await pilot.press("3")
+        rows = [
+            row_of(files, 0),
+            row_of(files, 1, state="waiting"),
+            row_of(files, 2, state="paused"),
+            row_of(files, 2, path="/elsewhere/evil.h5", url="http://x/evil.h5"),
+        ]
+        write_elsewhere(app, rows)
+        await wait_until(has(app, "interrupted", 4), pilot)
+        await wait_until(lambda: "4 interrupted (T goes on)" in screen_text(app), pilot)
+        await pilot.press("T")
+        await wait_until(has(app, "finished", 2), pilot)
+        await wait_until(has(app, "paused", 1), pilot)
+        assert any("no usable address or path" in line.text for line in app.log_lines)
+        assert app.session.registry.baseline(files[0][1].key).stats().downloaded == 2
+        place_cursor(app, "interrupted")
+        await pilot.press("x")
+        await wait_until(has(app, "interrupted", 0), pilot)
+        assert not Path("/elsewhere").exists()
+
+
+async def test_the_start_offers_to_go_on_with_one_key(make_app: MakeApp) -> None:
+    first = make_app()
+    async with first.run_test(size=SIZE, notifications=True):
+        files = await find_files(first, 3)
+        write_elsewhere(first, [row_of(files, number) for number in range(3)])
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        assert "3 transfers were interrupted" in screen_text(app)
+        await pilot.press("g")
+        await wait_until(lambda: app.current_mode == "downloads", pilot)
+        await wait_until(has(app, "finished", 3), pilot)
+
+
+async def test_leaving_keeps_the_queue_and_going_on_fetches_only_the_rest(
+    make_app: MakeApp, archive: Archive
+) -> None:
+    first = make_app(overrides={"downloads.parallel": 2})
+    async with first.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        files = await find_files(first, 3)
+        rule = archive.faults.add(target="data", rate=60_000.0)
+        await first.queue_files(files)
+        await wait_until(
+            lambda: has(first, "running", 2)() and lines(first)[0].source.received > 20_000, pilot
+        )
+    with sqlite3.connect(first.session.places.queue_file) as connection:
+        kept = connection.execute("SELECT state, pid, received FROM transfers ORDER BY position").fetchall()
+    connection.close()
+    assert [state for state, _, _ in kept] == ["waiting"] * 3
+    assert all(pid == 0 for _, pid, _ in kept)
+    assert kept[0][2] > 20_000
+    archive.faults.rules.remove(rule)
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        await pilot.press("g")
+        await wait_until(lambda: app.current_mode == "downloads", pilot)
+        await wait_until(has(app, "finished", 3), pilot)
+        assert app.transfers is not None
+        assert app.transfers.report.received <= 3 * 131072 - kept[0][2]
+
+
+async def test_a_damaged_queue_is_begun_anew_and_an_unusable_one_said_once(make_app: MakeApp) -> None:
+    app = make_app()
+    file = app.session.places.queue_file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.mkdir()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        await app.queue_files(await find_files(app, 1))
+        await wait_until(has(app, "finished", 1), pilot)
+        await wait_until(lambda: "cannot be used" in screen_text(app), pilot)
+        assert sum("cannot be used" in line.text for line in app.log_lines) == 1
+    file.rmdir()
+    file.write_bytes(b"this is no database, whatever its name says" * 100)
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        files = await find_files(app, 2)
+        await app.queue_files(files)
+        await wait_until(has(app, "finished", 1), pilot)
+        assert file.with_name("queue.sqlite3.damaged").exists()
+        assert app.queue.trouble == ""
+
+
+async def test_a_dead_token_stops_the_run_and_says_so(make_app: MakeApp, archive: Archive) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        files = await find_files(app, 3)
+        archive.faults.add(target="token", status=401)
+        await app.queue_files(files)
+        await wait_until(lambda: app.transfers.report.stopped is not None, pilot)
+        await wait_until(lambda: "Stopped: Failed to refresh token" in screen_text(app), pilot)
+        assert has(app, "waiting", 3)()
+        archive.faults.clear()
+        app.session.tokens.forget()
+        await pilot.press("r")
+        await wait_until(has(app, "finished", 3), pilot)
+
+
+async def test_hostile_names_and_reasons_change_nothing_but_the_text(make_app: MakeApp) -> None:
+    names = ["[/foo]", "[@click=app.quit]x[/]", "\x1b]0;gone\x07\x1b[2J"]
+    app = make_app()
+    async with app.run_test(size=(120, 30), notifications=True) as pilot:
+        files = await find_files(app, 1)
+        await pilot.press("3")
+        rows = []
+        for name in names:
+            bad = row_of(files, 0, state="failed", reason=f"500 {name}", path=f"/tmp/{name}.h5", host=name)
+            rows += [bad, replace(bad, path=f"/tmp/2{name}", state="paused", verb=name)]
+        write_elsewhere(app, rows)
+        await wait_until(lambda: len(lines(app)) == 6, pilot)
+        await wait_until(lambda: "500 [/foo]" in screen_text(app), pilot)
+        text = screen_text(app)
+        assert "[@click=app.quit]x[/]" in text and "\\x1b]0;gone" in text
+        assert "\x1b" not in text and "\x07" not in text
+        for _ in range(6):
+            await pilot.press("enter")
+            assert isinstance(app.screen, TextDialog)
+            assert "\x1b" not in screen_text(app)
+            await pilot.press("escape", "j")
+        await pilot.press("r", "a", "T", "x")
+        await wait_until(lambda: isinstance(app.screen, DownloadsScreen | ConfirmDialog), pilot)
+        assert app.is_running and "\x1b" not in screen_text(app)
+
+
+async def test_it_fits_every_terminal_without_colour_and_in_ascii(make_app: MakeApp) -> None:
+    app = make_app(is_ascii=True, no_colour=True)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        files = await find_files(app, 2)
+        await pilot.press("3")
+        write_elsewhere(
+            app, [row_of(files, 0, received=65536), row_of(files, 1, state="failed", reason="404 x")]
+        )
+        await wait_until(has(app, "failed", 1), pilot)
+        for width, height in ((60, 16), (80, 24), (120, 40), (160, 50), (40, 10), (80, 24)):
+            await pilot.resize_terminal(width, height)
+            await wait_until(lambda: "interrupted" in screen_text(app), pilot)
+            wanted = "404 x" if height >= 16 else "failed"
+            await wait_until(lambda wanted=wanted: wanted in screen_text(app), pilot)  # type: ignore[misc]
+            text = screen_text(app)
+            assert "failed" in text and ("CPR_CLD_2A" in text or width < 60)
+
+
+async def test_ten_thousand_rows_of_another_process_do_not_slow_a_key(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        (wanted, tracked), *_ = files = await find_files(app, 1)
+        names = [wanted.path.with_name(f"{number:05}.h5") for number in range(10_000)]
+        many = [(Wanted(f"{wanted.url}{n}", path, 1, wanted.root), tracked) for n, path in enumerate(names)]
+        write_elsewhere(app, [row_of(many, n, state="waiting") for n in range(len(many))])
+        await pilot.press("3")
+        await wait_until(lambda: len(lines(app)) == 10_000, pilot)
+        begun = time.perf_counter()
+        app.screen.sample()  # type: ignore[attr-defined]
+        assert time.perf_counter() - begun < 0.1
+        assert files
+
+
+def test_a_sparkline_has_the_largest_value_full_and_nothing_lowest() -> None:
+    levels = "_.:|"
+    assert sparkline([0, 1, 2, 4], levels) == "_.:|"
+    assert sparkline([0, 0], levels) == "__"
+    assert sparkline([], levels) == ""
+
+
+def test_check_file_tells_missing_short_and_whole(tmp_path: Path) -> None:
+    file = tmp_path / "a.hdr"
+    assert "not on disk" in check_file(file, 3)[1]
+    file.write_bytes(b"abc")
+    assert check_file(file, 3)[1] == ""
+    assert "3 bytes on disk and 4 at the archive" in check_file(file, 4)[1]
+    broken = tmp_path / "a.h5"
+    broken.write_bytes(b"abc")
+    assert "the end is missing" in check_file(broken, None)[1]

@@ -1,0 +1,314 @@
+"""The place Log and settings: lines and levels, every setting with its origin, edits, and the token."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from driving import text_of, wait_until
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from maap_tui.engine.settings import SETTINGS
+from maap_tui.tui.app import LOG_LINES, MaapApp
+from maap_tui.tui.dialogs.prompt import PromptDialog
+from maap_tui.tui.dialogs.show_text import TextDialog
+from maap_tui.tui.dialogs.sign_in import SignInDialog
+from maap_tui.tui.screens.log import LogScreen
+
+SIZE = (80, 24)
+MARKUP = "[/foo] [@click=app.quit]x[/] \x1b[31mred"
+
+MakeApp = Callable[..., MaapApp]
+
+
+async def go(app: MaapApp, pilot: Pilot[Any]) -> LogScreen:
+    await pilot.press("5")
+    await wait_until(lambda: isinstance(app.screen, LogScreen) and app.screen._table.rows, pilot)
+    assert isinstance(app.screen, LogScreen)
+    return app.screen
+
+
+async def take_lines(app: MaapApp, screen: LogScreen, pilot: Pilot[Any]) -> None:
+    """Wait until the list has all that was logged."""
+    await wait_until(lambda: screen._seen_version == app.log_version, pilot)
+
+
+async def go_to_setting(app: MaapApp, pilot: Pilot[Any], key: str) -> LogScreen:
+    screen = await go(app, pilot)
+    await pilot.press("tab")
+    assert screen._table.move_to_key(key)
+    return screen
+
+
+async def edit(app: MaapApp, pilot: Pilot[Any], text: str) -> None:
+    """Answer the prompt for the setting under the cursor."""
+    await pilot.press("enter")
+    await wait_until(lambda: isinstance(app.screen, PromptDialog), pilot)
+    app.screen.query_one(Input).value = text
+    await pilot.press("enter")
+
+
+def said(app: MaapApp) -> str:
+    return "\n".join(line.text for line in app.log_lines)
+
+
+def file_of(app: MaapApp) -> Path:
+    return app.session.settings.config_file
+
+
+def value_of(screen: LogScreen, key: str) -> tuple[str, str, bool]:
+    row = next(row for row in screen._table.rows if row.key == key)
+    return row.value, screen._short_origin(row), row.is_pending
+
+
+async def test_levels_and_filter(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        for level in ("debug", "info", "warning", "error"):
+            app.write_log(level, f"a line of {level}")
+        await take_lines(app, screen, pilot)
+        shown = [row.line.text for row in screen._log.shown]
+        assert shown[-3:] == ["a line of info", "a line of warning", "a line of error"]
+        assert "a line of debug" not in shown
+        await wait_until(lambda: "Log: info and above" in text_of(app), pilot)
+        await pilot.press("l")
+        assert [row.line.text for row in screen._log.shown] == ["a line of warning", "a line of error"]
+        await pilot.press("l")
+        assert [row.line.text for row in screen._log.shown] == ["a line of error"]
+        await pilot.press("l")
+        assert "a line of debug" in [row.line.text for row in screen._log.shown]
+        await pilot.press("slash", *"warn", "enter")
+        assert [row.line.level for row in screen._log.shown] == ["warning"]
+        await pilot.press("slash", "escape", "enter")
+        await wait_until(lambda: isinstance(app.screen, TextDialog), pilot)
+
+
+async def test_follows_the_end_unless_the_cursor_was_moved(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        for number in range(50):
+            app.write_log("info", f"line {number}")
+        await take_lines(app, screen, pilot)
+        assert screen._log.current.line.text == "line 49"
+        await pilot.press("up", "up")
+        app.write_log("info", "line 50")
+        await take_lines(app, screen, pilot)
+        assert screen._log.current.line.text == "line 47"
+        await pilot.press("end")
+        app.write_log("info", "line 51")
+        await take_lines(app, screen, pilot)
+        assert screen._log.current.line.text == "line 51"
+
+
+async def test_a_full_log_keeps_the_last_lines(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        for number in range(LOG_LINES + 20):
+            app.write_log("info", f"line {number}")
+        await take_lines(app, screen, pilot)
+        for number in range(30):
+            app.write_log("warning", f"more {number}")
+        await take_lines(app, screen, pilot)
+        assert len(screen._log.rows) == LOG_LINES
+        assert screen._log.rows[-1].line.text == "more 29"
+        assert len({row.number for row in screen._log.rows}) == LOG_LINES
+
+
+async def test_empty_log_says_so(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        await pilot.press("l", "l")
+        await wait_until(lambda: "l shows more" in text_of(app), pilot)
+        await pilot.press("enter", "y")
+        assert app.screen is screen
+
+
+async def test_hostile_lines_are_text(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        app.write_log("error", MARKUP)
+        await take_lines(app, screen, pilot)
+        await wait_until(lambda: r"[/foo] [@click=app.quit]x[/] \x1b[31mred" in text_of(app), pilot)
+        await pilot.press("enter")
+        await wait_until(lambda: isinstance(app.screen, TextDialog), pilot)
+        assert "[/foo]" in text_of(app) and "\x1b" not in text_of(app)
+        await pilot.press("escape", "y")
+        assert app.is_running
+
+
+async def test_every_setting_with_value_and_origin(make_app: MakeApp) -> None:
+    app = make_app(environ={"MAAP_RETRIES": "7"}, overrides={"search.max_items": 99})
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        assert [row.key for row in screen._table.rows] == [setting.key for setting in SETTINGS]
+        assert value_of(screen, "api.retries") == ("7", "environment", False)
+        assert value_of(screen, "search.max_items") == ("99", "--max-items", False)
+        assert value_of(screen, "downloads.parallel") == ("8", "default", False)
+        await pilot.press("tab", "slash", *"parallel", "enter")
+        assert [row.key for row in screen._table.shown] == ["downloads.parallel", "search.parallel"]
+        await wait_until(lambda: "Files in flight at once. Default: 8. From default." in text_of(app), pilot)
+
+
+async def test_edit_is_checked_written_and_in_force(make_app: MakeApp) -> None:
+    app = make_app()
+    file = file_of(app)
+    file.write_text("# mine\n" + file.read_text() + "\n[search]\n# days at once\nparallel = 3  # few\n")
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go_to_setting(app, pilot, "search.parallel")
+        await pilot.press("enter")
+        await wait_until(lambda: isinstance(app.screen, PromptDialog), pilot)
+        app.screen.query_one(Input).value = "99"
+        await wait_until(lambda: "must be a whole number from 1 to 16" in text_of(app), pilot)
+        await pilot.press("enter")
+        assert isinstance(app.screen, PromptDialog)
+        app.screen.query_one(Input).value = "5"
+        await pilot.press("enter")
+        await wait_until(lambda: "search.parallel is now 5, in force now" in said(app), pilot)
+        text = file.read_text()
+        assert "# mine" in text and "# days at once" in text and "parallel = 5  # few" in text
+        assert app.session.settings.search.parallel == 5
+        value, origin, is_pending = value_of(screen, "search.parallel")
+        assert (value, is_pending) == ("5", False) and origin.startswith("config.toml:")
+
+
+async def test_edit_for_the_next_start_says_so(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go_to_setting(app, pilot, "ui.mouse")
+        await edit(app, pilot, "false")
+        await wait_until(lambda: "ui.mouse is now false, from the next start on" in said(app), pilot)
+        assert app.session.settings.ui.mouse is True
+        assert value_of(screen, "ui.mouse")[2]
+        # A toast may lie over it: what the list would draw.
+        row = next(row for row in screen._table.rows if row.key == "ui.mouse")
+        assert screen._table.columns[1].text(row) == "false (next start)"
+        await pilot.press("u")
+        await wait_until(lambda: "ui.mouse is back to true, in force now. It was false." in said(app), pilot)
+        assert "mouse" not in file_of(app).read_text()
+        await pilot.press("u")
+        await wait_until(lambda: "ui.mouse is not set in the file" in said(app), pilot)
+
+
+async def test_environment_goes_before_the_file(make_app: MakeApp) -> None:
+    app = make_app(environ={"MAAP_SEARCH_PARALLEL": "2"})
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go_to_setting(app, pilot, "search.parallel")
+        await edit(app, pilot, "6")
+        await wait_until(lambda: "MAAP_SEARCH_PARALLEL goes before it" in said(app), pilot)
+        assert value_of(screen, "search.parallel") == ("2", "environment", False)
+        assert "parallel = 6" in file_of(app).read_text()
+
+
+async def test_theme_is_checked_and_put_in_force(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await go_to_setting(app, pilot, "ui.theme")
+        await pilot.press("enter")
+        await wait_until(lambda: isinstance(app.screen, PromptDialog), pilot)
+        app.screen.query_one(Input).value = "[/foo]"
+        await wait_until(lambda: "there is no such theme" in text_of(app), pilot)
+        app.screen.query_one(Input).value = "nord"
+        await pilot.press("enter")
+        await wait_until(lambda: app.theme == "nord", pilot)
+
+
+async def test_keys_are_listed_and_changed_at_once(make_app: MakeApp, archive: Any, tmp_path: Path) -> None:
+    home = tmp_path / "keyed"
+    archive.prepare(home)
+    with (home / "config.toml").open("a") as file:
+        file.write('\n[keys]\n"log.level" = "f6"\n')
+    app = make_app(home=home)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go_to_setting(app, pilot, "keys.log.level")
+        await pilot.press("f6")
+        assert screen.level == "warning"
+        await edit(app, pilot, "f7")
+        await wait_until(lambda: "keys.log.level is now f7, in force now" in said(app), pilot)
+        await pilot.press("f7")
+        assert screen.level == "error"
+
+
+async def test_a_broken_file_is_told_and_survived(make_app: MakeApp) -> None:
+    app = make_app()
+    good = file_of(app).read_text()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await go(app, pilot)
+        await pilot.press("1")
+        file_of(app).write_text(good + "\n[/foo]\n\x1b\n")
+        screen = await go(app, pilot)
+        await wait_until(lambda: "not valid TOML" in text_of(app), pilot)
+        assert screen._table.rows
+        await pilot.press("1")
+        file_of(app).write_text(good + "\n[search]\nparallel = 4\n")
+        screen = await go(app, pilot)
+        await wait_until(lambda: value_of(screen, "search.parallel")[0] == "4", pilot)
+        assert value_of(screen, "search.parallel")[2], "another program wrote it: it counts at the next start"
+
+
+async def test_a_file_that_cannot_be_written(make_app: MakeApp) -> None:
+    app = make_app()
+    folder = file_of(app).parent
+    file_of(app).unlink()
+    file_of(app).mkdir()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await go_to_setting(app, pilot, "ui.mouse")
+        await edit(app, pilot, "false")
+        await wait_until(lambda: "config.toml" in text_of(app), pilot)
+        await wait_until(lambda: "cannot be read" in said(app), pilot)
+        await pilot.press("escape")
+        assert app.is_running
+    assert stat.S_ISDIR(folder.stat().st_mode)
+
+
+async def test_token_days_and_sign_in(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        await wait_until(lambda: "Token: 3,650 days left, until 2036-01-13" in text_of(app), pilot)
+        assert "F8" in text_of(app)
+        app.now = lambda: datetime(2036, 1, 10, tzinfo=UTC)
+        screen.sample()
+        assert screen._token.has_class("-alarm")
+        app.now = lambda: datetime(2036, 2, 13, tzinfo=UTC)
+        screen.sample()
+        await wait_until(lambda: "Token: expired" in text_of(app), pilot)
+        app.token, app.token_trouble = None, "Credentials file not found"
+        screen.sample()
+        await wait_until(lambda: "Token: Credentials file not found F8 signs in." in text_of(app), pilot)
+        await pilot.press("f8")
+        await wait_until(lambda: isinstance(app.screen, SignInDialog), pilot)
+
+
+async def test_copy(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await go_to_setting(app, pilot, "downloads.parallel")
+        await pilot.press("y")
+        await wait_until(lambda: isinstance(app.screen, TextDialog), pilot)
+        assert app.screen.text == "downloads.parallel = 8"
+
+
+@pytest.mark.parametrize(("size", "both"), [((60, 16), False), ((80, 24), True), ((120, 40), True)])
+async def test_panes_fit(make_app: MakeApp, size: tuple[int, int], both: bool) -> None:
+    app = make_app(is_ascii=not both, no_colour=not both)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        await pilot.pause()
+        assert screen._log_pane.display and screen._settings_pane.display is both
+        await pilot.press("tab")
+        await pilot.pause()
+        assert screen.focused is screen._table
+        assert screen._settings_pane.display and screen._log_pane.display is both
+        assert "paths.data_dir" in text_of(app)
+        await pilot.press("tab")
+        assert screen.focused is screen._log

@@ -1,0 +1,120 @@
+"""The palette: every action, place, collection and product type is found by typing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from driving import text_of, wait_until
+from textual.command import CommandPalette
+from textual.pilot import Pilot
+from textual.widgets import OptionList
+
+from maap_tui.engine.session import Session
+from maap_tui.tui.app import MaapApp
+from maap_tui.tui.screens.browse import BrowseScreen
+from maap_tui.tui.widgets.archive_tree import Branch
+
+L2 = "EarthCAREL2InstChecked_MAAP"
+HOSTILE = ("[/foo]", "[@click=app.quit]x[/]", "\x1b[2Jgone")
+OFFLINE = {
+    "environ": {
+        "MAAP_CATALOG_URL": "http://127.0.0.1:9/catalogue/",
+        "MAAP_TOKEN_URL": "http://127.0.0.1:9/t",
+    },
+    "overrides": {"api.retries": 0},
+}
+
+MakeApp = Callable[..., MaapApp]
+
+
+def names(*products: str) -> Callable[[Session], None]:
+    def write(session: Session) -> None:
+        file = session.places.queryables_file(L2)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        properties = {"product:type": {"enum": list(products)}, "version": {"enum": ["bc"]}}
+        file.write_text(json.dumps({"properties": properties}))
+
+    return write
+
+
+async def type_into_palette(pilot: Pilot[Any], text: str, key: str = "colon") -> None:
+    app = pilot.app
+    await pilot.press(key)
+    await wait_until(lambda: isinstance(app.screen, CommandPalette), pilot)
+    await pilot.press(*["space" if sign == " " else "underscore" if sign == "_" else sign for sign in text])
+
+
+async def test_offers_the_actions_of_the_place_and_the_places(make_app: MakeApp) -> None:
+    app = make_app(**OFFLINE)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await type_into_palette(pilot, "")
+        await wait_until(lambda: "Refresh  (Browse, r)" in text_of(app), pilot)
+        offered = [str(option.prompt) for option in app.screen.query_one(OptionList).options]
+        assert any(one.startswith("Go to Registry  (4)") for one in offered)
+        assert any(one.startswith("Quit  (Everywhere, q ctrl+q)") for one in offered)
+        assert not any(one.startswith("Mark ") for one in offered)
+
+
+async def test_goes_to_a_place(make_app: MakeApp) -> None:
+    app = make_app(**OFFLINE)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await type_into_palette(pilot, "go to registry", key="ctrl+p")
+        await wait_until(lambda: "Go to Registry" in text_of(app), pilot)
+        await pilot.press("enter")
+        await wait_until(lambda: app.current_mode == "registry", pilot)
+
+
+async def test_runs_an_action_of_this_place(make_app: MakeApp) -> None:
+    app = make_app(**OFFLINE)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await type_into_palette(pilot, "copy the names")
+        await wait_until(lambda: "Copy  (Browse, y)" in text_of(app), pilot)
+        await pilot.press("enter")
+        await wait_until(lambda: app.clipboard == "EarthCARE", pilot)
+
+
+async def test_an_action_of_another_place_goes_there_first(make_app: MakeApp) -> None:
+    app = make_app(**OFFLINE)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("5")
+        await type_into_palette(pilot, "copy the names")
+        await wait_until(lambda: "Copy  (go to Browse, y)" in text_of(app), pilot)
+        await pilot.press("enter")
+        await wait_until(lambda: app.clipboard == "EarthCARE", pilot)
+        assert app.current_mode == "browse"
+
+
+async def test_finds_a_product_type_by_its_content_and_shows_it(make_app: MakeApp) -> None:
+    app = make_app(prepare=names("ATL_EBD_2A", "CPR_CLD_2A"), **OFFLINE)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        await type_into_palette(pilot, "cloud prec cpr")
+        await wait_until(lambda: f"CPR_CLD_2A  in {L2}" in text_of(app), pilot)
+        await pilot.press("enter")
+        await wait_until(lambda: app.current_mode == "browse", pilot)
+        screen = app.screen
+        assert isinstance(screen, BrowseScreen)
+        wanted = Branch("EarthCARE", L2, "CPR_CLD_2A")
+        await wait_until(lambda: screen.tree_view.branch == wanted, pilot)
+
+
+async def test_finds_a_collection_letter_by_letter(make_app: MakeApp) -> None:
+    app = make_app(**OFFLINE)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await type_into_palette(pilot, "jaxl2val")
+        await wait_until(lambda: "JAXAL2Validated_MAAP" in text_of(app), pilot)
+
+
+async def test_hostile_names_are_only_text(make_app: MakeApp) -> None:
+    app = make_app(prepare=names(*HOSTILE), **OFFLINE)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await type_into_palette(pilot, "instchecked")
+        await wait_until(lambda: "[@click=app.quit]x[/]  in" in text_of(app), pilot)
+        shown = text_of(app)
+        assert "[/foo]  in" in shown
+        assert "\\x1b[2Jgone" in shown and "\x1b" not in shown
+        await pilot.press("down", "down", "enter")
+        await pilot.pause()
+        assert app.is_running

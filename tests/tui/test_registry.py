@@ -1,0 +1,638 @@
+"""The place Registry: what it shows, every key, changes from outside, empty, error and huge states."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import h5py
+import pytest
+from driving import find_files, text_of, wait_until
+from textual.pilot import Pilot
+
+from maap_tui.engine.registry import Entry, Key, Registry
+from maap_tui.engine.session import Session
+from maap_tui.tui.app import MaapApp
+from maap_tui.tui.dialogs.confirm import ConfirmDialog
+from maap_tui.tui.dialogs.listing import ListDialog
+from maap_tui.tui.dialogs.show_text import TextDialog
+from maap_tui.tui.screens.registry import RegistryScreen, short_age, short_count
+from maap_tui.tui.widgets.day_strip import DayStrip
+
+SIZE = (80, 24)
+KEY = Key("EarthCARE", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
+OTHER = Key("EarthCARE", "EarthCAREL1Validated_MAAP", "ATL_NOM_1B", "AE")
+DAY = date(2025, 12, 1)
+AT = datetime(2026, 1, 14, 10, 30, tzinfo=UTC)
+MARKUP = "[/foo] [@click=app.quit]x[/] \x1b[31mred"
+
+MakeApp = Callable[..., MaapApp]
+
+
+def entries(session: Session, day: date = DAY, count: int = 4, key: Key = KEY) -> list[Entry]:
+    """The files that the registry is given, under the names the archive would give them."""
+    found = []
+    for number in range(count):
+        name = (
+            f"ECA_EX{key.baseline}_{key.product_type}_{day:%Y%m%d}T{number:02d}1500Z_20251215T083513Z_"
+            f"{8000 + number:05d}{'ABCDEFGH'[number]}.h5"
+        )
+        url = f"{session.settings.api.catalog_url}data/{name}"
+        path = session.wanted_of_entry(key, Entry(url, "", day)).path
+        found.append(Entry(url, str(path), day))
+    return found
+
+
+def put(entry: Entry, content: bytes | None = None) -> None:
+    """Put a file on disk, a whole one when no content is given."""
+    path = Path(entry.path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if content is None:
+        h5py.File(path, "w").close()
+    else:
+        path.write_bytes(content)
+
+
+def fill(session: Session) -> None:
+    """One day with a new, a failed, a downloaded and a marked file, and one with all downloaded."""
+    tracker = session.registry.baseline(KEY)
+    new, failed, here, marked = entries(session)
+    tracker.add([new, failed, here, marked])
+    tracker.record_error(failed.url, "Service Unavailable", code=503, tries=3, at=AT)
+    for entry in (here, marked):
+        put(entry)
+        tracker.record(entry.url, entry.path, entry.day)
+    tracker.mark([(marked.path, DAY)])
+    later = entries(session, date(2025, 12, 3), 2)
+    tracker.add(later)
+    for entry in later:
+        put(entry)
+        tracker.record(entry.url, entry.path, entry.day)
+
+
+def place(app: MaapApp) -> RegistryScreen:
+    screen = next(one for one in app.screen_stack if isinstance(one, RegistryScreen))
+    assert isinstance(screen, RegistryScreen)
+    return screen
+
+
+async def go(app: MaapApp, pilot: Pilot[Any], *, sizes: bool = True) -> RegistryScreen:
+    """Go to the place and wait until all of it was counted."""
+    await pilot.press("4")
+    await wait_until(lambda: isinstance(app.screen, RegistryScreen), pilot)
+    screen = place(app)
+    await wait_until(lambda: screen.rows and all(row.summary for row in screen.rows.values()), pilot)
+    if sizes:
+        await wait_until(lambda: all(row.size is not None for row in screen.rows.values()), pilot)
+    return screen
+
+
+async def open_day(app: MaapApp, pilot: Pilot[Any], day: date = DAY) -> RegistryScreen:
+    """Open the first baseline and go to a day's files."""
+    screen = await go(app, pilot)
+    await pilot.press("enter")
+    await wait_until(lambda: screen.query_one(DayStrip).day is not None, pilot)
+    screen.query_one(DayStrip).move_to(day)
+    await wait_until(lambda: [row for row in screen._files.rows if row.day == day], pilot)
+    await pilot.press("enter")
+    await wait_until(lambda: screen.focused is screen._files, pilot)
+    return screen
+
+
+async def put_cursor(screen: RegistryScreen, pilot: Pilot[Any], state: str) -> None:
+    """Put the cursor on the file of that state."""
+    row = next(one for one in screen._files.shown if one.state == state)
+    screen._files.move_to_key(row.url)
+    await pilot.pause()
+
+
+def words(app: MaapApp) -> str:
+    """All that the log says."""
+    return "\n".join(line.text for line in app.log_lines)
+
+
+async def test_table_counts_everything(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        row = screen.rows[KEY]
+        assert row.summary is not None
+        counts = row.summary
+        assert (counts.discovered, counts.downloaded, counts.marked) == (6, 4, 1)
+        assert (counts.pending, len(counts.failures)) == (2, 1)
+        assert row.size == sum(path.stat().st_size for path in app.session.places.data_dir.rglob("*.h5"))
+        await wait_until(lambda: "KiB" in text_of(app), pilot)
+        line = next(line for line in text_of(app).splitlines() if "CPR_CLD_2A" in line and "BC" in line)
+        assert line.split()[1:] == [
+            "CPR_CLD_2A", "BC", "6", "4", "1", "2", "1", *line.split()[8:10], "now", "L2Validated",
+        ]  # fmt: skip
+
+
+async def test_empty_says_what_to_do(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("4")
+        await wait_until(lambda: "Nothing is tracked yet" in text_of(app), pilot)
+        assert "maap sync" in text_of(app)
+        for key in ("enter", "d", "r", "m", "u", "D", "V", "y", "escape"):
+            await pilot.press(key)
+        assert isinstance(app.screen, RegistryScreen)
+        assert place(app).work is None
+
+
+async def test_unreadable_registry_is_told_and_survived(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    tree = app.session.places.registry_dir / "urls"
+    tree.rename(tree.with_name("away"))
+    tree.symlink_to(tree)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("4")
+        await wait_until(lambda: "cannot be read" in text_of(app), pilot)
+        tree.unlink()
+        tree.with_name("away").rename(tree)
+        await wait_until(lambda: KEY in place(app).rows and place(app).rows[KEY].summary, pilot)
+        await wait_until(lambda: "cannot be read" not in text_of(app), pilot)
+
+
+async def test_open_day_file_and_back(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        await pilot.press("enter")
+        strip = screen.query_one(DayStrip)
+        await wait_until(lambda: strip.day == date(2025, 12, 3), pilot)
+        assert screen.focused is strip
+        await wait_until(lambda: len(screen._files.rows) == 2, pilot)
+        await wait_until(
+            lambda: "Wed 2025-12-03: 2 files, 2 here, 0 marked, 0 pending" in text_of(app), pilot
+        )
+        await pilot.press("up")
+        await wait_until(lambda: "no files" in text_of(app), pilot)
+        await pilot.press("left_square_bracket")
+        await wait_until(lambda: len(screen._files.rows) == 4, pilot)
+        assert strip.day == DAY
+        await wait_until(lambda: "1 failed" in text_of(app), pilot)
+        states = sorted(screen._state_word(row) for row in screen._files.rows)
+        assert states == ["failed", "here", "marked", "new"]
+        await pilot.press("enter")
+        assert screen.focused is screen._files
+        await put_cursor(screen, pilot, "failed")
+        await wait_until(lambda: "2026-01-14 10:30 503 Service Unavailable (3 tries)" in text_of(app), pilot)
+        await pilot.press("enter")
+        await wait_until(lambda: isinstance(app.screen, TextDialog), pilot)
+        assert "503 Service Unavailable" in app.screen.text
+        await pilot.press("escape", "escape")
+        assert screen.focused is strip
+        await pilot.press("escape")
+        assert screen.opened is None
+        assert screen.focused is screen._baselines
+
+
+async def test_errors_lead_to_their_file(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        await pilot.press("enter")
+        await wait_until(lambda: len(screen._errors.rows) == 1, pilot)
+        await wait_until(lambda: "2026-01-14 10:30 503 Service" in text_of(app), pilot)
+        screen._errors.focus()
+        await pilot.press("enter")
+        await wait_until(lambda: screen.query_one(DayStrip).day == DAY, pilot)
+        assert screen.focused is screen._files
+
+
+async def test_days_move_by_day_and_week_in_grid_and_strip(make_app: MakeApp) -> None:
+    def prepare(session: Session) -> None:
+        tracker = session.registry.baseline(KEY)
+        for day in (date(2025, 10, 1), date(2025, 11, 20), date(2025, 12, 31)):
+            tracker.add(entries(session, day, 1))
+
+    app = make_app(prepare=prepare)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot, sizes=False)
+        await pilot.press("enter")
+        strip = screen.query_one(DayStrip)
+        await wait_until(lambda: strip.day == date(2025, 12, 31), pilot)
+        await pilot.press("left", "k")
+        assert strip.day == date(2025, 12, 23)
+        await pilot.press("home")
+        assert strip.day == date(2025, 10, 1)
+        await pilot.press("right_square_bracket")
+        assert strip.day == date(2025, 11, 20)
+        assert "2025-10" in text_of(app) and "2025-12" in text_of(app)
+        await pilot.click(DayStrip, offset=(3, 3))
+        assert strip.day == date(2025, 10, 1)
+        await pilot.resize_terminal(60, 16)
+        await wait_until(lambda: not strip.is_grid, pilot)
+        await pilot.press("right", "down", "end", "left")
+        assert strip.day == date(2025, 12, 30)
+        await pilot.press("g", "l")
+        assert strip.day == date(2025, 10, 2)
+
+
+async def test_changes_from_outside_are_seen(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        elsewhere = Registry(app.session.places.registry_dir)
+        began = time.monotonic()
+        elsewhere.baseline(KEY).add(entries(app.session, date(2025, 12, 5), 3))
+        elsewhere.baseline(OTHER).add(entries(app.session, DAY, 1, OTHER))
+        await wait_until(
+            lambda: (
+                OTHER in screen.rows
+                and screen.rows[OTHER].summary
+                and getattr(screen.rows[KEY].summary, "discovered", 0) == 9
+            ),
+            pilot,
+        )
+        assert time.monotonic() - began < 5
+        # The one under the cursor stays under it.
+        assert screen._baselines.current.key == KEY
+
+
+async def test_an_opened_day_follows_changes(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await open_day(app, pilot)
+        new = next(one for one in screen._files.rows if one.state == "discovered")
+        put(Entry(new.url, new.path, DAY))
+        Registry(app.session.places.registry_dir).baseline(KEY).record(new.url, new.path, DAY)
+        await wait_until(
+            lambda: any(one.url == new.url and one.state == "downloaded" for one in screen._files.rows), pilot
+        )
+
+
+async def test_unchanged_is_not_read_again(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = make_app(prepare=fill)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        assert screen._watch is not None
+        # Two looks, so that the seconds after the last write are over for none of them.
+        screen._watch.poll()
+        before = screen.rows[KEY].summary
+        keys, changed = screen._watch.poll()
+        assert (keys, changed) == ([KEY], [])
+        screen._polled_at = 0.0
+        screen.sample()
+        await wait_until(lambda: screen._polled_at > 0, pilot)
+        assert screen.rows[KEY].summary is before
+
+
+async def test_download_of_pending(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        found = await find_files(app, 2)
+        tracker = app.session.registry.baseline(KEY)
+        tracker.add(Entry(wanted.url, str(wanted.path), tracked.day) for wanted, tracked in found)
+        screen = await go(app, pilot)
+        await pilot.press("d")
+        await wait_until(lambda: len(list(tracker.downloads())) == 2, pilot)
+        assert all(wanted.path.exists() for wanted, _ in found)
+        assert "Queued 2 files" in words(app)
+        await wait_until(lambda: getattr(screen.rows[KEY].summary, "pending", 1) == 0, pilot)
+        await wait_until(lambda: screen.work is None, pilot)
+        await pilot.press("d")
+        await wait_until(lambda: "Nothing is pending in CPR_CLD_2A BC" in words(app), pilot)
+
+
+async def test_download_of_very_many_asks(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("maap_tui.tui.screens.registry.ASK_ABOVE", 1)
+    app = make_app(prepare=fill)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        await pilot.press("d")
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        assert "Queue 2 files" in text_of(app)
+        await pilot.press("d", "escape")
+        await wait_until(lambda: screen.work is None, pilot)
+        assert app.transfers is None
+
+
+async def test_retry_of_failed(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        ((wanted, tracked),) = await find_files(app, 1)
+        tracker = app.session.registry.baseline(KEY)
+        tracker.add([Entry(wanted.url, str(wanted.path), tracked.day)])
+        tracker.record_error(wanted.url, "Bad Gateway", code=502)
+        await go(app, pilot)
+        await pilot.press("r")
+        await wait_until(lambda: not tracker.errors() and wanted.path.exists(), pilot)
+        await wait_until(lambda: place(app).work is None, pilot)
+        await pilot.press("r")
+        await wait_until(lambda: "Nothing failed in CPR_CLD_2A BC" in words(app), pilot)
+
+
+async def test_mark_a_file_and_take_it_back(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    tracker = app.session.registry.baseline(KEY)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await open_day(app, pilot)
+        await put_cursor(screen, pilot, "downloaded")
+        path = screen._files.current.path
+        await pilot.press("m")
+        await wait_until(lambda: (path, DAY) in tracker.marked(), pilot)
+        assert "u takes it back" in words(app)
+        await wait_until(lambda: screen._files.current.state == "marked", pilot)
+        await wait_until(lambda: screen.work is None, pilot)
+        await pilot.press("u")
+        await wait_until(lambda: (path, DAY) not in tracker.marked(), pilot)
+        assert len(list(tracker.marked())) == 1
+
+
+async def test_mark_a_baseline_and_take_exactly_that_back(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    tracker = app.session.registry.baseline(KEY)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        before = set(tracker.marked())
+        await pilot.press("m")
+        await wait_until(lambda: len(list(tracker.marked())) == 4, pilot)
+        await wait_until(lambda: screen.work is None, pilot)
+        await pilot.press("u")
+        await wait_until(lambda: set(tracker.marked()) == before, pilot)
+        await wait_until(lambda: screen.work is None, pilot)
+        await pilot.press("m")
+        await wait_until(lambda: len(list(tracker.marked())) == 4, pilot)
+
+
+async def test_unmark_of_several_is_confirmed(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    tracker = app.session.registry.baseline(KEY)
+    tracker.mark([(entry.path, entry.day) for entry in tracker.downloads()])
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        await pilot.press("u")
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        await pilot.press("u")
+        assert isinstance(app.screen, ConfirmDialog)
+        await pilot.press("escape")
+        await wait_until(lambda: screen.work is None, pilot)
+        assert len(list(tracker.marked())) == 4
+        await pilot.press("u")
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        await pilot.press("y")
+        await wait_until(lambda: not list(tracker.marked()), pilot)
+
+
+async def test_cleanup_shows_asks_and_deletes_marked_files_only(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    tracker = app.session.registry.baseline(KEY)
+    ((path, _),) = tracker.marked()
+    others = [Path(entry.path) for entry in tracker.downloads() if entry.path != path]
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        await pilot.press("D")
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        shown = text_of(app)
+        assert "Delete 1 marked file of CPR_CLD_2A BC" in shown and Path(path).name[:40] in shown
+        await pilot.press("D")
+        assert isinstance(app.screen, ConfirmDialog) and Path(path).exists()
+        await pilot.press("escape")
+        await wait_until(lambda: screen.work is None, pilot)
+        assert Path(path).exists()
+        await pilot.press("D")
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        await pilot.press("y")
+        await wait_until(lambda: not Path(path).exists(), pilot)
+        await wait_until(lambda: screen.work is None, pilot)
+        assert all(other.exists() for other in others)
+        assert path in app.session.places.journal_file.read_text()
+        assert "Deleted 1 file" in words(app)
+        await pilot.press("D")
+        await wait_until(lambda: "No marked file of CPR_CLD_2A BC is on disk" in words(app), pilot)
+
+
+async def test_cleanup_of_a_day_leaves_the_others(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    tracker = app.session.registry.baseline(KEY)
+    tracker.mark([(entry.path, entry.day) for entry in tracker.downloads()])
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await open_day(app, pilot)
+        await pilot.press("escape", "D")
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        assert "Delete 2 marked files of CPR_CLD_2A BC, 2025-12-01" in text_of(app)
+        await pilot.press("y")
+        await wait_until(lambda: screen.work is None, pilot)
+        left = [entry.day for entry in tracker.downloads() if Path(entry.path).exists()]
+        assert left == [date(2025, 12, 3)] * 2
+
+
+async def test_cleanup_names_what_it_refuses(make_app: MakeApp, tmp_path: Path) -> None:
+    outside = tmp_path / "mine.h5"
+    outside.write_bytes(b"x")
+
+    def prepare(session: Session) -> None:
+        fill(session)
+        session.registry.baseline(KEY).unmark(session.registry.baseline(KEY).marked())
+        session.registry.baseline(KEY).mark([(str(outside), DAY)])
+
+    app = make_app(prepare=prepare)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await go(app, pilot)
+        await pilot.press("D")
+        await wait_until(lambda: isinstance(app.screen, ListDialog), pilot)
+        assert any("it is not below" in line for line in app.screen.lines)
+        assert outside.exists()
+
+
+async def test_check_lists_what_is_missing_or_damaged(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    tracker = app.session.registry.baseline(KEY)
+    _, _, here, marked = entries(app.session)
+    first, second = entries(app.session, date(2025, 12, 3), 2)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        await pilot.press("V")
+        await wait_until(lambda: "nothing is missing or damaged" in words(app), pilot)
+        Path(here.path).unlink()
+        Path(marked.path).unlink()
+        put(first, b"")
+        put(second, Path(second.path).read_bytes()[:-9])
+        await wait_until(lambda: screen.work is None, pilot)
+        await pilot.press("V")
+        await wait_until(lambda: isinstance(app.screen, ListDialog), pilot)
+        assert [line.split()[0] for line in app.screen.lines] == ["missing", "empty", "damaged"]
+        # The marked one was cleaned up: nothing is wrong with it.
+        assert "1 of them cleaned up before" in app.screen.title_text
+        await pilot.press("escape")
+        await wait_until(lambda: screen.work is None, pilot)
+        assert len(list(tracker.downloads())) == 4
+
+
+async def test_check_fetches_again(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        ((wanted, tracked),) = await find_files(app, 1)
+        tracker = app.session.registry.baseline(KEY)
+        tracker.add([Entry(wanted.url, str(wanted.path), tracked.day)])
+        put(Entry(wanted.url, str(wanted.path), tracked.day), b"half")
+        tracker.record(wanted.url, wanted.path, tracked.day)
+        await go(app, pilot)
+        await pilot.press("V")
+        await wait_until(lambda: isinstance(app.screen, ListDialog), pilot)
+        await pilot.press("f")
+        await wait_until(lambda: wanted.path.stat().st_size == wanted.size, pilot)
+
+
+async def test_rebuild_records_what_is_on_disk(make_app: MakeApp) -> None:
+    def prepare(session: Session) -> None:
+        tracker = session.registry.baseline(KEY)
+        known, cut, unknown = entries(session, DAY, 3)
+        tracker.add([known, cut])
+        put(known)
+        put(cut, b"cut short")
+        put(unknown)
+        (Path(known.path).parent / "other.h5.part").write_bytes(b"x")
+
+    app = make_app(prepare=prepare)
+    tracker = app.session.registry.baseline(KEY)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        await pilot.press("B")
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        shown = " ".join(text_of(app).replace("│", " ").split())
+        assert "Record 1 file found on disk as downloaded" in shown
+        assert "1 have no known address, 1 are not whole" in shown
+        await pilot.press("y")
+        await wait_until(lambda: len(list(tracker.downloads())) == 1, pilot)
+        await wait_until(lambda: screen.work is None, pilot)
+        assert [entry.path for entry in tracker.downloads()] == [entries(app.session)[0].path]
+        await pilot.press("B")
+        await wait_until(lambda: isinstance(app.screen, ListDialog), pilot)
+        assert sorted(line.split()[0] for line in app.screen.lines) == ["not", "unknown"]
+
+
+async def test_rebuild_without_a_registry_looks_at_the_disk(make_app: MakeApp) -> None:
+    app = make_app(prepare=lambda session: put(entries(session)[0]))
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("4")
+        await wait_until(lambda: "Nothing is tracked yet" in text_of(app), pilot)
+        await pilot.press("B")
+        await wait_until(lambda: isinstance(app.screen, ListDialog), pilot)
+        assert "register the results (w)" in app.screen.title_text
+        assert len(app.screen.lines) == 1
+
+
+async def test_escape_stops_long_work(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+
+        async def endless(work: Any) -> None:
+            while work.go_on():
+                await pilot.pause()
+
+        screen._start("Counting sheep", endless)
+        await wait_until(lambda: "Counting sheep: 0; esc stops it" in text_of(app), pilot)
+        await pilot.press("m")
+        assert "Wait until this is done" in words(app)
+        await pilot.press("escape")
+        await wait_until(lambda: screen.work is None, pilot)
+        await wait_until(lambda: "Counting sheep" not in text_of(app), pilot)
+
+
+async def test_filter_marks_and_sort_in_the_table(make_app: MakeApp) -> None:
+    def prepare(session: Session) -> None:
+        fill(session)
+        session.registry.baseline(OTHER).add(entries(session, DAY, 1, OTHER))
+
+    app = make_app(prepare=prepare)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        await pilot.press("slash", *"cpr", "enter")
+        assert [row.key for row in screen._baselines.shown] == [KEY]
+        await pilot.press("slash", "escape", "a", "m")
+        await wait_until(lambda: "Marked 3 files" in words(app), pilot)
+        assert "u unmarks" in words(app)
+        await wait_until(lambda: screen.work is None, pilot)
+        await pilot.press("escape")
+        assert not screen._baselines.marks
+        await pilot.press("s")
+        assert screen._baselines.sort_key == "product"
+
+
+async def test_go_to_a_baseline(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        app.go("registry", collection=KEY.collection, product_type=KEY.product_type, baseline="bc")
+        await wait_until(lambda: app.current_mode == "registry" and place(app).opened == KEY, pilot)
+
+
+async def test_copy_gives_paths(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await open_day(app, pilot)
+        path = screen._files.current.path
+        await pilot.press("y")
+        await wait_until(lambda: isinstance(app.screen, TextDialog), pilot)
+        assert app.screen.text == path
+
+
+async def test_hostile_strings_are_text(make_app: MakeApp) -> None:
+    def prepare(session: Session) -> None:
+        tracker = session.registry.baseline(KEY)
+        url = f"{session.settings.api.catalog_url}data/[@click=app.quit]x[/]"
+        tracker.add([Entry(url, "/tmp/[/foo]", DAY)])
+        tracker.record_error(url, MARKUP, code=503, at=AT)
+        file = tracker.errors_file
+        file.write_bytes(file.read_bytes() + b"https://e/[/foo]|\x1b]0;owned\x07 [/foo] raw\n")
+        tracker.mark([("/etc/[/foo] passwd", DAY)])
+
+    app = make_app(prepare=prepare)
+    async with app.run_test(size=(120, 30), notifications=True) as pilot:
+        screen = await go(app, pilot)
+        for key in ("d", "r", "V", "B", "m", "u"):
+            await pilot.press(key)
+            await pilot.pause()
+            await pilot.press("escape")
+            await wait_until(lambda: screen.work is None, pilot)
+        await pilot.press("enter")
+        await wait_until(lambda: screen._errors.rows and screen._files.rows, pilot)
+        await wait_until(lambda: "[/foo]" in text_of(app), pilot)
+        assert "\x1b" not in text_of(app)
+        screen._errors.focus()
+        await pilot.press("enter", "escape")
+        screen._files.focus()
+        await pilot.press("enter", "escape")
+        assert app.is_running and isinstance(app.screen, RegistryScreen)
+
+
+@pytest.mark.parametrize(("size", "plain"), [((60, 16), True), ((120, 40), False), ((44, 11), True)])
+async def test_every_size_and_without_colour(make_app: MakeApp, size: tuple[int, int], plain: bool) -> None:
+    app = make_app(prepare=fill, is_ascii=plain, no_colour=plain)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        screen = await open_day(app, pilot)
+        await pilot.pause()
+        shown = text_of(app)
+        assert "here" in shown and screen._files.size.height >= 2
+        await pilot.press("tab", "tab", "escape", "escape")
+
+
+async def test_many_lines_do_not_hold_the_screen_up(make_app: MakeApp) -> None:
+    def prepare(session: Session) -> None:
+        folder = session.registry.baseline(KEY).folder("url") / "2025"
+        folder.mkdir(parents=True)
+        for number in range(100):
+            day = date.fromordinal(DAY.toordinal() - number)
+            lines = [f"https://e.int/{number}/{at:04d}.h5|" for at in range(1000)]
+            (folder / f"url_{day:%Y%m%d}.txt").write_text("\n".join(lines) + "\n")
+
+    app = make_app(prepare=prepare)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        assert screen.rows[KEY].summary is not None and screen.rows[KEY].summary.discovered == 100_000
+        await wait_until(lambda: "100k" in text_of(app), pilot)
+        await pilot.press("enter")
+        await wait_until(lambda: len(screen._files.rows) == 1000, pilot)
+
+
+def test_short_forms() -> None:
+    assert [short_count(n) for n in (0, 99_999, 123_456, 2_345_678)] == ["0", "99999", "123k", "2.3M"]
+    ages = [short_age(AT, datetime.fromtimestamp(AT.timestamp() + s, UTC)) for s in (-9, 59, 600, 7200, 4e6)]
+    assert ages == ["now", "now", "10 min", "2 h", "46 d"]
+    assert short_age(None, AT) == ""

@@ -1,0 +1,284 @@
+"""RowList by itself: what it shows, what it keeps, and that it draws only what is on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from driving import wait_until
+from textual.app import App, ComposeResult
+from textual.pilot import Pilot
+
+from maap_tui.tui.widgets import rows as rows_module
+from maap_tui.tui.widgets.rows import Column, RowList
+
+MILLION = 1_000_000
+
+
+class Board(App[None]):
+    """A list and nothing else; counts how often a column was asked for its text."""
+
+    def __init__(self, columns: Iterable[Column] = (), **options: Any) -> None:
+        super().__init__()
+        self.asked = 0
+        self.news: list[Any] = []
+        self._columns = list(columns) or [
+            Column("number", "Number", 9, self._number, order=lambda row: row, is_right=True),
+            Column("parity", "Parity", 6, lambda row: "odd" if row % 2 else "even"),
+        ]
+        self._options = options
+
+    def _number(self, row: int) -> str:
+        self.asked += 1
+        return str(row)
+
+    def compose(self) -> ComposeResult:
+        yield RowList(self._columns, key=lambda row: row, **self._options)
+
+    @property
+    def list(self) -> RowList:
+        return self.query_one(RowList)
+
+    def on_row_list_highlighted(self, event: RowList.Highlighted) -> None:
+        self.news.append(("at", event.row))
+
+    def on_row_list_chosen(self, event: RowList.Chosen) -> None:
+        self.news.append(("chosen", event.row))
+
+    def on_row_list_marks_changed(self, event: RowList.MarksChanged) -> None:
+        self.news.append(("marks", len(event.sender.marks)))
+
+    @property
+    def lines(self) -> list[str]:
+        strips = self.screen._compositor.render_strips()
+        return ["".join(segment.text for segment in strip).rstrip() for strip in strips]
+
+
+async def _filled(board: Board, pilot: Pilot[None], count: int) -> RowList:
+    board.list.focus()
+    board.list.set_rows(range(count))
+    await pilot.pause()
+    return board.list
+
+
+async def test_a_million_rows_cost_what_the_screen_shows() -> None:
+    board = Board()
+    async with board.run_test(size=(60, 24)) as pilot:
+        listed = await _filled(board, pilot, MILLION)
+        assert board.asked < 24 * 10
+        board.asked = 0
+        for key in ("end", "pageup", "pageup", "home", "pagedown", "j", "k"):
+            await pilot.press(key)
+        assert board.asked < 24 * 7 * 6
+        listed.move_to(777_777)
+        await pilot.pause()
+        assert listed.current == 777_777
+        assert any("777777" in line for line in board.lines)
+
+
+async def test_a_long_list_is_filtered_and_sorted_between_keys() -> None:
+    board = Board()
+    async with board.run_test(size=(60, 24)) as pilot:
+        listed = await _filled(board, pilot, 60_000)
+        listed.set_filter("999")
+        assert listed.is_arranging
+        assert len(listed.shown) == 60_000, "what was shown stays until the answer is there"
+        await pilot.press("down")
+        await wait_until(lambda: not listed.is_arranging, pilot)
+        assert listed.shown == [row for row in range(60_000) if "999" in str(row)]
+        listed.set_filter("")
+        listed.sort_by("number", is_reversed=True)
+        assert listed.is_arranging
+        await wait_until(lambda: not listed.is_arranging, pilot)
+        assert listed.shown == list(range(59_999, -1, -1))
+        listed.sort_by("parity")
+        await wait_until(lambda: not listed.is_arranging, pilot)
+        assert listed.shown == sorted(range(60_000), key=lambda row: "odd" if row % 2 else "even")
+
+
+async def test_a_filter_that_grows_looks_only_at_what_passed() -> None:
+    board = Board()
+    async with board.run_test(size=(60, 24)) as pilot:
+        listed = await _filled(board, pilot, 2000)
+        listed.set_filter("19")
+        assert len(listed.shown) < 200
+        board.asked = 0
+        listed.set_filter("199")
+        assert board.asked < 200 + 30
+        assert listed.shown == [row for row in range(2000) if "199" in str(row)]
+
+
+async def test_rows_appended_while_a_long_list_is_filtered_are_not_lost() -> None:
+    board = Board()
+    async with board.run_test(size=(60, 24)) as pilot:
+        listed = await _filled(board, pilot, 30_000)
+        listed.set_filter("77")
+        listed.append_rows(list(range(30_000, 31_000)))
+        await wait_until(lambda: not listed.is_arranging, pilot)
+        assert listed.shown == [row for row in range(31_000) if "77" in str(row)]
+        listed.set_filter("")
+        listed.sort_by("number", is_reversed=True)
+        listed.append_rows([31_000])
+        await wait_until(lambda: not listed.is_arranging, pilot)
+        assert listed.shown == list(range(31_000, -1, -1))
+
+
+async def test_marks_of_a_long_list_are_set_between_keys() -> None:
+    board = Board()
+    async with board.run_test(size=(60, 24)) as pilot:
+        listed = await _filled(board, pilot, 3 * rows_module.SLICE)
+        listed.mark_all()
+        await wait_until(lambda: board.news[-1] == ("marks", 3 * rows_module.SLICE), pilot)
+        listed.invert_marks()
+        await wait_until(lambda: board.news[-1] == ("marks", 0), pilot)
+
+
+async def test_the_cursor_stays_on_its_row() -> None:
+    board = Board()
+    async with board.run_test(size=(60, 24)) as pilot:
+        listed = await _filled(board, pilot, 100)
+        listed.move_to(50)
+        listed.set_rows([*range(1000, 1200), *range(100)])
+        assert (listed.current, listed.cursor) == (50, 250)
+        listed.sort_by("number", is_reversed=True)
+        assert listed.current == 50
+        listed.set_filter("5")
+        assert listed.current == 50
+        listed.set_rows([row for row in listed.rows if row != 50])
+        await pilot.pause()
+        assert listed.current is not None
+        listed.set_rows([])
+        await pilot.pause()
+        assert listed.current is None
+        assert board.news[-1] == ("at", None)
+
+
+async def test_keys_move_mark_and_choose() -> None:
+    board = Board()
+    async with board.run_test(size=(60, 12)) as pilot:
+        listed = await _filled(board, pilot, 100)
+        await pilot.press("G")
+        assert listed.current == 99
+        await pilot.press("g", "j", "down", "k")
+        assert listed.current == 1
+        await pilot.press("ctrl+f")
+        assert listed.current == 10
+        await pilot.press("enter")
+        await pilot.pause()
+        assert ("chosen", 10) in board.news
+        listed.toggle_mark()
+        listed.move_to(14)
+        listed.mark_range()
+        assert listed.marks == {10, 11, 12, 13, 14}
+        assert listed.chosen == [10, 11, 12, 13, 14]
+        listed.invert_marks()
+        assert len(listed.marks) == 95
+        listed.mark_all()
+        assert len(listed.marks) == 100
+        listed.mark_all()
+        assert listed.marks == set()
+        assert listed.chosen == [14]
+
+
+async def test_marks_are_kept_over_updates_and_hidden_rows_keep_theirs() -> None:
+    board = Board()
+    async with board.run_test(size=(60, 12)) as pilot:
+        listed = await _filled(board, pilot, 20)
+        listed.mark_all()
+        listed.set_rows(range(5, 30))
+        assert listed.marks == set(range(5, 20))
+        listed.set_filter("29")
+        listed.mark_all()
+        assert listed.chosen == [*range(5, 20), 29]
+        listed.clear_marks()
+        assert not listed.marks
+
+
+async def test_the_filter_takes_words_and_hides_with_an_exclamation_mark() -> None:
+    board = Board()
+    async with board.run_test(size=(60, 12)) as pilot:
+        listed = await _filled(board, pilot, 40)
+        listed.set_filter("3 odd")
+        assert listed.shown == [3, 13, 23, 31, 33, 35, 37, 39]
+        listed.set_filter("!ODD")
+        assert listed.shown == list(range(0, 40, 2))
+        listed.set_filter("!")
+        assert len(listed.shown) == 40
+        listed.set_filter("nothing")
+        await pilot.pause()
+        assert listed.shown == []
+        listed.append_rows([1000])
+        assert listed.shown == []
+        listed.set_filter("even")
+        listed.append_rows([1002, 1003])
+        assert listed.shown[-2:] == [1000, 1002]
+
+
+async def test_columns_are_chosen_and_fitted() -> None:
+    board = Board()
+    async with board.run_test(size=(40, 6)) as pilot:
+        listed = await _filled(board, pilot, 3)
+        assert board.lines[0].split() == ["Number", "Parity"]
+        listed.set_columns(["parity", "nonsense"])
+        await pilot.pause()
+        assert board.lines[0].split() == ["Parity"]
+        listed.set_columns([])
+        await pilot.pause()
+        assert board.lines[0].split() == ["Number", "Parity"]
+        listed.sort_by("number", is_reversed=True)
+        await pilot.pause()
+        assert "Numberv" in board.lines[0]
+
+
+async def test_a_click_goes_to_the_row_and_the_header_sorts() -> None:
+    board = Board()
+    async with board.run_test(size=(40, 10)) as pilot:
+        listed = await _filled(board, pilot, 30)
+        await pilot.click(RowList, offset=(5, 4))
+        assert listed.current == 3
+        await pilot.click(RowList, offset=(5, 6), control=True)
+        assert listed.marks == {5}
+        await pilot.click(RowList, offset=(5, 8), shift=True)
+        assert listed.marks == {5, 6, 7}
+        await pilot.click(RowList, offset=(5, 0))
+        assert listed.sort_key == "number"
+        await pilot.click(RowList, offset=(5, 0))
+        assert listed.sort_reversed
+
+
+async def test_only_rows_that_changed_are_painted_again() -> None:
+    state = {"text": "before"}
+    board = Board([Column("state", "State", 8, lambda row: state["text"]), Column("name", "Name", 0, str)])
+    async with board.run_test(size=(60, 12)) as pilot:
+        listed = await _filled(board, pilot, 100)
+        state["text"] = "after"
+        listed.refresh_rows([2, 90], ["state"])
+        await pilot.pause()
+        painted = [line.split()[-2:] for line in board.lines[1:]]
+        assert painted[2] == ["after", "2"]
+        assert listed._columns_reach(["state"]) < listed._columns_reach(None) == 60
+
+
+async def test_hostile_text_is_text() -> None:
+    hostile = ["[/foo]", "[@click=app.quit]x[/]", "\x1b[2J\x1b]0;title\x07", "\u202etxt", "\x00"]
+    board = Board([Column("text", "Text", 0, lambda row: hostile[row])])
+    async with board.run_test(size=(60, 12)) as pilot:
+        await _filled(board, pilot, len(hostile))
+        text = "\n".join(board.lines)
+        assert "[/foo]" in text
+        assert "[@click=app.quit]x[/]" in text
+        assert "\\x1b[2J\\x1b]0;title\\x07" in text
+        assert "\x1b" not in text and "\u202e" not in text and "\x00" not in text
+        assert board.is_running
+
+
+async def test_an_empty_list_says_what_to_do() -> None:
+    board = Board(empty_text="Nothing yet.\nPress x to get something that is long enough to be wrapped here.")
+    async with board.run_test(size=(40, 10)) as pilot:
+        await pilot.pause()
+        assert "Nothing yet." in "\n".join(board.lines)
+        board.list.action_choose()
+        board.list.mark_all()
+        board.list.toggle_mark()
+        await pilot.press("end", "home", "pagedown")
+        assert board.list.cursor == 0
