@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
@@ -57,6 +57,7 @@ from maap_tui.tui.screens.downloads import DownloadsScreen
 from maap_tui.tui.screens.log import LogScreen
 from maap_tui.tui.screens.registry import RegistryScreen
 from maap_tui.tui.screens.search import SearchScreen
+from maap_tui.tui.terminal import Ending, TerminalDriver
 
 T = TypeVar("T")
 
@@ -121,6 +122,7 @@ class MaapApp(App[int]):
             clock: the time shown; None takes the real one.
         """
         super().__init__(ansi_color=True if no_colour else None)
+        self.stylesheet = theme.QuickStylesheet(variables=self.get_css_variables())
         self.session = session
         session.emit = self.hear
         self.engine = EngineThread(lambda: session)
@@ -144,6 +146,8 @@ class MaapApp(App[int]):
         self.token: TokenInfo | None = None
         self.token_trouble = ""
         """Why there is no token, in words; '' while there is one."""
+        self.crash: BaseException | None = None
+        """The error that ended the app, None while it lives."""
         self._own_filters: list[LineFilter] = []
         if no_colour:
             self._own_filters.append(theme.NoColour())
@@ -166,7 +170,6 @@ class MaapApp(App[int]):
         self._troubles += troubles
         if keymap:
             self.set_keymap(keymap)
-        self._catch_signals()
         self.read_token()
         self.switch_mode("browse")
         self.set_interval(0.5 if self.low_bandwidth else 0.25, self._sample)
@@ -194,23 +197,19 @@ class MaapApp(App[int]):
             self.go("downloads")
 
     async def on_unmount(self) -> None:
-        await asyncio.to_thread(self._close_engine)
+        await asyncio.to_thread(self.close_engine)
 
-    def _close_engine(self) -> None:
+    def close_engine(self) -> None:
+        """Stop the transfers, write the queue, end the engine; from any thread, again does no harm."""
         transfers = self.transfers
         if transfers is not None:
             self.engine.run(lambda session: transfers.close())
         self.engine.close()
 
-    def _catch_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for name, code in (("SIGTERM", 143), ("SIGHUP", 129)):
-            number = getattr(signal, name, None)
-            if number is not None:
-                try:
-                    loop.add_signal_handler(number, self.exit, code, code)
-                except (RuntimeError, ValueError, NotImplementedError):
-                    return  # not in the main thread: the one who started us takes the signals
+    def _fatal_error(self) -> None:
+        """End on an error of our own; who opened the app says it, in a sentence."""
+        self.crash = self.crash or self._exception or sys.exception()
+        self._close_messages_no_wait()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *self._own_filters]
@@ -510,7 +509,7 @@ class MaapApp(App[int]):
 
 def cannot_run() -> str:
     """Why the app cannot be drawn here, in a sentence; '' when it can."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty() and sys.stdout.isatty()):
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         return "The full-screen app needs a terminal; here, use the commands (see maap --help)."
     if os.environ.get("TERM", "") in ("", "dumb"):
         return "This terminal (TERM=dumb or unset) cannot show the app; use the commands (see maap --help)."
@@ -531,6 +530,9 @@ def run_app(
         is_ascii: send no byte above 127; also on when the setting or the locale asks for it.
         mouse: None takes the setting.
         low_bandwidth: also on when the setting or `SSH_TTY` asks for it.
+
+    Raises:
+        Exception: the mistake of its own that ended the app; the terminal is as it was before.
     """
     ui = session.settings.ui
     app = MaapApp(
@@ -539,7 +541,9 @@ def run_app(
         low_bandwidth=low_bandwidth or ui.low_bandwidth or bool(os.environ.get("SSH_TTY")),
         no_colour=bool(os.environ.get("NO_COLOR")),
     )
-    code = app.run(mouse=ui.mouse if mouse is None else mouse)
-    if app.return_code not in (0, None):
-        return app.return_code
-    return code or 0
+    with Ending(app) as ending:
+        app.driver_class = partial(TerminalDriver, ending=ending)  # type: ignore[assignment]
+        code = app.run(mouse=ui.mouse if mouse is None else mouse)
+    if app.crash is not None:
+        raise app.crash
+    return ending.code or app.return_code or code or 0

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
+from textual.css.stylesheet import Stylesheet
 from textual.filter import LineFilter
 
 
@@ -106,6 +107,20 @@ def wants_ascii(environ: Mapping[str, str] | None = None) -> bool:
         if environ.get(name):
             return "utf-8" not in environ[name].lower().replace("utf8", "utf-8")
     return "utf" not in (locale.getpreferredencoding(False) or "").lower()
+
+
+class QuickStylesheet(Stylesheet):
+    """Parses anew only what changed: Textual asks for all of it whenever a place is first shown."""
+
+    _parsed: tuple[dict[str, str], tuple[object, ...]] | None = None
+
+    def reparse(self) -> None:
+        """Parse all sources, unless neither they nor the variables are other than last time."""
+        state = (dict(self._variables), tuple(self.source.items()))
+        if state == self._parsed:
+            return
+        super().reparse()
+        self._parsed = state
 
 
 STATE_WORDS = {

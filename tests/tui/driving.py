@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from textual.app import App
 from textual.pilot import Pilot
 
 from maap_tui.engine.downloads import Tracked
@@ -21,11 +22,11 @@ async def wait_until(condition: Callable[[], object], pilot: Pilot[Any], *, seco
     """Let the app run until something is true, for so long at most."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not come true in time"
+        assert time.monotonic() < end, f"it did not come true in time:\n{text_of(pilot.app)}"
         await pilot.pause()
 
 
-def text_of(app: MaapApp) -> str:
+def text_of(app: App[Any]) -> str:
     """What the screen shows, line by line."""
     strips = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
