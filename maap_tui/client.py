@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from maap_tui.engine import built, places
 from maap_tui.engine.catalogue import Queryables
@@ -22,7 +22,17 @@ from maap_tui.engine.errors import (
     InvalidRequestError,
     MaapError,
 )
-from maap_tui.engine.events import DayFailed, Event, FileFailed, Noted, PageFetched, Warned
+from maap_tui.engine.events import (
+    BaselineCounted,
+    DayFailed,
+    Event,
+    FileFailed,
+    FileFinished,
+    FileSkipped,
+    Noted,
+    PageFetched,
+    Warned,
+)
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.model import BaselineInfo, Granule, TimeRange, to_zulu
 from maap_tui.engine.query import DEFAULT_MAX_ITEMS, Query, parse_formats, parse_frames, parse_orbits
@@ -31,6 +41,8 @@ from maap_tui.engine.search import Search
 from maap_tui.engine.session import Session
 from maap_tui.engine.sync import Selection
 from maap_tui.engine.thread import EngineThread
+
+T = TypeVar("T")
 
 logger = logging.getLogger("maap_tui")
 logger.addHandler(logging.NullHandler())
@@ -430,6 +442,7 @@ class MaapClient:
         )
         self._engine = EngineThread(lambda: self._session)
         self._searcher: Searcher | None = None
+        self._file_level = logging.DEBUG
 
     def __enter__(self) -> MaapClient:
         return self
@@ -660,7 +673,7 @@ class MaapClient:
             StorageError: when a folder cannot be written.
         """
         wanted = sorted(urls, key=_sensing_order, reverse=True) if reverse else list(urls)
-        report = self._engine.run(
+        report = self._run(
             lambda session: session.download(
                 wanted,
                 collection,
@@ -669,7 +682,8 @@ class MaapClient:
                 track=track_state,
                 dry_run=dry_run,
                 again=not skip_existing,
-            )
+            ),
+            verbose=verbose,
         )
         return _download_result(report)
 
@@ -697,10 +711,11 @@ class MaapClient:
         pending = self._session.pending(collection, product_type, baseline, selection, newest_first=reverse)
         if dry_run:
             return DownloadResult(skipped=[entry.url for _, entry in pending])
-        report = self._engine.run(
+        report = self._run(
             lambda session: session.download_pending(
                 pending, out_dir=Path(out_dir) if out_dir else None, product_dir=product_dir
-            )
+            ),
+            verbose=verbose,
         )
         return _download_result(report)
 
@@ -725,10 +740,11 @@ class MaapClient:
         query = self._query(
             collection, product_type, baseline, start, end, orbit, frames, format, max_items, reverse
         )
-        found = self._engine.run(
+        found = self._run(
             lambda session: session.get(
                 query, out_dir=Path(out_dir) if out_dir else None, product_dir=product_dir, dry_run=dry_run
-            )
+            ),
+            verbose=verbose,
         )
         result = _download_result(found.downloads)
         if dry_run:
@@ -769,13 +785,14 @@ class MaapClient:
         query = self._query(
             collection, product_type, baseline, start, end, None, frames, format, DEFAULT_MAX_ITEMS, reverse
         )
-        report = self._engine.run(
+        report = self._run(
             lambda session: session.sync(
                 query,
                 max_items=max_items,
                 product_dir=product_dir,
                 max_consecutive_failures=max_consecutive_failures,
-            )
+            ),
+            verbose=verbose,
         )
         downloads = _download_result(report.downloads)
         names = [key.baseline for key in report.keys]
@@ -899,7 +916,7 @@ class MaapClient:
         results: dict[str, Path] = {}
         for name in [collection] if collection else self.list_collections():
             try:
-                file, failures = self._engine.run(build(name))
+                file, failures = self._run(build(name), verbose=verbose)
             except CatalogError as error:
                 if failures_out is None:
                     raise
@@ -947,6 +964,14 @@ class MaapClient:
             use_catalog=use_catalog,
         )
 
+    def _run(self, work: Callable[[Session], Coroutine[Any, Any, T]], *, verbose: bool) -> T:
+        """Run in the engine; with `verbose` each file and baseline is logged at INFO and not at DEBUG."""
+        self._file_level = logging.INFO if verbose else logging.DEBUG
+        try:
+            return self._engine.run(work)
+        finally:
+            self._file_level = logging.DEBUG
+
     def _hear(self, event: Event) -> None:
         if isinstance(event, Warned):
             logger.warning("%s", event.message)
@@ -956,6 +981,14 @@ class MaapClient:
             logger.warning("%s: %s", event.url, event.reason)
         elif isinstance(event, Noted):
             logger.info("%s", event.message)
+        elif isinstance(event, FileFinished):
+            logger.log(self._file_level, "Downloaded %s", event.path)
+        elif isinstance(event, FileSkipped):
+            logger.log(self._file_level, "Already exists: %s", event.path)
+        elif isinstance(event, BaselineCounted):
+            logger.log(
+                self._file_level, "%s %s: %d granules", event.product_type, event.baseline, event.count
+            )
         elif isinstance(event, PageFetched):
             logger.debug("page of %d items", event.items)
         if self._on_event is not None:

@@ -453,3 +453,13 @@ def test_registry_reads_alike_in_maap_client(client: MaapClient, tmp_path: Path,
     assert ours.get_stats() == stats and stats["downloaded"] == 3 and stats["errors"] == 1
     assert sorted(ours.get_pending_downloads()) == downloads
     assert sorted(ours.get_pending_mark_paths()) == marks and len(marks) == 2
+
+
+def test_verbose_logs_each_file(client: MaapClient, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    with caplog.at_level(logging.INFO, logger="maap_tui"):
+        client.get(*NAMES, orbit="08574D", out_dir=tmp_path / "quiet")
+        assert "Downloaded" not in caplog.text
+        client.get(*NAMES, orbit="08574D", out_dir=tmp_path / "loud", verbose=True)
+        client.get(*NAMES, orbit="08574D", out_dir=tmp_path / "loud", verbose=True)
+    assert caplog.text.count("Downloaded ") == 1
+    assert "Already exists: " in caplog.text
