@@ -51,7 +51,7 @@ from maap_tui.tui.dialogs.help import HelpDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.dialogs.sign_in import SignInDialog
 from maap_tui.tui.keys import PLACES, bindings, check_keymap
-from maap_tui.tui.messages import EngineTold, TransfersChanged
+from maap_tui.tui.messages import EngineTold
 from maap_tui.tui.screens.browse import BrowseScreen
 from maap_tui.tui.screens.downloads import DownloadsScreen
 from maap_tui.tui.screens.log import LogScreen
@@ -323,9 +323,7 @@ class MaapApp(App[int]):
                     await asyncio.sleep(0)
             return count
 
-        count = await self.ask(add)
-        self.post_message(TransfersChanged())
-        return count
+        return await self.ask(add)
 
     async def sync(self, query: Query) -> SyncReport:
         """Register what the archive has in the query's range and queue here what is pending there."""
@@ -336,10 +334,7 @@ class MaapApp(App[int]):
             self.transfers.resume_run()
             return await session.sync(query, into=self.transfers)
 
-        try:
-            return await self.ask(run)
-        finally:
-            self.post_message(TransfersChanged())
+        return await self.ask(run)
 
     async def take_over(self, rows: Sequence[QueueRow]) -> int:
         """Go on with what another process left in the queue; returns how many files are queued here."""
@@ -375,9 +370,7 @@ class MaapApp(App[int]):
         async def call(session: Session) -> T | None:
             return None if self.transfers is None else work(self.transfers)
 
-        found = await self.ask(call)
-        self.post_message(TransfersChanged())
-        return found
+        return await self.ask(call)
 
     def _sample(self) -> None:
         self.last_rate = self.tally.snapshot().rate or self.last_rate

@@ -14,13 +14,3 @@ class EngineTold(Message):
     """The engine told something rare: a warning, a failure, a sign-in that is needed."""
 
     event: Event
-
-
-@dataclass
-class TransfersChanged(Message):
-    """Files were queued, or ended."""
-
-
-@dataclass
-class RegistryChanged(Message):
-    """The registry was changed by this app."""

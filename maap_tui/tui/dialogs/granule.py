@@ -11,12 +11,12 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from maap_tui.engine.errors import MaapError
 from maap_tui.engine.model import Granule
 from maap_tui.text import clean, format_bytes, format_duration
+from maap_tui.tui.dialogs.dialog import Dialog
 from maap_tui.tui.theme import STATE_WORDS
 from maap_tui.tui.widgets.results import Result
 from maap_tui.tui.widgets.terms import about_product
@@ -28,7 +28,7 @@ MOST_PROPERTIES = 300
 LONGEST_VALUE = 2000
 
 
-class GranuleDialog(ModalScreen[None]):
+class GranuleDialog(Dialog[None]):
     """Closed by any of the usual keys. What was let go of to save memory is fetched again."""
 
     BINDINGS: ClassVar = [

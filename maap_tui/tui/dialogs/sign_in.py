@@ -9,7 +9,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static, TextArea
 
 from maap_tui.engine.errors import (
@@ -21,12 +20,13 @@ from maap_tui.engine.errors import (
 )
 from maap_tui.engine.tokens import describe_token, normalise_token
 from maap_tui.text import clean, plural
+from maap_tui.tui.dialogs.dialog import Dialog
 
 if TYPE_CHECKING:
     from maap_tui.tui.app import MaapApp
 
 
-class SignInDialog(ModalScreen[bool]):
+class SignInDialog(Dialog[bool]):
     """Gives back whether a token was stored. What is pasted is never shown again."""
 
     BINDINGS: ClassVar = [

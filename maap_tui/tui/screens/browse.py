@@ -26,7 +26,6 @@ from maap_tui.engine.sync import Selection, SyncReport
 from maap_tui.text import clean, format_count, format_date, plural
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.keys import bindings, lists_of
-from maap_tui.tui.messages import RegistryChanged
 from maap_tui.tui.screens.place import PlaceScreen
 from maap_tui.tui.widgets import branch_words
 from maap_tui.tui.widgets.archive_tree import ArchiveTree, Branch, Pieces
@@ -759,7 +758,6 @@ class BrowseScreen(PlaceScreen):
         finally:
             self._syncs.pop(branch, None)
             self._looked = 0.0
-            self.maap.post_message(RegistryChanged())
         self._say(_sync_words(branch, report), "warning" if report.failed_days else "information")
 
 

@@ -38,7 +38,6 @@ from maap_tui.tui import theme
 from maap_tui.tui.dialogs.listing import ListDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings
-from maap_tui.tui.messages import RegistryChanged
 from maap_tui.tui.screens.place import PlaceScreen
 from maap_tui.tui.widgets.day_strip import DayStrip
 from maap_tui.tui.widgets.filter_line import FilterLine
@@ -782,7 +781,6 @@ class RegistryScreen(PlaceScreen):
         """Look for changes at once."""
         self._polled_at = 0.0
         self._unsized |= self.rows.keys()
-        self.maap.post_message(RegistryChanged())
 
     def _show_work(self) -> None:
         words = self.work.words if self.work is not None else ""

@@ -33,7 +33,6 @@ from maap_tui.tui.dialogs.granule import GranuleDialog
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.export import SUFFIXES, export_text
 from maap_tui.tui.keys import bindings
-from maap_tui.tui.messages import RegistryChanged
 from maap_tui.tui.screens.place import PlaceScreen
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.results import (
@@ -669,7 +668,6 @@ class SearchScreen(PlaceScreen):
         known = files_count - new
         rest = f", {format_count(known)} known already" if known else ""
         self.notify(f"Registered {plural(new, 'new file')}{rest}. 4 shows the registry.", markup=False)
-        self.app.post_message(RegistryChanged())
 
     def action_export(self) -> None:
         rows = self.results
