@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from maap_tui import __version__
@@ -10,12 +11,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from maap_tui.engine.session import Session
+    from maap_tui.cli.call import Call
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line, the process's own for None; returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if argv is None and os.path.basename(sys.argv[0]) == "maap-tui" and words != ["--version"]:
+        words.insert(0, "tui")
     if words == ["--version"]:
         # Asked for by scripts at every turn: not worth loading the command line for.
         print(f"maap {__version__}")
@@ -36,15 +39,27 @@ def has_terminal() -> bool:
     return all(stream is not None and stream.isatty() for stream in streams)
 
 
-def open_app(session: Session) -> int | None:
-    """Open the full-screen app and give back its exit code; None when this installation has none."""
-    try:
-        from maap_tui.tui.app import run_app
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("maap_tui.tui"):
-            raise
-        return None
-    return int(run_app(session) or 0)
+def can_draw() -> bool:
+    """Whether the app can be drawn here: a person sits at a terminal that moves its cursor."""
+    return has_terminal() and os.environ.get("TERM", "") not in ("", "dumb")
+
+
+def open_app(call: Call, **options: object) -> int:
+    """Open the full-screen app on the session of a call and give back its exit code.
+
+    Args:
+        call: the command that opens it.
+        options: as for `maap_tui.tui.app.run_app`.
+
+    Raises:
+        InvalidRequestError: when it cannot be drawn here, or the configuration is wrong.
+    """
+    from maap_tui.engine.errors import InvalidRequestError
+    from maap_tui.tui.app import cannot_run, run_app
+
+    if reason := cannot_run():
+        raise InvalidRequestError(reason)
+    return run_app(call.session(bulk=True), **options)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import signal
-import sys
 from collections.abc import Collection
 from pathlib import Path
 from types import CoroutineType
@@ -16,7 +15,7 @@ from maap_tui.cli.main import has_terminal, open_app
 from maap_tui.cli.output import Output, PipeClosed
 from maap_tui.cli.report import WRONG, Reporter
 from maap_tui.cli.signals import INTERRUPTED, run_async
-from maap_tui.engine.errors import MaapError
+from maap_tui.engine.errors import InvalidRequestError, MaapError
 
 COMMANDS = {
     "list": "names of collections, product types, baselines; what one baseline holds",
@@ -34,7 +33,7 @@ COMMANDS = {
     "demo": "try everything on an embedded archive, without an account",
     "tui": "open the full-screen app",
 }
-"""Commands and what they are for; all but the last are modules of `commands`."""
+"""Commands and what they are for; each is a module of `commands`."""
 
 _EPILOG = """\
 exit codes: 0 done; 2 credentials dead or missing; 3 transient or partial: run the same command again;
@@ -61,7 +60,7 @@ def build_parser(wanted: Collection[str] = tuple(COMMANDS)) -> Parser:
     parser.add_argument("-q", "--quiet", action="store_true", help="say only warnings and errors")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, words in COMMANDS.items():
-        if name == "tui" or name not in wanted:
+        if name not in wanted:
             subparsers.add_parser(name, help=words, description=f"{words.capitalize()}.")
         else:
             # Describing one command costs more than all the rest of the parser.
@@ -87,7 +86,10 @@ def run_words(words: list[str]) -> int:
     report.verbosity = args.verbose + getattr(args, "more_verbose", 0)
     report.quiet = args.quiet
     if getattr(args, "run", None) is None:
-        return _open_app_or_explain(parser, args, report)
+        if not has_terminal():
+            report.fail(InvalidRequestError("Without a terminal a command is needed", "See maap -h."))
+            return WRONG
+        args.run = open_app
     return run(args, report)
 
 
@@ -117,27 +119,6 @@ def _split_demo(words: list[str]) -> tuple[list[str], list[str] | None]:
         if "demo" in words[:cut]:
             return words[:cut], words[cut + 1 :]
     return words, None
-
-
-def _open_app_or_explain(parser: Parser, args: argparse.Namespace, report: Reporter) -> int:
-    asked = args.command == "tui" or Path(sys.argv[0]).name == "maap-tui"
-    if not has_terminal():
-        what = "The full-screen app needs a terminal" if asked else "Without a terminal a command is needed"
-        report.say(f"Error: {what}. See maap -h.")
-        return WRONG
-    from maap_tui.cli.call import Call
-
-    try:
-        code = open_app(Call(args, Output(), report).session(bulk=True))
-    except MaapError as error:
-        report.fail(error)
-        return report.code
-    if code is None:
-        if not asked:
-            parser.print_help(sys.stderr)
-        report.say("Error: The full-screen app is not installed here; use a command of maap.")
-        return WRONG
-    return code
 
 
 def _flushed(output: Output, report: Reporter, code: int) -> int:

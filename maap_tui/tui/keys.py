@@ -76,6 +76,7 @@ KEYS: tuple[Key, ...] = (
         "Find any action, place, collection or product type by typing.", True),
     Key("everywhere.theme", "f9", "next_theme", "Theme", "Change the colours."),
     Key("everywhere.sign_in", "f8", "sign_in", "Sign in", "Store a new offline token."),
+    Key("everywhere.suspend", "ctrl+z", "suspend_process", "Suspend", "Go back to the shell; fg comes back here."),
     Key("everywhere.quit", "q,ctrl+q", "leave", "Quit", "Leave; transfers stop, their parts and the queue stay.", True),
     Key("lists.mark", "space", "mark", "Mark", "Mark or unmark the row and go down."),
     Key("lists.mark_range", "v", "mark_range", "Range", "Mark from the last marked row to this one."),

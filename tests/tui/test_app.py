@@ -84,7 +84,7 @@ async def test_leaving_with_running_transfers_is_confirmed(make_app: MakeApp, ar
         await wait_until(lambda: not isinstance(app.screen, ConfirmDialog), pilot)
         assert app.return_code is None
         begun = time.monotonic()
-        await asyncio.to_thread(app._close_engine)
+        await asyncio.to_thread(app.close_engine)
         assert time.monotonic() - begun < 2
         assert all(wanted.path.with_name(wanted.path.name + ".part").exists() for wanted, _ in files)
         app.transfers = None

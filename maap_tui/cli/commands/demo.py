@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.arguments import add_command
 from maap_tui.cli.call import Call
-from maap_tui.cli.main import has_terminal, main, open_app
+from maap_tui.cli.main import can_draw, main, open_app
 from maap_tui.cli.report import DONE
 from maap_tui.demo.flags import add_arguments, options_of
 from maap_tui.engine.errors import InvalidRequestError
@@ -84,7 +84,7 @@ def run(call: Call) -> int | None:
         stack.enter_context(_set(environment))
         if args.inner:
             return main(args.inner)
-        return _open_app(call) if has_terminal() else _tour(call)
+        return open_app(call) if can_draw() else _tour(call)
 
 
 def _start(call: Call, home: Path) -> Archive:
@@ -175,11 +175,6 @@ def _serve(call: Call, environment: Mapping[str, str]) -> int:
     call.report.say("Serving; Ctrl-C ends it.")
     stop.wait()
     return DONE
-
-
-def _open_app(call: Call) -> int:
-    code = open_app(call.session(bulk=True))
-    return _tour(call) if code is None else code
 
 
 def _tour(call: Call) -> int:

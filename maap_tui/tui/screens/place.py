@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
+from textual.events import Resize
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import Static
 from textual.worker import Worker
 
 from maap_tui.tui.widgets.bars import FooterBar, HeaderBar
@@ -25,8 +27,11 @@ class PlaceScreen(Screen[None]):
     PLACE: ClassVar[str] = ""
     """One of `keys.PLACES`."""
 
+    COMFORT: ClassVar = (60, 16)
+    """Cells below which a place says that it is too small, and shows what fits."""
+
     MINIMUM: ClassVar = (40, 10)
-    """Cells below which a place only says that the terminal is too small."""
+    """Cells below which it says nothing else."""
 
     @property
     def maap(self) -> MaapApp:
@@ -36,7 +41,18 @@ class PlaceScreen(Screen[None]):
         yield HeaderBar(self.PLACE)
         with Container(id="body"):
             yield from self.body()
+        yield Static(id="too-small", markup=False)
         yield FooterBar(self.PLACE, "lists", "everywhere")
+
+    def on_resize(self, event: Resize) -> None:
+        width, height = event.size
+        is_small = width < self.COMFORT[0] or height < self.COMFORT[1]
+        self.set_class(is_small, "-small")
+        self.set_class(width < self.MINIMUM[0] or height < self.MINIMUM[1], "-unusable")
+        if is_small:
+            self.query_one("#too-small", Static).update(
+                f"{width}x{height} is too small, {self.COMFORT[0]}x{self.COMFORT[1]} needed"
+            )
 
     def body(self) -> Iterable[Widget]:
         """The widgets between header and footer."""

@@ -1,0 +1,36 @@
+"""`maap tui`: open the full-screen app."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from maap_tui.cli.arguments import add_command
+from maap_tui.cli.call import Call
+from maap_tui.cli.main import has_terminal, open_app
+from maap_tui.engine.errors import InvalidRequestError
+
+
+def add_parser(subparsers: Any, words: str) -> None:
+    """Describe the command."""
+    parser = add_command(subparsers, "tui", help=words)
+    parser.add_argument("--ascii", action="store_true", help="send no character beyond ASCII")
+    parser.add_argument(
+        "--low-bandwidth",
+        action="store_true",
+        help="repaint half as often, as over SSH, where it is on anyway",
+    )
+    parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
+    parser.set_defaults(run=run)
+
+
+def run(call: Call) -> int:
+    """Open the app on the session of the call."""
+    if not has_terminal():
+        raise InvalidRequestError("The full-screen app needs a terminal", "For the commands see maap -h.")
+    args = call.args
+    return open_app(
+        call,
+        is_ascii=args.ascii,
+        low_bandwidth=args.low_bandwidth,
+        mouse=False if args.no_mouse else None,
+    )
