@@ -23,7 +23,7 @@ demo: setup ## Try everything on the embedded archive (a tour where there is no 
 	$(BIN)/maap demo
 
 test: setup ## Run the tests
-	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile --tb=native
 
 check: setup ## Lint, check types and the import rules
 	$(BIN)/ruff check .

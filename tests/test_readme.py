@@ -15,6 +15,7 @@ import pytest
 
 from maap_tui.demo.archive import Archive
 from maap_tui.engine import settings
+from maap_tui.tui import keys
 
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -99,3 +100,25 @@ def test_settings_table_is_the_program_s() -> None:
 def test_pictures_and_links_exist() -> None:
     for target in re.findall(r"\]\((?!https?://|#)([^)]+)\)", TEXT):
         assert (README.parent / target).exists(), target
+
+
+def test_keys_table_is_the_program_s() -> None:
+    shown = re.search(r"<!-- keys -->\n(.*?)\n<!-- /keys -->", TEXT, flags=re.S)
+
+    assert shown is not None
+    assert shown[1].strip() == keys.as_markdown_table().strip()
+
+
+def test_every_picture_is_there_and_is_shown() -> None:
+    # The list is read from the script itself: importing it would need the embedded archive.
+    script = (README.parent / "screenshots" / "take.py").read_text(encoding="utf-8")
+    listed = re.search(r"^PICTURES: .*? = \{\n(.*?)^\}", script, flags=re.S | re.M)
+    assert listed is not None
+    names = re.findall(r'^    "(\w+)":', listed[1], flags=re.M)
+
+    assert len(names) >= 10
+    for name in names:
+        picture = README.parent / "screenshots" / f"{name}.svg"
+        assert picture.read_text(encoding="utf-8").startswith("<svg"), name
+        assert f"](screenshots/{name}.svg)" in TEXT, f"{name}.svg is not shown"
+    assert {path.stem for path in picture.parent.glob("*.svg")} == set(names)

@@ -45,6 +45,7 @@ class HelpDialog(ModalScreen[None]):
                 can_mark=False,
                 empty_text="No key does that here.",
             )
+            yield Static("", id="whole", markup=False, classes="muted")
 
     def _shown(self, key: Key) -> str:
         keys = self.app._keymap.get(key.id, key.keys)
@@ -52,11 +53,18 @@ class HelpDialog(ModalScreen[None]):
 
     def on_mount(self) -> None:
         self.query_one(RowList).set_rows(keys_in(self._place))
+        self.show_whole()
 
     @on(Input.Changed)
     def search(self, event: Input.Changed) -> None:
         """Filter as it is typed."""
         self.query_one(RowList).set_filter(event.value)
+
+    @on(RowList.Highlighted)
+    def show_whole(self) -> None:
+        """Say under the list what a narrow terminal cuts off."""
+        key = self.query_one(RowList).current
+        self.query_one("#whole", Static).update(f"{key.help} Name in [keys]: {key.id}" if key else "")
 
     def action_into_list(self) -> None:
         self.query_one(RowList).focus()

@@ -569,7 +569,7 @@ class DownloadsScreen(PlaceScreen):
         if len(folder) > room:
             folder = "..." + folder[3 - room :]
         reason = clean(self.reason_of(line)) or self._state_text(line)
-        self._show("detail", f" {clean(first, room)}\n {folder}\n {reason}")
+        self._show("detail", f"{clean(first, room)}\n{folder}\n{reason}")
 
     @on(RowList.Highlighted)
     def follow_cursor(self) -> None:

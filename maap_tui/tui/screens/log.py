@@ -362,8 +362,9 @@ class LogScreen(PlaceScreen):
             setting = find_setting(row.key)
         except SettingsError:
             return f"{row.help} From {row.origin}."
+        default = (setting.default_text or "none").replace("`", "")
         unit = f" In {setting.unit}." if setting.unit else ""
-        return f"{row.help}{unit} Default: {setting.default_text or 'none'}. From {row.origin}."
+        return f"{row.help}{unit} Default: {default}. From {row.origin}."
 
     @on(RowList.Chosen)
     def act_on_row(self) -> None:

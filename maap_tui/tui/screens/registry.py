@@ -345,7 +345,7 @@ class RegistryScreen(PlaceScreen):
                 lambda row: f"{row.at:%Y-%m-%d %H:%M}" if row.at else "",
                 is_untrusted=False,
             ),
-            Column("reason", "why", 30, lambda row: row.reason, lambda row: "error"),
+            Column("reason", "why", 33, lambda row: row.reason, lambda row: "error"),
             Column("name", "file", 0, lambda row: row.url.partition("?")[0].rpartition("/")[2]),
         ]
 

@@ -437,7 +437,7 @@ class SearchScreen(PlaceScreen):
         return words
 
     def _empty_in_words(self, outcome: str) -> str:
-        if outcome == "failed":
+        if outcome == "failed" or (self._search_run is not None and self._search_run.failed):
             return "The search failed before anything was found.\n\nctrl+r tries it again, 5 shows the log."
         if outcome == "stopped":
             return "Stopped before anything was found.\n\nctrl+r searches again, esc goes to the form."

@@ -620,5 +620,5 @@ def _fit(text: str, width: int, is_right: bool) -> str:
     """The text in exactly that many cells."""
     length = len(text) if text.isascii() else cell_len(text)
     if length > width:
-        return set_cell_size(text, width - 1) + "~" if width > 1 else set_cell_size(text, width)
+        return set_cell_size(text, width - 1) + "…" if width > 1 else set_cell_size(text, width)
     return " " * (width - length) + text if is_right else text + " " * (width - length)

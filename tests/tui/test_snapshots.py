@@ -1,0 +1,533 @@
+"""What every place looks like, empty, busy, full and in trouble; the archive answers in this process.
+
+`pytest tests/tui/test_snapshots.py --snapshot-update` accepts what is drawn now: look at each picture first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+from collections import namedtuple
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from driving import text_of, wait_until
+from textual.pilot import Pilot
+from textual.widgets import Input, TextArea
+
+from maap_tui.demo.app import Application
+from maap_tui.demo.content import Content
+from maap_tui.demo.faults import Faults
+from maap_tui.demo.stats import Stats
+from maap_tui.demo.tokens import CLIENT_ID, CLIENT_SECRET, TokenService
+from maap_tui.engine.queue import Queue, QueueRow
+from maap_tui.engine.registry import Entry, Key
+from maap_tui.engine.session import Session
+from maap_tui.tui.app import MaapApp
+from maap_tui.tui.dialogs.confirm import ConfirmDialog
+from maap_tui.tui.dialogs.granule import GranuleDialog
+from maap_tui.tui.dialogs.sign_in import SignInDialog
+from maap_tui.tui.screens.browse import BrowseScreen
+from maap_tui.tui.screens.downloads import DownloadsScreen
+from maap_tui.tui.screens.log import LogScreen
+from maap_tui.tui.screens.registry import RegistryScreen
+from maap_tui.tui.screens.search import SearchScreen
+from maap_tui.tui.widgets.day_strip import DayStrip
+from maap_tui.tui.widgets.terms import Terms
+
+MOMENT = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
+BASE = "https://catalog.maap.eo.esa.int"
+L2 = "EarthCAREL2Validated_MAAP"
+KEY = Key("EarthCARE", L2, "CPR_CLD_2A", "BC")
+ONE_DAY = Terms(L2, "CPR_CLD_2A", "BC", "2025-12-28", frames="C,D")
+FOLDER = "/data/maap/EarthCARE/EarthCAREL2Validated_MAAP/CPR_CLD_2A/BC/2025/12/28"
+
+Usage = namedtuple("Usage", "total used free")
+Shoot = Callable[[MaapApp, Pilot[Any]], Awaitable[None]]
+
+
+# The archive and the home
+
+
+@dataclass
+class Refusing(httpx.AsyncBaseTransport):
+    """A network that gives one answer to everything, or none."""
+
+    status: int = 0
+    """0 for a connection that is refused, -1 for one that never answers."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.status < 0:
+            await asyncio.Event().wait()
+        if not self.status:
+            raise httpx.ConnectError("[Errno 111] Connection refused", request=request)
+        return httpx.Response(self.status, request=request)
+
+
+@pytest.fixture(scope="module")
+def archive() -> Application:
+    def clock() -> float:
+        return MOMENT.timestamp()
+
+    tokens = TokenService(clock, 87, False, f"{BASE}/realms/esa-maap")
+    return Application(BASE, Content(clock()), tokens, Faults(), Stats())
+
+
+class Line:
+    """The connection that the archive looks at: always open, never full."""
+
+    write_paused = False
+
+    def is_closing(self) -> bool:
+        return False
+
+    async def drain(self) -> None:
+        return
+
+
+def within(archive: Application) -> httpx.ASGITransport:
+    """A way to the archive without a socket."""
+
+    line = Line()
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        await archive({**scope, "extensions": {"demo.transport": line, "demo.flow": line}}, receive, send)
+
+    return httpx.ASGITransport(answer)
+
+
+def load(home: Path, transport: httpx.AsyncBaseTransport) -> Session:
+    return Session.load(
+        environ={"MAAP_HOME": str(home), "HOME": str(home)},
+        now=lambda: MOMENT,
+        overrides={"api.retries": 0},
+        transport=transport,
+    )
+
+
+@pytest.fixture(scope="module")
+def furnished(archive: Application, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a token, with the names of every collection and with one counted product."""
+    home = tmp_path_factory.mktemp("furnished") / "maap"
+    home.mkdir()
+    (home / "config.toml").write_text("")
+    credentials = home / "credentials.txt"
+    credentials.write_text(
+        f"CLIENT_ID={CLIENT_ID}\nCLIENT_SECRET={CLIENT_SECRET}\nOFFLINE_TOKEN={archive.tokens.issue_offline()}\n"
+    )
+    credentials.chmod(0o600)
+
+    async def fetch() -> None:
+        async with load(home, within(archive)) as session:
+            for collection in session.collections():
+                await session.catalogue.queryables(collection)
+            await session.build_catalog(L2, product_type="AC__TC__2B", baseline="BC")
+
+    asyncio.run(fetch())
+    return home
+
+
+def track(session: Session) -> None:
+    """Six weeks of one baseline: marked, here, partly here, failed and new days."""
+    tracker = session.registry.baseline(KEY)
+    for number in range(42):
+        day = date(2025, 12, 1) + timedelta(days=number)
+        entries = []
+        for orbit in range(4):
+            name = (
+                f"ECA_EXBC_CPR_CLD_2A_{day:%Y%m%d}T0{orbit}1500Z_{day:%Y%m%d}T083513Z_{8600 + number:05d}D.h5"
+            )
+            url = f"{BASE}/data/earthcare-pdgs-01/EarthCARE/CPR_CLD_2A/BC/{day:%Y/%m/%d}/{name}"
+            path = session.wanted_of_entry(KEY, Entry(url, "", day)).path
+            entries.append(Entry(url, str(path), day))
+        tracker.add(entries)
+        here = entries[: 0 if number > 33 else 2 if number % 11 == 8 else 4]
+        for entry in here:
+            path = Path(entry.path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(bytes(131_072))
+            tracker.record(entry.url, entry.path, day)
+        tracker.mark([(entry.path, day) for entry in here if number < 21])
+        if number == 19:
+            tracker.record_error(
+                entries[3].url, "Service Unavailable", code=503, tries=6, at=MOMENT - timedelta(hours=3)
+            )
+    then = (MOMENT - timedelta(hours=2)).timestamp()
+    for path in session.places.registry_dir.rglob("*"):
+        os.utime(path, (then, then))
+
+
+def row_of(number: int, **changes: Any) -> QueueRow:
+    """A transfer of a command on another machine."""
+    times = f"20251228T{number:02d}1152Z_20251228T{number + 1:02d}5213Z"
+    name = f"ECA_EXBC_CPR_CLD_2A_{times}_{8995 + number:05d}C.h5"
+    row = QueueRow(
+        path=f"{FOLDER}/{name}",
+        url=f"{BASE}/data/{name}",
+        state="waiting",
+        size=4_194_304,
+        root="/data/maap",
+        position=float(number),
+        pid=4242,
+        host="cluster",
+        verb="sync",
+        changed=time.time(),
+    )
+    return replace(row, **changes)
+
+
+def queue_up(session: Session, rows: list[QueueRow]) -> None:
+    queue = Queue(session.places.queue_file)
+    queue.save(rows)
+    queue.close()
+
+
+def busy_rows() -> list[QueueRow]:
+    return [
+        *(row_of(number, state="running", received=number * 800_000) for number in (1, 2, 3, 4)),
+        row_of(5, state="failed", tries=6, reason="503 Service Unavailable"),
+        row_of(6, state="paused", received=1_000_000),
+        *(row_of(number) for number in range(7, 16)),
+        row_of(0, state="finished", received=4_194_304),
+    ]
+
+
+def abandon(session: Session) -> None:
+    queue_up(session, [row_of(number, changed=time.time() - 7200, received=99_000) for number in range(5)])
+
+
+def lose_token(session: Session) -> None:
+    session.places.credentials_file.unlink()
+
+
+def lose_names(session: Session) -> None:
+    shutil.rmtree(session.places.catalog_dir)
+    shutil.rmtree(session.places.built_catalog_dir)
+
+
+# How to come to each picture
+
+
+async def wait_for(text: str, app: MaapApp, pilot: Pilot[Any]) -> None:
+    await wait_until(lambda: text in text_of(app), pilot)
+
+
+async def go(key: str, kind: type, app: MaapApp, pilot: Pilot[Any]) -> Any:
+    await pilot.press(key)
+    await wait_until(lambda: isinstance(app.screen, kind) and app.screen.children, pilot)
+    return app.screen
+
+
+async def browse(app: MaapApp, pilot: Pilot[Any]) -> None:
+    await wait_for("9 product types", app, pilot)
+    await wait_until(lambda: all(one.is_finished for one in app.workers), pilot)
+    await pilot.pause()
+
+
+async def browse_baseline(app: MaapApp, pilot: Pilot[Any]) -> None:
+    await browse(app, pilot)
+    screen = app.screen
+    assert isinstance(screen, BrowseScreen)
+    screen.receive(L2, "AC__TC__2B", "BC")
+    await wait_until(lambda: getattr(screen.tree_view.branch, "baseline", "") == "BC", pilot)
+    await wait_for("7,239 ", app, pilot)
+
+
+async def browse_filter(app: MaapApp, pilot: Pilot[Any]) -> None:
+    await browse(app, pilot)
+    await pilot.press("slash", *"doppler")
+    await wait_for("Doppler velocity", app, pilot)
+
+
+async def browse_offline(app: MaapApp, pilot: Pilot[Any]) -> None:
+    await pilot.press("down", "down", "down", "enter")
+    await wait_for("offline", app, pilot)
+
+
+async def search(app: MaapApp, pilot: Pilot[Any]) -> SearchScreen:
+    screen: SearchScreen = await go("2", SearchScreen, app, pilot)
+    await wait_until(lambda: "JAXAL2Validated_MAAP" in screen.form.names.queryables, pilot)
+    await wait_until(lambda: not screen.focused or screen.focused.has_focus, pilot)
+    return screen
+
+
+async def search_empty(app: MaapApp, pilot: Pilot[Any]) -> None:
+    await search(app, pilot)
+
+
+async def search_matches(app: MaapApp, pilot: Pilot[Any]) -> None:
+    screen = await search(app, pilot)
+    screen.form.fill(Terms(L2, "", "", "2025-12-28"))
+    screen.query_one("#product_type").focus()
+    await pilot.press(*"cloud")
+    await wait_for("Match", app, pilot)
+
+
+async def search_wrong(app: MaapApp, pilot: Pilot[Any]) -> None:
+    screen = await search(app, pilot)
+    screen.form.fill(Terms(L2, "CPR_CLD_2A", "BC", "2025-13-01"))
+
+
+async def run(app: MaapApp, pilot: Pilot[Any]) -> SearchScreen:
+    screen = await search(app, pilot)
+    screen.form.fill(ONE_DAY)
+    await pilot.press("ctrl+r")
+    return screen
+
+
+async def search_full(app: MaapApp, pilot: Pilot[Any]) -> None:
+    screen = await run(app, pilot)
+    await wait_until(lambda: not screen.is_searching and not screen._is_looking, pilot)
+    screen.results.focus()
+    await pilot.press("down", "space", "space", "space")
+    await wait_for("Selected: 3 files", app, pilot)
+
+
+async def search_failed(app: MaapApp, pilot: Pilot[Any]) -> None:
+    screen = await run(app, pilot)
+    await wait_until(lambda: screen._outcome, pilot)
+    await wait_for("The search failed", app, pilot)
+
+
+async def search_busy(app: MaapApp, pilot: Pilot[Any]) -> None:
+    await run(app, pilot)
+    await wait_for("ctrl+r stops it", app, pilot)
+
+
+async def granule(app: MaapApp, pilot: Pilot[Any]) -> None:
+    screen = await run(app, pilot)
+    await wait_until(lambda: not screen.is_searching and not screen._is_looking, pilot)
+    screen.results.focus()
+    await pilot.press("enter")
+    await wait_until(lambda: isinstance(app.screen, GranuleDialog), pilot)
+    await wait_for("Ground track", app, pilot)
+
+
+async def downloads_empty(app: MaapApp, pilot: Pilot[Any]) -> None:
+    await go("3", DownloadsScreen, app, pilot)
+    await wait_for("Nothing in the queue", app, pilot)
+    await wait_for("free", app, pilot)
+
+
+async def downloads_busy(app: MaapApp, pilot: Pilot[Any]) -> None:
+    screen: DownloadsScreen = await go("3", DownloadsScreen, app, pilot)
+    await wait_until(lambda: len(screen.table.rows) == 16, pilot)
+    screen.table.move_to_key(next(line.key for line in screen.table.rows if line.state == "failed"))
+    await wait_for("free", app, pilot)
+    running = [line for line in screen.table.rows if line.state == "running"]
+    await wait_until(lambda: all(line.marks for line in running), pilot)
+
+
+async def left_work(app: MaapApp, pilot: Pilot[Any]) -> None:
+    await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+
+
+async def downloads_left(app: MaapApp, pilot: Pilot[Any]) -> None:
+    await left_work(app, pilot)
+    await pilot.press("escape")
+    await go("3", DownloadsScreen, app, pilot)
+    await wait_for("interrupted", app, pilot)
+    await wait_for("free", app, pilot)
+
+
+async def registry(app: MaapApp, pilot: Pilot[Any]) -> RegistryScreen:
+    screen: RegistryScreen = await go("4", RegistryScreen, app, pilot)
+    await wait_until(lambda: screen.rows and all(row.size is not None for row in screen.rows.values()), pilot)
+    return screen
+
+
+async def registry_full(app: MaapApp, pilot: Pilot[Any]) -> None:
+    await registry(app, pilot)
+
+
+async def registry_empty(app: MaapApp, pilot: Pilot[Any]) -> None:
+    await go("4", RegistryScreen, app, pilot)
+    await wait_for("Nothing is tracked yet", app, pilot)
+
+
+async def days(app: MaapApp, pilot: Pilot[Any]) -> None:
+    screen = await registry(app, pilot)
+    await pilot.press("enter")
+    await wait_until(lambda: screen.query_one(DayStrip).day is not None, pilot)
+    screen.query_one(DayStrip).move_to(date(2025, 12, 20))
+    await wait_until(
+        lambda: screen._files.rows and all(row.day == date(2025, 12, 20) for row in screen._files.rows), pilot
+    )
+
+
+async def cleanup(app: MaapApp, pilot: Pilot[Any]) -> None:
+    await registry(app, pilot)
+    await pilot.press("D")
+    await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+
+
+async def log(app: MaapApp, pilot: Pilot[Any]) -> LogScreen:
+    """The settings that name no folder, since those differ from run to run."""
+    screen: LogScreen = await go("5", LogScreen, app, pilot)
+    await wait_until(lambda: screen._table.rows, pilot)
+    await pilot.press("tab", "slash", *"downloads.", "enter")
+    await wait_until(lambda: screen._table.current.key.startswith("downloads."), pilot)
+    return screen
+
+
+async def log_empty(app: MaapApp, pilot: Pilot[Any]) -> None:
+    await log(app, pilot)
+
+
+async def log_full(app: MaapApp, pilot: Pilot[Any]) -> None:
+    for number in range(30):
+        app.write_log("info", f"Downloaded ECA_EXBC_CPR_CLD_2A_20251228T{number:02d}1152Z_08995C.h5")
+    app.write_log("warning", "The offline token is good for 9 more days.")
+    app.write_log("error", "FAILED DAY: 2025-12-28 (503 Service Unavailable)")
+    screen = await log(app, pilot)
+    await wait_until(lambda: screen._seen_version == app.log_version, pilot)
+
+
+async def sign_in(app: MaapApp, pilot: Pilot[Any]) -> None:
+    await pilot.press("f8")
+    await wait_until(lambda: isinstance(app.screen, SignInDialog), pilot)
+    await pilot.press(*"Bearer abc")
+
+
+async def help_(app: MaapApp, pilot: Pilot[Any]) -> None:
+    await go("3", DownloadsScreen, app, pilot)
+    await pilot.press("question_mark")
+    await wait_for("type to search", app, pilot)
+
+
+async def palette(app: MaapApp, pilot: Pilot[Any]) -> None:
+    await pilot.press("ctrl+p")
+    await pilot.pause()
+    await pilot.press(*"doppler")
+    await wait_for("CPR_CD__2A", app, pilot)
+    await app.workers.wait_for_complete(
+        [one for one in app.workers if one.node is app.screen and not one.is_finished]
+    )
+
+
+async def small(app: MaapApp, pilot: Pilot[Any]) -> None:
+    await wait_for("too small", app, pilot)
+
+
+# The pictures
+
+
+@dataclass(frozen=True)
+class Picture:
+    shoot: Shoot
+    size: tuple[int, int] = (80, 24)
+    prepare: Callable[[Session], object] | None = None
+    network: int | None = None
+    """None for the archive, else what `Refusing` does."""
+    options: tuple[str, ...] = ()
+    """Options of the app that are on."""
+
+
+WIDE, NARROW = (120, 40), (60, 16)
+
+
+def busy(session: Session) -> None:
+    queue_up(session, busy_rows())
+
+
+PICTURES = {
+    "browse_start": Picture(browse),
+    "browse_unknown": Picture(browse_offline, prepare=lose_names, network=0),
+    "browse_baseline": Picture(browse_baseline),
+    "browse_baseline_wide": Picture(browse_baseline, WIDE),
+    "browse_baseline_narrow": Picture(browse_baseline, NARROW),
+    "browse_filter": Picture(browse_filter),
+    "browse_too_small": Picture(small, (50, 14)),
+    "browse_ascii": Picture(browse_baseline, options=("is_ascii",)),
+    "search_empty": Picture(search_empty),
+    "search_matches": Picture(search_matches),
+    "search_wrong": Picture(search_wrong),
+    "search_busy": Picture(search_busy, network=-1),
+    "search_full": Picture(search_full),
+    "search_full_wide": Picture(search_full, WIDE),
+    "search_full_narrow": Picture(search_full, NARROW),
+    "search_no_colour": Picture(search_full, options=("no_colour",)),
+    "search_failed": Picture(search_failed, network=0),
+    "granule": Picture(granule),
+    "downloads_empty": Picture(downloads_empty),
+    "downloads_busy": Picture(downloads_busy, prepare=busy),
+    "downloads_busy_wide": Picture(downloads_busy, WIDE, prepare=busy),
+    "downloads_busy_narrow": Picture(downloads_busy, NARROW, prepare=busy),
+    "downloads_ascii": Picture(downloads_busy, prepare=busy, options=("is_ascii", "no_colour")),
+    "downloads_question": Picture(left_work, prepare=abandon),
+    "downloads_left": Picture(downloads_left, prepare=abandon),
+    "registry_empty": Picture(registry_empty),
+    "registry_full": Picture(registry_full, prepare=track),
+    "registry_days": Picture(days, prepare=track),
+    "registry_days_wide": Picture(days, WIDE, prepare=track),
+    "registry_cleanup": Picture(cleanup, prepare=track),
+    "log_full": Picture(log_full),
+    "log_no_token": Picture(log_empty, prepare=lose_token),
+    "sign_in": Picture(sign_in),
+    "help": Picture(help_),
+    "palette": Picture(palette),
+}
+"""Id -> picture."""
+
+
+@pytest.fixture
+def make_app(
+    archive: Application, furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Picture], MaapApp]:
+    for name in ("TMUX", "SSH_TTY", "DISPLAY", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(2**40, 2**39, 2**39))
+
+    def make(picture: Picture) -> MaapApp:
+        home = tmp_path / "maap"
+        shutil.copytree(furnished, home)
+        transport = within(archive) if picture.network is None else Refusing(picture.network)
+        session = load(home, transport)
+        if picture.prepare is not None:
+            picture.prepare(session)
+        return MaapApp(session, clock=lambda: MOMENT, **dict.fromkeys(picture.options, True))
+
+    return make
+
+
+async def settle(app: MaapApp, pilot: Pilot[Any]) -> None:
+    """Let the drawing come to rest, with cursors that do not blink."""
+    for one in (*app.screen.query(Input), *app.screen.query(TextArea)):
+        one.cursor_blink = False
+    before, same = "", 0
+    while same < 4:
+        sample = getattr(app.screen, "sample", None)
+        if sample is not None:
+            sample()
+        await pilot.pause(0.05)
+        now = text_of(app)
+        same = same + 1 if now == before else 0
+        before = now
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_looks_the_same(
+    name: str, make_app: Callable[[Picture], MaapApp], snap_compare: Callable[..., bool]
+) -> None:
+    picture = PICTURES[name]
+
+    async def shoot(pilot: Pilot[Any]) -> None:
+        app = pilot.app
+        assert isinstance(app, MaapApp)
+        await picture.shoot(app, pilot)
+        await settle(app, pilot)
+
+    assert snap_compare(make_app(picture), terminal_size=picture.size, run_before=shoot)
+
+
+def test_no_picture_is_left_over() -> None:
+    kept = {path.name for path in (Path(__file__).parent / "__snapshots__" / Path(__file__).stem).iterdir()}
+
+    assert kept == {f"test_looks_the_same[{name}].svg" for name in PICTURES}
