@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from textual import on
-from textual.app import App, SystemCommand
+from textual.app import App, ScreenStackError, SystemCommand
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
@@ -374,9 +374,13 @@ class MaapApp(App[int]):
 
     def _sample(self) -> None:
         self.last_rate = self.tally.snapshot().rate or self.last_rate
-        sample = getattr(self.screen, "sample", None)
+        try:
+            screen = self.screen
+        except ScreenStackError:
+            return  # the app is just beginning, or just ending
+        sample = getattr(screen, "sample", None)
         # While the app ends, a screen may have lost its widgets already.
-        if sample is not None and self.screen.is_running and self.screen.children:
+        if sample is not None and screen.is_running and screen.children:
             sample()
 
     # The token

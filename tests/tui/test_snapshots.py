@@ -32,7 +32,6 @@ from maap_tui.engine.registry import Entry, Key
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
-from maap_tui.tui.dialogs.granule import GranuleDialog
 from maap_tui.tui.dialogs.sign_in import SignInDialog
 from maap_tui.tui.screens.browse import BrowseScreen
 from maap_tui.tui.screens.downloads import DownloadsScreen
@@ -301,15 +300,6 @@ async def search_busy(app: MaapApp, pilot: Pilot[Any]) -> None:
     await wait_for("ctrl+r stops it", app, pilot)
 
 
-async def granule(app: MaapApp, pilot: Pilot[Any]) -> None:
-    screen = await run(app, pilot)
-    await wait_until(lambda: not screen.is_searching and not screen._is_looking, pilot)
-    screen.results.focus()
-    await pilot.press("enter")
-    await wait_until(lambda: isinstance(app.screen, GranuleDialog), pilot)
-    await wait_for("Ground track", app, pilot)
-
-
 async def downloads_empty(app: MaapApp, pilot: Pilot[Any]) -> None:
     await go("3", DownloadsScreen, app, pilot)
     await wait_for("Nothing in the queue", app, pilot)
@@ -396,12 +386,6 @@ async def sign_in(app: MaapApp, pilot: Pilot[Any]) -> None:
     await pilot.press(*"Bearer abc")
 
 
-async def help_(app: MaapApp, pilot: Pilot[Any]) -> None:
-    await go("3", DownloadsScreen, app, pilot)
-    await pilot.press("question_mark")
-    await wait_for("type to search", app, pilot)
-
-
 async def palette(app: MaapApp, pilot: Pilot[Any]) -> None:
     await pilot.press("ctrl+p")
     await pilot.pause()
@@ -455,7 +439,6 @@ PICTURES = {
     "search_full_narrow": Picture(search_full, NARROW),
     "search_no_colour": Picture(search_full, options=("no_colour",)),
     "search_failed": Picture(search_failed, network=0),
-    "granule": Picture(granule),
     "downloads_empty": Picture(downloads_empty),
     "downloads_busy": Picture(downloads_busy, prepare=busy),
     "downloads_busy_wide": Picture(downloads_busy, WIDE, prepare=busy),
@@ -471,7 +454,6 @@ PICTURES = {
     "log_full": Picture(log_full),
     "log_no_token": Picture(log_empty, prepare=lose_token),
     "sign_in": Picture(sign_in),
-    "help": Picture(help_),
     "palette": Picture(palette),
 }
 """Id -> picture."""

@@ -237,7 +237,7 @@ def test_a_terminal_that_reads_again_goes_on(terminal: Callable[..., Terminal]) 
     one.settle()
     for _ in range(40):
         one.type(b"1234")
-    one.settle()
+    one.settle(quiet=2.0)
     seen = one.type(b"5")
     one.wait_for(b"Level", after=seen)
     one.type(b"q")

@@ -640,6 +640,9 @@ class SearchScreen(PlaceScreen):
         words = f"Queued {plural(count, 'file')}, {'over ' if unknown else ''}{format_bytes(size)}"
         words += f", to {out_dir}" if out_dir is not None else ""
         self.notify(clean(f"{words}{f'; {rest}' if rest else ''}. 3 shows the queue."), markup=False)
+        # What ends before the next sample has to be seen ending all the same.
+        self._live |= {wanted.url for wanted, tracked in work if tracked is not None}
+        self._counts_seen = ()
         self._look_again(chosen)
 
     async def _demand_room(self, folder: Path, count: int, size: int) -> None:
