@@ -665,6 +665,17 @@ class Session:
 
     def mark(self, paths: Sequence[str]) -> MarkReport:
         """Mark downloaded files as processed, whichever baseline they belong to."""
+        return self._change_marks(paths, BaselineRegistry.mark)
+
+    def unmark(self, paths: Sequence[str]) -> MarkReport:
+        """Take marks away; `new` counts those taken, `already` the files that had none."""
+        return self._change_marks(paths, BaselineRegistry.unmark)
+
+    def _change_marks(
+        self,
+        paths: Sequence[str],
+        change: Callable[[BaselineRegistry, Iterable[tuple[str, date]]], int],
+    ) -> MarkReport:
         groups: dict[Key, list[tuple[str, date]]] = {}
         report = MarkReport()
         for text in paths:
@@ -678,9 +689,9 @@ class Session:
             key = Key(self.mission_of(collection).name, collection, product_type, baseline)
             groups.setdefault(key, []).append((os.path.abspath(text), day))
         for key, found in groups.items():
-            new = self.registry.baseline(key).mark(found)
-            report.new += new
-            report.already += len(found) - new
+            changed = change(self.registry.baseline(key), found)
+            report.new += changed
+            report.already += len(found) - changed
         return report
 
 

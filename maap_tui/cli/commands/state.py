@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.arguments import add_command, add_names, add_time, read_text, span_of
@@ -182,31 +181,7 @@ def mark(call: Call) -> int | None:
 
 def unmark(call: Call) -> int | None:
     """Take marks away, as `mark` sets them."""
-    return _say_marks(call, _unmark(call.session(), _paths_of(call)), "Unmarked", "not marked")
-
-
-def _unmark(session: Session, paths: list[str]) -> MarkReport:
-    from maap_tui.engine import places
-    from maap_tui.engine.registry import Key
-    from maap_tui.engine.session import MarkReport
-
-    report = MarkReport()
-    groups: dict[Key, list[tuple[str, Any]]] = {}
-    for path in paths:
-        place = places.collection_of(os.path.abspath(path))
-        if place is None:
-            report.refused.append(
-                (path, "it is not of the layout .../COLLECTION/PRODUCT/BASELINE/YYYY/MM/DD/FILE")
-            )
-            continue
-        collection, product_type, baseline, day = place
-        key = Key(session.mission_of(collection).name, collection, product_type, baseline)
-        groups.setdefault(key, []).append((os.path.abspath(path), day))
-    for key, found in groups.items():
-        gone = session.registry.baseline(key).unmark(found)
-        report.new += gone
-        report.already += len(found) - gone
-    return report
+    return _say_marks(call, call.session().unmark(_paths_of(call)), "Unmarked", "not marked")
 
 
 def _say_marks(call: Call, done: MarkReport, verb: str, otherwise: str) -> int | None:
