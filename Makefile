@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check screenshots bench build clean
+.PHONY: help setup demo test test-faults check screenshots bench build clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,6 +24,9 @@ demo: setup ## Try everything on the embedded archive (a tour where there is no 
 
 test: setup ## Run the tests
 	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile --tb=native
+
+test-faults: setup ## Run the long tests of faults and crashes, about ten minutes
+	$(BIN)/python -m pytest -q -m long --numprocesses auto --dist worksteal --tb=native tests/faults
 
 check: setup ## Lint, check types and the import rules
 	$(BIN)/ruff check .

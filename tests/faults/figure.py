@@ -1,0 +1,26 @@
+"""What a scenario counted: a row of the table of figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure, as `bench/faults.py` prints it."""
+
+    name: str
+    """F1 to F21."""
+    what: str
+    """What was done, with its numbers: "100 resumes"."""
+    target: str
+    """What was promised: "0 mixed"."""
+    seen: str
+    """What came of it: "0 mixed"."""
+    kept: bool
+    """Whether the promise held."""
+    beside: dict[str, str] = field(default_factory=dict)
+    """The same of other programs, by their name."""
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.what}: {self.seen} (promised: {self.target})"
