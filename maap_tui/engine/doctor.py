@@ -125,9 +125,6 @@ def _credentials(session: Session) -> Iterator[Finding]:
     except CredentialsError as error:
         yield Finding("token", FAILURE, error.message, error.hint, is_credential=True)
         return
-    file = session.places.credentials_file
-    if not session.environ.get("MAAP_TOKEN") and stat.S_IMODE(file.stat().st_mode) & 0o077:
-        yield Finding("token", WARNING, f"{file} can be read by others", f"chmod 600 {file}")
     days = info.days_left(session.now())
     who = f" of {info.name}" if info.name else ""
     if days is None:

@@ -194,7 +194,7 @@ class Session:
         Raises:
             CredentialsError: when there are none that can be used.
         """
-        return load_credentials(self.places.credentials_file, self.environ, self.emit)
+        return load_credentials(self.places.credentials_file, self.environ)
 
     async def sign_in(self, token: str) -> TokenInfo:
         """Check an offline token against the service, then store it; the session uses it from then on.

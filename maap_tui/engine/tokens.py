@@ -11,6 +11,7 @@ import binascii
 import json
 import os
 import re
+import shlex
 import stat
 import time
 from collections.abc import Callable, Mapping
@@ -152,8 +153,13 @@ def _claimed_time(value: Any) -> datetime | None:
         return None
 
 
-def load_credentials(file: Path, environ: Mapping[str, str], emit: Emit = ignore) -> Credentials:
+def load_credentials(file: Path, environ: Mapping[str, str], *, may_be_loose: bool = False) -> Credentials:
     """The credentials to use: `MAAP_TOKEN`, otherwise the file.
+
+    Args:
+        file: the credentials file.
+        environ: the environment.
+        may_be_loose: whether a file that others can read will do, as where it is replaced next.
 
     Raises:
         CredentialsError: when there are none, or they cannot be used.
@@ -173,8 +179,11 @@ def load_credentials(file: Path, environ: Mapping[str, str], emit: Emit = ignore
         raise CredentialsError(
             f"The credentials file {file} cannot be read: {error.strerror}", "Make it readable for you."
         ) from None
-    if mode & 0o077:
-        emit(Warned(f"{file} can be read by others (mode {mode:04o}); run: chmod 600 {file}"))
+    if mode & 0o077 and not may_be_loose:
+        raise CredentialsError(
+            f"{file} can be read by others (mode {mode:04o}), so its token is not used",
+            f"Run: chmod 600 {shlex.quote(str(file))}",
+        )
     values: dict[str, str] = {}
     key = ""
     for line in raw.decode("utf-8", "replace").replace("\ufeff", "").splitlines():

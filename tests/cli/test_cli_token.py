@@ -44,6 +44,17 @@ def test_no_token_is_2(maap: Callable, home: Path) -> None:
     assert maap("token").code == 2
 
 
+def test_a_file_that_others_can_read_is_2_until_it_is_mended(maap: Callable, home: Path) -> None:
+    file = home / "credentials.txt"
+    file.chmod(0o640)
+    for words in (["token"], ["download", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC", "-d", "1"]):
+        ended = maap(*words)
+        assert ended.code == 2
+        assert "can be read by others (mode 0640)" in ended.err and f"chmod 600 {file}" in ended.err
+    file.chmod(0o600)
+    assert maap("token").code == 0
+
+
 @pytest.mark.parametrize(
     "form", ["{}", "Bearer {}\n", '"{}"', "OFFLINE_TOKEN={}", '{{"refresh_token": "{}"}}']
 )
@@ -62,13 +73,15 @@ def test_login_takes_what_people_paste(
     assert asked("token") == 1
 
 
-def test_login_from_a_file_keeps_the_client(
+def test_login_from_a_file_keeps_the_client_and_closes_the_file_to_others(
     maap: Callable, archive: Archive, home: Path, tmp_path: Path
 ) -> None:
     file = home / "credentials.txt"
+    file.chmod(0o644)
     (tmp_path / "token").write_text(archive.offline_token)
     assert maap("login", "--token-file", tmp_path / "token").code == 0
     assert load_credentials(file, {}).client_id == "offline-token"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("given", ["", "nonsense", "a.b.c", "\x1b[31m"])

@@ -131,6 +131,6 @@ def test_doctor_names_what_can_be_mended(
     monkeypatch.setenv("MAAP_DOWNLOADS_MIN_FREE", "1000T")
     rows = [json.loads(line) for line in maap("doctor", "--offline", "--json").lines]
     hints = {row["hint"] for row in rows if row["state"] != "ok"}
-    assert f"chmod 600 {home / 'credentials.txt'}" in hints
+    assert f"Run: chmod 600 {home / 'credentials.txt'}" in hints
     assert any(row["subject"] == "folder" and row["state"] == "failure" for row in rows)
     assert any(row["subject"] == "registry" and row["state"] == "warning" for row in rows)

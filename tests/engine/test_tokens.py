@@ -13,7 +13,7 @@ import pytest
 
 from maap_tui.demo import Archive
 from maap_tui.engine.errors import AuthenticationError, AuthServiceUnavailable, CredentialsError
-from maap_tui.engine.events import Event, Warned
+from maap_tui.engine.events import Warned
 from maap_tui.engine.tokens import (
     PUBLIC_CLIENT_ID,
     PUBLIC_CLIENT_SECRET,
@@ -114,10 +114,9 @@ def test_credentials_files(text: str, tmp_path: Path) -> None:
     file = tmp_path / "credentials.txt"
     file.write_text(text, encoding="utf-8", newline="")
     file.chmod(0o600)
-    told: list[Event] = []
-    found = load_credentials(file, {}, told.append)
+    found = load_credentials(file, {})
     assert (found.client_id, found.client_secret, found.offline_token) == ("me", "my=secret", TOKEN)
-    assert (found.file, told) == (file, [])
+    assert found.file == file
     assert TOKEN not in repr(found)
     assert "my=secret" not in repr(found)
 
@@ -137,6 +136,7 @@ def test_unusable_credentials_files(content: bytes | None, words: str, tmp_path:
     file = tmp_path / "credentials.txt"
     if content is not None:
         file.write_bytes(content)
+        file.chmod(0o600)
     with pytest.raises(CredentialsError, match=words) as caught:
         load_credentials(file, {})
     assert "portal.maap.eo.esa.int" in caught.value.hint
@@ -148,14 +148,16 @@ def test_a_folder_in_its_place_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o666, 0o604])
-def test_loose_permissions_are_warned_of(mode: int, tmp_path: Path) -> None:
+def test_a_file_that_others_can_read_is_refused_with_the_command_that_mends_it(
+    mode: int, tmp_path: Path
+) -> None:
     file = tmp_path / "credentials.txt"
     save_credentials(Credentials(TOKEN), file)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     file.chmod(mode)
-    told: list[Event] = []
-    load_credentials(file, {}, told.append)
-    assert [isinstance(event, Warned) and f"chmod 600 {file}" in event.message for event in told] == [True]
+    with pytest.raises(CredentialsError, match="can be read by others") as refused:
+        load_credentials(file, {})
+    assert refused.value.hint == f"Run: chmod 600 {file}"
     save_credentials(Credentials(TOKEN), file)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 

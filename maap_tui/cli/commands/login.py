@@ -95,7 +95,7 @@ def _stored(session: Session) -> Credentials | None:
     from maap_tui.engine.tokens import load_credentials
 
     try:
-        return load_credentials(session.places.credentials_file, {})
+        return load_credentials(session.places.credentials_file, {}, may_be_loose=True)
     except CredentialsError:
         return None
 
