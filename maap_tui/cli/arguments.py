@@ -169,6 +169,7 @@ def overrides_of(args: argparse.Namespace) -> dict[str, object]:
         "paths.data_dir": getattr(args, "data_dir", None),
         "search.max_items": getattr(args, "max_items", None),
         "downloads.product_dir": getattr(args, "product_dir", None),
+        "downloads.lock_wait": getattr(args, "lock_wait", None),
     }
 
 

@@ -282,7 +282,7 @@ os.register_at_fork(after_in_child=_forget_gates)
 
 
 @contextlib.contextmanager
-def lock(path: Path, *, timeout_s: float, purpose: str = "") -> Iterator[None]:
+def lock(path: Path, *, timeout_s: float, purpose: str = "", what: str = "") -> Iterator[None]:
     """Hold a lock that only one thread of one process has at a time; it ends with its holder.
 
     The lock file stays: a removed one would let a second holder in. Beside it a note
@@ -293,6 +293,7 @@ def lock(path: Path, *, timeout_s: float, purpose: str = "") -> Iterator[None]:
         path: The lock file; its folder is created if need be.
         timeout_s: Longest wait in seconds; 0 tries once.
         purpose: What the holder does, for the message others see.
+        what: What the lock is for, as its message names it; '' names the folder.
 
     Raises:
         LockedError: another one held it all that time.
@@ -303,9 +304,9 @@ def lock(path: Path, *, timeout_s: float, purpose: str = "") -> Iterator[None]:
         gate = _gates.setdefault(os.path.abspath(path), Gate())
     # Threads of this process queue here, in order, rather than poll the file.
     if not gate.turn.acquire(timeout=max(timeout_s, 0.0)):
-        raise _locked(path)
+        raise _locked(path, what)
     try:
-        held = _acquire(path, gate, deadline)
+        held = _acquire(path, gate, deadline, what)
         try:
             _write_note(path, purpose)
             yield
@@ -315,7 +316,7 @@ def lock(path: Path, *, timeout_s: float, purpose: str = "") -> Iterator[None]:
         gate.turn.release()
 
 
-def _acquire(path: Path, gate: Gate, deadline: float) -> BaseFileLock:
+def _acquire(path: Path, gate: Gate, deadline: float, what: str) -> BaseFileLock:
     """Take the lock file, by flock, or by existence where the file system has none."""
     # filelock takes longer to import than most commands take to run.
     from filelock import FileLock, SoftFileLock, Timeout
@@ -332,7 +333,7 @@ def _acquire(path: Path, gate: Gate, deadline: float) -> BaseFileLock:
             candidate.acquire(timeout=max(deadline - time.monotonic(), 0.0), poll_interval=_POLL_S)
             return candidate
         except Timeout:
-            raise _locked(path) from None
+            raise _locked(path, what) from None
         except NotImplementedError:
             continue
         except OSError as error:
@@ -363,7 +364,7 @@ def _write_note(path: Path, purpose: str) -> None:
             os.close(descriptor)
 
 
-def _locked(path: Path) -> LockedError:
+def _locked(path: Path, what: str) -> LockedError:
     """Name the holder as far as its note tells."""
     holder = "another process"
     with contextlib.suppress(OSError, ValueError):
@@ -373,5 +374,5 @@ def _locked(path: Path) -> LockedError:
             if note.get("purpose"):
                 holder += f" ({note['purpose']})"
     return LockedError(
-        f"{path.parent} is in use by {holder}", "Wait until it ends, or stop it, then run again."
+        f"{what or path.parent} is in use by {holder}", "Wait until it ends, or stop it, then run again."
     )

@@ -747,6 +747,19 @@ class Registry:
         fresh = BaselineRegistry(self.root, key, cache=self.cache, lock_timeout_s=self.lock_timeout_s)
         return self._baselines.setdefault(key, fresh)
 
+    def sync_lock(self, key: Key, purpose: str) -> contextlib.AbstractContextManager[None]:
+        """Hold the one sync a baseline may have at a time, on any host that shares the registry.
+
+        Tried once: who wants to wait tries again. It is no lock of the registry's lines.
+
+        Raises:
+            LockedError: another sync of the baseline goes on; the message names it.
+            StorageError: the registry cannot be written.
+        """
+        folder = self.root / _TREES["dwl"] / key.mission / key.collection / key.product_type
+        what = f"The sync of {key.collection} {key.product_type} {key.baseline}"
+        return files.lock(folder / f".sync-{key.baseline}.lock", timeout_s=0, purpose=purpose, what=what)
+
     def tracked(self) -> list[Key]:
         """List the baselines that have a folder in any of the three trees, sorted.
 

@@ -40,6 +40,7 @@ from maap_tui.engine.search import Rules, Search
 from maap_tui.engine.sync import (
     Selection,
     SyncReport,
+    alone,
     pending_of,
     queue_entry,
     register,
@@ -551,10 +552,22 @@ class Session:
         """Register what the archive has in the query's range and fetch what is pending there.
 
         With `into` the files go to that queue and this does not wait for them.
+
+        Raises:
+            LockedError: another sync of a baseline meant here was not over in time.
+            InvalidRequestError: for unknown names.
+            CatalogError: when the names cannot be checked.
         """
         search = self.search(query.replace(max_items=_UNCUT))
+        queryables = await self.catalogue.check(query.collection, query.product_type, query.baseline)
+        names = [query.baseline] if query.baseline else queryables.baselines
+        keys = [key for name in names for key in self._keys_of(query, name.upper())]
+        wait_s = self.settings.downloads.lock_wait
         downloads = into or self.downloads(max_consecutive_failures, verb="sync")
-        async with nullcontext() if into else downloads:
+        async with (
+            alone(self.registry, keys, wait_s, emit=self.emit),
+            nullcontext() if into else downloads,
+        ):
             return await sync(
                 self.filing,
                 search,
@@ -565,6 +578,14 @@ class Session:
                 emit=self.emit,
                 is_waited_for=into is None,
             )
+
+    def _keys_of(self, query: Query, baseline: str) -> list[Key]:
+        """The key of a baseline; none for a name that no registry could have."""
+        try:
+            mission = self.mission_of(query.collection).name
+            return [Key(mission, query.collection, query.product_type, baseline)]
+        except InvalidRequestError:
+            return []
 
     async def build_catalog(
         self,

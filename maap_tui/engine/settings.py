@@ -615,6 +615,16 @@ class DownloadSettings(Section):
         unit="bytes",
         minimum=0,
     )
+    lock_wait = Setting(
+        "MAAP_DOWNLOADS_LOCK_WAIT",
+        NUMBER,
+        0.0,
+        "How long `sync` waits for another sync of the same baseline before it ends.",
+        flag="--lock-wait",
+        unit="seconds",
+        minimum=0,
+        maximum=86400,
+    )
     max_file = Setting(
         "MAAP_DOWNLOADS_MAX_FILE",
         SIZE,

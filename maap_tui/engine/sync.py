@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
 
 from maap_tui.engine.downloads import Downloads, Report, Tracked
-from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.errors import InvalidRequestError, LockedError
 from maap_tui.engine.events import Emit, Warned, ignore
 from maap_tui.engine.filing import Filing
 from maap_tui.engine.missions import format_of, parse_name
 from maap_tui.engine.model import Granule, TimeRange
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry import Entry, Key
+from maap_tui.engine.registry import Entry, Key, Registry
 from maap_tui.engine.search import FailedDay, Search
 from maap_tui.engine.transfer import Wanted
+
+_LOCK_POLL_S = 0.25
 
 
 @dataclass(slots=True)
@@ -131,6 +134,41 @@ def _register(filing: Filing, granules: Sequence[Granule], formats: tuple[str, .
         refused = {entry.url for entry, _ in added.refused}
         filed.files = [one for one in filed.files if one[2].url not in refused]
     return filed
+
+
+@asynccontextmanager
+async def alone(
+    registry: Registry, keys: Iterable[Key], wait_s: float, *, emit: Emit = ignore
+) -> AsyncIterator[None]:
+    """Be the only sync of these baselines, here and on every host that shares the registry.
+
+    Args:
+        registry: where the locks are.
+        keys: the baselines, locked in one order so that two of us never wait for each other.
+        wait_s: longest wait for the other one, in seconds; 0 for none.
+        emit: told once that there is something to wait for.
+
+    Raises:
+        LockedError: another sync was not over by then; the message names its process, host and start.
+    """
+    deadline = time.monotonic() + wait_s
+    is_told = False
+    with ExitStack() as held:
+        for key in sorted(set(keys)):
+            while True:
+                try:
+                    held.enter_context(registry.sync_lock(key, "sync"))
+                    break
+                except LockedError as error:
+                    left = deadline - time.monotonic()
+                    if left <= 0:
+                        hint = "Run again when it is over, or wait for it with --lock-wait SECONDS."
+                        raise LockedError(error.message, hint) from None
+                    if not is_told:
+                        emit(Warned(f"{error.message}; waiting up to {wait_s:g} s for it"))
+                        is_told = True
+                await asyncio.sleep(min(left, _LOCK_POLL_S))
+        yield
 
 
 async def sync(

@@ -218,3 +218,37 @@ def test_without_a_terminal_the_app_is_one_sentence(start: Callable, words: list
     assert out == b""
     assert said in err.decode() and b"\x1b" not in err
     assert err.count(b"\n") == 1
+
+
+@pytest.mark.fault("C4")
+def test_a_second_sync_of_a_baseline_ends_3_and_names_the_first(
+    start: Callable, maap: Callable, archive: Archive, home: Path
+) -> None:
+    archive.control(stall_after=70000, match="08575D")
+    first = start("sync", *CLD, *DAY, "--frame", "D", "-v")
+    for line in first.stderr:
+        if line.startswith(b"Downloaded "):
+            break
+    urls = sorted((home / "registry" / "urls").rglob("*.txt"))
+    for names in (CLD, (*CLD[:2], CLD[2].lower()), CLD[:2]):
+        second = maap("sync", *names, "--date", "2025-11-30")
+        assert second.code == 3
+        assert f"in use by process {first.pid} on " in second.err and " since 20" in second.err
+        assert "--lock-wait" in second.err
+    assert sorted((home / "registry" / "urls").rglob("*.txt")) == urls
+    assert maap("sync", *CLD[:2], "BB", "--date", "2025-11-30").code == 0
+    assert maap("download", *CLD, "--date", "2025-11-30", "-n", "1").code == 0
+
+    waiting = start("sync", *CLD, "--date", "2025-11-30", "-n", "1", "--lock-wait", "60")
+    assert b"waiting up to 60 s for it" in waiting.stderr.readline()
+    first.kill()
+    assert waiting.wait(30) == 0
+    archive.faults.clear()
+    assert maap("sync", *CLD, *DAY, "--frame", "D", "--lock-wait", "0").code == 0
+
+
+def test_a_wait_that_is_none_is_refused(maap: Callable) -> None:
+    for text in ("soon", "-1"):
+        ended = maap("sync", *CLD, f"--lock-wait={text}")
+        assert ended.code == 4
+        assert "downloads.lock_wait must be a number of seconds" in ended.err

@@ -38,6 +38,11 @@ def add_parser(subparsers: Any, words: str) -> None:
     add_frame(parser)
     add_search(parser)
     add_transfer(parser, out_dir_help="used in place of the data folder, with the dated layout in it")
+    parser.add_argument(
+        "--lock-wait",
+        metavar="SECONDS",
+        help="how long to wait for another sync of the same baseline (default: end at once, with 3)",
+    )
     parser.set_defaults(run=run)
 
 
