@@ -15,6 +15,7 @@ from maap_tui.engine.errors import (
     AuthenticationError,
     AuthServiceUnavailable,
     CredentialsError,
+    DiskFullError,
     DownloadError,
     InvalidRequestError,
     MaapError,
@@ -31,6 +32,7 @@ from maap_tui.engine.events import (
     FileSkipped,
     FileStarted,
     FileStateChanged,
+    Noted,
     SignInNeeded,
     Warned,
     ignore,
@@ -38,6 +40,11 @@ from maap_tui.engine.events import (
 from maap_tui.engine.queue import HOST, LIVE, Queue, QueueRow, QueueWriter, born_at
 from maap_tui.engine.registry import Key
 from maap_tui.engine.transfer import Fetched, Transfer, Wanted
+
+ROOM_CHECK_S = 1.0
+"""Seconds before a full disk is looked at again; doubles up to `LONGEST_ROOM_CHECK_S`."""
+
+LONGEST_ROOM_CHECK_S = 15.0
 
 REFUSALS = 3
 """Files in a row answered with 403 after which the rest of their collection is not tried."""
@@ -127,6 +134,7 @@ class Downloads:
         max_consecutive_failures: int | None = None,
         queue: Queue | None = None,
         verb: str = "",
+        space_wait_s: float | None = 0.0,
     ) -> None:
         """Take the parts; start nothing.
 
@@ -139,6 +147,7 @@ class Downloads:
             max_consecutive_failures: files failing in a row that end the run; None for no such limit.
             queue: the queue on disk, where other processes see what happens here; None for no such thing.
             verb: the command that downloads, shown there.
+            space_wait_s: longest wait for room on a full disk, in seconds; None waits for ever.
         """
         self._emit = emit
         self._transfer = transfer(self._hear)
@@ -157,6 +166,12 @@ class Downloads:
         self._blocked: dict[str, str] = {}
         self._changed = asyncio.Event()
         self._closing = False
+        self.halt: DiskFullError | None = None
+        """What nothing is started for until it passes by itself; None while files may start."""
+        self._space_wait_s = space_wait_s
+        self._full_since = 0.0
+        self._room_check_s = ROOM_CHECK_S
+        self._look_out: asyncio.Task[None] | None = None
         self._started = time.monotonic()
         self._verb = verb
         self._born = born_at(os.getpid())
@@ -206,6 +221,7 @@ class Downloads:
         On disk, what has not ended can be taken over.
         """
         self._closing = True
+        self._end_halt()
         tasks = [job._task for job in self._running if job._task is not None]
         for job in self._running:
             self._interrupt(job)
@@ -217,6 +233,7 @@ class Downloads:
 
     def resume_run(self) -> None:
         """Go on after what stopped the run was mended."""
+        self._end_halt()
         self.report.stopped = None
         self._pump()
 
@@ -225,6 +242,10 @@ class Downloads:
         self.parallel = max(1, min(16, count))
         self._pump()
 
+    def set_limit_rate(self, rate: float) -> None:
+        """Change how many bytes a second all files together may take; 0 for no limit."""
+        self._transfer.set_limit_rate(rate)
+
     def pause(self, urls: Iterable[str] | None = None) -> None:
         """Pause files, all of them for None. A running one keeps its part."""
         self._set_aside([job for job in self._chosen(urls) if job.state in ("waiting", "running")], "paused")
@@ -232,6 +253,7 @@ class Downloads:
     def resume(self, urls: Iterable[str] | None = None) -> None:
         """Let paused files go on, each in its old place; for None all of them, and a run that was stopped."""
         if urls is None:
+            self._end_halt()
             self.report.stopped = None
             self._consecutive_failures = 0
         self._requeue([job for job in self._chosen(urls) if job.state == "paused"])
@@ -375,6 +397,7 @@ class Downloads:
             self._waiting
             and len(self._running) < self.parallel
             and self.report.stopped is None
+            and self.halt is None
             and not self._closing
         ):
             # Of a paused file that goes on at once the old task has to be gone first.
@@ -404,6 +427,11 @@ class Downloads:
     async def _work(self, job: Job) -> None:
         try:
             await self._fetch(job)
+        except DiskFullError as error:
+            if job.state == "running":
+                job.state, job.reason = "waiting", error.message
+                self._put_back([job.wanted.url])
+            self._await_room(job.wanted, error)
         except (AuthenticationError, CredentialsError, StorageError) as error:
             job.state, job.reason = "waiting", error.message
             self._put_back([job.wanted.url])
@@ -412,6 +440,45 @@ class Downloads:
             # One broken file must not end the others, whatever broke.
             reason = error.message if isinstance(error, MaapError) else f"{type(error).__name__}: {error}"
             await self._give_up(job, DownloadError(job.wanted.url, reason))
+
+    def _await_room(self, wanted: Wanted, error: DiskFullError) -> None:
+        """Start nothing more until the disk has room; what runs may still end."""
+        if self.halt is not None or self.report.stopped is not None or self._closing:
+            return
+        now = time.monotonic()
+        if not self._full_since:
+            self._full_since, self._room_check_s = now, ROOM_CHECK_S
+            words = "" if self._space_wait_s is None else f" up to {self._space_wait_s:g} s"
+            if self._space_wait_s != 0:
+                self._emit(Warned(f"{error.message}; the queue waits{words} for room"))
+        self.halt = error
+        self._look_out = asyncio.create_task(self._look_for_room(wanted, error))
+
+    async def _look_for_room(self, wanted: Wanted, error: DiskFullError) -> None:
+        while True:
+            wait_s = self._room_check_s
+            if self._space_wait_s is not None:
+                wait_s = min(wait_s, self._full_since + self._space_wait_s - time.monotonic())
+            if wait_s <= 0:
+                break
+            await asyncio.sleep(wait_s)
+            self._room_check_s = min(2 * self._room_check_s, LONGEST_ROOM_CHECK_S)
+            if await asyncio.to_thread(self._transfer.has_room, wanted):
+                self._emit(Noted("There is room on the disk; going on"))
+                self.halt = self._look_out = None
+                self._pump()
+                return
+        self.halt = self._look_out = None
+        self._full_since = 0.0
+        self._stop(error)
+        self._changed.set()
+
+    def _end_halt(self) -> None:
+        """Stop waiting for room: whoever calls lets files try, or ends the run."""
+        self.halt, self._full_since = None, 0.0
+        if self._look_out is not None:
+            self._look_out.cancel()
+            self._look_out = None
 
     async def _fetch(self, job: Job) -> None:
         url = job.wanted.url
@@ -433,7 +500,7 @@ class Downloads:
             await self._give_up(job, failure)
             return
         self._refusals.pop(job.group, None)
-        self._consecutive_failures = 0
+        self._consecutive_failures, self._full_since = 0, 0.0
         job.size = job.received = fetched.size
         job.reason = ""
         if fetched.pieces:

@@ -615,6 +615,15 @@ class DownloadSettings(Section):
         unit="bytes",
         minimum=0,
     )
+    space_wait = Setting(
+        "MAAP_DOWNLOADS_SPACE_WAIT",
+        NUMBER,
+        60.0,
+        "How long a command waits for room on a full disk before it ends; the app waits for ever.",
+        unit="seconds",
+        minimum=0,
+        maximum=86400,
+    )
     lock_wait = Setting(
         "MAAP_DOWNLOADS_LOCK_WAIT",
         NUMBER,

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -64,6 +65,8 @@ SLOW_LIMIT = 3
 """Tries of one file that may be too slow before it is given up."""
 
 _SNIFF = 1024
+_PACE_CHECK_S = 0.5
+_LEAST_ROOM = 1 << 20
 _UNPACKED = 1 << 20
 
 _Result = TypeVar("_Result")
@@ -158,20 +161,37 @@ class HostPause:
 
 
 class _Pace:
-    """Keeps all files of one Transfer together under a rate."""
+    """Keeps all files of one Transfer together under a rate, which may change meanwhile."""
 
     def __init__(self, rate: float, clock: Callable[[], float]) -> None:
         self._rate = rate
         self._clock = clock
-        self._free_at = 0.0
+        self._taken = 0.0
+        """Bytes that came, those still held back included."""
+        self._passed = 0.0
+        """Bytes let through at the moment `_since`."""
+        self._since = clock()
 
-    def wait_s(self, count: int) -> float:
-        """Seconds to wait after that many bytes came."""
+    def set_rate(self, rate: float) -> None:
+        """Go on at another rate, also for what is held back now; 0 for no limit."""
+        self._passed, self._since = min(self._allowed(), self._taken), self._clock()
+        self._rate = rate
+
+    def _allowed(self) -> float:
         if not self._rate:
-            return 0.0
-        now = self._clock()
-        self._free_at = max(self._free_at, now) + count / self._rate
-        return self._free_at - now
+            return math.inf
+        return self._passed + self._rate * (self._clock() - self._since)
+
+    async def take(self, count: int) -> float:
+        """Hold back for as long as that many bytes take; returns the seconds it took."""
+        if self._allowed() > self._taken:
+            # Time in which nothing came is not saved up.
+            self._passed, self._since = self._taken, self._clock()
+        self._taken += count
+        mine, begun = self._taken, self._clock()
+        while (left := mine - self._allowed()) > 0:  # noqa: ASYNC110 - the rate can change while it sleeps
+            await asyncio.sleep(min(left / self._rate, _PACE_CHECK_S))
+        return self._clock() - begun
 
 
 @dataclass(slots=True)
@@ -347,7 +367,6 @@ class Transfer:
             return Fetched(path, here, 0)
         try:
             files.make_folder(path.parent)
-            self._check_space(path.parent, wanted.size or 0)
             async with self._locked_part(wanted, path) as part:
                 if part is None:
                     size = existing_size(path)
@@ -355,6 +374,20 @@ class Transfer:
                 return await self._fetch_part(wanted, path, part)
         except OSError as error:
             raise files.storage_error(path, error) from error
+
+    def set_limit_rate(self, rate: float) -> None:
+        """Change how many bytes a second all files together may take; 0 for no limit."""
+        self._pace.set_rate(rate)
+
+    def has_room(self, wanted: Wanted) -> bool:
+        """Whether the disk has room for what is still to come of a file, as far as it can be told."""
+        for folder in wanted.path.parents:
+            try:
+                free = shutil.disk_usage(folder).free
+            except OSError:
+                continue
+            return free - max(_bytes_to_come(wanted, wanted.path), _LEAST_ROOM) >= self._rules.min_free
+        return True
 
     @contextlib.asynccontextmanager
     async def _locked_part(self, wanted: Wanted, path: Path) -> AsyncIterator[_Part | None]:
@@ -403,6 +436,7 @@ class Transfer:
                 await self._pause.wait()
                 if part.total is not None and part.length == part.total and part.length > 0:
                     return await self._finish(wanted, path, part, received)
+                self._check_space(path.parent, (part.total or wanted.size or 0) - part.length)
                 token = await self._tokens.access_token(refused) if needs_token else None
                 async with self._open(wanted, part, token) as stream:
                     if stream.status == 401 and not self._http.may_carry_token(stream.url):
@@ -503,10 +537,9 @@ class Transfer:
             self._emit(BytesReceived(wanted.url, len(chunk)))
             yield len(chunk)
             if before // PIECE != part.length // PIECE:
-                self._check_space(part.path.parent, 0)
-            if wait_s := self._pace.wait_s(len(chunk)):
-                await asyncio.sleep(wait_s)
-                window.forgive(wait_s)
+                self._check_space(part.path.parent, (total or 0) - part.length)
+            if waited_s := await self._pace.take(len(chunk)):
+                window.forgive(waited_s)
         if part.total is None:
             if not arrived:
                 raise _Failure("an empty answer came instead of data")
@@ -618,6 +651,7 @@ class Transfer:
     def _check_space(self, folder: Path, needed: int) -> None:
         if not self._rules.min_free:
             return
+        needed = max(0, needed)
         free = shutil.disk_usage(folder).free
         if free - needed < self._rules.min_free:
             raise DiskFullError(
@@ -697,6 +731,12 @@ def existing_size(path: Path) -> int | None:
     except OSError:
         return None
     return found.st_size if os.path.isfile(path) and not path.is_symlink() else None
+
+
+def _bytes_to_come(wanted: Wanted, path: Path) -> int:
+    """Bytes of a file that its part does not have; 0 when its size is not known."""
+    here = existing_size(path.with_name(path.name + ".part")) or 0
+    return max(0, (wanted.size or 0) - here)
 
 
 def existing_stamp(path: Path) -> tuple[int, int] | None:

@@ -446,6 +446,21 @@ async def test_all_files_together_keep_to_the_rate_asked_for(
     assert not parts.told(FileRetried)
 
 
+async def test_the_rate_can_change_for_files_in_flight(
+    kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    parts = kit(limit_rate=1)
+    transfer = parts.transfer()
+    tasks = [asyncio.ensure_future(transfer.fetch(remote(number).wanted(tmp_path))) for number in range(2)]
+    async with asyncio.timeout(20):
+        while len(parts.told(BytesReceived)) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert not any(task.done() for task in tasks)
+        transfer.set_limit_rate(0)
+        await asyncio.gather(*tasks)
+    assert (tmp_path / remote(1).name).read_bytes() == remote(1).content
+
+
 async def test_a_401_renews_the_token_once_for_all(
     archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
