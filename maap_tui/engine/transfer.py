@@ -384,11 +384,12 @@ class Transfer:
                 part.note()  # says who holds it
             yield part
         finally:
-            if not part.is_given_up and _is_same_file(descriptor, part_path):
-                if part.length:
-                    part.note()
-                else:
+            if _is_same_file(descriptor, part_path):
+                # Of one that was given up while it was loaded only the size on disk is known.
+                if not (os.fstat(descriptor).st_size if part.is_given_up else part.length):
                     part.remove()
+                elif not part.is_given_up:
+                    part.note()
             os.close(descriptor)
 
     async def _fetch_part(self, wanted: Wanted, path: Path, part: _Part) -> Fetched:

@@ -947,6 +947,19 @@ async def test_transfers_cancelled_anywhere_leave_nothing_behind(
     assert not list(tmp_path.glob("*.part*"))
 
 
+async def test_a_cancel_before_the_first_byte_leaves_no_empty_part(
+    kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    transfer = kit().transfer()
+    for turns in range(8):
+        task = asyncio.ensure_future(transfer.fetch(remote().wanted(tmp_path)))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert os.listdir(tmp_path) == []
+
+
 async def test_a_cancel_during_the_end_waits_for_it(
     kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
