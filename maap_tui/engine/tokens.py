@@ -236,12 +236,13 @@ class Tokens:
         self._refused: AuthenticationError | None = None
         self._credentials: Credentials | None = None
 
-    async def access_token(self, refused: str = "") -> str:
+    async def access_token(self, refused: str = "", *, patient: bool = False) -> str:
         """A token that is good now.
 
         Args:
             refused: the token that a server just answered 401 to; it is renewed unless another task
                 has done so since.
+            patient: whether to wait for the end of an outage of the service.
 
         Raises:
             CredentialsError: without usable credentials.
@@ -256,7 +257,7 @@ class Tokens:
             if self._refused is not None:
                 # A dead offline token does not come back to life within a run.
                 raise self._refused
-            await self._renew()
+            await self._renew(patient)
             return self._access
 
     @property
@@ -272,15 +273,15 @@ class Tokens:
     def _is_good(self, refused: str) -> bool:
         return bool(self._access) and self._access != refused and self._clock() < self._good_until
 
-    async def _renew(self) -> None:
+    async def _renew(self, patient: bool) -> None:
         credentials = self._credentials or self._load()
-        reply = await self._exchange(credentials)
+        reply = await self._exchange(credentials, patient)
         if _is_refusal(reply) and credentials.file is not None:
             # Another process may have stored a renewed token meanwhile, or the user a new one.
             stored = self._load()
             if stored.offline_token != credentials.offline_token:
                 credentials = stored
-                reply = await self._exchange(credentials)
+                reply = await self._exchange(credentials, patient)
         found = _access_of(reply)
         if found is None:
             words = hide(reply.error_words(), (credentials.offline_token, credentials.client_secret))
@@ -297,7 +298,7 @@ class Tokens:
         self._access = access
         self._good_until = self._clock() + lifetime_s - min(60.0, lifetime_s * 0.1)
 
-    async def _exchange(self, credentials: Credentials) -> Reply:
+    async def _exchange(self, credentials: Credentials, patient: bool) -> Reply:
         try:
             return await self._http.ask(
                 "POST",
@@ -310,6 +311,7 @@ class Tokens:
                     "scope": "offline_access openid",
                 },
                 again=lambda reply: reply.status == 200 and _access_of(reply) is None,
+                probe=self._token_url if patient else "",
             )
         except TransportFault as fault:
             if fault.status == 200:

@@ -127,6 +127,7 @@ class _Failure(Exception):
         permanent: bool = False,
         wait_s: float | None = None,
         slow: bool = False,
+        away: bool = False,
         hint: str = "",
     ) -> None:
         super().__init__(reason)
@@ -135,6 +136,8 @@ class _Failure(Exception):
         self.permanent = permanent
         self.wait_s = wait_s
         self.slow = slow
+        self.away = away
+        """Whether it may be the whole service that is down."""
         self.hint = hint
 
 
@@ -404,7 +407,7 @@ class Transfer:
                 await self._pause.wait()
                 if part.total is not None and part.length == part.total and part.length > 0:
                     return await self._finish(wanted, path, part, received)
-                token = await self._tokens.access_token(refused) if needs_token else None
+                token = await self._tokens.access_token(refused, patient=True) if needs_token else None
                 async with self._open(wanted, part, token) as stream:
                     if stream.status == 401 and not self._http.may_carry_token(stream.url):
                         raise _Failure(
@@ -436,13 +439,22 @@ class Transfer:
                 failure = error
             except TransportFault as fault:
                 failure = _Failure(
-                    fault.message, status=fault.status, permanent=fault.permanent, hint=fault.hint
+                    fault.message,
+                    status=fault.status,
+                    permanent=fault.permanent,
+                    away=not fault.permanent,
+                    hint=fault.hint,
                 )
             if failure.wait_s is not None:
                 self._pause.ask(failure.wait_s)
             if part.length >= best + PROGRESS:
                 best, tries = part.length, 1
             slow += failure.slow
+            if failure.away and tries > self._rules.retries:
+                probe = self._http.probe_of(wanted.url)
+                if await self._http.outlast(probe, failure.reason):
+                    tries = 0
+                    continue
             if failure.permanent or tries > self._rules.retries or slow >= SLOW_LIMIT:
                 raise DownloadError(
                     wanted.url,
@@ -573,7 +585,7 @@ class Transfer:
         if status in (404, 410):
             return _Failure(f"{words}: the archive does not have it", status=status, permanent=True)
         if status in BUSY:
-            return _Failure(words, status=status, wait_s=retry_after_s(stream.headers))
+            return _Failure(words, status=status, wait_s=retry_after_s(stream.headers), away=True)
         if 200 <= status < 300:
             return _Failure(f"{words} came instead of the file", status=status)
         return _Failure(words, status=status, permanent=status in (400, 405, 451))
