@@ -49,6 +49,7 @@ from maap_tui.engine.tokens import (
     Credentials,
     TokenInfo,
     Tokens,
+    TokenShare,
     describe_token,
     load_credentials,
     normalise_token,
@@ -172,7 +173,9 @@ class Session:
 
     @cached_property
     def tokens(self) -> Tokens:
-        return Tokens(self.http, self.settings.api.token_url, self.credentials, emit=self.emit)
+        where = self.places
+        share = TokenShare(where.access_token_file, where.lock_file(where.access_token_file))
+        return Tokens(self.http, self.settings.api.token_url, self.credentials, share=share, emit=self.emit)
 
     @cached_property
     def catalogue(self) -> Catalogue:

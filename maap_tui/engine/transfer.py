@@ -41,6 +41,7 @@ from maap_tui.engine.http import (
     origin_of,
     retry_after_s,
 )
+from maap_tui.engine.places import boot_id
 from maap_tui.engine.tokens import Tokens
 
 PIECE = 8 * 1024 * 1024
@@ -246,7 +247,7 @@ class _Part:
                 "size": self.total,
                 "piece": PIECE,
                 "pieces": self.pieces,
-                "boot": _boot_id(),
+                "boot": boot_id(),
                 "pid": os.getpid(),
                 "host": socket.gethostname(),
             }
@@ -274,7 +275,7 @@ class _Part:
             total, etag, modified = noted["size"], str(noted["etag"]), str(noted["modified"])
             # Within one boot the page cache has every byte written; after it, only what the
             # hashes vouch for.
-            same_boot = noted["boot"] == _boot_id() != ""
+            same_boot = noted["boot"] == boot_id() != ""
         except (OSError, ValueError, TypeError, KeyError):
             usable = False
         if not usable or not (total is None or (isinstance(total, int) and size <= total)):
@@ -298,13 +299,6 @@ class _Part:
                     self.pieces.append(self.tail.hexdigest())
                     self.tail = hashlib.sha256()
         os.ftruncate(self.descriptor, self.length)
-
-
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
 
 
 class Transfer:
