@@ -53,7 +53,8 @@ def archive(shared: Archive, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     shared.prepare(tmp_path)
     with (tmp_path / "config.toml").open("a") as file:
         file.write(
-            "retry_wait = 0.01\nretries = 1\n\n[downloads]\nretry_wait = 0.01\nretries = 1\nmin_free = '0'\n"
+            "retry_wait = 0.01\nretries = 1\noutage_wait = 0\n\n"
+            "[downloads]\nretry_wait = 0.01\nretries = 1\nmin_free = '0'\n"
         )
     for name, value in shared.environment(tmp_path).items():
         monkeypatch.setenv(name, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import difflib
 import json
 import re
@@ -103,6 +104,13 @@ class Catalogue:
         self._places = where
         self._emit = emit
         self._queryables: dict[str, Queryables] = {}
+        self._is_patient = False
+
+    def patient(self) -> Catalogue:
+        """The same catalogue, whose requests wait for the end of an outage of the service."""
+        other = copy.copy(self)
+        other._is_patient = True
+        return other
 
     def known_collections(self, mission: str = "") -> list[str]:
         """Names that need no request: the missions' own and those with a local copy."""
@@ -261,7 +269,12 @@ class Catalogue:
     ) -> Reply:
         try:
             return await self._http.ask(
-                method, url, json_body=json_body, params=params, again=_is_passing_error
+                method,
+                url,
+                json_body=json_body,
+                params=params,
+                again=_is_passing_error,
+                probe=self.root if self._is_patient else "",
             )
         except TransportFault as fault:
             raise CatalogError(

@@ -27,6 +27,7 @@ from maap_tui.engine.errors import (
 )
 from maap_tui.engine.http import TransportFault
 from maap_tui.engine.model import to_zulu
+from maap_tui.engine.tokens import Tokens
 
 if TYPE_CHECKING:
     from maap_tui.engine.session import Session
@@ -167,7 +168,8 @@ async def _services(session: Session) -> AsyncIterator[Finding]:
         )
     yield _clock(reply.headers)
     try:
-        await session.tokens.access_token()
+        # Not a token that an earlier run was given: the service itself is asked.
+        await Tokens(session.http, session.settings.api.token_url, session.credentials).access_token()
         yield Finding("token", OK, "the token service accepts it")
     except AuthServiceUnavailable as error:
         yield Finding("token", FAILURE, error.message, error.hint, is_passing=True)

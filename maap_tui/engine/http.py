@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 from maap_tui import __version__
 from maap_tui.engine.errors import MaapError
-from maap_tui.engine.events import Emit, Noted, ignore
+from maap_tui.engine.events import Emit, Noted, Warned, ignore
 
 if TYPE_CHECKING:
     import ssl
@@ -44,6 +44,9 @@ CHUNK_SIZE = 256 * 1024
 """Bytes read from a socket at a time."""
 
 MAX_REDIRECTS = 5
+
+PROBE_WAIT_CAP_S = 30.0
+"""Longest wait between two looks whether a service that is down answers again."""
 
 SECRET_FIELDS = ("client_secret", "refresh_token")
 """Fields of a form whose values are never shown."""
@@ -263,6 +266,8 @@ class Http:
         retry_wait_s: float = 2.0,
         connections: int = 16,
         bulk: bool = False,
+        outage_wait_s: float = 0.0,
+        probe_url: str = "",
         emit: Emit = ignore,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -276,7 +281,9 @@ class Http:
             retry_wait_s: seconds before the first of them; doubles.
             connections: connections open at once.
             bulk: whether files will be moved, so that aiohttp carries everything.
-            emit: told of retries.
+            outage_wait_s: longest wait for a service that is down, where one is waited for; 0 for none.
+            probe_url: what is asked to find out whether its origin is down.
+            emit: told of retries and outages.
             transport: what to send through instead of the network.
         """
         self._bearer_origins = bearer_origins
@@ -286,9 +293,13 @@ class Http:
         self._retry_wait_s = retry_wait_s
         self._connections = connections
         self._bulk = bulk
+        self._outage_wait_s = outage_wait_s
+        self._probe_url = probe_url
         self._emit = emit
         self._transport = transport
         self._client: httpx.AsyncClient | None = None
+        self._outages: dict[str, asyncio.Task[bool]] = {}
+        self._given_up: set[str] = set()
 
     def may_carry_token(self, url: str) -> bool:
         """Whether the access token may be sent there."""
@@ -350,11 +361,14 @@ class Http:
         params: Mapping[str, str] | None = None,
         accept: str = "application/json",
         again: Callable[[Reply], bool] | None = None,
+        probe: str = "",
     ) -> Reply:
         """As `request`, asking again while the service is busy or away.
 
         Args:
             again: says of an answer that is not busy whether to ask again all the same.
+            probe: URL that tells after the last try whether the service is down, and then its end is
+                waited for; '' for no waiting.
 
         Raises:
             TransportFault: when the last try brought none, or one that says to ask again; its `status`
@@ -381,11 +395,72 @@ class Http:
                 wait_s = retry_after_s(reply.headers)
             except TransportFault as error:
                 fault = error
-            if attempt > self._retries or fault.permanent:
+            if fault.permanent:
                 raise fault
+            if attempt > self._retries:
+                if not (probe and await self.outlast(probe, fault.message)):
+                    raise fault
+                attempt = 0
+                continue
             wait_s = wait_s or backoff_s(attempt, self._retry_wait_s)
             self._emit(Noted(f"{fault.message}; asking again in {wait_s:.1f} s"))
             await asyncio.sleep(wait_s)
+
+    async def outlast(self, url: str, reason: str) -> bool:
+        """Wait for the end of an outage; everything that meets the same one waits together.
+
+        An outage is of the service, not of one request: when it answers a plain question there is none.
+
+        Args:
+            url: what is asked to find out, as `probe_of` says for a file.
+            reason: what went wrong, for the one warning.
+
+        Returns:
+            Whether the service was down and answers again. False: it was up all along, or it stayed
+            away for so long that waiting has been given up.
+        """
+        if not self._outage_wait_s:
+            return False
+        watch = self._outages.get(url)
+        if watch is None or watch.done():
+            watch = self._outages[url] = asyncio.create_task(self._watch(url, reason))
+        return await asyncio.shield(watch)
+
+    def probe_of(self, url: str) -> str:
+        """What is asked to find out whether the service behind a file is down."""
+        origin = origin_of(url)
+        return self._probe_url if origin == origin_of(self._probe_url) else f"{origin}/"
+
+    async def _watch(self, url: str, reason: str) -> bool:
+        """Ask until the service answers or waiting is given up."""
+        begun = asyncio.get_running_loop().time()
+        if await self._answers(url):
+            was_down = url in self._given_up
+            self._given_up.discard(url)
+            return was_down
+        if url in self._given_up:
+            return False
+        self._emit(
+            Warned(
+                f"The service at {_host_of(url)} is unavailable ({reason}); "
+                f"waiting for it, up to {self._outage_wait_s / 60:.3g} min"
+            )
+        )
+        attempt = 0
+        while (left := begun + self._outage_wait_s - asyncio.get_running_loop().time()) > 0:
+            attempt += 1
+            await asyncio.sleep(min(left, backoff_s(attempt, self._retry_wait_s, PROBE_WAIT_CAP_S)))
+            if await self._answers(url):
+                self._emit(Noted(f"The service at {_host_of(url)} answers again"))
+                return True
+        self._given_up.add(url)
+        return False
+
+    async def _answers(self, url: str) -> bool:
+        try:
+            return (await self.request("GET", url)).status not in BUSY
+        except TransportFault:
+            return False
 
     @asynccontextmanager
     async def stream(
@@ -437,6 +512,10 @@ class Http:
         raise TransportFault(f"redirected more than {MAX_REDIRECTS} times")
 
     async def close(self) -> None:
+        for watch in self._outages.values():
+            watch.cancel()
+        await asyncio.gather(*self._outages.values(), return_exceptions=True)
+        self._outages.clear()
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()

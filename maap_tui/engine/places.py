@@ -33,6 +33,14 @@ _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 _DAY = re.compile(r"(\d{4})/(\d\d)/(\d\d)", re.ASCII)
 
 
+def boot_id() -> str:
+    """What this start of the machine is called; '' where it has no name."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
 def expand_path(text: str, environ: Mapping[str, str]) -> Path:
     """Replace a leading `~` and every `$NAME` or `${NAME}` by what `environ` says.
 
@@ -117,6 +125,11 @@ class Places:
     def log_file(self) -> Path:
         """The log of the app and of verbose commands."""
         return self.state_dir / "maap.log"
+
+    @property
+    def access_token_file(self) -> Path:
+        """The access token that this user's processes share, beside the credentials."""
+        return self.credentials_file.with_name(self.credentials_file.name + ".access")
 
     def lock_file(self, target: Path) -> Path:
         """The lock that guards `target`, the same however its folder is spelled."""

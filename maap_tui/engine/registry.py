@@ -18,7 +18,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -44,6 +44,10 @@ _SET_ASIDE: Final = b"# torn line set aside: "
 _MAX_URL: Final = 8192
 _MAX_LINE: Final = 16384
 _MAX_ERROR: Final = 300
+MISSING_FOR: Final = timedelta(days=1)
+"""How long a file that the archive does not have is not asked for again by itself."""
+_MISSING: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) (?:404|410)\b", re.ASCII)
+"""How the line of a file begins that the archive does not have."""
 _REMEMBERED_LINES: Final = 50_000
 # A file changed this recently may change again within one tick of its clock, with its size kept.
 _SETTLED_NS: Final = 2_000_000_000
@@ -563,6 +567,21 @@ class BaselineRegistry:
     def errors(self) -> dict[str, str]:
         """List the URLs whose last download failed, each with when and why."""
         return {url.decode(): text.decode() for url, text in self._error_lines().items()}
+
+    def missing(self, now: datetime) -> dict[str, datetime]:
+        """List the URLs that the archive said within the last day it does not have, each with when."""
+        found = {}
+        for url, text in self.errors().items():
+            told = _MISSING.match(text)
+            if told is None:
+                continue
+            try:
+                at = datetime.fromisoformat(told[1])
+            except ValueError:
+                continue
+            if timedelta(0) <= now - at < MISSING_FOR:
+                found[url] = at
+        return found
 
     def _error_lines(self) -> dict[bytes, bytes]:
         return _first_to_second(files.read_data(self.errors_file), "url")

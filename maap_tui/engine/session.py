@@ -50,6 +50,7 @@ from maap_tui.engine.tokens import (
     Credentials,
     TokenInfo,
     Tokens,
+    TokenShare,
     describe_token,
     load_credentials,
     normalise_token,
@@ -165,13 +166,17 @@ class Session:
             retry_wait_s=api.retry_wait,
             connections=max(downloads.parallel, self.settings.search.parallel) + 2,
             bulk=self._bulk,
+            outage_wait_s=api.outage_wait,
+            probe_url=api.catalog_url,
             emit=self.emit,
             transport=self._transport,
         )
 
     @cached_property
     def tokens(self) -> Tokens:
-        return Tokens(self.http, self.settings.api.token_url, self.credentials, emit=self.emit)
+        where = self.places
+        share = TokenShare(where.access_token_file, where.lock_file(where.access_token_file))
+        return Tokens(self.http, self.settings.api.token_url, self.credentials, share=share, emit=self.emit)
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -233,8 +238,12 @@ class Session:
         """The formats that a query means."""
         return query.formats or self.mission_of(query.collection).formats
 
-    def search(self, query: Query) -> Search:
+    def search(self, query: Query, *, patient: bool = False) -> Search:
         """One run of a query; iterate it for pages.
+
+        Args:
+            query: what to find.
+            patient: whether to wait for a catalogue that is down, for work that nobody sits in front of.
 
         Raises:
             BuiltCatalogMissing: when it wants the built catalogue and there is none.
@@ -249,9 +258,9 @@ class Session:
                     f"The built catalogue of {query.collection} has no {wanted}",
                     f"Build it: maap catalog build {query.collection} {wanted}",
                 )
-        return self._search(query, within)
+        return self._search(query, within, patient=patient)
 
-    def _search(self, query: Query, within: TimeRange | None = None) -> Search:
+    def _search(self, query: Query, within: TimeRange | None = None, *, patient: bool = False) -> Search:
         mission = self.settings.mission
         # A configuration made for one mission must not cut another one's time short.
         applies = not mission.name or mission_named(mission.name) == self.mission_of(query.collection)
@@ -262,7 +271,8 @@ class Session:
             start=mission.start if applies else None,
             end=mission.end if applies else None,
         )
-        return Search(self.catalogue, query, rules, now=self.now(), within=within, emit=self.emit)
+        catalogue = self.catalogue.patient() if patient else self.catalogue
+        return Search(catalogue, query, rules, now=self.now(), within=within, emit=self.emit)
 
     async def find(self, collection: str, identity: str) -> Granule | None:
         """The granule of that id, None when the collection has none.
@@ -440,7 +450,7 @@ class Session:
             track: whether the registry follows it.
         """
         formats = self.formats_of(query)
-        search = self.search(query)
+        search = self.search(query, patient=not dry_run)
         report = GetReport(search, [], [])
         verb = "download" if track else "get"
         async with self.downloads(verb=verb) as downloads, aclosing(aiter(search)) as pages:
@@ -571,8 +581,10 @@ class Session:
             InvalidRequestError: for unknown names.
             CatalogError: when the names cannot be checked.
         """
-        search = self.search(query.replace(max_items=_UNCUT))
-        queryables = await self.catalogue.check(query.collection, query.product_type, query.baseline)
+        search = self.search(query.replace(max_items=_UNCUT), patient=True)
+        queryables = await self.catalogue.patient().check(
+            query.collection, query.product_type, query.baseline
+        )
         names = [query.baseline] if query.baseline else queryables.baselines
         keys = [key for name in names for key in self._keys_of(query, name.upper())]
         wait_s = self.settings.downloads.lock_wait

@@ -524,6 +524,15 @@ class ApiSettings(Section):
         minimum=0.1,
         maximum=3600,
     )
+    outage_wait = Setting(
+        "MAAP_OUTAGE_WAIT",
+        NUMBER,
+        900.0,
+        "How long downloads and sync wait for a service that is down; 0 for not at all.",
+        unit="seconds",
+        minimum=0,
+        maximum=86400,
+    )
     page_size = Setting(
         "MAAP_PAGE_SIZE", WHOLE, 1000, "Items asked for in one page.", minimum=1, maximum=10000
     )

@@ -8,16 +8,16 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 
 from maap_tui.engine.downloads import Downloads, Report, Tracked
 from maap_tui.engine.errors import InvalidRequestError, LockedError
 from maap_tui.engine.events import Emit, Warned, ignore
 from maap_tui.engine.filing import Filing
 from maap_tui.engine.missions import format_of, parse_name
-from maap_tui.engine.model import Granule, TimeRange
+from maap_tui.engine.model import Granule, TimeRange, to_zulu
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry import Entry, Key, Registry
+from maap_tui.engine.registry import MISSING_FOR, Entry, Key, Registry
 from maap_tui.engine.search import FailedDay, Search
 from maap_tui.engine.transfer import Wanted
 
@@ -200,12 +200,15 @@ async def sync(
     query = search.query
     report = SyncReport(query)
     keys: set[Key] = set()
+    missing = _Missing(filing, downloads)
     async with aclosing(aiter(search)) as pages:
         async for page in pages:
             pending = await asyncio.to_thread(_take_page, filing, page.granules, formats, keys, report, emit)
             for wanted, tracked in pending:
                 if report.pending >= max_items:
                     break
+                if missing.has(tracked.key, wanted.url):
+                    continue
                 report.pending += downloads.add(
                     filing.in_product_dir(wanted) if product_dir else wanted, tracked
                 )
@@ -216,7 +219,11 @@ async def sync(
     left = await asyncio.to_thread(pending_of, filing, sorted(keys), selection)
     # What is queued already takes part in the choice among versions, and is left out only then.
     left = await asyncio.to_thread(filing.only_newest, query.product_type, left, query.every_version)
-    left = [one for one in left if one[1].url not in downloads.jobs]
+    left = [
+        (key, entry)
+        for key, entry in left
+        if entry.url not in downloads.jobs and not missing.has(key, entry.url)
+    ]
     for number, (key, entry) in enumerate(left):
         if report.pending >= max_items:
             report.held_back = len(left) - number
@@ -229,6 +236,27 @@ async def sync(
         await asyncio.to_thread(filing.registry.baseline(key).reassert)
     report.keys = sorted(keys)
     return report
+
+
+class _Missing:
+    """The files that the archive said within the last day it does not have: each reported, none asked for."""
+
+    def __init__(self, filing: Filing, downloads: Downloads) -> None:
+        self._filing = filing
+        self._downloads = downloads
+        self._known: dict[Key, dict[str, datetime]] = {}
+        self._told: set[str] = set()
+
+    def has(self, key: Key, url: str) -> bool:
+        if key not in self._known:
+            self._known[key] = self._filing.registry.baseline(key).missing(datetime.now(UTC))
+        at = self._known[key].get(url)
+        if at is not None and url not in self._told:
+            self._told.add(url)
+            again = to_zulu((at + MISSING_FOR).replace(microsecond=0))
+            reason = f"the archive does not have it; not asked for again before {again}"
+            self._downloads.refuse(url, reason, permanent=True)
+        return at is not None
 
 
 def queue_entry(

@@ -1,4 +1,5 @@
-"""Offline token -> access token: read, checked, exchanged once for any number of tasks, never shown.
+"""Offline token -> access token: read, checked, exchanged once for any number of tasks and processes, never
+shown.
 
 Formats and replies: maap-facts.md section 3.
 """
@@ -8,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
+import hashlib
 import json
 import os
 import re
 import shlex
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,10 +29,12 @@ from maap_tui.engine.errors import (
     AuthenticationError,
     AuthServiceUnavailable,
     CredentialsError,
+    LockedError,
     StorageError,
 )
 from maap_tui.engine.events import Emit, Warned, ignore
 from maap_tui.engine.http import Http, Reply, TransportFault, hide
+from maap_tui.engine.places import boot_id
 
 PUBLIC_CLIENT_ID = "offline-token"
 """Client id that the archive's documentation gives to everyone."""
@@ -38,6 +43,9 @@ PUBLIC_CLIENT_SECRET = "p1eL7uonXs6MDxtGbgKdPVRAmnGxHpVE"
 
 FALLBACK_LIFETIME_S = 300.0
 """Lifetime of an access token when the service does not say it."""
+
+_TURN_POLL_S = 0.05
+"""Seconds between two looks whether another process has renewed the token."""
 
 _NEW_TOKEN = f"Get a new 90-day offline token at {TOKEN_PAGE} and store it with `maap login`."
 
@@ -222,6 +230,60 @@ def save_credentials(credentials: Credentials, file: Path) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class TokenShare:
+    """Where the processes of one user share their access token, so that each spares the service a request."""
+
+    file: Path | None = None
+    """Beside the credentials and as private, mode 0600; None shares nothing."""
+    lock: Path | None = None
+    """The lock under which a token is renewed; None for none."""
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Renew while no other process does; where there can be no lock, renew all the same."""
+        with contextlib.ExitStack() as held:
+            while self.lock is not None:
+                try:
+                    held.enter_context(
+                        files.lock(self.lock, timeout_s=0, purpose="renewing the access token")
+                    )
+                except LockedError:
+                    await asyncio.sleep(_TURN_POLL_S)
+                    continue
+                except StorageError:
+                    pass
+                break
+            yield
+
+    def read(self, mark: str) -> tuple[str, float] | None:
+        """(access token, when it ends on the steady clock) of the credentials that `mark` stands for."""
+        if self.file is None:
+            return None
+        try:
+            descriptor = os.open(self.file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            with os.fdopen(descriptor, "rb") as handle:
+                found = os.fstat(handle.fileno())
+                if found.st_mode & 0o077 or found.st_uid != os.geteuid():
+                    return None
+                data = json.loads(handle.read(1 << 20))
+            # The steady clock starts anew with the machine.
+            if data["for"] != mark or data["boot"] != boot_id() or not data["boot"]:
+                return None
+            access, until = data["access"], float(data["until"])
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            return None
+        return (access, until) if isinstance(access, str) and _is_access(access) else None
+
+    def write(self, mark: str, access: str, until: float) -> None:
+        """Leave a token for others; one that cannot be left is only asked for again."""
+        if self.file is None or not boot_id():
+            return
+        data = {"for": mark, "access": access, "until": until, "boot": boot_id()}
+        with contextlib.suppress(StorageError):
+            files.write_atomic(self.file, json.dumps(data) + "\n", mode=0o600)
+
+
 class Tokens:
     """The access token of one session, renewed once however many tasks ask."""
 
@@ -231,12 +293,14 @@ class Tokens:
         token_url: str,
         load: Callable[[], Credentials],
         *,
+        share: TokenShare | None = None,
         emit: Emit = ignore,
         clock: Callable[[], float] = _steady_clock,
     ) -> None:
         self._http = http
         self._token_url = token_url
         self._load = load
+        self._share = share or TokenShare()
         self._emit = emit
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -245,12 +309,13 @@ class Tokens:
         self._refused: AuthenticationError | None = None
         self._credentials: Credentials | None = None
 
-    async def access_token(self, refused: str = "") -> str:
+    async def access_token(self, refused: str = "", *, patient: bool = False) -> str:
         """A token that is good now.
 
         Args:
             refused: the token that a server just answered 401 to; it is renewed unless another task
                 has done so since.
+            patient: whether to wait for the end of an outage of the service.
 
         Raises:
             CredentialsError: without usable credentials.
@@ -265,7 +330,10 @@ class Tokens:
             if self._refused is not None:
                 # A dead offline token does not come back to life within a run.
                 raise self._refused
-            await self._renew()
+            async with self._share.turn():
+                if not self._take_shared(refused):
+                    await self._renew(patient)
+                    await self._share_access()
             return self._access
 
     @property
@@ -281,15 +349,35 @@ class Tokens:
     def _is_good(self, refused: str) -> bool:
         return bool(self._access) and self._access != refused and self._clock() < self._good_until
 
-    async def _renew(self) -> None:
+    def _take_shared(self, refused: str) -> bool:
+        """Use what another process was given for the same credentials, where that is good."""
         credentials = self._credentials or self._load()
-        reply = await self._exchange(credentials)
+        found = self._share.read(self._mark_of(credentials))
+        if found is None or found[0] in ("", refused) or self._clock() >= found[1]:
+            return False
+        self._credentials = credentials
+        self._access, self._good_until = found
+        return True
+
+    async def _share_access(self) -> None:
+        credentials = self._credentials
+        if credentials is not None and credentials.file is not None:
+            mark = self._mark_of(credentials)
+            await asyncio.to_thread(self._share.write, mark, self._access, self._good_until)
+
+    def _mark_of(self, credentials: Credentials) -> str:
+        parts = (self._token_url, credentials.client_id, credentials.client_secret, credentials.offline_token)
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    async def _renew(self, patient: bool) -> None:
+        credentials = self._credentials or self._load()
+        reply = await self._exchange(credentials, patient)
         if _is_refusal(reply) and credentials.file is not None:
             # Another process may have stored a renewed token meanwhile, or the user a new one.
             stored = self._load()
             if stored.offline_token != credentials.offline_token:
                 credentials = stored
-                reply = await self._exchange(credentials)
+                reply = await self._exchange(credentials, patient)
         found = _access_of(reply)
         if found is None:
             words = hide(reply.error_words(), (credentials.offline_token, credentials.client_secret))
@@ -306,7 +394,7 @@ class Tokens:
         self._access = access
         self._good_until = self._clock() + lifetime_s - min(60.0, lifetime_s * 0.1)
 
-    async def _exchange(self, credentials: Credentials) -> Reply:
+    async def _exchange(self, credentials: Credentials, patient: bool) -> Reply:
         try:
             return await self._http.ask(
                 "POST",
@@ -319,6 +407,7 @@ class Tokens:
                     "scope": "offline_access openid",
                 },
                 again=lambda reply: reply.status == 200 and _access_of(reply) is None,
+                probe=self._token_url if patient else "",
             )
         except TransportFault as fault:
             if fault.status == 200:
@@ -357,6 +446,10 @@ def _is_refusal(reply: Reply) -> bool:
     return reply.status in (400, 401) or (reply.status == 403 and bool(reply.error_words()))
 
 
+def _is_access(text: str) -> bool:
+    return re.fullmatch(r"[\x21-\x7e]+", text) is not None
+
+
 def _access_of(reply: Reply) -> tuple[str, float, str] | None:
     """(access token, lifetime in seconds, offline token that replaces the old one or '')."""
     try:
@@ -366,7 +459,7 @@ def _access_of(reply: Reply) -> tuple[str, float, str] | None:
     if reply.status != 200 or not isinstance(data, dict):
         return None
     access = data.get("access_token")
-    if not isinstance(access, str) or not re.fullmatch(r"[\x21-\x7e]+", access):
+    if not isinstance(access, str) or not _is_access(access):
         return None
     try:
         lifetime_s = float(data.get("expires_in") or 0)

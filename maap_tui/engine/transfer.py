@@ -42,6 +42,7 @@ from maap_tui.engine.http import (
     origin_of,
     retry_after_s,
 )
+from maap_tui.engine.places import boot_id
 from maap_tui.engine.tokens import Tokens
 
 PIECE = 8 * 1024 * 1024
@@ -130,6 +131,7 @@ class _Failure(Exception):
         permanent: bool = False,
         wait_s: float | None = None,
         slow: bool = False,
+        away: bool = False,
         hint: str = "",
     ) -> None:
         super().__init__(reason)
@@ -138,6 +140,8 @@ class _Failure(Exception):
         self.permanent = permanent
         self.wait_s = wait_s
         self.slow = slow
+        self.away = away
+        """Whether it may be the whole service that is down."""
         self.hint = hint
 
 
@@ -263,7 +267,7 @@ class _Part:
                 "size": self.total,
                 "piece": PIECE,
                 "pieces": self.pieces,
-                "boot": _boot_id(),
+                "boot": boot_id(),
                 "pid": os.getpid(),
                 "host": socket.gethostname(),
             }
@@ -291,7 +295,7 @@ class _Part:
             total, etag, modified = noted["size"], str(noted["etag"]), str(noted["modified"])
             # Within one boot the page cache has every byte written; after it, only what the
             # hashes vouch for.
-            same_boot = noted["boot"] == _boot_id() != ""
+            same_boot = noted["boot"] == boot_id() != ""
         except (OSError, ValueError, TypeError, KeyError):
             usable = False
         if not usable or not (total is None or (isinstance(total, int) and size <= total)):
@@ -315,13 +319,6 @@ class _Part:
                     self.pieces.append(self.tail.hexdigest())
                     self.tail = hashlib.sha256()
         os.ftruncate(self.descriptor, self.length)
-
-
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
 
 
 class Transfer:
@@ -417,11 +414,12 @@ class Transfer:
                 part.note()  # says who holds it
             yield part
         finally:
-            if not part.is_given_up and _is_same_file(descriptor, part_path):
-                if part.length:
-                    part.note()
-                else:
+            if _is_same_file(descriptor, part_path):
+                # Of one that was given up while it was loaded only the size on disk is known.
+                if not (os.fstat(descriptor).st_size if part.is_given_up else part.length):
                     part.remove()
+                elif not part.is_given_up:
+                    part.note()
             os.close(descriptor)
 
     async def _fetch_part(self, wanted: Wanted, path: Path, part: _Part) -> Fetched:
@@ -437,7 +435,7 @@ class Transfer:
                 if part.total is not None and part.length == part.total and part.length > 0:
                     return await self._finish(wanted, path, part, received)
                 self._check_space(path.parent, (part.total or wanted.size or 0) - part.length)
-                token = await self._tokens.access_token(refused) if needs_token else None
+                token = await self._tokens.access_token(refused, patient=True) if needs_token else None
                 async with self._open(wanted, part, token) as stream:
                     if stream.status == 401 and not self._http.may_carry_token(stream.url):
                         raise _Failure(
@@ -469,13 +467,22 @@ class Transfer:
                 failure = error
             except TransportFault as fault:
                 failure = _Failure(
-                    fault.message, status=fault.status, permanent=fault.permanent, hint=fault.hint
+                    fault.message,
+                    status=fault.status,
+                    permanent=fault.permanent,
+                    away=not fault.permanent,
+                    hint=fault.hint,
                 )
             if failure.wait_s is not None:
                 self._pause.ask(failure.wait_s)
             if part.length >= best + PROGRESS:
                 best, tries = part.length, 1
             slow += failure.slow
+            if failure.away and tries > self._rules.retries:
+                probe = self._http.probe_of(wanted.url)
+                if await self._http.outlast(probe, failure.reason):
+                    tries = 0
+                    continue
             if failure.permanent or tries > self._rules.retries or slow >= SLOW_LIMIT:
                 raise DownloadError(
                     wanted.url,
@@ -605,7 +612,7 @@ class Transfer:
         if status in (404, 410):
             return _Failure(f"{words}: the archive does not have it", status=status, permanent=True)
         if status in BUSY:
-            return _Failure(words, status=status, wait_s=retry_after_s(stream.headers))
+            return _Failure(words, status=status, wait_s=retry_after_s(stream.headers), away=True)
         if 200 <= status < 300:
             return _Failure(f"{words} came instead of the file", status=status)
         return _Failure(words, status=status, permanent=status in (400, 405, 451))

@@ -65,6 +65,7 @@ def home(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("MAAP_RETRY_WAIT", "0.01")
     monkeypatch.setenv("MAAP_DOWNLOADS_RETRY_WAIT", "0.01")
+    monkeypatch.setenv("MAAP_OUTAGE_WAIT", "0")
     monkeypatch.setenv("MAAP_RETRIES", "1")
     monkeypatch.setenv("MAAP_DOWNLOADS_RETRIES", "1")
     monkeypatch.setenv("MAAP_DOWNLOADS_MIN_FREE", "0")

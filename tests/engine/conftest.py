@@ -20,6 +20,7 @@ NOW = "2026-01-15T00:00:00Z"
 
 QUICK: dict[str, object] = {
     "api.retry_wait": 0.01,
+    "api.outage_wait": 0,
     "downloads.retry_wait": 0.01,
     "downloads.min_free": "0",
 }

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
+import random
+import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -29,10 +33,55 @@ def answer(status: str, body: bytes = b"", **headers: str) -> bytes:
     return "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""]).encode("latin-1") + body
 
 
+LOGIN_PAGE = b"<!DOCTYPE html><html><body>Sign in</body></html>"
+
+
+def jwt(**claims: Any) -> str:
+    """An offline token with these claims and a signature nobody checks."""
+    parts = ({"alg": "HS256"}, {"typ": "Offline", "iat": 1_700_000_000, **claims})
+    texts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
+    return ".".join([*texts, "c2lnbmF0dXJl"])
+
+
+def hdf5_body(size: int, seed: int = 1, *, says: int | None = None) -> bytes:
+    """Bytes with a version 2 superblock that gives `says`, or their own size, as the end of the file."""
+    head = b"\x89HDF\r\n\x1a\n" + bytes([2, 8, 8, 0]) + struct.pack("<QQQ", 0, 2**64 - 1, says or size)
+    return head + random.Random(seed).randbytes(size - len(head))
+
+
 def token_reply(**changes: object) -> bytes:
     """What a token service answers; a value of None leaves a field as null."""
     body = json.dumps({"access_token": "access-1", "expires_in": 36000, **changes}).encode()
     return answer("200 OK", body, content_type="application/json")
+
+
+NOT_DATA: dict[str, bytes] = {
+    "accepted": answer("202 Accepted", b'{"message": "staging"}'),
+    "no_content": answer("204 No Content", content_length=""),
+    "json": answer("200 OK", b'{"error": "no"}', content_type="application/json"),
+    "html_unlabelled": answer("200 OK", LOGIN_PAGE, content_type="application/octet-stream"),
+    "html_after_blanks": answer("200 OK", b"\r\n  \r\n" + LOGIN_PAGE, content_type=""),
+    "empty": answer("200 OK"),
+    "empty_unmeasured": answer("200 OK", content_length=""),
+    "wrong_magic": answer("200 OK", random.Random(1).randbytes(5000)),
+    "truncated_hdf5": answer("200 OK", hdf5_body(5000, says=9000)),
+    "short_hdf5": answer("200 OK", b"\x89HDF\r\n\x1a\n"),
+    "length_as_text": answer("200 OK", hdf5_body(400), content_length="many"),
+    "length_negative": answer("200 OK", hdf5_body(400), content_length="-5"),
+    "length_twice": answer("200 OK", hdf5_body(400), content_length="400\r\nContent-Length: 399"),
+    "garbage": b"\x00\xff\x16\x03 no HTTP at all\r\n\r\n" * 20,
+    "nothing": b"",
+    "huge_header": answer("200 OK", hdf5_body(400), x_huge="h" * 200_000),
+    "endless_status": b"HTTP/1.1 200 " + b"O" * 100_000,
+    "no_modification": answer("304 Not Modified", content_length=""),
+    "unknown_status": answer("599 What", b"x"),
+    "odd_encoding": answer("200 OK", hdf5_body(400), content_encoding="br"),
+    "false_gzip": answer("200 OK", hdf5_body(400), content_encoding="gzip"),
+    "multipart_range": answer("206 Partial Content", b"x" * 10, content_type="multipart/byteranges"),
+    "redirect_nowhere": answer("302 Found"),
+    "chunk_garbage": answer("200 OK", b"zz\r\nnope", content_length="", transfer_encoding="chunked"),
+}
+"""What a server may send in place of an HDF5 file, or of its whole."""
 
 
 @dataclass
@@ -45,11 +94,12 @@ class FileServer:
     replies: dict[str, list[Reply]] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     url: str = ""
+    host: str = "127.0.0.1"
     _open: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def __aenter__(self) -> FileServer:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self._server = await asyncio.start_server(self._accept, self.host, 0)
+        self.url = f"http://{self.host}:{self._server.sockets[0].getsockname()[1]}"
         return self
 
     async def __aexit__(self, *exc: object) -> None:

@@ -197,6 +197,7 @@ def hear(event):
 async def main():
     start, end = (datetime.fromisoformat(text) for text in sys.argv[2:4])
     rules = {"api.retry_wait": 0.01, "downloads.retry_wait": 0.01, "downloads.min_free": "0"}
+    rules["api.outage_wait"] = 0
     now = datetime.fromisoformat(sys.argv[4])
     session = Session.load(overrides=rules, emit=hear, bulk=True, now=lambda: now)
     async with session:

@@ -28,7 +28,7 @@ from maap_tui.engine.transfer import (
     hdf5_end,
     is_whole,
 )
-from tests.engine.raw_files import FileServer, RawFile, Reply, Request, answer
+from tests.engine.raw_files import NOT_DATA, FileServer, RawFile, Reply, Request, answer
 from tests.engine.transfer_kit import LOGIN_PAGE, Kit, Remote, asked, hdf5_body, open_sockets, other_tasks
 
 MIB = 1 << 20
@@ -285,34 +285,6 @@ async def test_packed_zeros_stop_at_the_announced_size(
     error = await failure_of(parts.transfer(), Wanted(url, tmp_path / "a.h5", 2 * MIB))
     assert "more came" in error.message
     assert sum(event.count for event in parts.told(BytesReceived)) <= 2 * MIB
-
-
-NOT_DATA: dict[str, bytes] = {
-    "accepted": answer("202 Accepted", b'{"message": "staging"}'),
-    "no_content": answer("204 No Content", content_length=""),
-    "json": answer("200 OK", b'{"error": "no"}', content_type="application/json"),
-    "html_unlabelled": answer("200 OK", LOGIN_PAGE, content_type="application/octet-stream"),
-    "html_after_blanks": answer("200 OK", b"\r\n  \r\n" + LOGIN_PAGE, content_type=""),
-    "empty": answer("200 OK"),
-    "empty_unmeasured": answer("200 OK", content_length=""),
-    "wrong_magic": answer("200 OK", random.Random(1).randbytes(5000)),
-    "truncated_hdf5": answer("200 OK", hdf5_body(5000, says=9000)),
-    "short_hdf5": answer("200 OK", b"\x89HDF\r\n\x1a\n"),
-    "length_as_text": answer("200 OK", hdf5_body(400), content_length="many"),
-    "length_negative": answer("200 OK", hdf5_body(400), content_length="-5"),
-    "length_twice": answer("200 OK", hdf5_body(400), content_length="400\r\nContent-Length: 399"),
-    "garbage": b"\x00\xff\x16\x03 no HTTP at all\r\n\r\n" * 20,
-    "nothing": b"",
-    "huge_header": answer("200 OK", hdf5_body(400), x_huge="h" * 200_000),
-    "endless_status": b"HTTP/1.1 200 " + b"O" * 100_000,
-    "no_modification": answer("304 Not Modified", content_length=""),
-    "unknown_status": answer("599 What", b"x"),
-    "odd_encoding": answer("200 OK", hdf5_body(400), content_encoding="br"),
-    "false_gzip": answer("200 OK", hdf5_body(400), content_encoding="gzip"),
-    "multipart_range": answer("206 Partial Content", b"x" * 10, content_type="multipart/byteranges"),
-    "redirect_nowhere": answer("302 Found"),
-    "chunk_garbage": answer("200 OK", b"zz\r\nnope", content_length="", transfer_encoding="chunked"),
-}
 
 
 @pytest.mark.parametrize("with_size", [True, False])
@@ -960,6 +932,19 @@ async def test_transfers_cancelled_anywhere_leave_nothing_behind(
     await parts.http.close()
     assert open_sockets(archive.url) == 0
     assert not list(tmp_path.glob("*.part*"))
+
+
+async def test_a_cancel_before_the_first_byte_leaves_no_empty_part(
+    kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    transfer = kit().transfer()
+    for turns in range(8):
+        task = asyncio.ensure_future(transfer.fetch(remote().wanted(tmp_path)))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert os.listdir(tmp_path) == []
 
 
 async def test_a_cancel_during_the_end_waits_for_it(

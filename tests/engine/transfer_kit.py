@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
-import random
-import struct
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,22 +18,9 @@ from maap_tui.engine.events import Event
 from maap_tui.engine.http import Http, origin_of
 from maap_tui.engine.tokens import Credentials, Tokens, load_credentials
 from maap_tui.engine.transfer import HostPause, Transfer, TransferRules, Wanted
-from tests.engine.raw_files import FileServer
-
-LOGIN_PAGE = b"<!DOCTYPE html><html><body>Sign in</body></html>"
-
-
-def jwt(**claims: Any) -> str:
-    """An offline token with these claims and a signature nobody checks."""
-    parts = ({"alg": "HS256"}, {"typ": "Offline", "iat": 1_700_000_000, **claims})
-    texts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
-    return ".".join([*texts, "c2lnbmF0dXJl"])
-
-
-def hdf5_body(size: int, seed: int = 1, *, says: int | None = None) -> bytes:
-    """Bytes with a version 2 superblock that gives `says`, or their own size, as the end of the file."""
-    head = b"\x89HDF\r\n\x1a\n" + bytes([2, 8, 8, 0]) + struct.pack("<QQQ", 0, 2**64 - 1, says or size)
-    return head + random.Random(seed).randbytes(size - len(head))
+from tests.engine.raw_files import LOGIN_PAGE as LOGIN_PAGE
+from tests.engine.raw_files import FileServer, jwt
+from tests.engine.raw_files import hdf5_body as hdf5_body
 
 
 @dataclass

@@ -18,7 +18,7 @@ from maap_tui.tui.app import MaapApp
 
 NOW = "2026-01-15T00:00:00Z"
 MOMENT = datetime(2026, 1, 15, tzinfo=UTC)
-QUICK = {"api.retry_wait": 0.01, "downloads.retry_wait": 0.01}
+QUICK = {"api.retry_wait": 0.01, "api.outage_wait": 0, "downloads.retry_wait": 0.01}
 
 
 @pytest.fixture(scope="session")

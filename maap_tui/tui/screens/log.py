@@ -49,7 +49,9 @@ ALWAYS_LIVE = frozenset(
 )
 """Settings that are read each time they are used."""
 
-LIVE_BEFORE_HTTP = frozenset({"api.retries", "api.retry_wait", "api.timeout", "downloads.stall_timeout"})
+LIVE_BEFORE_HTTP = frozenset(
+    {"api.retries", "api.retry_wait", "api.timeout", "api.outage_wait", "downloads.stall_timeout"}
+)
 """Settings that are read once, with the first request."""
 
 LIVE_BEFORE_DOWNLOADS = frozenset(
