@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
+import hashlib
 import json
 import os
 import secrets
@@ -120,7 +122,9 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int | None = None) -> N
     payload = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
     target = Path(os.path.realpath(path)) if os.path.islink(path) else path
     make_folder(target.parent)
-    sibling = target.parent / f"{SIBLING_PREFIX}{secrets.token_hex(8)}{SIBLING_SUFFIX}"
+    sweep_siblings(target.parent)
+    writer = f"{_machine()}-{os.getpid()}-{secrets.token_hex(8)}"
+    sibling = target.parent / f"{SIBLING_PREFIX}{writer}{SIBLING_SUFFIX}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     replaced = False
     try:
@@ -152,6 +156,8 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int | None = None) -> N
 def sweep_siblings(folder: Path, *, older_than_s: float = 3600.0) -> int:
     """Remove the siblings that a killed writer left in a folder.
 
+    Those of a process of this machine go as soon as it is gone, whatever their age.
+
     Args:
         folder: Where to look; not below it.
         older_than_s: Age from which a sibling counts as left behind; 0 only where a lock keeps others out.
@@ -166,10 +172,35 @@ def sweep_siblings(folder: Path, *, older_than_s: float = 3600.0) -> int:
             if not (item.name.startswith(SIBLING_PREFIX) and item.name.endswith(SIBLING_SUFFIX)):
                 continue
             with contextlib.suppress(OSError):
-                if older_than_s <= 0 or item.stat(follow_symlinks=False).st_mtime < limit:
+                old = older_than_s <= 0 or item.stat(follow_symlinks=False).st_mtime < limit
+                if old or _is_orphan(item.name):
                     os.unlink(item.path)
                     removed += 1
     return removed
+
+
+@functools.cache
+def _machine() -> str:
+    """What tells the processes of this machine, or of this container, from all others."""
+    names = socket.gethostname()
+    with contextlib.suppress(OSError):
+        names += os.readlink("/proc/self/ns/pid")
+    return hashlib.sha256(names.encode()).hexdigest()[:8]
+
+
+def _is_orphan(name: str) -> bool:
+    """Whether a sibling's writer was a process of this machine that is gone."""
+    machine, _, rest = name.removeprefix(SIBLING_PREFIX).partition("-")
+    pid = rest.partition("-")[0]
+    if machine != _machine() or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False
 
 
 def append_lines(path: Path, lines: Sequence[str], *, sync: bool = True) -> None:
@@ -311,9 +342,17 @@ def lock(path: Path, *, timeout_s: float, purpose: str = "", what: str = "") -> 
             _write_note(path, purpose)
             yield
         finally:
-            held.release()
+            _let_go(held)
     finally:
         gate.turn.release()
+
+
+def _let_go(held: BaseFileLock) -> None:
+    """Release a lock; what was done under it is done, whether or not the file system takes it back."""
+    for _ in range(2):
+        with contextlib.suppress(OSError):
+            held.release()
+            return
 
 
 def _acquire(path: Path, gate: Gate, deadline: float, what: str) -> BaseFileLock:

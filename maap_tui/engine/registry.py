@@ -316,11 +316,13 @@ class BaselineRegistry:
         _demand(_url_fault(url) or _path_fault(str(path)), url)
         first = url.encode()
         with self._locked("recording a download"):
-            new = self._append("dwl", day, {first: f"{url}|{path}"})
-            self._forget_oldest()
+            # The error goes first: what ends this between the two leaves a file that is still pending,
+            # and never one that is downloaded and failed at once, which nothing would mend.
             data = files.read_data(self.errors_file)
             if first in data:
                 self._drop_lines(self.errors_file, data, {first})
+            new = self._append("dwl", day, {first: f"{url}|{path}"})
+            self._forget_oldest()
         return new > 0
 
     def record_error(

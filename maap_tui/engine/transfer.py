@@ -232,7 +232,7 @@ class _Part:
 
     @property
     def sidecar(self) -> Path:
-        return self.path.with_name(self.path.name + ".json")
+        return _sidecar(self.path)
 
     def write(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
@@ -250,7 +250,7 @@ class _Part:
     def restart(self) -> None:
         # The note goes with the bytes it speaks of, so that it never vouches for others.
         with contextlib.suppress(OSError):
-            self.sidecar.unlink()
+            _drop_note(self.path)
         os.ftruncate(self.descriptor, 0)
         self.length = 0
         self.pieces.clear()
@@ -272,18 +272,22 @@ class _Part:
                 "host": socket.gethostname(),
             }
         )
-        sibling = self.sidecar.with_name(self.sidecar.name + ".new")
+        sibling = _unfinished_note(self.path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        with contextlib.suppress(OSError):
+        try:
             with os.fdopen(os.open(sibling, flags, 0o666), "w", encoding="utf-8") as handle:
                 handle.write(text)
             os.replace(sibling, self.sidecar)
+        except OSError:
+            with contextlib.suppress(OSError):
+                sibling.unlink()
 
     def remove(self) -> None:
         """Take the part and its note away."""
-        for path in (self.path, self.sidecar):
-            with contextlib.suppress(OSError):
-                path.unlink()
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+        with contextlib.suppress(OSError):
+            _drop_note(self.path)
 
     def load(self) -> None:
         """Find out how much of what is there can be kept."""
@@ -319,6 +323,21 @@ class _Part:
                     self.pieces.append(self.tail.hexdigest())
                     self.tail = hashlib.sha256()
         os.ftruncate(self.descriptor, self.length)
+
+
+def _sidecar(part_path: Path) -> Path:
+    return part_path.with_name(part_path.name + ".json")
+
+
+def _unfinished_note(part_path: Path) -> Path:
+    """Where a sidecar is written before it takes the place of the one before."""
+    return part_path.with_name(part_path.name + ".json.new")
+
+
+def _drop_note(part_path: Path) -> None:
+    for path in (_sidecar(part_path), _unfinished_note(part_path)):
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
 
 
 class Transfer:
@@ -361,6 +380,11 @@ class Transfer:
         here = existing_size(path)
         is_same = here is not None and here == wanted.size and not wanted.again
         if here is not None and is_same and is_whole(path):
+            part_path = path.with_name(path.name + ".part")
+            if not os.path.lexists(part_path):
+                # A run that was killed between the rename and its tidying left the note behind.
+                with contextlib.suppress(OSError):
+                    _drop_note(part_path)
             return Fetched(path, here, 0)
         try:
             files.make_folder(path.parent)
@@ -726,8 +750,7 @@ def _make_final(part: _Part, path: Path) -> None:
             "Check the disk, then run again.",
         ) from error
     os.replace(part.path, path)
-    with contextlib.suppress(FileNotFoundError):
-        part.sidecar.unlink()
+    _drop_note(part.path)
     files.fsync_folder(path.parent)
 
 
@@ -916,7 +939,7 @@ def _is_same_file(descriptor: int, path: Path) -> bool:
 
 def _holder(part_path: Path) -> str:
     try:
-        noted = json.loads(part_path.with_name(part_path.name + ".json").read_bytes())
+        noted = json.loads(_sidecar(part_path).read_bytes())
         return f"process {int(noted['pid'])} on {str(noted['host'])[:80]}"
     except (OSError, ValueError, TypeError, KeyError):
         return "another process"

@@ -96,6 +96,26 @@ def test_left_behind_siblings_are_swept(tmp_path: Path) -> None:
     assert files.sweep_siblings(tmp_path / "none") == 0
 
 
+@pytest.mark.fault("P1")
+def test_the_next_write_removes_what_a_killed_one_left_and_nothing_of_one_that_lives(tmp_path: Path) -> None:
+    code = """
+import os, signal, sys
+from pathlib import Path
+from maap_tui.engine import files
+os.replace = lambda *paths: (print(flush=True), sys.stdin.readline(), os.kill(os.getpid(), signal.SIGKILL))
+files.write_atomic(Path(sys.argv[1]), "new")
+"""
+    path = tmp_path / "state.json"
+    writer = child(code, path)
+    writer.stdout.readline()
+    files.write_atomic(path, "one")
+    assert len(siblings(tmp_path)) == 1
+    writer.communicate("\n", timeout=20)
+    assert (len(siblings(tmp_path)), path.read_text()) == (1, "one")
+    files.write_atomic(path, "two")
+    assert (siblings(tmp_path), path.read_text()) == ([], "two")
+
+
 def test_append_adds_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / "new" / "lines.txt"
     files.append_lines(path, [])

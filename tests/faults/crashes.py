@@ -1,0 +1,436 @@
+"""Kills and errors at every system call that changes a disk, and kills at any moment (F2, F3)."""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from maap_tui.demo import Archive
+from maap_tui.demo.data import DataServer
+from tests.faults.figure import Figure
+from tests.faults.preloaded import Ended, Preloaded, traced
+
+COLLECTION = "EarthCAREL2Validated_MAAP"
+NAMES = (COLLECTION, "CPR_CLD_2A", "BC")
+BASELINE = f"EarthCARE/{COLLECTION}/CPR_CLD_2A/BC"
+NOW = "2026-01-15T00:00:00Z"
+DAY = "20251201"
+
+CALLS = ("write", "pwrite64", "fsync", "rename", "ftruncate", "unlink", "mkdir", "flock", "openat")
+"""System calls that are made to fail; what the program may hold is changed by these alone."""
+
+OPENED = re.compile("O_CREAT|O_WRONLY|O_RDWR|O_DIRECTORY")
+"""Ways of opening that write, or that make names durable."""
+
+ERRORS = ("EIO", "ENOSPC", "EDQUOT", "EROFS", "EINTR")
+KILL = "KILL"
+
+
+@dataclass(frozen=True)
+class Blow:
+    """What happens at the n-th call of a kind."""
+
+    call: str
+    number: int
+    what: str
+    """The name of an error, or KILL."""
+
+    @property
+    def injection(self) -> str:
+        what = "signal=KILL" if self.what == KILL else f"error={self.what}"
+        return f"inject={self.call}:{what}:when={self.number}"
+
+    def __str__(self) -> str:
+        return f"{self.what} at {self.call} {self.number}"
+
+
+class Home:
+    """A home of its own for one process after the other, and what has to be true of it."""
+
+    def __init__(self, archive: Archive, folder: Path) -> None:
+        self.archive = archive
+        self.folder = folder
+        self._served = DataServer(archive.content, archive.tokens, archive.faults)
+        self._right: dict[Path, tuple[int, int]] = {}
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {
+            **self.archive.environment(self.folder),
+            "MAAP_DOWNLOADS_MIN_FREE": "0",
+            "MAAP_RETRY_WAIT": "0.01",
+            "MAAP_DOWNLOADS_RETRY_WAIT": "0.01",
+        }
+
+    def make(self) -> None:
+        """Begin with an empty one."""
+        self.clear()
+        self.archive.prepare(self.folder)
+
+    def clear(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._right.clear()
+
+    def day_file(self, kind: str, day: str = DAY) -> Path:
+        tree = {"url": "urls", "dwl": "downloads"}[kind]
+        return self.folder / "registry" / tree / BASELINE / day[:4] / f"{kind}_{day}.txt"
+
+    @property
+    def errors_file(self) -> Path:
+        return self.folder / "registry/downloads" / BASELINE / "errors.txt"
+
+    def lines(self, kind: str) -> Counter[str]:
+        """How often each line of a kind stands in the registry; a torn one counts as it stands."""
+        found: Counter[str] = Counter()
+        for path in sorted(self.day_file(kind).parent.glob(f"{kind}_*.txt")):
+            found.update(line for line in _lines_of(path) if not line.startswith("#"))
+        return found
+
+    def error_urls(self) -> set[str]:
+        return {line.partition("|")[0] for line in _lines_of(self.errors_file)}
+
+    def content(self, name: str) -> bytes:
+        """What the archive serves under a name."""
+        stem, dot, suffix = name.rpartition(".")
+        granule = self.archive.content.find(stem)
+        assert granule is not None, name
+        return self._served.file_bytes(granule, dot + suffix, self.archive.faults.generation(name))
+
+    def finals(self) -> list[Path]:
+        """Files under a name that a user takes for whole."""
+        found = (path for path in (self.folder / "data").rglob("*") if path.is_file())
+        return sorted(path for path in found if not _is_passing(path))
+
+    def wrong_finals(self) -> list[str]:
+        """Names of finals whose bytes are not the archive's; one that has not changed is looked at once."""
+        wrong = []
+        for path in self.finals():
+            status = path.stat()
+            mark = (status.st_ino, status.st_mtime_ns)
+            if self._right.get(path) == mark:
+                continue
+            if path.read_bytes() == self.content(path.name):
+                self._right[path] = mark
+            else:
+                wrong.append(path.name)
+        return wrong
+
+    def litter(self) -> list[str]:
+        """Names of files that only a write under way has."""
+        return sorted(path.name for path in self.folder.rglob("*") if path.is_file() and _is_passing(path))
+
+    def is_recorded(self, url: str) -> bool:
+        """Whether a file is here, whole, and recorded as downloaded once."""
+        lines = [line for line in self.lines("dwl").elements() if line.partition("|")[0] == url]
+        if len(lines) != 1:
+            return False
+        path = Path(lines[0].partition("|")[2])
+        return path.is_file() and path.name not in self.wrong_finals()
+
+
+def _is_passing(path: Path) -> bool:
+    return ".part" in path.name or path.name.endswith((".tmp", ".new", ".damaged", ".soft"))
+
+
+def _lines_of(path: Path) -> list[str]:
+    return path.read_text("utf-8", "replace").splitlines() if path.exists() else []
+
+
+class Injections:
+    """One sync of three files into a registry that has old lines, a comment, torn tails and an error to heal.
+
+    Args:
+        archive: where the files are.
+        folder: for this one's own use.
+    """
+
+    words = (
+        "sync", *NAMES, "--start", "2025-12-01T00:00:00Z", "--end", "2025-12-01T06:00:00Z", "--frame", "D",
+        "--json",
+    )  # fmt: skip
+    first = (*words[:-1], "-n", "1")
+
+    def __init__(self, archive: Archive, folder: Path) -> None:
+        self.home = Home(archive, folder / "home")
+        self._template = folder / "template"
+        self._server = Preloaded(folder / "printed", one_thread=True)
+        self._log = folder / "trace.txt"
+        self._make_template()
+
+    def close(self) -> None:
+        self._server.__exit__(None, None, None)
+
+    def _make_template(self) -> None:
+        home = self.home
+        home.make()
+        ended = self._server.run(self.first, home.environ)
+        assert ended.code == 0, ended
+        lines = _lines_of(home.day_file("url"))
+        self.urls = [line.partition("|")[0] for line in lines]
+        self.old = lines[0]
+        assert len(lines) == 4 and home.lines("dwl") == Counter([self.old])
+        self.other_error = f"{lines[3]}|2025-12-02T00:00:00Z 503 Busy (1 try)"
+        home.day_file("url").write_text(f"# kept by hand\n{self.old}\n{lines[1][:-10]}")
+        home.day_file("dwl").write_text(f"{self.old}\n{lines[2][:40]}")
+        elsewhere = self.urls[3].replace("CPR_CLD_2A_2025", "CPR_CLD_2A_2024")
+        self.other_error = f"{elsewhere}|2025-12-02T00:00:00Z 503 Service Unavailable (1 try)"
+        home.errors_file.write_text(
+            f"{self.other_error}\n{self.urls[1]}|2025-12-02T00:00:00Z 503 Service Unavailable (1 try)\n"
+        )
+        shutil.rmtree(self._template, ignore_errors=True)
+        shutil.copytree(home.folder, self._template)
+
+    def _begin_anew(self) -> None:
+        self.home.clear()
+        shutil.copytree(self._template, self.home.folder)
+
+    def calls(self) -> dict[str, list[int]]:
+        """Which calls of each kind, counted from 1, a run without any fault makes to change the disk."""
+        self._begin_anew()
+        wanted = "trace=" + ",".join(CALLS)
+        with traced(self._server, self.words, self.home.environ, "-e", wanted, log=self._log) as run:
+            ended = run.wait()
+        assert ended.code == 0, ended
+        calls: dict[str, list[int]] = {call: [] for call in CALLS}
+        count: Counter[str] = Counter()
+        for line in self._log.read_text().splitlines():
+            call = line.split()[1].partition("(")[0]
+            if call in calls:
+                count[call] += 1
+                # Files that are only read are opened by the hundred.
+                if call != "openat" or (str(self.home.folder) in line and OPENED.search(line)):
+                    calls[call].append(count[call])
+        return calls
+
+    def strike(self, blow: Blow) -> str:
+        """Run with one blow, look, run again, look; '' or what was wrong."""
+        self._begin_anew()
+        options = ("-e", f"trace={blow.call}", "-e", blow.injection)
+        with traced(self._server, self.words, self.home.environ, *options) as run:
+            first = run.wait()
+        wrong = self._after_blow(first)
+        if not wrong:
+            second = self._server.run(self.words, self.home.environ)
+            wrong = self._after_second(second)
+        return f"{blow}: {wrong}" if wrong else ""
+
+    def _after_blow(self, ended: Ended) -> str:
+        home = self.home
+        if bad := home.wrong_finals():
+            return f"wrong bytes under a final name: {bad}"
+        if self.old not in home.lines("url") or self.old not in home.lines("dwl"):
+            return "an old line of the registry is lost"
+        if "# kept by hand" not in _lines_of(home.day_file("url")):
+            return "a comment of the registry is lost"
+        if self.other_error not in _lines_of(home.errors_file):
+            return "an old error is lost"
+        for url, state in ended.told.items():
+            if state == "finished" and not home.is_recorded(url):
+                return f"told as downloaded and not recorded: {url.rpartition('/')[2]}"
+        if ended.code == 0 and not all(map(home.is_recorded, self.urls)):
+            return f"exit 0 with something not recorded: {ended.err}"
+        if ended.code not in (0, 2, 3, 4, -9):
+            return f"exit {ended.code}: {ended.err[-300:]}"
+        if ended.code in (2, 3, 4) and not ended.err.strip():
+            return f"exit {ended.code} without a word"
+        return ""
+
+    def _after_second(self, ended: Ended) -> str:
+        home = self.home
+        if ended.code != 0:
+            return f"the second run ended with {ended.code}: {ended.err[-300:]}"
+        if bad := home.wrong_finals():
+            return f"wrong bytes after the second run: {bad}"
+        for kind in ("url", "dwl"):
+            count = Counter(line.partition("|")[0] for line in home.lines(kind).elements())
+            if count != Counter(self.urls):
+                return f"{kind} lines after the second run: {sorted(count.values())} of {len(self.urls)}"
+        if home.error_urls() != {self.other_error.partition("|")[0]}:
+            return f"errors after the second run: {sorted(home.error_urls())}"
+        if left := home.litter():
+            return f"left behind: {left}"
+        return ""
+
+
+def blows(calls: dict[str, list[int]], whats: Sequence[str] = (*ERRORS, KILL)) -> list[Blow]:
+    """Every fault at every call."""
+    return [Blow(call, number, what) for call in calls for number in calls[call] for what in whats]
+
+
+def sample(calls: dict[str, list[int]], rounds: int) -> list[Blow]:
+    """A few of them, of every kind of call and fault alike, the same each time."""
+    every = blows(calls)
+    random.Random(20260115).shuffle(every)
+    groups: dict[tuple[str, bool], list[Blow]] = {}
+    for blow in every:
+        groups.setdefault((blow.call, blow.what == KILL), []).append(blow)
+    found: list[Blow] = []
+    while len(found) < rounds and any(groups.values()):
+        found += [group.pop() for group in groups.values() if group]
+    return found[:rounds]
+
+
+def measure_injections(rounds: int, folder: Path, workers: int = 2) -> Figure:
+    """F3: kill and error at the n-th call of a sync.
+
+    Args:
+        rounds: how many faults; 0 for every one at every call.
+        folder: for its own use.
+        workers: how many at once.
+
+    Raises:
+        Untraceable: strace is not here, or may not attach.
+    """
+    with Archive.start(now=NOW, offline_days=36500) as archive:
+        places = [Injections(archive, folder / str(number)) for number in range(workers)]
+        try:
+            calls = places[0].calls()
+            chosen = sample(calls, rounds) if rounds else blows(calls)
+            wrong = [text for text in _spread(chosen, [place.strike for place in places]) if text]
+        finally:
+            for place in places:
+                place.close()
+    counts = ", ".join(f"{name} {len(numbers)}" for name, numbers in calls.items() if numbers)
+    seen = f"{len(wrong)} bad states" + "".join(f"; {text}" for text in wrong)
+    what = f"{len(chosen)} kills and errors in one sync ({counts})"
+    return Figure("F3", what, "0 bad states", seen, not wrong)
+
+
+def _spread(items: Sequence[Blow], workers: Sequence[Callable[[Blow], str]]) -> Iterable[str]:
+    """Have workers take what is next until nothing is left."""
+    waiting = iter(items)
+    guard = threading.Lock()
+
+    def work(one: Callable[[Blow], str]) -> list[str]:
+        results = []
+        while True:
+            with guard:
+                item = next(waiting, None)
+            if item is None:
+                return results
+            results.append(one(item))
+
+    with ThreadPoolExecutor(len(workers)) as pool:
+        return [text for results in pool.map(work, workers) for text in results]
+
+
+class Kills:
+    """Syncs of a set of files that grows, each killed at a random moment, in one home after the other.
+
+    Args:
+        archive: where the files are.
+        folder: for this one's own use.
+        seed: of the moments.
+        frame: the one frame whose files are meant; '' for those of all.
+    """
+
+    days = ("2025-12-01", "2025-12-02")
+
+    def __init__(self, archive: Archive, folder: Path, seed: int, frame: str = "") -> None:
+        self.home = Home(archive, folder / "home")
+        self.told: set[str] = set()
+        """URLs that some command told as downloaded into this home."""
+        self.count = 0
+        """How many such there were in all homes."""
+        self.kills = 0
+        self.wrong: list[str] = []
+        self._chance = random.Random(seed)
+        self._frame = ("--frame", frame) if frame else ()
+        self._server = Preloaded(folder / "printed")
+        self._day = 0
+        self.home.make()
+
+    def close(self) -> None:
+        self._server.__exit__(None, None, None)
+
+    def strike(self, rounds: int) -> None:
+        """Kill that many commands, and let what they left come to its end."""
+        while self.kills < rounds:
+            self._kill_one()
+            if self._day == len(self.days):
+                self.finish()
+                self._day, self.told = 0, set()
+                self.home.make()
+        self.finish()
+
+    def _words(self, *more: object) -> tuple[object, ...]:
+        day = self.days[min(self._day, len(self.days) - 1)]
+        return ("sync", *NAMES, "--date", day, *self._frame, "--format", "all", "--json", *more)
+
+    def _kill_one(self) -> None:
+        running = self._server.begin(self._words("-n", self._chance.randint(2, 30)), self.home.environ)
+        running.go()
+        if not running.has_ended_within(self._chance.uniform(0.0, 0.45)):
+            running.kill()
+            self.kills += running.wait().code == -signal.SIGKILL
+        ended = running.wait()
+        if ended.code not in (0, -signal.SIGKILL):
+            self.wrong.append(f"exit {ended.code}: {ended.err[-300:]}")
+        if "Nothing new" in ended.err:
+            self._day += 1
+        self._look(ended)
+
+    def _look(self, ended: Ended) -> None:
+        told = {url for url, state in ended.told.items() if state == "finished"}
+        self.count += len(told)
+        self.told |= told
+        lines = {kind: self._lines(kind) for kind in ("url", "dwl")}
+        urls = {kind: Counter(line.partition("|")[0] for line in found) for kind, found in lines.items()}
+        for kind, found in urls.items():
+            self.wrong += [f"doubled in {kind}: {url}" for url, count in found.items() if count > 1]
+        self.wrong += [f"lost: {url}" for url in sorted(self.told - urls["dwl"].keys())]
+        paths = dict(line.partition("|")[::2] for line in lines["dwl"])
+        self.wrong += [f"gone: {url}" for url in self.told & paths.keys() if not Path(paths[url]).exists()]
+        self.wrong += [f"corrupt: {name}" for name in self.home.wrong_finals()]
+
+    def _lines(self, kind: str) -> list[str]:
+        """Whole lines; a last one that was cut short is not yet one."""
+        lines: list[str] = []
+        for path in self.home.day_file(kind).parent.glob(f"{kind}_*.txt"):
+            lines += (line[:-1] for line in path.read_text().splitlines(keepends=True) if line[-1] == "\n")
+        return [line for line in lines if not line.startswith("#")]
+
+    def finish(self) -> None:
+        """Run to the end what was begun; everything has to be here then, and nothing else."""
+        ended = self._server.run(self._words("-n", 1000), self.home.environ)
+        self._look(ended)
+        if ended.code != 0:
+            self.wrong.append(f"exit {ended.code} of a run that was left alone: {ended.err[-300:]}")
+        if left := self.home.litter():
+            self.wrong.append(f"left behind: {left}")
+        if sorted(self._lines("url")) != sorted(self._lines("dwl")):
+            self.wrong.append("not everything was downloaded in the end")
+
+
+def measure_kills(rounds: int, folder: Path, workers: int = 2, frame: str = "") -> Figure:
+    """F2: kills at random moments of commands that download and record.
+
+    Args:
+        rounds: how many kills.
+        folder: for its own use.
+        workers: how many commands at once, each in a home of its own.
+        frame: as for `Kills`.
+    """
+    with Archive.start(now=NOW, offline_days=36500) as archive:
+        places = [Kills(archive, folder / str(number), number, frame) for number in range(workers)]
+        try:
+            with ThreadPoolExecutor(workers) as pool:
+                list(pool.map(lambda place: place.strike(-(-rounds // workers)), places))
+        finally:
+            for place in places:
+                place.close()
+    wrong = [text for place in places for text in place.wrong]
+    kinds = {word: sum(text.startswith(word) for text in wrong) for word in ("lost", "doubled", "corrupt")}
+    others = "".join(f"; {text}" for text in wrong if not text.startswith(tuple(kinds)))
+    seen = ", ".join(f"{count} {word}" for word, count in kinds.items()) + others
+    told = sum(place.count for place in places)
+    what = f"{sum(place.kills for place in places)} kills of a sync, {told} files told as downloaded"
+    return Figure("F2", what, "0 lost, 0 doubled, 0 corrupt", seen, not wrong)
