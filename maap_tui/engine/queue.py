@@ -195,6 +195,12 @@ class Queue:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._trouble = ""
+        self._set_aside: Path | None = None
+
+    @property
+    def set_aside(self) -> Path | None:
+        """Where a damaged file was put when it was begun anew; None when that was not needed."""
+        return self._set_aside
 
     @property
     def trouble(self) -> str:
@@ -337,6 +343,7 @@ class Queue:
                 self._file.with_name(self._file.name + ending).unlink(missing_ok=True)
         except OSError:
             return False
+        self._set_aside = aside
         self._emit(Warned(f"The download queue was damaged; it is kept as {aside} and begun anew"))
         return True
 

@@ -805,8 +805,14 @@ def _folder_names(path: Path) -> list[str]:
     try:
         with os.scandir(path) as found:
             return [item.name for item in found if _PART.fullmatch(item.name) and item.is_dir()]
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return []
+    except NotADirectoryError as error:
+        blocking = next((one for one in reversed(path.parents) if one.exists() and not one.is_dir()), path)
+        raise RegistryError(
+            f"{blocking} is a file where a folder of the registry belongs",
+            "Move that file away, or set paths.registry_dir to another folder.",
+        ) from error
     except OSError as error:
         told = files.storage_error(path, error)
         raise RegistryError(told.message, told.hint) from error

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maap_tui.engine import files
-from maap_tui.engine.errors import InvalidRequestError, LockedError, StorageError
+from maap_tui.engine.errors import InvalidRequestError, LockedError, RegistryError, StorageError
 from maap_tui.engine.registry import BaselineRegistry, Entry, Key, Registry, Stats, StatsCache
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -718,6 +718,15 @@ def test_tracked_is_the_union_of_the_trees(tmp_path: Path) -> None:
     tracked = registry.tracked()
     assert [str(key) for key in tracked] == ["Aeolus/C/P/1B16", "EarthCARE/C1/P/BC", "EarthCARE/C2/P/BC"]
     assert registry.baseline(tracked[0]) is registry.baseline(Key("Aeolus", "C", "P", "1B16"))
+
+
+def test_tracked_names_the_file_that_stands_where_a_folder_belongs(tmp_path: Path) -> None:
+    for number, name in enumerate(("registry", "registry/urls")):
+        blocking = tmp_path / str(number) / name
+        blocking.parent.mkdir(parents=True)
+        blocking.write_text("no folder")
+        with pytest.raises(RegistryError, match=f"^{blocking} is a file"):
+            Registry(tmp_path / str(number) / "registry").tracked()
 
 
 def test_writing_leaves_no_foreign_names(registry: BaselineRegistry) -> None:

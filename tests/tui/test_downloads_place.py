@@ -427,27 +427,60 @@ async def test_leaving_keeps_the_queue_and_going_on_fetches_only_the_rest(
         assert app.transfers.report.received <= 3 * 131072 - kept[0][2]
 
 
-async def test_a_damaged_queue_is_begun_anew_and_an_unusable_one_said_once(make_app: MakeApp) -> None:
+async def test_an_unusable_queue_file_is_said_once_with_what_to_do_and_transfers_go_on(
+    make_app: MakeApp,
+) -> None:
+    app = make_app()
+    app.session.places.queue_file.mkdir(parents=True)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        await wait_until(lambda: "The queue file cannot be used" in screen_text(app), pilot)
+        assert "Transfers go on; mend it, restart." in screen_text(app)
+        await app.queue_files(await find_files(app, 2))
+        await wait_until(has(app, "finished", 2), pilot)
+        await wait_until(lambda: "2/2 files" in screen_text(app), pilot)
+        assert [line.text for line in app.log_lines if "cannot be used" in line.text] == [app.queue.trouble]
+        assert str(app.session.places.queue_file) in app.queue.trouble
+        await pilot.press("C")
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        await pilot.press("y")
+        await wait_until(lambda: isinstance(app.screen, DownloadsScreen) and not lines(app), pilot)
+
+
+async def test_a_queue_file_that_breaks_while_the_place_is_shown_is_said_and_own_transfers_stay(
+    make_app: MakeApp, archive: Archive
+) -> None:
+    app = make_app(overrides={"downloads.parallel": 1})
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        files = await find_files(app, 3)
+        archive.faults.add(target="data", rate=20_000.0)
+        await app.queue_files(files)
+        await wait_until(has(app, "running", 1), pilot)
+        await wait_until(lambda: len(app.queue.load()) == 3, pilot)
+        app.session.places.queue_file.write_bytes(b"no database" * 5000)
+        await wait_until(lambda: "The queue file was damaged and begun anew" in screen_text(app), pilot)
+        assert states(app) == ["running", "waiting", "waiting"]
+        archive.faults.clear()
+        await wait_until(has(app, "finished", 3), pilot)
+        await wait_until(lambda: [row.state for row in app.queue.load()] == ["finished"] * 3, pilot)
+
+
+async def test_a_damaged_queue_file_is_begun_anew_and_kept_beside(make_app: MakeApp) -> None:
     app = make_app()
     file = app.session.places.queue_file
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.mkdir()
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("3")
-        await app.queue_files(await find_files(app, 1))
-        await wait_until(has(app, "finished", 1), pilot)
-        await wait_until(lambda: "cannot be used" in screen_text(app), pilot)
-        assert sum("cannot be used" in line.text for line in app.log_lines) == 1
-    file.rmdir()
     file.write_bytes(b"this is no database, whatever its name says" * 100)
-    app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("3")
-        files = await find_files(app, 2)
-        await app.queue_files(files)
-        await wait_until(has(app, "finished", 1), pilot)
-        assert file.with_name("queue.sqlite3.damaged").exists()
-        assert app.queue.trouble == ""
+        await wait_until(lambda: "The queue file was damaged and begun anew" in screen_text(app), pilot)
+        assert "press 4, then d" in screen_text(app)
+        await app.queue_files(await find_files(app, 2))
+        await wait_until(has(app, "finished", 2), pilot)
+        aside = file.with_name("queue.sqlite3.damaged")
+        assert aside.read_bytes().startswith(b"this is no database")
+        assert any(str(aside) in line.text for line in app.log_lines)
+        assert app.queue.trouble == "" and app.queue.set_aside == aside
 
 
 async def test_a_dead_token_stops_the_run_and_says_so(make_app: MakeApp, archive: Archive) -> None:

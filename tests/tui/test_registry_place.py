@@ -13,6 +13,7 @@ import pytest
 from driving import find_files, text_of, wait_until
 from textual.pilot import Pilot
 
+from maap_tui.engine.audit import Watch
 from maap_tui.engine.registry import Entry, Key, Registry
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
@@ -143,18 +144,93 @@ async def test_empty_says_what_to_do(make_app: MakeApp) -> None:
         assert place(app).work is None
 
 
-async def test_unreadable_registry_is_told_and_survived(make_app: MakeApp) -> None:
+def put_file_in_place(folder: Path) -> None:
+    """A file where the folder was, which is kept as `away`."""
+    folder.rename(folder.with_name("away"))
+    folder.write_text("no folder")
+
+
+def link_to_itself(folder: Path) -> None:
+    """A link that leads nowhere in the place of the folder, which is kept as `away`."""
+    folder.rename(folder.with_name("away"))
+    folder.symlink_to(folder)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "name", "reason"),
+    [
+        (put_file_in_place, "", "is a file where a folder of the registry belongs"),
+        (put_file_in_place, "urls", "is a file where a folder of the registry belongs"),
+        (link_to_itself, "urls", "symbolic link"),
+    ],
+)
+async def test_unreadable_registry_says_what_where_and_what_to_do_and_comes_back(
+    make_app: MakeApp, spoil: Callable[[Path], None], name: str, reason: str
+) -> None:
     app = make_app(prepare=fill)
-    tree = app.session.places.registry_dir / "urls"
-    tree.rename(tree.with_name("away"))
-    tree.symlink_to(tree)
+    spoilt = app.session.places.registry_dir / name
+    spoil(spoilt)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("4")
         await wait_until(lambda: "cannot be read" in text_of(app), pilot)
-        tree.unlink()
-        tree.with_name("away").rename(tree)
+        text = " ".join(text_of(app).split())
+        assert "Nothing is tracked yet" not in text
+        told = " ".join(place(app)._trouble_words.visual.plain.split())  # type: ignore[attr-defined]
+        assert reason in told and str(spoilt) in told
+        assert "set paths.registry_dir" in told or "set another path" in told
+        assert "This place looks again" in text
+        for key in ("enter", "y", "slash", "escape", "s"):
+            await pilot.press(key)
+        assert isinstance(app.screen, RegistryScreen), "no dialog interrupts"
+        spoilt.unlink()
+        spoilt.with_name("away").rename(spoilt)
         await wait_until(lambda: KEY in place(app).rows and place(app).rows[KEY].summary, pilot)
         await wait_until(lambda: "cannot be read" not in text_of(app), pilot)
+        assert sum("cannot be read" in line.text for line in app.log_lines) == 1
+
+
+async def test_registry_lost_while_it_is_shown_keeps_what_was_known(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await go(app, pilot)
+        put_file_in_place(app.session.places.registry_dir)
+        await wait_until(lambda: "cannot be read" in text_of(app), pilot)
+        assert "What is shown is from 00:00 UTC." in " ".join(text_of(app).split())
+        assert "CPR_CLD_2A" in text_of(app)
+        app.session.places.registry_dir.unlink()
+        await wait_until(lambda: "Nothing is tracked yet" in text_of(app), pilot)
+
+
+async def test_an_unforeseen_error_of_the_engine_is_told_once_and_in_place(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(watch: Watch) -> None:
+        raise OSError(5, "Input/output error", "/some/folder")
+
+    app = make_app(prepare=fill)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        with monkeypatch.context() as patch:
+            patch.setattr(Watch, "poll", fail)
+            await pilot.press("4")
+            await wait_until(lambda: "Cannot use /some/folder" in text_of(app), pilot)
+            screen = place(app)
+            before = screen._polled_at
+            await wait_until(lambda: screen._polled_at > before, pilot)
+            assert isinstance(app.screen, RegistryScreen)
+            assert sum("Cannot use /some/folder" in line.text for line in app.log_lines) == 1
+        await wait_until(lambda: "cannot be read" not in text_of(app) and KEY in screen.rows, pilot)
+
+
+async def test_one_unreadable_baseline_does_not_hide_the_others(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    app.session.registry.baseline(OTHER).add(entries(app.session, key=OTHER, count=2))
+    put_file_in_place(app.session.registry.baseline(OTHER).folder("url"))
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("4")
+        await wait_until(lambda: isinstance(app.screen, RegistryScreen), pilot)
+        await wait_until(lambda: KEY in place(app).rows and place(app).rows[KEY].summary, pilot)
+        await wait_until(lambda: "ATL_NOM_1B AE: Cannot use" in text_of(app), pilot)
+        assert place(app).rows[OTHER].summary is None
 
 
 async def test_open_day_file_and_back(make_app: MakeApp) -> None:

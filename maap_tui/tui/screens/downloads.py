@@ -229,6 +229,7 @@ class DownloadsScreen(PlaceScreen):
     def body(self) -> Iterable[Widget]:
         yield Static("", id="summary", markup=False)
         yield Static("", id="note", markup=False)
+        yield Static("", id="trouble", markup=False)
         table = TransferList(
             [
                 Column("state", "State", 11, self._state_text, self._tone, _state_order, is_untrusted=False),
@@ -539,18 +540,28 @@ class DownloadsScreen(PlaceScreen):
         if self._elsewhere:
             parts.append(f"{_who(running[0] if running else self._elsewhere[0])}: {len(running):,} running")
         note = " " + f" {self.maap.glyphs.dot} ".join(parts)
-        tone = ""
+        is_stopped = False
         if self._checking:
             note = f" {self._checking}"
         elif stopped := self._stopped:
-            note, tone = f" Stopped: {stopped} r goes on.", "-error"
-        elif self.maap.queue.trouble:
-            note, tone = " The queue file cannot be used; downloads go on. The log (5) says why.", "-warning"
+            note, is_stopped = f" Stopped: {stopped} r goes on.", True
         widget = self.query_one("#note", Static)
-        for name in ("-error", "-warning"):
-            if widget.has_class(name) is not (name == tone):
-                widget.set_class(name == tone, name)
+        if widget.has_class("-error") is not is_stopped:
+            widget.set_class(is_stopped, "-error")
         self._show("note", clean(note))
+        trouble = self._queue_trouble
+        self.query_one("#trouble").display = bool(trouble)
+        self._show("trouble", trouble)
+
+    @property
+    def _queue_trouble(self) -> str:
+        """What is wrong with the queue on disk and what to do, in a line; '' when nothing is."""
+        queue = self.maap.queue
+        if queue.trouble:
+            return " The queue file cannot be used (5 says why). Transfers go on; mend it, restart."
+        if queue.set_aside is not None:
+            return " The queue file was damaged and begun anew. What waited: press 4, then d there."
+        return ""
 
     @property
     def _setting_parallel(self) -> int:

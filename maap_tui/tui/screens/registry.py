@@ -24,7 +24,7 @@ from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import Static
 
-from maap_tui.engine import audit
+from maap_tui.engine import audit, files
 from maap_tui.engine.audit import Checked, Failure, Stray, Summary, TrackedFile
 from maap_tui.engine.downloads import Tracked
 from maap_tui.engine.errors import InvalidRequestError, MaapError
@@ -60,6 +60,9 @@ NOTHING_TRACKED = (
     "Search for a product with 2 and press w on the results to register them, or run maap sync.\n"
     "Files that are on disk already: B looks for them."
 )
+
+
+NO_FILES = "No files on this day."
 
 
 @dataclass(slots=True, eq=False)
@@ -177,6 +180,7 @@ class RegistryScreen(PlaceScreen):
         self.work: Work | None = None
         """The long work under way, one at most."""
         self._trouble = ""
+        """Why the registry cannot be read, and what to do; '' while it can."""
         self._is_read = False
         self._watch: audit.Watch | None = None
         self._polled_at = 0.0
@@ -203,7 +207,7 @@ class RegistryScreen(PlaceScreen):
         files = self._files = RowList(
             self._file_columns(),
             key=lambda row: row.url or row.path,
-            empty_text="No files on this day.",
+            empty_text=NO_FILES,
             id="files",
         )
         errors = self._errors = RowList(
@@ -222,6 +226,8 @@ class RegistryScreen(PlaceScreen):
         self._overview = Vertical(id="overview")
         self._detail = Vertical(id="baseline")
         self._errors_pane = Vertical(id="errors-pane", classes="-empty")
+        self._trouble_words = Static("", markup=False, id="trouble")
+        yield self._trouble_words
         with self._overview:
             yield FilterLine(baselines)
             yield baselines
@@ -432,19 +438,25 @@ class RegistryScreen(PlaceScreen):
     async def _poll(self) -> None:
         """Look for changes, then read what changed."""
         assert self._watch is not None
+        trouble = ""
         try:
             keys, changed = await asyncio.to_thread(self._watch.poll)
-            self._set_trouble("")
             self._set_keys(keys)
             self._unread |= set(changed)
             for key in sorted(self._unread & self.rows.keys(), key=lambda one: one != self.opened):
-                await self._read(key)
-        except MaapError as error:
-            self._set_trouble(f"{error.message}. {error.hint}".strip())
+                try:
+                    await self._read(key)
+                except (MaapError, OSError) as error:
+                    # One that cannot be read must not hide the others.
+                    trouble = trouble or f"{key.product_type} {key.baseline}: {_trouble_of(error)}"
+        except Exception as error:
+            # Whatever it was, the next look comes in a second: it is told here, not in a dialog each time.
+            trouble = _trouble_of(error)
         finally:
             self._polled_at = time.monotonic()
             self._is_polling = False
-        if self._unsized and not self._is_sizing and not self._trouble:
+        self._set_trouble(trouble)
+        if self._unsized and not self._is_sizing:
             self._is_sizing = True
             self.run_worker(self._sum_sizes, group="sizes", exit_on_error=False)
 
@@ -480,8 +492,8 @@ class RegistryScreen(PlaceScreen):
                 if size is not None and size != row.size:
                     row.size = size
                     self._show_row(key)
-        except MaapError as error:
-            self.maap.write_log("warning", f"Bytes on disk are not known: {error.message}")
+        except (MaapError, OSError) as error:
+            self.maap.write_log("warning", f"Bytes on disk are not known: {_trouble_of(error)}")
         finally:
             self._is_sizing = False
 
@@ -499,17 +511,22 @@ class RegistryScreen(PlaceScreen):
         self._show_wanted()
 
     def _set_trouble(self, words: str) -> None:
+        """Say why the registry cannot be read; '' takes it back."""
         if words == self._trouble:
             return
         self._trouble = words
+        told = self._trouble_words
+        told.display = bool(words)
         if words:
-            self.maap.write_log("error", words)
+            self.maap.write_log("error", f"The registry cannot be read: {words}")
+            shown = f" What is shown is from {self.maap.now():%H:%M} UTC." if self.rows else ""
+            told.update(Text(clean(f"The registry cannot be read. {words}{shown}")))
         self._say_empty()
-        self._show_about_baseline()
 
     def _say_empty(self) -> None:
         if self._trouble:
-            words = f"The registry cannot be read.\n{clean(self._trouble)}"
+            folder = self.maap.session.places.registry_dir
+            words = f"The registry is {clean(str(folder))}\nThis place looks again each second."
         else:
             words = NOTHING_TRACKED if self._is_read else "Reading the registry..."
         if self._baselines.empty_text != words:
@@ -528,9 +545,6 @@ class RegistryScreen(PlaceScreen):
     def _show_about_baseline(self) -> None:
         about = self._about_baseline
         row = self._baselines.current
-        if self._trouble:
-            about.update(Text(clean(self._trouble), style="bold"))
-            return
         if row is None:
             about.update("")
             return
@@ -618,18 +632,23 @@ class RegistryScreen(PlaceScreen):
         )
 
     async def _read_day(self, key: Key, day: date, summary: Summary) -> None:
-        files = await asyncio.to_thread(audit.files_of_day, self._tracker(key), day, summary.failures)
+        trouble = ""
+        try:
+            found = await asyncio.to_thread(audit.files_of_day, self._tracker(key), day, summary.failures)
+        except (MaapError, OSError) as error:
+            found, trouble = [], _trouble_of(error)
         if self.opened != key or self._strip.day != day:
             return
         rows = self._files
+        rows.empty_text = f"The files of this day cannot be read.\n{clean(trouble)}" if trouble else NO_FILES
         if {one.day for one in rows.rows} - {day}:
             rows.clear_marks()
             rows.move_to(0)
-        if rows.rows != files:
-            rows.set_rows(files)
+        if rows.rows != found:
+            rows.set_rows(found)
         else:
             # The same lines, of which some may have been queued or fetched.
-            rows.refresh_rows([one.url for one in files], ["state"])
+            rows.refresh_rows([one.url for one in found], ["state"])
         self._show_file()
 
     @on(RowList.Highlighted, "#files")
@@ -1184,6 +1203,15 @@ class RegistryScreen(PlaceScreen):
             count += self._tracker(key).record(one.url, one.path, one.day)
             work.done += 1
         return count
+
+
+def _trouble_of(error: Exception) -> str:
+    """What went wrong and what to do, in words."""
+    if isinstance(error, OSError):
+        error = files.storage_error(error.filename or "a file of the registry", error)
+    if isinstance(error, MaapError):
+        return f"{error.message}. {error.hint}".strip()
+    return f"{type(error).__name__}: {error}. If it stays, report it with the log of place 5."
 
 
 def _batches(items: Sequence[Any], size: int = BATCH) -> Iterable[list[Any]]:
