@@ -15,7 +15,7 @@ ROOT = Path(maap_tui.__file__).parent
 
 LAYERS = [
     {"errors", "events", "model", "missions", "query"},
-    {"settings", "places", "files", "http"},
+    {"kinds", "config_file", "settings", "places", "files", "http"},
     {"tokens", "registry", "queue"},
     {"catalogue", "search", "built", "transfer", "tally"},
     {"downloads", "filing", "hashes", "sync"},
@@ -27,7 +27,7 @@ LAYERS = [
 OUTSIDE = {
     "http.py": {"httpx", "httpx_aiohttp", "aiohttp"},
     "places.py": {"platformdirs"},
-    "settings.py": {"tomlkit"},
+    "config_file.py": {"tomlkit"},
     "files.py": {"filelock"},
 }
 """Libraries that one module of the engine alone may import."""

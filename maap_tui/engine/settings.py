@@ -8,298 +8,35 @@ Secrets are not settings.
 
 from __future__ import annotations
 
-import math
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, TypeVar, cast, overload
-from urllib.parse import urlsplit
+from typing import Any, ClassVar, Generic, Literal, cast, overload
 
 from maap_tui.engine import places
+from maap_tui.engine.config_file import ConfigFile, load_file, remove_entry, set_entry, shown
 from maap_tui.engine.errors import SettingsError
+from maap_tui.engine.kinds import (
+    NAME,
+    NAMES,
+    NUMBER,
+    ORIGINS,
+    PATH,
+    SIZE,
+    SWITCH,
+    TEXT,
+    WHOLE,
+    Address,
+    Instant,
+    Kind,
+    T,
+)
 
 CATALOG_URL = "https://catalog.maap.eo.esa.int/catalogue/"
 """Root of the STAC service (maap-facts.md section 1); without the last slash it answers 503."""
 TOKEN_URL = "https://iam.maap.eo.esa.int/realms/esa-maap/protocol/openid-connect/token"
 """Where an offline token is exchanged for an access token (maap-facts.md section 3)."""
-
-T = TypeVar("T")
-
-
-class Kind(Generic[T]):
-    """How values of one type are read from text, read from TOML, shown and written."""
-
-    expected: str = "a text"
-    """What a right value is, for `must be ...`."""
-
-    def from_text(self, text: str, environ: Mapping[str, str]) -> T:
-        """Read what a user typed or a variable holds; ValueError when it is not `expected`."""
-        raise NotImplementedError
-
-    def from_value(self, value: object, environ: Mapping[str, str]) -> T:
-        """Read a value of TOML or of a caller; ValueError when it is not `expected`."""
-        if not isinstance(value, str):
-            raise ValueError
-        return self.from_text(value, environ)
-
-    def to_text(self, value: T) -> str:
-        """Show a value as it could be typed again; empty for none."""
-        return str(value)
-
-    def to_toml(self, text: str, value: T) -> object:
-        """What goes into the file for `text`, which was read as `value`."""
-        return text
-
-
-class Text(Kind[str]):
-    """Any text, without the spaces around it."""
-
-    def from_text(self, text: str, environ: Mapping[str, str]) -> str:
-        return text.strip()
-
-
-class Name(Text):
-    """A text that may become a folder name and part of an address."""
-
-    expected = "a name of letters, digits and . _ + -"
-    _PATTERN = re.compile(r"(?:[A-Za-z0-9_+][A-Za-z0-9_.+-]*)?")
-
-    def from_text(self, text: str, environ: Mapping[str, str]) -> str:
-        text = text.strip()
-        if not self._PATTERN.fullmatch(text):
-            raise ValueError
-        return text
-
-
-class Names(Kind[tuple[str, ...]]):
-    """A list of texts, comma separated where it is typed."""
-
-    def __init__(self, item: Text, expected: str) -> None:
-        self.item = item
-        self.expected = expected
-
-    def from_text(self, text: str, environ: Mapping[str, str]) -> tuple[str, ...]:
-        return self.from_value([part for part in text.split(",") if part.strip()], environ)
-
-    def from_value(self, value: object, environ: Mapping[str, str]) -> tuple[str, ...]:
-        if isinstance(value, str):
-            return self.from_text(value, environ)
-        if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
-            raise ValueError
-        # A name given twice would be searched twice.
-        return tuple(dict.fromkeys(self.item.from_text(part, environ) for part in value if part.strip()))
-
-    def to_text(self, value: tuple[str, ...]) -> str:
-        return ",".join(value)
-
-    def to_toml(self, text: str, value: tuple[str, ...]) -> object:
-        return list(value)
-
-
-class FilePath(Kind["Path | None"]):
-    """A path; `~` and `$NAME` stand for what the environment says."""
-
-    expected = "a path"
-
-    def from_text(self, text: str, environ: Mapping[str, str]) -> Path:
-        if not text.strip() or "\0" in text:
-            raise ValueError
-        return places.expand_path(text, environ)
-
-    def from_value(self, value: object, environ: Mapping[str, str]) -> Path:
-        if not isinstance(value, str | Path):
-            raise ValueError
-        return self.from_text(str(value), environ)
-
-    def to_text(self, value: Path | None) -> str:
-        return "" if value is None else str(value)
-
-    def to_toml(self, text: str, value: Path | None) -> object:
-        # A relative path is meant from where it is typed, not from where a later run starts.
-        return text if text.startswith("~") or "$" in text else os.path.abspath(text)
-
-
-class Whole(Kind[int]):
-    """A whole number."""
-
-    expected = "a whole number"
-
-    def from_text(self, text: str, environ: Mapping[str, str]) -> int:
-        return int(text)
-
-    def from_value(self, value: object, environ: Mapping[str, str]) -> int:
-        # bool is an int to Python, but `parallel = true` is a mistake.
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ValueError
-        return value
-
-    def to_toml(self, text: str, value: int) -> object:
-        return value
-
-
-class Number(Kind[float]):
-    """A finite number."""
-
-    expected = "a number"
-
-    def from_text(self, text: str, environ: Mapping[str, str]) -> float:
-        return self.from_value(float(text), environ)
-
-    def from_value(self, value: object, environ: Mapping[str, str]) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise ValueError
-        return float(value)
-
-    def to_text(self, value: float) -> str:
-        return f"{value:g}"
-
-    def to_toml(self, text: str, value: float) -> object:
-        return value
-
-
-class Switch(Kind[bool]):
-    """Yes or no."""
-
-    expected = "true or false"
-    _YES = ("true", "yes", "on", "1")
-    _NO = ("false", "no", "off", "0")
-
-    def from_text(self, text: str, environ: Mapping[str, str]) -> bool:
-        word = text.strip().lower()
-        if word not in self._YES + self._NO:
-            raise ValueError
-        return word in self._YES
-
-    def from_value(self, value: object, environ: Mapping[str, str]) -> bool:
-        if not isinstance(value, bool):
-            raise ValueError
-        return value
-
-    def to_text(self, value: bool) -> str:
-        return "true" if value else "false"
-
-    def to_toml(self, text: str, value: bool) -> object:
-        return value
-
-
-class Size(Kind[int]):
-    """A number of bytes, as `800K`, `1.5G` or plain bytes; K is 1024, as in curl and aria2."""
-
-    expected = "a number of bytes such as 800K, 5M or 20G"
-    _PATTERN = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?(?:/s)?", re.IGNORECASE | re.ASCII)
-    _UNITS = "KMGT"
-
-    def from_text(self, text: str, environ: Mapping[str, str]) -> int:
-        if not text.strip():
-            return 0
-        found = self._PATTERN.fullmatch(text.strip())
-        if not found:
-            raise ValueError
-        power = self._UNITS.index(found[2].upper()) + 1 if found[2] else 0
-        return int(float(found[1]) * 1024**power) if "." in found[1] else int(found[1]) * 1024**power
-
-    def from_value(self, value: object, environ: Mapping[str, str]) -> int:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        return super().from_value(value, environ)
-
-    def to_text(self, value: int) -> str:
-        for power in range(len(self._UNITS), 0, -1):
-            if value and value % 1024**power == 0:
-                return f"{value // 1024**power}{self._UNITS[power - 1]}"
-        return str(value)
-
-
-class Instant(Kind["datetime | None"]):
-    """A moment in UTC; a bare date means the first or the last second of that day."""
-
-    expected = "a date such as 2025-03-14 or a time such as 2025-03-14T12:00:00Z"
-
-    def __init__(self, *, day_ends: bool = False) -> None:
-        self.day_ends = day_ends
-
-    def from_text(self, text: str, environ: Mapping[str, str]) -> datetime:
-        text = text.strip()
-        try:
-            day = date.fromisoformat(text)
-        except ValueError:
-            return self.from_value(datetime.fromisoformat(text), environ)
-        return self.from_value(day, environ)
-
-    def from_value(self, value: object, environ: Mapping[str, str]) -> datetime:
-        if isinstance(value, str):
-            return self.from_text(value, environ)
-        if isinstance(value, datetime):
-            return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-        if isinstance(value, date):
-            return datetime.combine(value, time(23, 59, 59) if self.day_ends else time(), UTC)
-        raise ValueError
-
-    def to_text(self, value: datetime | None) -> str:
-        return "" if value is None else value.isoformat().replace("+00:00", "Z")
-
-
-class Address(Text):
-    """An http(s) address without user, query or fragment."""
-
-    def __init__(self, *, folder: bool = False, origin: bool = False, private: bool = False) -> None:
-        """Say which form is kept.
-
-        Args:
-            folder: End it with exactly one slash.
-            origin: Keep scheme, host and port alone.
-            private: Secrets go there: https, or http to this machine only.
-        """
-        self.folder = folder
-        self.origin = origin
-        self.private = private
-        form = "https://HOST" if origin else "https://HOST/PATH"
-        self.expected = f"an address like {form}" + (" (http only to this machine)" if private else "")
-
-    def from_text(self, text: str, environ: Mapping[str, str]) -> str:
-        text = text.strip()
-        # urlsplit drops control characters unseen; an address that needs it was not meant.
-        if re.search(r"[\s\x00-\x20\x7f\\]", text):
-            raise ValueError
-        parts = urlsplit(text)
-        host = parts.hostname
-        if (
-            not host
-            or parts.scheme not in ("http", "https")
-            or "@" in parts.netloc
-            or "?" in text
-            or "#" in text
-        ):
-            raise ValueError
-        if self.private and parts.scheme != "https" and not is_loopback(host):
-            raise ValueError
-        port = f":{parts.port}" if parts.port is not None else ""
-        base = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
-        if self.origin:
-            if parts.path not in ("", "/"):
-                raise ValueError
-            return base
-        path = parts.path.rstrip("/") + "/" if self.folder else parts.path
-        return base + path
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address (without brackets) always means this machine."""
-    return host.lower() in ("localhost", "::1") or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host, re.ASCII))
-
-
-TEXT = Text()
-NAME = Name()
-NAMES = Names(NAME, "a list of names")
-ORIGINS = Names(Address(origin=True, private=True), "a list of addresses like https://HOST")
-PATH = FilePath()
-WHOLE = Whole()
-NUMBER = Number()
-SWITCH = Switch()
-SIZE = Size()
 
 
 class Setting(Generic[T]):
@@ -406,7 +143,7 @@ class Setting(Generic[T]):
                 return result
         except (ValueError, OverflowError) as error:
             reason = str(error) if str(error).endswith("is not set") else ""
-        got = reason or _shown(value)
+        got = reason or shown(value)
         raise SettingsError(
             f"{where}{': ' if where else ''}{self.key} must be {self.expected}, got {got}",
             hint=f"{self.help} Default: {self.default_text}.",
@@ -421,12 +158,6 @@ class Setting(Generic[T]):
                 or (self.maximum is not None and value > self.maximum)
             )
         return True
-
-
-def _shown(value: object) -> str:
-    """A refused value, shortened; without user and password of an address, which must not end in a log."""
-    text = re.sub(r"//[^/\s'\"]*@", "//***@", ascii(value))
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 class Section:
@@ -805,17 +536,17 @@ def load(
     environ = os.environ if environ is None else environ
     if config_file is None:
         file = places.config_file(environ)
-        source = _read_file(file, missing_ok=True)
+        source = load_file(file, missing_ok=True)
     else:
         file = config_file
-        source = _read_file(file, missing_ok=False)
+        source = load_file(file, missing_ok=False)
     overrides = {key: value for key, value in (overrides or {}).items() if value is not None}
     for key in overrides:
         find_setting(key)
 
     values: dict[str, object] = {}
     origins: dict[str, Origin] = {}
-    in_file = dict(source.settings())
+    in_file = dict(_in_file(source))
     for setting in SETTINGS:
         key = setting.key
         if key in overrides:
@@ -829,7 +560,7 @@ def load(
             values[key] = setting.read(in_file[key], environ, origins[key].text)
         else:
             values[key] = setting.default
-    keys = dict(source.keys())
+    keys = dict(_keys_in_file(source))
     origins.update((f"{KEYS}.{name}", Origin("file", source.place(f"{KEYS}.{name}"))) for name in keys)
 
     def section(cls: type[Section]) -> Any:
@@ -841,135 +572,54 @@ def load(
     )
 
 
-class _Source:
-    """A configuration file that was read: its tables, and the line of each key."""
-
-    def __init__(self, file: Path, text: str, tables: Mapping[str, object]) -> None:
-        self.file = file
-        self.text = text
-        self.tables = tables
-        self._lines = _find_lines(text)
-
-    def place(self, key: str) -> str:
-        """`FILE:LINE` of a key, of its table when the key has no line of its own."""
-        while key and key not in self._lines:
-            key = key.rpartition(".")[0]
-        return f"{self.file}:{self._lines.get(key, 1)}"
-
-    def settings(self) -> Iterator[tuple[str, object]]:
-        """Key and raw value of every setting; SettingsError for a name that is none."""
-        for section, table in self.tables.items():
-            if section not in _SECTION_NAMES:
-                raise self._unknown_section(section, table)
-            if not isinstance(table, Mapping):
+def _in_file(source: ConfigFile) -> Iterator[tuple[str, object]]:
+    """Key and raw value of every setting; SettingsError for a name that is none."""
+    for section, table in source.tables.items():
+        if section not in _SECTION_NAMES:
+            raise _unknown_section(source, section, table)
+        if not isinstance(table, Mapping):
+            raise SettingsError(
+                f"{source.place(section)}: {section} must be a table [{section}], got {shown(table)}"
+            )
+        if section == KEYS:
+            continue
+        for name, value in table.items():
+            key = f"{section}.{name}"
+            if key not in _BY_KEY:
                 raise SettingsError(
-                    f"{self.place(section)}: {section} must be a table [{section}], got {_shown(table)}"
+                    f"{source.place(key)}: unknown key {name!r} in [{section}]{_did_you_mean(key)}",
+                    hint=_HINT,
                 )
-            if section == KEYS:
-                continue
-            for name, value in table.items():
-                key = f"{section}.{name}"
-                if key not in _BY_KEY:
-                    raise SettingsError(
-                        f"{self.place(key)}: unknown key {name!r} in [{section}]{_did_you_mean(key)}",
-                        hint=_HINT,
-                    )
-                yield key, value
-
-    def keys(self) -> Iterator[tuple[str, str]]:
-        """Binding id and keys of the free-form table; dotted names nest in TOML and are joined again."""
-
-        def walk(table: Mapping[str, object], head: str) -> Iterator[tuple[str, str]]:
-            for name, value in table.items():
-                path = f"{head}{name}"
-                if isinstance(value, Mapping):
-                    yield from walk(value, path + ".")
-                elif isinstance(value, str):
-                    yield path, value
-                else:
-                    key = f"{KEYS}.{path}"
-                    raise SettingsError(
-                        f"{self.place(key)}: {key} must be a text of keys, got {_shown(value)}"
-                    )
-
-        table = self.tables.get(KEYS, {})
-        return walk(cast(Mapping[str, object], table), "")
-
-    def _unknown_section(self, name: str, value: object) -> SettingsError:
-        if isinstance(value, Mapping):
-            near = _nearest(name, _SECTION_NAMES)
-            more = f"; did you mean [{near}]?" if near else f"; the sections are {', '.join(_SECTION_NAMES)}"
-            return SettingsError(f"{self.place(name)}: unknown section [{name}]{more}")
-        return SettingsError(
-            f"{self.place(name)}: unknown key {name!r} outside a section{_did_you_mean(name)}",
-            hint=_HINT,
-        )
+            yield key, value
 
 
-def _read_file(file: Path, *, missing_ok: bool) -> _Source:
-    """Read and parse a configuration file; SettingsError names the file and the line."""
-    try:
-        data = file.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        if missing_ok:
-            return _Source(file, "", {})
-        raise SettingsError(
-            f"Configuration file not found: {file}", hint="Check the path given to -c."
-        ) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SettingsError(
-            f"Configuration file cannot be read: {file} ({reason})",
-            hint="Make it readable, or name another with -c.",
-        ) from None
+def _keys_in_file(source: ConfigFile) -> Iterator[tuple[str, str]]:
+    """Binding id and keys of the free-form table; dotted names nest in TOML and are joined again."""
 
-    import tomllib
+    def walk(table: Mapping[str, object], head: str) -> Iterator[tuple[str, str]]:
+        for name, value in table.items():
+            path = f"{head}{name}"
+            if isinstance(value, Mapping):
+                yield from walk(value, path + ".")
+            elif isinstance(value, str):
+                yield path, value
+            else:
+                key = f"{KEYS}.{path}"
+                raise SettingsError(f"{source.place(key)}: {key} must be a text of keys, got {shown(value)}")
 
-    try:
-        # Editors of other systems put a byte order mark in front, which TOML does not allow.
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise SettingsError(f"{file}:{line}: not UTF-8 text", hint="Save the file as UTF-8.") from None
-    try:
-        return _Source(file, text, tomllib.loads(text))
-    except ValueError as error:  # a number of 5,000 digits is no TOMLDecodeError
-        message = str(error)
-        found = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", message)
-        number = found[1] if found and found[1] else str(text.rstrip("\n").count("\n") + 1)
-        reason = message[: found.start()] if found else message
-        raise SettingsError(
-            f"{file}:{number}: not valid TOML: {reason}",
-            hint="Texts need quotes; see the configuration table.",
-        ) from None
-    except RecursionError:
-        raise SettingsError(f"{file}:1: not valid TOML: nested too deeply") from None
+    table = source.tables.get(KEYS, {})
+    return walk(cast(Mapping[str, object], table), "")
 
 
-_PART = r"(?:[A-Za-z0-9_-]+|\"[^\"\n]*\"|'[^'\n]*')"
-_HEADER = rf"\s*\[\[?\s*({_PART}(?:\s*\.\s*{_PART})*)\s*\]"
-_ENTRY = rf"\s*({_PART}(?:\s*\.\s*{_PART})*)\s*="
-
-
-def _find_lines(text: str) -> dict[str, int]:
-    """The line of every table header and key, by dotted name; tomllib does not tell them."""
-    lines: dict[str, int] = {}
-    head = ""
-    inside_text = False
-    for number, line in enumerate(text.split("\n"), 1):
-        if not inside_text:
-            if found := re.match(_HEADER, line):
-                head = _join(found[1])
-                lines.setdefault(head, number)
-            elif found := re.match(_ENTRY, line):
-                lines.setdefault(f"{head}.{_join(found[1])}".lstrip("."), number)
-        if (line.count('"""') + line.count("'''")) % 2:
-            inside_text = not inside_text
-    return lines
-
-
-def _join(dotted: str) -> str:
-    return ".".join(part.strip("\"'") for part in re.findall(_PART, dotted))
+def _unknown_section(source: ConfigFile, name: str, value: object) -> SettingsError:
+    if isinstance(value, Mapping):
+        near = _nearest(name, _SECTION_NAMES)
+        more = f"; did you mean [{near}]?" if near else f"; the sections are {', '.join(_SECTION_NAMES)}"
+        return SettingsError(f"{source.place(name)}: unknown section [{name}]{more}")
+    return SettingsError(
+        f"{source.place(name)}: unknown key {name!r} outside a section{_did_you_mean(name)}",
+        hint=_HINT,
+    )
 
 
 def _nearest(word: str, known: tuple[str, ...]) -> str:
@@ -1032,17 +682,7 @@ def set_value(config_file: Path, key: str, text: str, environ: Mapping[str, str]
         read = setting.read(text, os.environ if environ is None else environ, typed=True)
         value = setting.kind.to_toml(text.strip(), read)
 
-    import tomlkit
-
-    document = _open_document(config_file)
-    if section not in document:
-        # An empty line before the table, as people write them.
-        if document.body:
-            document.add(tomlkit.nl())
-        document.add(section, tomlkit.table())
-    table, name = _find_entry(_as_table(config_file, section, document[section]), names)
-    table[name] = value
-    _save(config_file, tomlkit.dumps(document))
+    set_entry(config_file, section, names, value)
 
 
 def unset_value(config_file: Path, key: str) -> bool:
@@ -1053,18 +693,7 @@ def unset_value(config_file: Path, key: str) -> bool:
         StorageError: The file cannot be written.
     """
     section, names = _split_key(key)
-
-    import tomlkit
-
-    document = _open_document(config_file)
-    if section not in document:
-        return False
-    table, name = _find_entry(_as_table(config_file, section, document[section]), names)
-    if name not in table:
-        return False
-    del table[name]
-    _save(config_file, tomlkit.dumps(document))
-    return True
+    return remove_entry(config_file, section, names)
 
 
 def _split_key(key: str) -> tuple[str, list[str]]:
@@ -1074,41 +703,6 @@ def _split_key(key: str) -> tuple[str, list[str]]:
         return KEYS, binding.split(".")
     section, _, name = find_setting(key).key.partition(".")
     return section, [name]
-
-
-def _as_table(file: Path, section: str, value: object) -> Any:
-    if not isinstance(value, dict):
-        raise SettingsError(f"{file}: {section} must be a table [{section}], got {_shown(value)}")
-    return value
-
-
-def _find_entry(table: Any, names: list[str]) -> tuple[Any, str]:
-    """The table that holds a dotted name and the name in it, nested or quoted as the file has it."""
-    for cut in range(1, len(names)):
-        inner = table.get(".".join(names[:cut]))
-        if isinstance(inner, dict):
-            found, name = _find_entry(inner, names[cut:])
-            if name in found:
-                return found, name
-    return table, ".".join(names)
-
-
-def _open_document(file: Path) -> Any:
-    import tomlkit
-    from tomlkit.exceptions import TOMLKitError
-
-    text = _read_file(file, missing_ok=True).text
-    try:
-        return tomlkit.parse(text)
-    except TOMLKitError as error:
-        raise SettingsError(f"{file}: not valid TOML: {error}") from None
-
-
-def _save(file: Path, text: str) -> None:
-    # files brings what most commands never need.
-    from maap_tui.engine.files import write_atomic
-
-    write_atomic(file, text)
 
 
 def as_markdown_table() -> str:

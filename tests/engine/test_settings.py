@@ -10,7 +10,8 @@ import pytest
 
 from maap_tui.engine import places, settings
 from maap_tui.engine.errors import InvalidRequestError, SettingsError, StorageError
-from maap_tui.engine.settings import SETTINGS, WHOLE, Section, Setting, load, set_value, unset_value
+from maap_tui.engine.kinds import WHOLE
+from maap_tui.engine.settings import SETTINGS, Section, Setting, load, set_value, unset_value
 
 
 @pytest.fixture

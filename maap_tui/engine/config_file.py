@@ -1,0 +1,177 @@
+"""`config.toml` as text and tables: read with the line of every key, edited so that comments survive.
+
+What the keys mean is said in `settings`; this alone knows TOML.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from maap_tui.engine.errors import SettingsError
+
+
+class ConfigFile:
+    """A configuration file that was read: its tables, and the line of each key."""
+
+    def __init__(self, file: Path, text: str, tables: Mapping[str, object]) -> None:
+        self.file = file
+        self.text = text
+        self.tables = tables
+        self._lines = _find_lines(text)
+
+    def place(self, key: str) -> str:
+        """`FILE:LINE` of a key, of its table when the key has no line of its own."""
+        while key and key not in self._lines:
+            key = key.rpartition(".")[0]
+        return f"{self.file}:{self._lines.get(key, 1)}"
+
+
+def load_file(file: Path, *, missing_ok: bool) -> ConfigFile:
+    """Read and parse a configuration file; SettingsError names the file and the line."""
+    try:
+        data = file.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        if missing_ok:
+            return ConfigFile(file, "", {})
+        raise SettingsError(
+            f"Configuration file not found: {file}", hint="Check the path given to -c."
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SettingsError(
+            f"Configuration file cannot be read: {file} ({reason})",
+            hint="Make it readable, or name another with -c.",
+        ) from None
+
+    import tomllib
+
+    try:
+        # Editors of other systems put a byte order mark in front, which TOML does not allow.
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SettingsError(f"{file}:{line}: not UTF-8 text", hint="Save the file as UTF-8.") from None
+    try:
+        return ConfigFile(file, text, tomllib.loads(text))
+    except ValueError as error:  # a number of 5,000 digits is no TOMLDecodeError
+        message = str(error)
+        found = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", message)
+        number = found[1] if found and found[1] else str(text.rstrip("\n").count("\n") + 1)
+        reason = message[: found.start()] if found else message
+        raise SettingsError(
+            f"{file}:{number}: not valid TOML: {reason}",
+            hint="Texts need quotes; see the configuration table.",
+        ) from None
+    except RecursionError:
+        raise SettingsError(f"{file}:1: not valid TOML: nested too deeply") from None
+
+
+_PART = r"(?:[A-Za-z0-9_-]+|\"[^\"\n]*\"|'[^'\n]*')"
+_HEADER = rf"\s*\[\[?\s*({_PART}(?:\s*\.\s*{_PART})*)\s*\]"
+_ENTRY = rf"\s*({_PART}(?:\s*\.\s*{_PART})*)\s*="
+
+
+def _find_lines(text: str) -> dict[str, int]:
+    """The line of every table header and key, by dotted name; tomllib does not tell them."""
+    lines: dict[str, int] = {}
+    head = ""
+    inside_text = False
+    for number, line in enumerate(text.split("\n"), 1):
+        if not inside_text:
+            if found := re.match(_HEADER, line):
+                head = _join(found[1])
+                lines.setdefault(head, number)
+            elif found := re.match(_ENTRY, line):
+                lines.setdefault(f"{head}.{_join(found[1])}".lstrip("."), number)
+        if (line.count('"""') + line.count("'''")) % 2:
+            inside_text = not inside_text
+    return lines
+
+
+def _join(dotted: str) -> str:
+    return ".".join(part.strip("\"'") for part in re.findall(_PART, dotted))
+
+
+def set_entry(file: Path, section: str, names: list[str], value: object) -> None:
+    """Write a value into a table of the file, made when missing; comments and order stay.
+
+    Args:
+        file: The file to change.
+        section: The table.
+        names: The key in it, part by part.
+        value: What TOML can hold.
+
+    Raises:
+        SettingsError: The file is not TOML, or has something else where the table should be.
+        StorageError: The file cannot be written.
+    """
+    import tomlkit
+
+    document = _open_document(file)
+    if section not in document:
+        # An empty line before the table, as people write them.
+        if document.body:
+            document.add(tomlkit.nl())
+        document.add(section, tomlkit.table())
+    table, name = _find_entry(_as_table(file, section, document[section]), names)
+    table[name] = value
+    _save(file, tomlkit.dumps(document))
+
+
+def remove_entry(file: Path, section: str, names: list[str]) -> bool:
+    """Take a value out of the file; False when it was not there. Errors as `set_entry`."""
+    import tomlkit
+
+    document = _open_document(file)
+    if section not in document:
+        return False
+    table, name = _find_entry(_as_table(file, section, document[section]), names)
+    if name not in table:
+        return False
+    del table[name]
+    _save(file, tomlkit.dumps(document))
+    return True
+
+
+def _as_table(file: Path, section: str, value: object) -> Any:
+    if not isinstance(value, dict):
+        raise SettingsError(f"{file}: {section} must be a table [{section}], got {shown(value)}")
+    return value
+
+
+def _find_entry(table: Any, names: list[str]) -> tuple[Any, str]:
+    """The table that holds a dotted name and the name in it, nested or quoted as the file has it."""
+    for cut in range(1, len(names)):
+        inner = table.get(".".join(names[:cut]))
+        if isinstance(inner, dict):
+            found, name = _find_entry(inner, names[cut:])
+            if name in found:
+                return found, name
+    return table, ".".join(names)
+
+
+def _open_document(file: Path) -> Any:
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    text = load_file(file, missing_ok=True).text
+    try:
+        return tomlkit.parse(text)
+    except TOMLKitError as error:
+        raise SettingsError(f"{file}: not valid TOML: {error}") from None
+
+
+def _save(file: Path, text: str) -> None:
+    # files brings what most commands never need.
+    from maap_tui.engine.files import write_atomic
+
+    write_atomic(file, text)
+
+
+def shown(value: object) -> str:
+    """A refused value, shortened; without user and password of an address, which must not end in a log."""
+    text = re.sub(r"//[^/\s'\"]*@", "//***@", ascii(value))
+    return text if len(text) <= 80 else text[:77] + "..."
