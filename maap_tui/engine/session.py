@@ -604,6 +604,31 @@ class Session:
                 is_waited_for=into is None,
             )
 
+    async def would_sync(self, query: Query, *, product_dir: bool = False) -> list[Wanted]:
+        """The files that `sync` would fetch now; needs no token and writes nothing.
+
+        Raises:
+            InvalidRequestError: for unknown names.
+            CatalogError: when they cannot be checked.
+        """
+        found = await self.get(query, product_dir=product_dir, dry_run=True)
+        names = (query.collection, query.product_type, query.baseline)
+        selection = Selection(self.formats_of(query), query.time, query.orbits, query.frames)
+        done = {
+            entry.url
+            for key in self.tracked_keys(*names)
+            for entry in self.registry.baseline(key).downloads(selection.first_day, selection.last_day)
+        }
+        wanted = {one.url: one for one in found.wanted if one.url not in done}
+        for key, entry in self.pending(*names, selection):
+            if entry.url in wanted:
+                continue
+            try:
+                wanted[entry.url] = self.wanted_of_entry(key, entry, product_dir=product_dir)
+            except InvalidRequestError as error:
+                self.emit(Warned(f"Left in the registry: {error.message}"))
+        return list(wanted.values())[: query.max_items]
+
     def _keys_of(self, query: Query, baseline: str) -> list[Key]:
         """The key of a baseline; none for a name that no registry could have."""
         try:

@@ -107,6 +107,17 @@ def test_a_dry_run_of_sync_leaves_out_what_is_there(maap: Callable) -> None:
     assert len(ended.lines) == 12
 
 
+def test_a_dry_run_of_sync_steps_over_a_line_that_names_no_file(maap: Callable, home: Path) -> None:
+    maap("sync", *CLD, *FEW)
+    (day,) = (home / "registry" / "urls").rglob("url_20251201.txt")
+    with day.open("a") as file:
+        file.write("http://127.0.0.1:1/data/..|/elsewhere\n")
+    ended = maap("sync", *CLD, *DAY, "--dry-run", "--format", "all")
+    assert ended.code == 0
+    assert "Left in the registry" in ended.err
+    assert not any(line.endswith("..") for line in ended.lines)
+
+
 def test_get_is_flat_with_out_dir_and_leaves_no_trace(maap: Callable, home: Path, tmp_path: Path) -> None:
     out = tmp_path / "flat"
     first = maap("get", *CLD, *FEW, "-o", out)

@@ -12,7 +12,6 @@ from maap_tui.text import format_count, plural
 
 if TYPE_CHECKING:
     from maap_tui.engine.query import Query
-    from maap_tui.engine.session import Session
     from maap_tui.engine.sync import SyncReport
 
 DEFAULT_DAYS_BACK = 3
@@ -54,7 +53,9 @@ async def run(call: Call) -> None:
     async with call.session(bulk=True, overrides=overrides) as session:
         query = query_of(args, session, days_back=DEFAULT_DAYS_BACK)
         if args.dry_run:
-            await _list_missing(call, session, query)
+            async with call.watched():
+                wanted = await session.would_sync(query, product_dir=session.settings.downloads.product_dir)
+            list_wanted(call, wanted, session.places.data_dir)
             return
         call.check_token(session)
         call.prints_files()
@@ -91,23 +92,3 @@ def _when(query: Query) -> str:
     assert query.time is not None
     first, last = query.time.first_day, query.time.last_day
     return f"of {first}" if first == last else f"from {first} to {last}"
-
-
-async def _list_missing(call: Call, session: Session, query: Query) -> None:
-    from maap_tui.engine.sync import Selection
-
-    async with call.watched():
-        found = await session.get(query, product_dir=session.settings.downloads.product_dir, dry_run=True)
-    names = (query.collection, query.product_type, query.baseline)
-    formats = session.formats_of(query)
-    selection = Selection(formats, query.time, query.orbits, query.frames)
-    done = {
-        entry.url
-        for key in session.tracked_keys(*names)
-        for entry in session.registry.baseline(key).downloads(selection.first_day, selection.last_day)
-    }
-    wanted = {one.url: one for one in found.wanted if one.url not in done}
-    for key, entry in session.pending(*names, selection):
-        if entry.url not in wanted:
-            wanted[entry.url] = session.wanted_of_entry(key, entry)
-    list_wanted(call, list(wanted.values())[: query.max_items], session.places.data_dir)
