@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gzip
 import json
 import socket
@@ -134,7 +135,8 @@ def served(size: bool = True, **habits: Any) -> Callable[[Stage], None]:
     """A stage with one file on a server with such habits."""
 
     def build(stage: Stage) -> None:
-        stage.add(RawFile(BODY, **habits), body=BODY, size=len(BODY) if size else None)
+        # A file uses its cuts up, and a scenario may be played again.
+        stage.add(RawFile(BODY, **copy.deepcopy(habits)), body=BODY, size=len(BODY) if size else None)
 
     return build
 

@@ -7,10 +7,10 @@ import contextlib
 import io
 import json
 import os
+import subprocess
 import sys
 import threading
-import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from maap_tui.cli.main import main
 from tests.engine.raw_files import FileServer, Reply, Request, answer, hdf5_body, jwt, token_reply
 from tests.engine.raw_server import COLLECTION, QUERYABLES, item, page
 
+ROOT = Path(__file__).parents[2]
 DAY = datetime(2025, 12, 1, tzinfo=UTC)
 NAMES = (COLLECTION, "CPR_CLD_2A", "BC")
 SYNC = ("sync", *NAMES, "--date", "2025-12-01")
@@ -163,7 +164,7 @@ class Stage:
             suffix: end of its name.
         """
         number = len(self.items)
-        found = item(DAY + timedelta(minutes=5 * number), orbit=8574 + number)
+        found = item(DAY + timedelta(minutes=number), orbit=8574 + number)
         name = found["id"]
         path = f"/data/EarthCARE/CPR_CLD_2A/BC/2025/12/01/{name}/{name}{suffix}"
         asset: dict[str, Any] = {"href": self.url + path}
@@ -217,6 +218,31 @@ class Stage:
             "MAAP_DOWNLOADS_MIN_FREE": "0",
             **self.environ,
         }
+
+    @property
+    def plain_environment(self) -> dict[str, str]:
+        """As `environment`, with our defaults for all that concerns tries and waits."""
+        ours = {name for name in self.environment if name.startswith("MAAP_")}
+        kept = {"MAAP_HOME", "MAAP_CATALOG_URL", "MAAP_TOKEN_URL", "MAAP_DOWNLOADS_MIN_FREE", *self.environ}
+        return {name: value for name, value in self.environment.items() if name not in ours - kept}
+
+    def start(self, *words: Any, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        """Run a command line as a process of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "maap_tui", *map(str, words)],
+            env={**environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def go_away(self) -> None:
+        """Let nothing listen at the archive any more."""
+        self._thread.run(self.server.close())
+
+    def come_back(self) -> None:
+        """Let the archive listen again, at the same address."""
+        self._thread.run(self.server.open())
 
     def maap(self, *words: Any, **environ: str) -> Ended:
         """Run a command line."""
@@ -289,17 +315,3 @@ class Stage:
 
 def _json(value: Any) -> bytes:
     return answer("200 OK", json.dumps(value).encode(), content_type="application/json")
-
-
-@contextlib.contextmanager
-def timed() -> Iterator[Callable[[], float]]:
-    """How many seconds the block took, or has taken so far."""
-    begun = time.monotonic()
-    ended: list[float] = []
-    yield lambda: (ended[0] if ended else time.monotonic()) - begun
-    ended.append(time.monotonic())
-
-
-def maap_process(*words: Any) -> list[str]:
-    """The command line that runs `maap` as a process of its own."""
-    return [sys.executable, "-m", "maap_tui", *map(str, words)]
