@@ -98,11 +98,20 @@ class FileServer:
     _open: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def __aenter__(self) -> FileServer:
-        self._server = await asyncio.start_server(self._accept, self.host, 0)
-        self.url = f"http://{self.host}:{self._server.sockets[0].getsockname()[1]}"
+        await self.open()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Listen, after `close` on the same port as before."""
+        port = int(self.url.rpartition(":")[2] or 0)
+        self._server = await asyncio.start_server(self._accept, self.host, port)
+        self.url = f"http://{self.host}:{self._server.sockets[0].getsockname()[1]}"
+
+    async def close(self) -> None:
+        """Listen no more, and end what is being answered."""
         self._server.close()
         for task in list(self._open):
             task.cancel()
@@ -121,7 +130,7 @@ class FileServer:
         assert task is not None
         self._open.add(task)
         try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await self._answer(reader, writer)
         finally:
             self._open.discard(task)
@@ -172,23 +181,24 @@ class RawFile:
 
     async def __call__(self, request: Request, writer: asyncio.StreamWriter) -> None:
         headers = {"etag": self.etag, "last_modified": self.modified}
-        status, begin = "200 OK", 0
+        status, begin, end = "200 OK", 0, len(self.body)
         asked = request.headers.get("range", "")
         condition = request.headers.get("if-range", "")
         fits = not condition or not self.if_range or condition in (self.etag, self.modified)
         if asked and self.ranges and fits and not condition.startswith("W/"):
-            begin = int(asked.removeprefix("bytes=").rstrip("-"))
+            first, _, last_asked = asked.removeprefix("bytes=").partition("-")
+            begin, end = int(first), int(last_asked or len(self.body)) + 1
             self.starts.append(begin)
             if begin >= len(self.body):
                 whole = f"bytes */{len(self.body)}"
                 writer.write(answer("416 Range Not Satisfiable", content_range=whole))
                 return
-            status, last = "206 Partial Content", len(self.body) - 1
+            status, last = "206 Partial Content", min(end, len(self.body)) - 1
             total = self.total or str(len(self.body))
             headers["content_range"] = f"bytes {begin + self.shift}-{last + self.shift}/{total}"
         else:
             self.starts.append(begin)
-        body = self.body[begin:]
+        body = self.body[begin:end]
         length = str(len(body)) if self.length else ""
         if self.cuts:
             body = body[: self.cuts.pop(0)]
