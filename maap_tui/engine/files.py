@@ -298,7 +298,7 @@ def lock(path: Path, *, timeout_s: float, purpose: str = "") -> Iterator[None]:
         purpose: What the holder does, for the message others see.
 
     Raises:
-        LockedError: another one held it all that time.
+        LockedError: another one held it all that time, or the disk has trouble that may pass.
         StorageError: the lock file cannot be used.
     """
     deadline = time.monotonic() + timeout_s
@@ -341,7 +341,7 @@ def _acquire(path: Path, gate: Gate, deadline: float) -> BaseFileLock:
             stale += 1
             # A network file that went stale is another one when it is opened again.
             if error.errno != errno.ESTALE or stale == _LOCK_TRIES:
-                raise storage_error(path, error) from error
+                raise _lock_failure(path, error) from error
             continue
         if not os.path.lexists(marker):
             return native
@@ -351,18 +351,26 @@ def _acquire(path: Path, gate: Gate, deadline: float) -> BaseFileLock:
             _take(soft, path, deadline)
             soft.release()
         except OSError as error:
-            raise storage_error(marker, error) from error
+            raise _lock_failure(marker, error) from error
     try:
         soft = _soft_lock(path)
         _take(soft, path, deadline)
     except OSError as error:
-        raise storage_error(marker, error) from error
+        raise _lock_failure(marker, error) from error
     while _is_flocked(path):
         if time.monotonic() >= deadline:
             soft.release()
             raise _locked(path)
         time.sleep(_POLL_S)
     return soft
+
+
+def _lock_failure(path: Path, error: OSError) -> StorageError | LockedError:
+    """Say why a lock cannot be asked for; what may pass counts as locked, since nothing was written."""
+    if error.errno not in (errno.EIO, errno.ESTALE, *_NO_LOCKS):
+        return storage_error(path, error)
+    reason, hint = _REASONS.get(error.errno, ("the file system gives no locks", "Set another folder."))
+    return LockedError(f"Cannot lock {path}: {reason}; nothing was written", hint)
 
 
 def _take(candidate: BaseFileLock, path: Path, deadline: float) -> None:
