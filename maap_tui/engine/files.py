@@ -15,8 +15,9 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -30,7 +31,8 @@ SIBLING_SUFFIX: Final = ".tmp"
 
 _POLL_S: Final = 0.01
 _NOTE_BYTES: Final = 1024
-_LOCK_UNSUPPORTED: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ESTALE})
+_NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
+_LOCK_TRIES: Final = 3
 _FSYNC_UNSUPPORTED: Final = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS})
 
 _REASONS: Final = {
@@ -50,6 +52,7 @@ _REASONS: Final = {
     errno.ENFILE: ("too many files are open on this machine", "Run again when the machine is less busy."),
     errno.EIO: ("the disk reported an error", "Check the disk; what was being written may be lost."),
     errno.ESTALE: ("the network folder went away", "Check the mount, then run again."),
+    errno.ENOLCK: ("the file system gives no locks", "Check its lock service, or set a folder elsewhere."),
 }
 
 
@@ -327,7 +330,7 @@ def lock(path: Path, *, timeout_s: float, purpose: str = "", what: str = "") -> 
         what: What the lock is for, as its message names it; '' names the folder.
 
     Raises:
-        LockedError: another one held it all that time.
+        LockedError: another one held it all that time, or the disk has trouble that may pass.
         StorageError: the lock file cannot be used.
     """
     deadline = time.monotonic() + timeout_s
@@ -356,29 +359,158 @@ def _let_go(held: BaseFileLock) -> None:
 
 
 def _acquire(path: Path, gate: Gate, deadline: float, what: str) -> BaseFileLock:
-    """Take the lock file, by flock, or by existence where the file system has none."""
+    """Take the lock file, by flock, or by existence of a marker where the file system has none.
+
+    Whoever has flock looks for a marker, and whoever has a marker looks for a flock, so that two
+    holders keep apart also where only one of them is refused it.
+    """
     # filelock takes longer to import than most commands take to run.
-    from filelock import FileLock, SoftFileLock, Timeout
+    from filelock import FileLock
 
     make_folder(path.parent)
     if gate.native is None:
         gate.native = FileLock(os.path.abspath(path), thread_local=False, fallback_to_soft=False)
-    # ESTALE may pass when the file is opened again, hence two tries before flock is given up.
-    for attempt in range(3):
-        candidate = gate.native
-        if attempt == 2:
-            candidate = SoftFileLock(path.with_name(path.name + ".soft"), thread_local=False)
+    native, marker = gate.native, _marker(path)
+    stale = 0
+    while True:
         try:
-            candidate.acquire(timeout=max(deadline - time.monotonic(), 0.0), poll_interval=_POLL_S)
-            return candidate
-        except Timeout:
-            raise _locked(path, what) from None
-        except NotImplementedError:
-            continue
+            _take(native, path, deadline, what)
         except OSError as error:
-            if error.errno not in _LOCK_UNSUPPORTED or attempt == 2:
-                raise storage_error(path, error) from error
-    raise StorageError(f"Cannot lock {path}: the file system has no locks", "Set another folder.")
+            if error.errno in _NO_LOCKS:
+                break
+            stale += 1
+            # A network file that went stale is another one when it is opened again.
+            if error.errno != errno.ESTALE or stale == _LOCK_TRIES:
+                raise _lock_failure(path, error) from error
+            continue
+        if not os.path.lexists(marker):
+            return native
+        native.release()
+        try:
+            soft = _soft_lock(path)
+            _take(soft, path, deadline, what)
+            soft.release()
+        except OSError as error:
+            raise _lock_failure(marker, error) from error
+    try:
+        soft = _soft_lock(path)
+        _take(soft, path, deadline, what)
+    except OSError as error:
+        raise _lock_failure(marker, error) from error
+    while _is_flocked(path):
+        if time.monotonic() >= deadline:
+            soft.release()
+            raise _locked(path, what)
+        time.sleep(_POLL_S)
+    return soft
+
+
+def _lock_failure(path: Path, error: OSError) -> StorageError | LockedError:
+    """Say why a lock cannot be asked for; what may pass counts as locked, since nothing was written."""
+    if error.errno not in (errno.EIO, errno.ESTALE, *_NO_LOCKS):
+        return storage_error(path, error)
+    reason, hint = _REASONS.get(error.errno, ("the file system gives no locks", "Set another folder."))
+    return LockedError(f"Cannot lock {path}: {reason}; nothing was written", hint)
+
+
+def _take(candidate: BaseFileLock, path: Path, deadline: float, what: str) -> None:
+    from filelock import Timeout
+
+    try:
+        candidate.acquire(timeout=max(deadline - time.monotonic(), 0.0), poll_interval=_POLL_S)
+    except Timeout:
+        raise _locked(path, what) from None
+    except NotImplementedError as error:
+        raise OSError(errno.ENOSYS, "no flock") from error
+
+
+def _marker(path: Path) -> Path:
+    return path.with_name(path.name + ".soft")
+
+
+def _soft_lock(path: Path) -> BaseFileLock:
+    from filelock import SoftFileLock
+
+    return SoftFileLock(_marker(path), thread_local=False)
+
+
+def _is_flocked(path: Path) -> bool:
+    """Whether a process of this machine has a flock on a file, as far as the system tells."""
+    try:
+        status = os.stat(path)
+        held = Path("/proc/locks").read_text()
+    except OSError:
+        return False
+    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino} "
+    return any(" FLOCK " in line and device in line for line in held.splitlines())
+
+
+def hold(descriptor: int, path: Path) -> Callable[[], None] | None:
+    """Hold an open file for this process alone, without waiting; it ends with the process.
+
+    Where the file system has no locks, the existence of `{name}.soft` is the lock, as in `lock`.
+
+    Args:
+        descriptor: The open file; a lock on it ends when it is closed.
+        path: Its name.
+
+    Returns:
+        What lets go of it before the descriptor is closed; None when another one holds it.
+
+    Raises:
+        OSError: the lock cannot be asked for.
+    """
+    try:
+        _flock(descriptor)
+    except BlockingIOError:
+        return None
+    except OSError as error:
+        if error.errno == errno.EACCES:
+            return None
+        if error.errno not in _NO_LOCKS:
+            raise
+    else:
+        if not os.path.lexists(_marker(path)):
+            return partial(_unflock, descriptor)
+        marked = _mark(path)
+        if marked is not None:
+            marked.release()
+            return partial(_unflock, descriptor)
+        _unflock(descriptor)
+        return None
+    marked = _mark(path)
+    if marked is not None and _is_flocked(path):
+        marked.release()
+        marked = None
+    return None if marked is None else marked.release
+
+
+def _flock(descriptor: int) -> None:
+    try:
+        import fcntl
+    except ImportError:
+        raise OSError(errno.ENOSYS, "no flock") from None
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _mark(path: Path) -> BaseFileLock | None:
+    """Take the marker of a file if nobody has it; one that a dead process left is nobody's."""
+    from filelock import Timeout
+
+    soft = _soft_lock(path)
+    try:
+        soft.acquire(timeout=0)
+    except Timeout:
+        return None
+    return soft
+
+
+def _unflock(descriptor: int) -> None:
+    """Let go of a flock, also where a forked process has inherited the open file."""
+    import fcntl
+
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def _note(path: Path) -> Path:

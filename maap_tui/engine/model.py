@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -198,6 +199,18 @@ class BaselineInfo:
         return TimeRange(self.time_start, self.time_end + timedelta(seconds=1))
 
 
+_LEAP_SECOND = re.compile(r"([T ]23:?59:?)60(?!\d)")
+
+
+def parse_stamp(text: str) -> datetime:
+    """Read the `20250316T133058` of a file name, UTC; a leap second is the second before it.
+
+    Raises:
+        ValueError: when the text is no time.
+    """
+    return datetime.strptime(_LEAP_SECOND.sub(r"\g<1>59", text), "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+
+
 def to_zulu(moment: datetime) -> str:
     """`2025-03-16T13:30:58Z`, with a fraction only where there is one."""
     text = moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="auto")
@@ -205,10 +218,10 @@ def to_zulu(moment: datetime) -> str:
 
 
 def parse_zulu(text: str) -> datetime:
-    """Read an ISO 8601 time; without a zone it is UTC.
+    """Read an ISO 8601 time; without a zone it is UTC, and a leap second is the second before it.
 
     Raises:
         ValueError: when the text is no time.
     """
-    moment = datetime.fromisoformat(text.strip())
+    moment = datetime.fromisoformat(_LEAP_SECOND.sub(r"\g<1>59", text.strip()))
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -421,8 +421,15 @@ class Transfer:
                 descriptor = os.open(part_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
             except OSError as error:
                 raise files.storage_error(part_path, error) from error
-            if _try_lock(descriptor) and _is_same_file(descriptor, part_path):
-                break
+            try:
+                let_go = files.hold(descriptor, part_path)
+            except OSError:
+                os.close(descriptor)
+                raise
+            if let_go is not None:
+                if _is_same_file(descriptor, part_path):
+                    break
+                let_go()
             os.close(descriptor)
             if not told:
                 self._emit(Noted(f"{path.name} is being fetched by {_holder(part_path)}; waiting for it"))
@@ -444,6 +451,7 @@ class Transfer:
                     part.remove()
                 elif not part.is_given_up:
                     part.note()
+            let_go()
             os.close(descriptor)
 
     async def _fetch_part(self, wanted: Wanted, path: Path, part: _Part) -> Fetched:
@@ -911,23 +919,6 @@ def _is_zip_complete(descriptor: int) -> bool:
                 return bool(archive.namelist())
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
             return False
-
-
-def _try_lock(descriptor: int) -> bool:
-    """Lock an open file for this process; the kernel lets go of it when the process ends."""
-    try:
-        import fcntl
-    except ImportError:
-        return True  # no such locks on this system
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            return False
-        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
-            raise
-        # A file system without locks: two processes on one file are not kept apart there.
-    return True
 
 
 def _is_same_file(descriptor: int, path: Path) -> bool:

@@ -127,6 +127,7 @@ def test_append_adds_whole_lines(tmp_path: Path) -> None:
         files.append_lines(path, ["forged\nline"])
 
 
+@pytest.mark.fault("R1")
 def test_append_after_every_truncation(tmp_path: Path) -> None:
     whole = b"first|1\nsecond|2\n"
     path = tmp_path / "lines.txt"
@@ -261,6 +262,7 @@ with files.lock(Path(sys.argv[1]), timeout_s=10, purpose="sync"):
 """
 
 
+@pytest.mark.fault("C5")
 def test_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:
     path = tmp_path / "base" / ".lock"
     holder = child(HOLD, path)

@@ -63,6 +63,7 @@ def test_no_time_option_is_no_range() -> None:
     assert time_range(now=NOW) is None
 
 
+@pytest.mark.fault("T2")
 @pytest.mark.parametrize(
     ("options", "words"),
     [

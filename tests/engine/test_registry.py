@@ -78,6 +78,7 @@ def test_reads_what_maap_client_wrote(registry: BaselineRegistry) -> None:
     assert registry.stats().total_urls == 2
 
 
+@pytest.mark.fault("R3")
 def test_nothing_is_written_twice(registry: BaselineRegistry) -> None:
     for _ in range(3):
         registry.add([entry(1), entry(1), entry(2)])
@@ -97,6 +98,7 @@ def test_a_url_that_begins_another_is_another(registry: BaselineRegistry) -> Non
     assert {item.url for item in registry.urls()} == {long.url, short.url}
 
 
+@pytest.mark.fault("R5")
 def test_same_count_of_other_urls_is_added(registry: BaselineRegistry) -> None:
     add(registry, *(entry(number) for number in range(3)))
     assert add(registry, *(entry(number) for number in range(10, 13))) == 3
@@ -202,6 +204,7 @@ def test_key_keeps_the_case() -> None:
     assert Key("Aeolus", "AeolusL1BProducts", "ALD_U_N_1B", "1b16").baseline == "1b16"
 
 
+@pytest.mark.fault("R1")
 def test_every_truncation_is_healed(tmp_path: Path) -> None:
     entries = [short(number) for number in range(3)]
     registry = BaselineRegistry(tmp_path, KEY)
@@ -220,6 +223,7 @@ def test_every_truncation_is_healed(tmp_path: Path) -> None:
         assert again.problems() == []
 
 
+@pytest.mark.fault("R1")
 def test_every_truncation_of_downloads_is_healed(tmp_path: Path) -> None:
     entries = [short(number) for number in range(2)]
     registry = BaselineRegistry(tmp_path, KEY)
@@ -236,6 +240,7 @@ def test_every_truncation_of_downloads_is_healed(tmp_path: Path) -> None:
         assert {(item.url, item.path) for item in again.downloads()} == {(e.url, e.path) for e in entries}
 
 
+@pytest.mark.fault("R1")
 def test_every_truncation_of_marks_is_healed(tmp_path: Path) -> None:
     paths = [(short(number).path, DAY) for number in range(2)]
     registry = BaselineRegistry(tmp_path, KEY)
@@ -260,6 +265,7 @@ def test_hand_made_list_without_last_line_end_is_whole(registry: BaselineRegistr
     assert [item.url for item in registry.urls()] == [entry(number).url for number in (1, 2, 3)]
 
 
+@pytest.mark.fault("R1")
 def test_torn_line_stays_readable_as_a_comment(registry: BaselineRegistry) -> None:
     path = registry.day_file("url", DAY)
     torn = b"https://archive.example/data/EC\xff\x00"
@@ -282,6 +288,7 @@ DAMAGE = [
 ]
 
 
+@pytest.mark.fault("R2")
 @pytest.mark.parametrize(("line", "reason"), DAMAGE)
 def test_damaged_lines_are_stepped_over_kept_and_reported(
     registry: BaselineRegistry, line: bytes, reason: str
@@ -298,6 +305,7 @@ def test_damaged_lines_are_stepped_over_kept_and_reported(
     assert line in path.read_bytes()
 
 
+@pytest.mark.fault("R2")
 def test_bom_crlf_and_comments(registry: BaselineRegistry) -> None:
     path = registry.day_file("url", DAY)
     before = (
@@ -310,6 +318,7 @@ def test_bom_crlf_and_comments(registry: BaselineRegistry) -> None:
     assert path.read_bytes() == before
 
 
+@pytest.mark.fault("R4")
 @pytest.mark.parametrize("name", ["url_20251399.txt", "url_20250230.txt", "url_00000000.txt", "url_x.txt"])
 def test_impossible_dates_are_ignored_and_reported(registry: BaselineRegistry, name: str) -> None:
     add(registry, entry(1))
@@ -320,6 +329,7 @@ def test_impossible_dates_are_ignored_and_reported(registry: BaselineRegistry, n
     assert [(problem.file, problem.line) for problem in registry.problems()] == [(odd, 0)]
 
 
+@pytest.mark.fault("R2")
 @settings(max_examples=40, deadline=None)
 @given(
     lines=st.lists(
@@ -370,6 +380,7 @@ def test_any_text_is_kept_or_refused(tmp_path_factory: pytest.TempPathFactory, p
     assert registry.errors_file.read_text().count("\n") == 1
 
 
+@pytest.mark.fault("R7")
 def test_error_is_replaced_and_leaves_with_the_download(registry: BaselineRegistry) -> None:
     at = datetime(2026, 11, 22, 10, tzinfo=UTC)
     for number in range(3):
@@ -398,6 +409,7 @@ def test_unmark_keeps_comments_and_order(registry: BaselineRegistry) -> None:
     assert registry.mark([]) == registry.unmark([]) == 0
 
 
+@pytest.mark.fault("C7")
 def test_lines_lost_to_another_program_come_back(registry: BaselineRegistry) -> None:
     add(registry, entry(1), entry(2))
     path = registry.day_file("url", DAY)
@@ -414,6 +426,7 @@ def test_lines_lost_to_another_program_come_back(registry: BaselineRegistry) -> 
     assert registry.reassert() == 0
 
 
+@pytest.mark.fault("C7")
 @pytest.mark.parametrize("piece", [0, 1000])
 def test_file_in_the_middle_of_a_rewrite_is_waited_for(
     registry: BaselineRegistry, monkeypatch: pytest.MonkeyPatch, piece: int
@@ -474,6 +487,7 @@ def writers(root: Path, starts: list[int], count: int) -> list[subprocess.Popen[
     return running
 
 
+@pytest.mark.fault("C2")
 def test_four_processes_lose_and_repeat_nothing(tmp_path: Path) -> None:
     # Each two overlap by half: half of all lines are offered twice.
     for process in writers(tmp_path, [0, 15, 30, 45], 30):
@@ -625,6 +639,7 @@ def test_state_folder_that_cannot_be_written_is_no_failure(tmp_path: Path) -> No
     assert registry.stats().total_urls == 1
 
 
+@pytest.mark.fault("R8")
 def test_cleanup_deletes_marked_files_only_and_says_so(registry: BaselineRegistry, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
@@ -647,6 +662,7 @@ def test_cleanup_deletes_marked_files_only_and_says_so(registry: BaselineRegistr
     assert registry.stats().marked == 3
 
 
+@pytest.mark.fault("R8")
 def test_cleanup_never_leaves_the_data_folder(registry: BaselineRegistry, tmp_path: Path) -> None:
     data, outside = tmp_path / "data", tmp_path / "outside"
     (data / "folder").mkdir(parents=True)
@@ -680,6 +696,7 @@ def test_cleanup_never_leaves_the_data_folder(registry: BaselineRegistry, tmp_pa
     assert not (tmp_path / "journal").exists()
 
 
+@pytest.mark.fault("R8")
 def test_cleanup_spares_the_registry_and_the_root(registry: BaselineRegistry, tmp_path: Path) -> None:
     add(registry, entry(1))
     path = registry.day_file("url", DAY)

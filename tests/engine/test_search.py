@@ -59,6 +59,7 @@ async def test_day_holds_what_starts_in_it_and_not_what_overlaps_it(session: Mak
     assert [granule.sensing_start for granule in found] == sorted(one.sensing_start for one in found)
 
 
+@pytest.mark.fault("T1")
 async def test_neighbouring_windows_share_nothing_and_lose_nothing(session: Make) -> None:
     async with session() as opened:
         edge = (await opened.search(cld()).granules())[60].sensing_start
@@ -68,6 +69,7 @@ async def test_neighbouring_windows_share_nothing_and_lose_nothing(session: Make
     assert after[0].sensing_start == edge
 
 
+@pytest.mark.fault("T1")
 @pytest.mark.parametrize(
     ("start", "day"),
     [

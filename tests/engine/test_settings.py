@@ -157,6 +157,7 @@ collections_extend = ["AeolusL2BProducts"]
     assert s.origin("mission.collections_extend").text == f"{file}:17"
 
 
+@pytest.mark.fault("T2")
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -221,6 +222,7 @@ def test_a_wrong_file_is_refused_with_file_and_line(file: Path, text: str, said:
     assert isinstance(error, InvalidRequestError)
 
 
+@pytest.mark.fault("T2")
 @pytest.mark.parametrize(
     ("environ", "said"),
     [

@@ -781,6 +781,7 @@ async def test_planted_links_are_not_followed(
     assert [path.name for path in outside.iterdir()] == ["precious"]
 
 
+@pytest.mark.fault("C1")
 async def test_two_tasks_on_one_file_fetch_it_once(
     archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
@@ -832,6 +833,7 @@ async def wait_for_size(path: Path, size: int) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.fault("C1")
 async def test_two_processes_on_one_file_one_killed(
     archive: Archive, remote: Callable[..., Remote], tmp_path: Path
 ) -> None:

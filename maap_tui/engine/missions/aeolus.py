@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from maap_tui.engine.missions.base import Mission, Product
-from maap_tui.engine.model import FileName
+from maap_tui.engine.model import FileName, parse_stamp
 
 _LEVEL1 = re.compile(
     r"AE_(?P<class>[A-Z]{4})_(?P<type>[A-Z0-9_]{10})_(?P<start>\d{8}T\d{9})_(?P<duration>\d{9})_"
@@ -30,11 +30,11 @@ def parse(name: str, url: str) -> FileName | None:
     parts = match.groupdict()
     try:
         if "duration" in parts:
-            start = datetime.strptime(parts["start"] + "000", "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
+            stamp = parts["start"]
+            start = parse_stamp(stamp[:15]) + timedelta(milliseconds=int(stamp[15:]))
             end = start + timedelta(milliseconds=int(parts["duration"]))
         else:
-            start = datetime.strptime(parts["start"], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-            end = datetime.strptime(parts["stop"], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+            start, end = parse_stamp(parts["start"]), parse_stamp(parts["stop"])
     except ValueError:
         return None
     product_type = parts["type"]

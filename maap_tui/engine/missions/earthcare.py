@@ -6,19 +6,18 @@ import re
 from datetime import UTC, datetime
 
 from maap_tui.engine.missions.base import Mission, Product
-from maap_tui.engine.model import FileName
+from maap_tui.engine.model import FileName, parse_stamp
 
 _NAME = re.compile(
     r"ECA_(?P<agency>[EJ])(?P<latency>[A-Z])(?P<baseline>[A-Z]{2})_(?P<type>[A-Z0-9_]{10})_"
     r"(?P<start>\d{8}T\d{6})Z_(?P<second>\d{8}T\d{6})Z_(?P<orbit>\d{4,6})(?P<frame>[A-Z]?)"
     r"(?:\.[A-Za-z0-9]{1,5})?"
 )
-_STAMP = "%Y%m%dT%H%M%S"
 
 
 def _time(text: str) -> datetime | None:
     try:
-        return datetime.strptime(text, _STAMP).replace(tzinfo=UTC)
+        return parse_stamp(text)
     except ValueError:
         return None  # 99999999T999999 stands for an open end; anything else impossible says nothing
 

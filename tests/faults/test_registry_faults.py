@@ -1,0 +1,535 @@
+"""Two processes at once, a damaged registry, odd times and settings: rows C, R and T."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maap_tui.demo import Archive
+from maap_tui.engine import files
+from maap_tui.engine.missions import parse_name
+from maap_tui.engine.model import TimeRange, parse_zulu
+from maap_tui.engine.registry import BaselineRegistry
+from tests.faults.reader import read_beside_writer
+from tests.faults.same_file import run_together
+from tests.faults.writers import DAY, KEY, entry, let_write
+
+L2 = "EarthCAREL2Validated_MAAP"
+CLD = (L2, "CPR_CLD_2A", "BC")
+ROOT = Path(__file__).parents[2]
+NAMES = f"EarthCARE/{L2}/CPR_CLD_2A/BC"
+
+
+@pytest.mark.fault("C2")
+def test_sixteen_writers_lose_and_repeat_nothing(tmp_path: Path) -> None:
+    done = let_write(3, tmp_path, writers=16)
+    assert done.is_right, done
+
+
+@pytest.mark.fault("C2")
+@pytest.mark.fault("D9")
+@pytest.mark.parametrize(
+    "flock_errors",
+    [
+        pytest.param([errno.ENOSYS], id="no flock at all"),
+        pytest.param([errno.EOPNOTSUPP], id="not on this file system"),
+        pytest.param([errno.ENOLCK, 0], id="half of the processes are refused"),
+    ],
+)
+def test_writers_without_flock_lose_and_repeat_nothing(tmp_path: Path, flock_errors: list[int]) -> None:
+    done = let_write(12, tmp_path, writers=4, flock_errors=flock_errors)
+    assert done.is_right, done
+    folder = tmp_path / "registry/downloads" / NAMES
+    assert not (folder / ".lock.soft").exists()
+
+
+LOCKER = """
+import sys
+from pathlib import Path
+from maap_tui.engine import files
+from maap_tui.engine.errors import LockedError
+from tests.faults.writers import refuse_flock
+if int(sys.argv[2]):
+    refuse_flock(int(sys.argv[2]))
+try:
+    with files.lock(Path(sys.argv[1]), timeout_s=float(sys.argv[3])):
+        print("held", flush=True)
+        sys.stdin.readline()
+    print("let go", flush=True)
+except LockedError:
+    print("locked", flush=True)
+"""
+
+
+def locker(path: Path, flock_error: int, timeout_s: float = 10.0, **options: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", LOCKER, str(path), str(flock_error), str(timeout_s)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        **options,  # type: ignore[call-overload]
+    )
+
+
+def line_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+@pytest.mark.fault("C5")
+@pytest.mark.parametrize("first", [0, errno.ENOLCK, errno.ENOSYS], ids=["flock", "no locks", "no flock"])
+@pytest.mark.parametrize("second", [0, errno.ENOLCK], ids=["flock", "no locks"])
+def test_holders_keep_apart_whatever_the_file_system_gives_each(
+    tmp_path: Path, first: int, second: int
+) -> None:
+    with locker(tmp_path / ".lock", first) as holder:
+        assert line_of(holder) == "held"
+        with locker(tmp_path / ".lock", second, 0.1) as other:
+            assert line_of(other) == "locked"
+        with locker(tmp_path / ".lock", second) as waiting:
+            assert holder.stdin is not None
+            print(file=holder.stdin, flush=True)
+            assert line_of(holder) == "let go"
+            assert line_of(waiting) == "held"
+            waiting.kill()
+    # The one that was killed holds nobody back.
+    begun = time.monotonic()
+    with locker(tmp_path / ".lock", first) as next_one:
+        assert line_of(next_one) == "held"
+        assert time.monotonic() - begun < 5
+        next_one.communicate("\n")
+
+
+@pytest.fixture
+def lock_file(home: Path) -> Path:
+    """Where commands lock the registry of CLD."""
+    return home / "registry/downloads" / NAMES / ".lock"
+
+
+def granules(home: Path, count: int) -> list[Path]:
+    """Files that can be marked."""
+    folder = home / "data" / NAMES / "2025/12/01"
+    return [
+        folder / f"ECA_EXBC_CPR_CLD_2A_20251201T0{n}0126Z_20251201T021736Z_08574D.h5" for n in range(count)
+    ]
+
+
+def lines_of(home: Path, tree: str, prefix: str) -> list[str]:
+    file = home / "registry" / tree / NAMES / "2025" / f"{prefix}_20251201.txt"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+@pytest.mark.fault("C1")
+@pytest.mark.parametrize(
+    ("rounds", "flock_errors"),
+    [
+        pytest.param(3, [0], id="locks"),
+        pytest.param(2, [errno.ENOSYS], id="no locks"),
+        pytest.param(2, [0, errno.ENOLCK], id="half of the processes are refused"),
+    ],
+)
+def test_processes_on_one_file_fetch_it_once_though_one_is_killed(
+    archive: Archive, tmp_path: Path, rounds: int, flock_errors: list[int]
+) -> None:
+    done = run_together(rounds, tmp_path, flock_errors=flock_errors, archive=archive)
+    assert done.is_right, done
+    assert done.downloads <= 1.1, done
+
+
+@pytest.mark.fault("C3")
+def test_a_reader_sees_old_or_new_and_nothing_between(tmp_path: Path) -> None:
+    odd, went_round = read_beside_writer(1200, tmp_path)
+    assert odd == []
+    assert went_round > 3
+
+
+@pytest.mark.fault("C5")
+def test_a_killed_holder_holds_up_no_command(maap: Callable, home: Path, lock_file: Path) -> None:
+    assert maap("state", "mark", granules(home, 1)[0]).code == 0
+    inode = lock_file.stat().st_ino
+    with locker(lock_file, 0) as holder:
+        assert line_of(holder) == "held"
+        holder.kill()
+    begun = time.monotonic()
+    assert maap("state", "mark", *granules(home, 2)).err == "Marked 1 file; 1 marked before\n"
+    assert time.monotonic() - begun < 5
+    # The lock file is never removed: whoever waits for it waits for the same one.
+    assert lock_file.stat().st_ino == inode
+
+
+@pytest.mark.fault("C5")
+def test_after_a_lock_file_was_removed_all_newcomers_agree_on_one(lock_file: Path) -> None:
+    with locker(lock_file, 0) as holder:
+        assert line_of(holder) == "held"
+        with locker(lock_file, 0) as waiting:
+            lock_file.unlink()
+            assert line_of(waiting) == "held"
+            # The end of the first one must not let a third one in beside the second.
+            holder.communicate("\n")
+            with locker(lock_file, 0, 0.2) as newcomer:
+                assert line_of(newcomer) == "locked"
+            waiting.communicate("\n")
+    assert lock_file.exists()
+
+
+FAMILY = """
+import os, signal, subprocess, sys
+from pathlib import Path
+from maap_tui.engine import files
+part = Path(sys.argv[1] + ".part")
+with files.lock(Path(sys.argv[1]), timeout_s=10):
+    descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    let_go = files.hold(descriptor, part)
+    heir = subprocess.Popen(["sleep", "60"], close_fds=False, stdout=subprocess.DEVNULL)
+    print(heir.pid, flush=True)
+    sys.stdin.readline()
+    let_go()
+print("let go", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.fault("C6")
+@pytest.mark.parametrize("ending", ["release", "kill"])
+def test_a_child_does_not_inherit_the_lock(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / ".lock"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", FAMILY, str(path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    heir = int(line_of(parent))
+    try:
+        if ending == "kill":
+            parent.kill()
+        else:
+            assert parent.stdin is not None
+            print(file=parent.stdin, flush=True)
+            assert line_of(parent) == "let go"
+        begun = time.monotonic()
+        with files.lock(path, timeout_s=10), (tmp_path / ".lock.part").open("r+") as part:
+            assert files.hold(part.fileno(), tmp_path / ".lock.part") is not None
+            assert time.monotonic() - begun < 5
+            os.kill(heir, 0)  # it is still there
+    finally:
+        os.kill(heir, signal.SIGKILL)
+        parent.kill()
+        parent.communicate()
+
+
+FORKED = """
+import os, sys
+from pathlib import Path
+from maap_tui.engine import files
+with files.lock(Path(sys.argv[1]), timeout_s=10):
+    pid = os.fork()
+    if pid == 0:
+        print(os.getpid(), flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.fault("C6")
+def test_a_forked_child_does_not_keep_the_lock_of_a_killed_parent(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", FORKED, str(path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    child = int(line_of(parent))
+    try:
+        parent.kill()
+        parent.wait()
+        with files.lock(path, timeout_s=5):
+            os.kill(child, 0)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        parent.communicate()
+
+
+@pytest.mark.fault("D9")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("EIO", "the disk reported an error"),
+        ("ESTALE", "the network folder went away"),
+    ],
+)
+def test_a_lock_that_cannot_be_asked_for_is_3_and_nothing_is_written(
+    start: Callable, home: Path, lock_file: Path, name: str, said: str
+) -> None:
+    ended = traced(start, home, name, "state", "mark", granules(home, 1)[0])
+    assert ended.returncode == 3
+    assert said in ended.stderr and str(lock_file) in ended.stderr
+    assert ended.stderr.count("Error: ") == 1
+    assert lines_of(home, "marked", "mrk") == []
+
+
+@pytest.mark.fault("D9")
+@pytest.mark.parametrize("name", ["ENOLCK", "EOPNOTSUPP", "ENOSYS"])
+def test_commands_work_on_a_file_system_without_locks(
+    start: Callable, home: Path, lock_file: Path, name: str
+) -> None:
+    for path in granules(home, 2):
+        ended = traced(start, home, name, "state", "mark", path)
+        assert (ended.returncode, ended.stderr) == (0, "Marked 1 file\n")
+    assert len(lines_of(home, "marked", "mrk")) == 2
+    assert sorted(path.name for path in lock_file.parent.iterdir()) == [".lock", ".lock.holder"]
+
+
+def traced(start: Callable, home: Path, name: str, *words: object) -> subprocess.CompletedProcess[str]:
+    """Run a command whose every flock fails."""
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("needs strace")
+    inject = f"inject=flock:error={name}"
+    return subprocess.run(
+        [strace, "-f", "--seccomp-bpf", "-o", os.devnull, "-e", "trace=flock", "-e", inject,
+         sys.executable, "-m", "maap_tui", *map(str, words)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )  # fmt: skip
+
+
+@pytest.mark.fault("R3")
+def test_five_runs_write_each_line_once_and_leave_hand_edits_alone(maap: Callable, home: Path) -> None:
+    what = (*CLD, "--date", "2025-12-01", "--frame", "D")
+    assert maap("search", *what, "--registry-save").code == 0
+    file = home / "registry/urls" / NAMES / "2025/url_20251201.txt"
+    found = file.read_text().splitlines()
+    edited = "\n".join(
+        ["# mine, do not touch", found[3], "", found[0], found[3], "  # also mine", found[1], ""]
+    )
+    file.write_text(edited)
+    for number in range(5):
+        ended = maap("download", *what, "--registry")
+        assert ended.code == 0, number
+    downloaded = lines_of(home, "downloads", "dwl")
+    assert sorted(downloaded) == sorted({found[0], found[1], found[3]})
+    assert file.read_text() == edited
+    # What is found again is added at the end; all that stood there stays as it was.
+    assert maap("search", *what, "--registry-save").code == 0
+    again = file.read_text()
+    assert again.startswith(edited)
+    assert sorted(again[len(edited) :].splitlines()) == sorted(found[2:3] + found[4:])
+
+
+@pytest.mark.fault("R6")
+def test_work_and_memory_grow_with_the_lines_and_no_faster(tmp_path: Path) -> None:
+    def load(lines: int) -> tuple[float, float]:
+        """CPU seconds and bytes a line of counting and of listing what is pending."""
+        registry = BaselineRegistry(tmp_path / str(lines), KEY)
+        for kind, part in (("url", 1.0), ("dwl", 0.9)):
+            for index in range(10):
+                day = DAY + timedelta(days=index)
+                content = [f"{one.url}|{one.path}\n" for one in (entry(index, n) for n in range(lines // 10))]
+                files.write_atomic(registry.day_file(kind, day), "".join(content[: int(len(content) * part)]))
+        begun = time.process_time()
+        assert registry.stats().total_urls == lines
+        assert len(registry.pending_downloads()) == lines // 10
+        cpu = time.process_time() - begun
+        tracemalloc.start()
+        try:
+            registry.stats()
+            registry.pending_downloads()
+            return cpu, tracemalloc.get_traced_memory()[1] / lines
+        finally:
+            tracemalloc.stop()
+
+    small, large = load(2_000), load(20_000)
+    # Ten times the lines; work that grew with their square would be a hundred times as much.
+    assert large[0] < 40 * max(small[0], 0.005)
+    # 500 MB for a million lines.
+    assert large[1] < 500 and large[1] < 2 * small[1]
+
+
+@pytest.mark.fault("R7")
+def test_every_failure_is_listed_once_with_time_code_and_tries(
+    maap: Callable, home: Path, archive: Archive
+) -> None:
+    what = (*CLD, "--date", "2025-12-01", "--frame", "D", "-n", "3")
+    assert maap("sync", *what, "--dry-run").code == 0
+    archive.faults.add(target="data", status=503, match="08574D")
+    archive.faults.add(target="data", status=404, match="08575D")
+    errors = home / "registry/downloads" / NAMES / "errors.txt"
+    # The second time the file that the archive does not have makes room for two others.
+    for downloaded in (1, 3):
+        assert maap("sync", *what).code == 3
+        rows = [line.split("|") for line in errors.read_text().splitlines()]
+        assert len(rows) == len({url for url, _ in rows}) == 2
+        (busy,) = [text for url, text in rows if "08574D" in url]
+        (gone,) = [text for url, text in rows if "08575D" in url]
+        when = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+        assert re.fullmatch(rf"{when} 503 .*\(2 tries\)", busy), busy
+        assert re.fullmatch(rf"{when} 404 .*\(1 try\)", gone), gone
+        shown = json.loads(maap("state", "show", *CLD, "--json").out)
+        assert (shown["errors"], shown["downloaded"]) == (2, downloaded)
+    archive.faults.clear()
+    assert maap("download", *CLD, "--registry").code == 0
+    assert errors.read_text() == ""
+
+
+@pytest.mark.fault("R8")
+def test_cleanup_deletes_below_the_data_folder_alone_and_keeps_a_journal(
+    maap: Callable, home: Path, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim.h5"
+    victim.write_text("precious")
+    file = granules(home, 1)[0]
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"x" * 1000)
+    marks = home / "registry/marked" / NAMES / "2025/mrk_20251201.txt"
+    files.write_atomic(marks, f"{victim}\n{file}\n{home}/data/../../victim.h5\n/etc/hosts\n")
+    ended = maap("state", "cleanup", *CLD)
+    assert ended.err.count("Refused: ") == 3
+    assert victim.read_text() == "precious" and not file.exists()
+    (journal,) = [path for path in home.rglob("*") if path.is_file() and "delet" in path.name.lower()]
+    assert re.fullmatch(r"20[-\dT:]+Z\|1000\|" + re.escape(str(file)) + "\n", journal.read_text())
+
+
+ZONES = ["UTC", "America/New_York", "Europe/Berlin", "Asia/Kolkata", "Pacific/Apia", "Pacific/Kiritimati"]
+
+
+@pytest.fixture
+def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Put this process into a time zone."""
+
+    def set_zone(name: str) -> None:
+        monkeypatch.setenv("TZ", name)
+        time.tzset()
+
+    yield set_zone
+    set_zone("UTC")
+
+
+@pytest.mark.fault("T1")
+def test_days_are_those_of_utc_wherever_the_machine_is(
+    maap: Callable, home: Path, zone: Callable[[str], None]
+) -> None:
+    # Clocks go back on both of these days, in Europe and in America.
+    old = (L2, "CPR_CLD_2A", "BB")
+    what = ("--start", "2025-10-26", "--end", "2025-11-02", "--frame", "C", "--registry-save")
+    folder = home / "registry/urls" / NAMES / "../BB/2025"
+    seen = []
+    for name in ZONES:
+        zone(name)
+        assert maap("search", *old, *what).code == 0
+        saved = {path.name: path.read_text() for path in sorted(folder.resolve().iterdir())}
+        shown = json.loads(maap("state", "show", *old, "--date", "2025-11-02", "--json").out)
+        seen.append((saved, shown))
+    days = [f"url_202510{day}.txt" for day in range(26, 32)] + ["url_20251101.txt", "url_20251102.txt"]
+    assert list(seen[0][0]) == days
+    assert seen[0][1]["total_urls"] > 10
+    assert all(one == seen[0] for one in seen)
+
+
+MOMENTS = st.datetimes(datetime(2016, 12, 30), datetime(2030, 1, 1), timezones=st.just(UTC))
+LENGTHS = st.timedeltas(timedelta(microseconds=1), timedelta(days=5))
+
+
+@pytest.mark.fault("T1")
+@given(
+    start=MOMENTS, length=st.timedeltas(timedelta(microseconds=1), timedelta(days=5)), part=st.floats(0, 1)
+)
+def test_every_instant_of_a_range_is_in_exactly_one_of_its_days(
+    start: datetime, length: timedelta, part: float
+) -> None:
+    whole = TimeRange(start, start + length)
+    days = list(whole.days())
+    assert (days[0].start, days[-1].end) == (whole.start, whole.end)
+    assert all(one.first_day == one.last_day for one in days)
+    last = datetime.combine(whole.first_day, datetime.max.time().replace(microsecond=500_000), UTC)
+    for moment in (start, start + length * part, whole.end - timedelta(microseconds=1), whole.end, last):
+        holding = [one for one in days if moment in one]
+        assert len(holding) == (moment in whole)
+        assert all(one.first_day == moment.date() for one in holding)
+
+
+@pytest.mark.fault("T1")
+def test_a_leap_second_belongs_to_the_day_it_ends() -> None:
+    day = TimeRange.of_day(date(2016, 12, 31))
+    for text in ("2016-12-31T23:59:60Z", "2016-12-31T23:59:60.999Z", "2016-12-31 23:59:60"):
+        assert parse_zulu(text) in day
+    for name in (
+        "ECA_EXBC_CPR_CLD_2A_20161231T235960Z_20170101T001736Z_08574D.h5",
+        "AE_OPER_ALD_U_N_1B_20161231T235960500_005387990_030164_0001.DBL",
+    ):
+        parsed = parse_name(name)
+        assert parsed is not None and parsed.sensing_start in day
+    with pytest.raises(ValueError):
+        parse_zulu("2016-12-31T23:58:60Z")
+
+
+@pytest.mark.fault("T2")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[downloads]\nparallel = 'many'\n", ":2: downloads.parallel must be a whole number"),
+        ("[paths]\n\ndata_dri = '/x'\n", ":3: unknown key 'data_dri' in [paths]; did you mean"),
+        ("[mission]\nstart = '2025-02-30'\n", ":2: mission.start must be a date"),
+        ("[path]\n", ":1: unknown section [path]"),
+        ("[api\n", ":1: not valid TOML"),
+        ("[api]\ncatalog_url = '\xff'\n", ""),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", [("state", "show"), ("sync", *CLD), ("search", *CLD)], ids=lambda one: one[0]
+)
+def test_a_wrong_configuration_is_4_with_file_and_line(
+    maap: Callable, home: Path, command: tuple[str, ...], text: str, said: str
+) -> None:
+    file = home / "config.toml"
+    file.write_bytes(text.encode("latin-1"))
+    ended = maap("-c", file, *command)
+    assert (ended.code, ended.out) == (4, "")
+    assert f"{file}{said}" in ended.err
+    assert ended.err.count("\n") == 1 and "Traceback" not in ended.err
+
+
+@pytest.mark.fault("T2")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--date", "2025-13-01"], "--date '2025-13-01' is no date"),
+        (["--date", "2025-02-29"], "is no date"),
+        (["--start", "2025-12-02", "--end", "2025-12-01"], "must be before"),
+        (["--start", "0001-01-01T00:00+14:00"], "is no date"),
+        (["--days-back", "0"], "whole number"),
+        (["--days-back", "99999999999"], "days-back"),
+        (["--date", "2025-12-01", "--days-back", "3"], "cannot be used with"),
+        (["--end", "2025-12-01"], "--end needs --start"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", [("search",), ("sync",), ("state", "pending"), ("state", "show")], ids=" ".join
+)
+def test_a_wrong_date_is_4_and_one_sentence(
+    maap: Callable, command: tuple[str, ...], words: list[str], said: str
+) -> None:
+    ended = maap(*command, *CLD, *words)
+    assert (ended.code, ended.out) == (4, "")
+    assert said in ended.err
+    assert ended.err.count("\n") == 1 and "mistake" not in ended.err
