@@ -23,7 +23,9 @@ from maap_tui.engine.transfer import Wanted
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
-from maap_tui.tui.screens.downloads import DownloadsScreen, Line, check_file, sparkline
+from maap_tui.tui.screens.downloads import DownloadsScreen, check_file
+from maap_tui.tui.widgets.queue_head import sparkline
+from maap_tui.tui.widgets.transfers import Line
 
 SIZE = (80, 24)
 HOST = socket.gethostname()
@@ -330,6 +332,11 @@ async def test_filter_sort_and_columns(make_app: MakeApp, archive: Archive) -> N
         assert states(app) == ["failed"]
         await pilot.press("slash", "escape")
         assert len(lines(app)) == 3
+        for hidden, found in (("20251201", 3), ("404", 1), ("!404", 2)):
+            assert hidden.strip("!") not in screen_text(app).split("Name", 1)[1].split("ECA_", 1)[0]
+            await pilot.press("slash", *hidden, "enter")
+            assert len(lines(app)) == found, f"{hidden} is in what the narrow list does not show"
+            await pilot.press("slash", "escape")
         await pilot.press("s")
         assert app.screen.table.sort_key == "state"  # type: ignore[attr-defined]
         await pilot.press("c", "escape")
