@@ -7,8 +7,8 @@ queue on disk, in a thread. Own ones alone can be controlled; what a dead proces
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from maap_tui.engine.downloads import Downloads
 from maap_tui.engine.queue import LIVE, Process, QueueRow, dead_processes
 from maap_tui.engine.transfer import Wanted, existing_size, is_whole
 from maap_tui.text import clean, format_bytes, format_time, plural
-from maap_tui.tui import theme
+from maap_tui.tui import collector, theme
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings
@@ -32,13 +32,17 @@ from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.queue_head import QueueHead
 from maap_tui.tui.widgets.results import free_bytes
 from maap_tui.tui.widgets.rows import RowList
+from maap_tui.tui.widgets.transfer_order import TransferOrder
 from maap_tui.tui.widgets.transfers import ENDED, Line, TransferList, who_has
 
 POLL_S = 0.5
 """Seconds between two looks at what other processes wrote."""
 
-NEWS_AT_ONCE = 5000
-"""Changed transfers taken in one sample; the rest waits for the next one."""
+NEWS_S = 0.01
+"""Seconds that changed transfers are taken for between two looks at the keys."""
+
+SLICE = 500
+"""Rows handled between two looks at the keys."""
 
 ARRANGE_S = 0.5
 """Least seconds between two arrangements of the rows."""
@@ -56,7 +60,9 @@ class DownloadsScreen(PlaceScreen):
     def __init__(self) -> None:
         super().__init__()
         self._seen: Downloads | None = None
+        self._order = TransferOrder()
         self._own: dict[str, Line] = {}
+        self._own_paths: set[str] = set()
         self._others: dict[str, Line] = {}
         self._others_live: dict[str, Line] = {}
         self._known: set[str] = set()
@@ -65,6 +71,7 @@ class DownloadsScreen(PlaceScreen):
         self._dead: set[Process] = set()
         self._is_out_of_order = False
         self._arrange_after = 0.0
+        self._is_catching_up = False
         self._free_at = -DISK_S
         self._detail = ""
 
@@ -108,70 +115,94 @@ class DownloadsScreen(PlaceScreen):
         """Take what changed and repaint that."""
         super().sample()
         now = time.monotonic()
-        changed = self._take_news()
-        if self._is_out_of_order and now >= self._arrange_after:
+        if self._take_news() and not self._is_catching_up:
+            self._is_catching_up = True
+            self._catch_up()
+        for state in ("running", "retrying"):
+            for line in list(self._order.group(state)):
+                self._look_at(line)
+                line.measure(now)
+        if self._is_out_of_order and now >= self._arrange_after and not self.table.is_arranging:
+            begun = time.monotonic()
             self._arrange()
             # A large list is put in order less often, so that most of the time is left for the keys.
-            cost = time.monotonic() - now
-            self._arrange_after = now + max(ARRANGE_S, 15 * cost)
-        self.table.take_changes(changed.values(), now)
+            self._arrange_after = now + max(ARRANGE_S, 15 * (time.monotonic() - begun))
+        self.table.repaint()
         self.head.stopped = self.table.stopped
         self.head.sample()
         self._show_detail()
 
-    def _take_news(self) -> dict[str, Line]:
-        """Bring own lines up to date; returns those that may look different, by key."""
-        changed = {line.key: line for line in self._lines_moving()}
+    @work(group="news", exit_on_error=False)
+    async def _catch_up(self) -> None:
+        """Take the news of very many transfers, with a look at the keys in between."""
+        try:
+            with collector.held():
+                for _ in iter(self._take_news, False):
+                    await asyncio.sleep(0)
+        finally:
+            self._is_catching_up = False
+
+    def _take_news(self) -> bool:
+        """Bring own lines up to date, for `NEWS_S` at most; whether there is more."""
         transfers = self.maap.transfers
         if transfers is None:
-            return changed
+            return False
         if transfers is not self._seen:
             self._seen = transfers
-            self._own = {}
+            self._order.take_all(self._own.values())
+            self._own, self._own_paths = {}, set()
             transfers.news.update(dict.fromkeys(list(transfers.jobs)))
-        for _ in range(NEWS_AT_ONCE):
+        until = time.perf_counter() + NEWS_S
+        for count in itertools.count(1):
             try:
                 url, _ = transfers.news.popitem()
             except KeyError:
-                break
+                return False
             job = transfers.jobs.get(url)
             line = self._own.get(url)
             if job is None:
                 if line is not None:
-                    del self._own[url]
-                    self._is_out_of_order = True
-                continue
-            if line is None or line.job is not job:
+                    self._drop_own([line])
+            elif line is None or line.job is not job:
+                if line is not None:
+                    self._order.take(line)
                 line = self._own[url] = Line(str(job.wanted.path), url, job=job)
+                self._own_paths.add(line.key)
                 self._drop_other(line.key)
-                self._is_out_of_order = True
-            changed[line.key] = line
-        for line in changed.values():
-            self._is_out_of_order |= line.update(self._dead)
-        return changed
+                self._is_out_of_order |= self._order.put(line)
+            else:
+                self._look_at(line)
+            if count % 50 == 0 and time.perf_counter() > until:
+                return True
+        return False
 
-    def _lines_moving(self) -> list[Line]:
-        rows = self.table.rows
-        moving = []
-        # Those that move stand first, in the order given.
-        for line in rows:
-            if line.state not in ("running", "retrying"):
-                break
-            moving.append(line)
-        return moving
+    def _look_at(self, line: Line) -> None:
+        """Bring a line up to date, and to its place."""
+        line.update(self._dead)
+        if line.job is not None or line.key not in self._own_paths:
+            self._is_out_of_order |= self._order.put(line)
+
+    def _drop_own(self, lines: Sequence[Line]) -> None:
+        """Take own lines out; what another process has under their path comes in their place."""
+        self._order.take_all(lines)
+        for line in lines:
+            del self._own[line.url]
+            self._own_paths.discard(line.key)
+        for line in lines:
+            if (other := self._others.get(line.key)) is not None:
+                self._look_at(other)
+        self._is_out_of_order = True
 
     def _arrange(self) -> None:
+        """Show the rows as they are in order now."""
         self._is_out_of_order = False
-        taken = {line.key for line in self._own.values()}
-        lines = [*self._own.values(), *(line for key, line in self._others.items() if key not in taken)]
-        lines.sort(key=lambda line: line.order)
-        self.head.counts = Counter(line.state for line in lines)
+        self.head.counts = self._order.counts
         self.head.elsewhere = [
             line.row
-            for line in lines
-            if line.row is not None and line.row.is_live and line.state != "interrupted"
+            for line in self._others_live.values()
+            if line.row is not None and line.state != "interrupted"
         ]
-        self.table.set_rows(lines)
+        self.table.set_rows(self._order.lines)
 
     @work(group="queue", exclusive=True, exit_on_error=False)
     async def _watch_others(self) -> None:
@@ -190,20 +221,23 @@ class DownloadsScreen(PlaceScreen):
             if changes.count < len(self._known | {row.path for row in changes.rows}):
                 # Something was removed; what, only the whole tells.
                 changes = await asyncio.to_thread(queue.changes)
+                self._order.take_all(self._others.values())
                 self._others.clear()
                 self._others_live.clear()
                 self._known.clear()
                 self._is_out_of_order = True
             self._serial = changes.serial
-            for begin in range(0, len(changes.rows), NEWS_AT_ONCE):
-                self._take_rows(changes.rows[begin : begin + NEWS_AT_ONCE])
+            for begin in range(0, len(changes.rows), SLICE):
+                self._take_rows(changes.rows[begin : begin + SLICE])
                 await asyncio.sleep(0)
         live = [line.row for line in self._others_live.values() if line.row is not None]
         dead = await asyncio.to_thread(dead_processes, live, time.time())
         if dead != self._dead:
             self._dead = dead
-            for line in self._others_live.values():
-                self._is_out_of_order |= line.update(dead)
+            for count, line in enumerate(list(self._others_live.values())):
+                self._look_at(line)
+                if count % SLICE == 0:
+                    await asyncio.sleep(0)
         now = time.monotonic()
         if now - self._free_at >= DISK_S:
             self._free_at = now
@@ -217,10 +251,10 @@ class DownloadsScreen(PlaceScreen):
                 continue
             line = self._others.get(row.path)
             if line is None or line.url != row.url:
+                self._drop_other(row.path)
                 line = self._others[row.path] = Line(row.path, row.url, row=row)
-                self._is_out_of_order = True
             line.row = row
-            self._is_out_of_order |= line.update(self._dead)
+            self._look_at(line)
             if row.is_live:
                 self._others_live[row.path] = line
             else:
@@ -228,7 +262,10 @@ class DownloadsScreen(PlaceScreen):
 
     def _drop_other(self, path: str) -> bool:
         self._others_live.pop(path, None)
-        return self._others.pop(path, None) is not None
+        line = self._others.pop(path, None)
+        if line is not None:
+            self._order.take(line)
+        return line is not None
 
     # What is shown
 
@@ -332,7 +369,7 @@ class DownloadsScreen(PlaceScreen):
         if len(lines) > 1 and not await self.maap.confirm(
             f"Take {plural(len(lines), 'transfer')} ({_size_of(lines)}) out of the queue? "
             "Parts stay; r puts back what this app had.",
-            lines=[_line_text(line) for line in lines],
+            lines=await _texts_of(lines),
             verb="Cancel them",
             key="y",
         ):
@@ -346,6 +383,7 @@ class DownloadsScreen(PlaceScreen):
         if not lines:
             return
         await asyncio.to_thread(self.maap.queue.remove, [line.key for line in lines])
+        self._order.take_all(lines)
         for line in lines:
             self._drop_other(line.key)
             self._known.discard(line.key)
@@ -425,15 +463,14 @@ class DownloadsScreen(PlaceScreen):
         if not await self.maap.confirm(
             f"Take {plural(len(lines), 'ended transfer')} ({_size_of(lines)}) out of the list? "
             "Files and registry stay as they are.",
-            lines=[_line_text(line) for line in lines],
+            lines=await _texts_of(lines),
             verb="Clear",
             key="y",
         ):
             return
         await self.maap.with_transfers(lambda transfers: transfers.clear_finished())
         jobs = self.maap.transfers.jobs if self.maap.transfers else {}
-        self._own = {url: line for url, line in self._own.items() if jobs.get(url) is line.job}
-        self._is_out_of_order = True
+        self._drop_own([line for url, line in self._own.items() if jobs.get(url) is not line.job])
         await self._forget([line for line in lines if line.row is not None])
         self.table.clear_marks()
         self._arrange()
@@ -463,7 +500,7 @@ class DownloadsScreen(PlaceScreen):
                 self.head.doing = f"Checking {done + 1} of {plural(len(lines), 'file')}; V stops it."
                 found = await asyncio.to_thread(check_file, Path(line.key), line.source.size)
                 line.verdict, line.trouble = found
-                self._is_out_of_order |= line.update(self._dead)
+                self._look_at(line)
                 bad += bool(line.trouble)
                 done += 1
         finally:
@@ -515,6 +552,16 @@ def check_file(path: Path, size: int | None) -> tuple[str, str]:
 
 def _size_of(lines: Iterable[Line]) -> str:
     return format_bytes(sum(line.source.size or 0 for line in lines))
+
+
+async def _texts_of(lines: Iterable[Line]) -> list[str]:
+    """Each of them in a line of text, with a look at the keys in between."""
+    texts = []
+    for line in lines:
+        texts.append(_line_text(line))
+        if len(texts) % SLICE == 0:
+            await asyncio.sleep(0)
+    return texts
 
 
 def _line_text(line: Line) -> str:

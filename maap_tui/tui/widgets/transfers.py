@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -36,15 +36,18 @@ MOVING_COLUMNS = ("state", "bar", "bytes", "rate", "left", "tries")
 ENDED = frozenset({"finished", "skipped", "cancelled"})
 """States that `clear` takes out of the list; what failed stays."""
 
-_GROUPS = ("running", "retrying", "damaged", "failed", "interrupted", "paused", "waiting")
+GROUPS = ("running", "retrying", "damaged", "failed", "interrupted", "paused", "waiting")
+"""States that have not ended or need the eye, in the order of the list."""
+
+_RANKS = {state: rank for rank, state in enumerate(GROUPS)}
 
 
 class Line:
     """One row of the list: a transfer of this app or of another process."""
 
     __slots__ = (
-        "_short", "again_s", "cells", "ended", "job", "key", "marks", "row", "state", "trouble", "url",
-        "verdict",
+        "_short", "again_s", "cells", "ended", "job", "key", "marks", "place", "placed_as", "row", "state",
+        "trouble", "url", "verdict",
     )  # fmt: skip
 
     def __init__(self, key: str, url: str, *, job: Job | None = None, row: QueueRow | None = None) -> None:
@@ -56,7 +59,8 @@ class Line:
         self.row = row
         """None for a transfer of this app."""
         self._short = ""
-        self.marks: deque[tuple[float, int]] = deque()
+        self.marks: deque[tuple[float, int]] | None = None
+        """(time, bytes here) of the last seconds; None while it does not run."""
         self.cells: tuple[str, ...] = ()
         """What the moving columns showed last."""
         self.ended = 0.0
@@ -68,6 +72,10 @@ class Line:
         self.again_s = 0.0
         """Seconds until the next try; 0 when none is waited for."""
         self.state = ""
+        self.place: tuple[int, float, str] | tuple[()] = ()
+        """Where its `TransferOrder` has it; () for nowhere."""
+        self.placed_as = ""
+        """The state it is counted as there; '' for none."""
         self.update(set())
 
     def update(self, dead: set[Process]) -> bool:
@@ -91,7 +99,7 @@ class Line:
         if self.trouble and self.state in ("finished", "skipped"):
             self.state = "damaged"
         if self.state != "running":
-            self.marks.clear()
+            self.marks = None
         return self.state != before
 
     @property
@@ -121,7 +129,7 @@ class Line:
     @property
     def rate(self) -> float:
         """Bytes a second over the last seconds."""
-        if len(self.marks) < 2:
+        if self.marks is None or len(self.marks) < 2:
             return 0.0
         (begin, before), (end, after) = self.marks[0], self.marks[-1]
         return max(0.0, (after - before) / max(end - begin, 0.2))
@@ -130,8 +138,8 @@ class Line:
         """Note how far it is, for the rate."""
         if self.state == "running":
             received = self.source.received
-            if self.marks and received < self.marks[-1][1]:
-                self.marks.clear()
+            if self.marks is None or (self.marks and received < self.marks[-1][1]):
+                self.marks = deque()
             self.marks.append((now, received))
             while len(self.marks) > 2 and now - self.marks[0][0] > RATE_WINDOW_S:
                 self.marks.popleft()
@@ -145,9 +153,10 @@ class Line:
     @property
     def order(self) -> tuple[int, float, str]:
         """Its place in the list: what needs the eye first, what ended last at the end."""
-        if self.state in _GROUPS:
-            return _GROUPS.index(self.state), self.source.position, self.key
-        return len(_GROUPS), -self.ended, self.key
+        rank = _RANKS.get(self.state)
+        if rank is not None:
+            return rank, self.source.position, self.key
+        return len(GROUPS), -self.ended, self.key
 
 
 class TransferList(RowList):
@@ -225,16 +234,10 @@ class TransferList(RowList):
         """Let the user's choice of columns stand, whatever the width."""
         self._has_chosen_columns = True
 
-    def take_changes(self, lines: Iterable[Line], now: float) -> None:
-        """Repaint those of the lines that look different from before.
-
-        Args:
-            lines: what may have changed.
-            now: on the monotonic clock.
-        """
+    def repaint(self) -> None:
+        """Draw anew what looks different, of the rows in view."""
         keys = []
-        for line in lines:
-            line.measure(now)
+        for line in self._shown[self._top : self._top + self._visible_rows + 1]:
             cells = self._cells(line)
             if cells != line.cells:
                 line.cells = cells
