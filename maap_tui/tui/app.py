@@ -8,6 +8,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -43,7 +44,7 @@ from maap_tui.engine.thread import EngineThread
 from maap_tui.engine.tokens import TokenInfo
 from maap_tui.engine.transfer import Wanted
 from maap_tui.text import clean, format_bytes, plural
-from maap_tui.tui import theme
+from maap_tui.tui import collector, theme
 from maap_tui.tui.commands import MaapCommands
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.dialogs.error import ErrorDialog
@@ -63,6 +64,9 @@ T = TypeVar("T")
 
 LOG_LINES = 5000
 """Lines of the log kept for the screen."""
+
+MANY_FILES = 2000
+"""Files queued at once from which the collector is held."""
 
 OSC52_LIMIT = 74_000
 """Bytes of base64 that terminals take in one OSC 52."""
@@ -323,7 +327,8 @@ class MaapApp(App[int]):
                     await asyncio.sleep(0)
             return count
 
-        return await self.ask(add)
+        with collector.held() if len(files) > MANY_FILES else nullcontext():
+            return await self.ask(add)
 
     async def sync(self, query: Query) -> SyncReport:
         """Register what the archive has in the query's range and queue here what is pending there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import sqlite3
@@ -23,7 +24,9 @@ from maap_tui.engine.transfer import Wanted
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
-from maap_tui.tui.screens.downloads import DownloadsScreen, Line, check_file, sparkline
+from maap_tui.tui.screens.downloads import DownloadsScreen, check_file
+from maap_tui.tui.widgets.queue_head import sparkline
+from maap_tui.tui.widgets.transfers import Line
 
 SIZE = (80, 24)
 HOST = socket.gethostname()
@@ -330,6 +333,11 @@ async def test_filter_sort_and_columns(make_app: MakeApp, archive: Archive) -> N
         assert states(app) == ["failed"]
         await pilot.press("slash", "escape")
         assert len(lines(app)) == 3
+        for hidden, found in (("20251201", 3), ("404", 1), ("!404", 2)):
+            assert hidden.strip("!") not in screen_text(app).split("Name", 1)[1].split("ECA_", 1)[0]
+            await pilot.press("slash", *hidden, "enter")
+            assert len(lines(app)) == found, f"{hidden} is in what the narrow list does not show"
+            await pilot.press("slash", "escape")
         await pilot.press("s")
         assert app.screen.table.sort_key == "state"  # type: ignore[attr-defined]
         await pilot.press("c", "escape")
@@ -556,6 +564,64 @@ async def test_ten_thousand_rows_of_another_process_do_not_slow_a_key(make_app: 
         app.screen.sample()  # type: ignore[attr-defined]
         assert time.perf_counter() - begun < 0.1
         assert files
+
+
+async def test_very_many_files_come_in_slices_with_keys_in_between(
+    make_app: MakeApp, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maap_tui.tui.screens.downloads.NEWS_S", 0.0)
+    app = make_app()
+    archive.faults.add(target="token", status=401)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        (wanted, tracked), *_ = await find_files(app, 1)
+        names = [wanted.path.with_name(f"{number:05}.h5") for number in range(3000)]
+        many = [(Wanted(f"{wanted.url}{n}", path, 1, wanted.root), tracked) for n, path in enumerate(names)]
+        await pilot.press("3")
+        slices = 0
+        take = DownloadsScreen._take_news
+
+        def count(screen: DownloadsScreen) -> bool:
+            nonlocal slices
+            slices += 1
+            return take(screen)
+
+        monkeypatch.setattr(DownloadsScreen, "_take_news", count)
+        assert await app.queue_files(many) == 3000
+        await wait_until(has(app, "waiting", 3000), pilot)
+        assert slices >= 3000 / 50, "no slice takes more than fifty"
+        assert [line.key for line in lines(app)] == [str(path) for path in names], "in the order queued"
+        threshold = gc.get_threshold()
+        assert threshold[2] < 1000, "the collector is let go again"
+        await pilot.press("a", "x")
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        assert "3000 transfers" in screen_text(app).replace(",", "")
+        await pilot.press("y")
+        await wait_until(lambda: isinstance(app.screen, DownloadsScreen), pilot)
+        await wait_until(has(app, "cancelled", 3000), pilot)
+        await pilot.press("C")
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        await pilot.press("y")
+        await wait_until(lambda: isinstance(app.screen, DownloadsScreen) and not lines(app), pilot)
+        assert not +app.screen.head.counts  # type: ignore[attr-defined]
+
+
+async def test_a_file_that_another_process_has_too_is_one_row(make_app: MakeApp, other_process: int) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        files = await find_files(app, 1)
+        await app.queue_files(files)
+        await wait_until(has(app, "finished", 1), pilot)
+        await wait_until(lambda: [row.state for row in app.queue.load()] == ["finished"], pilot)
+        row = row_of(files, 0, pid=other_process, born=born_at(other_process), state="running")
+        write_elsewhere(app, [row])
+        await wait_until(lambda: row.path in app.screen._others, pilot)  # type: ignore[attr-defined]
+        assert states(app) == ["finished"]
+        await pilot.press("C")
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        await pilot.press("y")
+        await wait_until(lambda: isinstance(app.screen, DownloadsScreen), pilot)
+        await wait_until(lambda: "finished" not in states(app), pilot)
 
 
 def test_a_sparkline_has_the_largest_value_full_and_nothing_lowest() -> None:

@@ -10,8 +10,8 @@ import os
 import shutil
 import time
 from collections import namedtuple
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ from maap_tui.engine.registry import Entry, Key
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
+from maap_tui.tui.dialogs.granule import GranuleDialog
+from maap_tui.tui.dialogs.help import HelpDialog
 from maap_tui.tui.dialogs.sign_in import SignInDialog
 from maap_tui.tui.screens.browse import BrowseScreen
 from maap_tui.tui.screens.downloads import DownloadsScreen
@@ -39,6 +41,7 @@ from maap_tui.tui.screens.log import LogScreen
 from maap_tui.tui.screens.registry import RegistryScreen
 from maap_tui.tui.screens.search import SearchScreen
 from maap_tui.tui.widgets.day_strip import DayStrip
+from maap_tui.tui.widgets.rows import RowList
 from maap_tui.tui.widgets.terms import Terms
 
 MOMENT = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
@@ -102,11 +105,11 @@ def within(archive: Application) -> httpx.ASGITransport:
     return httpx.ASGITransport(answer)
 
 
-def load(home: Path, transport: httpx.AsyncBaseTransport) -> Session:
+def load(home: Path, transport: httpx.AsyncBaseTransport, **settings: object) -> Session:
     return Session.load(
         environ={"MAAP_HOME": str(home), "HOME": str(home)},
         now=lambda: MOMENT,
-        overrides={"api.retries": 0},
+        overrides={"api.retries": 0, **settings},
         transport=transport,
     )
 
@@ -327,6 +330,19 @@ async def downloads_left(app: MaapApp, pilot: Pilot[Any]) -> None:
     await wait_for("free", app, pilot)
 
 
+async def downloads_damaged(app: MaapApp, pilot: Pilot[Any]) -> None:
+    screen: DownloadsScreen = await go("3", DownloadsScreen, app, pilot)
+    await wait_for("begun anew", app, pilot)
+    queue_up(app.session, busy_rows())
+    await wait_until(lambda: len(screen.table.rows) == 16, pilot)
+    await wait_for("free", app, pilot)
+
+
+async def downloads_unusable(app: MaapApp, pilot: Pilot[Any]) -> None:
+    await downloads_empty(app, pilot)
+    await wait_for("cannot be used", app, pilot)
+
+
 async def registry(app: MaapApp, pilot: Pilot[Any]) -> RegistryScreen:
     screen: RegistryScreen = await go("4", RegistryScreen, app, pilot)
     await wait_until(lambda: screen.rows and all(row.size is not None for row in screen.rows.values()), pilot)
@@ -340,6 +356,11 @@ async def registry_full(app: MaapApp, pilot: Pilot[Any]) -> None:
 async def registry_empty(app: MaapApp, pilot: Pilot[Any]) -> None:
     await go("4", RegistryScreen, app, pilot)
     await wait_for("Nothing is tracked yet", app, pilot)
+
+
+async def registry_unreadable(app: MaapApp, pilot: Pilot[Any]) -> None:
+    await go("4", RegistryScreen, app, pilot)
+    await wait_for("cannot be read", app, pilot)
 
 
 async def days(app: MaapApp, pilot: Pilot[Any]) -> None:
@@ -396,6 +417,26 @@ async def palette(app: MaapApp, pilot: Pilot[Any]) -> None:
     )
 
 
+async def granule(app: MaapApp, pilot: Pilot[Any]) -> None:
+    await search_full(app, pilot)
+    await pilot.press("enter")
+    await wait_until(lambda: isinstance(app.screen, GranuleDialog), pilot)
+
+
+async def help_of_browse(app: MaapApp, pilot: Pilot[Any]) -> None:
+    await browse(app, pilot)
+    await pilot.press("question_mark")
+    await wait_until(lambda: isinstance(app.screen, HelpDialog), pilot)
+
+
+async def help_searched(app: MaapApp, pilot: Pilot[Any]) -> None:
+    await downloads_busy(app, pilot)
+    await pilot.press("question_mark")
+    await wait_until(lambda: isinstance(app.screen, HelpDialog), pilot)
+    await pilot.press(*"again", "down")
+    await wait_until(lambda: len(app.screen.query_one(RowList).shown) < 9, pilot)
+
+
 async def small(app: MaapApp, pilot: Pilot[Any]) -> None:
     await wait_for("too small", app, pilot)
 
@@ -412,6 +453,8 @@ class Picture:
     """None for the archive, else what `Refusing` does."""
     options: tuple[str, ...] = ()
     """Options of the app that are on."""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """Settings that are not the default."""
 
 
 WIDE, NARROW = (120, 40), (60, 16)
@@ -419,6 +462,15 @@ WIDE, NARROW = (120, 40), (60, 16)
 
 def busy(session: Session) -> None:
     queue_up(session, busy_rows())
+
+
+def damage_queue(session: Session) -> None:
+    session.places.queue_file.parent.mkdir(parents=True, exist_ok=True)
+    session.places.queue_file.write_bytes(b"no database" * 1000)
+
+
+def block_queue(session: Session) -> None:
+    session.places.queue_file.mkdir(parents=True)
 
 
 PICTURES = {
@@ -446,6 +498,11 @@ PICTURES = {
     "downloads_ascii": Picture(downloads_busy, prepare=busy, options=("is_ascii", "no_colour")),
     "downloads_question": Picture(left_work, prepare=abandon),
     "downloads_left": Picture(downloads_left, prepare=abandon),
+    "downloads_damaged": Picture(downloads_damaged, prepare=damage_queue),
+    "downloads_unusable": Picture(downloads_unusable, prepare=block_queue),
+    "registry_unreadable": Picture(
+        registry_unreadable, settings={"paths.registry_dir": "/dev/null/registry"}
+    ),
     "registry_empty": Picture(registry_empty),
     "registry_full": Picture(registry_full, prepare=track),
     "registry_days": Picture(days, prepare=track),
@@ -455,6 +512,10 @@ PICTURES = {
     "log_no_token": Picture(log_empty, prepare=lose_token),
     "sign_in": Picture(sign_in),
     "palette": Picture(palette),
+    "granule": Picture(granule),
+    "granule_narrow": Picture(granule, NARROW),
+    "help_browse": Picture(help_of_browse),
+    "help_searched": Picture(help_searched, prepare=busy),
 }
 """Id -> picture."""
 
@@ -471,7 +532,7 @@ def make_app(
         home = tmp_path / "maap"
         shutil.copytree(furnished, home)
         transport = within(archive) if picture.network is None else Refusing(picture.network)
-        session = load(home, transport)
+        session = load(home, transport, **picture.settings)
         if picture.prepare is not None:
             picture.prepare(session)
         return MaapApp(session, clock=lambda: MOMENT, **dict.fromkeys(picture.options, True))

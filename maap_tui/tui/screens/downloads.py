@@ -7,11 +7,9 @@ queue on disk, in a thread. Own ones alone can be controlled; what a dead proces
 from __future__ import annotations
 
 import asyncio
-import shutil
+import itertools
 import time
-from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,181 +19,36 @@ from textual import on, work
 from textual.widget import Widget
 from textual.widgets import Static
 
-from maap_tui.engine.downloads import Downloads, Job
-from maap_tui.engine.missions import parse_name
+from maap_tui.engine.downloads import Downloads
 from maap_tui.engine.queue import LIVE, Process, QueueRow, dead_processes
 from maap_tui.engine.transfer import Wanted, existing_size, is_whole
-from maap_tui.text import clean, format_bytes, format_duration, format_rate, format_time, plural
-from maap_tui.tui import theme
+from maap_tui.text import clean, format_bytes, format_time, plural
+from maap_tui.tui import collector, theme
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings
 from maap_tui.tui.screens.place import PlaceScreen
 from maap_tui.tui.widgets.filter_line import FilterLine
-from maap_tui.tui.widgets.rows import Column, RowList
+from maap_tui.tui.widgets.queue_head import QueueHead
+from maap_tui.tui.widgets.results import free_bytes
+from maap_tui.tui.widgets.rows import RowList
+from maap_tui.tui.widgets.transfer_order import TransferOrder
+from maap_tui.tui.widgets.transfers import ENDED, Line, TransferList, who_has
 
 POLL_S = 0.5
 """Seconds between two looks at what other processes wrote."""
 
-RATE_WINDOW_S = 3.0
-"""Seconds that the rate of one transfer is taken over."""
+NEWS_S = 0.01
+"""Seconds that changed transfers are taken for between two looks at the keys."""
 
-NEWS_AT_ONCE = 5000
-"""Changed transfers taken in one sample; the rest waits for the next one."""
+SLICE = 500
+"""Rows handled between two looks at the keys."""
 
 ARRANGE_S = 0.5
 """Least seconds between two arrangements of the rows."""
 
-SHORT_NAME = 22
-"""Cells for product type, baseline and orbit."""
-
-WHOLE_NAME = 64
-"""Cells for a file's whole name."""
-
-BAR_CELLS = 7
-"""Cells of the bar of a transfer."""
-
 DISK_S = 10.0
 """Seconds between two looks at the free space."""
-
-MOVING_COLUMNS = ("state", "bar", "bytes", "rate", "left", "tries")
-"""Columns that change while a transfer runs; they stand on the left."""
-
-ENDED = frozenset({"finished", "skipped", "cancelled"})
-"""States that `clear` takes out of the list; what failed stays."""
-
-_GROUPS = ("running", "retrying", "damaged", "failed", "interrupted", "paused", "waiting")
-
-
-class Line:
-    """One row of the list: a transfer of this app or of another process."""
-
-    __slots__ = (
-        "_short", "again_s", "cells", "ended", "job", "key", "marks", "row", "state", "trouble", "url",
-        "verdict",
-    )  # fmt: skip
-
-    def __init__(self, key: str, url: str, *, job: Job | None = None, row: QueueRow | None = None) -> None:
-        self.key = key
-        """Final path of the file."""
-        self.url = url
-        self.job = job
-        """None for a transfer of another process."""
-        self.row = row
-        """None for a transfer of this app."""
-        self._short = ""
-        self.marks: deque[tuple[float, int]] = deque()
-        self.cells: tuple[str, ...] = ()
-        """What the moving columns showed last."""
-        self.ended = 0.0
-        """When it ended, seconds since 1970; 0 while it has not."""
-        self.verdict = ""
-        """What a check of the file on disk found; '' when none was made."""
-        self.trouble = ""
-        """What is wrong with the file on disk; '' when nothing is known to be."""
-        self.again_s = 0.0
-        """Seconds until the next try; 0 when none is waited for."""
-        self.state = ""
-        self.update(set())
-
-    def update(self, dead: set[Process]) -> bool:
-        """Look again; whether the state changed, and with it the row's place."""
-        before = self.state
-        if self.job is not None:
-            job = self.job
-            self.state = job.state
-            self.again_s = 0.0
-            if job.state == "running" and job.again_at:
-                self.state, self.again_s = "retrying", max(0.0, job.again_at - time.monotonic())
-            if job.state in LIVE:
-                self.verdict = self.trouble = ""
-                self.ended = 0.0
-            elif not self.ended:
-                self.ended = time.time()
-        elif self.row is not None:
-            is_left = self.row.is_live and self.row.process in dead
-            self.state = "interrupted" if is_left else self.row.state
-            self.ended = 0.0 if self.row.is_live else self.row.changed
-        if self.trouble and self.state in ("finished", "skipped"):
-            self.state = "damaged"
-        if self.state != "running":
-            self.marks.clear()
-        return self.state != before
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return self.key.rpartition("/")[2]
-
-    @property
-    def short(self) -> str:
-        """What fits into a narrow column and still tells the file."""
-        if not self._short:
-            self._short = self.name
-            parsed = parse_name(self.name)
-            if parsed is not None:
-                orbit = f"{parsed.orbit:05d}{parsed.frame or ''}" if parsed.orbit is not None else ""
-                sensed = "" if orbit else f"{parsed.sensing_start:%y%m%d %H%M}"
-                self._short = " ".join(filter(None, (parsed.product_type, parsed.baseline, orbit, sensed)))
-        return self._short
-
-    @property
-    def source(self) -> Job | QueueRow:
-        """Where its numbers come from."""
-        found = self.job if self.job is not None else self.row
-        assert found is not None
-        return found
-
-    @property
-    def rate(self) -> float:
-        """Bytes a second over the last seconds."""
-        if len(self.marks) < 2:
-            return 0.0
-        (begin, before), (end, after) = self.marks[0], self.marks[-1]
-        return max(0.0, (after - before) / max(end - begin, 0.2))
-
-    def measure(self, now: float) -> None:
-        """Note how far it is, for the rate."""
-        if self.state == "running":
-            received = self.source.received
-            if self.marks and received < self.marks[-1][1]:
-                self.marks.clear()
-            self.marks.append((now, received))
-            while len(self.marks) > 2 and now - self.marks[0][0] > RATE_WINDOW_S:
-                self.marks.popleft()
-
-    @property
-    def seconds_left(self) -> float | None:
-        """None while nothing tells."""
-        size, rate = self.source.size, self.rate
-        return (size - self.source.received) / rate if size and rate > 0 else None
-
-    @property
-    def order(self) -> tuple[int, float, str]:
-        """Its place in the list: what needs the eye first, what ended last at the end."""
-        if self.state in _GROUPS:
-            return _GROUPS.index(self.state), self.source.position, self.key
-        return len(_GROUPS), -self.ended, self.key
-
-
-class TransferList(RowList):
-    """The list; its filter also sees whole names, reasons and the commands that queued them."""
-
-    def show_cursor_after(self, before: int) -> None:
-        """Follow a row that moved a little; one that went far away, having ended, is not run after."""
-        visible = max(1, self._visible_rows)
-        was_in_view = self._top <= before < self._top + visible
-        if was_in_view and abs(self.cursor - before) < visible:
-            super().show_cursor_after(before)
-
-    def _passes(self, row: Line) -> bool:
-        needle, wanted = self.needle, True
-        if needle.startswith("!"):
-            needle, wanted = needle[1:], False
-        verb = row.row.verb if row.row is not None else ""
-        word = theme.STATE_WORDS.get(row.state, row.state)
-        text = f"{word} {row.name} {row.short} {row.source.reason} {verb}".lower()
-        return all(one in text for one in needle.split()) is wanted
 
 
 class DownloadsScreen(PlaceScreen):
@@ -207,7 +60,9 @@ class DownloadsScreen(PlaceScreen):
     def __init__(self) -> None:
         super().__init__()
         self._seen: Downloads | None = None
+        self._order = TransferOrder()
         self._own: dict[str, Line] = {}
+        self._own_paths: set[str] = set()
         self._others: dict[str, Line] = {}
         self._others_live: dict[str, Line] = {}
         self._known: set[str] = set()
@@ -216,49 +71,19 @@ class DownloadsScreen(PlaceScreen):
         self._dead: set[Process] = set()
         self._is_out_of_order = False
         self._arrange_after = 0.0
-        self._counts: Counter[str] = Counter()
-        self._elsewhere: list[QueueRow] = []
-        self._rates: deque[float] = deque(maxlen=240)
-        self._rate_at = 0.0
-        self._free: int | None = None
+        self._is_catching_up = False
         self._free_at = -DISK_S
-        self._checking = ""
-        self._has_chosen_columns = False
-        self._shown: dict[str, str] = {}
+        self._detail = ""
 
     def body(self) -> Iterable[Widget]:
-        yield Static("", id="summary", markup=False)
-        yield Static("", id="note", markup=False)
-        yield Static("", id="trouble", markup=False)
-        table = TransferList(
-            [
-                Column("state", "State", 11, self._state_text, self._tone, _state_order, is_untrusted=False),
-                Column("bar", "Done", BAR_CELLS, self._bar_text, self._tone, _part_done, is_untrusted=False),
-                Column(
-                    "bytes", "Bytes", 13, _bytes_text, order=_size_order, is_right=True, is_untrusted=False
-                ),
-                Column("rate", "Rate", 10, _rate_text, order=_rate_order, is_right=True, is_untrusted=False),
-                Column("left", "Left", 6, _left_text, order=_left_order, is_right=True, is_untrusted=False),
-                Column("tries", "Try", 3, _tries_text, order=_tries_order, is_right=True, is_untrusted=False),
-                Column("name", "Name", 0, self._name_text, order=lambda line: line.name),
-                Column("reason", "Reason", 30, self._reason_text, tone=lambda line: "muted"),
-            ],
-            key=lambda line: line.key,
-            empty_text=(
-                "Nothing in the queue.\n\n"
-                "Press 2, search, mark granules with space and press d: they come here. "
-                "What `maap get`, `download` and `sync` fetch elsewhere is shown here too, while they do."
-            ),
-            id="transfers",
-        )
+        yield QueueHead()
+        table = TransferList()
         yield FilterLine(table)
         yield table
         yield Static("", id="detail", markup=False)
 
     def on_mount(self) -> None:
         self.table.focus()
-        self._fit_columns()
-        self.set_interval(1.0, self._note_rate)
         self._watch_others()
 
     @property
@@ -266,30 +91,18 @@ class DownloadsScreen(PlaceScreen):
         """The list of transfers."""
         return self.query_one(TransferList)
 
-    def on_resize(self) -> None:
-        self._fit_columns()
-        self._shown.clear()
+    @property
+    def head(self) -> QueueHead:
+        """The lines above the list."""
+        return self.query_one(QueueHead)
 
-    def _fit_columns(self) -> None:
-        if self._has_chosen_columns:
-            return
-        width = self.size.width
-        keys = [*MOVING_COLUMNS, "name"]
-        if width < 76:
-            keys = ["state", "bytes", "rate", "name"]
-        elif width >= 110:
-            keys.append("reason")
-        self.table.set_columns(keys)
-        if width >= 110:
-            widths = {"name": WHOLE_NAME if width >= 150 else SHORT_NAME, "reason": 0}
-            self.table.columns = [
-                replace(column, width=widths.get(column.key, column.width)) for column in self.table.columns
-            ]
+    def on_resize(self) -> None:
+        self._detail = ""
 
     @on(ColumnsDialog.Changed)
     def keep_columns(self) -> None:
         """Let the user's choice of columns stand, whatever the width."""
-        self._has_chosen_columns = True
+        self.table.keep_columns()
 
     @on(FilterLine.Filtered)
     def filter_lines(self, event: FilterLine.Filtered) -> None:
@@ -302,77 +115,94 @@ class DownloadsScreen(PlaceScreen):
         """Take what changed and repaint that."""
         super().sample()
         now = time.monotonic()
-        changed = self._take_news()
-        keys = []
-        for line in changed.values():
-            line.measure(now)
-            cells = self._cells(line)
-            if cells != line.cells:
-                line.cells = cells
-                keys.append(line.key)
-        if self._is_out_of_order and now >= self._arrange_after:
+        if self._take_news() and not self._is_catching_up:
+            self._is_catching_up = True
+            self._catch_up()
+        for state in ("running", "retrying"):
+            for line in list(self._order.group(state)):
+                self._look_at(line)
+                line.measure(now)
+        if self._is_out_of_order and now >= self._arrange_after and not self.table.is_arranging:
+            begun = time.monotonic()
             self._arrange()
             # A large list is put in order less often, so that most of the time is left for the keys.
-            cost = time.monotonic() - now
-            self._arrange_after = now + max(ARRANGE_S, 15 * cost)
-        elif keys:
-            self.table.refresh_rows(keys, MOVING_COLUMNS)
-        self._show_head(now)
+            self._arrange_after = now + max(ARRANGE_S, 15 * (time.monotonic() - begun))
+        self.table.repaint()
+        self.head.stopped = self.table.stopped
+        self.head.sample()
         self._show_detail()
 
-    def _take_news(self) -> dict[str, Line]:
-        """Bring own lines up to date; returns those that may look different, by key."""
-        changed = {line.key: line for line in self._lines_moving()}
+    @work(group="news", exit_on_error=False)
+    async def _catch_up(self) -> None:
+        """Take the news of very many transfers, with a look at the keys in between."""
+        try:
+            with collector.held():
+                for _ in iter(self._take_news, False):
+                    await asyncio.sleep(0)
+        finally:
+            self._is_catching_up = False
+
+    def _take_news(self) -> bool:
+        """Bring own lines up to date, for `NEWS_S` at most; whether there is more."""
         transfers = self.maap.transfers
         if transfers is None:
-            return changed
+            return False
         if transfers is not self._seen:
             self._seen = transfers
-            self._own = {}
+            self._order.take_all(self._own.values())
+            self._own, self._own_paths = {}, set()
             transfers.news.update(dict.fromkeys(list(transfers.jobs)))
-        for _ in range(NEWS_AT_ONCE):
+        until = time.perf_counter() + NEWS_S
+        for count in itertools.count(1):
             try:
                 url, _ = transfers.news.popitem()
             except KeyError:
-                break
+                return False
             job = transfers.jobs.get(url)
             line = self._own.get(url)
             if job is None:
                 if line is not None:
-                    del self._own[url]
-                    self._is_out_of_order = True
-                continue
-            if line is None or line.job is not job:
+                    self._drop_own([line])
+            elif line is None or line.job is not job:
+                if line is not None:
+                    self._order.take(line)
                 line = self._own[url] = Line(str(job.wanted.path), url, job=job)
+                self._own_paths.add(line.key)
                 self._drop_other(line.key)
-                self._is_out_of_order = True
-            changed[line.key] = line
-        for line in changed.values():
-            self._is_out_of_order |= line.update(self._dead)
-        return changed
+                self._is_out_of_order |= self._order.put(line)
+            else:
+                self._look_at(line)
+            if count % 50 == 0 and time.perf_counter() > until:
+                return True
+        return False
 
-    def _lines_moving(self) -> list[Line]:
-        rows = self.table.rows
-        moving = []
-        # Those that move stand first, in the order given.
-        for line in rows:
-            if line.state not in ("running", "retrying"):
-                break
-            moving.append(line)
-        return moving
+    def _look_at(self, line: Line) -> None:
+        """Bring a line up to date, and to its place."""
+        line.update(self._dead)
+        if line.job is not None or line.key not in self._own_paths:
+            self._is_out_of_order |= self._order.put(line)
+
+    def _drop_own(self, lines: Sequence[Line]) -> None:
+        """Take own lines out; what another process has under their path comes in their place."""
+        self._order.take_all(lines)
+        for line in lines:
+            del self._own[line.url]
+            self._own_paths.discard(line.key)
+        for line in lines:
+            if (other := self._others.get(line.key)) is not None:
+                self._look_at(other)
+        self._is_out_of_order = True
 
     def _arrange(self) -> None:
+        """Show the rows as they are in order now."""
         self._is_out_of_order = False
-        taken = {line.key for line in self._own.values()}
-        lines = [*self._own.values(), *(line for key, line in self._others.items() if key not in taken)]
-        lines.sort(key=lambda line: line.order)
-        self._counts = Counter(line.state for line in lines)
-        self._elsewhere = [
+        self.head.counts = self._order.counts
+        self.head.elsewhere = [
             line.row
-            for line in lines
-            if line.row is not None and line.row.is_live and line.state != "interrupted"
+            for line in self._others_live.values()
+            if line.row is not None and line.state != "interrupted"
         ]
-        self.table.set_rows(lines)
+        self.table.set_rows(self._order.lines)
 
     @work(group="queue", exclusive=True, exit_on_error=False)
     async def _watch_others(self) -> None:
@@ -391,24 +221,27 @@ class DownloadsScreen(PlaceScreen):
             if changes.count < len(self._known | {row.path for row in changes.rows}):
                 # Something was removed; what, only the whole tells.
                 changes = await asyncio.to_thread(queue.changes)
+                self._order.take_all(self._others.values())
                 self._others.clear()
                 self._others_live.clear()
                 self._known.clear()
                 self._is_out_of_order = True
             self._serial = changes.serial
-            for begin in range(0, len(changes.rows), NEWS_AT_ONCE):
-                self._take_rows(changes.rows[begin : begin + NEWS_AT_ONCE])
+            for begin in range(0, len(changes.rows), SLICE):
+                self._take_rows(changes.rows[begin : begin + SLICE])
                 await asyncio.sleep(0)
         live = [line.row for line in self._others_live.values() if line.row is not None]
         dead = await asyncio.to_thread(dead_processes, live, time.time())
         if dead != self._dead:
             self._dead = dead
-            for line in self._others_live.values():
-                self._is_out_of_order |= line.update(dead)
+            for count, line in enumerate(list(self._others_live.values())):
+                self._look_at(line)
+                if count % SLICE == 0:
+                    await asyncio.sleep(0)
         now = time.monotonic()
         if now - self._free_at >= DISK_S:
             self._free_at = now
-            self._free = await asyncio.to_thread(_free_bytes, self.maap.session.places.data_dir)
+            self.head.free = await asyncio.to_thread(free_bytes, self.maap.session.places.data_dir)
 
     def _take_rows(self, rows: Sequence[QueueRow]) -> None:
         for row in rows:
@@ -418,10 +251,10 @@ class DownloadsScreen(PlaceScreen):
                 continue
             line = self._others.get(row.path)
             if line is None or line.url != row.url:
+                self._drop_other(row.path)
                 line = self._others[row.path] = Line(row.path, row.url, row=row)
-                self._is_out_of_order = True
             line.row = row
-            self._is_out_of_order |= line.update(self._dead)
+            self._look_at(line)
             if row.is_live:
                 self._others_live[row.path] = line
             else:
@@ -429,158 +262,32 @@ class DownloadsScreen(PlaceScreen):
 
     def _drop_other(self, path: str) -> bool:
         self._others_live.pop(path, None)
-        return self._others.pop(path, None) is not None
+        line = self._others.pop(path, None)
+        if line is not None:
+            self._order.take(line)
+        return line is not None
 
     # What is shown
-
-    def _cells(self, line: Line) -> tuple[str, ...]:
-        return (
-            self._state_text(line),
-            self._bar_text(line),
-            _bytes_text(line),
-            _rate_text(line),
-            _left_text(line),
-            _tries_text(line),
-            line.source.reason,
-        )
-
-    def _state_text(self, line: Line) -> str:
-        return theme.STATE_WORDS.get(line.state, line.state)
-
-    def _tone(self, line: Line) -> str:
-        return theme.STATE_TONES.get(line.state, "plain")
-
-    def _bar_text(self, line: Line) -> str:
-        glyphs = self.maap.glyphs
-        part = _part_done(line)
-        if part < 0:
-            return ""
-        filled = int(part * BAR_CELLS)
-        return glyphs.full * filled + glyphs.empty * (BAR_CELLS - filled)
-
-    def _name_text(self, line: Line) -> str:
-        return line.name if self.size.width >= 150 else line.short
-
-    def _reason_text(self, line: Line) -> str:
-        is_plain = line.state in ("waiting", "running", "paused", "cancelled") and line.row is None
-        return line.source.reason if is_plain else self.reason_of(line)
-
-    def reason_of(self, line: Line) -> str:
-        """Why it stands where it stands, and what to do, in words."""
-        reason = line.source.reason
-        stopped = self._stopped
-        if line.state == "retrying":
-            return f"{reason}; next try in {line.again_s:.0f} s"
-        if line.state == "failed":
-            return f"{reason}. {_advice(reason)}"
-        if line.state == "damaged":
-            return f"{line.trouble}. r fetches it again."
-        if line.state == "interrupted" and line.row is not None:
-            return f"{_who(line.row)} ended before it was done. T goes on with it."
-        if line.row is not None and line.row.is_live:
-            return f"{_who(line.row)} has it and controls it."
-        if line.state == "waiting" and stopped:
-            return f"{stopped} r goes on."
-        if line.state == "waiting":
-            return reason or "Its turn comes. t puts it next."
-        if line.state == "paused":
-            return "Paused. p lets it go on."
-        if line.state == "cancelled":
-            return "Taken out of the queue; its part stays. r puts it back."
-        return line.verdict or reason
-
-    @property
-    def _stopped(self) -> str:
-        """What stopped the own run and what to do about it; '' while it goes on."""
-        stopped = self.maap.transfers.report.stopped if self.maap.transfers else None
-        return "" if stopped is None else " ".join(filter(None, (stopped.message + ".", stopped.hint)))
-
-    def _note_rate(self) -> None:
-        self._rates.append(self.maap.tally.snapshot().rate)
-
-    def _show(self, name: str, text: str) -> None:
-        if self._shown.get(name) != text:
-            self._shown[name] = text
-            self.query_one(f"#{name}", Static).update(
-                Text(text, no_wrap=name != "detail", end=""), layout=False
-            )
-
-    def _show_head(self, now: float) -> None:
-        snapshot = self.maap.tally.snapshot()
-        parts = []
-        if snapshot.queued:
-            parts.append(f"{snapshot.done}/{plural(snapshot.queued, 'file')}")
-            parts.append(f"{format_bytes(snapshot.bytes_done)} of {format_bytes(snapshot.bytes_total)}")
-            if snapshot.active:
-                parts.append(format_rate(snapshot.rate))
-            if snapshot.active and snapshot.seconds_left is not None:
-                parts.append(f"{format_duration(snapshot.seconds_left)} left")
-        if self._free is not None:
-            parts.append(f"{format_bytes(self._free)} free")
-        head = " " + "  ".join(parts)
-        room = self.size.width - len(head) - 3
-        if room >= 4 and any(self._rates):
-            head += "  " + sparkline(list(self._rates)[-room:], self.maap.glyphs.levels)
-        self._show("summary", head)
-        self._show_note()
-
-    def _show_note(self) -> None:
-        counts = self._counts
-        parallel = self.maap.transfers.parallel if self.maap.transfers else self._setting_parallel
-        parts = [f"{parallel} at once"]
-        for state, hint in (
-            ("failed", "R retries"),
-            ("damaged", "r fetches again"),
-            ("interrupted", "T goes on"),
-            ("paused", "P resumes"),
-        ):
-            if counts[state]:
-                parts.append(f"{counts[state]:,} {theme.STATE_WORDS.get(state, state)} ({hint})")
-        running = [row for row in self._elsewhere if row.state == "running"]
-        if self._elsewhere:
-            parts.append(f"{_who(running[0] if running else self._elsewhere[0])}: {len(running):,} running")
-        note = " " + f" {self.maap.glyphs.dot} ".join(parts)
-        is_stopped = False
-        if self._checking:
-            note = f" {self._checking}"
-        elif stopped := self._stopped:
-            note, is_stopped = f" Stopped: {stopped} r goes on.", True
-        widget = self.query_one("#note", Static)
-        if widget.has_class("-error") is not is_stopped:
-            widget.set_class(is_stopped, "-error")
-        self._show("note", clean(note))
-        trouble = self._queue_trouble
-        self.query_one("#trouble").display = bool(trouble)
-        self._show("trouble", trouble)
-
-    @property
-    def _queue_trouble(self) -> str:
-        """What is wrong with the queue on disk and what to do, in a line; '' when nothing is."""
-        queue = self.maap.queue
-        if queue.trouble:
-            return " The queue file cannot be used (5 says why). Transfers go on; mend it, restart."
-        if queue.set_aside is not None:
-            return " The queue file was damaged and begun anew. What waited: press 4, then d there."
-        return ""
-
-    @property
-    def _setting_parallel(self) -> int:
-        return int(self.maap.session.settings.downloads.parallel)
 
     def _show_detail(self) -> None:
         line = self.table.current
         if line is None:
-            self._show("detail", "")
+            self._set_detail("")
             return
         room = max(20, self.size.width - 2)
         first = line.name
         if line.row is not None:
-            first += f"  ({_who(line.row)} on {line.row.host})"
+            first += f"  ({who_has(line.row)} on {line.row.host})"
         folder = clean(str(Path(line.key).parent))
         if len(folder) > room:
             folder = "..." + folder[3 - room :]
-        reason = clean(self.reason_of(line)) or self._state_text(line)
-        self._show("detail", f"{clean(first, room)}\n{folder}\n{reason}")
+        reason = clean(self.table.reason_of(line)) or self.table.state_text(line)
+        self._set_detail(f"{clean(first, room)}\n{folder}\n{reason}")
+
+    def _set_detail(self, text: str) -> None:
+        if self._detail != text:
+            self._detail = text
+            self.query_one("#detail", Static).update(Text(text, end=""), layout=False)
 
     @on(RowList.Highlighted)
     def follow_cursor(self) -> None:
@@ -594,15 +301,15 @@ class DownloadsScreen(PlaceScreen):
         source = line.source
         facts = [
             ("File", line.name),
-            ("State", self._state_text(line)),
-            ("Reason", self.reason_of(line)),
+            ("State", self.table.state_text(line)),
+            ("Reason", self.table.reason_of(line)),
             ("Bytes", f"{source.received:,} of {'unknown' if source.size is None else f'{source.size:,}'}"),
             ("Failed tries", str(source.tries)),
             ("Folder", str(Path(line.key).parent)),
             ("Address", line.url),
         ]
         if line.row is not None:
-            facts.append(("Process", f"{_who(line.row)} on {line.row.host}"))
+            facts.append(("Process", f"{who_has(line.row)} on {line.row.host}"))
         if line.ended:
             facts.append(("Ended", format_time(datetime.fromtimestamp(line.ended, UTC))))
         text = "\n".join(f"{name + ':':<13} {clean(value)}" for name, value in facts if value)
@@ -662,7 +369,7 @@ class DownloadsScreen(PlaceScreen):
         if len(lines) > 1 and not await self.maap.confirm(
             f"Take {plural(len(lines), 'transfer')} ({_size_of(lines)}) out of the queue? "
             "Parts stay; r puts back what this app had.",
-            lines=[_line_text(line) for line in lines],
+            lines=await _texts_of(lines),
             verb="Cancel them",
             key="y",
         ):
@@ -676,6 +383,7 @@ class DownloadsScreen(PlaceScreen):
         if not lines:
             return
         await asyncio.to_thread(self.maap.queue.remove, [line.key for line in lines])
+        self._order.take_all(lines)
         for line in lines:
             self._drop_other(line.key)
             self._known.discard(line.key)
@@ -684,7 +392,7 @@ class DownloadsScreen(PlaceScreen):
 
     def action_retry(self) -> None:
         lines = self.table.chosen
-        if self._stopped and self._own_urls(lines, "waiting", "paused", "running"):
+        if self.table.stopped and self._own_urls(lines, "waiting", "paused", "running"):
             self._run(self._control(lambda transfers: transfers.resume_run()))
             return
         own = self._own_urls(lines, "failed", "cancelled")
@@ -755,15 +463,14 @@ class DownloadsScreen(PlaceScreen):
         if not await self.maap.confirm(
             f"Take {plural(len(lines), 'ended transfer')} ({_size_of(lines)}) out of the list? "
             "Files and registry stay as they are.",
-            lines=[_line_text(line) for line in lines],
+            lines=await _texts_of(lines),
             verb="Clear",
             key="y",
         ):
             return
         await self.maap.with_transfers(lambda transfers: transfers.clear_finished())
         jobs = self.maap.transfers.jobs if self.maap.transfers else {}
-        self._own = {url: line for url, line in self._own.items() if jobs.get(url) is line.job}
-        self._is_out_of_order = True
+        self._drop_own([line for url, line in self._own.items() if jobs.get(url) is not line.job])
         await self._forget([line for line in lines if line.row is not None])
         self.table.clear_marks()
         self._arrange()
@@ -775,7 +482,7 @@ class DownloadsScreen(PlaceScreen):
             self.maap.copy_text(str(Path(line.key).parent), "Folder of the file")
 
     def action_verify(self) -> None:
-        if self._checking:
+        if self.head.doing:
             self.workers.cancel_group(self, "verify")
             return
         lines = [line for line in self.table.chosen if line.state in ("finished", "skipped", "damaged")]
@@ -790,14 +497,14 @@ class DownloadsScreen(PlaceScreen):
         bad = done = 0
         try:
             for line in lines:
-                self._checking = f"Checking {done + 1} of {plural(len(lines), 'file')}; V stops it."
+                self.head.doing = f"Checking {done + 1} of {plural(len(lines), 'file')}; V stops it."
                 found = await asyncio.to_thread(check_file, Path(line.key), line.source.size)
                 line.verdict, line.trouble = found
-                self._is_out_of_order |= line.update(self._dead)
+                self._look_at(line)
                 bad += bool(line.trouble)
                 done += 1
         finally:
-            self._checking = ""
+            self.head.doing = ""
             self._show_detail()
         self.table.clear_marks()
         if bad:
@@ -825,15 +532,6 @@ class DownloadsScreen(PlaceScreen):
         self.sample()
 
 
-def sparkline(values: Sequence[float], levels: str) -> str:
-    """Values as glyphs of growing height, the largest one full; nothing is the lowest."""
-    top = max(values, default=0.0)
-    if top <= 0:
-        return levels[0] * len(values)
-    last = len(levels) - 1
-    return "".join(levels[0 if value <= 0 else max(1, round(value / top * last))] for value in values)
-
-
 def check_file(path: Path, size: int | None) -> tuple[str, str]:
     """What a look at a file on disk says, and what is wrong with it ('' when nothing is).
 
@@ -852,96 +550,20 @@ def check_file(path: Path, size: int | None) -> tuple[str, str]:
     return f"Checked: all {here:,} bytes are here{structure}.", ""
 
 
-def _advice(reason: str) -> str:
-    if "403" in reason:
-        return "Ask ESA for access to the collection, then r."
-    if "404" in reason or "410" in reason:
-        return "Search again: it may have a new version."
-    if "not on the archive" in reason:
-        return "Add its origin to api.data_origins if you trust it."
-    if "max_file" in reason:
-        return "Raise downloads.max_file, then r."
-    return "r tries again and keeps the part."
-
-
-def _who(row: QueueRow) -> str:
-    return f"maap {row.verb or 'process'} {row.pid}" if row.pid else f"maap {row.verb or 'process'}"
-
-
 def _size_of(lines: Iterable[Line]) -> str:
     return format_bytes(sum(line.source.size or 0 for line in lines))
+
+
+async def _texts_of(lines: Iterable[Line]) -> list[str]:
+    """Each of them in a line of text, with a look at the keys in between."""
+    texts = []
+    for line in lines:
+        texts.append(_line_text(line))
+        if len(texts) % SLICE == 0:
+            await asyncio.sleep(0)
+    return texts
 
 
 def _line_text(line: Line) -> str:
     size = "?" if line.source.size is None else format_bytes(line.source.size)
     return f"{theme.STATE_WORDS.get(line.state, line.state):<12}{size:>10}  {line.name}"
-
-
-def _free_bytes(folder: Path) -> int | None:
-    for place in (folder, *folder.parents):
-        try:
-            return shutil.disk_usage(place).free
-        except OSError:
-            continue
-    return None
-
-
-def _part_done(line: Line) -> float:
-    """Between 0 and 1; -1 while the size is unknown or nothing is here."""
-    size = line.source.size
-    if line.state in ("finished", "skipped"):
-        return 1.0
-    received = line.source.received
-    return min(1.0, received / size) if size and (received or line.state == "running") else -1.0
-
-
-def _bytes_text(line: Line) -> str:
-    size, received = line.source.size, line.source.received
-    if size is None:
-        return format_bytes(received) if received else "?"
-    if not received or received >= size or line.state in ("finished", "skipped"):
-        return format_bytes(size)
-    whole, unit = format_bytes(size).split(" ")
-    here = received / 1024 ** ("B", "KiB", "MiB", "GiB", "TiB", "PiB").index(unit)
-    return f"{here:.0f}/{whole} {unit}" if here >= 99.95 or unit == "B" else f"{here:.1f}/{whole} {unit}"
-
-
-def _rate_text(line: Line) -> str:
-    return format_rate(line.rate) if line.state == "running" and line.marks else ""
-
-
-def _left_text(line: Line) -> str:
-    if line.state == "retrying":
-        return f"in {line.again_s:.0f}s"
-    seconds = line.seconds_left if line.state == "running" else None
-    if seconds is None:
-        return ""
-    minutes, left = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours >= 100:
-        return f"{hours // 24} d"
-    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{left:02}s" if minutes else f"{left} s"
-
-
-def _tries_text(line: Line) -> str:
-    return str(line.source.tries) if line.source.tries else ""
-
-
-def _state_order(line: Line) -> tuple[int, float, str]:
-    return line.order
-
-
-def _size_order(line: Line) -> int:
-    return line.source.size or 0
-
-
-def _rate_order(line: Line) -> float:
-    return line.rate
-
-
-def _left_order(line: Line) -> float:
-    return float("inf") if line.seconds_left is None else line.seconds_left
-
-
-def _tries_order(line: Line) -> int:
-    return line.source.tries

@@ -1,0 +1,137 @@
+"""QueueHead: the lines above the list of transfers: how far all is, and what is wrong."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from maap_tui.engine.queue import QueueRow
+from maap_tui.text import clean, format_bytes, format_duration, format_rate, plural
+from maap_tui.tui import theme
+from maap_tui.tui.widgets.transfers import who_has
+
+if TYPE_CHECKING:
+    from maap_tui.tui.app import MaapApp
+
+
+class QueueHead(Vertical):
+    """Sampled by its place; draws only what changed."""
+
+    def __init__(self) -> None:
+        super().__init__(id="head")
+        self.counts: Counter[str] = Counter()
+        """State -> transfers in it."""
+        self.elsewhere: list[QueueRow] = []
+        """Transfers that live processes other than this one have."""
+        self.free: int | None = None
+        """Bytes free where data go; None where that is not known."""
+        self.doing = ""
+        """What is done to files now, in place of the counts; '' for nothing."""
+        self.stopped = ""
+        """What stopped the own run and what to do about it; '' while it goes on."""
+        self._rates: deque[float] = deque(maxlen=240)
+        self._shown: dict[str, str] = {}
+
+    @property
+    def maap(self) -> MaapApp:
+        return cast("MaapApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield Static("", id="summary", markup=False)
+        yield Static("", id="note", markup=False)
+        yield Static("", id="trouble", markup=False)
+
+    def on_mount(self) -> None:
+        self.set_interval(1.0, self._note_rate)
+
+    def on_resize(self) -> None:
+        self._shown.clear()
+
+    def _note_rate(self) -> None:
+        self._rates.append(self.maap.tally.snapshot().rate)
+
+    def sample(self) -> None:
+        """Repaint what changed."""
+        self._show_summary()
+        self._show_note()
+        self._show("trouble", self._queue_trouble)
+
+    def _show(self, name: str, text: str) -> None:
+        if self._shown.get(name) == text:
+            return
+        for line in self.query(f"#{name}").results(Static):  # none while the place is made or taken down
+            self._shown[name] = text
+            line.update(Text(text, no_wrap=True, end=""), layout=False)
+            line.display = bool(text)
+
+    def _show_summary(self) -> None:
+        snapshot = self.maap.tally.snapshot()
+        parts = []
+        if snapshot.queued:
+            parts.append(f"{snapshot.done}/{plural(snapshot.queued, 'file')}")
+            parts.append(f"{format_bytes(snapshot.bytes_done)} of {format_bytes(snapshot.bytes_total)}")
+            if snapshot.active:
+                parts.append(format_rate(snapshot.rate))
+            if snapshot.active and snapshot.seconds_left is not None:
+                parts.append(f"{format_duration(snapshot.seconds_left)} left")
+        if self.free is not None:
+            parts.append(f"{format_bytes(self.free)} free")
+        head = " " + "  ".join(parts)
+        room = self.app.size.width - len(head) - 3
+        if room >= 4 and any(self._rates):
+            head += "  " + sparkline(list(self._rates)[-room:], self.maap.glyphs.levels)
+        self._show("summary", head)
+
+    def _show_note(self) -> None:
+        counts = self.counts
+        parallel = self.maap.transfers.parallel if self.maap.transfers else self._setting_parallel
+        parts = [f"{parallel} at once"]
+        for state, hint in (
+            ("failed", "R retries"),
+            ("damaged", "r fetches again"),
+            ("interrupted", "T goes on"),
+            ("paused", "P resumes"),
+        ):
+            if counts[state]:
+                parts.append(f"{counts[state]:,} {theme.STATE_WORDS.get(state, state)} ({hint})")
+        running = [row for row in self.elsewhere if row.state == "running"]
+        if self.elsewhere:
+            parts.append(f"{who_has(running[0] if running else self.elsewhere[0])}: {len(running):,} running")
+        note = " " + f" {self.maap.glyphs.dot} ".join(parts)
+        is_stopped = False
+        if self.doing:
+            note = f" {self.doing}"
+        elif stopped := self.stopped:
+            note, is_stopped = f" Stopped: {stopped} r goes on.", True
+        if self.has_class("-stopped") is not is_stopped:
+            self.set_class(is_stopped, "-stopped")
+        self._show("note", clean(note))
+
+    @property
+    def _queue_trouble(self) -> str:
+        """What is wrong with the queue on disk and what to do, in a line; '' when nothing is."""
+        queue = self.maap.queue
+        if queue.trouble:
+            return " The queue file cannot be used (5 says why). Transfers go on; mend it, restart."
+        if queue.set_aside is not None:
+            return " The queue file was damaged and begun anew. What waited: press 4, then d there."
+        return ""
+
+    @property
+    def _setting_parallel(self) -> int:
+        return int(self.maap.session.settings.downloads.parallel)
+
+
+def sparkline(values: Sequence[float], levels: str) -> str:
+    """Values as glyphs of growing height, the largest one full; nothing is the lowest."""
+    top = max(values, default=0.0)
+    if top <= 0:
+        return levels[0] * len(values)
+    last = len(levels) - 1
+    return "".join(levels[0 if value <= 0 else max(1, round(value / top * last))] for value in values)

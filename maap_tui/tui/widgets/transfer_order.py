@@ -1,0 +1,83 @@
+"""TransferOrder: transfers in the order of their list, kept as they come, change and go.
+
+Nothing is ever sorted whole: one change costs the finding of one place, however long the list is.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort_right
+from collections import Counter
+from collections.abc import Collection
+from itertools import chain
+from operator import attrgetter
+
+from maap_tui.tui.widgets.transfers import GROUPS, Line
+
+_place = attrgetter("place")
+
+
+class TransferOrder:
+    """What needs the eye first, what ended last at the end; see `Line.order`."""
+
+    def __init__(self) -> None:
+        self._groups: list[list[Line]] = [[] for _ in range(len(GROUPS) + 1)]
+        self.counts: Counter[str] = Counter()
+        """State -> transfers in it."""
+
+    @property
+    def lines(self) -> list[Line]:
+        """All of them in order, as a list of the caller's own."""
+        return list(chain.from_iterable(self._groups))
+
+    def group(self, state: str) -> list[Line]:
+        """Those of one state that has not ended, in order."""
+        return self._groups[GROUPS.index(state)]
+
+    def put(self, line: Line) -> bool:
+        """Put a transfer in its place, from its old one if it has any; whether that changed anything."""
+        place = line.order
+        if line.placed_as != line.state:
+            self._count(line, line.state)
+        if place == line.place:
+            return False
+        self._remove(line)
+        line.place = place
+        group = self._groups[place[0]]
+        if not group or group[-1].place <= place:
+            group.append(line)
+        else:
+            insort_right(group, line, key=_place)
+        return True
+
+    def take(self, line: Line) -> None:
+        """Take a transfer out, if it is there."""
+        self._count(line, "")
+        self._remove(line)
+
+    def take_all(self, lines: Collection[Line]) -> None:
+        """Take many transfers out at once."""
+        gone = set(lines)
+        self._groups = [
+            group if gone.isdisjoint(group) else [line for line in group if line not in gone]
+            for group in self._groups
+        ]
+        for line in gone:
+            self._count(line, "")
+            line.place = ()
+
+    def _count(self, line: Line, state: str) -> None:
+        if line.placed_as:
+            self.counts[line.placed_as] -= 1
+        if state:
+            self.counts[state] += 1
+        line.placed_as = state
+
+    def _remove(self, line: Line) -> None:
+        if not line.place:
+            return
+        group = self._groups[line.place[0]]
+        at = bisect_left(group, line.place, key=_place)
+        while group[at] is not line:
+            at += 1  # others of the very same place
+        del group[at]
+        line.place = ()

@@ -1,0 +1,387 @@
+"""TransferList: the rows of the place Downloads, one a transfer, and how each is shown."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from maap_tui.engine.downloads import Job
+from maap_tui.engine.missions import parse_name
+from maap_tui.engine.queue import LIVE, Process, QueueRow
+from maap_tui.text import format_bytes, format_rate
+from maap_tui.tui import theme
+from maap_tui.tui.widgets.rows import Column, RowList
+
+if TYPE_CHECKING:
+    from maap_tui.tui.app import MaapApp
+
+RATE_WINDOW_S = 3.0
+"""Seconds that the rate of one transfer is taken over."""
+
+SHORT_NAME = 22
+"""Cells for product type, baseline and orbit."""
+
+WHOLE_NAME = 64
+"""Cells for a file's whole name."""
+
+BAR_CELLS = 7
+"""Cells of the bar of a transfer."""
+
+MOVING_COLUMNS = ("state", "bar", "bytes", "rate", "left", "tries")
+"""Columns that change while a transfer runs; they stand on the left."""
+
+ENDED = frozenset({"finished", "skipped", "cancelled"})
+"""States that `clear` takes out of the list; what failed stays."""
+
+GROUPS = ("running", "retrying", "damaged", "failed", "interrupted", "paused", "waiting")
+"""States that have not ended or need the eye, in the order of the list."""
+
+_RANKS = {state: rank for rank, state in enumerate(GROUPS)}
+
+
+class Line:
+    """One row of the list: a transfer of this app or of another process."""
+
+    __slots__ = (
+        "_short", "again_s", "cells", "ended", "job", "key", "marks", "place", "placed_as", "row", "state",
+        "trouble", "url", "verdict",
+    )  # fmt: skip
+
+    def __init__(self, key: str, url: str, *, job: Job | None = None, row: QueueRow | None = None) -> None:
+        self.key = key
+        """Final path of the file."""
+        self.url = url
+        self.job = job
+        """None for a transfer of another process."""
+        self.row = row
+        """None for a transfer of this app."""
+        self._short = ""
+        self.marks: deque[tuple[float, int]] | None = None
+        """(time, bytes here) of the last seconds; None while it does not run."""
+        self.cells: tuple[str, ...] = ()
+        """What the moving columns showed last."""
+        self.ended = 0.0
+        """When it ended, seconds since 1970; 0 while it has not."""
+        self.verdict = ""
+        """What a check of the file on disk found; '' when none was made."""
+        self.trouble = ""
+        """What is wrong with the file on disk; '' when nothing is known to be."""
+        self.again_s = 0.0
+        """Seconds until the next try; 0 when none is waited for."""
+        self.state = ""
+        self.place: tuple[int, float, str] | tuple[()] = ()
+        """Where its `TransferOrder` has it; () for nowhere."""
+        self.placed_as = ""
+        """The state it is counted as there; '' for none."""
+        self.update(set())
+
+    def update(self, dead: set[Process]) -> bool:
+        """Look again; whether the state changed, and with it the row's place."""
+        before = self.state
+        if self.job is not None:
+            job = self.job
+            self.state = job.state
+            self.again_s = 0.0
+            if job.state == "running" and job.again_at:
+                self.state, self.again_s = "retrying", max(0.0, job.again_at - time.monotonic())
+            if job.state in LIVE:
+                self.verdict = self.trouble = ""
+                self.ended = 0.0
+            elif not self.ended:
+                self.ended = time.time()
+        elif self.row is not None:
+            is_left = self.row.is_live and self.row.process in dead
+            self.state = "interrupted" if is_left else self.row.state
+            self.ended = 0.0 if self.row.is_live else self.row.changed
+        if self.trouble and self.state in ("finished", "skipped"):
+            self.state = "damaged"
+        if self.state != "running":
+            self.marks = None
+        return self.state != before
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.key.rpartition("/")[2]
+
+    @property
+    def short(self) -> str:
+        """What fits into a narrow column and still tells the file."""
+        if not self._short:
+            self._short = self.name
+            parsed = parse_name(self.name)
+            if parsed is not None:
+                orbit = f"{parsed.orbit:05d}{parsed.frame or ''}" if parsed.orbit is not None else ""
+                sensed = "" if orbit else f"{parsed.sensing_start:%y%m%d %H%M}"
+                self._short = " ".join(filter(None, (parsed.product_type, parsed.baseline, orbit, sensed)))
+        return self._short
+
+    @property
+    def source(self) -> Job | QueueRow:
+        """Where its numbers come from."""
+        found = self.job if self.job is not None else self.row
+        assert found is not None
+        return found
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second over the last seconds."""
+        if self.marks is None or len(self.marks) < 2:
+            return 0.0
+        (begin, before), (end, after) = self.marks[0], self.marks[-1]
+        return max(0.0, (after - before) / max(end - begin, 0.2))
+
+    def measure(self, now: float) -> None:
+        """Note how far it is, for the rate."""
+        if self.state == "running":
+            received = self.source.received
+            if self.marks is None or (self.marks and received < self.marks[-1][1]):
+                self.marks = deque()
+            self.marks.append((now, received))
+            while len(self.marks) > 2 and now - self.marks[0][0] > RATE_WINDOW_S:
+                self.marks.popleft()
+
+    @property
+    def seconds_left(self) -> float | None:
+        """None while nothing tells."""
+        size, rate = self.source.size, self.rate
+        return (size - self.source.received) / rate if size and rate > 0 else None
+
+    @property
+    def order(self) -> tuple[int, float, str]:
+        """Its place in the list: what needs the eye first, what ended last at the end."""
+        rank = _RANKS.get(self.state)
+        if rank is not None:
+            return rank, self.source.position, self.key
+        return len(GROUPS), -self.ended, self.key
+
+
+class TransferList(RowList):
+    """The list; its filter also sees whole names, reasons and the commands that queued them."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            [
+                Column("state", "State", 11, self.state_text, self._tone, _state_order, is_untrusted=False),
+                Column("bar", "Done", BAR_CELLS, self._bar_text, self._tone, _part_done, is_untrusted=False),
+                Column(
+                    "bytes", "Bytes", 13, _bytes_text, order=_size_order, is_right=True, is_untrusted=False
+                ),
+                Column("rate", "Rate", 10, _rate_text, order=_rate_order, is_right=True, is_untrusted=False),
+                Column("left", "Left", 6, _left_text, order=_left_order, is_right=True, is_untrusted=False),
+                Column("tries", "Try", 3, _tries_text, order=_tries_order, is_right=True, is_untrusted=False),
+                Column("name", "Name", 0, self._name_text, order=lambda line: line.name),
+                Column("reason", "Reason", 30, self._reason_text, tone=lambda line: "muted"),
+            ],
+            key=lambda line: line.key,
+            empty_text=(
+                "Nothing in the queue.\n\n"
+                "Press 2, search, mark granules with space and press d: they come here. "
+                "What `maap get`, `download` and `sync` fetch elsewhere is shown here too, while they do."
+            ),
+            id="transfers",
+        )
+        self._has_chosen_columns = False
+
+    @property
+    def maap(self) -> MaapApp:
+        return cast("MaapApp", self.app)
+
+    def show_cursor_after(self, before: int) -> None:
+        """Follow a row that moved a little; one that went far away, having ended, is not run after."""
+        visible = max(1, self._visible_rows)
+        was_in_view = self._top <= before < self._top + visible
+        if was_in_view and abs(self.cursor - before) < visible:
+            super().show_cursor_after(before)
+
+    def _matcher(self) -> Callable[[Line], bool]:
+        shown = super()._matcher()
+        needle, wanted = self.needle.removeprefix("!").strip(), not self.needle.startswith("!")
+        words = needle.split()
+
+        def matches(line: Line) -> bool:
+            verb = line.row.verb if line.row is not None else ""
+            word = theme.STATE_WORDS.get(line.state, line.state)
+            text = f"{word} {line.name} {line.short} {line.source.reason} {verb}".lower()
+            return all(one in text for one in words) is wanted
+
+        return matches if words else shown
+
+    def on_resize(self) -> None:
+        self._fit_columns()
+
+    def _fit_columns(self) -> None:
+        """Show the columns that the width has room for, until the user chose some."""
+        if self._has_chosen_columns:
+            return
+        width = self.app.size.width
+        keys = [*MOVING_COLUMNS, "name"]
+        if width < 76:
+            keys = ["state", "bytes", "rate", "name"]
+        elif width >= 110:
+            keys.append("reason")
+        self.set_columns(keys)
+        if width >= 110:
+            widths = {"name": WHOLE_NAME if width >= 150 else SHORT_NAME, "reason": 0}
+            self.columns = [
+                replace(column, width=widths.get(column.key, column.width)) for column in self.columns
+            ]
+
+    def keep_columns(self) -> None:
+        """Let the user's choice of columns stand, whatever the width."""
+        self._has_chosen_columns = True
+
+    def repaint(self) -> None:
+        """Draw anew what looks different, of the rows in view."""
+        keys = []
+        for line in self._shown[self._top : self._top + self._visible_rows + 1]:
+            cells = self._cells(line)
+            if cells != line.cells:
+                line.cells = cells
+                keys.append(line.key)
+        if keys:
+            self.refresh_rows(keys, MOVING_COLUMNS)
+
+    def _cells(self, line: Line) -> tuple[str, ...]:
+        return (
+            self.state_text(line),
+            self._bar_text(line),
+            _bytes_text(line),
+            _rate_text(line),
+            _left_text(line),
+            _tries_text(line),
+            line.source.reason,
+        )
+
+    def state_text(self, line: Line) -> str:
+        """The word for its state."""
+        return theme.STATE_WORDS.get(line.state, line.state)
+
+    def _tone(self, line: Line) -> str:
+        return theme.STATE_TONES.get(line.state, "plain")
+
+    def _bar_text(self, line: Line) -> str:
+        glyphs = self.maap.glyphs
+        part = _part_done(line)
+        if part < 0:
+            return ""
+        filled = int(part * BAR_CELLS)
+        return glyphs.full * filled + glyphs.empty * (BAR_CELLS - filled)
+
+    def _name_text(self, line: Line) -> str:
+        return line.name if self.app.size.width >= 150 else line.short
+
+    def _reason_text(self, line: Line) -> str:
+        is_plain = line.state in ("waiting", "running", "paused", "cancelled") and line.row is None
+        return line.source.reason if is_plain else self.reason_of(line)
+
+    def reason_of(self, line: Line) -> str:
+        """Why it stands where it stands, and what to do, in words."""
+        reason = line.source.reason
+        stopped = self.stopped
+        if line.state == "retrying":
+            return f"{reason}; next try in {line.again_s:.0f} s"
+        if line.state == "failed":
+            return f"{reason}. {_advice(reason)}"
+        if line.state == "damaged":
+            return f"{line.trouble}. r fetches it again."
+        if line.state == "interrupted" and line.row is not None:
+            return f"{who_has(line.row)} ended before it was done. T goes on with it."
+        if line.row is not None and line.row.is_live:
+            return f"{who_has(line.row)} has it and controls it."
+        if line.state == "waiting" and stopped:
+            return f"{stopped} r goes on."
+        if line.state == "waiting":
+            return reason or "Its turn comes. t puts it next."
+        if line.state == "paused":
+            return "Paused. p lets it go on."
+        if line.state == "cancelled":
+            return "Taken out of the queue; its part stays. r puts it back."
+        return line.verdict or reason
+
+    @property
+    def stopped(self) -> str:
+        """What stopped the own run and what to do about it; '' while it goes on."""
+        stopped = self.maap.transfers.report.stopped if self.maap.transfers else None
+        return "" if stopped is None else " ".join(filter(None, (stopped.message + ".", stopped.hint)))
+
+
+def _advice(reason: str) -> str:
+    if "403" in reason:
+        return "Ask ESA for access to the collection, then r."
+    if "404" in reason or "410" in reason:
+        return "Search again: it may have a new version."
+    if "not on the archive" in reason:
+        return "Add its origin to api.data_origins if you trust it."
+    if "max_file" in reason:
+        return "Raise downloads.max_file, then r."
+    return "r tries again and keeps the part."
+
+
+def who_has(row: QueueRow) -> str:
+    """The process that has a transfer, in words."""
+    return f"maap {row.verb or 'process'} {row.pid}" if row.pid else f"maap {row.verb or 'process'}"
+
+
+def _part_done(line: Line) -> float:
+    """Between 0 and 1; -1 while the size is unknown or nothing is here."""
+    size = line.source.size
+    if line.state in ("finished", "skipped"):
+        return 1.0
+    received = line.source.received
+    return min(1.0, received / size) if size and (received or line.state == "running") else -1.0
+
+
+def _bytes_text(line: Line) -> str:
+    size, received = line.source.size, line.source.received
+    if size is None:
+        return format_bytes(received) if received else "?"
+    if not received or received >= size or line.state in ("finished", "skipped"):
+        return format_bytes(size)
+    whole, unit = format_bytes(size).split(" ")
+    here = received / 1024 ** ("B", "KiB", "MiB", "GiB", "TiB", "PiB").index(unit)
+    return f"{here:.0f}/{whole} {unit}" if here >= 99.95 or unit == "B" else f"{here:.1f}/{whole} {unit}"
+
+
+def _rate_text(line: Line) -> str:
+    return format_rate(line.rate) if line.state == "running" and line.marks else ""
+
+
+def _left_text(line: Line) -> str:
+    if line.state == "retrying":
+        return f"in {line.again_s:.0f}s"
+    seconds = line.seconds_left if line.state == "running" else None
+    if seconds is None:
+        return ""
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 100:
+        return f"{hours // 24} d"
+    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{left:02}s" if minutes else f"{left} s"
+
+
+def _tries_text(line: Line) -> str:
+    return str(line.source.tries) if line.source.tries else ""
+
+
+def _state_order(line: Line) -> tuple[int, float, str]:
+    return line.order
+
+
+def _size_order(line: Line) -> int:
+    return line.source.size or 0
+
+
+def _rate_order(line: Line) -> float:
+    return line.rate
+
+
+def _left_order(line: Line) -> float:
+    return float("inf") if line.seconds_left is None else line.seconds_left
+
+
+def _tries_order(line: Line) -> int:
+    return line.source.tries
