@@ -13,10 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
-from textual import on
+from textual import events, on
 from textual.app import App, ScreenStackError, SystemCommand
 from textual.filter import LineFilter
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
 from maap_tui.engine.downloads import Downloads, Tracked, of_row
@@ -51,7 +52,7 @@ from maap_tui.tui.dialogs.help import HelpDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.dialogs.sign_in import SignInDialog
 from maap_tui.tui.keys import PLACES, bindings, check_keymap
-from maap_tui.tui.messages import EngineTold
+from maap_tui.tui.messages import EngineTold, KeyDone
 from maap_tui.tui.screens.browse import BrowseScreen
 from maap_tui.tui.screens.downloads import DownloadsScreen
 from maap_tui.tui.screens.log import LogScreen
@@ -63,6 +64,9 @@ T = TypeVar("T")
 
 LOG_LINES = 5000
 """Lines of the log kept for the screen."""
+
+KEY_S = 1.0
+"""Seconds that a key may take before the next one goes ahead all the same."""
 
 OSC52_LIMIT = 74_000
 """Bytes of base64 that terminals take in one OSC 52."""
@@ -154,6 +158,10 @@ class MaapApp(App[int]):
         if is_ascii:
             self._own_filters.append(theme.AsciiOnly())
         self._troubles: list[str] = []
+        self._typed: deque[events.Key | events.Paste] = deque()
+        self._key_sent: KeyDone | None = None
+        """What follows the key that is under way, None when none is."""
+        self._key_timer: Timer | None = None
         self.animation_level = "none"
 
     # Life
@@ -213,6 +221,39 @@ class MaapApp(App[int]):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *self._own_filters]
+
+    # Keys
+
+    async def on_event(self, event: events.Event) -> None:
+        """Hand keys out one after the other.
+
+        Textual queues a key at the widget that has the focus and looks its binding up once it has come
+        back: of keys typed in a burst, those of different places overtake one another, and a key may act
+        in a place that was not there when it was typed.
+        """
+        if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
+            await super().on_event(event)
+            return
+        self._typed.append(event)
+        await self._hand_out_keys()
+
+    async def _hand_out_keys(self) -> None:
+        while self._typed and self._key_sent is None:
+            event = self._typed.popleft()
+            await super().on_event(event)
+            done = KeyDone()
+            if event.is_forwarded and (self.focused or self.screen).post_message(done):
+                self._key_sent = done
+                # A widget that is being removed takes what waits in it along.
+                self._key_timer = self.set_timer(KEY_S, partial(self._note_key_done, done))
+
+    @on(KeyDone)
+    async def _note_key_done(self, done: KeyDone) -> None:
+        if done is self._key_sent:
+            self._key_sent = None
+            if self._key_timer is not None:
+                self._key_timer.stop()
+            await self._hand_out_keys()
 
     # The engine
 

@@ -263,7 +263,7 @@ async def test_a_file_that_cannot_be_written(make_app: MakeApp) -> None:
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await go_to_setting(app, pilot, "ui.mouse")
         await edit(app, pilot, "false")
-        await wait_until(lambda: "config.toml" in text_of(app), pilot)
+        await wait_until(lambda: "Is a directory" in text_of(app), pilot)
         await wait_until(lambda: "cannot be read" in said(app), pilot)
         await pilot.press("escape")
         assert app.is_running

@@ -83,6 +83,12 @@ class Terminal:
         os.write(self.master, keys)
         return len(self.shown)
 
+    def resize(self, width: int, height: int) -> int:
+        """Give it another size, which has everything drawn anew; gives back how much was shown before."""
+        seen = len(self.shown)
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        return seen
+
     def kill(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 
@@ -260,6 +266,24 @@ def test_suspend_and_go_on(terminal: Callable[..., Terminal]) -> None:
 def text_of(shown: bytes) -> bytes:
     """What was sent, without the escape sequences."""
     return re.sub(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])", b"", shown)
+
+
+def test_the_last_place_typed_in_a_burst_is_shown(terminal: Callable[..., Terminal]) -> None:
+    one = terminal()
+    one.wait_for(HERE)
+    words = {b"1": b"Refresh", b"2": b"Run", b"3": b"Pause", b"4": b"Clean up", b"5": b"Level"}
+    for number, keys in enumerate((b"12345", b"54321", b"514132", b"2424242423", b"3152534", b"12345")):
+        last = words[keys[-1:]]
+        seen = one.type(keys)
+        one.wait_for(last, after=seen)
+        one.settle(0.5)
+        seen = one.resize(100 + number % 2, 24)
+        one.wait_for(last, after=seen)
+        one.settle(0.1)
+        drawn = text_of(one.shown[seen:])
+        assert [word for word in words.values() if word in drawn] == [last], keys
+    one.type(b"q")
+    assert one.ended() == 0
 
 
 def tour(one: Terminal) -> None:
