@@ -46,18 +46,9 @@ from maap_tui.engine.transfer import Wanted
 from maap_tui.text import clean, format_bytes, plural
 from maap_tui.tui import theme
 from maap_tui.tui.commands import MaapCommands
-from maap_tui.tui.dialogs.confirm import ConfirmDialog
-from maap_tui.tui.dialogs.error import ErrorDialog
-from maap_tui.tui.dialogs.help import HelpDialog
-from maap_tui.tui.dialogs.show_text import TextDialog
-from maap_tui.tui.dialogs.sign_in import SignInDialog
 from maap_tui.tui.keys import PLACES, bindings, check_keymap
 from maap_tui.tui.messages import EngineTold, KeyDone
 from maap_tui.tui.screens.browse import BrowseScreen
-from maap_tui.tui.screens.downloads import DownloadsScreen
-from maap_tui.tui.screens.log import LogScreen
-from maap_tui.tui.screens.registry import RegistryScreen
-from maap_tui.tui.screens.search import SearchScreen
 from maap_tui.tui.terminal import Ending, TerminalDriver
 
 T = TypeVar("T")
@@ -81,26 +72,46 @@ class LogLine(NamedTuple):
     text: str
 
 
+# The places are loaded when they are first shown: together they cost as much as the first screen.
+
+
+def _search_screen() -> Screen[None]:
+    from maap_tui.tui.screens.search import SearchScreen
+
+    return SearchScreen()
+
+
+def _downloads_screen() -> Screen[None]:
+    from maap_tui.tui.screens.downloads import DownloadsScreen
+
+    return DownloadsScreen()
+
+
+def _registry_screen() -> Screen[None]:
+    from maap_tui.tui.screens.registry import RegistryScreen
+
+    return RegistryScreen()
+
+
+def _log_screen() -> Screen[None]:
+    from maap_tui.tui.screens.log import LogScreen
+
+    return LogScreen()
+
+
 class MaapApp(App[int]):
     """The app over one session."""
 
     TITLE = "maap"
-    CSS_PATH: ClassVar = [
-        "css/base.tcss",
-        "css/browse.tcss",
-        "css/search.tcss",
-        "css/downloads.tcss",
-        "css/registry.tcss",
-        "css/log.tcss",
-        "css/dialogs.tcss",
-    ]
+    CSS_PATH: ClassVar = ["css/base.tcss", "css/dialogs.tcss"]
     MODES: ClassVar = {
         "browse": BrowseScreen,
-        "search": SearchScreen,
-        "downloads": DownloadsScreen,
-        "registry": RegistryScreen,
-        "log": LogScreen,
+        "search": _search_screen,
+        "downloads": _downloads_screen,
+        "registry": _registry_screen,
+        "log": _log_screen,
     }
+    DEFAULT_MODE: ClassVar = "browse"
     BINDINGS: ClassVar = bindings("everywhere")
     COMMANDS: ClassVar = {MaapCommands}
     HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-tiny"), (60, "-narrow"), (110, "-wide")]
@@ -166,7 +177,7 @@ class MaapApp(App[int]):
 
     # Life
 
-    def on_mount(self) -> None:
+    def on_load(self) -> None:
         chosen = self.session.settings.ui.theme
         if self.no_colour:
             self.theme = "ansi-dark" if "ansi-dark" in self.available_themes else self.theme
@@ -179,7 +190,8 @@ class MaapApp(App[int]):
         if keymap:
             self.set_keymap(keymap)
         self.read_token()
-        self.switch_mode("browse")
+
+    def on_mount(self) -> None:
         self.set_interval(0.5 if self.low_bandwidth else 0.25, self._sample)
         for sentence in self._troubles:
             self.write_log("warning", sentence)
@@ -442,6 +454,8 @@ class MaapApp(App[int]):
         self.run_worker(self._sign_in(), group="sign-in", exclusive=True, exit_on_error=False)
 
     async def _sign_in(self) -> None:
+        from maap_tui.tui.dialogs.sign_in import SignInDialog
+
         if await self.push_screen_wait(SignInDialog()):
             self.read_token()
             await self.with_transfers(lambda transfers: transfers.resume_run())
@@ -474,10 +488,14 @@ class MaapApp(App[int]):
             verb: the word on the button.
             key: the key that confirms; it must differ from the one that asked.
         """
+        from maap_tui.tui.dialogs.confirm import ConfirmDialog
+
         return bool(await self.push_screen_wait(ConfirmDialog(question, lines, verb, key)))
 
     def show_error(self, error: BaseException) -> None:
         """Show what went wrong and what to do about it, and write it to the log."""
+        from maap_tui.tui.dialogs.error import ErrorDialog
+
         message, hint = clean(str(error)), clean(getattr(error, "hint", ""))
         if not isinstance(error, MaapError):
             message = f"{type(error).__name__}: {message}"
@@ -516,11 +534,15 @@ class MaapApp(App[int]):
             self.copy_to_clipboard(text)
         if os.environ.get("SSH_TTY") or not os.environ.get("DISPLAY"):
             # Whether the terminal took it cannot be known: the text is shown to be selected.
+            from maap_tui.tui.dialogs.show_text import TextDialog
+
             self.push_screen(TextDialog(what, text))
         else:
             self.notify(clean(text, 200), title=what, markup=False)
 
     def action_help(self) -> None:
+        from maap_tui.tui.dialogs.help import HelpDialog
+
         if not isinstance(self.screen, HelpDialog):
             self.push_screen(HelpDialog(self.current_mode))
 
