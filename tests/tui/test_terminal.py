@@ -213,6 +213,64 @@ def test_signals_end_it_in_order(
     assert list(tmp_path.glob("maap-demo-*")) == []
 
 
+def children_of(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(one) for task in tasks for one in (task / "children").read_text().split()]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and waits to be looked at does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+def test_the_archive_of_the_demo_and_its_home_end_with_a_killed_app(
+    terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    one = terminal("demo")
+    one.wait_for(b"EarthCAREL2Validated_MAAP")
+    one.wait_for(b"product types")
+    (archive,) = children_of(one.pid)
+    assert len(list(tmp_path.glob("maap-demo-*"))) == 1
+    one.kill(signal.SIGKILL)
+    one.ended()
+    until(lambda: not is_alive(archive))
+    assert list(tmp_path.glob("maap-demo-*")) == []
+
+
+def test_the_demo_says_why_its_archive_does_not_start(terminal: Callable[..., Terminal]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        one = terminal("demo", "--port", str(taken.getsockname()[1]))
+        assert one.ended() == 4
+    assert b"The archive cannot start: Address already in use" in one.shown
+    assert b"\x1b[?1049h" not in one.shown
+    one = terminal("demo", "--now", "never")
+    assert one.ended() == 4
+    assert b"The archive cannot start: " in one.shown
+
+
+def test_a_home_keeps_its_port_and_is_told_when_that_is_taken(
+    terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    home = tmp_path / "kept"
+    one = terminal("demo", "--home", str(home))
+    one.wait_for(HERE)
+    first = (home / "config.toml").read_text()
+    one.type(b"q")
+    assert one.ended() == 0
+    port = int(re.findall(r"127\.0\.0\.1:(\d+)/", first)[0])
+    with socket.create_server(("127.0.0.1", port)):
+        one = terminal("demo", "--home", str(home))
+        one.wait_for(HERE)
+        assert f"Port {port}, which this home".encode() in one.shown
+    assert (home / "config.toml").read_text() != first
+    one.type(b"q")
+    assert one.ended() == 0
+
+
 @pytest.mark.parametrize("ignored", [(), (signal.SIGHUP,)], ids=["", "nohup"])
 def test_a_vanished_terminal_ends_it(
     terminal: Callable[..., Terminal], ignored: tuple[signal.Signals, ...]
