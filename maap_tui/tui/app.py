@@ -132,7 +132,7 @@ class MaapApp(App[int]):
         Args:
             session: its engine is started with the first thing asked of it.
             is_ascii: send no byte above 127.
-            low_bandwidth: repaint half as often.
+            low_bandwidth: repaint at most twice a second, and nothing that only moves to be seen.
             no_colour: send no colour.
             clock: the time shown; None takes the real one.
         """
@@ -197,6 +197,10 @@ class MaapApp(App[int]):
             self.write_log("warning", sentence)
             self.notify(clean(sentence), severity="warning", timeout=10, markup=False)
         self.run_worker(self._look_for_left_work(), group="start", exit_on_error=False)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        if self.low_bandwidth and hasattr(event.widget, "cursor_blink"):
+            event.widget.cursor_blink = False
 
     async def _look_for_left_work(self) -> None:
         """Offer to go on with what an earlier process left."""

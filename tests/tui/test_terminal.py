@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import pty
@@ -15,12 +16,16 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from maap_tui.demo.archive import Archive
+from maap_tui.engine.model import TimeRange
+from maap_tui.engine.query import Query
 from maap_tui.engine.queue import Queue, QueueRow
+from maap_tui.engine.session import Session
 from maap_tui.tui.terminal import terse
 
 ROOT = Path(__file__).parents[2]
@@ -415,6 +420,91 @@ def test_without_a_terminal_one_sentence(environ: dict[str, str], words: list[st
     assert ended.returncode == 4
     assert ended.stdout == b""
     assert ended.stderr.count(b"\n") == 1 and b"\x1b" not in ended.stderr
+
+
+SYNC_MODE = b"\x1b[?2026$p"
+FRAME = b"\x1b[?2026h"
+
+
+def frames_of(one: Terminal, seconds: float) -> list[bytes]:
+    """What is drawn in a while, by repaint: frames less than a tenth of a second apart are one."""
+    frames: list[bytes] = []
+    last = 0.0
+    end = time.monotonic() + seconds
+    while (now := time.monotonic()) < end:
+        before = len(one.shown)
+        if one.read(end - now):
+            now = time.monotonic()
+            if now - last > 0.1:
+                frames.append(b"")
+            frames[-1] += one.shown[before:]
+            last = now
+    return frames
+
+
+def queue_files(environ: dict[str, str], names: int) -> None:
+    """Leave files of 128 KiB in the queue, as a process that died would."""
+    home = Path(environ["MAAP_HOME"])
+    day = TimeRange(datetime(2025, 12, 1, tzinfo=UTC), datetime(2025, 12, 2, tzinfo=UTC))
+    query = Query("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC", time=day)
+
+    async def find() -> list[QueueRow]:
+        async with Session.load(environ=environ) as session:
+            return [
+                QueueRow(str(wanted.path), wanted.url, "waiting", wanted.size, changed=time.time())
+                async for page in session.search(query)
+                for granule in page.granules
+                for asset in granule.files(session.formats_of(query))
+                if (wanted := session.filing.wanted_of(granule, asset))
+            ]
+
+    rows = Queue(home / "state" / "queue.sqlite3")
+    rows.save(asyncio.run(find())[:names])
+    rows.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "changes"),
+    [(("tui", "--low-bandwidth"), {}), (("tui",), {"SSH_TTY": "/dev/pts/7"})],
+    ids=["flag", "ssh"],
+)
+def test_low_bandwidth_repaints_what_changed_twice_a_second(
+    here: Archive,
+    terminal: Callable[..., Terminal],
+    environ: dict[str, str],
+    words: tuple[str, ...],
+    changes: dict[str, str],
+) -> None:
+    queue_files(environ, 16)
+    here.control(rate=4_000)
+    one = terminal(*words, changes=changes)
+    one.wait_for(b"were interrupted")
+    one.wait_for(SYNC_MODE)
+    one.type(b"\x1b[?2026;2$y")
+    one.settle()
+    assert one.shown.rfind(b"\x1b[?1003h") < one.shown.rfind(b"\x1b[?1003l")  # no move of the mouse is told
+    one.type(b"g")
+    one.wait_for(b"running")
+    until(lambda: moved(here) > 8 * 2_000, one)
+    frames = [frame for frame in frames_of(one, 5) if FRAME in frame]
+    assert 3 <= len(frames) <= 11, len(frames)
+    drawn = b"".join(frames[1:])
+    lines = {int(line) for line in re.findall(rb"\x1b\[(\d+);\d+H", drawn)} - {1, 2}
+    assert lines and max(lines) - min(lines) < 8, lines  # the eight that run, not those that wait
+    assert len(drawn) / len(frames) < 80 * 24
+
+
+@pytest.mark.parametrize(("words", "blinks"), [(("tui",), True), (("tui", "--low-bandwidth"), False)])
+def test_with_low_bandwidth_nothing_moves_at_rest(
+    terminal: Callable[..., Terminal], words: tuple[str, ...], blinks: bool
+) -> None:
+    one = terminal(*words)
+    one.wait_for(b"12 of 12")  # all the names are here: nothing is fetched any more
+    one.settle(0.7)
+    one.type(b"/")
+    one.read(5)
+    one.settle(0.2)
+    assert bool(frames_of(one, 1.6)) is blinks
 
 
 def test_the_mouse_can_be_left_to_the_terminal(terminal: Callable[..., Terminal]) -> None:
