@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
-import pty
 import re
 import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
-import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from terminal_kit import HERE, PATIENCE_S, Terminal, text_of, until
 
 from maap_tui.demo.archive import Archive
 from maap_tui.engine.model import TimeRange
@@ -28,169 +25,7 @@ from maap_tui.engine.queue import Queue, QueueRow
 from maap_tui.engine.session import Session
 from maap_tui.tui.terminal import terse
 
-ROOT = Path(__file__).parents[2]
-PATIENCE_S = 20.0
-"""Seconds until a test gives up; none of them needs them on an idle machine."""
-
-HERE = b"Browse"
 COLOURS = re.compile(rb"(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])")
-
-
-class Terminal:
-    """A process on a terminal of its own; what it sends is kept whole in `shown`."""
-
-    def __init__(
-        self,
-        words: list[str],
-        environ: dict[str, str],
-        *,
-        size: tuple[int, int] = (80, 24),
-        ignored: tuple[signal.Signals, ...] = (),
-        program: list[str] | None = None,
-    ) -> None:
-        self.shown = b""
-        self.code: int | None = None
-        command = program or [sys.executable, "-m", "maap_tui", *words]
-        self.pid, self.master = pty.fork()
-        if self.pid == 0:
-            for number in ignored:
-                signal.signal(number, signal.SIG_IGN)
-            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
-            os.execve(command[0], command, environ)
-        self.before = termios.tcgetattr(self.master)
-
-    def read(self, timeout: float) -> bool:
-        """Take what comes within a time; False when nothing came or the end was reached."""
-        if not select.select([self.master], [], [], timeout)[0]:
-            return False
-        try:
-            piece = os.read(self.master, 65536)
-        except OSError:
-            return False
-        self.shown += piece
-        return bool(piece)
-
-    def wait_for(self, wanted: bytes, *, after: int = 0) -> None:
-        """Read until it was shown, past the first `after` bytes."""
-        end = time.monotonic() + PATIENCE_S
-        while wanted not in self.shown[after:]:
-            assert time.monotonic() < end, self.shown[-4000:]
-            if not self.read(0.5):
-                assert os.waitpid(self.pid, os.WNOHANG)[0] == 0, self.shown[-4000:]
-
-    def settle(self, quiet: float = 0.3) -> None:
-        """Read until nothing comes for a while."""
-        while self.read(quiet):
-            pass
-
-    def type(self, keys: bytes) -> int:
-        """Press keys; gives back how much was shown before."""
-        os.write(self.master, keys)
-        return len(self.shown)
-
-    def resize(self, width: int, height: int) -> int:
-        """Give it another size, which has everything drawn anew; gives back how much was shown before."""
-        seen = len(self.shown)
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
-        return seen
-
-    def kill(self, number: signal.Signals) -> None:
-        os.kill(self.pid, number)
-
-    def ended(self, within: float = PATIENCE_S) -> int:
-        """Wait for the process, reading on; its exit code."""
-        end = time.monotonic() + within
-        while True:
-            done, status = os.waitpid(self.pid, os.WNOHANG)
-            if done:
-                self.code = os.waitstatus_to_exitcode(status)
-                while self.master >= 0 and self.read(0):
-                    pass
-                return self.code
-            assert time.monotonic() < end, "it does not end"
-            if self.master < 0 or not self.read(0.02):
-                select.select([], [], [], 0.02)
-
-    def close(self) -> None:
-        """Take the terminal away."""
-        if self.master >= 0:
-            os.close(self.master)
-            self.master = -1
-
-    def is_restored(self) -> bool:
-        """Whether the terminal is as it was: its modes, the main screen, the cursor, no mouse."""
-        on = set(re.findall(rb"\x1b\[\?(\d+)h", self.shown)) - {b"7", b"25"}
-        last = self.shown.rfind
-        modes = all(last(b"\x1b[?%sl" % mode) > last(b"\x1b[?%sh" % mode) for mode in on)
-        cursor = last(b"\x1b[?25h") > last(b"\x1b[?25l")
-        return modes and cursor and termios.tcgetattr(self.master)[:4] == self.before[:4]
-
-    def cleanup(self) -> None:
-        if self.code is None:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
-        self.close()
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Archive]:
-    # The processes have the real clock: the token has to be good for that one too.
-    with Archive.start(now="2026-01-15T00:00:00Z", offline_days=36500) as started:
-        yield started
-
-
-@pytest.fixture
-def here(shared: Archive, tmp_path: Path) -> Iterator[Archive]:
-    """The archive without faults, its counters at zero, and a home that points at it."""
-    shared.faults.clear()
-    shared.stats.reset()
-    shared.prepare(tmp_path / "home")
-    yield shared
-    shared.faults.clear()
-
-
-@pytest.fixture
-def environ(here: Archive, tmp_path: Path) -> dict[str, str]:
-    foreign = (
-        "MAAP_",
-        "TMUX",
-        "SSH_",
-        "DISPLAY",
-        "NO_COLOR",
-        "LC_",
-        "LANG",
-        "TEXTUAL",
-        "COLORTERM",
-        "COLUMNS",
-        "LINES",
-    )
-    own = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    return {
-        **own,
-        **here.environment(tmp_path / "home"),
-        "HOME": str(tmp_path),
-        "TMPDIR": str(tmp_path),
-        "PYTHONPATH": str(ROOT),
-        "TERM": "xterm-256color",
-        "LANG": "C.UTF-8",
-        "MAAP_DOWNLOADS_MIN_FREE": "0",
-    }
-
-
-@pytest.fixture
-def terminal(environ: dict[str, str]) -> Iterator[Callable[..., Terminal]]:
-    """Open the app, or any words of maap, on a terminal of its own."""
-    opened: list[Terminal] = []
-
-    def begin(*words: str, changes: dict[str, str | None] | None = None, **options: object) -> Terminal:
-        there = {name: value for name, value in (environ | (changes or {})).items() if value is not None}
-        one = Terminal(list(words or ("tui",)), there, **options)  # type: ignore[arg-type]
-        opened.append(one)
-        return one
-
-    yield begin
-    for one in opened:
-        one.cleanup()
 
 
 def test_it_opens_without_an_answer_and_q_leaves(here: Archive, terminal: Callable[..., Terminal]) -> None:
@@ -324,11 +159,6 @@ def test_suspend_and_go_on(terminal: Callable[..., Terminal]) -> None:
     one.wait_for(HERE, after=seen)
     one.type(b"q")
     assert one.ended() == 0
-
-
-def text_of(shown: bytes) -> bytes:
-    """What was sent, without the escape sequences."""
-    return re.sub(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])", b"", shown)
 
 
 def test_the_last_place_typed_in_a_burst_is_shown(terminal: Callable[..., Terminal]) -> None:
@@ -628,17 +458,6 @@ def test_an_interrupted_queue_goes_on_where_it_was(
     assert moved(here) - size <= in_flight * 1_048_576
     assert parts(folder) == 0
     rows.close()
-
-
-def until(is_so: Callable[[], bool], *read: Terminal) -> None:
-    """Wait for something outside, reading what terminals send meanwhile."""
-    end = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < end, [one.shown[-2000:] for one in read]
-        for one in read:
-            one.read(0.02)
-        if not read:
-            select.select([], [], [], 0.02)
 
 
 def test_a_sync_elsewhere_is_seen_while_it_runs(
