@@ -533,12 +533,13 @@ class Downloads:
 
     async def _give_up(self, job: Job, error: DownloadError, *, tried: bool = True) -> None:
         job._is_ending = True
-        job.state, job.reason = "failed", error.message
+        job.reason = error.message
         if self._record_failure is not None and tried:
             try:
                 await self._record_failure(job, error)
             except MaapError as trouble:
                 self._emit(Warned(f"The failure could not be recorded: {trouble.message}"))
+        job.state = "failed"
         self.report.failed.append(
             Failure(job.wanted.url, job.wanted.path, error.message, error.status_code, error.permanent)
         )

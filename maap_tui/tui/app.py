@@ -14,10 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
-from textual import on
+from textual import events, on
 from textual.app import App, ScreenStackError, SystemCommand
 from textual.filter import LineFilter
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
 from maap_tui.engine.downloads import Downloads, Tracked, of_row
@@ -46,18 +47,9 @@ from maap_tui.engine.transfer import Wanted
 from maap_tui.text import clean, format_bytes, plural
 from maap_tui.tui import collector, theme
 from maap_tui.tui.commands import MaapCommands
-from maap_tui.tui.dialogs.confirm import ConfirmDialog
-from maap_tui.tui.dialogs.error import ErrorDialog
-from maap_tui.tui.dialogs.help import HelpDialog
-from maap_tui.tui.dialogs.show_text import TextDialog
-from maap_tui.tui.dialogs.sign_in import SignInDialog
 from maap_tui.tui.keys import PLACES, bindings, check_keymap
-from maap_tui.tui.messages import EngineTold
+from maap_tui.tui.messages import EngineTold, KeyDone
 from maap_tui.tui.screens.browse import BrowseScreen
-from maap_tui.tui.screens.downloads import DownloadsScreen
-from maap_tui.tui.screens.log import LogScreen
-from maap_tui.tui.screens.registry import RegistryScreen
-from maap_tui.tui.screens.search import SearchScreen
 from maap_tui.tui.terminal import Ending, TerminalDriver
 
 T = TypeVar("T")
@@ -67,6 +59,9 @@ LOG_LINES = 5000
 
 MANY_FILES = 2000
 """Files queued at once from which the collector is held."""
+
+KEY_S = 1.0
+"""Seconds that a key may take before the next one goes ahead all the same."""
 
 OSC52_LIMIT = 74_000
 """Bytes of base64 that terminals take in one OSC 52."""
@@ -81,26 +76,46 @@ class LogLine(NamedTuple):
     text: str
 
 
+# The places are loaded when they are first shown: together they cost as much as the first screen.
+
+
+def _search_screen() -> Screen[None]:
+    from maap_tui.tui.screens.search import SearchScreen
+
+    return SearchScreen()
+
+
+def _downloads_screen() -> Screen[None]:
+    from maap_tui.tui.screens.downloads import DownloadsScreen
+
+    return DownloadsScreen()
+
+
+def _registry_screen() -> Screen[None]:
+    from maap_tui.tui.screens.registry import RegistryScreen
+
+    return RegistryScreen()
+
+
+def _log_screen() -> Screen[None]:
+    from maap_tui.tui.screens.log import LogScreen
+
+    return LogScreen()
+
+
 class MaapApp(App[int]):
     """The app over one session."""
 
     TITLE = "maap"
-    CSS_PATH: ClassVar = [
-        "css/base.tcss",
-        "css/browse.tcss",
-        "css/search.tcss",
-        "css/downloads.tcss",
-        "css/registry.tcss",
-        "css/log.tcss",
-        "css/dialogs.tcss",
-    ]
+    CSS_PATH: ClassVar = ["css/base.tcss", "css/dialogs.tcss"]
     MODES: ClassVar = {
         "browse": BrowseScreen,
-        "search": SearchScreen,
-        "downloads": DownloadsScreen,
-        "registry": RegistryScreen,
-        "log": LogScreen,
+        "search": _search_screen,
+        "downloads": _downloads_screen,
+        "registry": _registry_screen,
+        "log": _log_screen,
     }
+    DEFAULT_MODE: ClassVar = "browse"
     BINDINGS: ClassVar = bindings("everywhere")
     COMMANDS: ClassVar = {MaapCommands}
     HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-tiny"), (60, "-narrow"), (110, "-wide")]
@@ -121,7 +136,7 @@ class MaapApp(App[int]):
         Args:
             session: its engine is started with the first thing asked of it.
             is_ascii: send no byte above 127.
-            low_bandwidth: repaint half as often.
+            low_bandwidth: repaint at most twice a second, and nothing that only moves to be seen.
             no_colour: send no colour.
             clock: the time shown; None takes the real one.
         """
@@ -158,11 +173,15 @@ class MaapApp(App[int]):
         if is_ascii:
             self._own_filters.append(theme.AsciiOnly())
         self._troubles: list[str] = []
+        self._typed: deque[events.Key | events.Paste] = deque()
+        self._key_sent: KeyDone | None = None
+        """What follows the key that is under way, None when none is."""
+        self._key_timer: Timer | None = None
         self.animation_level = "none"
 
     # Life
 
-    def on_mount(self) -> None:
+    def on_load(self) -> None:
         chosen = self.session.settings.ui.theme
         if self.no_colour:
             self.theme = "ansi-dark" if "ansi-dark" in self.available_themes else self.theme
@@ -175,12 +194,17 @@ class MaapApp(App[int]):
         if keymap:
             self.set_keymap(keymap)
         self.read_token()
-        self.switch_mode("browse")
+
+    def on_mount(self) -> None:
         self.set_interval(0.5 if self.low_bandwidth else 0.25, self._sample)
         for sentence in self._troubles:
             self.write_log("warning", sentence)
             self.notify(clean(sentence), severity="warning", timeout=10, markup=False)
         self.run_worker(self._look_for_left_work(), group="start", exit_on_error=False)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        if self.low_bandwidth and hasattr(event.widget, "cursor_blink"):
+            event.widget.cursor_blink = False
 
     async def _look_for_left_work(self) -> None:
         """Offer to go on with what an earlier process left."""
@@ -217,6 +241,39 @@ class MaapApp(App[int]):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *self._own_filters]
+
+    # Keys
+
+    async def on_event(self, event: events.Event) -> None:
+        """Hand keys out one after the other.
+
+        Textual queues a key at the widget that has the focus and looks its binding up once it has come
+        back: of keys typed in a burst, those of different places overtake one another, and a key may act
+        in a place that was not there when it was typed.
+        """
+        if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
+            await super().on_event(event)
+            return
+        self._typed.append(event)
+        await self._hand_out_keys()
+
+    async def _hand_out_keys(self) -> None:
+        while self._typed and self._key_sent is None:
+            event = self._typed.popleft()
+            await super().on_event(event)
+            done = KeyDone()
+            if event.is_forwarded and (self.focused or self.screen).post_message(done):
+                self._key_sent = done
+                # A widget that is being removed takes what waits in it along.
+                self._key_timer = self.set_timer(KEY_S, partial(self._note_key_done, done))
+
+    @on(KeyDone)
+    async def _note_key_done(self, done: KeyDone) -> None:
+        if done is self._key_sent:
+            self._key_sent = None
+            if self._key_timer is not None:
+                self._key_timer.stop()
+            await self._hand_out_keys()
 
     # The engine
 
@@ -406,6 +463,8 @@ class MaapApp(App[int]):
         self.run_worker(self._sign_in(), group="sign-in", exclusive=True, exit_on_error=False)
 
     async def _sign_in(self) -> None:
+        from maap_tui.tui.dialogs.sign_in import SignInDialog
+
         if await self.push_screen_wait(SignInDialog()):
             self.read_token()
             await self.with_transfers(lambda transfers: transfers.resume_run())
@@ -438,10 +497,14 @@ class MaapApp(App[int]):
             verb: the word on the button.
             key: the key that confirms; it must differ from the one that asked.
         """
+        from maap_tui.tui.dialogs.confirm import ConfirmDialog
+
         return bool(await self.push_screen_wait(ConfirmDialog(question, lines, verb, key)))
 
     def show_error(self, error: BaseException) -> None:
         """Show what went wrong and what to do about it, and write it to the log."""
+        from maap_tui.tui.dialogs.error import ErrorDialog
+
         message, hint = clean(str(error)), clean(getattr(error, "hint", ""))
         if not isinstance(error, MaapError):
             message = f"{type(error).__name__}: {message}"
@@ -480,11 +543,15 @@ class MaapApp(App[int]):
             self.copy_to_clipboard(text)
         if os.environ.get("SSH_TTY") or not os.environ.get("DISPLAY"):
             # Whether the terminal took it cannot be known: the text is shown to be selected.
+            from maap_tui.tui.dialogs.show_text import TextDialog
+
             self.push_screen(TextDialog(what, text))
         else:
             self.notify(clean(text, 200), title=what, markup=False)
 
     def action_help(self) -> None:
+        from maap_tui.tui.dialogs.help import HelpDialog
+
         if not isinstance(self.screen, HelpDialog):
             self.push_screen(HelpDialog(self.current_mode))
 

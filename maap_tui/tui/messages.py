@@ -14,3 +14,7 @@ class EngineTold(Message):
     """The engine told something rare: a warning, a failure, a sign-in that is needed."""
 
     event: Event
+
+
+class KeyDone(Message):
+    """The key before it went all its way: posted where that key was, it bubbles up behind it."""

@@ -39,7 +39,7 @@ WRITER_S = 0.3
 ENDS = {"SIGTERM": 143, "SIGHUP": 129}
 """The signals that end the app, and the exit code of each."""
 
-_MODES_OFF = "".join(f"\x1b[?{mode}l" for mode in (2026, 1000, 1003, 1015, 1006, 2004, 1004))
+_MODES_OFF = "".join(f"\x1b[?{mode}l" for mode in (2026, 1000, 1002, 1003, 1015, 1006, 2004, 1004))
 RESTORE = f"{_MODES_OFF}\x1b[?7h\x1b[<u\x1b[?1049l\x1b[?25h".encode()
 """Gives the terminal back when nothing else can any more."""
 
@@ -185,6 +185,13 @@ class TerminalDriver(LinuxDriver):
         if self._watcher is None:
             self._watcher = threading.Thread(target=self._watch, name="maap-terminal", daemon=True)
             self._watcher.start()
+
+    def _enable_mouse_support(self) -> None:
+        """Report the mouse; where bandwidth is low only while a button is down, as each move has its echo."""
+        super()._enable_mouse_support()
+        if self._mouse and getattr(self._app, "low_bandwidth", False):
+            self.write("\x1b[?1003l\x1b[?1002h")
+            self.flush()
 
     def write(self, data: str) -> None:
         """Hand over what is to be drawn; a terminal that lags behind loses frames and is repainted later."""

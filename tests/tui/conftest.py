@@ -5,12 +5,15 @@ Helpers are in `driving.py`: `from driving import text_of, wait_until`.
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from terminal_kit import ROOT, Terminal
 
 from maap_tui.demo.archive import Archive
 from maap_tui.engine.session import Session
@@ -62,3 +65,77 @@ def make_app(
 
     yield make
     archive.faults.clear()
+
+
+# The real terminal
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Archive]:
+    # The processes have the real clock: the token has to be good for that one too.
+    with Archive.start(now="2026-01-15T00:00:00Z", offline_days=36500) as started:
+        yield started
+
+
+@pytest.fixture
+def here(shared: Archive, tmp_path: Path) -> Iterator[Archive]:
+    """The archive without faults, its counters at zero, and a home that points at it."""
+    shared.faults.clear()
+    shared.stats.reset()
+    shared.prepare(tmp_path / "home")
+    yield shared
+    shared.faults.clear()
+
+
+@pytest.fixture
+def environ(here: Archive, tmp_path: Path) -> dict[str, str]:
+    foreign = (
+        "MAAP_",
+        "TMUX",
+        "SSH_",
+        "DISPLAY",
+        "NO_COLOR",
+        "LC_",
+        "LANG",
+        "TEXTUAL",
+        "COLORTERM",
+        "COLUMNS",
+        "LINES",
+    )
+    own = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    return {
+        **own,
+        **here.environment(tmp_path / "home"),
+        "HOME": str(tmp_path),
+        "TMPDIR": str(tmp_path),
+        "PYTHONPATH": str(ROOT),
+        "TERM": "xterm-256color",
+        "LANG": "C.UTF-8",
+        "MAAP_DOWNLOADS_MIN_FREE": "0",
+    }
+
+
+@pytest.fixture
+def terminal(environ: dict[str, str]) -> Iterator[Callable[..., Terminal]]:
+    """Open the app, or any words of maap, on a terminal of its own."""
+    opened: list[Terminal] = []
+
+    def begin(*words: str, changes: dict[str, str | None] | None = None, **options: object) -> Terminal:
+        there = {name: value for name, value in (environ | (changes or {})).items() if value is not None}
+        one = Terminal(list(words or ("tui",)), there, **options)  # type: ignore[arg-type]
+        opened.append(one)
+        return one
+
+    yield begin
+    for one in opened:
+        one.cleanup()
+
+
+@pytest.fixture(autouse=True)
+def quick_pilot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the pilot wait for what was asked of the app, not for a process without other work."""
+
+    async def soon(min_sleep: float = 0.0, max_sleep: float = 1.0) -> None:
+        await asyncio.sleep(0.002)
+
+    monkeypatch.setattr("textual.pilot.wait_for_idle", soon)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from conftest import MOMENT
 from driving import find_files, text_of, wait_until
+from textual import events
 from textual.widgets import Static, TextArea
 
 from maap_tui.demo.archive import Archive
@@ -27,6 +28,8 @@ from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.dialogs.error import ErrorDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.dialogs.sign_in import SignInDialog
+from maap_tui.tui.keys import PLACES
+from maap_tui.tui.screens.log import LogScreen
 
 SIZE = (80, 24)
 MakeApp = Callable[..., MaapApp]
@@ -70,6 +73,35 @@ async def test_it_is_drawn_while_the_archive_does_not_answer(make_app: MakeApp, 
     assert time.monotonic() - begun < 15
 
 
+@pytest.mark.parametrize("keys", ["12345", "54321", "25143", "2345123451", "3232323245"])
+async def test_keys_typed_in_one_burst_act_in_their_order(make_app: MakeApp, keys: str) -> None:
+    app = make_app()
+    seen: list[str] = []
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await wait_until(lambda: app.current_mode == "browse", pilot)
+        app.mode_change_signal.subscribe(app, seen.append)
+        wanted = [PLACES[int(key) - 1] for key in keys]
+        wanted = wanted[1:] if wanted[0] == "browse" else wanted
+        for key in keys:
+            app.post_message(events.Key(key, key))
+        await wait_until(lambda: len(seen) >= len(wanted), pilot)
+        assert seen == wanted
+        await pilot.pause(0.2)
+        assert app.current_mode == wanted[-1]
+
+
+async def test_a_key_acts_in_the_place_it_was_typed_in(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        for key in "5l2w3":  # w in the log does nothing, and must not be taken for the one of Search
+            app.post_message(events.Key(key, key))
+        await wait_until(lambda: app.current_mode == "downloads", pilot)
+        log = next(stack[0] for mode, stack in app._screen_stacks.items() if mode == "log")
+        assert isinstance(log, LogScreen)
+        assert log.level == "warning"
+        assert [note.message for note in app._notifications if "no results yet" in note.message]
+
+
 async def test_leaving_with_running_transfers_is_confirmed(make_app: MakeApp, archive: Archive) -> None:
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
@@ -105,9 +137,9 @@ async def test_an_error_of_a_worker_is_shown_with_what_to_do_and_the_app_lives(m
         ):
             app.run_worker(fail(error), exit_on_error=False)
             await wait_until(lambda: isinstance(app.screen, ErrorDialog), pilot)
-            text = text_of(app)
-            assert words in text and "\x1b" not in text
-            assert ("[@click=app.quit]x[/]" in text) is isinstance(error, MaapError)
+            await wait_until(lambda words=words: words in text_of(app), pilot)  # type: ignore[misc]
+            assert "\x1b" not in text_of(app)
+            assert ("[@click=app.quit]x[/]" in text_of(app)) is isinstance(error, MaapError)
             assert any(words in line.text and line.level == "error" for line in app.log_lines)
             await pilot.press("escape")
             await wait_until(lambda: not isinstance(app.screen, ErrorDialog), pilot)
@@ -224,7 +256,7 @@ async def test_copying_shows_the_text_where_no_clipboard_is_known(make_app: Make
         app.copy_text("maap search [/foo] \x1b[2J", "Copied")
         await wait_until(lambda: isinstance(app.screen, TextDialog), pilot)
         assert app.clipboard == "maap search [/foo] \x1b[2J"
-        assert "[/foo] \\x1b[2J" in text_of(app)
+        await wait_until(lambda: "[/foo] \\x1b[2J" in text_of(app), pilot)
 
 
 async def test_copying_notifies_on_a_desktop(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:

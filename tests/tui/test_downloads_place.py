@@ -400,7 +400,7 @@ async def test_the_start_offers_to_go_on_with_one_key(make_app: MakeApp) -> None
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
-        assert "3 transfers were interrupted" in screen_text(app)
+        await wait_until(lambda: "3 transfers were interrupted" in screen_text(app), pilot)
         await pilot.press("g")
         await wait_until(lambda: app.current_mode == "downloads", pilot)
         await wait_until(has(app, "finished", 3), pilot)

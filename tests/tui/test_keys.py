@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -46,7 +47,8 @@ def test_no_key_means_two_things_in_a_place(place: str) -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_every_action_exists_where_its_key_works(place: str) -> None:
-    screen: type[PlaceScreen] = MaapApp.MODES[place]
+    module = importlib.import_module(f"maap_tui.tui.screens.{place}")
+    screen: type[PlaceScreen] = getattr(module, f"{place.title()}Screen")
     bound = {binding.id for binding in screen.BINDINGS if isinstance(binding, Binding)}
     for key in keys_in(place):
         if key.place == "everywhere":

@@ -195,7 +195,7 @@ async def test_registry_lost_while_it_is_shown_keeps_what_was_known(make_app: Ma
         await go(app, pilot)
         put_file_in_place(app.session.places.registry_dir)
         await wait_until(lambda: "cannot be read" in text_of(app), pilot)
-        assert "What is shown is from 00:00 UTC." in " ".join(text_of(app).split())
+        await wait_until(lambda: "What is shown is from 00:00 UTC." in " ".join(text_of(app).split()), pilot)
         assert "CPR_CLD_2A" in text_of(app)
         app.session.places.registry_dir.unlink()
         await wait_until(lambda: "Nothing is tracked yet" in text_of(app), pilot)

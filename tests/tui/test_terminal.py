@@ -2,184 +2,30 @@
 
 from __future__ import annotations
 
-import fcntl
+import asyncio
 import os
-import pty
 import re
 import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
-import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from terminal_kit import HERE, PATIENCE_S, Terminal, text_of, until
 
 from maap_tui.demo.archive import Archive
+from maap_tui.engine.model import TimeRange
+from maap_tui.engine.query import Query
 from maap_tui.engine.queue import Queue, QueueRow
+from maap_tui.engine.session import Session
 from maap_tui.tui.terminal import terse
 
-ROOT = Path(__file__).parents[2]
-PATIENCE_S = 20.0
-"""Seconds until a test gives up; none of them needs them on an idle machine."""
-
-HERE = b"Browse"
 COLOURS = re.compile(rb"(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])")
-
-
-class Terminal:
-    """A process on a terminal of its own; what it sends is kept whole in `shown`."""
-
-    def __init__(
-        self,
-        words: list[str],
-        environ: dict[str, str],
-        *,
-        size: tuple[int, int] = (80, 24),
-        ignored: tuple[signal.Signals, ...] = (),
-        program: list[str] | None = None,
-    ) -> None:
-        self.shown = b""
-        self.code: int | None = None
-        command = program or [sys.executable, "-m", "maap_tui", *words]
-        self.pid, self.master = pty.fork()
-        if self.pid == 0:
-            for number in ignored:
-                signal.signal(number, signal.SIG_IGN)
-            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
-            os.execve(command[0], command, environ)
-        self.before = termios.tcgetattr(self.master)
-
-    def read(self, timeout: float) -> bool:
-        """Take what comes within a time; False when nothing came or the end was reached."""
-        if not select.select([self.master], [], [], timeout)[0]:
-            return False
-        try:
-            piece = os.read(self.master, 65536)
-        except OSError:
-            return False
-        self.shown += piece
-        return bool(piece)
-
-    def wait_for(self, wanted: bytes, *, after: int = 0) -> None:
-        """Read until it was shown, past the first `after` bytes."""
-        end = time.monotonic() + PATIENCE_S
-        while wanted not in self.shown[after:]:
-            assert time.monotonic() < end, self.shown[-4000:]
-            if not self.read(0.5):
-                assert os.waitpid(self.pid, os.WNOHANG)[0] == 0, self.shown[-4000:]
-
-    def settle(self, quiet: float = 0.3) -> None:
-        """Read until nothing comes for a while."""
-        while self.read(quiet):
-            pass
-
-    def type(self, keys: bytes) -> int:
-        """Press keys; gives back how much was shown before."""
-        os.write(self.master, keys)
-        return len(self.shown)
-
-    def kill(self, number: signal.Signals) -> None:
-        os.kill(self.pid, number)
-
-    def ended(self, within: float = PATIENCE_S) -> int:
-        """Wait for the process, reading on; its exit code."""
-        end = time.monotonic() + within
-        while True:
-            done, status = os.waitpid(self.pid, os.WNOHANG)
-            if done:
-                self.code = os.waitstatus_to_exitcode(status)
-                while self.master >= 0 and self.read(0):
-                    pass
-                return self.code
-            assert time.monotonic() < end, "it does not end"
-            if self.master < 0 or not self.read(0.02):
-                select.select([], [], [], 0.02)
-
-    def close(self) -> None:
-        """Take the terminal away."""
-        if self.master >= 0:
-            os.close(self.master)
-            self.master = -1
-
-    def is_restored(self) -> bool:
-        """Whether the terminal is as it was: its modes, the main screen, the cursor, no mouse."""
-        on = set(re.findall(rb"\x1b\[\?(\d+)h", self.shown)) - {b"7", b"25"}
-        last = self.shown.rfind
-        modes = all(last(b"\x1b[?%sl" % mode) > last(b"\x1b[?%sh" % mode) for mode in on)
-        cursor = last(b"\x1b[?25h") > last(b"\x1b[?25l")
-        return modes and cursor and termios.tcgetattr(self.master)[:4] == self.before[:4]
-
-    def cleanup(self) -> None:
-        if self.code is None:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
-        self.close()
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Archive]:
-    # The processes have the real clock: the token has to be good for that one too.
-    with Archive.start(now="2026-01-15T00:00:00Z", offline_days=36500) as started:
-        yield started
-
-
-@pytest.fixture
-def here(shared: Archive, tmp_path: Path) -> Iterator[Archive]:
-    """The archive without faults, its counters at zero, and a home that points at it."""
-    shared.faults.clear()
-    shared.stats.reset()
-    shared.prepare(tmp_path / "home")
-    yield shared
-    shared.faults.clear()
-
-
-@pytest.fixture
-def environ(here: Archive, tmp_path: Path) -> dict[str, str]:
-    foreign = (
-        "MAAP_",
-        "TMUX",
-        "SSH_",
-        "DISPLAY",
-        "NO_COLOR",
-        "LC_",
-        "LANG",
-        "TEXTUAL",
-        "COLORTERM",
-        "COLUMNS",
-        "LINES",
-    )
-    own = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    return {
-        **own,
-        **here.environment(tmp_path / "home"),
-        "HOME": str(tmp_path),
-        "TMPDIR": str(tmp_path),
-        "PYTHONPATH": str(ROOT),
-        "TERM": "xterm-256color",
-        "LANG": "C.UTF-8",
-        "MAAP_DOWNLOADS_MIN_FREE": "0",
-    }
-
-
-@pytest.fixture
-def terminal(environ: dict[str, str]) -> Iterator[Callable[..., Terminal]]:
-    """Open the app, or any words of maap, on a terminal of its own."""
-    opened: list[Terminal] = []
-
-    def begin(*words: str, changes: dict[str, str | None] | None = None, **options: object) -> Terminal:
-        there = {name: value for name, value in (environ | (changes or {})).items() if value is not None}
-        one = Terminal(list(words or ("tui",)), there, **options)  # type: ignore[arg-type]
-        opened.append(one)
-        return one
-
-    yield begin
-    for one in opened:
-        one.cleanup()
 
 
 def test_it_opens_without_an_answer_and_q_leaves(here: Archive, terminal: Callable[..., Terminal]) -> None:
@@ -205,6 +51,64 @@ def test_signals_end_it_in_order(
     assert one.is_restored()
     assert b"Traceback" not in one.shown
     assert list(tmp_path.glob("maap-demo-*")) == []
+
+
+def children_of(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(one) for task in tasks for one in (task / "children").read_text().split()]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and waits to be looked at does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+def test_the_archive_of_the_demo_and_its_home_end_with_a_killed_app(
+    terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    one = terminal("demo")
+    one.wait_for(b"EarthCAREL2Validated_MAAP")
+    one.wait_for(b"product types")
+    (archive,) = children_of(one.pid)
+    assert len(list(tmp_path.glob("maap-demo-*"))) == 1
+    one.kill(signal.SIGKILL)
+    one.ended()
+    until(lambda: not is_alive(archive))
+    assert list(tmp_path.glob("maap-demo-*")) == []
+
+
+def test_the_demo_says_why_its_archive_does_not_start(terminal: Callable[..., Terminal]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        one = terminal("demo", "--port", str(taken.getsockname()[1]))
+        assert one.ended() == 4
+    assert b"The archive cannot start: Address already in use" in one.shown
+    assert b"\x1b[?1049h" not in one.shown
+    one = terminal("demo", "--now", "never")
+    assert one.ended() == 4
+    assert b"The archive cannot start: " in one.shown
+
+
+def test_a_home_keeps_its_port_and_is_told_when_that_is_taken(
+    terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    home = tmp_path / "kept"
+    one = terminal("demo", "--home", str(home))
+    one.wait_for(HERE)
+    first = (home / "config.toml").read_text()
+    one.type(b"q")
+    assert one.ended() == 0
+    port = int(re.findall(r"127\.0\.0\.1:(\d+)/", first)[0])
+    with socket.create_server(("127.0.0.1", port)):
+        one = terminal("demo", "--home", str(home))
+        one.wait_for(HERE)
+        assert f"Port {port}, which this home".encode() in one.shown
+    assert (home / "config.toml").read_text() != first
+    one.type(b"q")
+    assert one.ended() == 0
 
 
 @pytest.mark.parametrize("ignored", [(), (signal.SIGHUP,)], ids=["", "nohup"])
@@ -257,9 +161,22 @@ def test_suspend_and_go_on(terminal: Callable[..., Terminal]) -> None:
     assert one.ended() == 0
 
 
-def text_of(shown: bytes) -> bytes:
-    """What was sent, without the escape sequences."""
-    return re.sub(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])", b"", shown)
+def test_the_last_place_typed_in_a_burst_is_shown(terminal: Callable[..., Terminal]) -> None:
+    one = terminal()
+    one.wait_for(HERE)
+    words = {b"1": b"Refresh", b"2": b"Run", b"3": b"Pause", b"4": b"Clean up", b"5": b"Level"}
+    for number, keys in enumerate((b"12345", b"54321", b"514132", b"2424242423", b"3152534", b"12345")):
+        last = words[keys[-1:]]
+        seen = one.type(keys)
+        one.wait_for(last, after=seen)
+        one.settle(0.5)
+        seen = one.resize(100 + number % 2, 24)
+        one.wait_for(last, after=seen)
+        one.settle(0.1)
+        drawn = text_of(one.shown[seen:])
+        assert [word for word in words.values() if word in drawn] == [last], keys
+    one.type(b"q")
+    assert one.ended() == 0
 
 
 def tour(one: Terminal) -> None:
@@ -333,6 +250,91 @@ def test_without_a_terminal_one_sentence(environ: dict[str, str], words: list[st
     assert ended.returncode == 4
     assert ended.stdout == b""
     assert ended.stderr.count(b"\n") == 1 and b"\x1b" not in ended.stderr
+
+
+SYNC_MODE = b"\x1b[?2026$p"
+FRAME = b"\x1b[?2026h"
+
+
+def frames_of(one: Terminal, seconds: float) -> list[bytes]:
+    """What is drawn in a while, by repaint: frames less than a tenth of a second apart are one."""
+    frames: list[bytes] = []
+    last = 0.0
+    end = time.monotonic() + seconds
+    while (now := time.monotonic()) < end:
+        before = len(one.shown)
+        if one.read(end - now):
+            now = time.monotonic()
+            if now - last > 0.1:
+                frames.append(b"")
+            frames[-1] += one.shown[before:]
+            last = now
+    return frames
+
+
+def queue_files(environ: dict[str, str], names: int) -> None:
+    """Leave files of 128 KiB in the queue, as a process that died would."""
+    home = Path(environ["MAAP_HOME"])
+    day = TimeRange(datetime(2025, 12, 1, tzinfo=UTC), datetime(2025, 12, 2, tzinfo=UTC))
+    query = Query("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC", time=day)
+
+    async def find() -> list[QueueRow]:
+        async with Session.load(environ=environ) as session:
+            return [
+                QueueRow(str(wanted.path), wanted.url, "waiting", wanted.size, changed=time.time())
+                async for page in session.search(query)
+                for granule in page.granules
+                for asset in granule.files(session.formats_of(query))
+                if (wanted := session.filing.wanted_of(granule, asset))
+            ]
+
+    rows = Queue(home / "state" / "queue.sqlite3")
+    rows.save(asyncio.run(find())[:names])
+    rows.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "changes"),
+    [(("tui", "--low-bandwidth"), {}), (("tui",), {"SSH_TTY": "/dev/pts/7"})],
+    ids=["flag", "ssh"],
+)
+def test_low_bandwidth_repaints_what_changed_twice_a_second(
+    here: Archive,
+    terminal: Callable[..., Terminal],
+    environ: dict[str, str],
+    words: tuple[str, ...],
+    changes: dict[str, str],
+) -> None:
+    queue_files(environ, 16)
+    here.control(rate=4_000)
+    one = terminal(*words, changes=changes)
+    one.wait_for(b"were interrupted")
+    one.wait_for(SYNC_MODE)
+    one.type(b"\x1b[?2026;2$y")
+    one.settle()
+    assert one.shown.rfind(b"\x1b[?1003h") < one.shown.rfind(b"\x1b[?1003l")  # no move of the mouse is told
+    one.type(b"g")
+    one.wait_for(b"running")
+    until(lambda: moved(here) > 8 * 2_000, one)
+    frames = [frame for frame in frames_of(one, 5) if FRAME in frame]
+    assert 3 <= len(frames) <= 11, len(frames)
+    drawn = b"".join(frames[1:])
+    lines = {int(line) for line in re.findall(rb"\x1b\[(\d+);\d+H", drawn)} - {1, 2}
+    assert lines and max(lines) - min(lines) < 8, lines  # the eight that run, not those that wait
+    assert len(drawn) / len(frames) < 80 * 24
+
+
+@pytest.mark.parametrize(("words", "blinks"), [(("tui",), True), (("tui", "--low-bandwidth"), False)])
+def test_with_low_bandwidth_nothing_moves_at_rest(
+    terminal: Callable[..., Terminal], words: tuple[str, ...], blinks: bool
+) -> None:
+    one = terminal(*words)
+    one.wait_for(b"12 of 12")  # all the names are here: nothing is fetched any more
+    one.settle(0.7)
+    one.type(b"/")
+    one.read(5)
+    one.settle(0.2)
+    assert bool(frames_of(one, 1.6)) is blinks
 
 
 def test_the_mouse_can_be_left_to_the_terminal(terminal: Callable[..., Terminal]) -> None:
@@ -456,17 +458,6 @@ def test_an_interrupted_queue_goes_on_where_it_was(
     assert moved(here) - size <= in_flight * 1_048_576
     assert parts(folder) == 0
     rows.close()
-
-
-def until(is_so: Callable[[], bool], *read: Terminal) -> None:
-    """Wait for something outside, reading what terminals send meanwhile."""
-    end = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < end, [one.shown[-2000:] for one in read]
-        for one in read:
-            one.read(0.02)
-        if not read:
-            select.select([], [], [], 0.02)
 
 
 def test_a_sync_elsewhere_is_seen_while_it_runs(

@@ -18,7 +18,7 @@ from maap_tui.cli.call import Call
 from maap_tui.cli.main import can_draw, main, open_app
 from maap_tui.cli.report import DONE
 from maap_tui.demo.flags import add_arguments, options_of
-from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.errors import InvalidRequestError, MaapError
 
 if TYPE_CHECKING:
     from maap_tui.demo import Archive
@@ -76,25 +76,75 @@ def run(call: Call) -> int | None:
         else:
             home = args.home.absolute()
         _refuse_a_real_home(home)
+        if not args.serve and not args.inner and can_draw():
+            return _open(call, home, stack)
         archive = stack.enter_context(_start(call, home))
         _prepare(archive, home)
         environment = archive.environment(home)
         if args.serve:
             return _serve(call, environment)
         stack.enter_context(_set(environment))
-        if args.inner:
-            return main(args.inner)
-        return open_app(call) if can_draw() else _tour(call)
+        return main(args.inner) if args.inner else _tour(call)
+
+
+def _open(call: Call, home: Path, stack: contextlib.ExitStack) -> int:
+    """Open the app on an archive in another process, where it takes none of the app's turns."""
+    from maap_tui.demo.process import ArchiveProcess, StartError
+
+    args = call.args
+    options, is_throwaway = options_of(args), args.home is None
+    port = args.port if args.port is not None else _port_of(home)
+    child = stack.enter_context(ArchiveProcess(port, home, is_throwaway=is_throwaway, options=options))
+    import maap_tui.tui.app  # noqa: F401 - loaded while the archive comes up
+
+    try:
+        try:
+            environment = child.wait()
+        except StartError as error:
+            if args.port is not None or not port or not error.told.get("is_port"):
+                raise
+            _warn_of_port(call, port, str(error))
+            child = stack.enter_context(ArchiveProcess(0, home, is_throwaway=is_throwaway, options=options))
+            environment = child.wait()
+    except StartError as error:
+        raise _not_started(home, error.told) from None
+    stack.enter_context(_set(environment))
+    return open_app(call)
+
+
+def _not_started(home: Path, told: Mapping[str, Any]) -> MaapError:
+    if "missing" in told:
+        return _lacks(told["missing"])
+    if "errno" in told:
+        from maap_tui.engine.files import storage_error
+
+        return storage_error(home, OSError(told["errno"], told["words"], told["file"]))
+    return _cannot_start(told["words"])
+
+
+def _lacks(package: str | None) -> MaapError:
+    return InvalidRequestError(
+        f"The demo needs a package that is not installed ({package})",
+        "Run: pip install 'maap-tui[demo]'",
+    )
+
+
+def _cannot_start(words: object) -> MaapError:
+    return InvalidRequestError(f"The archive cannot start: {words}", "See maap demo -h.")
+
+
+def _warn_of_port(call: Call, port: int, words: str) -> None:
+    call.report.warn(
+        f"Port {port}, which this home's registry was made with, cannot be had ({words}); "
+        "files registered before have other addresses now"
+    )
 
 
 def _start(call: Call, home: Path) -> Archive:
     try:
         from maap_tui.demo.archive import Archive
     except ImportError as error:
-        raise InvalidRequestError(
-            f"The demo needs a package that is not installed ({error.name})",
-            "Run: pip install 'maap-tui[demo]'",
-        ) from None
+        raise _lacks(error.name) from None
     args = call.args
     port = args.port if args.port is not None else _port_of(home)
     try:
@@ -104,14 +154,10 @@ def _start(call: Call, home: Path) -> Archive:
         except OSError as error:
             if args.port is not None or not port:
                 raise
-            call.report.warn(
-                f"Port {port}, which this home's registry was made with, cannot be had ({error.strerror}); "
-                "files registered before have other addresses now"
-            )
+            _warn_of_port(call, port, error.strerror)
             return Archive.start(0, **options)
     except (OSError, TypeError, ValueError) as error:
-        words = getattr(error, "strerror", None) or error
-        raise InvalidRequestError(f"The archive cannot start: {words}", "See maap demo -h.") from None
+        raise _cannot_start(getattr(error, "strerror", None) or error) from None
 
 
 def _refuse_a_real_home(home: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -32,6 +32,11 @@ class PlaceScreen(Screen[None]):
 
     MINIMUM: ClassVar = (40, 10)
     """Cells below which it says nothing else."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Its rules are read when it is first shown."""
+        super().__init_subclass__(**options)
+        cls.CSS_PATH = f"../css/{cls.PLACE}.tcss"
 
     @property
     def maap(self) -> MaapApp:

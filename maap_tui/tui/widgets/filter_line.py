@@ -37,6 +37,11 @@ class FilterLine(Input):
         self._target = target
         self.display = False
 
+    @property
+    def focusable(self) -> bool:
+        """Whether it takes the focus: never while it is hidden."""
+        return super().focusable and self.display
+
     def open(self) -> None:
         """Show the line and let the user type."""
         self.display = True

@@ -1,0 +1,134 @@
+"""A terminal of its own for a process under test: a pty, and every byte that comes to it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 20.0
+"""Seconds until a test gives up; none of them needs them on an idle machine."""
+
+HERE = b"Browse"
+
+
+class Terminal:
+    """A process on a terminal of its own; what it sends is kept whole in `shown`."""
+
+    def __init__(
+        self,
+        words: list[str],
+        environ: dict[str, str],
+        *,
+        size: tuple[int, int] = (80, 24),
+        ignored: tuple[signal.Signals, ...] = (),
+        program: list[str] | None = None,
+    ) -> None:
+        self.shown = b""
+        self.code: int | None = None
+        command = program or [sys.executable, "-m", "maap_tui", *words]
+        self.pid, self.master = pty.fork()
+        if self.pid == 0:
+            for number in ignored:
+                signal.signal(number, signal.SIG_IGN)
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+            os.execve(command[0], command, environ)
+        self.before = termios.tcgetattr(self.master)
+
+    def read(self, timeout: float) -> bool:
+        """Take what comes within a time; False when nothing came or the end was reached."""
+        if not select.select([self.master], [], [], timeout)[0]:
+            return False
+        try:
+            piece = os.read(self.master, 65536)
+        except OSError:
+            return False
+        self.shown += piece
+        return bool(piece)
+
+    def wait_for(self, wanted: bytes, *, after: int = 0) -> None:
+        """Read until it was shown, past the first `after` bytes."""
+        end = time.monotonic() + PATIENCE_S
+        while wanted not in self.shown[after:]:
+            assert time.monotonic() < end, self.shown[-4000:]
+            if not self.read(0.5):
+                assert os.waitpid(self.pid, os.WNOHANG)[0] == 0, self.shown[-4000:]
+
+    def settle(self, quiet: float = 0.3) -> None:
+        """Read until nothing comes for a while."""
+        while self.read(quiet):
+            pass
+
+    def type(self, keys: bytes) -> int:
+        """Press keys; gives back how much was shown before."""
+        os.write(self.master, keys)
+        return len(self.shown)
+
+    def resize(self, width: int, height: int) -> int:
+        """Give it another size, which has everything drawn anew; gives back how much was shown before."""
+        seen = len(self.shown)
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        return seen
+
+    def kill(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    def ended(self, within: float = PATIENCE_S) -> int:
+        """Wait for the process, reading on; its exit code."""
+        end = time.monotonic() + within
+        while True:
+            done, status = os.waitpid(self.pid, os.WNOHANG)
+            if done:
+                self.code = os.waitstatus_to_exitcode(status)
+                while self.master >= 0 and self.read(0):
+                    pass
+                return self.code
+            assert time.monotonic() < end, "it does not end"
+            if self.master < 0 or not self.read(0.02):
+                select.select([], [], [], 0.02)
+
+    def close(self) -> None:
+        """Take the terminal away."""
+        if self.master >= 0:
+            os.close(self.master)
+            self.master = -1
+
+    def is_restored(self) -> bool:
+        """Whether the terminal is as it was: its modes, the main screen, the cursor, no mouse."""
+        on = set(re.findall(rb"\x1b\[\?(\d+)h", self.shown)) - {b"7", b"25"}
+        last = self.shown.rfind
+        modes = all(last(b"\x1b[?%sl" % mode) > last(b"\x1b[?%sh" % mode) for mode in on)
+        cursor = last(b"\x1b[?25h") > last(b"\x1b[?25l")
+        return modes and cursor and termios.tcgetattr(self.master)[:4] == self.before[:4]
+
+    def cleanup(self) -> None:
+        if self.code is None:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        self.close()
+
+
+def text_of(shown: bytes) -> bytes:
+    """What was sent, without the escape sequences."""
+    return re.sub(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])", b"", shown)
+
+
+def until(is_so: Callable[[], bool], *read: Terminal) -> None:
+    """Wait for something outside, reading what terminals send meanwhile."""
+    end = time.monotonic() + PATIENCE_S
+    while not is_so():
+        assert time.monotonic() < end, [one.shown[-2000:] for one in read]
+        for one in read:
+            one.read(0.02)
+        if not read:
+            select.select([], [], [], 0.02)
