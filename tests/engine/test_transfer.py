@@ -405,6 +405,28 @@ async def test_a_drip_is_noticed_by_its_rate(
     assert len(parts.told(FileRetried)) == 1 + 2
 
 
+async def test_a_drip_after_a_burst_is_noticed_within_one_window(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    body, now, dripped = hdf5_body(200_000), [0.0], []
+
+    async def drip(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer("200 OK", body[:150_000], content_length="200000", etag='"one"'))
+        for byte in body[150_000:]:
+            await writer.drain()
+            await asyncio.sleep(0.002)
+            now[0] += 1
+            dripped.append(byte)
+            writer.write(bytes([byte]))
+
+    parts = kit(raw)
+    transfer = Transfer(parts.http, parts.tokens, parts.rules, emit=parts.events.append, clock=lambda: now[0])
+    fetched = await transfer.fetch(Wanted(raw.at(H5, drip, RawFile(body)), tmp_path / "a.h5"))
+    assert fetched.path.read_bytes() == body
+    assert "bytes came in 60 s" in parts.told(FileRetried)[0].reason
+    assert 60 <= len(dripped) <= 90
+
+
 async def test_all_files_together_keep_to_the_rate_asked_for(
     kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
