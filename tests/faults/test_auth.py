@@ -204,7 +204,7 @@ def test_the_end_of_the_offline_token_is_said_in_time(days: float, said: str, tm
 @pytest.mark.fault("A9")
 @pytest.mark.fault("A10")
 def test_no_secret_can_be_read_anywhere(tmp_path: Path) -> None:
-    figure = measure_secrets(15, tmp_path)
+    figure = measure_secrets(8, tmp_path)
     assert figure.kept, figure
 
 

@@ -64,7 +64,7 @@ def test_a_killed_run_is_resumed_from_the_last_byte_on_disk(tmp_path: Path) -> N
 @pytest.mark.fault("N6")
 @pytest.mark.fault("N7")
 def test_versions_of_a_file_are_never_mixed(tmp_path: Path) -> None:
-    figure = measure_mixed(20, tmp_path)
+    figure = measure_mixed(12, tmp_path)
     assert figure.kept, figure
 
 

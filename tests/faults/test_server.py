@@ -26,7 +26,7 @@ def test_a_sync_ends_as_promised(scenario: Scenario, tmp_path: Path) -> None:
 @pytest.mark.fault("H4")
 def test_what_is_no_data_is_never_saved(tmp_path: Path) -> None:
     assert len(DATA_KINDS) >= 30
-    figure = measure_false_finals(12, tmp_path)
+    figure = measure_false_finals(6, tmp_path)
     assert figure.kept, figure
 
 
@@ -94,13 +94,13 @@ def _warnings(shown: str) -> str:
 @pytest.mark.fault("H7")
 @pytest.mark.fault("H8")
 def test_no_scenario_sends_the_token_elsewhere(tmp_path: Path) -> None:
-    figure = measure_bearers(15, tmp_path)
+    figure = measure_bearers(8, tmp_path)
     assert figure.kept, figure
 
 
 @pytest.mark.fault("P11")
 def test_no_scenario_ends_with_a_wrong_code(tmp_path: Path) -> None:
-    figure = measure_exit_codes(15, tmp_path)
+    figure = measure_exit_codes(8, tmp_path)
     assert figure.kept, figure
 
 
