@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import ssl
@@ -16,7 +17,7 @@ import pytest
 import trustme
 
 from maap_tui.demo import Archive
-from tests.engine.raw_files import RawFile, answer, hdf5_body
+from tests.engine.raw_files import RawFile, Request, answer, hdf5_body
 from tests.faults.links import ConnectProxy, PoorLink
 from tests.faults.resuming import Giant, measure_mixed, measure_refetched
 from tests.faults.scenarios import NETWORK, Scenario
@@ -72,6 +73,35 @@ def test_versions_of_a_file_are_never_mixed(tmp_path: Path) -> None:
 def test_cuts_cost_no_byte_twice(tmp_path: Path) -> None:
     figure = measure_refetched(10, tmp_path, size=20 << 20)
     assert figure.kept, figure
+
+
+@pytest.mark.fault("N11")
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
+def test_a_busy_archive_is_left_alone_by_all_files(status: str, tmp_path: Path) -> None:
+    told: list[float] = []
+    asked: list[float] = []
+
+    async def busy(request: Request, writer: asyncio.StreamWriter) -> None:
+        told.append(time.monotonic())
+        writer.write(answer(status, retry_after="0.7"))
+
+    with Stage(tmp_path) as stage:
+        first, *others = stage.add_good(8)
+        (good,) = stage.server.replies[first.removeprefix(stage.url)]
+        stage.server.at(first.removeprefix(stage.url), busy, good)
+        for url in others:
+            path = url.removeprefix(stage.url)
+            (body,) = stage.server.replies[path]
+
+            async def serve(request: Request, writer: asyncio.StreamWriter, body: Any = body) -> None:
+                asked.append(time.monotonic())
+                writer.write(body)
+
+            stage.server.at(path, serve)
+        ended = stage.maap(*SYNC, MAAP_DOWNLOADS_PARALLEL="2")
+    assert (ended.code, len(stage.finals)) == (0, 8)
+    # One may have been on its way already.
+    assert sum(at - told[0] < 0.69 for at in asked) <= 1
 
 
 @pytest.mark.fault("N12")

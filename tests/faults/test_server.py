@@ -9,7 +9,7 @@ import pytest
 from tests.engine.raw_files import answer
 from tests.faults.answers import measure_bearers, measure_exit_codes, measure_false_finals
 from tests.faults.hostile import measure_by_hand, measure_generated
-from tests.faults.scenarios import DATA_KINDS, SERVER, Scenario
+from tests.faults.scenarios import DATA_KINDS, SERVER, Scenario, circular
 from tests.faults.stage import NAMES, SYNC, Stage
 from tests.faults.test_network import cases
 
@@ -62,6 +62,15 @@ def test_hostile_strings_reach_no_terminal_no_folder_and_no_registry(
 def test_generated_strings_reach_no_terminal_no_folder_and_no_registry(tmp_path: Path) -> None:
     figure = measure_generated(300, tmp_path)
     assert figure.kept, figure
+
+
+@pytest.mark.fault("H15")
+def test_pages_in_a_circle_are_asked_for_once(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        circular(stage)
+        assert stage.maap(*SYNC).code == 3
+        # The first page and the one it leads to, and both again in the second try of the day.
+        assert len(stage.asked("/catalogue/search", "POST")) <= 4
 
 
 @pytest.mark.fault("H17")
