@@ -5,12 +5,15 @@ A string that came from a server, a file or a user reaches a screen through `cle
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from datetime import UTC, date, datetime
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _NEVER_SHOWN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode categories that move the cursor, hide, reorder or break a line instead of being drawn."""
+_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
+"""How every JSON Web Token looks: it begins with an encoded `{"` (RFC 7519)."""
 _BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f")
 """Letters and marks by category that are drawn as nothing."""
 
@@ -89,6 +92,11 @@ def clean(text: str, limit: int | None = None) -> str:
     if limit is not None and len(text) > limit:
         return text[: max(limit - 1, 0)] + "…"
     return text
+
+
+def without_tokens(text: str) -> str:
+    """The text with every token in it blotted out, such as one that was pasted where none belongs."""
+    return _TOKEN.sub("(hidden)", text) if "eyJ" in text else text
 
 
 def _is_hidden(character: str) -> bool:

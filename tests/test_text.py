@@ -93,3 +93,19 @@ def test_every_character_is_printable_once_cleaned() -> None:
     cleaned = text.clean(everything)
     assert not any(0 <= ord(one) < 32 or 0x7F <= ord(one) < 0xA0 for one in cleaned)
     assert "\u202a" not in cleaned
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            "unrecognized: eyJhbGciOiJIUzI1NiJ9.eyJ0eXAiOiJPZmZsaW5lIn0.c2ln-_ here",
+            "unrecognized: (hidden) here",
+        ),
+        ("eyJhbGci.eyJ0eXA.|eyJhbGci.eyJ0eXA.x", "(hidden)|(hidden)"),
+        ("eyJ.a.b and a.b.c", "eyJ.a.b and a.b.c"),
+        ("ECA_EXBC_CPR_CLD_2A.h5", "ECA_EXBC_CPR_CLD_2A.h5"),
+    ],
+)
+def test_tokens_are_blotted_out(said: str, shown: str) -> None:
+    assert text.without_tokens(said) == shown

@@ -23,7 +23,7 @@ from maap_tui.engine.errors import (
     RegistryError,
     StorageError,
 )
-from maap_tui.text import clean, format_bytes, format_rate, plural
+from maap_tui.text import clean, format_bytes, format_rate, plural, without_tokens
 
 if TYPE_CHECKING:
     from maap_tui.cli.progress import Progress
@@ -152,7 +152,7 @@ class Reporter:
         self.say(f"{name}{done}. Run the same command again to go on.")
 
     def _write(self, text: str) -> None:
-        line = clean(text)
+        line = clean(without_tokens(text))
         if self.progress is not None:
             self.progress.print(line)
             return

@@ -440,10 +440,11 @@ class Http:
             return was_down
         if url in self._given_up:
             return False
+        seconds = self._outage_wait_s
+        longest = f"{seconds / 60:.3g} min" if seconds >= 60 else f"{seconds:.3g} s"
         self._emit(
             Warned(
-                f"The service at {_host_of(url)} is unavailable ({reason}); "
-                f"waiting for it, up to {self._outage_wait_s / 60:.3g} min"
+                f"The service at {_host_of(url)} is unavailable ({reason}); waiting for it, up to {longest}"
             )
         )
         attempt = 0

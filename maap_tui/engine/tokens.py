@@ -280,7 +280,10 @@ class TokenShare:
         if self.file is None or not boot_id():
             return
         data = {"for": mark, "access": access, "until": until, "boot": boot_id()}
-        with contextlib.suppress(StorageError):
+        with contextlib.suppress(StorageError, OSError):
+            if self.file.is_symlink():
+                # A link would lead the token to where others may read it.
+                self.file.unlink()
             files.write_atomic(self.file, json.dumps(data) + "\n", mode=0o600)
 
 

@@ -19,6 +19,7 @@ import shutil
 import socket
 import time
 import zlib
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -701,28 +702,34 @@ class Transfer:
 
 
 class _Window:
-    """Tells a connection that only drips from one that moves."""
+    """Tells a connection that only drips from one that moves, by what the last seconds brought."""
 
     def __init__(self, rules: TransferRules, clock: Callable[[], float]) -> None:
         self._rules = rules
         self._clock = clock
+        self._ours = 0.0
         self._begun = clock()
+        self._arrivals: deque[tuple[float, int]] = deque()
         self._count = 0
 
     def check(self, count: int) -> None:
         """Take the bytes that just came; raises `_Failure` when a whole window brought too few."""
+        window = self._rules.rate_window_s
+        now = self._clock() - self._ours
+        if self._arrivals and now - self._arrivals[-1][0] < window / 100:
+            then, before = self._arrivals.pop()
+            self._arrivals.append((then, before + count))
+        else:
+            self._arrivals.append((now, count))
         self._count += count
-        seconds = self._clock() - self._begun
-        if seconds < self._rules.rate_window_s:
-            return
-        if self._count < self._rules.min_rate * seconds:
-            raise _Failure(f"only {self._count} bytes came in {seconds:.0f} s", slow=True)
-        self._begun += seconds
-        self._count = 0
+        while self._arrivals[0][0] <= now - window:
+            self._count -= self._arrivals.popleft()[1]
+        if now - self._begun >= window and self._count < self._rules.min_rate * window:
+            raise _Failure(f"only {self._count} bytes came in {window:.0f} s", slow=True)
 
     def forgive(self, seconds: float) -> None:
         """Leave out a wait that was our own."""
-        self._begun += seconds
+        self._ours += seconds
 
 
 async def _to_end(

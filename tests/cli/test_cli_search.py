@@ -210,6 +210,7 @@ def test_unknown_names_get_the_nearest(maap: Callable) -> None:
     assert ended.code == 4 and L2 in ended.err
 
 
+@pytest.mark.fault("H12")
 def test_hostile_names_are_shown_harmless(maap: Callable) -> None:
     ended = maap("search", "\x1b]0;x\x07\u202e[/b]", "CPR_CLD_2A")
     assert ended.code == 4

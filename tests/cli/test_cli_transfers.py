@@ -218,6 +218,7 @@ def test_files_that_fail_for_now_are_3_and_the_others_come(maap: Callable, archi
     assert "503" in failed[0]["reason"] and "503" in ended.err
 
 
+@pytest.mark.fault("N13")
 def test_files_that_fail_for_good_are_4(maap: Callable, archive: Archive) -> None:
     archive.control(status=404, target="data", match="08575D")
     ended = maap("sync", *CLD, *FEW)
@@ -226,6 +227,7 @@ def test_files_that_fail_for_good_are_4(maap: Callable, archive: Archive) -> Non
     assert maap("state", "show", *CLD, "--json").out.count('"errors": 1') == 1
 
 
+@pytest.mark.fault("A2")
 def test_a_dead_token_is_2(maap: Callable, archive: Archive, home: Path) -> None:
     archive.control(status=400, target="token")
     ended = maap("sync", *CLD, *FEW)
@@ -234,6 +236,7 @@ def test_a_dead_token_is_2(maap: Callable, archive: Archive, home: Path) -> None
     assert files_of(home) == []
 
 
+@pytest.mark.fault("A1")
 def test_a_token_service_that_is_down_is_3(maap: Callable, archive: Archive) -> None:
     archive.control(status=503, target="token")
     ended = maap("get", *CLD, *FEW)
@@ -260,6 +263,7 @@ def test_malformed_credentials_are_2(maap: Callable, home: Path, content: str) -
     assert "maap login" in ended.err
 
 
+@pytest.mark.fault("A2")
 def test_a_token_near_its_end_is_warned_of(maap: Callable, monkeypatch) -> None:
     monkeypatch.setenv("MAAP_TOKEN_WARN_DAYS", "99999")
     ended = maap("get", *CLD, *FEW, "-q")

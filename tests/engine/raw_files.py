@@ -7,6 +7,7 @@ import base64
 import contextlib
 import json
 import random
+import ssl
 import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -95,6 +96,7 @@ class FileServer:
     requests: list[Request] = field(default_factory=list)
     url: str = ""
     host: str = "127.0.0.1"
+    tls: ssl.SSLContext | None = None
     _open: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def __aenter__(self) -> FileServer:
@@ -107,8 +109,10 @@ class FileServer:
     async def open(self) -> None:
         """Listen, after `close` on the same port as before."""
         port = int(self.url.rpartition(":")[2] or 0)
-        self._server = await asyncio.start_server(self._accept, self.host, port)
-        self.url = f"http://{self.host}:{self._server.sockets[0].getsockname()[1]}"
+        self._server = await asyncio.start_server(self._accept, self.host, port, ssl=self.tls)
+        self.url = (
+            f"{'https' if self.tls else 'http'}://{self.host}:{self._server.sockets[0].getsockname()[1]}"
+        )
 
     async def close(self) -> None:
         """Listen no more, and end what is being answered."""

@@ -62,6 +62,7 @@ def states(downloads: Downloads) -> list[str]:
     return [job.state for job in downloads.jobs.values()]
 
 
+@pytest.mark.fault("N15")
 async def test_many_files_arrive(
     kit: Callable[..., Kit], archive: Archive, remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
@@ -338,6 +339,7 @@ async def test_a_stopped_queue_keeps_its_order(
     assert order == [f"/{i}.h5" for i in range(5)]
 
 
+@pytest.mark.fault("A5")
 async def test_three_refusals_in_a_row_end_a_collection_without_renewing(
     kit: Callable[..., Kit], archive: Archive, remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
@@ -418,6 +420,7 @@ async def test_a_success_between_failures_counts_anew(
     assert (len(report.downloaded), len(report.failed), report.stopped) == (3, 6, None)
 
 
+@pytest.mark.fault("H18")
 async def test_bad_addresses_do_not_hold_up_the_others(
     kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
@@ -458,6 +461,7 @@ async def test_closing_stops_what_runs_and_keeps_its_part(
         await downloads.join()
 
 
+@pytest.mark.fault("N16")
 async def test_a_storm_of_pauses_and_cancels_leaves_nothing_behind(
     kit: Callable[..., Kit], archive: Archive, remote: Callable[..., Remote], tmp_path: Path
 ) -> None:

@@ -90,6 +90,7 @@ def test_where_a_secret_may_travel(url: str, loopback: bool, private: bool) -> N
         ("Thu, 99 Foo 2026 00:00:00 GMT", None),
     ],
 )
+@pytest.mark.fault("N11")
 def test_retry_after(header: str, seconds: float | None) -> None:
     assert retry_after_s({"retry-after": header}, NOW) == seconds
 
@@ -125,6 +126,7 @@ def test_words_of_an_error(body: bytes, words: str) -> None:
     assert reply(body).error_words() == words
 
 
+@pytest.mark.fault("H16")
 def test_json_that_nests_too_deep_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="deep"):
         reply(b"[" * 200_000).json()
@@ -149,6 +151,8 @@ def test_secrets_are_blotted_out() -> None:
     ],
 )
 @pytest.mark.parametrize("url", ["http://user:secret-token@h/a", "http://[::1", "", "\ud800"])
+@pytest.mark.fault("A9")
+@pytest.mark.fault("H18")
 def test_any_failure_becomes_a_sentence_without_secrets(error: Exception, url: str) -> None:
     fault = fault_of(error, url)
     assert fault.message
@@ -173,6 +177,7 @@ async def test_packed_answers_are_unpacked(bulk: bool, kit: Callable[..., Kit], 
 
 @both
 @pytest.mark.parametrize("status", sorted(BUSY))
+@pytest.mark.fault("N11")
 async def test_busy_services_are_asked_again(
     bulk: bool, status: int, kit: Callable[..., Kit], archive: Archive
 ) -> None:
@@ -188,6 +193,7 @@ async def test_busy_services_are_asked_again(
     assert str(status) in caught.value.message
 
 
+@pytest.mark.fault("N11")
 async def test_retry_after_is_kept(kit: Callable[..., Kit], archive: Archive) -> None:
     archive.faults.add(status=503, retry_after="0.2", times=1, target="all")
     loop = asyncio.get_running_loop()
@@ -229,6 +235,7 @@ async def test_a_caller_may_want_another_answer(kit: Callable[..., Kit], raw: Fi
     ],
     ids=["nothing", "garbage", "text_length", "negative", "short", "chunks", "huge_header", "false_gzip"],
 )
+@pytest.mark.fault("H4")
 async def test_broken_answers_are_faults(
     bulk: bool, broken: bytes, kit: Callable[..., Kit], raw: FileServer
 ) -> None:
@@ -240,6 +247,7 @@ async def test_broken_answers_are_faults(
 
 
 @both
+@pytest.mark.fault("H14")
 async def test_a_silent_service_is_not_waited_for_for_ever(
     bulk: bool, kit: Callable[..., Kit], raw: FileServer
 ) -> None:
@@ -252,6 +260,7 @@ async def test_a_silent_service_is_not_waited_for_for_ever(
 
 
 @both
+@pytest.mark.fault("N12")
 async def test_an_unreachable_host_is_offline(bulk: bool, kit: Callable[..., Kit], raw: FileServer) -> None:
     async with FileServer() as gone:
         url = gone.url
@@ -265,6 +274,7 @@ async def test_an_unreachable_host_is_offline(bulk: bool, kit: Callable[..., Kit
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:99999/", "http://\ud800/", "ftp://127.0.0.1/", "", "http://[::1", "a\x00b"]
 )
+@pytest.mark.fault("H18")
 async def test_an_impossible_address_is_not_tried_again(
     bulk: bool, url: str, kit: Callable[..., Kit]
 ) -> None:
@@ -275,6 +285,7 @@ async def test_an_impossible_address_is_not_tried_again(
     assert not parts.told(Noted)
 
 
+@pytest.mark.fault("H16")
 async def test_an_answer_without_end_is_cut_off(
     kit: Callable[..., Kit], raw: FileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,6 +302,7 @@ async def test_an_answer_without_end_is_cut_off(
 
 
 @both
+@pytest.mark.fault("N15")
 async def test_connections_are_kept_alive(bulk: bool, kit: Callable[..., Kit], archive: Archive) -> None:
     http = kit(bulk=bulk).http
     slots = asyncio.Semaphore(4)
@@ -306,6 +318,7 @@ async def test_connections_are_kept_alive(bulk: bool, kit: Callable[..., Kit], a
 
 
 @both
+@pytest.mark.fault("N17")
 async def test_the_proxy_of_the_environment_is_used_but_not_for_this_machine(
     bulk: bool, kit: Callable[..., Kit], raw: FileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -319,6 +332,8 @@ async def test_the_proxy_of_the_environment_is_used_but_not_for_this_machine(
 
 
 @both
+@pytest.mark.fault("H9")
+@pytest.mark.fault("N17")
 async def test_netrc_is_never_read(
     bulk: bool, kit: Callable[..., Kit], raw: FileServer, clean_home: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -335,6 +350,7 @@ async def test_netrc_is_never_read(
 
 
 @both
+@pytest.mark.fault("A9")
 async def test_what_a_service_quotes_of_our_form_is_hidden(
     bulk: bool, kit: Callable[..., Kit], raw: FileServer
 ) -> None:

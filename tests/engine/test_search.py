@@ -202,6 +202,7 @@ async def test_catalogue_that_never_answers_is_not_pressed_day_after_day(
 
 
 @pytest.mark.parametrize("off", [3, -3])
+@pytest.mark.fault("H17")
 async def test_announced_number_that_disagrees_is_a_gap(session: Make, archive: Archive, off: int) -> None:
     archive.faults.add(wrong_matched=off)
     found, search = await run(session(), cld())
@@ -218,6 +219,7 @@ async def test_empty_answer_that_announces_nothing_is_an_empty_result(
     assert found == [] and search.failed == []
 
 
+@pytest.mark.fault("H15")
 async def test_next_that_leads_in_a_circle_ends(session: Make, archive: Archive) -> None:
     archive.faults.add(next_loop=True)
     _, search = await run(session(**{"api.page_size": 20, "api.retries": 0}), cld())
@@ -227,6 +229,7 @@ async def test_next_that_leads_in_a_circle_ends(session: Make, archive: Archive)
 @pytest.mark.parametrize(
     "href", ["http://127.0.0.2:9/catalogue/search?page=2", "http://[half", "//other.example/x", "ftp://x/y"]
 )
+@pytest.mark.fault("H15")
 async def test_next_elsewhere_is_not_followed(session: Make, href: str) -> None:
     first = item(DAY.start)
     async with RawServer(lambda asked: page([first], 2, href=href)) as server, session(server.url) as opened:
@@ -245,6 +248,7 @@ async def test_empty_page_ends_whatever_its_links_say(session: Make) -> None:
         assert len(server.searches) == 1
 
 
+@pytest.mark.fault("H15")
 async def test_pages_without_end_are_cut_off(session: Make) -> None:
     numbers = itertools.count()
 

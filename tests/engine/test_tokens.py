@@ -162,6 +162,7 @@ def test_a_file_that_others_can_read_is_refused_with_the_command_that_mends_it(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+@pytest.mark.fault("A7")
 async def test_any_number_of_tasks_exchange_once(kit: Callable[..., Kit], archive: Archive) -> None:
     tokens = kit().tokens
     before = archive.tokens.refreshes
@@ -212,6 +213,9 @@ ODD_REPLIES = {
 
 
 @pytest.mark.parametrize("kind", ODD_REPLIES)
+@pytest.mark.fault("A1")
+@pytest.mark.fault("A3")
+@pytest.mark.fault("A10")
 async def test_odd_replies_are_trouble_of_the_service(
     kind: str, kit: Callable[..., Kit], raw: FileServer
 ) -> None:
@@ -227,6 +231,7 @@ async def test_odd_replies_are_trouble_of_the_service(
     assert await parts.tokens.access_token() == "access-1"
 
 
+@pytest.mark.fault("A3")
 async def test_one_odd_reply_is_asked_away(kit: Callable[..., Kit], raw: FileServer) -> None:
     raw.at("/token", ODD_REPLIES["html"], ODD_REPLIES["busy"], token_reply())
     assert await kit(raw).tokens.access_token() == "access-1"
@@ -241,6 +246,8 @@ async def test_one_odd_reply_is_asked_away(kit: Callable[..., Kit], raw: FileSer
         *((odd, 270) for odd in (None, 0, -5, "soon", True, [], 1e12)),
     ],
 )
+@pytest.mark.fault("A3")
+@pytest.mark.fault("A8")
 async def test_lifetimes(expires_in: Any, seconds: float, kit: Callable[..., Kit], raw: FileServer) -> None:
     raw.at("/token", token_reply(expires_in=expires_in), token_reply(access_token="access-2"))
     time = [1000.0]
@@ -253,6 +260,7 @@ async def test_lifetimes(expires_in: Any, seconds: float, kit: Callable[..., Kit
 
 
 @pytest.mark.parametrize("status", [400, 401])
+@pytest.mark.fault("A2")
 async def test_a_dead_token_is_said_once_and_not_tried_again(
     status: int, kit: Callable[..., Kit], archive: Archive
 ) -> None:
@@ -270,6 +278,7 @@ async def test_a_dead_token_is_said_once_and_not_tried_again(
     assert await tokens.access_token()
 
 
+@pytest.mark.fault("A9")
 async def test_what_the_service_quotes_is_hidden(kit: Callable[..., Kit], raw: FileServer) -> None:
     quoted = {"error": "invalid_grant", "error_description": f"{jwt()} {PUBLIC_CLIENT_SECRET} is dead"}
     raw.at("/token", answer("400 Bad Request", json.dumps(quoted).encode()))
@@ -285,6 +294,7 @@ def file_tokens(parts: Kit, raw: FileServer, file: Path) -> Tokens:
     )
 
 
+@pytest.mark.fault("A6")
 async def test_a_rotated_token_is_stored_before_the_access_token_is_used(
     kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
@@ -329,6 +339,7 @@ async def test_a_rotated_token_without_a_file_is_told_of_and_kept(
     assert renewed not in repr(parts.events)
 
 
+@pytest.mark.fault("A6")
 async def test_a_rotated_token_that_cannot_be_stored_still_serves_this_run(
     kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
@@ -345,6 +356,7 @@ async def test_a_rotated_token_that_cannot_be_stored_still_serves_this_run(
     assert "could not be stored" in parts.told(Warned)[0].message
 
 
+@pytest.mark.fault("A6")
 async def test_a_token_that_another_process_rotated_is_read_anew(
     kit: Callable[..., Kit], archive: Archive, tmp_path: Path
 ) -> None:

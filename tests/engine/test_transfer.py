@@ -62,6 +62,7 @@ async def test_a_file_arrives_whole_under_its_name_and_nothing_else_stays(
 
 
 @pytest.mark.parametrize("percent", [1, 10, 50, 99, 99.9])
+@pytest.mark.fault("N1")
 async def test_a_cut_body_goes_on_from_its_last_byte(
     percent: float, archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
@@ -73,6 +74,7 @@ async def test_a_cut_body_goes_on_from_its_last_byte(
     assert fetched.received == file.size
 
 
+@pytest.mark.fault("N1")
 async def test_many_cuts_do_not_use_up_the_tries_while_bytes_come(
     kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
@@ -82,6 +84,7 @@ async def test_many_cuts_do_not_use_up_the_tries_while_bytes_come(
     assert file.served == len(file.body)
 
 
+@pytest.mark.fault("N1")
 async def test_cuts_that_bring_nothing_end_after_the_tries(
     kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
@@ -97,6 +100,8 @@ async def test_cuts_that_bring_nothing_end_after_the_tries(
 @pytest.mark.parametrize("etag", ['"one"', 'W/"one"', ""])
 @pytest.mark.parametrize("modified", ["Thu, 01 Jan 2026 00:00:00 GMT", ""])
 @pytest.mark.parametrize("cut", [1, 100_000, 300_000])
+@pytest.mark.fault("N4")
+@pytest.mark.fault("N7")
 async def test_the_next_run_resumes_with_any_validator(
     etag: str, modified: str, cut: int, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
@@ -127,6 +132,9 @@ async def test_the_next_run_resumes_with_any_validator(
     ],
     ids=["strong", "weak", "no_etag", "no_validator", "if_range_ignored", "date_only", "no_ranges"],
 )
+@pytest.mark.fault("N5")
+@pytest.mark.fault("N6")
+@pytest.mark.fault("N7")
 async def test_two_versions_of_one_length_are_never_mixed(
     habits: dict[str, Any], retries: int, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
@@ -147,6 +155,7 @@ async def test_two_versions_of_one_length_are_never_mixed(
     assert fetched.path.read_bytes() == second.body
 
 
+@pytest.mark.fault("N5")
 async def test_a_file_replaced_at_the_archive_starts_anew(
     archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
@@ -164,6 +173,7 @@ async def test_a_file_replaced_at_the_archive_starts_anew(
     [{"shift": 7}, {"shift": -7}, {"total": "123456"}, {"total": "many"}],
     ids=["start_after", "start_before", "another_total", "no_number"],
 )
+@pytest.mark.fault("H3")
 async def test_a_range_that_was_not_asked_for_is_not_used(
     habits: dict[str, Any], kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
@@ -173,6 +183,7 @@ async def test_a_range_that_was_not_asked_for_is_not_used(
     assert file.starts == [0, 150_000, 0]
 
 
+@pytest.mark.fault("H3")
 async def test_a_range_without_being_asked_is_refused(
     kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
@@ -182,6 +193,7 @@ async def test_a_range_without_being_asked_is_refused(
     assert "206" in error.message
 
 
+@pytest.mark.fault("N8")
 async def test_416_on_a_complete_part_finishes_it(
     kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
@@ -203,6 +215,7 @@ async def test_416_on_a_complete_part_finishes_it(
     assert file.served == 0
 
 
+@pytest.mark.fault("N8")
 async def test_416_on_a_part_that_is_too_long_starts_anew(
     kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
@@ -214,6 +227,7 @@ async def test_416_on_a_part_that_is_too_long_starts_anew(
     assert fetched.path.read_bytes() == shorter.body
 
 
+@pytest.mark.fault("N3")
 async def test_a_close_delimited_body_that_was_cut_is_noticed_and_completed(
     kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
@@ -223,6 +237,7 @@ async def test_a_close_delimited_body_that_was_cut_is_noticed_and_completed(
     assert file.starts == [0, 180_000]
 
 
+@pytest.mark.fault("N3")
 async def test_a_close_delimited_body_without_any_known_length_is_never_final(
     kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
@@ -233,6 +248,7 @@ async def test_a_close_delimited_body_without_any_known_length_is_never_final(
     assert fetched.size == 9024
 
 
+@pytest.mark.fault("N3")
 async def test_a_zip_made_on_the_fly_is_checked_by_its_directory(
     kit: Callable[..., Kit], archive: Archive, remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
@@ -248,6 +264,7 @@ async def test_a_zip_made_on_the_fly_is_checked_by_its_directory(
 
 @pytest.mark.parametrize("suffix", [".h5", ".HDR"])
 @pytest.mark.parametrize("with_size", [True, False])
+@pytest.mark.fault("N14")
 async def test_a_body_packed_against_our_wish_is_unpacked(
     suffix: str,
     with_size: bool,
@@ -263,6 +280,7 @@ async def test_a_body_packed_against_our_wish_is_unpacked(
     assert fetched.path.read_bytes() == file.content
 
 
+@pytest.mark.fault("N14")
 async def test_a_packed_body_that_was_cut_is_not_resumed_into_a_mixture(
     kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
@@ -276,6 +294,7 @@ async def test_a_packed_body_that_was_cut_is_not_resumed_into_a_mixture(
     assert fetched.path.read_bytes() == body
 
 
+@pytest.mark.fault("H5")
 async def test_packed_zeros_stop_at_the_announced_size(
     kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
@@ -289,6 +308,9 @@ async def test_packed_zeros_stop_at_the_announced_size(
 
 @pytest.mark.parametrize("with_size", [True, False])
 @pytest.mark.parametrize("kind", NOT_DATA)
+@pytest.mark.fault("H1")
+@pytest.mark.fault("H3")
+@pytest.mark.fault("H4")
 async def test_what_is_no_data_never_becomes_final(
     kind: str, with_size: bool, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
@@ -306,6 +328,7 @@ async def test_what_is_no_data_never_becomes_final(
 @pytest.mark.parametrize(
     "body", [LOGIN_PAGE, b'{"error": {"code": 403}}', b"{\n}"], ids=["html", "json", "object"]
 )
+@pytest.mark.fault("H1")
 async def test_messages_are_known_for_what_they_are_in_every_format(
     name: str, body: bytes, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
@@ -345,6 +368,7 @@ async def test_a_length_that_the_catalogue_denies_is_no_data(
 
 
 @pytest.mark.parametrize("announced", [200_000, None])
+@pytest.mark.fault("H5")
 async def test_an_endless_body_is_stopped(
     announced: int | None, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
@@ -362,6 +386,7 @@ async def test_an_endless_body_is_stopped(
     assert list(tmp_path.rglob("*.part")) == []
 
 
+@pytest.mark.fault("H5")
 async def test_a_file_over_the_limit_is_refused_before_its_body(
     kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
@@ -371,6 +396,7 @@ async def test_a_file_over_the_limit_is_refused_before_its_body(
     assert not parts.told(BytesReceived)
 
 
+@pytest.mark.fault("N9")
 async def test_a_stall_is_noticed_and_resumed(
     archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
@@ -382,6 +408,7 @@ async def test_a_stall_is_noticed_and_resumed(
     assert "nothing in time" in parts.told(FileRetried)[0].reason
 
 
+@pytest.mark.fault("N10")
 async def test_a_drip_is_noticed_by_its_rate(
     kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
@@ -403,6 +430,29 @@ async def test_a_drip_is_noticed_by_its_rate(
     raw.at(H5, drip)
     await failure_of(parts.transfer(), Wanted(url, tmp_path / "b.h5"))
     assert len(parts.told(FileRetried)) == 1 + 2
+
+
+@pytest.mark.fault("N10")
+async def test_a_drip_after_a_burst_is_noticed_within_one_window(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    body, now, dripped = hdf5_body(200_000), [0.0], []
+
+    async def drip(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer("200 OK", body[:150_000], content_length="200000", etag='"one"'))
+        for byte in body[150_000:]:
+            await writer.drain()
+            await asyncio.sleep(0.002)
+            now[0] += 1
+            dripped.append(byte)
+            writer.write(bytes([byte]))
+
+    parts = kit(raw)
+    transfer = Transfer(parts.http, parts.tokens, parts.rules, emit=parts.events.append, clock=lambda: now[0])
+    fetched = await transfer.fetch(Wanted(raw.at(H5, drip, RawFile(body)), tmp_path / "a.h5"))
+    assert fetched.path.read_bytes() == body
+    assert "bytes came in 60 s" in parts.told(FileRetried)[0].reason
+    assert 60 <= len(dripped) <= 90
 
 
 async def test_all_files_together_keep_to_the_rate_asked_for(
@@ -433,6 +483,8 @@ async def test_the_rate_can_change_for_files_in_flight(
     assert (tmp_path / remote(1).name).read_bytes() == remote(1).content
 
 
+@pytest.mark.fault("A4")
+@pytest.mark.fault("A7")
 async def test_a_401_renews_the_token_once_for_all(
     archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
@@ -447,6 +499,7 @@ async def test_a_401_renews_the_token_once_for_all(
     assert not parts.told(FileRetried)
 
 
+@pytest.mark.fault("A4")
 async def test_a_401_that_stays_stops_everything(
     archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
@@ -469,6 +522,7 @@ async def test_a_token_may_end_more_than_once_during_one_file(
     assert len(raw.asked("/token")) == 3
 
 
+@pytest.mark.fault("H1")
 async def test_a_login_page_renews_once_and_then_asks_for_a_sign_in(
     archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
@@ -482,6 +536,8 @@ async def test_a_login_page_renews_once_and_then_asks_for_a_sign_in(
 
 
 @pytest.mark.parametrize(("status", "permanent"), [(403, True), (404, True), (410, True), (500, False)])
+@pytest.mark.fault("N13")
+@pytest.mark.fault("A5")
 async def test_statuses(
     status: int,
     permanent: bool,
@@ -501,6 +557,7 @@ async def test_statuses(
 
 
 @pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.fault("N11")
 async def test_retry_after_pauses_every_file(
     status: int, archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
@@ -548,6 +605,8 @@ async def test_a_pause_only_grows() -> None:
         "\ud800",
     ],
 )
+@pytest.mark.fault("H8")
+@pytest.mark.fault("H9")
 async def test_addresses_off_the_archive_are_refused_unasked(
     url: str, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
@@ -557,6 +616,7 @@ async def test_addresses_off_the_archive_are_refused_unasked(
     assert raw.requests == []
 
 
+@pytest.mark.fault("H18")
 async def test_an_address_that_cannot_be_requested_fails_at_once(
     kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
@@ -568,6 +628,7 @@ async def test_an_address_that_cannot_be_requested_fails_at_once(
 
 
 @pytest.mark.parametrize("bulk", [True, False])
+@pytest.mark.fault("H7")
 async def test_the_token_goes_to_no_other_origin(
     bulk: bool, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
@@ -598,6 +659,8 @@ async def test_the_token_goes_to_no_other_origin(
         "file:///etc/passwd",
     ],
 )
+@pytest.mark.fault("H2")
+@pytest.mark.fault("H6")
 async def test_redirects_outside_the_rules_are_refused(
     location: str, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
@@ -606,6 +669,7 @@ async def test_redirects_outside_the_rules_are_refused(
     assert "secret" not in error.message
 
 
+@pytest.mark.fault("H6")
 async def test_a_redirect_loop_ends(kit: Callable[..., Kit], raw: FileServer, tmp_path: Path) -> None:
     url = raw.at(H5, answer("302 Found", location=H5))
     error = await failure_of(kit(raw, retries=0).transfer(), Wanted(url, tmp_path / "a.h5"))
@@ -754,6 +818,7 @@ async def test_a_whole_part_needs_no_request(
 
 
 @pytest.mark.parametrize("place", ["part", "note", "folder"])
+@pytest.mark.fault("H19")
 async def test_planted_links_are_not_followed(
     place: str, archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
@@ -895,6 +960,7 @@ async def test_a_read_only_folder_is_named(
         await kit().transfer().fetch(remote().wanted(folder))
 
 
+@pytest.mark.fault("H5")
 async def test_the_space_that_has_to_stay_free_is_looked_at_first(
     archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
@@ -904,6 +970,7 @@ async def test_the_space_that_has_to_stay_free_is_looked_at_first(
 
 
 @pytest.mark.parametrize("bulk", [True])
+@pytest.mark.fault("N16")
 async def test_transfers_cancelled_anywhere_leave_nothing_behind(
     bulk: bool, archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
@@ -1004,6 +1071,7 @@ def test_a_file_written_by_the_hdf5_library_is_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("reply", [answer("500 Oops", b'{"error": {"message": "Bearer access-1 is wrong"}}')])
+@pytest.mark.fault("A9")
 async def test_no_secret_is_told(
     reply: Reply, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:

@@ -135,16 +135,18 @@ class Watched:
         return {"type": "Feature", "id": name, "properties": properties, "assets": {key: {"href": href}}}
 
     def _run(self, commands: Iterable[tuple[Any, ...]], on_terminal: bool) -> None:
-        for words in commands:
+        for number, words in enumerate(commands):
+            # On one that can do more the live line moves the cursor, so that less can be said of it.
+            kind = ("dumb", "xterm-256color")[number % 2]
             if on_terminal:
-                code, shown = in_terminal([str(word) for word in words], self.stage.environment)
+                code, shown = in_terminal([str(word) for word in words], self.stage.environment, kind)
             else:
                 ended = self.stage.maap(*words)
                 code, shown = ended.code, ended.out + ended.err
                 self.stage.ended.clear()
             if code not in (0, 2, 3, 4) or "Traceback" in shown or "mistake in maap_tui" in shown:
                 self.crashes.append(f"{words[:2]} {code}: {shown[-300:]!a}")
-            self.raw += [f"{words[0]}: {one!a}" for one in _raw_of(shown, on_terminal)]
+            self.raw += [f"{words[0]}: {one!a}" for one in _raw_of(shown, kind if on_terminal else "")]
 
     def _look(self) -> None:
         home = self.stage.home
@@ -171,14 +173,15 @@ def _href_of(item: dict[str, Any]) -> str:
     return next(iter(item["assets"].values()))["href"]
 
 
-def _raw_of(shown: str, on_terminal: bool) -> set[str]:
-    """Characters that should never have got there."""
-    allowed = "\r\n" if on_terminal else "\n"
-    return {one for one in shown if unicodedata.category(one) in NEVER_RAW and one not in allowed}
+def _raw_of(shown: str, terminal: str) -> set[str]:
+    """What should never have got there."""
+    allowed = {"": "\n", "dumb": "\r\n"}.get(terminal, "\r\n\x1b")
+    found = {one for one in shown if unicodedata.category(one) in NEVER_RAW and one not in allowed}
+    return found | {one for one in ("\x1b]", "\x1bP", "\x1b[8;5m", "\x1b[2J") if one in shown}
 
 
-def in_terminal(words: list[str], environ: dict[str, str]) -> tuple[int, str]:
-    """Run a command line with a terminal on all three streams."""
+def in_terminal(words: list[str], environ: dict[str, str], kind: str = "dumb") -> tuple[int, str]:
+    """Run a command line with a terminal of that kind on all three streams."""
     child, terminal = pty.fork()
     if child == 0:
         code = 70
@@ -187,8 +190,7 @@ def in_terminal(words: list[str], environ: dict[str, str]) -> tuple[int, str]:
                 open(fd, mode) for fd, mode in ((0, "r"), (1, "w"), (2, "w"))
             )
             os.environ.clear()
-            # On a terminal that can do more the live line moves the cursor itself.
-            os.environ.update(environ, TERM="dumb")
+            os.environ.update(environ, TERM=kind)
             code = main(words)
             sys.stdout.flush()
         except BaseException:

@@ -9,6 +9,7 @@ import itertools
 import random
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,12 +119,20 @@ BLOCK = random.Random(3).randbytes((8 << 20) + 4093)
 class Giant:
     """A file too large to be held, made as it is sent, on a line that breaks."""
 
-    def __init__(self, size: int, cuts: list[int]) -> None:
+    def __init__(self, size: int, cuts: list[int], piece: int = 256 << 10, pause_s: float = 0.0) -> None:
         self.size = size
+        self.unit = piece
+        """Bytes sent at once."""
+        self.pause_s = pause_s
+        """Seconds between them."""
+        self.starts: list[int] = []
+        """First byte of each answer."""
         self.cuts = cuts
         """Bytes of the file after which the line breaks, in order."""
         self.head = hdf5_body(size=64, says=size)
         self.served = 0
+        self.reached = 0
+        """Last byte that was sent."""
 
     def piece(self, begin: int, end: int) -> bytes:
         """Its bytes, at most a block of them."""
@@ -144,17 +153,21 @@ class Giant:
     async def __call__(self, request: Request, writer: asyncio.StreamWriter) -> None:
         asked = request.headers.get("range", "")
         at = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+        self.starts.append(at)
         head = {"etag": '"giant"', "content_length": str(self.size - at)}
         if asked:
             head["content_range"] = f"bytes {at}-{self.size - 1}/{self.size}"
         writer.write(answer("206 Partial Content" if asked else "200 OK", **head))
         end = self.cuts.pop(0) if self.cuts else self.size
         while at < end:
-            data = self.piece(at, min(end, at + (256 << 10)))
+            data = self.piece(at, min(end, at + self.unit))
             at += len(data)
             self.served += len(data)
+            self.reached = max(self.reached, at)
             writer.write(data)
             await writer.drain()
+            if self.pause_s:
+                await asyncio.sleep(self.pause_s)
 
 
 def measure_refetched(rounds: int, folder: Path, size: int = 1 << 30) -> Figure:
@@ -181,6 +194,34 @@ def measure_refetched(rounds: int, folder: Path, size: int = 1 << 30) -> Figure:
         "at most 1 % fetched twice",
         seen,
         again <= 0.01 and is_right and code == 0,
+    )
+
+
+def measure_killed(rounds: int, folder: Path, size: int = 128 << 20) -> Figure:
+    """Row N4: fetch a file in runs of which all but the last are killed."""
+    giant = Giant(size, [], piece=64 << 10, pause_s=0.002)
+    chance = random.Random(4)
+    with Stage(folder) as stage:
+        url = stage.server.at("/data/giant.h5", giant)
+        words = ("download", *NAMES, "-u", url, "-o", stage.data)
+        for number in range(1, rounds + 1):
+            process = stage.start(*words, environ=stage.environment)
+            until = (number - chance.random()) * size / (rounds + 1)
+            while giant.reached < until and process.poll() is None:
+                time.sleep(0.002)
+            process.kill()
+            process.communicate()
+        code = stage.maap(*words).code
+        path = stage.data / "giant.h5"
+        is_right = code == 0 and path.exists() and _digest_of(path) == giant.digest()
+        path.unlink(missing_ok=True)
+    ratio = giant.served / size
+    return Figure(
+        "N4",
+        f"{rounds} kills while a file of {size >> 20} MiB comes",
+        "at most 1.02 of its bytes sent",
+        f"{ratio:.4f}, the file is {'right' if is_right else 'wrong'}",
+        ratio <= 1.02 and is_right,
     )
 
 

@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -103,10 +104,13 @@ class Stage:
     """Every command that was run."""
     bodies: dict[str, bytes] = field(default_factory=dict)
     """File name -> the only bytes that may be found under it."""
+    tls: ssl.SSLContext | None = None
+    """What makes the archive speak https."""
 
     def __enter__(self) -> Stage:
         self._thread = ServerThread()
-        self.server = self._thread.run(FileServer().__aenter__())
+        self._beside: list[Any] = []
+        self.server = self._thread.run(FileServer(tls=self.tls).__aenter__())
         self.other = self._thread.run(FileServer(host="127.0.0.2").__aenter__())
         self.url, self.elsewhere = self.server.url, self.other.url
         self.home = self.folder / "home"
@@ -125,6 +129,8 @@ class Stage:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for thing in self._beside:
+            self._thread.run(thing.close())
         self._thread.run(self.server.__aexit__())
         self._thread.run(self.other.__aexit__())
         self._thread.close()
@@ -138,6 +144,15 @@ class Stage:
             return
         count = len(self.asked("/token", "POST"))
         writer.write(token_reply(access_token=f"{CANARY}-access-{count}"))
+
+    def open(self, thing: Any) -> None:
+        """Open something beside the servers; it is closed with them."""
+        self._thread.run(thing.open())
+        self._beside.append(thing)
+
+    def move(self, url: str) -> None:
+        """Let every address of the archive begin so, where something leads there."""
+        self.url = self.server.url = url
 
     @property
     def access(self) -> str:
@@ -200,7 +215,8 @@ class Stage:
         mine = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("MAAP_", "XDG_")) and not name.lower().endswith("_proxy")
+            if not name.startswith(("MAAP_", "XDG_", "SSL_CERT_"))
+            and not name.lower().endswith(("_proxy", "_ca_bundle"))
         }
         return {
             **mine,

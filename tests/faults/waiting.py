@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.engine.raw_files import RawFile, Request, answer, hdf5_body
 from tests.faults.figure import Figure
+from tests.faults.links import PoorLink
 from tests.faults.stage import SYNC, Stage
 
 BODY = hdf5_body(200_000, seed=9)
@@ -143,4 +144,24 @@ def measure_stalls(rounds: int, folder: Path) -> Figure:
         "noticed within 35 s and 65 s",
         seen,
         stall <= 35 and drip <= 65 and not wrong,
+    )
+
+
+def measure_poor_line(rounds: int, folder: Path, delay_s: float = 0.2, loss: float = 0.02) -> Figure:
+    """Row N19: files over a line of 8 Mbit/s with a far end and losses, with the default settings."""
+    with Stage(folder) as stage:
+        link = PoorLink(port=int(stage.url.rpartition(":")[2]), delay_s=delay_s, rate=1_000_000, loss=loss)
+        stage.open(link)
+        stage.move(link.url)
+        for number in range(rounds):
+            body = hdf5_body(400_000, seed=number)
+            stage.add(RawFile(body, etag=f'"{number}"'), body=body, size=len(body))
+        ended = stage.maap(*SYNC, **{name: "" for name in stage.environment if "RETR" in name})
+        came, wrong = len(stage.finals), stage.wrong_files()
+    return Figure(
+        "N19",
+        f"{rounds} files over a line of 8 Mbit/s, {delay_s * 1000:g} ms, {loss:.0%} loss",
+        "all come",
+        f"{came} came over {link.broken} breaks, exit {ended.code}",
+        (came, wrong, ended.code) == (rounds, [], 0),
     )

@@ -124,6 +124,7 @@ async def test_leaving_with_running_transfers_is_confirmed(make_app: MakeApp, ar
         await wait_until(lambda: app.return_code == 0, pilot)
 
 
+@pytest.mark.fault("H13")
 async def test_an_error_of_a_worker_is_shown_with_what_to_do_and_the_app_lives(make_app: MakeApp) -> None:
     app = make_app()
 
@@ -147,6 +148,7 @@ async def test_an_error_of_a_worker_is_shown_with_what_to_do_and_the_app_lives(m
         assert app.current_mode == "log"
 
 
+@pytest.mark.fault("H13")
 async def test_what_the_engine_tells_stands_in_the_log_and_a_dead_token_is_notified(
     make_app: MakeApp,
 ) -> None:
