@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import errno
 import json
 import os
 import re
@@ -37,6 +38,9 @@ PUBLIC_CLIENT_SECRET = "p1eL7uonXs6MDxtGbgKdPVRAmnGxHpVE"
 
 FALLBACK_LIFETIME_S = 300.0
 """Lifetime of an access token when the service does not say it."""
+
+_NOT_THE_FILE = frozenset({errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE})
+"""Errors of reading that say nothing of the credentials."""
 
 _NEW_TOKEN = f"Get a new 90-day offline token at {TOKEN_PAGE} and store it with `maap login`."
 
@@ -157,6 +161,7 @@ def load_credentials(file: Path, environ: Mapping[str, str], emit: Emit = ignore
 
     Raises:
         CredentialsError: when there are none, or they cannot be used.
+        StorageError: when the disk or this machine's limits are in the way.
     """
     from_environment = environ.get("MAAP_TOKEN", "")
     if from_environment.strip():
@@ -170,6 +175,8 @@ def load_credentials(file: Path, environ: Mapping[str, str], emit: Emit = ignore
             f"Credentials file not found: {file}", f"Get a token at {TOKEN_PAGE} and run `maap login`."
         ) from None
     except OSError as error:
+        if error.errno in _NOT_THE_FILE:
+            raise files.storage_error(file, error) from error
         raise CredentialsError(
             f"The credentials file {file} cannot be read: {error.strerror}", "Make it readable for you."
         ) from None
