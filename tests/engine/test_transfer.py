@@ -8,6 +8,7 @@ import random
 import resource
 import signal
 import sys
+import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -896,14 +897,22 @@ async def test_a_folder_that_cannot_be_written_is_named(
     assert caught.value.hint
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write into any folder")
-async def test_a_read_only_folder_is_named(
-    kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
-) -> None:
-    folder = tmp_path / "locked"
-    folder.mkdir(mode=0o500)
-    with pytest.raises(StorageError, match="permission denied"):
-        await kit().transfer().fetch(remote().wanted(folder))
+@pytest.mark.fault("D4")
+async def test_a_read_only_folder_is_named(kit: Callable[..., Kit], remote: Callable[..., Remote]) -> None:
+    transfer = kit().transfer()
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        folder = Path(name, "locked")
+        folder.mkdir(mode=0o555)
+        if user == 0:
+            os.seteuid(65534)  # root may write into any folder
+        try:
+            with pytest.raises(StorageError, match="permission denied") as caught:
+                await transfer.fetch(remote().wanted(folder))
+        finally:
+            os.seteuid(user)
+        assert str(folder) in caught.value.message
 
 
 async def test_the_space_that_has_to_stay_free_is_looked_at_first(

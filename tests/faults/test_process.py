@@ -34,7 +34,7 @@ from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.error import ErrorDialog
 from maap_tui.tui.screens.downloads import DownloadsScreen
 from tests.faults import crashes, endings
-from tests.faults.preloaded import Untraceable
+from tests.faults.preloaded import Missing
 from tests.tui.test_terminal import HERE, Terminal
 
 L2 = "EarthCAREL2Validated_MAAP"
@@ -91,7 +91,7 @@ def terminal(scene: endings.Scene) -> Iterator[Callable[..., Terminal]]:
 def test_kills_and_errors_at_any_call_leave_nothing_wrong(tmp_path: Path) -> None:
     try:
         figure = crashes.measure_injections(16, tmp_path, workers=1)
-    except Untraceable as missing:
+    except Missing as missing:
         pytest.skip(f"needs {missing}")
     assert figure.kept, str(figure)
 
