@@ -197,6 +197,7 @@ def test_verbose_names_each_file(maap: Callable) -> None:
     assert ended.out == ""
 
 
+@pytest.mark.fault("P11")
 def test_files_that_fail_for_now_are_3_and_the_others_come(maap: Callable, archive: Archive) -> None:
     archive.control(status=503, target="data", match="08575D")
     ended = maap("get", *CLD, *FEW, "--json")
@@ -207,6 +208,7 @@ def test_files_that_fail_for_now_are_3_and_the_others_come(maap: Callable, archi
     assert "503" in failed[0]["reason"] and "503" in ended.err
 
 
+@pytest.mark.fault("P11")
 def test_files_that_fail_for_good_are_4(maap: Callable, archive: Archive) -> None:
     archive.control(status=404, target="data", match="08575D")
     ended = maap("sync", *CLD, *FEW)
@@ -215,6 +217,7 @@ def test_files_that_fail_for_good_are_4(maap: Callable, archive: Archive) -> Non
     assert maap("state", "show", *CLD, "--json").out.count('"errors": 1') == 1
 
 
+@pytest.mark.fault("P11")
 def test_a_dead_token_is_2(maap: Callable, archive: Archive, home: Path) -> None:
     archive.control(status=400, target="token")
     ended = maap("sync", *CLD, *FEW)
@@ -223,6 +226,7 @@ def test_a_dead_token_is_2(maap: Callable, archive: Archive, home: Path) -> None
     assert files_of(home) == []
 
 
+@pytest.mark.fault("P11")
 def test_a_token_service_that_is_down_is_3(maap: Callable, archive: Archive) -> None:
     archive.control(status=503, target="token")
     ended = maap("get", *CLD, *FEW)

@@ -669,6 +669,7 @@ async def test_an_error_page_as_long_as_the_file_does_not_vouch_for_it(
         await kit(raw).transfer().fetch(Wanted(url, tmp_path / "a.HDR"))
 
 
+@pytest.mark.fault("D6")
 @pytest.mark.parametrize("damage", ["shorter", "longer", "empty", "no_hdf5", "another_end"])
 async def test_a_damaged_file_is_fetched_again(
     damage: str, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
@@ -865,6 +866,7 @@ async def test_two_processes_on_one_file_one_killed(
     assert not list(tmp_path.glob("*.part*"))
 
 
+@pytest.mark.fault("D4")
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="needs a limit on file sizes")
 async def test_no_room_for_the_file_says_where_and_leaves_nothing_final(
     archive: Archive, remote: Callable[..., Remote], tmp_path: Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import resource
@@ -219,7 +220,7 @@ async def test_an_fsync_that_takes_its_time_holds_up_no_key(
         found = await find_files(app, 2)  # type: ignore[arg-type]
         monkeypatch.setattr(os, "fsync", slow)
         app.set_interval(0.01, beat)
-        await app.queue_files(found)
+        queueing = asyncio.ensure_future(app.queue_files(found))
         try:
             await wait_until(lambda: waiting.acquire(blocking=False), pilot)
             for key, word in zip("2345", ("Search", "Downloads", "Registry", "Log"), strict=True):
@@ -230,4 +231,5 @@ async def test_an_fsync_that_takes_its_time_holds_up_no_key(
             assert not may_end.is_set() and not list((home / "data").rglob("*.h5"))
         finally:
             may_end.set()
+        assert await queueing == 2
         await wait_until(lambda: len(list((home / "data").rglob("*.h5"))) == 2, pilot)
