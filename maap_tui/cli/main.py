@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line, the process's own for None; returns its exit code."""
+    if argv is None:
+        _insist_on_utf8()
     words = list(sys.argv[1:] if argv is None else argv)
     if argv is None and os.path.basename(sys.argv[0]) == "maap-tui" and words != ["--version"]:
         words.insert(0, "tui")
@@ -31,6 +33,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Before a command has its own way to end: nothing was begun.
         print("Interrupted", file=sys.stderr)
         return 130
+
+
+def _insist_on_utf8() -> None:
+    """Begin again where the locale is of another encoding: names on disk are UTF-8 everywhere."""
+    environ = dict(os.environ)
+    if sys.getfilesystemencoding() == "utf-8" or environ.get("PYTHONUTF8") == "1" or not sys.executable:
+        return
+    environ["PYTHONUTF8"] = "1"
+    if sys.stdout is not None:
+        # What is printed stays in the encoding of the terminal.
+        environ.setdefault("PYTHONIOENCODING", f"{sys.stdout.encoding}:backslashreplace")
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environ)
 
 
 def has_terminal() -> bool:

@@ -11,6 +11,7 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
+from maap_tui.engine import files
 from maap_tui.engine.errors import (
     AuthenticationError,
     AuthServiceUnavailable,
@@ -435,7 +436,10 @@ class Downloads:
         except (AuthenticationError, CredentialsError, StorageError) as error:
             job.state, job.reason = "waiting", error.message
             self._put_back([job.wanted.url])
-            self._stop(error)
+            if self.parallel > 1 and files.is_out_of_files(error):
+                self._do_fewer()
+            else:
+                self._stop(error)
         except Exception as error:
             # One broken file must not end the others, whatever broke.
             reason = error.message if isinstance(error, MaapError) else f"{type(error).__name__}: {error}"
@@ -479,6 +483,13 @@ class Downloads:
         if self._look_out is not None:
             self._look_out.cancel()
             self._look_out = None
+
+    def _do_fewer(self) -> None:
+        """Leave room for other open files: each time this is needed, one file less at once."""
+        self.parallel = max(1, min(self.parallel, len(self._running)) - 1)
+        self._emit(
+            Warned("Too many files are open; fewer are fetched at once. ulimit -n raises the limit of them")
+        )
 
     async def _fetch(self, job: Job) -> None:
         url = job.wanted.url

@@ -69,6 +69,15 @@ def storage_error(path: Path | str, error: OSError) -> StorageError:
     return StorageError(f"Cannot use {path}: {reason}", hint)
 
 
+def is_out_of_files(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, is that as many files are open as may be."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def fsync_folder(path: Path) -> None:
     """Make the names in a folder survive a power cut.
 

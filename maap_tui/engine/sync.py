@@ -37,6 +37,8 @@ class SyncReport:
     """Of them, not known to the registry before."""
     already: int = 0
     """Files of the range that the registry had as downloaded."""
+    refused: int = 0
+    """Files of the range that cannot be registered, because of their names or of the data folder's."""
     pending: int = 0
     """Files that were to be fetched, those that earlier runs left included."""
     held_back: int = 0
@@ -297,6 +299,7 @@ def _take_page(
         if file.url in pending[key, day]:
             wanted.append((file, Tracked(key, day)))
     report.found += len(filed.files) + filed.refused
+    report.refused += filed.refused
     report.new += filed.new
     report.already += len(filed.files) - len(wanted)
     return wanted

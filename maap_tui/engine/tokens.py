@@ -10,6 +10,7 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -46,6 +47,8 @@ FALLBACK_LIFETIME_S = 300.0
 
 _TURN_POLL_S = 0.05
 """Seconds between two looks whether another process has renewed the token."""
+_NOT_THE_FILE = frozenset({errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE})
+"""Errors of reading that say nothing of the credentials."""
 
 _NEW_TOKEN = f"Get a new 90-day offline token at {TOKEN_PAGE} and store it with `maap login`."
 
@@ -171,6 +174,7 @@ def load_credentials(file: Path, environ: Mapping[str, str], *, may_be_loose: bo
 
     Raises:
         CredentialsError: when there are none, or they cannot be used.
+        StorageError: when the disk or this machine's limits are in the way.
     """
     from_environment = environ.get("MAAP_TOKEN", "")
     if from_environment.strip():
@@ -184,6 +188,8 @@ def load_credentials(file: Path, environ: Mapping[str, str], *, may_be_loose: bo
             f"Credentials file not found: {file}", f"Get a token at {TOKEN_PAGE} and run `maap login`."
         ) from None
     except OSError as error:
+        if error.errno in _NOT_THE_FILE:
+            raise files.storage_error(file, error) from error
         raise CredentialsError(
             f"The credentials file {file} cannot be read: {error.strerror}", "Make it readable for you."
         ) from None

@@ -499,6 +499,9 @@ class Transfer:
             except _Failure as error:
                 failure = error
             except TransportFault as fault:
+                if files.is_out_of_files(fault):
+                    # No fault of the network: a connection is an open file too.
+                    raise files.storage_error(path, OSError(errno.EMFILE, "")) from fault
                 failure = _Failure(
                     fault.message,
                     status=fault.status,

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from textual import events, on
 from textual.app import App, ScreenStackError, SystemCommand
+from textual.css.query import NoMatches
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.timer import Timer
@@ -233,6 +234,11 @@ class MaapApp(App[int]):
         if transfers is not None:
             self.engine.run(lambda session: transfers.close())
         self.engine.close()
+
+    def _handle_exception(self, error: Exception) -> None:
+        # A screen that was still being made when the end began looks for parts that it never gets.
+        if not (self._exit and isinstance(error, NoMatches)):
+            super()._handle_exception(error)
 
     def _fatal_error(self) -> None:
         """End on an error of our own; who opened the app says it, in a sentence."""

@@ -102,6 +102,9 @@ def test_closed_streams_do_no_harm(home: Path) -> None:
     assert len(ended.stdout.splitlines()) == 12
 
 
+@pytest.mark.fault("P2")
+@pytest.mark.fault("P3")
+@pytest.mark.fault("P6")
 @pytest.mark.parametrize(
     ("number", "word"),
     [(signal.SIGTERM, b"Terminated"), (signal.SIGINT, b"Interrupted"), (signal.SIGHUP, b"Hung up")],
@@ -129,6 +132,7 @@ def test_a_signal_keeps_the_part(
     assert len(names) == 2 and all(name.endswith(".h5") for name in names)
 
 
+@pytest.mark.fault("P4")
 def test_ignored_hangups_stay_ignored(start: Callable) -> None:
     process = start(
         "search", *CLD, *DAY, "-v", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -192,6 +196,7 @@ def test_progress_only_on_a_terminal(environ: dict[str, str], archive: Archive) 
     assert b"\x1b" not in shown and b"Downloaded" in shown
 
 
+@pytest.mark.fault("P6")
 def test_ctrl_c_in_a_terminal(environ: dict[str, str], archive: Archive) -> None:
     archive.control(stall_after=1000, target="data")
     code, shown = in_terminal(["sync", *CLD, *DAY, "-n", "3"], environ, keys=b"\x03", after=b"/3 files")
@@ -210,6 +215,7 @@ def test_the_token_is_asked_for_unseen(environ: dict[str, str], archive: Archive
     assert b"Traceback" not in shown
 
 
+@pytest.mark.fault("P9")
 @pytest.mark.parametrize(("words", "said"), [([], "a command is needed"), (["tui"], "needs a terminal")])
 def test_without_a_terminal_the_app_is_one_sentence(start: Callable, words: list[str], said: str) -> None:
     process = start(*words)

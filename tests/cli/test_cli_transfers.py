@@ -208,6 +208,7 @@ def test_verbose_names_each_file(maap: Callable) -> None:
     assert ended.out == ""
 
 
+@pytest.mark.fault("P11")
 def test_files_that_fail_for_now_are_3_and_the_others_come(maap: Callable, archive: Archive) -> None:
     archive.control(status=503, target="data", match="08575D")
     ended = maap("get", *CLD, *FEW, "--json")
@@ -219,6 +220,7 @@ def test_files_that_fail_for_now_are_3_and_the_others_come(maap: Callable, archi
 
 
 @pytest.mark.fault("N13")
+@pytest.mark.fault("P11")
 def test_files_that_fail_for_good_are_4(maap: Callable, archive: Archive) -> None:
     archive.control(status=404, target="data", match="08575D")
     ended = maap("sync", *CLD, *FEW)
@@ -228,6 +230,7 @@ def test_files_that_fail_for_good_are_4(maap: Callable, archive: Archive) -> Non
 
 
 @pytest.mark.fault("A2")
+@pytest.mark.fault("P11")
 def test_a_dead_token_is_2(maap: Callable, archive: Archive, home: Path) -> None:
     archive.control(status=400, target="token")
     ended = maap("sync", *CLD, *FEW)
@@ -237,6 +240,7 @@ def test_a_dead_token_is_2(maap: Callable, archive: Archive, home: Path) -> None
 
 
 @pytest.mark.fault("A1")
+@pytest.mark.fault("P11")
 def test_a_token_service_that_is_down_is_3(maap: Callable, archive: Archive) -> None:
     archive.control(status=503, target="token")
     ended = maap("get", *CLD, *FEW)

@@ -36,6 +36,8 @@ def test_what_came_is_good(maap: Callable, granules: list[Path]) -> None:
     assert all(row["hashed"] for row in rows)
 
 
+@pytest.mark.fault("D7")
+@pytest.mark.fault("D8")
 def test_each_kind_of_damage_is_named(maap: Callable, granules: list[Path]) -> None:
     flip(granules[0], granules[0].stat().st_size // 2)
     os.truncate(granules[1], granules[1].stat().st_size - 1)
@@ -59,6 +61,8 @@ def test_a_file_without_a_hash_is_judged_by_its_structure(
     assert states == ["truncated", "truncated", "good", "good"]
 
 
+@pytest.mark.fault("D7")
+@pytest.mark.fault("D8")
 def test_repair_fetches_the_bad_ones_only(maap: Callable, granules: list[Path], archive: Archive) -> None:
     before = {path: path.read_bytes() for path in granules}
     flip(granules[0], 4000)

@@ -140,6 +140,7 @@ def test_append_after_every_truncation(tmp_path: Path) -> None:
         assert path.read_bytes() == kept + b"third|3\n"
 
 
+@pytest.mark.fault("D2")
 def test_short_append_is_undone(tmp_path: Path) -> None:
     path = tmp_path / "lines.txt"
     before = b"0123456789\n" * 90
@@ -175,6 +176,7 @@ def tiny_disk(tmp_path: Path) -> Path:
     return place
 
 
+@pytest.mark.fault("D2")
 def test_full_disk(tiny_disk: Path) -> None:
     try:
         path = tiny_disk / "lines.txt"
@@ -225,6 +227,7 @@ def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
         files.write_atomic(tmp_path / ("n" * 300), "x")
 
 
+@pytest.mark.fault("D3")
 def test_failed_fsync_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(descriptor: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -322,6 +325,7 @@ def test_waiting_thread_gives_up_with_the_holder_named(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.fault("D9")
 def test_lock_where_the_file_system_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import fcntl
 
@@ -335,6 +339,7 @@ def test_lock_where_the_file_system_has_none(tmp_path: Path, monkeypatch: pytest
     assert not (tmp_path / ".lock.soft").exists()
 
 
+@pytest.mark.fault("D9")
 def test_lock_in_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError), files.lock(tmp_path / "file" / ".lock", timeout_s=0):

@@ -8,6 +8,7 @@ import random
 import resource
 import signal
 import sys
+import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -719,6 +720,7 @@ async def test_an_error_page_as_long_as_the_file_does_not_vouch_for_it(
         await kit(raw).transfer().fetch(Wanted(url, tmp_path / "a.HDR"))
 
 
+@pytest.mark.fault("D6")
 @pytest.mark.parametrize("damage", ["shorter", "longer", "empty", "no_hdf5", "another_end"])
 async def test_a_damaged_file_is_fetched_again(
     damage: str, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
@@ -918,6 +920,7 @@ async def test_two_processes_on_one_file_one_killed(
     assert not list(tmp_path.glob("*.part*"))
 
 
+@pytest.mark.fault("D4")
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="needs a limit on file sizes")
 async def test_no_room_for_the_file_says_where_and_leaves_nothing_final(
     archive: Archive, remote: Callable[..., Remote], tmp_path: Path
@@ -950,14 +953,22 @@ async def test_a_folder_that_cannot_be_written_is_named(
     assert caught.value.hint
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write into any folder")
-async def test_a_read_only_folder_is_named(
-    kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
-) -> None:
-    folder = tmp_path / "locked"
-    folder.mkdir(mode=0o500)
-    with pytest.raises(StorageError, match="permission denied"):
-        await kit().transfer().fetch(remote().wanted(folder))
+@pytest.mark.fault("D4")
+async def test_a_read_only_folder_is_named(kit: Callable[..., Kit], remote: Callable[..., Remote]) -> None:
+    transfer = kit().transfer()
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        folder = Path(name, "locked")
+        folder.mkdir(mode=0o555)
+        if user == 0:
+            os.seteuid(65534)  # root may write into any folder
+        try:
+            with pytest.raises(StorageError, match="permission denied") as caught:
+                await transfer.fetch(remote().wanted(folder))
+        finally:
+            os.seteuid(user)
+        assert str(folder) in caught.value.message
 
 
 @pytest.mark.fault("H5")

@@ -161,17 +161,18 @@ class Injections:
     def __init__(self, archive: Archive, folder: Path) -> None:
         self.home = Home(archive, folder / "home")
         self._template = folder / "template"
-        self._server = Preloaded(folder / "printed", one_thread=True)
-        self._log = folder / "trace.txt"
+        self.server = Preloaded(folder / "printed", one_thread=True)
+        self.log = folder / "trace.txt"
+        self.printed = folder / "printed" / "out.txt"
         self._make_template()
 
     def close(self) -> None:
-        self._server.__exit__(None, None, None)
+        self.server.__exit__(None, None, None)
 
     def _make_template(self) -> None:
         home = self.home
         home.make()
-        ended = self._server.run(self.first, home.environ)
+        ended = self.server.run(self.first, home.environ)
         assert ended.code == 0, ended
         lines = _lines_of(home.day_file("url"))
         self.urls = [line.partition("|")[0] for line in lines]
@@ -188,20 +189,20 @@ class Injections:
         shutil.rmtree(self._template, ignore_errors=True)
         shutil.copytree(home.folder, self._template)
 
-    def _begin_anew(self) -> None:
+    def begin_anew(self) -> None:
         self.home.clear()
         shutil.copytree(self._template, self.home.folder)
 
     def calls(self) -> dict[str, list[int]]:
         """Which calls of each kind, counted from 1, a run without any fault makes to change the disk."""
-        self._begin_anew()
+        self.begin_anew()
         wanted = "trace=" + ",".join(CALLS)
-        with traced(self._server, self.words, self.home.environ, "-e", wanted, log=self._log) as run:
+        with traced(self.server, self.words, self.home.environ, "-e", wanted, log=self.log) as run:
             ended = run.wait()
         assert ended.code == 0, ended
         calls: dict[str, list[int]] = {call: [] for call in CALLS}
         count: Counter[str] = Counter()
-        for line in self._log.read_text().splitlines():
+        for line in self.log.read_text().splitlines():
             call = line.split()[1].partition("(")[0]
             if call in calls:
                 count[call] += 1
@@ -212,13 +213,13 @@ class Injections:
 
     def strike(self, blow: Blow) -> str:
         """Run with one blow, look, run again, look; '' or what was wrong."""
-        self._begin_anew()
+        self.begin_anew()
         options = ("-e", f"trace={blow.call}", "-e", blow.injection)
-        with traced(self._server, self.words, self.home.environ, *options) as run:
+        with traced(self.server, self.words, self.home.environ, *options) as run:
             first = run.wait()
         wrong = self._after_blow(first)
         if not wrong:
-            second = self._server.run(self.words, self.home.environ)
+            second = self.server.run(self.words, self.home.environ)
             wrong = self._after_second(second)
         return f"{blow}: {wrong}" if wrong else ""
 
@@ -287,7 +288,7 @@ def measure_injections(rounds: int, folder: Path, workers: int = 2) -> Figure:
         workers: how many at once.
 
     Raises:
-        Untraceable: strace is not here, or may not attach.
+        Missing: strace is not here, or may not attach.
     """
     with Archive.start(now=NOW, offline_days=36500) as archive:
         places = [Injections(archive, folder / str(number)) for number in range(workers)]

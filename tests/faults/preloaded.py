@@ -17,10 +17,14 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 USED_LATER = (
-    "httpx", "httpx_aiohttp", "aiohttp", "certifi.core", "sqlite3", "tomlkit", "tomllib", "_strptime",
+    "concurrent.futures.thread", "httpx", "httpx_aiohttp", "aiohttp", "certifi.core", "sqlite3",
+    "tomlkit", "tomllib", "_strptime",
     "filelock._soft", "filelock._soft_protocol", "encodings.idna", "encodings.ascii", "encodings.utf_8_sig",
 )  # fmt: skip
 """What a command imports on its way, so that none is left to a fork."""
+
+NOBODY = 65534
+"""User and group of no rights."""
 
 PATIENCE_S = 60.0
 """Seconds after which a command that has not ended is a failure."""
@@ -116,7 +120,9 @@ class Preloaded:
         os.close(self.gate)
         os.close(self._gate_end)
 
-    def begin(self, words: Sequence[object], environ: Mapping[str, str]) -> Running:
+    def begin(
+        self, words: Sequence[object], environ: Mapping[str, str], *, as_nobody: bool = False
+    ) -> Running:
         """Start a command line, with these variables in its environment beside the usual ones."""
         while select.select([self._gate_end], [], [], 0)[0]:
             os.read(self._gate_end, 1)  # meant for one that was killed before it took it
@@ -126,14 +132,15 @@ class Preloaded:
             "environ": dict(environ),
             "out": str(out),
             "err": str(err),
+            "user": NOBODY if as_nobody and os.geteuid() == 0 else None,
         }
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(asked).encode() + b"\n")
         return Running(self, int(self.answer()["pid"]), out, err)
 
-    def run(self, words: Sequence[object], environ: Mapping[str, str]) -> Ended:
-        """Run a command line to its end."""
-        running = self.begin(words, environ)
+    def run(self, words: Sequence[object], environ: Mapping[str, str], *, as_nobody: bool = False) -> Ended:
+        """Run a command line to its end; `as_nobody` without the rights that root has."""
+        running = self.begin(words, environ, as_nobody=as_nobody)
         running.go()
         return running.wait()
 
@@ -149,7 +156,7 @@ class Tracer:
     """strace on a process that waits at its gate, for as long as that lives.
 
     Raises:
-        Untraceable: strace is missing, or may not attach.
+        Missing: strace is missing, or may not attach.
     """
 
     def __init__(self, pid: int, *options: str, log: Path | None = None) -> None:
@@ -157,19 +164,19 @@ class Tracer:
         try:
             self._process = subprocess.Popen(command, stderr=subprocess.PIPE)
         except FileNotFoundError:
-            raise Untraceable("strace") from None
+            raise Missing("strace") from None
         assert self._process.stderr is not None
         told = self._process.stderr.readline()
         if b"attached" not in told:
             self._process.communicate()
-            raise Untraceable(f"strace that may attach ({told.decode(errors='replace').strip()})")
+            raise Missing(f"strace that may attach ({told.decode(errors='replace').strip()})")
 
     def wait(self) -> None:
         """Wait until the process has gone."""
         self._process.communicate(timeout=PATIENCE_S)
 
 
-class Untraceable(Exception):
+class Missing(Exception):
     """Something that a system does not have; its text is the name of it."""
 
 
@@ -185,7 +192,7 @@ def traced(
     running = server.begin(words, environ)
     try:
         tracer = Tracer(running.pid, *options, log=log)
-    except Untraceable:
+    except Missing:
         running.kill()
         running.wait()
         raise
@@ -248,6 +255,10 @@ def _be_command(asked: dict[str, Any], gate: int) -> None:
         os.dup2(nothing, 0)
         os.close(nothing)
         _let_be_traced()
+        if asked["user"] is not None:
+            os.setgroups([])
+            os.setgid(asked["user"])
+            os.setuid(asked["user"])
         from maap_tui.cli.main import main
 
         os.read(gate, 1)

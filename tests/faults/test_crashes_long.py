@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import crashes
-from tests.faults.preloaded import Untraceable
+from tests.faults.preloaded import Missing
 
 pytestmark = pytest.mark.long
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.long
 def test_no_kill_or_error_at_any_call_leaves_a_bad_state(tmp_path: Path) -> None:
     try:
         figure = crashes.measure_injections(0, tmp_path)
-    except Untraceable as missing:
+    except Missing as missing:
         pytest.skip(f"needs {missing}")
     assert figure.kept, str(figure)
 

@@ -125,6 +125,7 @@ async def test_leaving_with_running_transfers_is_confirmed(make_app: MakeApp, ar
 
 
 @pytest.mark.fault("H13")
+@pytest.mark.fault("P7")
 async def test_an_error_of_a_worker_is_shown_with_what_to_do_and_the_app_lives(make_app: MakeApp) -> None:
     app = make_app()
 

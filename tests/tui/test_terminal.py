@@ -39,6 +39,8 @@ def test_it_opens_without_an_answer_and_q_leaves(here: Archive, terminal: Callab
     assert one.shown.startswith(b"\x1b[?1049h")
 
 
+@pytest.mark.fault("P2")
+@pytest.mark.fault("P3")
 @pytest.mark.parametrize("words", [("tui",), ("demo",)])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_signals_end_it_in_order(
@@ -111,6 +113,8 @@ def test_a_home_keeps_its_port_and_is_told_when_that_is_taken(
     assert one.ended() == 0
 
 
+@pytest.mark.fault("P3")
+@pytest.mark.fault("P4")
 @pytest.mark.parametrize("ignored", [(), (signal.SIGHUP,)], ids=["", "nohup"])
 def test_a_vanished_terminal_ends_it(
     terminal: Callable[..., Terminal], ignored: tuple[signal.Signals, ...]
@@ -148,6 +152,7 @@ def test_a_terminal_that_reads_again_goes_on(terminal: Callable[..., Terminal]) 
     assert one.ended() == 0
 
 
+@pytest.mark.fault("P5")
 def test_suspend_and_go_on(terminal: Callable[..., Terminal]) -> None:
     line = f"set -m; '{sys.executable}' -m maap_tui tui; echo STOPPED; fg; exit $?"
     one = terminal(program=["/bin/sh", "-c", line])
@@ -190,6 +195,7 @@ def tour(one: Terminal) -> None:
         assert len(one.shown) > seen, keys
 
 
+@pytest.mark.fault("P13")
 @pytest.mark.parametrize(
     ("words", "changes"),
     [(("tui", "--ascii"), {}), ((), {"LC_ALL": "C"})],
@@ -226,6 +232,7 @@ def test_any_terminal_with_a_cursor_will_do(terminal: Callable[..., Terminal], t
     assert one.ended() == 0
 
 
+@pytest.mark.fault("P9")
 @pytest.mark.parametrize("term", ["dumb", None])
 @pytest.mark.parametrize("words", [(), ("tui",), ("tui", "--ascii")])
 def test_a_terminal_without_a_cursor_gets_one_sentence(
@@ -237,6 +244,7 @@ def test_a_terminal_without_a_cursor_gets_one_sentence(
     assert one.shown.count(b"\n") == 1 and b"TERM=dumb" in one.shown
 
 
+@pytest.mark.fault("P9")
 @pytest.mark.parametrize("words", [[], ["tui"], ["tui", "--no-mouse"]])
 def test_without_a_terminal_one_sentence(environ: dict[str, str], words: list[str]) -> None:
     ended = subprocess.run(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from maap_tui.cli.arguments import add_command, add_frame, add_names, add_search, add_time, query_of
 from maap_tui.cli.call import Call
 from maap_tui.cli.commands.search import unsearched
+from maap_tui.cli.report import WRONG
 from maap_tui.cli.transfers import add_transfer, list_wanted, summarise
 from maap_tui.text import format_count, plural
 
@@ -61,6 +62,8 @@ async def run(call: Call) -> None:
         call.prints_files()
         async with call.watched():
             done = await session.sync(query, product_dir=session.settings.downloads.product_dir)
+        if done.refused:
+            report.codes.add(WRONG)
         if done.failed_days:
             report.say(unsearched(len(done.failed_days)))
         if done.held_back:
