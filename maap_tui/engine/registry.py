@@ -818,7 +818,7 @@ def _read_settled(path: Path) -> bytes:
 
 def _tail(data: bytes) -> bytes:
     """Give what stands after the last line end; empty for a file that ends as it should."""
-    return data[data.rfind(b"\n") + 1 :]
+    return data[max(data.rfind(b"\n"), data.rfind(b"\r")) + 1 :]
 
 
 def _judge_tail(data: bytes, kind: Kind) -> bytes:
@@ -855,6 +855,8 @@ def _read(data: bytes, kind: Kind) -> _Lines:
         if not lines[-1]:
             lines.pop()
         plain = kind == "mrk" or data.count(b"\nhttps://") + data.startswith(b"https://") == len(lines)
+        # An address without a host begins as the others do.
+        plain = plain and b"://\n" not in data and b"://|" not in data and not data.endswith(b"://")
         if plain and b"" not in lines and (not lines or max(map(len, lines)) <= _MAX_LINE):
             return _Lines(lines, bad)
     return _read_carefully(data, kind, bad)
