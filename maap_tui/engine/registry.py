@@ -51,6 +51,7 @@ _SETTLED_NS: Final = 2_000_000_000
 _SETTLE_NS: Final = 500_000_000
 _SETTLE_S: Final = 0.02
 _SETTLE_TRIES: Final = 50
+_SETTLE_EMPTY: Final = 5
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -620,7 +621,7 @@ class BaselineRegistry:
 
     def _data(self, paths: list[Path]) -> bytes:
         """Read the files of a day as one."""
-        parts = [files.read_data(path) for path in paths]
+        parts = [_read_settled(path) for path in paths]
         return parts[0] if len(parts) == 1 else b"\n".join(parts)
 
     def _load(self, kind: Kind, paths: list[Path]) -> dict[bytes, bytes]:
@@ -799,19 +800,24 @@ def _day_files_below(folder: Path, kind: Kind) -> Iterator[tuple[Path, date | No
 
 
 def _read_settled(path: Path) -> bytes:
-    """Read a file that is about to change, once no other program is in the middle of writing it.
+    """Read a file once no other program is in the middle of writing it.
 
     maap-client cuts a file to nothing and fills it again, without a lock: what is written between
     the two is lost, and a last line without its end may only be waiting for the rest.
     """
     data = files.read_data(path)
+    same = 0
     for _ in range(_SETTLE_TRIES):
+        if data.endswith(b"\n"):
+            break
         status = _identity(path)
-        if status is None or data.endswith(b"\n") or time.time_ns() - status[1] > _SETTLE_NS:
+        if status is None or time.time_ns() - status[1] > _SETTLE_NS:
             break
         time.sleep(_SETTLE_S)
         before, data = data, files.read_data(path)
-        if data == before:
+        same = same + 1 if data == before else 0
+        # Between being cut and being filled a file may be held up by the disk.
+        if same >= (1 if data else _SETTLE_EMPTY):
             break
     return data
 
