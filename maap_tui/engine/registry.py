@@ -24,6 +24,7 @@ from typing import Final, Literal, NamedTuple
 
 from maap_tui.engine import files
 from maap_tui.engine.errors import InvalidRequestError, MaapError, RegistryError, StorageError
+from maap_tui.engine.model import FORMATS
 
 Kind = Literal["url", "dwl", "mrk"]
 
@@ -39,6 +40,7 @@ _UNSAFE_PATH: Final = re.compile("[\x00-\x1f\x7f-\x9f|\u2028\u2029\ud800-\udfff]
 _PLAIN: Final = bytes(code for code in range(0x21, 0x7F) if code != ord("#")) + b"\n"
 _BOM: Final = b"\xef\xbb\xbf"
 _BLANK: Final = b" \t\r\n\x0b\x0c"
+_SUFFIXES: Final = frozenset(suffix.encode() for suffixes in FORMATS.values() for suffix in suffixes)
 _SET_ASIDE: Final = b"# torn line set aside: "
 
 _MAX_URL: Final = 8192
@@ -837,14 +839,22 @@ def _judge_tail(data: bytes, kind: Kind) -> bytes:
     tail = _tail(data)
     before = data[: len(data) - len(tail)]
     if kind == "mrk":
-        others = {os.path.splitext(line)[1] for line in before.split() if not line.startswith(b"#")}
-        return tail if not others or os.path.splitext(tail)[1] in others else b""
+        return tail if _ends_like(tail, before) else b""
     url, separator, path = tail.partition(b"|")
     if not separator:
-        return b"" if b"|" in before else tail
+        # A download is recorded with its path: a first line without one was cut.
+        bare = b"|" not in before and (kind == "url" or before.strip(_BLANK))
+        return tail if bare and _ends_like(tail, before) else b""
     if path.strip(_BLANK).endswith(url.rpartition(b"/")[2]) and not url.endswith(b"/"):
         return tail
     return url + b"|" if kind == "url" else b""
+
+
+def _ends_like(tail: bytes, before: bytes) -> bool:
+    """Whether a last line ends in a file name as the others do, or as files of the archive do."""
+    suffix = os.path.splitext(tail.rstrip(_BLANK))[1]
+    others = {os.path.splitext(line)[1] for line in before.split() if not line.startswith(b"#")}
+    return suffix in others if others else suffix.lower() in _SUFFIXES
 
 
 def _read(data: bytes, kind: Kind) -> _Lines:
