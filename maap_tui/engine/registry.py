@@ -24,6 +24,7 @@ from typing import Final, Literal, NamedTuple
 
 from maap_tui.engine import files
 from maap_tui.engine.errors import InvalidRequestError, MaapError, RegistryError, StorageError
+from maap_tui.engine.model import FORMATS
 
 Kind = Literal["url", "dwl", "mrk"]
 
@@ -39,6 +40,7 @@ _UNSAFE_PATH: Final = re.compile("[\x00-\x1f\x7f-\x9f|\u2028\u2029\ud800-\udfff]
 _PLAIN: Final = bytes(code for code in range(0x21, 0x7F) if code != ord("#")) + b"\n"
 _BOM: Final = b"\xef\xbb\xbf"
 _BLANK: Final = b" \t\r\n\x0b\x0c"
+_SUFFIXES: Final = frozenset(suffix.encode() for suffixes in FORMATS.values() for suffix in suffixes)
 _SET_ASIDE: Final = b"# torn line set aside: "
 
 _MAX_URL: Final = 8192
@@ -55,6 +57,7 @@ _SETTLED_NS: Final = 2_000_000_000
 _SETTLE_NS: Final = 500_000_000
 _SETTLE_S: Final = 0.02
 _SETTLE_TRIES: Final = 50
+_SETTLE_EMPTY: Final = 5
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -641,7 +644,7 @@ class BaselineRegistry:
 
     def _data(self, paths: list[Path]) -> bytes:
         """Read the files of a day as one."""
-        parts = [files.read_data(path) for path in paths]
+        parts = [_read_settled(path) for path in paths]
         return parts[0] if len(parts) == 1 else b"\n".join(parts)
 
     def _load(self, kind: Kind, paths: list[Path]) -> dict[bytes, bytes]:
@@ -839,26 +842,31 @@ def _day_files_below(folder: Path, kind: Kind) -> Iterator[tuple[Path, date | No
 
 
 def _read_settled(path: Path) -> bytes:
-    """Read a file that is about to change, once no other program is in the middle of writing it.
+    """Read a file once no other program is in the middle of writing it.
 
     maap-client cuts a file to nothing and fills it again, without a lock: what is written between
     the two is lost, and a last line without its end may only be waiting for the rest.
     """
     data = files.read_data(path)
+    same = 0
     for _ in range(_SETTLE_TRIES):
+        if data.endswith(b"\n"):
+            break
         status = _identity(path)
-        if status is None or data.endswith(b"\n") or time.time_ns() - status[1] > _SETTLE_NS:
+        if status is None or time.time_ns() - status[1] > _SETTLE_NS:
             break
         time.sleep(_SETTLE_S)
         before, data = data, files.read_data(path)
-        if data == before:
+        same = same + 1 if data == before else 0
+        # Between being cut and being filled a file may be held up by the disk.
+        if same >= (1 if data else _SETTLE_EMPTY):
             break
     return data
 
 
 def _tail(data: bytes) -> bytes:
     """Give what stands after the last line end; empty for a file that ends as it should."""
-    return data[data.rfind(b"\n") + 1 :]
+    return data[max(data.rfind(b"\n"), data.rfind(b"\r")) + 1 :]
 
 
 def _judge_tail(data: bytes, kind: Kind) -> bytes:
@@ -871,14 +879,22 @@ def _judge_tail(data: bytes, kind: Kind) -> bytes:
     tail = _tail(data)
     before = data[: len(data) - len(tail)]
     if kind == "mrk":
-        others = {os.path.splitext(line)[1] for line in before.split() if not line.startswith(b"#")}
-        return tail if not others or os.path.splitext(tail)[1] in others else b""
+        return tail if _ends_like(tail, before) else b""
     url, separator, path = tail.partition(b"|")
     if not separator:
-        return b"" if b"|" in before else tail
+        # A download is recorded with its path: a first line without one was cut.
+        bare = b"|" not in before and (kind == "url" or before.strip(_BLANK))
+        return tail if bare and _ends_like(tail, before) else b""
     if path.strip(_BLANK).endswith(url.rpartition(b"/")[2]) and not url.endswith(b"/"):
         return tail
     return url + b"|" if kind == "url" else b""
+
+
+def _ends_like(tail: bytes, before: bytes) -> bool:
+    """Whether a last line ends in a file name as the others do, or as files of the archive do."""
+    suffix = os.path.splitext(tail.rstrip(_BLANK))[1]
+    others = {os.path.splitext(line)[1] for line in before.split() if not line.startswith(b"#")}
+    return suffix in others if others else suffix.lower() in _SUFFIXES
 
 
 def _read(data: bytes, kind: Kind) -> _Lines:
@@ -895,6 +911,8 @@ def _read(data: bytes, kind: Kind) -> _Lines:
         if not lines[-1]:
             lines.pop()
         plain = kind == "mrk" or data.count(b"\nhttps://") + data.startswith(b"https://") == len(lines)
+        # An address without a host begins as the others do.
+        plain = plain and b"://\n" not in data and b"://|" not in data and not data.endswith(b"://")
         if plain and b"" not in lines and (not lines or max(map(len, lines)) <= _MAX_LINE):
             return _Lines(lines, bad)
     return _read_carefully(data, kind, bad)

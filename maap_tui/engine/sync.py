@@ -22,6 +22,11 @@ from maap_tui.engine.search import FailedDay, Search
 from maap_tui.engine.transfer import Wanted
 
 _LOCK_POLL_S = 0.25
+_REWRITE_S = 0.05
+"""Seconds that another program may take to rewrite a file of the registry."""
+
+_LOOKS = 10
+"""How often lines that another program took away are written again before it is left to the next run."""
 
 
 @dataclass(slots=True)
@@ -233,9 +238,7 @@ async def sync(
         report.pending += queue_entry(filing, downloads, key, entry, product_dir=product_dir, emit=emit)
     if is_waited_for:
         report.downloads = await downloads.join()
-    for key in sorted(keys):
-        # Another program may have rewritten a day's file from an older copy while this one ran.
-        await asyncio.to_thread(filing.registry.baseline(key).reassert)
+    await _keep_lines(filing, sorted(keys), wait_s=_REWRITE_S if report.new else 0.0)
     report.keys = sorted(keys)
     return report
 
@@ -259,6 +262,19 @@ class _Missing:
             reason = f"the archive does not have it; not asked for again before {again}"
             self._downloads.refuse(url, reason, permanent=True)
         return at is not None
+
+
+async def _keep_lines(filing: Filing, keys: Sequence[Key], wait_s: float) -> None:
+    """See to it that no other program, rewriting a day's file from an older copy, has taken lines away.
+
+    Its copy may be older than the newest line and not be written yet, hence a wait before each look.
+    """
+    for _ in range(_LOOKS):
+        await asyncio.sleep(wait_s)
+        wait_s = _REWRITE_S
+        missing = [await asyncio.to_thread(filing.registry.baseline(key).reassert) for key in keys]
+        if not any(missing):
+            return
 
 
 def queue_entry(

@@ -35,7 +35,7 @@ def churn(root: str, parent: int) -> None:
     number = 0
     while os.getppid() == parent and not Path(root, "enough").exists():
         registry.mark(blinking)
-        registry.add([entry(3, number)])
+        registry.add([entry(3, number % 200)])
         registry.unmark(blinking)
         registry.record_error(FAILING.url, "time-out " + "x" * (number % 50))
         registry.unmark([(STEADY[0].path, DAY)])

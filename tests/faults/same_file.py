@@ -37,7 +37,9 @@ def fetch(gate: str, flock_error: int) -> int:
     pass_gate(Path(gate))
     if flock_error:
         refuse_flock(flock_error)
-    return main(["download", *NAMES, "--date", "2025-12-01", "--frame", "D", "-n", "1", "-v"])
+    # One that finds it downloaded already must have nothing else to do.
+    span = ("--start", "2025-12-01T00:00Z", "--end", "2025-12-01T00:30Z")
+    return main(["download", *NAMES, *span, "--frame", "D", "-v"])
 
 
 @dataclass
@@ -136,7 +138,7 @@ def _run_round(
 
 def _wait_for_part(home: Path) -> None:
     until = time.monotonic() + 10
-    while not _fetcher(home) and time.monotonic() < until:
+    while not _fetcher(home) and not any((home / "data").rglob("*.h5")) and time.monotonic() < until:
         time.sleep(0.005)
 
 
