@@ -233,6 +233,25 @@ async def test_one_unreadable_baseline_does_not_hide_the_others(make_app: MakeAp
         assert place(app).rows[OTHER].summary is None
 
 
+async def test_the_choice_of_columns_is_remembered(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    file = app.session.places.cache_file("registry.json")
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await open_day(app, pilot)
+        await pilot.press("c", "space", "escape")
+        await wait_until(file.exists, pilot)
+        await pilot.press("escape", "escape")
+        await wait_until(lambda: screen.opened is None, pilot)
+        await pilot.press("c", "down", "space", "escape")
+        await wait_until(lambda: " base " not in text_of(app), pilot)
+        await wait_until(lambda: "baselines" in file.read_text(), pilot)
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        await wait_until(lambda: "product" in text_of(app) and " base " not in text_of(app), pilot)
+        assert [column.key for column in screen._files.columns] == ["size", "start", "orbit", "name"]
+
+
 async def test_open_day_file_and_back(make_app: MakeApp) -> None:
     app = make_app(prepare=fill)
     async with app.run_test(size=SIZE, notifications=True) as pilot:

@@ -35,9 +35,11 @@ from maap_tui.engine.sync import Selection
 from maap_tui.engine.transfer import Wanted
 from maap_tui.text import clean, format_bytes, format_count, format_time, plural
 from maap_tui.tui import theme
+from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.listing import ListDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings
+from maap_tui.tui.memory import ColumnMemory
 from maap_tui.tui.screens.place import PlaceScreen
 from maap_tui.tui.widgets.day_strip import DayStrip
 from maap_tui.tui.widgets.filter_line import FilterLine
@@ -374,11 +376,20 @@ class RegistryScreen(PlaceScreen):
 
     def on_mount(self) -> None:
         self._watch = audit.Watch(self.maap.session.registry)
+        self._columns = ColumnMemory(
+            self.maap.session.places.cache_file("registry.json"), self._baselines, self._files, self._errors
+        )
+        self.run_worker(self._columns.restore(), group="columns", exit_on_error=False)
         self._is_ready = True
         self._fit(self.size.height)
         self._show_level()
         self._baselines.focus()
         self.sample()
+
+    @on(ColumnsDialog.Changed)
+    def keep_columns(self, event: ColumnsDialog.Changed) -> None:
+        """Write the choice down."""
+        self.run_worker(self._columns.keep(event.rows), group="columns", exit_on_error=False)
 
     def on_unmount(self) -> None:
         self._left.set()
