@@ -234,6 +234,23 @@ async def test_one_unreadable_baseline_does_not_hide_the_others(make_app: MakeAp
         assert place(app).rows[OTHER].summary is None
 
 
+async def test_a_day_that_cannot_be_read_says_so_and_comes_back(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await open_day(app, pilot)
+        folder = app.session.registry.baseline(KEY).folder("url")
+        await pilot.press("escape", "right_square_bracket")
+        await wait_until(lambda: len(screen._files.rows) == 2, pilot)
+        put_file_in_place(folder)
+        await pilot.press("left_square_bracket")
+        await wait_until(lambda: "The files of this day cannot be read" in text_of(app), pilot)
+        assert isinstance(app.screen, RegistryScreen), "no dialog interrupts"
+        folder.unlink()
+        folder.with_name("away").rename(folder)
+        await wait_until(lambda: len(screen._files.rows) == 4, pilot)
+        await wait_until(lambda: "cannot be read" not in text_of(app), pilot)
+
+
 async def test_the_choice_of_columns_is_remembered(make_app: MakeApp) -> None:
     app = make_app(prepare=fill)
     file = app.session.places.cache_file("registry.json")
@@ -271,7 +288,7 @@ async def test_open_day_file_and_back(make_app: MakeApp) -> None:
         await wait_until(lambda: len(screen._files.rows) == 4, pilot)
         assert strip.day == DAY
         await wait_until(lambda: "1 failed" in text_of(app), pilot)
-        states = sorted(screen._state_word(row) for row in screen._files.rows)
+        states = sorted(screen._view.state_word(row) for row in screen._files.rows)
         assert states == ["failed", "here", "marked", "new"]
         await pilot.press("enter")
         assert screen.focused is screen._files

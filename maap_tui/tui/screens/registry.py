@@ -9,24 +9,21 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from datetime import date
 from functools import partial
 from typing import Any
 
 from rich.text import Text
 from textual import on
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import Static
 
-from maap_tui.engine import audit, files
-from maap_tui.engine.audit import Failure, Summary, TrackedFile
+from maap_tui.engine import audit
+from maap_tui.engine.audit import Failure, TrackedFile
 from maap_tui.engine.errors import MaapError
-from maap_tui.engine.missions import parse_name
-from maap_tui.engine.registry import BaselineRegistry, DayStats, Key
-from maap_tui.text import clean, format_bytes, format_count, format_time, plural
-from maap_tui.tui import theme
+from maap_tui.engine.registry import BaselineRegistry, Key
+from maap_tui.text import clean, format_bytes, format_count, format_time
 from maap_tui.tui.baseline_work import BaselineWork, Scope, Work
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.listing import ListDialog
@@ -35,9 +32,10 @@ from maap_tui.tui.keys import bindings
 from maap_tui.tui.memory import ColumnMemory
 from maap_tui.tui.screens.place import PlaceScreen
 from maap_tui.tui.widgets.baseline_table import BaselineRow, BaselineTable
+from maap_tui.tui.widgets.baseline_view import BaselineView, trouble_of
 from maap_tui.tui.widgets.day_strip import DayStrip
 from maap_tui.tui.widgets.filter_line import FilterLine
-from maap_tui.tui.widgets.rows import Column, RowList
+from maap_tui.tui.widgets.rows import RowList
 
 POLL_S = 1.0
 """Seconds between two looks at whether the registry changed."""
@@ -50,20 +48,6 @@ NOTHING_TRACKED = (
     "Search for a product with 2 and press w on the results to register them, or run maap sync.\n"
     "Files that are on disk already: B looks for them."
 )
-
-
-NO_FILES = "No files on this day."
-
-
-def day_state(day: DayStats, has_failed: bool) -> str:
-    """The state of a day's cell."""
-    if has_failed:
-        return "failed"
-    if day.downloaded and not day.pending_downloads:
-        return "all" if day.pending_marks or not day.marked else "marked"
-    if not day.discovered and day.marked:
-        return "marked"
-    return "partly" if day.downloaded else "none"
 
 
 class RegistryScreen(PlaceScreen):
@@ -99,101 +83,19 @@ class RegistryScreen(PlaceScreen):
 
     def body(self) -> Iterable[Widget]:
         baselines = self._baselines = BaselineTable("Reading the registry...")
-        files = self._files = RowList(
-            self._file_columns(),
-            key=lambda row: row.url or row.path,
-            empty_text=NO_FILES,
-            id="files",
-        )
-        errors = self._errors = RowList(
-            self._error_columns(),
-            key=lambda row: row.url,
-            empty_text="No download failed.",
-            can_mark=True,
-            id="errors",
-        )
         self._about_baseline = Static("", markup=False, id="about-baseline", classes="about")
-        self._title = Static("", markup=False, id="title")
-        self._about_day = Static("", markup=False, id="about-day", classes="about")
-        self._about_file = Static("", markup=False, id="about-file", classes="about")
         self._work_line = Static("", markup=False, id="work")
-        self._strip = DayStrip(id="days")
         self._overview = Vertical(id="overview")
-        self._detail = Vertical(id="baseline")
-        self._errors_pane = Vertical(id="errors-pane", classes="-empty")
+        view = self._view = BaselineView()
+        self._files, self._errors, self._strip = view.files, view.errors, view.strip
         self._trouble_words = Static("", markup=False, id="trouble")
         yield self._trouble_words
         with self._overview:
             yield FilterLine(baselines)
             yield baselines
             yield self._about_baseline
-        with self._detail:
-            yield self._title
-            yield self._strip
-            yield self._about_day
-            with Horizontal(id="panes"):
-                with Vertical(id="files-pane"):
-                    yield FilterLine(files)
-                    yield files
-                    yield self._about_file
-                with self._errors_pane:
-                    yield FilterLine(errors)
-                    yield errors
+        yield view
         yield self._work_line
-
-    def _file_columns(self) -> list[Column]:
-        def size(row: TrackedFile) -> str:
-            if row.size is not None:
-                return format_bytes(row.size)
-            return "gone" if row.state == "marked" else ""
-
-        def start(row: TrackedFile) -> str:
-            name = parse_name(row.name)
-            return f"{name.sensing_start:%H:%M:%S}" if name else ""
-
-        def orbit(row: TrackedFile) -> str:
-            name = parse_name(row.name)
-            return f"{name.orbit:05d}{name.frame or ''}" if name and name.orbit is not None else ""
-
-        return [
-            Column(
-                "state",
-                "state",
-                9,
-                self._state_word,
-                lambda row: theme.STATE_TONES.get(self._state_of(row), "plain"),
-                is_untrusted=False,
-            ),
-            Column("size", "size", 8, size, None, lambda row: row.size or -1, True, False),
-            Column("start", "start", 8, start, is_untrusted=False),
-            Column("orbit", "orbit", 7, orbit),
-            Column("name", "file", 0, lambda row: row.name),
-        ]
-
-    def _error_columns(self) -> list[Column]:
-        return [
-            Column(
-                "at",
-                "failed at",
-                16,
-                lambda row: f"{row.at:%Y-%m-%d %H:%M}" if row.at else "",
-                is_untrusted=False,
-            ),
-            Column("reason", "why", 33, lambda row: row.reason, lambda row: "error"),
-            Column("name", "file", 0, lambda row: row.url.partition("?")[0].rpartition("/")[2]),
-        ]
-
-    def _state_of(self, row: TrackedFile) -> str:
-        """The state of a file, that of its transfer while one is under way."""
-        transfers = self.maap.transfers
-        job = transfers.jobs.get(row.url) if transfers is not None and row.url else None
-        if job is not None and job.state in ("waiting", "running", "paused"):
-            return job.state
-        return row.state
-
-    def _state_word(self, row: TrackedFile) -> str:
-        state = self._state_of(row)
-        return theme.STATE_WORDS.get(state, state)
 
     def _tracker(self, key: Key) -> BaselineRegistry:
         return self.maap.session.registry.baseline(key)
@@ -285,14 +187,16 @@ class RegistryScreen(PlaceScreen):
                     await self._read(key)
                 except (MaapError, OSError) as error:
                     # One that cannot be read must not hide the others.
-                    trouble = trouble or f"{key.product_type} {key.baseline}: {_trouble_of(error)}"
+                    trouble = trouble or f"{key.product_type} {key.baseline}: {trouble_of(error)}"
         except Exception as error:
             # Whatever it was, the next look comes in a second: it is told here, not in a dialog each time.
-            trouble = _trouble_of(error)
+            trouble = trouble_of(error)
         finally:
             self._polled_at = time.monotonic()
             self._is_polling = False
         self._set_trouble(trouble)
+        if self.opened is not None and self._view.is_day_unreadable:
+            self._view.show_day()
         if self._unsized and not self._is_sizing:
             self._is_sizing = True
             self.run_worker(self._sum_sizes, group="sizes", exit_on_error=False)
@@ -309,7 +213,7 @@ class RegistryScreen(PlaceScreen):
         self._unsized.add(key)
         self._show_row(key)
         if key == self.opened:
-            self._show_opened()
+            self._view.show()
 
     async def _sum_sizes(self) -> None:
         """Sum up what is on disk, baseline by baseline."""
@@ -330,7 +234,7 @@ class RegistryScreen(PlaceScreen):
                     row.size = size
                     self._show_row(key)
         except (MaapError, OSError) as error:
-            self.maap.write_log("warning", f"Bytes on disk are not known: {_trouble_of(error)}")
+            self.maap.write_log("warning", f"Bytes on disk are not known: {trouble_of(error)}")
         finally:
             self._is_sizing = False
 
@@ -394,15 +298,12 @@ class RegistryScreen(PlaceScreen):
 
     def _show_level(self) -> None:
         self._overview.display = self.opened is None
-        self._detail.display = self.opened is not None
+        self._view.display = self.opened is not None
 
     def _open(self, key: Key) -> None:
         self.opened = key
-        self._files.clear_marks()
-        self._files.set_rows([])
-        self._strip.set_days({})
+        self._view.open(self.rows[key])
         self._show_level()
-        self._show_opened()
         self._strip.focus()
 
     def _close_baseline(self) -> None:
@@ -411,95 +312,6 @@ class RegistryScreen(PlaceScreen):
         self.opened = None
         self._show_level()
         self._baselines.focus()
-
-    def _show_opened(self) -> None:
-        """Show what is known of the opened baseline; its day is read again."""
-        row = self.rows.get(self.opened) if self.opened is not None else None
-        if row is None:
-            return
-        title = Text(clean(f"{row.key.product_type} {row.key.baseline}"), style="bold")
-        summary = row.summary
-        if summary is None:
-            self._title.update(title.append("  counting..."))
-            return
-        title.append(f"  {format_count(summary.pending)} pending")
-        if summary.failures:
-            title.append(f", {format_count(len(summary.failures))} failed", style="bold")
-        title.append(
-            f", {format_count(summary.downloaded)} here, {format_count(summary.marked)} marked, "
-            f"{plural(summary.discovered, 'file')} known"
-        )
-        self._title.update(title)
-        failed_days = {one.day for one in summary.failures}
-        days = {day.day: day_state(day, day.day in failed_days) for day in summary.days}
-        days |= {day: "failed" for day in failed_days if day is not None}
-        self._strip.set_days(days)
-        self._errors.set_rows(summary.failures)
-        self._errors_pane.set_class(not summary.failures, "-empty")
-        if not summary.failures and self.focused is self._errors:
-            self._files.focus()
-        self._show_day()
-
-    @on(DayStrip.Moved)
-    def _show_day(self) -> None:
-        """Describe the day under the cursor and read its files."""
-        key, day = self.opened, self._strip.day
-        row = self.rows.get(key) if key is not None else None
-        if row is None or row.summary is None or day is None:
-            self._about_day.update("")
-            self._files.set_rows([])
-            return
-        stats = next((one for one in row.summary.days if one.day == day), DayStats(day, 0, 0, 0, 0, 0))
-        failed = sum(one.day == day for one in row.summary.failures)
-        words = f"{day:%a %Y-%m-%d}: "
-        if stats.discovered or stats.downloaded or stats.marked or failed:
-            words += (
-                f"{plural(stats.discovered, 'file')}, {stats.downloaded} here, {stats.marked} marked, "
-                f"{stats.pending_downloads} pending"
-            )
-            words += f", {failed} failed" if failed else ""
-        else:
-            words += "no files; [ and ] go to the days that have some"
-        self._about_day.update(Text(words))
-        self.run_worker(
-            partial(self._read_day, row.key, day, row.summary),
-            group="day",
-            exclusive=True,
-            exit_on_error=False,
-        )
-
-    async def _read_day(self, key: Key, day: date, summary: Summary) -> None:
-        trouble = ""
-        try:
-            found = await asyncio.to_thread(audit.files_of_day, self._tracker(key), day, summary.failures)
-        except (MaapError, OSError) as error:
-            found, trouble = [], _trouble_of(error)
-        if self.opened != key or self._strip.day != day:
-            return
-        rows = self._files
-        rows.empty_text = f"The files of this day cannot be read.\n{clean(trouble)}" if trouble else NO_FILES
-        if {one.day for one in rows.rows} - {day}:
-            rows.clear_marks()
-            rows.move_to(0)
-        if rows.rows != found:
-            rows.set_rows(found)
-        else:
-            # The same lines, of which some may have been queued or fetched.
-            rows.refresh_rows([one.url for one in found], ["state"])
-        self._show_file()
-
-    @on(RowList.Highlighted, "#files")
-    def _show_file(self) -> None:
-        """Say the whole name of the file under the cursor, or why it failed."""
-        row = self._files.current
-        about = self._about_file
-        if row is None:
-            about.update("")
-        elif row.failure is not None:
-            when = f"{row.failure.at:%Y-%m-%d %H:%M} " if row.failure.at else ""
-            about.update(Text(clean(f"{when}{row.failure.reason}", 300)))
-        else:
-            about.update(Text(clean(row.name)))
 
     @on(RowList.Highlighted, "#baselines")
     def _tell_baseline(self) -> None:
@@ -525,7 +337,7 @@ class RegistryScreen(PlaceScreen):
             self._files.focus()
 
     def _show_whole(self, row: TrackedFile) -> None:
-        state = self._state_word(row)
+        state = self._view.state_word(row)
         if row.state == "missing":
             state = "missing: it was downloaded and is not on disk"
         elif row.state == "marked" and row.size is None:
@@ -680,12 +492,3 @@ class RegistryScreen(PlaceScreen):
     ) -> None:
         if scopes := self._scopes():
             self._start(title, lambda work: job(scopes, work))
-
-
-def _trouble_of(error: Exception) -> str:
-    """What went wrong and what to do, in words."""
-    if isinstance(error, OSError):
-        error = files.storage_error(error.filename or "a file of the registry", error)
-    if isinstance(error, MaapError):
-        return f"{error.message}. {error.hint}".strip()
-    return f"{type(error).__name__}: {error}. If it stays, report it with the log of place 5."
