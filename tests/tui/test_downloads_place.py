@@ -344,6 +344,37 @@ async def test_filter_sort_and_columns(make_app: MakeApp, archive: Archive) -> N
         assert isinstance(app.screen, DownloadsScreen)
 
 
+async def test_the_choice_of_columns_is_remembered_at_every_width(make_app: MakeApp) -> None:
+    app = make_app()
+    file = app.session.places.cache_file("downloads.json")
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        await wait_until(lambda: "Done" in screen_text(app), pilot)
+        await pilot.press("c", "down", "space", "escape")
+        await wait_until(lambda: "Done" not in screen_text(app), pilot)
+        await wait_until(file.exists, pilot)
+    app = make_app()
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("3")
+        await wait_until(lambda: "Bytes" in screen_text(app) and "Done" not in screen_text(app), pilot)
+        await pilot.resize_terminal(60, 16)
+        await wait_until(lambda: "Left" in screen_text(app), pilot)
+        assert "Done" not in screen_text(app)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[1]", '{"columns": 7}', '{"columns": {"transfers": ["no", 1, {}]}}', "\x00" * 9]
+)
+async def test_a_damaged_memory_of_columns_is_as_none(make_app: MakeApp, content: str) -> None:
+    app = make_app()
+    file = app.session.places.cache_file("downloads.json")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        await wait_until(lambda: "Done" in screen_text(app) and "Name" in screen_text(app), pilot)
+
+
 async def test_what_another_process_does_is_shown_and_cannot_be_controlled(
     make_app: MakeApp, other_process: int
 ) -> None:

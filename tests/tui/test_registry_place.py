@@ -20,7 +20,8 @@ from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.dialogs.listing import ListDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
-from maap_tui.tui.screens.registry import RegistryScreen, short_age, short_count
+from maap_tui.tui.screens.registry import RegistryScreen
+from maap_tui.tui.widgets.baseline_table import short_age, short_count
 from maap_tui.tui.widgets.day_strip import DayStrip
 
 SIZE = (80, 24)
@@ -233,6 +234,42 @@ async def test_one_unreadable_baseline_does_not_hide_the_others(make_app: MakeAp
         assert place(app).rows[OTHER].summary is None
 
 
+async def test_a_day_that_cannot_be_read_says_so_and_comes_back(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await open_day(app, pilot)
+        folder = app.session.registry.baseline(KEY).folder("url")
+        await pilot.press("escape", "right_square_bracket")
+        await wait_until(lambda: len(screen._files.rows) == 2, pilot)
+        put_file_in_place(folder)
+        await pilot.press("left_square_bracket")
+        await wait_until(lambda: "The files of this day cannot be read" in text_of(app), pilot)
+        assert isinstance(app.screen, RegistryScreen), "no dialog interrupts"
+        folder.unlink()
+        folder.with_name("away").rename(folder)
+        await wait_until(lambda: len(screen._files.rows) == 4, pilot)
+        await wait_until(lambda: "cannot be read" not in text_of(app), pilot)
+
+
+async def test_the_choice_of_columns_is_remembered(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    file = app.session.places.cache_file("registry.json")
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await open_day(app, pilot)
+        await pilot.press("c", "space", "escape")
+        await wait_until(file.exists, pilot)
+        await pilot.press("escape", "escape")
+        await wait_until(lambda: screen.opened is None, pilot)
+        await pilot.press("c", "down", "space", "escape")
+        await wait_until(lambda: " base " not in text_of(app), pilot)
+        await wait_until(lambda: "baselines" in file.read_text(), pilot)
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        await wait_until(lambda: "product" in text_of(app) and " base " not in text_of(app), pilot)
+        assert [column.key for column in screen._files.columns] == ["size", "start", "orbit", "name"]
+
+
 async def test_open_day_file_and_back(make_app: MakeApp) -> None:
     app = make_app(prepare=fill)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
@@ -251,7 +288,7 @@ async def test_open_day_file_and_back(make_app: MakeApp) -> None:
         await wait_until(lambda: len(screen._files.rows) == 4, pilot)
         assert strip.day == DAY
         await wait_until(lambda: "1 failed" in text_of(app), pilot)
-        states = sorted(screen._state_word(row) for row in screen._files.rows)
+        states = sorted(screen._view.state_word(row) for row in screen._files.rows)
         assert states == ["failed", "here", "marked", "new"]
         await pilot.press("enter")
         assert screen.focused is screen._files
@@ -376,7 +413,7 @@ async def test_download_of_pending(make_app: MakeApp) -> None:
 
 
 async def test_download_of_very_many_asks(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("maap_tui.tui.screens.registry.ASK_ABOVE", 1)
+    monkeypatch.setattr("maap_tui.tui.baseline_work.ASK_ABOVE", 1)
     app = make_app(prepare=fill)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)

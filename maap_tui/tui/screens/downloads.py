@@ -27,6 +27,7 @@ from maap_tui.tui import collector, theme
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings
+from maap_tui.tui.memory import ColumnMemory
 from maap_tui.tui.screens.place import PlaceScreen
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.queue_head import QueueHead
@@ -84,6 +85,8 @@ class DownloadsScreen(PlaceScreen):
 
     def on_mount(self) -> None:
         self.table.focus()
+        self._columns = ColumnMemory(self.maap.session.places.cache_file("downloads.json"), self.table)
+        self.run_worker(self._restore_columns(), group="columns", exit_on_error=False)
         self._watch_others()
 
     @property
@@ -99,10 +102,15 @@ class DownloadsScreen(PlaceScreen):
     def on_resize(self) -> None:
         self._detail = ""
 
+    async def _restore_columns(self) -> None:
+        if await self._columns.restore():
+            self.table.keep_columns()
+
     @on(ColumnsDialog.Changed)
     def keep_columns(self) -> None:
-        """Let the user's choice of columns stand, whatever the width."""
+        """Let the user's choice of columns stand, whatever the width, and write it down."""
         self.table.keep_columns()
+        self.run_worker(self._columns.keep(self.table), group="columns", exit_on_error=False)
 
     @on(FilterLine.Filtered)
     def filter_lines(self, event: FilterLine.Filtered) -> None:

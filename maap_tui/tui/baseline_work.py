@@ -1,0 +1,478 @@
+"""BaselineWork: what can be done about tracked files: queue, mark, clean up, check and record them.
+
+Each is a coroutine that asks where something would be destroyed, tells how far it is through `Work`, and
+ends when that is told to stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import groupby, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maap_tui.engine import audit
+from maap_tui.engine.audit import Checked, Failure, Stray, TrackedFile
+from maap_tui.engine.downloads import Tracked
+from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.places import collection_of
+from maap_tui.engine.registry import BaselineRegistry, CleanupReport, Entry, Key
+from maap_tui.engine.session import Session
+from maap_tui.engine.sync import Selection
+from maap_tui.engine.transfer import Wanted
+from maap_tui.text import clean, format_bytes, format_count, plural
+
+if TYPE_CHECKING:
+    from maap_tui.tui.screens.registry import RegistryScreen
+
+ASK_ABOVE = 1000
+"""Files that are queued without a question."""
+
+BATCH = 500
+"""Files handled between two looks at whether to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What an action is about: a baseline, one day of it, or files of that day."""
+
+    key: Key
+    day: date | None = None
+    """None for all days."""
+    files: tuple[TrackedFile, ...] | None = None
+    """None for all files."""
+    failures: tuple[Failure, ...] | None = None
+    """Given up downloads that are meant; None for all of the scope."""
+
+    @property
+    def words(self) -> str:
+        """What it is, for sentences."""
+        name = f"{self.key.product_type} {self.key.baseline}"
+        return name if self.day is None else f"{name}, {self.day}"
+
+
+@dataclass(slots=True)
+class Work:
+    """Long work that is under way."""
+
+    title: str
+    total: int | None = None
+    """Things to do; None while unknown."""
+    done: int = 0
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def go_on(self) -> bool:
+        return not self.stop.is_set()
+
+    @property
+    def words(self) -> str:
+        count = format_count(self.done)
+        if self.total is not None:
+            count += f" of {format_count(self.total)}"
+        return f"{self.title}: {count}" + ("; stopping" if self.stop.is_set() else "; esc stops it")
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """Marked files of one baseline and month that a cleanup would delete."""
+
+    key: Key
+    first: date
+    """First day that was looked at."""
+    last: date
+    """Last day that was looked at."""
+    files: list[tuple[Path, int]]
+    """Each with its bytes."""
+
+
+def words_of(scopes: Sequence[Scope]) -> str:
+    """What they are, for sentences."""
+    return scopes[0].words if len(scopes) == 1 else plural(len(scopes), "baseline")
+
+
+class BaselineWork:
+    """Done for a screen, which is asked and told."""
+
+    def __init__(self, screen: RegistryScreen) -> None:
+        self._screen = screen
+        self._undo: tuple[str, Scope, list[tuple[Key, str, date]]] | None = None
+        """What was marked or unmarked last, where one scope was meant."""
+
+    @property
+    def _session(self) -> Session:
+        return self._screen.maap.session
+
+    def _tracker(self, key: Key) -> BaselineRegistry:
+        return self._session.registry.baseline(key)
+
+    def _brief(self, path: Path | str) -> str:
+        """A path in a list: the name is enough where the layout tells the rest."""
+        is_dated = Path(path).is_relative_to(self._session.places.data_dir) and collection_of(path)
+        return Path(path).name if is_dated else str(path)
+
+    # Download and retry
+
+    async def download(self, scopes: list[Scope], work: Work) -> None:
+        """Queue what is pending."""
+        entries: list[tuple[Key, Entry]] = []
+        for scope in scopes:
+            entries += await asyncio.to_thread(self._pending, scope)
+        if not entries:
+            self._screen.say(f"Nothing is pending in {words_of(scopes)}.")
+            return
+        await self._queue(entries, work)
+
+    def _pending(self, scope: Scope) -> list[tuple[Key, Entry]]:
+        key = scope.key
+        if scope.files is not None:
+            return [
+                (key, Entry(row.url, row.path, row.day))
+                for row in scope.files
+                if row.url and row.state in ("discovered", "failed", "missing")
+            ]
+        found = self._session.pending(key.collection, key.product_type, key.baseline, Selection(()))
+        return [one for one in found if one[0] == key and scope.day in (None, one[1].day)]
+
+    async def retry(self, scopes: list[Scope], work: Work) -> None:
+        """Queue what failed."""
+        entries: list[tuple[Key, Entry]] = []
+        for scope in scopes:
+            entries += await asyncio.to_thread(self._failed, scope)
+        if not entries:
+            self._screen.say(f"Nothing failed in {words_of(scopes)}.")
+            return
+        await self._queue(entries, work)
+
+    def _failed(self, scope: Scope) -> list[tuple[Key, Entry]]:
+        tracker = self._tracker(scope.key)
+        chosen = audit.failures(tracker) if scope.failures is None else list(scope.failures)
+        unplaced = {one.url for one in chosen if one.day is None}
+        days: dict[str, date] = {}
+        if unplaced:
+            days = {entry.url: entry.day for entry in tracker.urls() if entry.url in unplaced}
+        found = []
+        for one in chosen:
+            day = one.day or days.get(one.url)
+            if day is None:
+                self._screen.maap.write_log(
+                    "warning", f"Not tried again, as no day is known for it: {clean(one.url)}"
+                )
+            elif scope.day in (None, day):
+                found.append((scope.key, Entry(one.url, "", day)))
+        return found
+
+    async def _queue(self, entries: Sequence[tuple[Key, Entry]], work: Work, *, again: bool = False) -> None:
+        """Queue lines of the registry, asking first when they are very many."""
+        if len(entries) > ASK_ABOVE and not await self._screen.ask(
+            f"Queue {plural(len(entries), 'file')} for download?", verb="Queue", key="y"
+        ):
+            return
+        work.title, work.total, work.done = "Queueing", len(entries), 0
+        new, refused = 0, 0
+        for batch in _batches(entries):
+            files: list[tuple[Wanted, Tracked | None]] = []
+            for key, entry in batch:
+                try:
+                    wanted = self._session.wanted_of_entry(key, entry)
+                except InvalidRequestError as error:
+                    refused += 1
+                    self._screen.maap.write_log(
+                        "warning", f"Not queued: {clean(entry.url, 200)} ({error.message})"
+                    )
+                    continue
+                if again:
+                    wanted = Wanted(wanted.url, wanted.path, wanted.size, wanted.root, again=True)
+                files.append((wanted, Tracked(key, entry.day)))
+            if files:
+                new += await self._screen.maap.queue_files(files)
+            work.done += len(batch)
+            if not work.go_on():
+                break
+        words = f"Queued {plural(new, 'file')}."
+        others = work.done - new - refused
+        words += f" {others} in the queue already." if others else ""
+        words += f" {refused} refused: see the log with 5." if refused else ""
+        self._screen.say(words + " 3 shows the queue.", severity="warning" if refused else "information")
+
+    # Mark and unmark
+
+    async def mark(self, scopes: list[Scope], work: Work) -> None:
+        """Mark what is downloaded, or again what `unmark` did last."""
+        if (last := self._last("unmark", scopes)) is not None:
+            await self._change_marks("mark", scopes, last, work)
+            return
+        paths: list[tuple[Key, str, date]] = []
+        for scope in scopes:
+            paths += await asyncio.to_thread(self._unmarked, scope)
+        if not paths:
+            self._screen.say(
+                f"No unmarked file is here in {words_of(scopes)}: only what was downloaded is marked."
+            )
+            return
+        await self._change_marks("mark", scopes, paths, work)
+
+    def _last(self, verb: str, scopes: list[Scope]) -> list[tuple[Key, str, date]] | None:
+        """What was marked or unmarked last, when it was that and the same is meant again."""
+        if self._undo is None or self._undo[0] != verb or [self._undo[1]] != scopes:
+            return None
+        return self._undo[2]
+
+    def _unmarked(self, scope: Scope) -> list[tuple[Key, str, date]]:
+        if scope.files is not None:
+            states = ("downloaded", "missing")
+            return [(scope.key, row.path, row.day) for row in scope.files if row.path and row.state in states]
+        found = self._tracker(scope.key).pending_marks(scope.day, scope.day)
+        return [(scope.key, entry.path, entry.day) for entry in found]
+
+    async def unmark(self, scopes: list[Scope], work: Work) -> None:
+        """Take marks away; at once those that `mark` made last."""
+        if (last := self._last("mark", scopes)) is not None:
+            await self._change_marks("unmark", scopes, last, work)
+            return
+        paths: list[tuple[Key, str, date]] = []
+        for scope in scopes:
+            paths += await asyncio.to_thread(self._marks_in, scope)
+        if not paths:
+            self._screen.say(f"No file is marked in {words_of(scopes)}.")
+            return
+        if len(paths) > 1 and not await self._screen.ask(
+            f"Take the marks of {plural(len(paths), 'file')} of {words_of(scopes)} away?",
+            lines=[self._brief(path) for _, path, _ in paths],
+            verb="Unmark",
+            key="y",
+        ):
+            return
+        await self._change_marks("unmark", scopes, paths, work)
+
+    def _marks_in(self, scope: Scope) -> list[tuple[Key, str, date]]:
+        if scope.files is not None:
+            return [(scope.key, row.path, row.day) for row in scope.files if row.state == "marked"]
+        found = self._tracker(scope.key).marked(scope.day, scope.day)
+        return [(scope.key, path, day) for path, day in found]
+
+    async def _change_marks(
+        self, verb: str, scopes: list[Scope], paths: Sequence[tuple[Key, str, date]], work: Work
+    ) -> None:
+        """Mark or unmark, and remember exactly that, so that it can be taken back."""
+        work.total, work.done = len(paths), 0
+        changed = 0
+        self._undo = None
+        done: list[tuple[Key, str, date]] = []
+        for key, group in groupby(paths, key=lambda one: one[0]):
+            tracker = self._tracker(key)
+            change = tracker.mark if verb == "mark" else tracker.unmark
+            for batch in _batches(list(group)):
+                changed += await asyncio.to_thread(change, [(path, day) for _, path, day in batch])
+                done += batch
+                work.done += len(batch)
+                if not work.go_on():
+                    break
+        if len(scopes) == 1:
+            self._undo = (verb, scopes[0], done)
+        if verb == "mark":
+            words = f"Marked {plural(changed, 'file')} as processed."
+            words += " u takes it back." if self._undo else " u unmarks."
+        else:
+            words = f"Unmarked {plural(changed, 'file')}."
+            words += " m marks them again." if self._undo else ""
+        self._screen.say(words)
+
+    # Clean up
+
+    async def clean_up(self, scopes: list[Scope], work: Work) -> None:
+        """Delete marked files, after a look at them."""
+        plan: list[Doomed] = []
+        refused: list[tuple[str, str]] = []
+        for scope in scopes:
+            await asyncio.to_thread(self._find_deletable, scope, work, plan, refused)
+        if not work.go_on():
+            self._screen.say("Stopped; nothing was deleted.")
+            return
+        files = [file for month in plan for file in month.files]
+        size = sum(count for _, count in files)
+        kept = [f"kept       {path}  ({reason})" for path, reason in refused]
+        if not files:
+            if refused:
+                await self._screen.list_lines("Nothing can be deleted", kept)
+            else:
+                self._screen.say(
+                    f"No marked file of {words_of(scopes)} is on disk; only marked files are deleted."
+                )
+            return
+        question = f"Delete {plural(len(files), 'marked file')} of {words_of(scopes)}, {format_bytes(size)}?"
+        lines = [f"{format_bytes(count):>9}  {self._brief(path)}" for path, count in files]
+        if not await self._screen.ask(question, lines=lines + kept, verb="Delete", key="y"):
+            self._screen.say("Nothing was deleted.")
+            return
+        work.title, work.total, work.done = "Deleting", len(files), 0
+        deleted, freed = 0, 0
+        failed: list[tuple[str, str]] = []
+        for month in plan:
+            for batch in _batches(month.files, 100):
+                if not work.go_on():
+                    break
+                report = await asyncio.to_thread(self._delete, month, batch)
+                deleted += len(report.deleted)
+                freed += report.bytes
+                failed += [one for one in report.refused if one not in refused]
+                work.done += len(batch)
+        words = f"Deleted {plural(deleted, 'file')}, {format_bytes(freed)}."
+        if deleted < len(files):
+            words += f" {len(files) - deleted} were kept."
+        self._screen.say(f"{words} The journal is {self._session.places.journal_file}")
+        if failed:
+            await self._screen.list_lines(
+                "These could not be deleted", [f"{path}  ({reason})" for path, reason in failed]
+            )
+
+    def _find_deletable(
+        self, scope: Scope, work: Work, plan: list[Doomed], refused: list[tuple[str, str]]
+    ) -> None:
+        """Add what a cleanup of the scope would delete, and what it refuses to, month by month."""
+        tracker, data_dir = self._tracker(scope.key), self._session.places.data_dir
+        days = [day.day for day in tracker.days(scope.day, scope.day) if day.marked]
+        work.total = (work.total or 0) + len(days)
+        chosen = None if scope.files is None else {row.path for row in scope.files}
+        real = {os.path.realpath(path) for path in chosen or ()}
+        for _, month in groupby(days, key=lambda day: (day.year, day.month)):
+            if not work.go_on():
+                return
+            listed = list(month)
+            found = tracker.deletable(data_dir, listed[0], listed[-1])
+            files = [file for file in found.files if chosen is None or str(file[0]) in real]
+            if files:
+                plan.append(Doomed(scope.key, listed[0], listed[-1], files))
+            refused += [one for one in found.refused if chosen is None or one[0] in chosen]
+            work.done += len(listed)
+
+    def _delete(self, month: Doomed, batch: Sequence[tuple[Path, int]]) -> CleanupReport:
+        """Delete what was confirmed, as far as it is still marked."""
+        places = self._session.places
+        return self._tracker(month.key).cleanup(
+            places.data_dir,
+            places.journal_file,
+            start=month.first,
+            end=month.last,
+            only={path for path, _ in batch},
+        )
+
+    # Check and rebuild
+
+    async def check(self, scopes: list[Scope], work: Work) -> None:
+        """Hold the files against the disk."""
+        work.total = 0
+        found: list[tuple[Key, Checked]] = []
+        gone = 0
+        for scope in scopes:
+            row = self._screen.rows.get(scope.key)
+            days = row.summary.days if row is not None and row.summary is not None else []
+            if scope.files is not None:
+                work.total += sum(one.state in ("downloaded", "marked", "missing") for one in scope.files)
+            else:
+                work.total += sum(day.downloaded for day in days if scope.day in (None, day.day))
+        for scope in scopes:
+            for one in await asyncio.to_thread(self._check_scope, scope, work):
+                if one.state == "gone":
+                    gone += 1
+                else:
+                    found.append((scope.key, one))
+        words = f"Checked {plural(work.done, 'file')} of {words_of(scopes)}"
+        words += "" if work.go_on() else " (stopped)"
+        words += f", {format_count(gone)} of them cleaned up before" if gone else ""
+        if not found:
+            self._screen.say(f"{words}: nothing is missing or damaged.")
+            return
+        self._screen.maap.write_log("warning", f"{words}: {len(found)} missing or damaged")
+        lines = [
+            f"{one.state:10} {self._brief(one.entry.path)}" + (f"  ({one.reason})" if one.reason else "")
+            for _, one in found
+        ]
+        if await self._screen.list_lines(
+            f"{words}: {len(found)} missing or damaged", lines, verb="fetch them again", key="f"
+        ):
+            await self._queue([(key, one.entry) for key, one in found], work, again=True)
+
+    def _check_scope(self, scope: Scope, work: Work) -> list[Checked]:
+        """Hold the scope's files against the disk; gives back those that are not whole."""
+        chosen = None if scope.files is None else {row.url for row in scope.files}
+        found = []
+        for one in audit.check(self._tracker(scope.key), scope.day, scope.day):
+            if not work.go_on():
+                break
+            if chosen is None or one.entry.url in chosen:
+                work.done += 1
+                if one.state != "whole":
+                    found.append(one)
+        return found
+
+    async def rebuild(self, keys: list[Key], work: Work) -> None:
+        """Record files on disk that the registry does not know; for no baselines, of all."""
+        data_dir = self._session.places.data_dir
+        if not keys:
+            keys = await asyncio.to_thread(audit.keys_on_disk, data_dir)
+        found: list[tuple[Key, Stray]] = []
+        for key in keys:
+            found += [(key, one) for one in await asyncio.to_thread(self._strays, key, data_dir, work)]
+        if not work.go_on():
+            self._screen.say("Stopped; nothing was recorded.")
+            return
+        known = [(key, one) for key, one in found if one.url and one.is_whole]
+        lines = [f"{'record':10} {self._brief(one.path)}" for _, one in known]
+        lines += [f"{'not whole':10} {self._brief(one.path)}" for _, one in found if not one.is_whole]
+        unknown = [one.path for _, one in found if not one.url and one.is_whole]
+        lines += [f"{'unknown':10} {self._brief(path)}" for path in unknown]
+        others = len(found) - len(known) - len(unknown)
+        rest = f"{len(unknown)} have no known address, {others} are not whole."
+        if not found:
+            self._screen.say(
+                f"Looked at {plural(work.done, 'file')} on disk: the registry knows all of them."
+            )
+        elif not known:
+            await self._screen.list_lines(
+                f"Nothing can be recorded: {rest} To learn addresses, search for the days (2), "
+                "register the results (w), and come back.",
+                lines,
+            )
+        elif await self._screen.ask(
+            f"Record {plural(len(known), 'file')} found on disk as downloaded? {rest}",
+            lines=lines,
+            verb="Record",
+            key="y",
+        ):
+            work.title, work.total, work.done = "Recording", len(known), 0
+            count = await asyncio.to_thread(self._record, known, work)
+            self._screen.say(f"Recorded {plural(count, 'file')} as downloaded. {rest}")
+
+    def _strays(self, key: Key, data_dir: Path, work: Work) -> list[Stray]:
+        session = self._session
+        found = []
+        names = audit.strays(
+            self._tracker(key), data_dir, lambda entry: session.wanted_of_entry(key, entry).path.name
+        )
+        for one in names:
+            if not work.go_on():
+                break
+            work.done += 1
+            if one is not None:
+                found.append(one)
+        return found
+
+    def _record(self, found: Sequence[tuple[Key, Stray]], work: Work) -> int:
+        count = 0
+        for key, one in found:
+            if not work.go_on():
+                break
+            count += self._tracker(key).record(one.url, one.path, one.day)
+            work.done += 1
+        return count
+
+
+def _batches(items: Sequence[Any], size: int = BATCH) -> Iterable[list[Any]]:
+    left = iter(items)
+    while batch := list(islice(left, size)):
+        yield batch

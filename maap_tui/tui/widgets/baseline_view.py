@@ -1,0 +1,248 @@
+"""BaselineView: one baseline whole: its days, the files of the day under the cursor, and what failed."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Static
+
+from maap_tui.engine import audit, files
+from maap_tui.engine.audit import Summary, TrackedFile
+from maap_tui.engine.errors import MaapError
+from maap_tui.engine.missions import parse_name
+from maap_tui.engine.registry import DayStats, Key
+from maap_tui.text import clean, format_bytes, format_count, plural
+from maap_tui.tui import theme
+from maap_tui.tui.widgets.baseline_table import BaselineRow
+from maap_tui.tui.widgets.day_strip import DayStrip
+from maap_tui.tui.widgets.filter_line import FilterLine
+from maap_tui.tui.widgets.rows import Column, RowList
+
+if TYPE_CHECKING:
+    from maap_tui.tui.app import MaapApp
+
+NO_FILES = "No files on this day."
+
+
+def day_state(day: DayStats, has_failed: bool) -> str:
+    """The state of a day's cell."""
+    if has_failed:
+        return "failed"
+    if day.downloaded and not day.pending_downloads:
+        return "all" if day.pending_marks or not day.marked else "marked"
+    if not day.discovered and day.marked:
+        return "marked"
+    return "partly" if day.downloaded else "none"
+
+
+class BaselineView(Vertical):
+    """Reads what it shows in a thread, and only the day under the cursor."""
+
+    def __init__(self) -> None:
+        super().__init__(id="baseline")
+        self.row: BaselineRow | None = None
+        """The baseline shown; None before the first one."""
+        self.is_day_unreadable = False
+        """Whether the files of the day could not be read when they were last looked at."""
+        self.strip = DayStrip(id="days")
+        self.files = RowList(
+            self._file_columns(), key=lambda row: row.url or row.path, empty_text=NO_FILES, id="files"
+        )
+        self.errors = RowList(
+            self._error_columns(), key=lambda row: row.url, empty_text="No download failed.", id="errors"
+        )
+        self._title = Static("", markup=False, id="title")
+        self._about_day = Static("", markup=False, id="about-day", classes="about")
+        self._about_file = Static("", markup=False, id="about-file", classes="about")
+        self._errors_pane = Vertical(id="errors-pane", classes="-empty")
+
+    @property
+    def maap(self) -> MaapApp:
+        return cast("MaapApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield self._title
+        yield self.strip
+        yield self._about_day
+        with Horizontal(id="panes"):
+            with Vertical(id="files-pane"):
+                yield FilterLine(self.files)
+                yield self.files
+                yield self._about_file
+            with self._errors_pane:
+                yield FilterLine(self.errors)
+                yield self.errors
+
+    def open(self, row: BaselineRow) -> None:
+        """Show another baseline."""
+        self.row = row
+        self.files.clear_marks()
+        self.files.set_rows([])
+        self.strip.set_days({})
+        self.show()
+
+    def _file_columns(self) -> list[Column]:
+        def size(row: TrackedFile) -> str:
+            if row.size is not None:
+                return format_bytes(row.size)
+            return "gone" if row.state == "marked" else ""
+
+        def start(row: TrackedFile) -> str:
+            name = parse_name(row.name)
+            return f"{name.sensing_start:%H:%M:%S}" if name else ""
+
+        def orbit(row: TrackedFile) -> str:
+            name = parse_name(row.name)
+            return f"{name.orbit:05d}{name.frame or ''}" if name and name.orbit is not None else ""
+
+        return [
+            Column(
+                "state",
+                "state",
+                9,
+                self.state_word,
+                lambda row: theme.STATE_TONES.get(self._state_of(row), "plain"),
+                is_untrusted=False,
+            ),
+            Column("size", "size", 8, size, None, lambda row: row.size or -1, True, False),
+            Column("start", "start", 8, start, is_untrusted=False),
+            Column("orbit", "orbit", 7, orbit),
+            Column("name", "file", 0, lambda row: row.name),
+        ]
+
+    def _error_columns(self) -> list[Column]:
+        return [
+            Column(
+                "at",
+                "failed at",
+                16,
+                lambda row: f"{row.at:%Y-%m-%d %H:%M}" if row.at else "",
+                is_untrusted=False,
+            ),
+            Column("reason", "why", 33, lambda row: row.reason, lambda row: "error"),
+            Column("name", "file", 0, lambda row: row.url.partition("?")[0].rpartition("/")[2]),
+        ]
+
+    def _state_of(self, row: TrackedFile) -> str:
+        """The state of a file, that of its transfer while one is under way."""
+        transfers = self.maap.transfers
+        job = transfers.jobs.get(row.url) if transfers is not None and row.url else None
+        if job is not None and job.state in ("waiting", "running", "paused"):
+            return job.state
+        return row.state
+
+    def state_word(self, row: TrackedFile) -> str:
+        """The word for its state."""
+        state = self._state_of(row)
+        return theme.STATE_WORDS.get(state, state)
+
+    def show(self) -> None:
+        """Show what is known of the baseline; its day is read again."""
+        row = self.row
+        if row is None:
+            return
+        title = Text(clean(f"{row.key.product_type} {row.key.baseline}"), style="bold")
+        summary = row.summary
+        if summary is None:
+            self._title.update(title.append("  counting..."))
+            return
+        title.append(f"  {format_count(summary.pending)} pending")
+        if summary.failures:
+            title.append(f", {format_count(len(summary.failures))} failed", style="bold")
+        title.append(
+            f", {format_count(summary.downloaded)} here, {format_count(summary.marked)} marked, "
+            f"{plural(summary.discovered, 'file')} known"
+        )
+        self._title.update(title)
+        failed_days = {one.day for one in summary.failures}
+        days = {day.day: day_state(day, day.day in failed_days) for day in summary.days}
+        days |= {day: "failed" for day in failed_days if day is not None}
+        self.strip.set_days(days)
+        self.errors.set_rows(summary.failures)
+        self._errors_pane.set_class(not summary.failures, "-empty")
+        if not summary.failures and self.screen.focused is self.errors:
+            self.files.focus()
+        self.show_day()
+
+    @on(DayStrip.Moved)
+    def show_day(self) -> None:
+        """Describe the day under the cursor and read its files."""
+        row, day = self.row, self.strip.day
+        if row is None or row.summary is None or day is None:
+            self._about_day.update("")
+            self.files.set_rows([])
+            return
+        stats = next((one for one in row.summary.days if one.day == day), DayStats(day, 0, 0, 0, 0, 0))
+        failed = sum(one.day == day for one in row.summary.failures)
+        words = f"{day:%a %Y-%m-%d}: "
+        if stats.discovered or stats.downloaded or stats.marked or failed:
+            words += (
+                f"{plural(stats.discovered, 'file')}, {stats.downloaded} here, {stats.marked} marked, "
+                f"{stats.pending_downloads} pending"
+            )
+            words += f", {failed} failed" if failed else ""
+        else:
+            words += "no files; [ and ] go to the days that have some"
+        self._about_day.update(Text(words))
+        # A worker of the screen: it looks after the errors of those.
+        self.screen.run_worker(
+            partial(self._read_day, row.key, day, row.summary),
+            group="day",
+            exclusive=True,
+            exit_on_error=False,
+        )
+
+    async def _read_day(self, key: Key, day: date, summary: Summary) -> None:
+        trouble = ""
+        try:
+            found = await asyncio.to_thread(
+                audit.files_of_day, self.maap.session.registry.baseline(key), day, summary.failures
+            )
+        except (MaapError, OSError) as error:
+            found, trouble = [], trouble_of(error)
+        if self.row is None or self.row.key != key or self.strip.day != day:
+            return
+        self.is_day_unreadable = bool(trouble)
+        rows = self.files
+        words = f"The files of this day cannot be read.\n{clean(trouble)}" if trouble else NO_FILES
+        if rows.empty_text != words:
+            rows.empty_text = words
+            rows.refresh()
+        if {one.day for one in rows.rows} - {day}:
+            rows.clear_marks()
+            rows.move_to(0)
+        if rows.rows != found:
+            rows.set_rows(found)
+        else:
+            # The same lines, of which some may have been queued or fetched.
+            rows.refresh_rows([one.url for one in found], ["state"])
+        self._show_file()
+
+    @on(RowList.Highlighted, "#files")
+    def _show_file(self) -> None:
+        """Say the whole name of the file under the cursor, or why it failed."""
+        row = self.files.current
+        about = self._about_file
+        if row is None:
+            about.update("")
+        elif row.failure is not None:
+            when = f"{row.failure.at:%Y-%m-%d %H:%M} " if row.failure.at else ""
+            about.update(Text(clean(f"{when}{row.failure.reason}", 300)))
+        else:
+            about.update(Text(clean(row.name)))
+
+
+def trouble_of(error: Exception) -> str:
+    """What went wrong and what to do, in words."""
+    if isinstance(error, OSError):
+        error = files.storage_error(error.filename or "a file of the registry", error)
+    if isinstance(error, MaapError):
+        return f"{error.message}. {error.hint}".strip()
+    return f"{type(error).__name__}: {error}. If it stays, report it with the log of place 5."
