@@ -33,8 +33,9 @@ from maap_tui.tui.dialogs.granule import GranuleDialog, track_in_words
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.screens import search as search_module
-from maap_tui.tui.screens.search import SearchScreen
-from maap_tui.tui.widgets.results import result_of
+from maap_tui.tui.screens.search import SLICE, SearchScreen
+from maap_tui.tui.widgets import results
+from maap_tui.tui.widgets.results import Result, result_of
 from maap_tui.tui.widgets.terms import Names, Terms, cron_line, read_terms, read_time
 
 NOW = datetime(2026, 1, 15, tzinfo=UTC)
@@ -385,6 +386,48 @@ async def test_days_that_fail_are_told_and_the_rest_is_in_order(make_app: Make, 
         starts = [row.granule.sensing_start for row in screen.results.rows]
         assert starts == sorted(starts, reverse=True)
         assert date(2025, 12, 3) not in {start.date() for start in starts}
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+async def test_a_day_asked_again_finds_its_place_among_very_many_between_two_looks_at_the_keys(
+    make_app: Make, monkeypatch: pytest.MonkeyPatch, newest_first: bool
+) -> None:
+    count, late = 40_000, range(20_000, 21_000)
+    sign = -1 if newest_first else 1
+
+    def result(number: int) -> Result:
+        start = NOW + sign * timedelta(minutes=number)
+        return Result(Granule(f"{number}", L2, "EarthCARE", "CPR_CLD_2A", "BC", start), (), 1)
+
+    steps: list[int] = [0]  # rows compared in each turn of the loop
+
+    def counted(row: Result) -> tuple[object, str]:
+        steps[-1] += 1
+        return row.granule.sensing_start, row.granule.id
+
+    async def turn() -> None:
+        while True:
+            steps.append(0)
+            await asyncio.sleep(0)
+
+    app = make_app()
+    async with searching(app) as (screen, pilot):
+        rows = screen.results
+        screen._newest_first = newest_first
+        numbers = [number for number in range(count) if number not in late]
+        for part in (numbers[:30_000], numbers[30_000:], [*late]):
+            screen._incoming = [result(number) for number in part]
+            screen._take_incoming(everything=True)
+        rows.move_to_key("39999")
+        monkeypatch.setattr(results, "order_of", counted)
+        turns = asyncio.create_task(turn())
+        screen._put_in_order()
+        await wait_until(lambda: rows.rows[20_500].granule.id == "20500", pilot)
+        await wait_until(lambda: not rows.is_arranging, pilot)
+        turns.cancel()
+        assert [int(row.granule.id) for row in rows.shown] == list(range(count))
+        assert rows.current.granule.id == "39999" and rows.cursor == 39_999
+        assert sum(steps) > late.start and max(steps) <= 2 * SLICE
 
 
 async def test_a_search_without_an_answer_shows_why_and_the_app_lives(

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
@@ -43,6 +43,7 @@ from maap_tui.tui.widgets.results import (
     by_day,
     free_bytes,
     look_at_disk,
+    merged,
     order_of,
     result_key,
     result_of,
@@ -85,7 +86,8 @@ class SearchScreen(PlaceScreen):
         """How the last search ended, in words; '' before and while one runs."""
         self._incoming: list[Result] = []
         self._newest_first = False
-        self._is_out_of_order = False
+        self._breaks: list[int] = []
+        """Rows before which the order of the results is broken: what was asked again comes last."""
         self._waited_since = 0.0
         self._unlooked: deque[Result] = deque()
         self._is_looking = False
@@ -354,7 +356,8 @@ class SearchScreen(PlaceScreen):
         self._incoming, self._waited_since = [], time.monotonic()
         self._unlooked.clear()
         self._by_day = {}
-        self._is_out_of_order, self._newest_first = False, query.newest_first
+        self._breaks, self._newest_first = [], query.newest_first
+        self.workers.cancel_group(self, "order")
         rows.clear_marks()
         rows.set_rows([])
         formats = self.maap.session.formats_of(query)
@@ -402,9 +405,9 @@ class SearchScreen(PlaceScreen):
             return
         self._incoming, self._waited_since = [], time.monotonic()
         last = rows.rows[-1] if rows.rows else None
-        for row in batch:
+        for number, row in enumerate(batch, len(rows.rows)):
             if last is not None and (order_of(row) < order_of(last)) is not self._newest_first:
-                self._is_out_of_order = True
+                self._breaks.append(number)
             last = row
             self._by_day.setdefault(row.granule.day, []).append(row)
         rows.append_rows(batch)
@@ -412,10 +415,23 @@ class SearchScreen(PlaceScreen):
         self._sum_is_old = True
 
     def _put_in_order(self) -> None:
-        """Days that were asked again come last: put them where they belong."""
-        if self._is_out_of_order:
-            rows = self.results
-            rows.set_rows(sorted(rows.rows, key=order_of, reverse=self._newest_first))
+        """Put days that were asked again where they belong, a slice of a long list at a time."""
+        rows = self.results
+        if not self._breaks:
+            return
+        slices = merged(rows.rows, self._breaks, newest_first=self._newest_first, size=SLICE)
+        self._breaks = []
+        if len(rows.rows) <= SLICE:
+            rows.reorder([row for part in slices for row in part])
+        else:
+            self.run_worker(self._merge(slices), group="order", exclusive=True, exit_on_error=False)
+
+    async def _merge(self, slices: Iterator[list[Result]]) -> None:
+        in_order: list[Result] = []
+        for part in slices:
+            in_order += part
+            await asyncio.sleep(0)
+        self.results.reorder(in_order)
 
     def _outcome_in_words(self, outcome: str) -> str:
         run, count = self._search_run, len(self.results.rows)

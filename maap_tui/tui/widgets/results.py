@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import islice, pairwise
 from pathlib import Path
 
 from maap_tui.engine.downloads import Job
@@ -65,6 +67,23 @@ def result_key(result: Result) -> str:
 def order_of(result: Result) -> tuple[object, str]:
     """What results are ordered by at first."""
     return result.granule.sensing_start, result.granule.id
+
+
+def merged(
+    rows: Sequence[Result], breaks: Sequence[int], *, newest_first: bool, size: int
+) -> Iterator[list[Result]]:
+    """Rows that come in runs, each of them in order, as slices of one order.
+
+    Args:
+        rows: all of them.
+        breaks: where each run but the first begins.
+        newest_first: whether the runs are, and the order is, newest first.
+        size: rows of a slice.
+    """
+    runs = [rows[start:end] for start, end in pairwise([0, *breaks, len(rows)])]
+    all_rows = heapq.merge(*runs, key=order_of, reverse=newest_first)
+    while part := list(islice(all_rows, size)):
+        yield part
 
 
 def state_tone(result: Result) -> str:

@@ -177,6 +177,12 @@ class RowList(ScrollView, can_focus=True):
             self.marks &= {self._key(row) for row in self._rows}
         self._arrange(kept)
 
+    def reorder(self, rows: list[Any]) -> None:
+        """Give the same rows another order; in a long list the cursor's row is looked for in slices."""
+        kept = self._key(self.current) if self.current is not None else None
+        self._rows = rows
+        self._arrange(kept, in_slices=True)
+
     def append_rows(self, rows: Sequence[Any]) -> None:
         """Add rows at the end; cheap while nothing sorts."""
         if not rows:
@@ -389,16 +395,19 @@ class RowList(ScrollView, can_focus=True):
         """Whether a long list is being filtered or sorted; what was shown before stays until it is done."""
         return self._is_arranging
 
-    def _arrange(self, kept: Hashable | None, among: list[Any] | None = None) -> None:
+    def _arrange(
+        self, kept: Hashable | None, among: list[Any] | None = None, *, in_slices: bool = False
+    ) -> None:
         """Filter and sort; the cursor stays on the row of the key `kept`.
 
         Args:
             kept: None lets the cursor where it is.
             among: rows shown that alone can pass, in their order; None for all.
+            in_slices: whether a long list takes its time even with nothing to filter or sort.
         """
         self._stop_arranging()
         steps = self._arranged(kept, among)
-        if len(self._rows) <= SLICE or not (self.needle or self._order()):
+        if len(self._rows) <= SLICE or not (self.needle or self._order() or in_slices):
             self._show(_exhaust(steps))
             return
         self._is_arranging = True
