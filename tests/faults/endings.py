@@ -16,7 +16,7 @@ from pathlib import Path
 from maap_tui.demo import Archive
 from tests.faults.figure import Figure
 from tests.faults.preloaded import ROOT
-from tests.tui.test_terminal import Terminal
+from tests.tui.terminal_kit import Terminal
 
 NOW = "2026-01-15T00:00:00Z"
 WORDS = (

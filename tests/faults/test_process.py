@@ -35,7 +35,7 @@ from maap_tui.tui.dialogs.error import ErrorDialog
 from maap_tui.tui.screens.downloads import DownloadsScreen
 from tests.faults import crashes, endings
 from tests.faults.preloaded import Missing
-from tests.tui.test_terminal import HERE, Terminal
+from tests.tui.terminal_kit import HERE, Terminal
 
 L2 = "EarthCAREL2Validated_MAAP"
 CLD = (L2, "CPR_CLD_2A", "BC")
