@@ -462,7 +462,7 @@ AUTH = [
     ),
     *(
         Scenario("A3", f"expires_in {odd!r}", 0, token(granted(expires_in=odd)), "", 3, 3)
-        for odd in ("300", None, [], -1, 1e300)
+        for odd in ("300", "soon", None, [5], -1, 1e300)
     ),
     Scenario("A4", "token ends midway", 0, expiring, "", 20, 40),
     Scenario("A4", "401 always", 2, file(REFUSED), "401 Unauthorized", 0, 2),

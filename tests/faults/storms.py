@@ -33,6 +33,8 @@ def measure_storm(rounds: int, folder: Path) -> Figure:
         home = folder / "home"
         archive.prepare(home)
         environ = {**archive.environment(home), "HOME": str(folder), "MAAP_DOWNLOADS_MIN_FREE": "0"}
+        # Few connections, so that each one that were lost would be missed.
+        environ |= {"MAAP_DOWNLOADS_PARALLEL": "1", "MAAP_SEARCH_PARALLEL": "1"}
         before = len(os.listdir("/proc/self/fd"))
         came, wanted, tasks = asyncio.run(_storm(rounds, environ))
         sockets = _connections(archive.port)
@@ -55,7 +57,7 @@ async def _storm(rounds: int, environ: dict[str, str]) -> tuple[int, int, int]:
         files = [session.filing.wanted_of(one, asset) for one in found for asset in one.files(("h5",))]
         begun = asyncio.all_tasks()
         async with session.downloads(verb="storm") as downloads:
-            downloads.set_parallel(4)
+            downloads.set_parallel(3)
             for one in files:
                 downloads.add(one)
             for _ in range(rounds):

@@ -81,10 +81,10 @@ def test_a_rotated_token_serves_the_next_run(tmp_path: Path) -> None:
         assert stage.leaks() == stage.strayed() == []
 
 
-def together(stage: Stage, count: int, *words: str) -> list[int]:
-    """Exit codes of a command that this many processes run at the same time."""
+def together(stage: Stage, commands: Sequence[Sequence[object]]) -> list[int]:
+    """Exit codes of commands that a process each runs at the same time."""
     children = []
-    for _ in range(count):
+    for words in commands:
         child = os.fork()
         if child == 0:
             code = 70
@@ -101,8 +101,10 @@ def together(stage: Stage, count: int, *words: str) -> list[int]:
 def test_processes_that_renew_at_once_ask_once_and_none_is_refused(tmp_path: Path) -> None:
     with Stage(tmp_path) as stage:
         service = Rotating(stage, delay_s=0.3)
-        stage.add_good(8)
-        assert together(stage, 8, *SYNC) == [0] * 8
+        # Each a file of its own: those of one file would wait for one another there.
+        urls = stage.add_good(8)
+        commands = [("download", *NAMES, "-u", url) for url in urls]
+        assert together(stage, commands) == [0] * 8
         assert (service.given, service.refused) == (1, 0)
         assert len(stage.finals) == 8 and stage.wrong_files() == []
 

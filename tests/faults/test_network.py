@@ -153,7 +153,7 @@ def test_connections_are_used_again(
 
 @pytest.mark.fault("N16")
 def test_downloads_work_after_a_storm_of_pauses_and_cancels(tmp_path: Path) -> None:
-    figure = measure_storm(80, tmp_path)
+    figure = measure_storm(200, tmp_path)
     assert figure.kept, figure
 
 
