@@ -55,12 +55,13 @@ class Finding:
     """Whether a failure may mend itself, so that trying again makes sense."""
 
 
-async def examine(session: Session, *, offline: bool = False) -> AsyncIterator[Finding]:
+async def examine(session: Session, *, offline: bool = False, repair: bool = False) -> AsyncIterator[Finding]:
     """Look at one thing after the other.
 
     Args:
         session: whose settings and folders are looked at.
         offline: leave out what needs the network.
+        repair: turn lines of the registry that cannot be read into comments.
     """
     yield _configuration(session)
     for found in _folders(session):
@@ -70,7 +71,7 @@ async def examine(session: Session, *, offline: bool = False) -> AsyncIterator[F
     if not offline:
         async for online in _services(session):
             yield online
-    for found in await asyncio.to_thread(lambda: list(_registry(session))):
+    for found in await asyncio.to_thread(lambda: list(_registry(session, repair))):
         yield found
     for found in _surroundings(session.environ):
         yield found
@@ -196,9 +197,21 @@ def _clock(headers: Mapping[str, str]) -> Finding:
     return Finding("clock", OK, f"this clock says {to_zulu(datetime.now(UTC).replace(microsecond=0))}")
 
 
-def _registry(session: Session) -> Iterator[Finding]:
+def _registry(session: Session, repair: bool) -> Iterator[Finding]:
     registry = session.registry
     keys = registry.tracked()
+    for key in keys if repair else ():
+        try:
+            for done in registry.baseline(key).repair():
+                yield Finding(
+                    "registry",
+                    OK,
+                    f"{done.lines} damaged lines of {done.file} are comments now; "
+                    f"{done.backup.name} beside it is the file as it was",
+                )
+        except (LockedError, StorageError) as error:
+            passing = isinstance(error, LockedError)
+            yield Finding("registry", FAILURE, error.message, error.hint, is_passing=passing)
     problems = [problem for key in keys for problem in registry.baseline(key).problems()]
     if problems:
         first = problems[0]
@@ -207,7 +220,9 @@ def _registry(session: Session) -> Iterator[Finding]:
             WARNING,
             f"{len(problems)} lines or files cannot be read and are stepped over, the first one "
             f"{first.file}:{first.line} ({first.reason})",
-            "Look at them; taking them out loses nothing that is used.",
+            "maap doctor --repair makes comments of such lines and keeps each file beside as it was."
+            if any(problem.line for problem in problems)
+            else "Look at them; taking them out loses nothing that is used.",
         )
     else:
         yield Finding("registry", OK, f"{len(keys)} baselines are tracked")

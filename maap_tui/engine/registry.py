@@ -41,7 +41,6 @@ _PLAIN: Final = bytes(code for code in range(0x21, 0x7F) if code != ord("#")) + 
 _BOM: Final = b"\xef\xbb\xbf"
 _BLANK: Final = b" \t\r\n\x0b\x0c"
 _SUFFIXES: Final = frozenset(suffix.encode() for suffixes in FORMATS.values() for suffix in suffixes)
-_SET_ASIDE: Final = b"# torn line set aside: "
 
 _MAX_URL: Final = 8192
 _MAX_LINE: Final = 16384
@@ -172,6 +171,16 @@ class Problem(NamedTuple):
     line: int
     """Number of the line from 1; 0 when it is the file as a whole."""
     reason: str
+
+
+class Repaired(NamedTuple):
+    """A file of the registry whose unreadable lines are comments now."""
+
+    file: Path
+    backup: Path
+    """The file as it was."""
+    lines: int
+    """How many lines were set aside."""
 
 
 class _Lines(NamedTuple):
@@ -483,11 +492,7 @@ class BaselineRegistry:
         cut = any(line != tail and line.startswith(tail) for line in map(str.encode, wanted))
         if judged == tail and not cut:
             return False
-        shown = "".join(
-            char if char.isprintable() else char.encode("unicode_escape").decode()
-            for char in tail.decode("utf-8", "backslashreplace")
-        )
-        healed = data[: len(data) - len(tail)] + _SET_ASIDE + shown.encode() + b"\n"
+        healed = data[: len(data) - len(tail)] + _comment(tail, "torn")
         files.write_atomic(path, healed if cut or not judged else healed + judged + b"\n")
         return True
 
@@ -666,6 +671,30 @@ class BaselineRegistry:
         if os.path.exists(self.errors_file):
             found.extend(_file_problems(self.errors_file, "url"))
         return found
+
+    def repair(self) -> list[Repaired]:
+        """Turn lines that cannot be read into comments; each file is kept beside as it was.
+
+        Raises:
+            LockedError: another writer held the baseline too long.
+            StorageError: the registry cannot be written; the file in question is as it was.
+        """
+        damaged = sorted({problem.file for problem in self.problems() if problem.line})
+        done: list[Repaired] = []
+        if not damaged:
+            return done
+        now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        with self._locked("repairing the registry"):
+            for path in damaged:
+                kind: Kind = next((one for one in _TREES if path.name.startswith(f"{one}_")), "url")
+                data = _read_settled(path)
+                mended, lines = _mend(data, kind)
+                if lines:
+                    backup = path.with_name(f"{path.name}.{now}.damaged")
+                    files.write_atomic(backup, data)
+                    files.write_atomic(path, mended)
+                    done.append(Repaired(path, backup, lines))
+        return done
 
     def deletable(self, data_dir: Path, start: date | None = None, end: date | None = None) -> Deletable:
         """List the marked files that a cleanup would delete, and those it would refuse to.
@@ -890,6 +919,32 @@ def _judge_tail(data: bytes, kind: Kind) -> bytes:
     return url + b"|" if kind == "url" else b""
 
 
+def _comment(line: bytes, what: str) -> bytes:
+    """Make a line that cannot be read a comment that shows what it was, as far as there is room."""
+    text = line.strip(_BLANK)[:_MAX_LINE].decode("utf-8", "backslashreplace")
+    shown = "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
+    )
+    return f"# {what} line set aside: {shown}\n".encode()
+
+
+def _mend(data: bytes, kind: Kind) -> tuple[bytes, int]:
+    """Give a file with its bad lines as comments, and how many those are."""
+    bad = {number for number, _ in _read(data, kind).bad}
+    tail = _tail(data)
+    mended: list[bytes] = []
+    for number, line in enumerate(data.splitlines(keepends=True), start=1):
+        if number not in bad:
+            mended.append(line)
+            continue
+        is_torn = bool(tail) and line == tail
+        mended.append(_comment(line, "torn" if is_torn else "damaged"))
+        judged = _judge_tail(data, kind) if is_torn else b""
+        if judged and _read(judged + b"\n", kind).good:
+            mended.append(judged + b"\n")
+    return b"".join(mended), len(bad)
+
+
 def _ends_like(tail: bytes, before: bytes) -> bool:
     """Whether a last line ends in a file name as the others do, or as files of the archive do."""
     suffix = os.path.splitext(tail.rstrip(_BLANK))[1]
@@ -904,7 +959,7 @@ def _read(data: bytes, kind: Kind) -> _Lines:
     if tail.strip(_BLANK) and not tail.lstrip(_BLANK + _BOM).startswith(b"#"):
         judged = _judge_tail(data, kind)
         if judged != tail:
-            bad.append((data.count(b"\n") + 1, "the line was cut short"))
+            bad.append((len(data.splitlines()), "the line was cut short"))
             data = data[: len(data) - len(tail)] + judged
     if not data.translate(None, _PLAIN):
         lines = data.split(b"\n")

@@ -567,3 +567,31 @@ def test_our_lines_stay_while_maap_client_rewrites_the_same_file(archive: Archiv
     done = run_beside(4, tmp_path, archive, PEER_PYTHON)
     assert done.is_right, done
     assert done.rewrites > 10
+
+
+@pytest.mark.fault("R2")
+def test_doctor_repairs_with_a_backup_and_loses_no_line(maap: Callable, home: Path) -> None:
+    maap("search", *CLD, "--date", "2025-12-01", "--frame", "D", "--registry-save")
+    file = home / "registry/urls" / NAMES / "2025/url_20251201.txt"
+    whole = file.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    bad = [b"\xff\xfe\x00\n", b"https://" + b"x" * (1 << 20) + b"\n", b"words\x1b[2J\n"]
+    torn = lines[-1][:60]
+    damaged = b"".join([b"# mine\n", bad[0], *lines[:3], bad[1], *lines[3:-1], bad[2], torn])
+    file.write_bytes(damaged)
+    os.utime(file, (1_700_000_000, 1_700_000_000))
+    found = [line for line in maap("doctor", "--offline").lines if " registry " in line]
+    assert len(found) == 1 and "4 lines or files cannot be read" in found[0] and "--repair" in found[0]
+    ended = maap("doctor", "--offline", "--repair")
+    assert ended.code == 0
+    (backup,) = file.parent.glob("*.damaged")
+    assert f"4 damaged lines of {file} are comments now; {backup.name}" in ended.out
+    assert "cannot be read" not in ended.out and "\x1b" not in ended.out
+    assert backup.read_bytes() == damaged
+    mended = file.read_bytes()
+    assert [line for line in mended.splitlines(keepends=True) if not line.startswith(b"#")] == lines[:-1]
+    assert mended.startswith(b"# mine\n# damaged line set aside: \\xff\\xfe\\x00\n")
+    assert mended.endswith(b"# torn line set aside: " + torn + b"\n")
+    assert maap("doctor", "--offline", "--repair").out.count("are comments now") == 0
+    maap("search", *CLD, "--date", "2025-12-01", "--frame", "D", "--registry-save")
+    assert file.read_bytes() == mended + lines[-1]

@@ -16,6 +16,9 @@ def add_parser(subparsers: Any, words: str) -> None:
     """Describe the command."""
     parser = add_command(subparsers, "doctor", help=words, json_help="one object a finding")
     parser.add_argument("--offline", action="store_true", help="leave out what needs the network")
+    parser.add_argument(
+        "--repair", action="store_true", help="make comments of damaged lines of the registry; files are kept"
+    )
     parser.set_defaults(run=run)
 
 
@@ -26,7 +29,7 @@ async def run(call: Call) -> int:
     session = call.session()
     found: list[Finding] = []
     async with session:
-        async for finding in doctor.examine(session, offline=call.args.offline):
+        async for finding in doctor.examine(session, offline=call.args.offline, repair=call.args.repair):
             found.append(finding)
             if call.output.as_json:
                 call.output.record(
