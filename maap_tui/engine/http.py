@@ -68,7 +68,7 @@ class TransportFault(MaapError):
         self.status = status
         """The last HTTP status, None when there was no answer at all."""
         self.offline = offline
-        """Whether the host could not be reached at all."""
+        """Whether the host gave no sign of life: it could not be reached, or sent nothing in time."""
         self.permanent = permanent
         """Whether the address itself is at fault, so that asking again cannot help."""
 
@@ -215,7 +215,7 @@ def fault_of(error: BaseException, url: str) -> TransportFault:
     if "ConnectTimeout" in name and "disconnected" in str(error).lower():
         return TransportFault(f"{host} closed the connection")
     if "Timeout" in name or isinstance(error, TimeoutError):
-        return TransportFault(f"{host} sent nothing in time")
+        return TransportFault(f"{host} sent nothing in time", offline=True)
     if name in (
         "InvalidURL",
         "UnsupportedProtocol",
@@ -300,6 +300,8 @@ class Http:
         self._client: httpx.AsyncClient | None = None
         self._outages: dict[str, asyncio.Task[bool]] = {}
         self._given_up: set[str] = set()
+        self.is_offline = False
+        """Whether the host asked last gave no sign of life; any answer ends that."""
 
     def may_carry_token(self, url: str) -> bool:
         """Whether the access token may be sent there."""
@@ -334,6 +336,7 @@ class Http:
                 headers={"accept": accept, "accept-encoding": "gzip, identity"},
                 timeout=timeout,
             ) as response:
+                self.is_offline = False
                 body = bytearray()
                 async for chunk in response.aiter_bytes():
                     body += chunk
@@ -349,7 +352,11 @@ class Http:
         except TransportFault:
             raise
         except Exception as error:
-            raise fault_of(error, url) from error
+            raise self._noted(fault_of(error, url)) from error
+
+    def _noted(self, fault: TransportFault) -> TransportFault:
+        self.is_offline = self.is_offline or fault.offline
+        return fault
 
     async def ask(
         self,
@@ -488,7 +495,8 @@ class Http:
                     client.build_request("GET", here, headers=sent, timeout=timeout), stream=True
                 )
             except Exception as error:
-                raise fault_of(error, here) from None
+                raise self._noted(fault_of(error, here)) from None
+            self.is_offline = False
             try:
                 location = response.headers.get("location")
                 if response.status_code not in (301, 302, 303, 307, 308) or not location:

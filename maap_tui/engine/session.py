@@ -153,6 +153,11 @@ class Session:
         if "queue" in self.__dict__:
             self.queue.close()
 
+    @property
+    def is_offline(self) -> bool:
+        """Whether the last host that was asked gave no sign of life; asks nothing itself."""
+        return "http" in self.__dict__ and self.http.is_offline
+
     @cached_property
     def http(self) -> Http:
         api = self.settings.api

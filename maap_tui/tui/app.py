@@ -157,7 +157,6 @@ class MaapApp(App[int]):
         """Grows with every line of the log."""
         self.last_rate = 0.0
         """Bytes a second when something moved last; 0 before."""
-        self.is_offline = False
         self.glyphs = theme.ASCII if is_ascii else theme.UNICODE
         self.is_ascii = is_ascii
         self.low_bandwidth = low_bandwidth
@@ -285,12 +284,7 @@ class MaapApp(App[int]):
 
     async def ask(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine of the session in the engine's thread and wait for it here."""
-        try:
-            found = await asyncio.wrap_future(self.engine.submit(work))
-        except MaapError as error:
-            self._note_reach(error)
-            raise
-        return found
+        return await asyncio.wrap_future(self.engine.submit(work))
 
     async def pull(self, begin: Callable[[Session], AsyncIterator[T]]) -> AsyncIterator[T]:
         """Iterate an async iterator of the session from here; closing this one closes that one."""
@@ -315,13 +309,14 @@ class MaapApp(App[int]):
                 more, item = await self.ask(step)
                 if not more:
                     return
-                self.is_offline = False
                 yield item  # type: ignore[misc]
         finally:
             self.engine.submit(finish)
 
-    def _note_reach(self, error: MaapError) -> None:
-        self.is_offline = "offline" in error.message
+    @property
+    def is_offline(self) -> bool:
+        """Whether the last host that was asked gave no sign of life."""
+        return self.session.is_offline
 
     def hear(self, event: Event) -> None:
         """Take an event of the engine, in the engine's thread."""

@@ -23,6 +23,7 @@ from maap_tui.demo.archive import Archive
 from maap_tui.demo.tokens import CLIENT_ID, CLIENT_SECRET, sign
 from maap_tui.engine.errors import CatalogError, MaapError
 from maap_tui.engine.events import DayFailed, FileFailed, SignInNeeded, Warned
+from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.dialogs.error import ErrorDialog
@@ -201,8 +202,34 @@ async def test_the_header_says_that_there_is_no_token_and_that_the_archive_is_aw
             await app.ask(
                 lambda session: session.catalogue.queryables("EarthCAREL2Validated_MAAP", refresh=True)
             )
-        await wait_until(lambda: app.is_offline, pilot)
-        await wait_until(lambda: "offline" in text_of(app), pilot)
+        await wait_until(lambda: " offline " in text_of(app), pilot)
+
+
+@pytest.mark.parametrize("away", ["silent", "refused"])
+async def test_the_header_says_offline_until_the_next_answer(
+    make_app: MakeApp, archive: Archive, away: str
+) -> None:
+    app = make_app(overrides={"api.retries": 0, "api.timeout": 2.0})
+
+    async def ask(session: Session) -> None:
+        await session.catalogue.queryables("EarthCAREL2Validated_MAAP", refresh=True)
+
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await wait_until(lambda: "12 of 12" in text_of(app), pilot)
+        assert " offline " not in text_of(app)
+        if away == "silent":
+            archive.faults.add(target="all", latency_s=30.0)
+        else:
+            app.session.catalogue.root = f"http://127.0.0.1:{free_port()}/"
+        with pytest.raises(CatalogError):
+            await app.ask(ask)
+        await wait_until(lambda: " offline " in text_of(app), pilot)
+        archive.faults.clear()
+        app.session.catalogue.root = archive.catalog_url
+        archive.faults.add(target="catalogue", status=500)  # an answer, if no good one
+        with pytest.raises(CatalogError):
+            await app.ask(ask)
+        await wait_until(lambda: " offline " not in text_of(app), pilot)
 
 
 async def test_signing_in_says_what_is_wrong_with_anything_pasted(make_app: MakeApp) -> None:

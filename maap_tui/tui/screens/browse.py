@@ -135,7 +135,6 @@ class BrowseScreen(PlaceScreen):
             self._list_trouble = error.message
             self.maap.write_log("warning", f"The list of collections was not refreshed: {error.message}")
         else:
-            self.maap.is_offline = False
             self._list_trouble = ""
         await self._reload(())
 
@@ -161,7 +160,6 @@ class BrowseScreen(PlaceScreen):
                     self._fetch_troubles[name] = error.message
                     self.maap.write_log("warning", f"The names of {name} were not fetched: {error.message}")
                 else:
-                    self.maap.is_offline = False
                     self._fetch_troubles.pop(name, None)
                     self._fetched.add(name)
                 finally:
