@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +234,30 @@ async def test_one_unreadable_baseline_does_not_hide_the_others(make_app: MakeAp
         assert place(app).rows[OTHER].summary is None
 
 
+@pytest.mark.parametrize(
+    ("first", "count", "months"),
+    [
+        (date(2025, 11, 10), 13, ["2025-11"]),
+        (date(2025, 11, 24), 20, ["2025-12"]),
+        (date(2025, 10, 1), 65, ["2025-10", "2025-11", "2025-12"]),
+    ],
+)
+async def test_every_month_that_has_room_is_named_above_its_days(
+    make_app: MakeApp, first: date, count: int, months: list[str]
+) -> None:
+    def prepare(session: Session) -> None:
+        tracker = session.registry.baseline(KEY)
+        for number in range(count):
+            tracker.add(entries(session, first + timedelta(days=number), 1))
+
+    app = make_app(prepare=prepare)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        await pilot.press("enter")
+        await wait_until(lambda: screen.query_one(DayStrip).day is not None, pilot)
+        await wait_until(lambda: text_of(app).splitlines()[2].split() == months, pilot)
+
+
 async def test_a_day_that_cannot_be_read_says_so_and_comes_back(make_app: MakeApp) -> None:
     app = make_app(prepare=fill)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
@@ -261,12 +285,12 @@ async def test_the_choice_of_columns_is_remembered(make_app: MakeApp) -> None:
         await pilot.press("escape", "escape")
         await wait_until(lambda: screen.opened is None, pilot)
         await pilot.press("c", "down", "space", "escape")
-        await wait_until(lambda: " base " not in text_of(app), pilot)
+        await wait_until(lambda: " Base " not in text_of(app), pilot)
         await wait_until(lambda: "baselines" in file.read_text(), pilot)
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
-        await wait_until(lambda: "product" in text_of(app) and " base " not in text_of(app), pilot)
+        await wait_until(lambda: "Product" in text_of(app) and " Base " not in text_of(app), pilot)
         assert [column.key for column in screen._files.columns] == ["size", "start", "orbit", "name"]
 
 

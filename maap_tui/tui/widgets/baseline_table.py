@@ -77,14 +77,14 @@ class BaselineTable(RowList):
             return row.summary.changed.timestamp() if row.summary and row.summary.changed else 0.0
 
         return [
-            Column("product", "product", 10, lambda row: row.key.product_type),
-            Column("baseline", "base", 4, lambda row: row.key.baseline),
-            Column("discovered", "found", 5, count("discovered"), None, order("discovered"), True, False),
-            Column("downloaded", "here", 5, count("downloaded"), None, order("downloaded"), True, False),
-            Column("marked", "mark", 5, count("marked"), None, order("marked"), True, False),
+            Column("product", "Product", 10, lambda row: row.key.product_type),
+            Column("baseline", "Base", 4, lambda row: row.key.baseline),
+            Column("discovered", "Found", 5, count("discovered"), None, order("discovered"), True, False),
+            Column("downloaded", "Here", 5, count("downloaded"), None, order("downloaded"), True, False),
+            Column("marked", "Mark", 5, count("marked"), None, order("marked"), True, False),
             Column(
                 "pending",
-                "pending",
+                "Pending",
                 7,
                 count("pending"),
                 lambda row: "warning" if row.summary and row.summary.pending else "plain",
@@ -94,7 +94,7 @@ class BaselineTable(RowList):
             ),
             Column(
                 "failed",
-                "failed",
+                "Failed",
                 6,
                 lambda row: short_count(failed(row)) if row.summary else "...",
                 lambda row: "error" if failed(row) else "plain",
@@ -104,7 +104,7 @@ class BaselineTable(RowList):
             ),
             Column(
                 "size",
-                "on disk",
+                "On disk",
                 8,
                 lambda row: "..." if row.size is None else format_bytes(row.size),
                 None,
@@ -114,7 +114,7 @@ class BaselineTable(RowList):
             ),
             Column(
                 "changed",
-                "changed",
+                "Changed",
                 7,
                 lambda row: short_age(row.summary.changed, self.maap.now()) if row.summary else "",
                 lambda row: "muted",
@@ -124,7 +124,7 @@ class BaselineTable(RowList):
             ),
             Column(
                 "collection",
-                "collection",
+                "Collection",
                 0,
                 lambda row: row.key.collection if self.app.size.width >= 100 else short_collection(row.key),
             ),

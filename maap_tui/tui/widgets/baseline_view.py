@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.widgets import Static
 
 from maap_tui.engine import audit, files
@@ -71,7 +71,7 @@ class BaselineView(Vertical):
         yield self._title
         yield self.strip
         yield self._about_day
-        with Horizontal(id="panes"):
+        with Vertical(id="panes"):
             with Vertical(id="files-pane"):
                 yield FilterLine(self.files)
                 yield self.files
@@ -105,29 +105,29 @@ class BaselineView(Vertical):
         return [
             Column(
                 "state",
-                "state",
+                "State",
                 9,
                 self.state_word,
                 lambda row: theme.STATE_TONES.get(self._state_of(row), "plain"),
                 is_untrusted=False,
             ),
-            Column("size", "size", 8, size, None, lambda row: row.size or -1, True, False),
-            Column("start", "start", 8, start, is_untrusted=False),
-            Column("orbit", "orbit", 7, orbit),
-            Column("name", "file", 0, lambda row: row.name),
+            Column("size", "Size", 8, size, None, lambda row: row.size or -1, True, False),
+            Column("start", "Start", 8, start, is_untrusted=False),
+            Column("orbit", "Orbit", 7, orbit),
+            Column("name", "File", 0, lambda row: row.name),
         ]
 
     def _error_columns(self) -> list[Column]:
         return [
             Column(
                 "at",
-                "failed at",
+                "Failed at",
                 16,
                 lambda row: f"{row.at:%Y-%m-%d %H:%M}" if row.at else "",
                 is_untrusted=False,
             ),
-            Column("reason", "why", 33, lambda row: row.reason, lambda row: "error"),
-            Column("name", "file", 0, lambda row: row.url.partition("?")[0].rpartition("/")[2]),
+            Column("reason", "Why", 33, lambda row: row.reason, lambda row: "error"),
+            Column("name", "File", 0, lambda row: row.url.partition("?")[0].rpartition("/")[2]),
         ]
 
     def _state_of(self, row: TrackedFile) -> str:

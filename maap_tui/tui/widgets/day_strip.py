@@ -236,6 +236,8 @@ class DayStrip(Widget, can_focus=True):
     def _next_month_x(self, day: date, step: int) -> int:
         """Cells from the left edge to where the next month is named."""
         first_of_next = (day.replace(day=1) + 32 * _DAY).replace(day=1)
+        if first_of_next > self._last:
+            return self.size.width
         return (self._column_of(first_of_next) - self._left) * step
 
     def _cells(self, row: int, base: Style) -> list[Segment]:
