@@ -27,7 +27,6 @@ from textual.pilot import Pilot
 
 import maap_tui.tui
 from maap_tui.demo import Archive
-from maap_tui.engine import files
 from maap_tui.engine.session import Session
 from maap_tui.engine.transfer import Transfer, Wanted
 from maap_tui.tui.app import MaapApp
@@ -151,17 +150,19 @@ def test_a_second_interrupt_ends_at_once_what_the_first_one_waits_for(
     start: Callable[..., subprocess.Popen[bytes]], maap: Callable[..., Any], home: Path
 ) -> None:
     assert maap("search", *CLD, *FEW, "-n", "1", "--registry-save").code == 0
-    lock = home / "registry" / "downloads" / BASELINE / ".lock"
-    with files.lock(lock, timeout_s=1):
-        process = start("download", *CLD, "--registry")
-        until(lambda: finals(home), "no file came")
-        process.send_signal(signal.SIGINT)
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(0.5)  # a file that is here is recorded first
-        process.send_signal(signal.SIGINT)
-        begun = time.monotonic()
-        assert process.wait(5) == 130
-        assert time.monotonic() - begun < 2
+    folder = home / "registry" / "downloads" / BASELINE
+    folder.mkdir(parents=True, exist_ok=True)
+    errors, holder = folder / "errors.txt", folder / ".lock.holder"
+    os.mkfifo(errors)  # to read it waits for ever
+    process = start("download", *CLD, "--registry")
+    until(lambda: "recording a download" in holder.read_text(), "it does not come to its recording")
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.5)  # a file that is here is recorded first
+    process.send_signal(signal.SIGINT)
+    assert process.wait(2) == 130
+    errors.unlink()
+    assert len(finals(home)) == 1
     assert recorded(home) == []
     assert maap("download", *CLD, "--registry").code == 0
     assert len(recorded(home)) == 1
@@ -277,9 +278,9 @@ def test_credentials_that_cannot_be_opened_for_want_of_room_are_not_called_bad(
     def refuse(file: Any, *args: Any, **options: Any) -> Any:
         if str(file).endswith("credentials.txt"):
             raise OSError(24, "Too many open files", str(file))
-        return opened(file, *args, **options)
+        return usual(file, *args, **options)
 
-    opened = open
+    usual = open
     monkeypatch.setattr("builtins.open", refuse)
     ended = maap("get", *CLD, *FEW, "-n", "1")
     assert ended.code != 2
@@ -335,9 +336,16 @@ def test_a_storm_of_sizes_leaves_the_app_alive_and_drawn(terminal: Callable[...,
         fcntl.ioctl(one.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         one.read(0)
     fcntl.ioctl(one.master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    one.settle()
-    seen = one.type(b"5")
-    one.wait_for(b"Level", after=seen)
+    seen = len(one.shown)
+
+    def is_there() -> bool:
+        # What is typed while it says that it is too small for anything goes nowhere.
+        one.type(b"5")
+        while one.read(0.3):
+            pass
+        return b"Level" in one.shown[seen:]
+
+    until(is_there, "it does not draw again")
     one.type(b"q")
     assert one.ended() == 0
     assert one.is_restored()
