@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -421,6 +422,25 @@ async def test_what_a_dead_process_left_is_taken_over_and_registered(make_app: M
         await pilot.press("x")
         await wait_until(has(app, "interrupted", 0), pilot)
         assert not Path("/elsewhere").exists()
+
+
+@pytest.mark.fault("D1")
+async def test_a_full_disk_holds_the_queue_and_it_goes_on_by_itself(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app()
+    room = shutil.disk_usage(app.session.places.data_dir.parent)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: room._replace(free=5 << 20))
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        await app.queue_files(await find_files(app, 3))
+        words = "Waiting: Too little space for"
+        await wait_until(lambda: words in " ".join(screen_text(app).split()), pilot)
+        await wait_until(has(app, "waiting", 3), pilot)
+        assert "Too little space" in "".join(line.text for line in app.log_lines)
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: room._replace(free=1 << 40))
+        await wait_until(has(app, "finished", 3), pilot)
+        await wait_until(lambda: words not in " ".join(screen_text(app).split()), pilot)
 
 
 async def test_the_start_offers_to_go_on_with_one_key(make_app: MakeApp) -> None:

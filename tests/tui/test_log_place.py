@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import text_of, wait_until
+from driving import find_files, text_of, wait_until
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -179,6 +179,21 @@ async def test_edit_is_checked_written_and_in_force(make_app: MakeApp) -> None:
         assert app.session.settings.search.parallel == 5
         value, origin, is_pending = value_of(screen, "search.parallel")
         assert (value, is_pending) == ("5", False) and origin.startswith("config.toml:")
+
+
+async def test_a_new_limit_of_the_rate_holds_for_what_is_under_way(make_app: MakeApp) -> None:
+    file = file_of(make_app())
+    file.write_text(file.read_text() + "\n[downloads]\nlimit_rate = 1\n")
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        files = await find_files(app, 2)
+        await app.queue_files(files)
+        await wait_until(lambda: app.transfers is not None and app.transfers.report.received == 0, pilot)
+        await wait_until(lambda: any(job.received for job in app.transfers.jobs.values()), pilot)
+        await go_to_setting(app, pilot, "downloads.limit_rate")
+        await edit(app, pilot, "500M")
+        await wait_until(lambda: len(app.transfers.report.downloaded) == 2, pilot)
+        assert all(wanted.path.stat().st_size == wanted.size for wanted, _ in files)
 
 
 async def test_edit_for_the_next_start_says_so(make_app: MakeApp) -> None:

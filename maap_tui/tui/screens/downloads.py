@@ -137,6 +137,7 @@ class DownloadsScreen(PlaceScreen):
             self._arrange_after = now + max(ARRANGE_S, 15 * (time.monotonic() - begun))
         self.table.repaint()
         self.head.stopped = self.table.stopped
+        self.head.awaited = self.table.awaited
         self.head.sample()
         self._show_detail()
 

@@ -16,6 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from maap_tui.engine import places, settings
+from maap_tui.engine.downloads import Downloads
 from maap_tui.engine.errors import SettingsError
 from maap_tui.engine.settings import SETTINGS, Settings, find_setting
 from maap_tui.text import clean, format_date, plural
@@ -38,8 +39,11 @@ BOTH_FROM = 18
 ALWAYS_LIVE = frozenset(
     {
         "api.page_size",
+        "downloads.limit_rate",
+        "downloads.lock_wait",
         "downloads.parallel",
         "downloads.product_dir",
+        "downloads.space_wait",
         "mission.end",
         "mission.start",
         "search.max_items",
@@ -480,13 +484,16 @@ class LogScreen(PlaceScreen):
         app.session.settings = replace(now, **{head: type(section)(values)})
         if key == "ui.theme" and not app.no_colour:
             app.theme = values[name] if values[name] in app.available_themes else "textual-dark"
-        elif key == "downloads.parallel":
-            count = values[name]
-            app.run_worker(
-                partial(app.with_transfers, lambda transfers: transfers.set_parallel(count)),
-                group="settings",
-                exit_on_error=False,
-            )
+        elif key in ("downloads.parallel", "downloads.limit_rate"):
+            value = values[name]
+
+            def change(transfers: Downloads) -> None:
+                if key == "downloads.parallel":
+                    transfers.set_parallel(value)
+                else:
+                    transfers.set_limit_rate(value)
+
+            app.run_worker(partial(app.with_transfers, change), group="settings", exit_on_error=False)
 
     # Keys
 

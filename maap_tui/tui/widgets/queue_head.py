@@ -35,6 +35,8 @@ class QueueHead(Vertical):
         """What is done to files now, in place of the counts; '' for nothing."""
         self.stopped = ""
         """What stopped the own run and what to do about it; '' while it goes on."""
+        self.awaited = ""
+        """What the own run waits for; '' while it goes on."""
         self._rates: deque[float] = deque(maxlen=240)
         self._shown: dict[str, str] = {}
 
@@ -109,6 +111,8 @@ class QueueHead(Vertical):
             note = f" {self.doing}"
         elif stopped := self.stopped:
             note, is_stopped = f" Stopped: {stopped} r goes on.", True
+        elif self.awaited:
+            note, is_stopped = f" Waiting: {self.awaited}", True
         if self.has_class("-stopped") is not is_stopped:
             self.set_class(is_stopped, "-stopped")
         self._show("note", clean(note))

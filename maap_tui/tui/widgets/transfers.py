@@ -294,6 +294,8 @@ class TransferList(RowList):
             return f"{who_has(line.row)} has it and controls it."
         if line.state == "waiting" and stopped:
             return f"{stopped} r goes on."
+        if line.state == "waiting" and (awaited := self.awaited):
+            return awaited
         if line.state == "waiting":
             return reason or "Its turn comes. t puts it next."
         if line.state == "paused":
@@ -307,6 +309,12 @@ class TransferList(RowList):
         """What stopped the own run and what to do about it; '' while it goes on."""
         stopped = self.maap.transfers.report.stopped if self.maap.transfers else None
         return "" if stopped is None else " ".join(filter(None, (stopped.message + ".", stopped.hint)))
+
+    @property
+    def awaited(self) -> str:
+        """What the own run waits for, to go on by itself; '' while it goes on."""
+        halt = self.maap.transfers.halt if self.maap.transfers else None
+        return "" if halt is None else f"{halt.message}. It goes on by itself when there is room."
 
 
 def _advice(reason: str) -> str:
