@@ -38,7 +38,7 @@ def test_many_tasks_renew_once(tmp_path: Path) -> None:
 
 @pytest.mark.fault("A7")
 def test_short_lived_tokens_are_renewed_in_time_and_no_more(tmp_path: Path) -> None:
-    figure = measure_renewals_over_time(150, tmp_path, lifetime_s=1.2)
+    figure = measure_renewals_over_time(100, tmp_path, lifetime_s=1.2)
     assert figure.kept, figure
 
 
@@ -206,7 +206,7 @@ def test_the_end_of_the_offline_token_is_said_in_time(days: float, said: str, tm
 @pytest.mark.fault("A9")
 @pytest.mark.fault("A10")
 def test_no_secret_can_be_read_anywhere(tmp_path: Path) -> None:
-    figure = measure_secrets(8, tmp_path)
+    figure = measure_secrets(4, tmp_path)
     assert figure.kept, figure
 
 

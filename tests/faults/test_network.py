@@ -65,7 +65,7 @@ def test_a_killed_run_is_resumed_from_the_last_byte_on_disk(tmp_path: Path) -> N
 @pytest.mark.fault("N6")
 @pytest.mark.fault("N7")
 def test_versions_of_a_file_are_never_mixed(tmp_path: Path) -> None:
-    figure = measure_mixed(12, tmp_path)
+    figure = measure_mixed(8, tmp_path)
     assert figure.kept, figure
 
 
@@ -153,7 +153,7 @@ def test_connections_are_used_again(
 
 @pytest.mark.fault("N16")
 def test_downloads_work_after_a_storm_of_pauses_and_cancels(tmp_path: Path) -> None:
-    figure = measure_storm(200, tmp_path)
+    figure = measure_storm(100, tmp_path)
     assert figure.kept, figure
 
 

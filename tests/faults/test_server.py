@@ -26,7 +26,7 @@ def test_a_sync_ends_as_promised(scenario: Scenario, tmp_path: Path) -> None:
 @pytest.mark.fault("H4")
 def test_what_is_no_data_is_never_saved(tmp_path: Path) -> None:
     assert len(DATA_KINDS) >= 30
-    figure = measure_false_finals(6, tmp_path)
+    figure = measure_false_finals(3, tmp_path)
     assert figure.kept, figure
 
 
@@ -53,14 +53,14 @@ def test_nothing_is_fetched_into_a_disk_that_is_nearly_full(size: int | None, tm
 def test_hostile_strings_reach_no_terminal_no_folder_and_no_registry(
     on_terminal: bool, tmp_path: Path
 ) -> None:
-    figure = measure_by_hand(70, tmp_path, on_terminal=on_terminal)
+    figure = measure_by_hand(60, tmp_path, on_terminal=on_terminal)
     assert figure.kept, figure
 
 
 @pytest.mark.fault("H12")
 @pytest.mark.fault("H18")
 def test_generated_strings_reach_no_terminal_no_folder_and_no_registry(tmp_path: Path) -> None:
-    figure = measure_generated(300, tmp_path)
+    figure = measure_generated(100, tmp_path)
     assert figure.kept, figure
 
 
@@ -103,13 +103,13 @@ def _warnings(shown: str) -> str:
 @pytest.mark.fault("H7")
 @pytest.mark.fault("H8")
 def test_no_scenario_sends_the_token_elsewhere(tmp_path: Path) -> None:
-    figure = measure_bearers(8, tmp_path)
+    figure = measure_bearers(4, tmp_path)
     assert figure.kept, figure
 
 
 @pytest.mark.fault("P11")
 def test_no_scenario_ends_with_a_wrong_code(tmp_path: Path) -> None:
-    figure = measure_exit_codes(8, tmp_path)
+    figure = measure_exit_codes(4, tmp_path)
     assert figure.kept, figure
 
 
