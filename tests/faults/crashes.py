@@ -58,6 +58,8 @@ class Home:
     def __init__(self, archive: Archive, folder: Path) -> None:
         self.archive = archive
         self.folder = folder
+        self.more: dict[str, str] = {}
+        """Variables beside those that every command gets."""
         self._served = DataServer(archive.content, archive.tokens, archive.faults)
         self._right: dict[Path, tuple[int, int]] = {}
 
@@ -68,6 +70,7 @@ class Home:
             "MAAP_DOWNLOADS_MIN_FREE": "0",
             "MAAP_RETRY_WAIT": "0.01",
             "MAAP_DOWNLOADS_RETRY_WAIT": "0.01",
+            **self.more,
         }
 
     def make(self) -> None:
@@ -160,6 +163,8 @@ class Injections:
 
     def __init__(self, archive: Archive, folder: Path) -> None:
         self.home = Home(archive, folder / "home")
+        # One file after the other, so that the n-th call is the same one in each run.
+        self.home.more = {"MAAP_DOWNLOADS_PARALLEL": "1"}
         self._template = folder / "template"
         self.server = Preloaded(folder / "printed", one_thread=True)
         self.log = folder / "trace.txt"

@@ -64,7 +64,8 @@ class Running:
         os.write(self._server.gate, b".")
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        os.kill(self.pid, number)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
 
     def has_ended_within(self, seconds: float) -> bool:
         return self.ended is not None or self._server.has_answer(seconds)
@@ -209,9 +210,13 @@ def _serve(gate: int, one_thread: bool) -> None:
         _stay_in_one_thread()
     for line in sys.stdin.buffer:
         asked = json.loads(line)
+        there, tell = os.pipe()
         pid = os.fork()
         if pid == 0:
-            _be_command(asked, gate)
+            _be_command(asked, gate, tell)
+        os.close(tell)
+        os.read(there, 1)  # it stands at the gate, and all it does from there on is the command's
+        os.close(there)
         print(json.dumps({"pid": pid}), flush=True)
         _, status = os.waitpid(pid, 0)
         print(json.dumps({"code": os.waitstatus_to_exitcode(status)}), flush=True)
@@ -243,7 +248,7 @@ def _stay_in_one_thread() -> None:
     asyncio.to_thread = at_once
 
 
-def _be_command(asked: dict[str, Any], gate: int) -> None:
+def _be_command(asked: dict[str, Any], gate: int, tell: int) -> None:
     code = 70
     try:
         os.environ.update(asked["environ"])
@@ -261,6 +266,7 @@ def _be_command(asked: dict[str, Any], gate: int) -> None:
             os.setuid(asked["user"])
         from maap_tui.cli.main import main
 
+        os.close(tell)
         os.read(gate, 1)
         os.close(gate)
         code = main(asked["words"])

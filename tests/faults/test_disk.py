@@ -54,6 +54,21 @@ def test_a_full_disk_loses_no_line_and_leaves_nothing_half_written(tmp_path: Pat
     assert figure.kept, str(figure)
 
 
+@pytest.mark.fault("D2")
+@pytest.mark.fault("P1")
+@pytest.mark.parametrize("what", ["ENOSPC", crashes.KILL])
+def test_an_error_that_cannot_be_taken_off_its_list_leaves_the_file_pending(
+    injections: crashes.Injections, what: str
+) -> None:
+    try:
+        injections.calls()
+    except Missing as missing:
+        pytest.skip(f"needs {missing}")
+    renames = [line for line in injections.log.read_text().splitlines() if " rename(" in line]
+    (number,) = [number for number, line in enumerate(renames, 1) if 'errors.txt"' in line]
+    assert injections.strike(crashes.Blow("rename", number, what)) == ""
+
+
 @pytest.mark.fault("D3")
 def test_a_part_whose_fsync_failed_is_thrown_away_and_never_asked_to_be_safe_again(
     injections: crashes.Injections,
