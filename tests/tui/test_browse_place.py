@@ -128,7 +128,7 @@ async def test_opens_branch_by_branch_with_the_keys_alone(make_app: MakeApp, off
     app = make_app(prepare=known_here, **offline)
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(lambda: "2 product types" in text_of(app), pilot)
-        for _ in range(4):
+        for _ in range(5):
             await pilot.press("j")
         assert branch(app) == Branch("EarthCARE", L2)
         await pilot.press("enter", "down", "j")
@@ -154,7 +154,7 @@ async def test_opens_branch_by_branch_with_the_keys_alone(make_app: MakeApp, off
 async def test_fetches_what_is_not_here_and_keeps_the_cursor(make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("down", "down", "down")
+        await pilot.press("down")
         at = branch(app)
         assert at == Branch("EarthCARE", L1)
         await wait_until(lambda: text_of(app).count("product type") >= 12, pilot)
@@ -169,7 +169,7 @@ async def test_says_what_is_restricted_also_without_the_archive_next_time(
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(lambda: "restricted" in text_of(app), pilot)
-        await pilot.press("down")
+        await pilot.press("down", "down", "down")
         assert "RESTRICTED: anyone can search" in detail(app)
         await wait_until(lambda: quiet(app), pilot)
     again = make_app(**offline)

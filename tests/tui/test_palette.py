@@ -14,9 +14,10 @@ from textual.widgets import OptionList
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.screens.browse import BrowseScreen
-from maap_tui.tui.widgets.archive_tree import Branch
+from maap_tui.tui.widgets.archive_tree import ArchiveTree, Branch
 
 L2 = "EarthCAREL2InstChecked_MAAP"
+VALIDATED = "EarthCAREL2Validated_MAAP"
 HOSTILE = ("[/foo]", "[@click=app.quit]x[/]", "\x1b[2Jgone")
 OFFLINE = {
     "environ": {
@@ -55,6 +56,26 @@ async def test_offers_the_actions_of_the_place_and_the_places(make_app: MakeApp)
         assert any(one.startswith("Go to Registry  (4)") for one in offered)
         assert any(one.startswith("Quit  (Everywhere, q ctrl+q)") for one in offered)
         assert not any(one.startswith("Mark ") for one in offered)
+
+
+async def test_collections_stand_in_the_order_of_the_tree(make_app: MakeApp) -> None:
+    def write(session: Session) -> None:
+        session.places.catalog_dir.mkdir(parents=True, exist_ok=True)
+        properties = {"product:type": {"enum": ["CPR_CLD_2A"]}, "version": {"enum": ["bc"]}}
+        for name in session.collections():
+            session.places.queryables_file(name).write_text(json.dumps({"properties": properties}))
+
+    app = make_app(prepare=write, **OFFLINE)
+    async with app.run_test(size=(120, 50)) as pilot:
+        tree = app.screen.query_one(ArchiveTree)
+        await wait_until(lambda: tree.root.children and len(tree.root.children[0].children) == 12, pilot)
+        order = [node.data.collection for node in tree.root.children[0].children if node.data]
+        assert [name for name in order if "L2" in name][:2] == [VALIDATED, L2]
+        await type_into_palette(pilot, "CPR_CLD_2A")
+        await wait_until(lambda: f"in {order[-1]}" in text_of(app), pilot)
+        options = [str(option.prompt) for option in app.screen.query_one(OptionList).options]
+        found = [line.split()[2] for line in options if line.startswith("CPR_CLD_2A  in ")]
+        assert found == order
 
 
 async def test_goes_to_a_place(make_app: MakeApp) -> None:

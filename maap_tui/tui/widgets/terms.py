@@ -423,7 +423,7 @@ def _product_matches(collection_text: str, names: Names) -> list[Match]:
         return []
     return [
         Match(product, about_product(product), name)
-        for name in sorted(names.collections, key=lambda name: "Validated" not in name)
+        for name in names.collections
         for product in names.products_of(name)
     ]
 
