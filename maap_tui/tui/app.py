@@ -8,7 +8,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -442,8 +442,10 @@ class MaapApp(App[int]):
         except ScreenStackError:
             return  # the app is just beginning, or just ending
         sample = getattr(screen, "sample", None)
-        # While the app ends, a screen may have lost its widgets already.
-        if sample is not None and screen.is_running and screen.children:
+        if sample is None or not screen.is_running:
+            return
+        # A screen that is just coming or going has not all of its widgets.
+        with suppress(NoMatches):
             sample()
 
     # The token

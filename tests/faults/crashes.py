@@ -380,7 +380,7 @@ class Kills:
         ended = running.wait()
         if ended.code not in (0, -signal.SIGKILL):
             self.wrong.append(f"exit {ended.code}: {ended.err[-300:]}")
-        if "Nothing new" in ended.err:
+        if "Nothing new: all" in ended.err:
             self._day += 1
         self._look(ended)
 
