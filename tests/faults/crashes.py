@@ -24,8 +24,11 @@ BASELINE = f"EarthCARE/{COLLECTION}/CPR_CLD_2A/BC"
 NOW = "2026-01-15T00:00:00Z"
 DAY = "20251201"
 
-CALLS = ("write", "pwrite64", "fsync", "rename", "ftruncate", "unlink", "mkdir", "flock", "openat")
-"""System calls that are made to fail; what the program may hold is changed by these alone."""
+CHANGES = ("write", "pwrite64", "fsync", "rename", "ftruncate")
+"""System calls that put bytes and names where they stay."""
+
+CALLS = (*CHANGES, "unlink", "mkdir", "flock", "openat")
+"""System calls that are made to fail."""
 
 OPENED = re.compile("O_CREAT|O_WRONLY|O_RDWR|O_DIRECTORY")
 """Ways of opening that write, or that make names durable."""
@@ -266,9 +269,14 @@ class Injections:
         return ""
 
 
-def blows(calls: dict[str, list[int]], whats: Sequence[str] = (*ERRORS, KILL)) -> list[Blow]:
-    """Every fault at every call."""
-    return [Blow(call, number, what) for call in calls for number in calls[call] for what in whats]
+def blows(calls: dict[str, list[int]]) -> list[Blow]:
+    """Every fault at every call that changes bytes or names, two of them at the others."""
+    return [
+        Blow(call, number, what)
+        for call in calls
+        for number in calls[call]
+        for what in ((*ERRORS, KILL) if call in CHANGES else ("ENOSPC", KILL))
+    ]
 
 
 def sample(calls: dict[str, list[int]], rounds: int) -> list[Blow]:
@@ -374,7 +382,7 @@ class Kills:
     def _kill_one(self) -> None:
         running = self._server.begin(self._words("-n", self._chance.randint(2, 30)), self.home.environ)
         running.go()
-        if not running.has_ended_within(self._chance.uniform(0.0, 0.45)):
+        if not running.has_ended_within(self._chance.uniform(0.0, 0.35)):
             running.kill()
             self.kills += running.wait().code == -signal.SIGKILL
         ended = running.wait()

@@ -106,7 +106,7 @@ class Cuts:
         running = self._server.begin(words, self.home.environ)
         running.go()
         if running.has_ended_within(self._chance.uniform(0.1, 0.9)):
-            if "Nothing new" in running.wait().err:
+            if "Nothing new: all" in running.wait().err:
                 self._begin_anew()
             self._told |= self._finished(running.wait().told)
             return

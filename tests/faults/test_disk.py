@@ -27,12 +27,20 @@ CLD = crashes.NAMES
 ONE = ("--date", "2025-12-01", "--frame", "D", "-n", "1")
 
 
-@pytest.fixture
-def injections(archive: Archive, tmp_path: Path) -> Iterator[crashes.Injections]:
-    place = crashes.Injections(archive, tmp_path / "work")
-    place.begin_anew()
+@pytest.fixture(scope="module")
+def shared_injections(
+    shared_archive: Archive, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[crashes.Injections]:
+    place = crashes.Injections(shared_archive, tmp_path_factory.mktemp("injections"))
     yield place
     place.close()
+
+
+@pytest.fixture
+def injections(archive: Archive, shared_injections: crashes.Injections) -> crashes.Injections:
+    """A sync of three files into a home that has a past."""
+    shared_injections.begin_anew()
+    return shared_injections
 
 
 def strike(place: crashes.Injections, *options: str) -> Any:
@@ -48,7 +56,7 @@ def strike(place: crashes.Injections, *options: str) -> Any:
 @pytest.mark.fault("D2")
 def test_a_full_disk_loses_no_line_and_leaves_nothing_half_written(tmp_path: Path) -> None:
     try:
-        figure = disks.measure_full_disk(0, tmp_path, free=(0, 200 * 1024))
+        figure = disks.measure_full_disk(0, tmp_path, free=(120 * 1024,))
     except Missing as missing:
         pytest.skip(f"needs {missing}")
     assert figure.kept, str(figure)

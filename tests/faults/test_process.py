@@ -89,7 +89,7 @@ def terminal(scene: endings.Scene) -> Iterator[Callable[..., Terminal]]:
 @pytest.mark.fault("D3")
 def test_kills_and_errors_at_any_call_leave_nothing_wrong(tmp_path: Path) -> None:
     try:
-        figure = crashes.measure_injections(16, tmp_path, workers=1)
+        figure = crashes.measure_injections(12, tmp_path, workers=1)
     except Missing as missing:
         pytest.skip(f"needs {missing}")
     assert figure.kept, str(figure)
