@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-# Under nohup the commands that tests start would inherit an ignored hang-up.
+# Under nohup, or in the background of a script, commands would inherit signals that are ignored.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

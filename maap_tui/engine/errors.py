@@ -11,6 +11,7 @@
   + DownloadError              one file could not be had
   + RegistryError              the registry could not be read or written
   + LockedError                another process holds what is needed
+    - NoLockError              the file system gives no lock just now
   + StorageError               a file or folder could not be written
     - DiskFullError            no space is left
 """
@@ -91,6 +92,10 @@ class RegistryError(MaapError):
 
 class LockedError(MaapError):
     """Another process holds the lock; the message names it."""
+
+
+class NoLockError(LockedError):
+    """The file system gives no lock just now; nothing was written."""
 
 
 class StorageError(MaapError):

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from maap_tui.engine.errors import DiskFullError, LockedError, StorageError
+from maap_tui.engine.errors import DiskFullError, LockedError, NoLockError, StorageError
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -339,7 +339,8 @@ def lock(path: Path, *, timeout_s: float, purpose: str = "", what: str = "") -> 
         what: What the lock is for, as its message names it; '' names the folder.
 
     Raises:
-        LockedError: another one held it all that time, or the disk has trouble that may pass.
+        LockedError: another one held it all that time.
+        NoLockError: the disk has trouble that may pass.
         StorageError: the lock file cannot be used.
     """
     deadline = time.monotonic() + timeout_s
@@ -414,12 +415,12 @@ def _acquire(path: Path, gate: Gate, deadline: float, what: str) -> BaseFileLock
     return soft
 
 
-def _lock_failure(path: Path, error: OSError) -> StorageError | LockedError:
+def _lock_failure(path: Path, error: OSError) -> StorageError | NoLockError:
     """Say why a lock cannot be asked for; what may pass counts as locked, since nothing was written."""
     if error.errno not in (errno.EIO, errno.ESTALE, *_NO_LOCKS):
         return storage_error(path, error)
     reason, hint = _REASONS.get(error.errno, ("the file system gives no locks", "Set another folder."))
-    return LockedError(f"Cannot lock {path}: {reason}; nothing was written", hint)
+    return NoLockError(f"Cannot lock {path}: {reason}; nothing was written", hint)
 
 
 def _take(candidate: BaseFileLock, path: Path, deadline: float, what: str) -> None:

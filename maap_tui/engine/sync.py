@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 from maap_tui.engine.downloads import Downloads, Report, Tracked
-from maap_tui.engine.errors import InvalidRequestError, LockedError
+from maap_tui.engine.errors import InvalidRequestError, LockedError, NoLockError
 from maap_tui.engine.events import Emit, Warned, ignore
 from maap_tui.engine.filing import Filing
 from maap_tui.engine.missions import format_of, parse_name
@@ -166,6 +166,8 @@ async def alone(
                 try:
                     held.enter_context(registry.sync_lock(key, "sync"))
                     break
+                except NoLockError:
+                    raise
                 except LockedError as error:
                     left = deadline - time.monotonic()
                     if left <= 0:

@@ -63,6 +63,7 @@ class FullDisk:
 
     def __init__(self, archive: Archive, disk: Path, folder: Path) -> None:
         self.home = Home(archive, disk / "home")
+        self.home.more["MAAP_DOWNLOADS_SPACE_WAIT"] = "0"
         self._ballast = disk / "ballast"
         self._template = folder / "template"
         self._server = Preloaded(folder / "printed")

@@ -593,6 +593,7 @@ async def test_it_fits_every_terminal_without_colour_and_in_ascii(make_app: Make
             app, [row_of(files, 0, received=65536), row_of(files, 1, state="failed", reason="404 x")]
         )
         await wait_until(has(app, "failed", 1), pilot)
+        place_cursor(app, "failed")
         for width, height in ((60, 16), (80, 24), (120, 40), (160, 50), (40, 10), (80, 24)):
             await pilot.resize_terminal(width, height)
             await wait_until(lambda: "interrupted" in screen_text(app), pilot)
