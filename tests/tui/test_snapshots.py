@@ -249,6 +249,9 @@ async def browse_filter(app: MaapApp, pilot: Pilot[Any]) -> None:
 
 
 async def browse_offline(app: MaapApp, pilot: Pilot[Any]) -> None:
+    screen = app.screen
+    assert isinstance(screen, BrowseScreen)
+    await wait_until(lambda: screen.tree_view.has_focus and screen.tree_view.branch is not None, pilot)
     await pilot.press("down", "down", "down", "enter")
     await wait_for("offline", app, pilot)
 

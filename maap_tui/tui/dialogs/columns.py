@@ -9,14 +9,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import SelectionList, Static
 from textual.widgets.selection_list import Selection
 
+from maap_tui.tui.dialogs.dialog import Dialog
 from maap_tui.tui.widgets.rows import RowList
 
 
-class ColumnsDialog(ModalScreen[None]):
+class ColumnsDialog(Dialog[None]):
     """Changes the list at once; `Changed` tells its screen to remember."""
 
     BINDINGS: ClassVar = [Binding("escape,q", "dismiss", "Close", show=False)]

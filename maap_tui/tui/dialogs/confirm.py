@@ -9,14 +9,14 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from maap_tui.text import clean
+from maap_tui.tui.dialogs.dialog import Dialog
 from maap_tui.tui.widgets.rows import Column, RowList
 
 
-class ConfirmDialog(ModalScreen[bool]):
+class ConfirmDialog(Dialog[bool]):
     """Confirmed by its own key or button, never by the key that asked; anything else is a no."""
 
     BINDINGS: ClassVar = [Binding("escape,n,q", "refuse", "No", show=False)]

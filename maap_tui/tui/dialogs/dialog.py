@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
-from textual import on
+from textual import events, on
 from textual.screen import ModalScreen
 from textual.worker import Worker, WorkerState
 
@@ -15,11 +15,21 @@ Result = TypeVar("Result")
 
 
 class Dialog(ModalScreen[Result]):
-    """Base of the dialogs that work while they are open."""
+    """Base of all dialogs: a click beside one, or on what says how it closes, does what Escape does."""
+
+    closes_beside: ClassVar[bool] = True
+    """Whether a click beside it closes it; not where something is written in it."""
 
     @property
     def maap(self) -> MaapApp:
         return cast("MaapApp", self.app)
+
+    async def on_click(self, event: events.Click) -> None:
+        widget = event.widget
+        if (widget is self and self.closes_beside) or (widget is not None and widget.has_class("close")):
+            event.stop()
+            for binding in self._bindings.key_to_bindings["escape"]:
+                await self.app.run_action(binding.action, self)
 
     @on(Worker.StateChanged)
     def look_after_worker(self, event: Worker.StateChanged) -> None:

@@ -7,11 +7,12 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from maap_tui.tui.dialogs.dialog import Dialog
 
-class ErrorDialog(ModalScreen[None]):
+
+class ErrorDialog(Dialog[None]):
     """Closed by any of the usual keys."""
 
     BINDINGS: ClassVar = [Binding("escape,enter,q,space", "dismiss", "Close", show=False)]
@@ -25,4 +26,4 @@ class ErrorDialog(ModalScreen[None]):
         with Vertical(classes="dialog -error"):
             yield Static(self.message, markup=False, classes="question")
             yield Static(self.hint, markup=False, classes="hint")
-            yield Static("esc closes this", markup=False, classes="muted")
+            yield Static("esc closes this", markup=False, classes="muted close")

@@ -48,7 +48,7 @@ class GranuleDialog(Dialog[None]):
             yield Static(clean(self._granule.id), markup=False, classes="question")
             with VerticalScroll(id="granule"):
                 yield Static(self.words(), markup=False, id="words")
-            yield Static("arrows scroll, y copies the name, esc closes", markup=False, classes="muted")
+            yield Static("arrows scroll, y copies the name, esc closes", markup=False, classes="muted close")
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()

@@ -8,14 +8,14 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from maap_tui.tui.dialogs.dialog import Dialog
 from maap_tui.tui.keys import PLACE_TITLES, Key, keys_in, show_key
 from maap_tui.tui.widgets.rows import Column, RowList
 
 
-class HelpDialog(ModalScreen[None]):
+class HelpDialog(Dialog[None]):
     """Opened by `?`."""
 
     BINDINGS: ClassVar = [

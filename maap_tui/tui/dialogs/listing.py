@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual import events
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
-from textual.screen import ModalScreen
+from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 
 from maap_tui.text import clean
+from maap_tui.tui.dialogs.dialog import Dialog
 from maap_tui.tui.widgets.rows import Column, RowList
 
 
-class ListDialog(ModalScreen[bool]):
+class ListDialog(Dialog[bool]):
     """Gives back whether its key was pressed; anything that closes it is a no."""
 
     BINDINGS: ClassVar = [Binding("escape,q", "dismiss(False)", "Close", show=False)]
@@ -45,17 +45,20 @@ class ListDialog(ModalScreen[bool]):
                 can_mark=False,
                 empty_text="Nothing to list.",
             )
-            closing = "esc closes this"
-            yield Static(
-                f"{self._key}: {self._verb}, {closing}" if self._key else closing,
-                markup=False,
-                classes="muted",
-            )
+            with Horizontal(classes="ways-out"):
+                if self._key:
+                    yield Static(f"{self._key}: {self._verb}, ", markup=False, classes="muted do")
+                yield Static("esc closes this", markup=False, classes="muted close")
 
     def on_mount(self) -> None:
         rows = self.query_one(RowList)
         rows.set_rows(enumerate(self.lines))
         rows.focus()
+
+    @on(events.Click, ".do")
+    def accept(self) -> None:
+        """What its key does."""
+        self.dismiss(True)
 
     def on_key(self, event: events.Key) -> None:
         if self._key and event.key == self._key:

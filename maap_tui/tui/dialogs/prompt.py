@@ -8,17 +8,18 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
-from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Button, Input, Static
 
 from maap_tui.engine.errors import MaapError
 from maap_tui.text import clean
+from maap_tui.tui.dialogs.dialog import Dialog
 
 
-class PromptDialog(ModalScreen[str | None]):
+class PromptDialog(Dialog[str | None]):
     """Gives back the text, or None when it was left with Escape."""
 
+    closes_beside = False
     BINDINGS: ClassVar = [Binding("escape", "dismiss(None)", "Cancel", show=False)]
 
     def __init__(
@@ -43,6 +44,12 @@ class PromptDialog(ModalScreen[str | None]):
             yield Static(clean(self._question), markup=False, classes="question")
             yield Input(self._value)
             yield Static(clean(self._hint), markup=False, classes="hint", id="trouble")
+            with Horizontal(classes="buttons"):
+                yield Button("OK (enter)", id="ok", variant="primary")
+                yield Button("Cancel (esc)", id="cancel")
+
+    def on_mount(self) -> None:
+        self.query_one(Input).focus()
 
     def trouble_with(self, text: str) -> str:
         """What is wrong with the text; '' when nothing is."""
@@ -59,7 +66,14 @@ class PromptDialog(ModalScreen[str | None]):
         self.query_one("#trouble", Static).update(clean(self.trouble_with(event.value) or self._hint))
 
     @on(Input.Submitted)
-    def accept(self, event: Input.Submitted) -> None:
+    @on(Button.Pressed, "#ok")
+    def accept(self) -> None:
         """Give back a text that will do."""
-        if not self.trouble_with(event.value):
-            self.dismiss(event.value)
+        text = self.query_one(Input).value
+        if not self.trouble_with(text):
+            self.dismiss(text)
+
+    @on(Button.Pressed, "#cancel")
+    def cancel(self) -> None:
+        """Leave without an answer."""
+        self.dismiss(None)

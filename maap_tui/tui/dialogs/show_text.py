@@ -7,13 +7,13 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from maap_tui.text import clean
+from maap_tui.tui.dialogs.dialog import Dialog
 
 
-class TextDialog(ModalScreen[None]):
+class TextDialog(Dialog[None]):
     """Closed by any of the usual keys."""
 
     BINDINGS: ClassVar = [Binding("escape,enter,q", "dismiss", "Close", show=False)]
@@ -28,4 +28,4 @@ class TextDialog(ModalScreen[None]):
             yield Static(clean(self.title_text), markup=False, classes="question")
             with VerticalScroll():
                 yield Static("\n".join(clean(line) for line in self.text.splitlines()), markup=False)
-            yield Static("esc closes this", markup=False, classes="muted")
+            yield Static("esc closes this", markup=False, classes="muted close")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 class SignInDialog(Dialog[bool]):
     """Gives back whether a token was stored. What is pasted is never shown again."""
 
+    closes_beside = False
     BINDINGS: ClassVar = [
         Binding("escape", "dismiss(False)", "Cancel", show=False),
         Binding("ctrl+s", "store", "Check and store", show=False, priority=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from rich.text import Text
+from textual.events import Click
 from textual.widget import Widget
 
 from maap_tui.text import clean, format_rate
@@ -24,6 +25,8 @@ class HeaderBar(Widget):
         super().__init__()
         self.place = place
         self._last = ""
+        self._ends: list[tuple[int, str]] = []
+        """Cell behind each place, and the place; for the mouse."""
 
     @property
     def maap(self) -> MaapApp:
@@ -35,6 +38,11 @@ class HeaderBar(Widget):
         if now != self._last:
             self._last = now
             self.refresh()
+
+    def on_click(self, event: Click) -> None:
+        place = next((place for end, place in self._ends if event.x < end), None)
+        if place is not None:
+            self.maap.action_go(place)
 
     def render(self) -> Text:
         width = self.size.width or 80
@@ -59,11 +67,13 @@ class HeaderBar(Widget):
 
     def _places(self, *, is_long: bool) -> Text:
         places = Text(no_wrap=True)
+        self._ends = []
         for number, place in enumerate(PLACES, 1):
             is_here = place == self.place
             title = PLACE_TITLES[place].split()[0]
             label = f" {number} {title} " if is_long or is_here else f" {number} "
             places.append(label, style="bold reverse" if is_here else "")
+            self._ends.append((places.cell_len, place))
         return places
 
     def _token(self, width: int) -> Text:
@@ -87,22 +97,31 @@ class HeaderBar(Widget):
 
 
 class FooterBar(Widget):
-    """The keys of this place, as many as fit."""
+    """The keys of this place, as many as fit; a click does what the key does."""
 
     def __init__(self, *places: str) -> None:
         super().__init__()
         self._keys: list[Key] = keys_of(*places)
+        self._ends: list[tuple[int, Key]] = []
+        """Cell behind each key, and the key; for the mouse."""
+
+    async def on_click(self, event: Click) -> None:
+        key = next((key for end, key in self._ends if event.x < end), None)
+        if key is not None:
+            await self.app.run_action(key.action, self.app if key.place == "everywhere" else self.screen)
 
     def render(self) -> Text:
         width = self.size.width or 80
         keymap = dict(self.app._keymap)
         text = Text(no_wrap=True)
+        self._ends = []
         for key in [one for one in self._keys if one.is_in_footer]:
             shown = keymap.get(key.id, key.keys).split(",")[0]
             part = Text.assemble((f" {_short(shown)}", "bold"), f" {key.label} ")
             if text.cell_len + part.cell_len > width:
                 break
             text.append_text(part)
+            self._ends.append((text.cell_len, key))
         text.append(" " * max(0, width - text.cell_len))
         return text
 

@@ -30,6 +30,9 @@ T = TypeVar("T")
 SLICE = 2000
 """Rows filtered, sorted or marked between two looks at the keys, in lists longer than that."""
 
+MARKS = 2
+"""Cells left of the first column: the cursor's sign and the mark, which a click turns on or off."""
+
 TONES = ("plain", "muted", "primary", "accent", "success", "warning", "error")
 
 
@@ -347,12 +350,16 @@ class RowList(ScrollView, can_focus=True):
             self.post_message(self.Chosen(self, self.current))
 
     def on_click(self, event: events.Click) -> None:
+        is_at_marks = self._can_mark and event.x < MARKS
         if event.y == 0:
-            self._sort_at(event.x)
+            if is_at_marks:
+                self.mark_all()
+            else:
+                self._sort_at(event.x)
             return
         at = self._top + event.y - 1
         if 0 <= at < len(self._shown):
-            if event.ctrl or event.shift:
+            if event.ctrl or event.shift or is_at_marks:
                 self.move_to(at)
                 if event.shift:
                     self.mark_range()
