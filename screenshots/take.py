@@ -172,7 +172,9 @@ async def find(app: MaapApp, pilot: Pilot[Any], terms: Terms) -> SearchScreen:
     await until(lambda: L2 in screen.form.names.queryables, pilot)
     screen.form.fill(terms)
     await pilot.press("ctrl+r")
-    await until(lambda: screen.results.rows and not screen.is_searching and not screen._is_looking, pilot)
+    await until(
+        lambda: screen.results.rows and not screen.is_searching and not screen.states.is_looking, pilot
+    )
     screen.results.focus()
     return screen
 

@@ -284,10 +284,10 @@ def test_the_filter_is_quick_over_everything_known(make_app: MakeApp) -> None:
     from maap_tui.engine import known
 
     screen._known = known.load(app.session)
-    screen._words = ("abc", "02")
+    screen.filter.words = ("abc", "02")
     began = time.process_time()
-    screen._find_hits()
-    assert len(screen._hits) >= 300
+    screen.filter.find(screen._known, screen._baselines)
+    assert len(screen.filter.hits) >= 300
     assert time.process_time() - began < 1.0
 
 

@@ -91,7 +91,7 @@ async def run_search(screen: SearchScreen, pilot: Pilot[int], terms: Terms = ONE
 
 
 async def finished(screen: SearchScreen, pilot: Pilot[int]) -> None:
-    await wait_until(lambda: not screen.is_searching and not screen._is_looking, pilot)
+    await wait_until(lambda: not screen.is_searching and not screen.states.is_looking, pilot)
     await pilot.pause()
 
 
@@ -684,7 +684,7 @@ async def test_files_of_another_process_are_queued(make_app: Make) -> None:
             "/x/y.h5", first.files[0].href, "running", pid=os.getppid(), host="elsewhere", changed=2e9
         )
         app.session.queue.save([row])
-        screen._look_again(screen.results.rows)
+        screen.states.look_again(screen.results.rows)
         await wait_until(lambda: first.state == "queued", pilot)
 
 
@@ -702,7 +702,7 @@ async def test_a_registry_line_without_its_file_is_missing(make_app: Make) -> No
         )
         row = result_of(granule, ("h5",), keep_whole=True)
         screen.results.set_rows([row])
-        screen._look_again([row])
+        screen.states.look_again([row])
         await wait_until(lambda: row.state == "missing", pilot)
 
 

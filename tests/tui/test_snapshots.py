@@ -289,7 +289,7 @@ async def run(app: MaapApp, pilot: Pilot[Any]) -> SearchScreen:
 
 async def search_full(app: MaapApp, pilot: Pilot[Any]) -> None:
     screen = await run(app, pilot)
-    await wait_until(lambda: not screen.is_searching and not screen._is_looking, pilot)
+    await wait_until(lambda: not screen.is_searching and not screen.states.is_looking, pilot)
     screen.results.focus()
     await pilot.press("down", "space", "space", "space")
     await wait_for("Selected: 3 files", app, pilot)

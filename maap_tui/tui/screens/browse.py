@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
-from functools import partial
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -13,30 +12,25 @@ from textual import on
 from textual.containers import Container, Vertical, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static, Tree
-from textual.worker import Worker
 
 from maap_tui.engine import known
-from maap_tui.engine.errors import InvalidRequestError, MaapError
+from maap_tui.engine.errors import MaapError
 from maap_tui.engine.known import Known, KnownCollection
 from maap_tui.engine.missions import mission_named
-from maap_tui.engine.query import Query, time_range
 from maap_tui.engine.registry import Key, Stats
 from maap_tui.engine.session import Session
-from maap_tui.engine.sync import Selection, SyncReport
 from maap_tui.text import clean, format_count, format_date, plural
-from maap_tui.tui.dialogs.prompt import PromptDialog
+from maap_tui.tui.branch_work import BranchWork
 from maap_tui.tui.keys import bindings, lists_of
 from maap_tui.tui.screens.place import PlaceScreen
 from maap_tui.tui.widgets import branch_words
 from maap_tui.tui.widgets.archive_tree import ArchiveTree, Branch, Pieces
 from maap_tui.tui.widgets.branch_words import Sheet
 from maap_tui.tui.widgets.filter_line import FilterLine
+from maap_tui.tui.widgets.tree_filter import TreeFilter
 
 REGISTRY_EVERY_S = 2.0
 """Seconds between looks at the registry while the place is shown."""
-
-DAYS_BACK = 3
-"""Days that a sync goes back unless another number is given."""
 
 _AT_ONCE = 4
 """Collections whose names are fetched at the same time."""
@@ -54,11 +48,7 @@ class BrowseScreen(PlaceScreen):
         self._known = Known()
         self._reading = asyncio.Lock()
         self._opened: set[Branch] = set()
-        self._words: tuple[str, ...] = ()
-        """Words of the filter, lower case; () while there is none."""
-        self._hits: set[Branch] = set()
-        self._paths: set[Branch] = set()
-        """Branches with hits below them, which the filter opens."""
+        self.filter = TreeFilter()
         self._toggled: dict[Branch, bool] = {}
         """What was opened or closed by hand since the filter changed."""
         self._wanted: Branch | None = None
@@ -74,9 +64,6 @@ class BrowseScreen(PlaceScreen):
         self._here_trouble = ""
         self._looking = False
         self._looked = 0.0
-        self._builds: dict[str, tuple[Branch, Worker[Any]]] = {}
-        self._seen_counts: dict[str, int] = {}
-        self._syncs: dict[Branch, Worker[Any]] = {}
         self._detail = Text()
         self._told: Branch | None = None
         """What the detail is about."""
@@ -89,6 +76,7 @@ class BrowseScreen(PlaceScreen):
         self._activity_line = Static("", id="activity", markup=False)
 
     def body(self) -> Iterable[Widget]:
+        self.work = BranchWork(self.maap, counted=self._take_count, synced=self._take_sync)
         yield self._filter_line
         yield Container(
             Vertical(self.tree_view, self._nothing_line, id="branches"), self._detail_pane, id="panes"
@@ -123,8 +111,8 @@ class BrowseScreen(PlaceScreen):
         # One at a time: each takes over from the last what it does not read itself.
         async with self._reading:
             self._known = await asyncio.to_thread(known.load, self.maap.session, names, self._known)
-        if self._words:
-            self._find_hits()
+        if self.filter.words:
+            self.filter.find(self._known, self._baselines)
         self._show()
 
     async def _list_collections(self) -> None:
@@ -206,13 +194,13 @@ class BrowseScreen(PlaceScreen):
         """Bring tree and detail up to date, and go to what was asked for as soon as it is there."""
         if not self.is_mounted:
             return
-        self.tree_view.mark_words(self._words)
+        self.tree_view.mark_words(self.filter.words)
         self.tree_view.reconcile()
         nothing = self._nothing_line
         is_empty = not self.tree_view.root.children
         nothing.display, self.tree_view.display = is_empty, not is_empty
         if is_empty:
-            words = " ".join(self._words)
+            words = " ".join(self.filter.words)
             nothing.update(Text(f"Nothing known here contains '{clean(words, 60)}'. esc shows everything."))
         if self._wanted is not None and self.tree_view.select(self._wanted):
             self._wanted = None
@@ -221,8 +209,8 @@ class BrowseScreen(PlaceScreen):
 
     def _children(self, branch: Branch | None) -> list[Branch]:
         found = self._every_child(branch)
-        if self._words:
-            found = [one for one in found if self._passes(one)]
+        if self.filter.words:
+            found = [one for one in found if self.filter.passes(one)]
         return found
 
     def _every_child(self, branch: Branch | None) -> list[Branch]:
@@ -267,8 +255,8 @@ class BrowseScreen(PlaceScreen):
         return "Its product types are not known here yet: r fetches them."
 
     def _is_open(self, branch: Branch) -> bool:
-        if self._words:
-            return self._toggled.get(branch, branch in self._paths)
+        if self.filter.words:
+            return self._toggled.get(branch, branch in self.filter.paths)
         return branch in self._opened
 
     def _pieces(self, branch: Branch) -> Pieces:
@@ -345,7 +333,7 @@ class BrowseScreen(PlaceScreen):
 
     def _open(self, branch: Branch) -> None:
         self._toggled[branch] = True
-        if not self._words:
+        if not self.filter.words:
             self._opened.add(branch)
         self._looked = 0.0
         self._show()
@@ -359,7 +347,7 @@ class BrowseScreen(PlaceScreen):
 
     def _close(self, branch: Branch) -> None:
         self._toggled[branch] = False
-        if not self._words:
+        if not self.filter.words:
             self._opened.discard(branch)
         self._show()
 
@@ -383,9 +371,9 @@ class BrowseScreen(PlaceScreen):
     def filter_tree(self, event: FilterLine.Filtered) -> None:
         """Show what every word is found in, on the way from the mission, and open the branches to it."""
         words = tuple(event.text.lower().split())
-        if words == self._words:
+        if words == self.filter.words:
             return
-        self._words = words
+        self.filter.words = words
         self._toggled = {}
         kept = self.tree_view.branch
         if not words:
@@ -393,9 +381,9 @@ class BrowseScreen(PlaceScreen):
                 self._opened.add(branch)
             self._show()
             return
-        self._find_hits()
+        self.filter.find(self._known, self._baselines)
         self._show()
-        if kept not in self._hits:
+        if kept not in self.filter.hits:
             first = self._first_hit(None)
             if first is not None:
                 self.tree_view.select(first)
@@ -403,54 +391,11 @@ class BrowseScreen(PlaceScreen):
 
     def _first_hit(self, branch: Branch | None) -> Branch | None:
         for child in self._children(branch):
-            if child in self._hits:
+            if child in self.filter.hits:
                 return child
-            if child in self._paths and (found := self._first_hit(child)) is not None:
+            if child in self.filter.paths and (found := self._first_hit(child)) is not None:
                 return found
         return None
-
-    def _passes(self, branch: Branch) -> bool:
-        return branch in self._paths or any(one in self._hits for one in branch.path)
-
-    def _find_hits(self) -> None:
-        """A hit holds, with the branches above it, every word, and itself at least one."""
-        self._hits, self._paths = set(), set()
-        words = self._words
-        for mission_name in self._known.missions:
-            mission = mission_named(mission_name)
-            root = Branch(mission_name)
-            above = self._match(root, mission_name.lower(), frozenset())
-            for one in self._known.of_mission(mission_name):
-                branch = Branch(mission_name, one.name)
-                text = one.name
-                if one.info is not None:
-                    text += f" {one.info.title} {one.info.description} {' '.join(one.info.keywords)}"
-                if one.is_restricted:
-                    text += " restricted"
-                in_collection = self._match(branch, text.lower(), above)
-                for product_type in one.products:
-                    leaf = Branch(mission_name, one.name, product_type)
-                    about = mission.products.get(product_type)
-                    text = product_type
-                    if about is not None:
-                        text += f" {about.short} {about.content} {about.instrument} {about.level}"
-                    in_product = self._match(leaf, text.lower(), in_collection)
-                    for baseline in self._baselines(one, product_type):
-                        # One letter would open every product: a baseline is meant from two on.
-                        own = {word for word in words if len(word) > 1 and baseline.lower().startswith(word)}
-                        if own and len(in_product | own) == len(set(words)):
-                            self._hit(Branch(mission_name, one.name, product_type, baseline))
-
-    def _match(self, branch: Branch, text: str, above: frozenset[str]) -> frozenset[str]:
-        own = {word for word in self._words if word in text}
-        found = above | own
-        if own and len(found) == len(set(self._words)):
-            self._hit(branch)
-        return found
-
-    def _hit(self, branch: Branch) -> None:
-        self._hits.add(branch)
-        self._paths.update(branch.path[:-1])
 
     # The detail
 
@@ -503,17 +448,7 @@ class BrowseScreen(PlaceScreen):
             line.display = bool(text)
 
     def _activity(self) -> str:
-        parts = []
-        for name, (branch, _) in self._builds.items():
-            event = self.maap.counted.get(name)
-            if event is None:
-                parts.append(f"Counting {branch.title}: asking the archive. b stops it.")
-                continue
-            parts.append(
-                f"Counting {branch.title}: {event.done} of {event.total}, last {event.product_type} "
-                f"{event.baseline} {format_count(event.count)}. b stops it."
-            )
-        parts += [f"Syncing {branch.title}: S stops it." for branch in self._syncs]
+        parts = self.work.sentences()
         if self._fetching:
             parts.append(f"Fetching the names of {plural(len(self._fetching), 'collection')}...")
         return clean(" ".join(parts))
@@ -523,11 +458,7 @@ class BrowseScreen(PlaceScreen):
         if not self.is_mounted:
             return
         self._show_activity()
-        for name in list(self._builds):
-            event = self.maap.counted.get(name)
-            if event is not None and self._seen_counts.get(name) != event.done:
-                self._seen_counts[name] = event.done
-                self.run_worker(self._reload((name,)), group="reload", exit_on_error=False)
+        self.work.look()
         if not self._looking and time.monotonic() - self._looked >= REGISTRY_EVERY_S:
             self._looking = True
             self.run_worker(self._look_at_registry(), group="registry", exit_on_error=False)
@@ -554,7 +485,7 @@ class BrowseScreen(PlaceScreen):
         if line.value:
             line.value = ""
             line.display = False
-            self._words = ()
+            self.filter.words = ()
         self._wanted = branch
         self._opened.update(branch.path[:-1])
         self._looked = 0.0
@@ -653,133 +584,22 @@ class BrowseScreen(PlaceScreen):
         if branch is None or branch.collection is None:
             self._say("Put the cursor on a collection, a product type or a baseline to count it.", "warning")
             return
-        running = self._builds.get(branch.collection)
-        if running is not None:
-            running[1].cancel()
-            self._say(f"Stopped counting {running[0].title}. What was counted is kept; b goes on.")
-            return
-        self.maap.counted.pop(branch.collection, None)
-        self._seen_counts.pop(branch.collection, None)
-        # The app's own worker: it goes on when another place is shown.
-        worker = self.maap.run_worker(self._build(branch), group="build", exit_on_error=False)
-        self._builds[branch.collection] = (branch, worker)
+        self.work.build(branch)
         self._show_activity()
-
-    async def _build(self, branch: Branch) -> None:
-        name = branch.collection
-        assert name is not None
-        try:
-            _, failures = await self.maap.ask(
-                lambda session: session.build_catalog(
-                    name, product_type=branch.product_type, baseline=branch.baseline
-                )
-            )
-        finally:
-            self._builds.pop(name, None)
-            if self.maap.is_running and self.is_mounted:
-                self.run_worker(self._reload((name,)), group="reload", exit_on_error=False)
-        event = self.maap.counted.get(name)
-        done = event.total if event is not None else 0
-        if failures:
-            self._say(
-                f"{plural(len(failures), 'baseline')} of {branch.title} could not be counted "
-                f"({failures[0].reason}). b tries again.",
-                "warning",
-            )
-        else:
-            self._say(f"Counted {plural(done, 'baseline')} of {branch.title}.")
 
     def action_sync(self) -> None:
         branch = self._branch
         if branch is None or branch.collection is None or branch.product_type is None:
             self._say("Put the cursor on a product type or a baseline to sync it.", "warning")
             return
-        running = self._syncs.get(branch)
-        if running is not None:
-            running.cancel()
-            self._say(f"Stopped the sync of {branch.title}. What was found is registered and queued.")
-            return
-        self.maap.run_worker(self._sync(branch), group="sync", exit_on_error=False)
+        self.work.sync(branch)
 
-    async def _sync(self, branch: Branch) -> None:
-        app = self.maap
-        words = branch.words
-        given = await app.push_screen_wait(
-            PromptDialog(
-                f"Sync {words}: how many days back?",
-                str(DAYS_BACK),
-                check=_days,
-                hint="It finds the last days, registers them, and queues what is not here.",
-            )
-        )
-        if given is None:
-            return
-        days = _days(given)
-        now = app.session.now()
-        query = Query(
-            branch.collection or "",
-            branch.product_type or "",
-            branch.baseline,
-            time=time_range(days_back=days, now=now),
-            days_back=days,
-        )
-        lines = await self._sync_lines(query)
-        question = f"Sync the last {plural(days, 'day')} of {words}?"
-        if not await app.confirm(question, lines=lines, verb="Sync", key="y"):
-            return
-        self._syncs[branch] = app.run_worker(self._run_sync(branch, query), group="sync", exit_on_error=False)
-        self._show_activity()
+    def _take_count(self, name: str) -> None:
+        if self.maap.is_running and self.is_mounted:
+            self.run_worker(self._reload((name,)), group="reload", exit_on_error=False)
 
-    async def _sync_lines(self, query: Query) -> list[str]:
-        """What a sync would mean, with counts."""
-        session = self.maap.session
-        assert query.time is not None
-        lines = [f"Search from {format_date(query.time.start)} to {format_date(query.time.last_day)}"]
-        try:
-            count = await self.maap.ask(lambda opened: opened.search(query).count())
-            lines.append(f"The archive has {plural(count or 0, 'granule')} there")
-        except MaapError as error:
-            lines.append(f"The archive did not say how many: {error.message}")
-        selection = Selection(session.formats_of(query), query.time)
-        count_pending = partial(
-            session.pending, query.collection, query.product_type, query.baseline, selection
-        )
-        pending = await asyncio.to_thread(count_pending)
-        lines.append(f"Registered before and still to download: {plural(len(pending), 'file')}")
-        lines.append("What is new is registered, what is not here is queued in Downloads")
-        lines.append(f"The same as: {query.to_command('sync')}")
-        return lines
-
-    async def _run_sync(self, branch: Branch, query: Query) -> None:
-        try:
-            report = await self.maap.sync(query)
-        finally:
-            self._syncs.pop(branch, None)
-            self._looked = 0.0
-        self._say(_sync_words(branch, report), "warning" if report.failed_days else "information")
-
-
-def _sync_words(branch: Branch, report: SyncReport) -> str:
-    words = (
-        f"Sync of {branch.title}: {plural(report.found, 'file')} found, {format_count(report.new)} new, "
-        f"{format_count(report.pending)} queued."
-    )
-    if report.failed_days:
-        days = plural(len(report.failed_days), "day")
-        words += f" {days} could not be searched, see the log; S tries again."
-    return words
-
-
-def _days(text: str) -> int:
-    """The number of days that was typed.
-
-    Raises:
-        InvalidRequestError: when it is none from 1 to 3650.
-    """
-    text = text.strip()
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 3650):
-        raise InvalidRequestError("Give a number of days from 1 to 3650.")
-    return int(text)
+    def _take_sync(self) -> None:
+        self._looked = 0.0
 
 
 def _count_here(

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,37 +17,31 @@ from textual.widgets import Static
 from textual.worker import Worker
 
 from maap_tui.engine import built, files
-from maap_tui.engine.downloads import Tracked
-from maap_tui.engine.errors import DiskFullError, InvalidRequestError, MaapError
-from maap_tui.engine.model import Asset
+from maap_tui.engine.errors import InvalidRequestError, MaapError
 from maap_tui.engine.query import Query
 from maap_tui.engine.search import Page, Search
 from maap_tui.engine.session import Session
-from maap_tui.engine.transfer import Wanted
 from maap_tui.text import clean, format_bytes, format_count, format_duration, format_rate, plural
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.granule import GranuleDialog
-from maap_tui.tui.dialogs.prompt import PromptDialog
-from maap_tui.tui.export import SUFFIXES, export_text
 from maap_tui.tui.keys import bindings
+from maap_tui.tui.result_work import ResultWork
 from maap_tui.tui.screens.place import PlaceScreen
 from maap_tui.tui.widgets.filter_line import FilterLine
+from maap_tui.tui.widgets.result_states import ResultStates
 from maap_tui.tui.widgets.results import (
     COLUMNS,
     FIRST_COLUMNS,
-    LIVE,
     Result,
-    by_day,
     free_bytes,
-    look_at_disk,
     merged,
     order_of,
     result_key,
     result_of,
-    with_queue,
 )
 from maap_tui.tui.widgets.rows import RowList
 from maap_tui.tui.widgets.search_form import SearchForm
+from maap_tui.tui.widgets.search_words import NO_SEARCH, count_in_words, empty_in_words, outcome_in_words
 from maap_tui.tui.widgets.terms import Names, Terms, cron_line
 
 TYPING_S = 0.4
@@ -61,12 +52,6 @@ KEPT_WHOLE = 5000
 
 SLICE = 5000
 """Rows handled between two looks at the keys."""
-
-_EMPTY = (
-    "No search yet.\n\n"
-    "esc goes to the form: choose a collection, a product type and a time.\n"
-    "ctrl+r runs the search, and stops it while it runs."
-)
 
 
 class SearchScreen(PlaceScreen):
@@ -89,11 +74,7 @@ class SearchScreen(PlaceScreen):
         self._breaks: list[int] = []
         """Rows before which the order of the results is broken: what was asked again comes last."""
         self._waited_since = 0.0
-        self._unlooked: deque[Result] = deque()
-        self._is_looking = False
-        self._by_day: dict[date, list[Result]] = {}
-        self._live: set[str] = set()
-        self._counts_seen: tuple[int, ...] = ()
+        self._states_seen = 0
         self._sum_is_old = False
         self._is_summing = False
         self._next_sum = 0.0
@@ -102,8 +83,10 @@ class SearchScreen(PlaceScreen):
         self._is_touched = False
 
     def body(self) -> Sequence[Widget]:
-        rows = RowList(COLUMNS, key=result_key, empty_text=_EMPTY, id="results")
+        rows = RowList(COLUMNS, key=result_key, empty_text=NO_SEARCH, id="results")
         rows.set_columns(FIRST_COLUMNS)
+        self.states = ResultStates(self.maap, rows)
+        self.work = ResultWork(self.maap)
         return [
             SearchForm(),
             Vertical(
@@ -147,8 +130,7 @@ class SearchScreen(PlaceScreen):
         super().on_screen_resume()
         if self._is_restored:
             self.run_worker(self._learn_local(), group="names", exclusive=True, exit_on_error=False)
-            self._unlooked.clear()
-            self._look_again(self.results.rows)
+            self.states.look_at_all()
 
     async def _restore(self) -> None:
         found = await asyncio.to_thread(_read_json, self._memory_file)
@@ -259,7 +241,7 @@ class SearchScreen(PlaceScreen):
         except MaapError as error:
             form.say(f"Not counted: {error.message}")
             return
-        form.say(_count_in_words(count, query))
+        form.say(count_in_words(count, query))
 
     async def _learn_typed(self) -> None:
         """Ask the archive for the names that the form needs and that are not known here."""
@@ -354,8 +336,7 @@ class SearchScreen(PlaceScreen):
         rows = self.results
         rows.empty_text = "Searching... ctrl+r stops it."
         self._incoming, self._waited_since = [], time.monotonic()
-        self._unlooked.clear()
-        self._by_day = {}
+        self.states.clear()
         self._breaks, self._newest_first = [], query.newest_first
         self.workers.cancel_group(self, "order")
         rows.clear_marks()
@@ -377,8 +358,8 @@ class SearchScreen(PlaceScreen):
         finally:
             self._take_incoming(everything=True)
             self._put_in_order()
-            self._outcome = self._outcome_in_words(outcome)
-            rows.empty_text = self._empty_in_words(outcome)
+            self._outcome = outcome_in_words(outcome, len(rows.rows), self._search_run, self._query)
+            rows.empty_text = empty_in_words(outcome, self._search_run)
             rows.refresh()
             self._show_progress()
             self._fold()
@@ -409,9 +390,8 @@ class SearchScreen(PlaceScreen):
             if last is not None and (order_of(row) < order_of(last)) is not self._newest_first:
                 self._breaks.append(number)
             last = row
-            self._by_day.setdefault(row.granule.day, []).append(row)
         rows.append_rows(batch)
-        self._look_again(batch)
+        self.states.add(batch)
         self._sum_is_old = True
 
     def _put_in_order(self) -> None:
@@ -432,35 +412,6 @@ class SearchScreen(PlaceScreen):
             in_order += part
             await asyncio.sleep(0)
         self.results.reorder(in_order)
-
-    def _outcome_in_words(self, outcome: str) -> str:
-        run, count = self._search_run, len(self.results.rows)
-        found = plural(count, "granule")
-        if outcome == "stopped":
-            words = f"Stopped: {found} so far"
-        elif outcome == "failed":
-            words = f"The search failed after {found}" if count else "The search failed"
-        else:
-            words = found
-        if run is not None and run.failed:
-            first = run.failed[0]
-            more = f" and {len(run.failed) - 1} more" if len(run.failed) > 1 else ""
-            words += f"; FAILED DAY: {first.label}{more} ({first.reason}), ctrl+r asks again"
-        elif run is not None and run.bad_items:
-            words += f"; {plural(len(run.bad_items), 'item')} could not be read, see the log"
-        elif self._query is not None and outcome == "done" and count >= self._query.max_items:
-            words += ", cut at the maximum"
-        return words
-
-    def _empty_in_words(self, outcome: str) -> str:
-        if outcome == "failed" or (self._search_run is not None and self._search_run.failed):
-            return "The search failed before anything was found.\n\nctrl+r tries it again, 5 shows the log."
-        if outcome == "stopped":
-            return "Stopped before anything was found.\n\nctrl+r searches again, esc goes to the form."
-        return (
-            "The archive has nothing that matches.\n\n"
-            "esc goes to the form: try another time, or any baseline; 1 shows what there is."
-        )
 
     def _show_progress(self) -> None:
         line = self.query_one("#progress", Static)
@@ -490,54 +441,13 @@ class SearchScreen(PlaceScreen):
             return  # the screen is being made or taken down
         self._take_incoming()
         self._show_progress()
-        self._follow_transfers()
+        self.states.follow_transfers()
+        if self.states.version != self._states_seen:
+            self._states_seen, self._sum_is_old = self.states.version, True
         if self._sum_is_old and not self._is_summing and time.monotonic() >= self._next_sum:
             self._sum_is_old, self._is_summing = False, True
             self.run_worker(self._sum(), group="sum", exclusive=True, exit_on_error=False)
         self._remember()
-
-    def _follow_transfers(self) -> None:
-        """Look again at the days of files that were queued, ended or were cancelled."""
-        transfers = self.maap.transfers
-        if transfers is None:
-            return
-        now = self.maap.tally.snapshot()
-        counts = (now.queued, now.finished, now.skipped, now.failed)
-        if counts == self._counts_seen:
-            return
-        self._counts_seen = counts
-        jobs = dict(transfers.jobs)
-        live = {url for url, job in jobs.items() if job.state in LIVE and job.tracked is not None}
-        days = {job.tracked.day for url in live ^ self._live if (job := jobs.get(url)) and job.tracked}
-        self._live = live
-        self._look_again([row for day in days for row in self._by_day.get(day, ())])
-
-    def _look_again(self, rows: Sequence[Result]) -> None:
-        self._unlooked.extend(rows)
-        if self._unlooked and not self._is_looking:
-            self._is_looking = True
-            self.run_worker(self._look(), group="states", exit_on_error=False)
-
-    async def _look(self) -> None:
-        """Find the states of the rows that wait for it, a slice at a time."""
-        session = self.maap.session
-        try:
-            while self._unlooked:
-                batch = [self._unlooked.popleft() for _ in range(min(SLICE, len(self._unlooked)))]
-                found = await asyncio.to_thread(_states_of, session, batch)
-                transfers = self.maap.transfers
-                jobs = transfers.jobs if transfers is not None else {}
-                changed = []
-                for row, on_disk, is_here in found:
-                    state = with_queue(row, on_disk, jobs)
-                    if (state, is_here) != (row.state, row.is_here):
-                        row.state, row.is_here = state, is_here
-                        changed.append(result_key(row))
-                if changed:
-                    self.results.refresh_rows(changed, ["state"])
-                    self._sum_is_old = True
-        finally:
-            self._is_looking = False
 
     @on(RowList.MarksChanged, "#results")
     def sum_again(self) -> None:
@@ -603,90 +513,23 @@ class SearchScreen(PlaceScreen):
 
     def action_queue(self) -> None:
         if chosen := self._chosen():
-            self.run_worker(self._queue(chosen, None), group="queue", exit_on_error=False)
+            self.run_worker(self._queue(chosen), group="queue", exit_on_error=False)
 
     def action_get_to(self) -> None:
         if chosen := self._chosen():
             self.run_worker(self._get_to(chosen), group="queue", exit_on_error=False)
 
     async def _get_to(self, chosen: Sequence[Result]) -> None:
-        text = await self.app.push_screen_wait(
-            PromptDialog(
-                f"Download {plural(len(chosen), 'granule')} to which folder?",
-                str(Path.home()),
-                check=_check_folder,
-                hint="The files go into it side by side; the registry does not follow them.",
-            )
-        )
-        if text is not None:
-            await self._queue(chosen, Path(text.strip()).expanduser().absolute())
+        folder = await self.work.ask_folder(chosen)
+        if folder is not None:
+            await self._queue(chosen, folder)
 
-    async def _queue(self, chosen: Sequence[Result], out_dir: Path | None) -> None:
-        """Queue the files of granules, unless the disk cannot hold them."""
-        session = self.maap.session
-        work: list[tuple[Wanted, Tracked | None]] = []
-        size = unknown = left_out = refused = 0
-        for row in chosen:
-            if out_dir is None and (row.is_here or row.state == "queued"):
-                left_out += 1
-                continue
-            for asset in row.files:
-                try:
-                    work.append(_work_of(session, row, asset, out_dir))
-                except InvalidRequestError as error:
-                    refused += 1
-                    self.maap.write_log("warning", f"{row.granule.id}: {error.message}")
-                    continue
-                size += asset.size or 0
-                unknown += asset.size is None
-            if len(work) % SLICE == 0:
-                await asyncio.sleep(0)
-        rest = f"{plural(left_out, 'granule')} here or queued already" if left_out else ""
-        if refused:
-            words = f"{plural(refused, 'file')} refused because of the names, see the log"
-            rest = f"{rest}; {words}" if rest else words
-        if not work:
-            self.notify(f"Nothing to queue: {rest or 'no file of that format'}.", markup=False)
-            return
-        folder = out_dir or session.places.data_dir
-        if out_dir is not None and not await asyncio.to_thread(_can_be_folder, out_dir):
-            raise InvalidRequestError(f"{out_dir} is a file", "Name a folder.")
-        await self._demand_room(folder, len(work), size)
-        count = await self.maap.queue_files(work)
-        words = f"Queued {plural(count, 'file')}, {'over ' if unknown else ''}{format_bytes(size)}"
-        words += f", to {out_dir}" if out_dir is not None else ""
-        self.notify(clean(f"{words}{f'; {rest}' if rest else ''}. 3 shows the queue."), markup=False)
-        # What ends before the next sample has to be seen ending all the same.
-        self._live |= {wanted.url for wanted, tracked in work if tracked is not None}
-        self._counts_seen = ()
-        self._look_again(chosen)
-
-    async def _demand_room(self, folder: Path, count: int, size: int) -> None:
-        free = await asyncio.to_thread(free_bytes, folder)
-        snapshot = self.maap.tally.snapshot()
-        waiting = max(0, snapshot.bytes_total - snapshot.bytes_done)
-        keep = self.maap.session.settings.downloads.min_free
-        if free is not None and size + waiting + keep > free:
-            queued = f", the queue another {format_bytes(waiting)}" if waiting else ""
-            raise DiskFullError(
-                f"{plural(count, 'file')} need {format_bytes(size)}{queued}; {folder} has "
-                f"{format_bytes(free)} free, of which {format_bytes(keep)} are kept. Nothing was queued.",
-                "Select fewer, clean up in place 4, or press o to download to another disk.",
-            )
+    async def _queue(self, chosen: Sequence[Result], folder: Path | None = None) -> None:
+        self.states.expect(await self.work.queue(chosen, folder), chosen)
 
     def action_save(self) -> None:
         if chosen := self._chosen():
-            self.run_worker(self._save(chosen), group="save", exit_on_error=False)
-
-    async def _save(self, chosen: Sequence[Result]) -> None:
-        granules = [row.granule for row in chosen]
-        query = self._query
-        formats = self.maap.session.formats_of(query) if query is not None else ()
-        new = await self.maap.ask(lambda session: session.save_to_registry(granules, formats))
-        files_count = sum(len(row.files) for row in chosen)
-        known = files_count - new
-        rest = f", {format_count(known)} known already" if known else ""
-        self.notify(f"Registered {plural(new, 'new file')}{rest}. 4 shows the registry.", markup=False)
+            self.run_worker(self.work.save(chosen, self._query), group="save", exit_on_error=False)
 
     def action_export(self) -> None:
         rows = self.results
@@ -695,29 +538,10 @@ class SearchScreen(PlaceScreen):
             self._chosen()
             return
         self.run_worker(
-            self._export(chosen, "selected" if rows.marks else "shown"), group="export", exit_on_error=False
+            self.work.export(chosen, "selected" if rows.marks else "shown"),
+            group="export",
+            exit_on_error=False,
         )
-
-    async def _export(self, chosen: Sequence[Result], which: str) -> None:
-        product = chosen[0].granule.product_type
-        text = await self.app.push_screen_wait(
-            PromptDialog(
-                f"Write {plural(len(chosen), 'granule')} ({which}) to which file?",
-                str(Path.home() / f"{product}.csv"),
-                check=_check_file,
-                hint=f"The suffix says how: {SUFFIXES}.",
-            )
-        )
-        if text is None:
-            return
-        path = Path(text.strip()).expanduser().absolute()
-        size = await asyncio.to_thread(_size_of, path)
-        if size is not None and not await self.maap.confirm(
-            f"{path} exists ({format_bytes(size)}). Replace it?", verb="Replace"
-        ):
-            return
-        await asyncio.to_thread(_write_export, path, chosen)
-        self.notify(clean(f"Wrote {plural(len(chosen), 'granule')} to {path}."), markup=False)
 
     def action_copy(self) -> None:
         if (query := self._ready_query()) is not None:
@@ -745,16 +569,6 @@ class SearchScreen(PlaceScreen):
         self._remember()
 
 
-def _work_of(
-    session: Session, row: Result, asset: Asset, out_dir: Path | None
-) -> tuple[Wanted, Tracked | None]:
-    """A file as the queue takes it; one for another folder is not tracked."""
-    granule = row.granule
-    tracked = Tracked(session.filing.key_of(granule), granule.day) if out_dir is None else None
-    product_dir = session.settings.downloads.product_dir
-    return session.filing.wanted_of(granule, asset, out_dir=out_dir, product_dir=product_dir), tracked
-
-
 def _names_in(form: SearchForm) -> Query:
     """Collection and product type as they are spelled, for the search of the newest baseline."""
     from maap_tui.tui.widgets.terms import known_word
@@ -763,22 +577,6 @@ def _names_in(form: SearchForm) -> Query:
     collection = known_word(terms.collection, names.collections) or terms.collection.strip()
     product = known_word(terms.product_type, names.products_of(collection)) or terms.product_type.strip()
     return Query(collection, product)
-
-
-def _count_in_words(count: int | None, query: Query) -> str:
-    if count is None:
-        return "The archive does not say how many there are."
-    if count == 0:
-        return "The archive has nothing that matches."
-    # The server also counts what began before the range and reaches into it.
-    words = f"{'Up to ' if query.time is not None else ''}{plural(count, 'granule')} at the archive"
-    if count > query.max_items:
-        return f"{words}, more than the maximum of {format_count(query.max_items)}."
-    return f"{words}. ctrl+r searches."
-
-
-def _states_of(session: Session, rows: Sequence[Result]) -> list[tuple[Result, str, bool]]:
-    return look_at_disk(session, by_day(session, rows))
 
 
 def _read_names(session: Session) -> Names:
@@ -811,29 +609,3 @@ def _write_json(path: Path, data: dict[str, Any]) -> None:
         files.write_atomic(path, json.dumps(data, indent=1) + "\n")
     except MaapError:
         return  # a choice of columns that cannot be kept is no trouble worth a dialog
-
-
-def _write_export(path: Path, chosen: Sequence[Result]) -> None:
-    files.write_atomic(path, export_text(path, chosen))
-
-
-def _size_of(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
-
-
-def _can_be_folder(path: Path) -> bool:
-    return path.is_dir() or not path.exists()
-
-
-def _check_file(text: str) -> None:
-    words = text.strip()
-    if not words or words.endswith(("/", os.sep)) or "\0" in words:
-        raise InvalidRequestError("Name a file.")
-
-
-def _check_folder(text: str) -> None:
-    if not text.strip() or "\0" in text:
-        raise InvalidRequestError("Name a folder.")

@@ -1,0 +1,195 @@
+"""BranchWork: what takes time about a branch of the archive: counting it into its catalogue, and syncing it.
+
+It is the app's own work: it goes on when another place is shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from textual.worker import Worker
+
+from maap_tui.engine.errors import InvalidRequestError, MaapError
+from maap_tui.engine.query import Query, time_range
+from maap_tui.engine.sync import Selection, SyncReport
+from maap_tui.text import clean, format_count, format_date, plural
+from maap_tui.tui.dialogs.prompt import PromptDialog
+from maap_tui.tui.widgets.archive_tree import Branch
+
+if TYPE_CHECKING:
+    from maap_tui.tui.app import MaapApp
+
+DAYS_BACK = 3
+"""Days that a sync goes back unless another number is given."""
+
+
+class BranchWork:
+    """One count a collection and one sync a branch at a time; beginning it again stops it."""
+
+    def __init__(self, app: MaapApp, *, counted: Callable[[str], None], synced: Callable[[], None]) -> None:
+        """Take whom to tell.
+
+        Args:
+            app: whose engine works.
+            counted: told the collection when more of it was counted.
+            synced: told when the registry changed.
+        """
+        self._app = app
+        self._counted = counted
+        self._synced = synced
+        self._builds: dict[str, tuple[Branch, Worker[Any]]] = {}
+        self._seen_counts: dict[str, int] = {}
+        self._syncs: dict[Branch, Worker[Any]] = {}
+
+    def _say(self, sentence: str, severity: Any = "information") -> None:
+        self._app.notify(clean(sentence), severity=severity, markup=False)
+
+    def sentences(self) -> list[str]:
+        """What is under way."""
+        parts = []
+        for name, (branch, _) in self._builds.items():
+            event = self._app.counted.get(name)
+            if event is None:
+                parts.append(f"Counting {branch.title}: asking the archive. b stops it.")
+                continue
+            parts.append(
+                f"Counting {branch.title}: {event.done} of {event.total}, last {event.product_type} "
+                f"{event.baseline} {format_count(event.count)}. b stops it."
+            )
+        return parts + [f"Syncing {branch.title}: S stops it." for branch in self._syncs]
+
+    def look(self) -> None:
+        """Tell of collections of which more was counted since the last look."""
+        for name in list(self._builds):
+            event = self._app.counted.get(name)
+            if event is not None and self._seen_counts.get(name) != event.done:
+                self._seen_counts[name] = event.done
+                self._counted(name)
+
+    def build(self, branch: Branch) -> None:
+        """Count the baselines of a branch, or stop that."""
+        assert branch.collection is not None
+        running = self._builds.get(branch.collection)
+        if running is not None:
+            running[1].cancel()
+            self._say(f"Stopped counting {running[0].title}. What was counted is kept; b goes on.")
+            return
+        self._app.counted.pop(branch.collection, None)
+        self._seen_counts.pop(branch.collection, None)
+        # The app's own worker: it goes on when another place is shown.
+        worker = self._app.run_worker(self._build(branch), group="build", exit_on_error=False)
+        self._builds[branch.collection] = (branch, worker)
+
+    async def _build(self, branch: Branch) -> None:
+        name = branch.collection
+        assert name is not None
+        try:
+            _, failures = await self._app.ask(
+                lambda session: session.build_catalog(
+                    name, product_type=branch.product_type, baseline=branch.baseline
+                )
+            )
+        finally:
+            self._builds.pop(name, None)
+            self._counted(name)
+        event = self._app.counted.get(name)
+        done = event.total if event is not None else 0
+        if failures:
+            self._say(
+                f"{plural(len(failures), 'baseline')} of {branch.title} could not be counted "
+                f"({failures[0].reason}). b tries again.",
+                "warning",
+            )
+        else:
+            self._say(f"Counted {plural(done, 'baseline')} of {branch.title}.")
+
+    def sync(self, branch: Branch) -> None:
+        """Ask how far back, then sync a branch; or stop that."""
+        running = self._syncs.get(branch)
+        if running is not None:
+            running.cancel()
+            self._say(f"Stopped the sync of {branch.title}. What was found is registered and queued.")
+            return
+        self._app.run_worker(self._sync(branch), group="sync", exit_on_error=False)
+
+    async def _sync(self, branch: Branch) -> None:
+        app = self._app
+        words = branch.words
+        given = await app.push_screen_wait(
+            PromptDialog(
+                f"Sync {words}: how many days back?",
+                str(DAYS_BACK),
+                check=_days,
+                hint="It finds the last days, registers them, and queues what is not here.",
+            )
+        )
+        if given is None:
+            return
+        days = _days(given)
+        now = app.session.now()
+        query = Query(
+            branch.collection or "",
+            branch.product_type or "",
+            branch.baseline,
+            time=time_range(days_back=days, now=now),
+            days_back=days,
+        )
+        lines = await self._sync_lines(query)
+        question = f"Sync the last {plural(days, 'day')} of {words}?"
+        if not await app.confirm(question, lines=lines, verb="Sync", key="y"):
+            return
+        self._syncs[branch] = app.run_worker(self._run_sync(branch, query), group="sync", exit_on_error=False)
+
+    async def _sync_lines(self, query: Query) -> list[str]:
+        """What a sync would mean, with counts."""
+        session = self._app.session
+        assert query.time is not None
+        lines = [f"Search from {format_date(query.time.start)} to {format_date(query.time.last_day)}"]
+        try:
+            count = await self._app.ask(lambda opened: opened.search(query).count())
+            lines.append(f"The archive has {plural(count or 0, 'granule')} there")
+        except MaapError as error:
+            lines.append(f"The archive did not say how many: {error.message}")
+        selection = Selection(session.formats_of(query), query.time)
+        count_pending = partial(
+            session.pending, query.collection, query.product_type, query.baseline, selection
+        )
+        pending = await asyncio.to_thread(count_pending)
+        lines.append(f"Registered before and still to download: {plural(len(pending), 'file')}")
+        lines.append("What is new is registered, what is not here is queued in Downloads")
+        lines.append(f"The same as: {query.to_command('sync')}")
+        return lines
+
+    async def _run_sync(self, branch: Branch, query: Query) -> None:
+        try:
+            report = await self._app.sync(query)
+        finally:
+            self._syncs.pop(branch, None)
+            self._synced()
+        self._say(_sync_words(branch, report), "warning" if report.failed_days else "information")
+
+
+def _sync_words(branch: Branch, report: SyncReport) -> str:
+    words = (
+        f"Sync of {branch.title}: {plural(report.found, 'file')} found, {format_count(report.new)} new, "
+        f"{format_count(report.pending)} queued."
+    )
+    if report.failed_days:
+        days = plural(len(report.failed_days), "day")
+        words += f" {days} could not be searched, see the log; S tries again."
+    return words
+
+
+def _days(text: str) -> int:
+    """The number of days that was typed.
+
+    Raises:
+        InvalidRequestError: when it is none from 1 to 3650.
+    """
+    text = text.strip()
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 3650):
+        raise InvalidRequestError("Give a number of days from 1 to 3650.")
+    return int(text)

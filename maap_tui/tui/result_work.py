@@ -1,0 +1,169 @@
+"""ResultWork: what can be done with granules that were found: queue, register and export them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maap_tui.engine import files
+from maap_tui.engine.downloads import Tracked
+from maap_tui.engine.errors import DiskFullError, InvalidRequestError
+from maap_tui.engine.model import Asset
+from maap_tui.engine.query import Query
+from maap_tui.engine.session import Session
+from maap_tui.engine.transfer import Wanted
+from maap_tui.text import clean, format_bytes, format_count, plural
+from maap_tui.tui.dialogs.prompt import PromptDialog
+from maap_tui.tui.export import SUFFIXES, export_text
+from maap_tui.tui.widgets.results import Result, free_bytes
+
+if TYPE_CHECKING:
+    from maap_tui.tui.app import MaapApp
+
+SLICE = 5000
+"""Files looked at between two looks at the keys."""
+
+
+class ResultWork:
+    """Each of its coroutines tells by itself what came of it; call them from workers."""
+
+    def __init__(self, app: MaapApp) -> None:
+        self._app = app
+
+    async def ask_folder(self, chosen: Sequence[Result]) -> Path | None:
+        """Ask where granules are to go that no registry follows; None when it was left."""
+        text = await self._app.push_screen_wait(
+            PromptDialog(
+                f"Download {plural(len(chosen), 'granule')} to which folder?",
+                str(Path.home()),
+                check=_check_folder,
+                hint="The files go into it side by side; the registry does not follow them.",
+            )
+        )
+        return None if text is None else Path(text.strip()).expanduser().absolute()
+
+    async def queue(self, chosen: Sequence[Result], out_dir: Path | None = None) -> list[str]:
+        """Queue the files of granules, unless the disk cannot hold them; the addresses of those tracked.
+
+        Raises:
+            DiskFullError: when the disk cannot hold them.
+            InvalidRequestError: when the folder is a file.
+        """
+        session = self._app.session
+        work: list[tuple[Wanted, Tracked | None]] = []
+        size = unknown = left_out = refused = 0
+        for row in chosen:
+            if out_dir is None and (row.is_here or row.state == "queued"):
+                left_out += 1
+                continue
+            for asset in row.files:
+                try:
+                    work.append(_work_of(session, row, asset, out_dir))
+                except InvalidRequestError as error:
+                    refused += 1
+                    self._app.write_log("warning", f"{row.granule.id}: {error.message}")
+                    continue
+                size += asset.size or 0
+                unknown += asset.size is None
+            if len(work) % SLICE == 0:
+                await asyncio.sleep(0)
+        rest = f"{plural(left_out, 'granule')} here or queued already" if left_out else ""
+        if refused:
+            words = f"{plural(refused, 'file')} refused because of the names, see the log"
+            rest = f"{rest}; {words}" if rest else words
+        if not work:
+            self._app.notify(f"Nothing to queue: {rest or 'no file of that format'}.", markup=False)
+            return []
+        folder = out_dir or session.places.data_dir
+        if out_dir is not None and not await asyncio.to_thread(_can_be_folder, out_dir):
+            raise InvalidRequestError(f"{out_dir} is a file", "Name a folder.")
+        await self._demand_room(folder, len(work), size)
+        count = await self._app.queue_files(work)
+        words = f"Queued {plural(count, 'file')}, {'over ' if unknown else ''}{format_bytes(size)}"
+        words += f", to {out_dir}" if out_dir is not None else ""
+        self._app.notify(clean(f"{words}{f'; {rest}' if rest else ''}. 3 shows the queue."), markup=False)
+        return [wanted.url for wanted, tracked in work if tracked is not None]
+
+    async def _demand_room(self, folder: Path, count: int, size: int) -> None:
+        free = await asyncio.to_thread(free_bytes, folder)
+        snapshot = self._app.tally.snapshot()
+        waiting = max(0, snapshot.bytes_total - snapshot.bytes_done)
+        keep = self._app.session.settings.downloads.min_free
+        if free is not None and size + waiting + keep > free:
+            queued = f", the queue another {format_bytes(waiting)}" if waiting else ""
+            raise DiskFullError(
+                f"{plural(count, 'file')} need {format_bytes(size)}{queued}; {folder} has "
+                f"{format_bytes(free)} free, of which {format_bytes(keep)} are kept. Nothing was queued.",
+                "Select fewer, clean up in place 4, or press o to download to another disk.",
+            )
+
+    async def save(self, chosen: Sequence[Result], query: Query | None) -> None:
+        """Write the files of granules to the registry as discovered."""
+        granules = [row.granule for row in chosen]
+        formats = self._app.session.formats_of(query) if query is not None else ()
+        new = await self._app.ask(lambda session: session.save_to_registry(granules, formats))
+        files_count = sum(len(row.files) for row in chosen)
+        known = files_count - new
+        rest = f", {format_count(known)} known already" if known else ""
+        self._app.notify(f"Registered {plural(new, 'new file')}{rest}. 4 shows the registry.", markup=False)
+
+    async def export(self, chosen: Sequence[Result], which: str) -> None:
+        """Write granules to a file that is asked for; `which` says what of the list they are."""
+        product = chosen[0].granule.product_type
+        text = await self._app.push_screen_wait(
+            PromptDialog(
+                f"Write {plural(len(chosen), 'granule')} ({which}) to which file?",
+                str(Path.home() / f"{product}.csv"),
+                check=_check_file,
+                hint=f"The suffix says how: {SUFFIXES}.",
+            )
+        )
+        if text is None:
+            return
+        path = Path(text.strip()).expanduser().absolute()
+        size = await asyncio.to_thread(_size_of, path)
+        if size is not None and not await self._app.confirm(
+            f"{path} exists ({format_bytes(size)}). Replace it?", verb="Replace"
+        ):
+            return
+        await asyncio.to_thread(_write_export, path, chosen)
+        self._app.notify(clean(f"Wrote {plural(len(chosen), 'granule')} to {path}."), markup=False)
+
+
+def _work_of(
+    session: Session, row: Result, asset: Asset, out_dir: Path | None
+) -> tuple[Wanted, Tracked | None]:
+    """A file as the queue takes it; one for another folder is not tracked."""
+    granule = row.granule
+    tracked = Tracked(session.filing.key_of(granule), granule.day) if out_dir is None else None
+    product_dir = session.settings.downloads.product_dir
+    return session.filing.wanted_of(granule, asset, out_dir=out_dir, product_dir=product_dir), tracked
+
+
+def _write_export(path: Path, chosen: Sequence[Result]) -> None:
+    files.write_atomic(path, export_text(path, chosen))
+
+
+def _size_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _can_be_folder(path: Path) -> bool:
+    return path.is_dir() or not path.exists()
+
+
+def _check_file(text: str) -> None:
+    words = text.strip()
+    if not words or words.endswith(("/", os.sep)) or "\0" in words:
+        raise InvalidRequestError("Name a file.")
+
+
+def _check_folder(text: str) -> None:
+    if not text.strip() or "\0" in text:
+        raise InvalidRequestError("Name a folder.")

@@ -1,0 +1,105 @@
+"""ResultStates: keeps the states of results true to registry, disk and queue, a slice at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from maap_tui.engine.session import Session
+from maap_tui.tui.widgets.results import LIVE, Result, by_day, look_at_disk, result_key, with_queue
+from maap_tui.tui.widgets.rows import RowList
+
+if TYPE_CHECKING:
+    from maap_tui.tui.app import MaapApp
+
+SLICE = 5000
+"""Rows looked at between two looks at the keys."""
+
+
+class ResultStates:
+    """Looks again at what may have changed; a worker of its screen does the looking."""
+
+    def __init__(self, app: MaapApp, rows: RowList) -> None:
+        self._app = app
+        self._rows = rows
+        self._unlooked: deque[Result] = deque()
+        self._by_day: dict[date, list[Result]] = {}
+        self._live: set[str] = set()
+        self._counts_seen: tuple[int, ...] = ()
+        self.is_looking = False
+        """Whether states are being found."""
+        self.version = 0
+        """Grows with every change of a state."""
+
+    def clear(self) -> None:
+        """There are no results any more."""
+        self._unlooked.clear()
+        self._by_day = {}
+
+    def add(self, rows: Sequence[Result]) -> None:
+        """Look at results that came."""
+        for row in rows:
+            self._by_day.setdefault(row.granule.day, []).append(row)
+        self.look_again(rows)
+
+    def expect(self, urls: Iterable[str], rows: Sequence[Result]) -> None:
+        """Files of these results were queued; what ends before the next look is seen ending all the same."""
+        self._live |= set(urls)
+        self._counts_seen = ()
+        self.look_again(rows)
+
+    def look_at_all(self) -> None:
+        """Anything may have changed."""
+        self._unlooked.clear()
+        self.look_again(self._rows.rows)
+
+    def follow_transfers(self) -> None:
+        """Look again at the days of files that were queued, ended or were cancelled."""
+        transfers = self._app.transfers
+        if transfers is None:
+            return
+        now = self._app.tally.snapshot()
+        counts = (now.queued, now.finished, now.skipped, now.failed)
+        if counts == self._counts_seen:
+            return
+        self._counts_seen = counts
+        jobs = dict(transfers.jobs)
+        live = {url for url, job in jobs.items() if job.state in LIVE and job.tracked is not None}
+        days = {job.tracked.day for url in live ^ self._live if (job := jobs.get(url)) and job.tracked}
+        self._live = live
+        self.look_again([row for day in days for row in self._by_day.get(day, ())])
+
+    def look_again(self, rows: Sequence[Result]) -> None:
+        """Find the states of results anew."""
+        self._unlooked.extend(rows)
+        if self._unlooked and not self.is_looking:
+            self.is_looking = True
+            self._rows.screen.run_worker(self._look(), group="states", exit_on_error=False)
+
+    async def _look(self) -> None:
+        """Find the states of the rows that wait for it, a slice at a time."""
+        session = self._app.session
+        try:
+            while self._unlooked:
+                batch = [self._unlooked.popleft() for _ in range(min(SLICE, len(self._unlooked)))]
+                found = await asyncio.to_thread(_states_of, session, batch)
+                transfers = self._app.transfers
+                jobs = transfers.jobs if transfers is not None else {}
+                changed = []
+                for row, on_disk, is_here in found:
+                    state = with_queue(row, on_disk, jobs)
+                    if (state, is_here) != (row.state, row.is_here):
+                        row.state, row.is_here = state, is_here
+                        changed.append(result_key(row))
+                if changed:
+                    self._rows.refresh_rows(changed, ["state"])
+                    self.version += 1
+        finally:
+            self.is_looking = False
+
+
+def _states_of(session: Session, rows: Sequence[Result]) -> list[tuple[Result, str, bool]]:
+    return look_at_disk(session, by_day(session, rows))

@@ -1,0 +1,65 @@
+"""What is said of a search: its count before, its outcome, and what to do where nothing was found."""
+
+from __future__ import annotations
+
+from maap_tui.engine.query import Query
+from maap_tui.engine.search import Search
+from maap_tui.text import format_count, plural
+
+NO_SEARCH = (
+    "No search yet.\n\n"
+    "esc goes to the form: choose a collection, a product type and a time.\n"
+    "ctrl+r runs the search, and stops it while it runs."
+)
+
+
+def count_in_words(count: int | None, query: Query) -> str:
+    """What the archive says of a query before it is run; `count` is None where it does not say."""
+    if count is None:
+        return "The archive does not say how many there are."
+    if count == 0:
+        return "The archive has nothing that matches."
+    # The server also counts what began before the range and reaches into it.
+    words = f"{'Up to ' if query.time is not None else ''}{plural(count, 'granule')} at the archive"
+    if count > query.max_items:
+        return f"{words}, more than the maximum of {format_count(query.max_items)}."
+    return f"{words}. ctrl+r searches."
+
+
+def outcome_in_words(outcome: str, count: int, run: Search | None, query: Query | None) -> str:
+    """How a search ended.
+
+    Args:
+        outcome: done, stopped or failed.
+        count: granules found.
+        run: the search, None when it never began.
+        query: what was searched for.
+    """
+    found = plural(count, "granule")
+    if outcome == "stopped":
+        words = f"Stopped: {found} so far"
+    elif outcome == "failed":
+        words = f"The search failed after {found}" if count else "The search failed"
+    else:
+        words = found
+    if run is not None and run.failed:
+        first = run.failed[0]
+        more = f" and {len(run.failed) - 1} more" if len(run.failed) > 1 else ""
+        words += f"; FAILED DAY: {first.label}{more} ({first.reason}), ctrl+r asks again"
+    elif run is not None and run.bad_items:
+        words += f"; {plural(len(run.bad_items), 'item')} could not be read, see the log"
+    elif query is not None and outcome == "done" and count >= query.max_items:
+        words += ", cut at the maximum"
+    return words
+
+
+def empty_in_words(outcome: str, run: Search | None) -> str:
+    """What stands in place of results where a search ended without any."""
+    if outcome == "failed" or (run is not None and run.failed):
+        return "The search failed before anything was found.\n\nctrl+r tries it again, 5 shows the log."
+    if outcome == "stopped":
+        return "Stopped before anything was found.\n\nctrl+r searches again, esc goes to the form."
+    return (
+        "The archive has nothing that matches.\n\n"
+        "esc goes to the form: try another time, or any baseline; 1 shows what there is."
+    )
