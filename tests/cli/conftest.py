@@ -69,6 +69,7 @@ def home(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     monkeypatch.setenv("MAAP_RETRIES", "1")
     monkeypatch.setenv("MAAP_DOWNLOADS_RETRIES", "1")
     monkeypatch.setenv("MAAP_DOWNLOADS_MIN_FREE", "0")
+    monkeypatch.setenv("MAAP_DOWNLOADS_SPACE_WAIT", "0")
     monkeypatch.chdir(tmp_path)
     return folder
 

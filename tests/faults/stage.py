@@ -232,6 +232,7 @@ class Stage:
             "MAAP_DOWNLOADS_RETRY_WAIT": "0.01",
             "MAAP_DOWNLOADS_STALL_TIMEOUT": "5",
             "MAAP_DOWNLOADS_MIN_FREE": "0",
+            "MAAP_DOWNLOADS_SPACE_WAIT": "0",
             **self.environ,
         }
 
@@ -239,7 +240,14 @@ class Stage:
     def plain_environment(self) -> dict[str, str]:
         """As `environment`, with our defaults for all that concerns tries and waits."""
         ours = {name for name in self.environment if name.startswith("MAAP_")}
-        kept = {"MAAP_HOME", "MAAP_CATALOG_URL", "MAAP_TOKEN_URL", "MAAP_DOWNLOADS_MIN_FREE", *self.environ}
+        kept = {
+            "MAAP_HOME",
+            "MAAP_CATALOG_URL",
+            "MAAP_TOKEN_URL",
+            "MAAP_DOWNLOADS_MIN_FREE",
+            "MAAP_DOWNLOADS_SPACE_WAIT",
+            *self.environ,
+        }
         return {name: value for name, value in self.environment.items() if name not in ours - kept}
 
     def start(self, *words: Any, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:

@@ -183,8 +183,8 @@ def test_every_byte_of_a_hostile_catalogue_comes_as_text(
         seen = len(one.shown)
         for key in keys:
             one.type(key)
-            one.read(0.6)
-            one.settle(0.25)
+            one.read(0.3)
+            one.settle(0.12)
         return text_of(one.shown[seen:])
 
     one.wait_for(HERE)
