@@ -11,6 +11,7 @@ import signal
 import struct
 import sys
 import termios
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,9 @@ PATIENCE_S = 20.0
 """Seconds until a test gives up; none of them needs them on an idle machine."""
 
 HERE = b"Browse"
+
+
+_FORKING = threading.Lock()
 
 
 class Terminal:
@@ -37,7 +41,11 @@ class Terminal:
         self.shown = b""
         self.code: int | None = None
         command = program or [sys.executable, "-m", "maap_tui", *words]
-        self.pid, self.master = pty.fork()
+        with _FORKING:
+            self.pid, self.master = pty.fork()
+            if self.pid:
+                # A terminal that another one's program has open too does not hang up when it is closed here.
+                os.set_inheritable(self.master, False)
         if self.pid == 0:
             for number in ignored:
                 signal.signal(number, signal.SIG_IGN)
