@@ -1,25 +1,31 @@
 """Draws the pictures of the README: the app, driven by keys against the embedded archive, one SVG a screen.
 
 `make screenshots` runs it; `take.py browse help` draws those two alone. Nothing of the machine it runs on
-is in a picture: the clock stands still and the home reads like anybody's.
+is in a picture: the clock stands still, transfers are held where they are, and the home reads like
+anybody's. Drawn again, each picture is the same byte for byte.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter, deque, namedtuple
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from maap_tui.demo.archive import Archive
+from maap_tui.engine.downloads import Job
 from maap_tui.engine.model import Granule, TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry import Key
@@ -40,10 +46,16 @@ FOLDER = Path(__file__).parent
 NOW = "2026-01-15T09:30:00Z"
 MOMENT = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
 SIZE = (100, 30)
-SMALL = (80, 24)
+SMALL = (84, 24)
 PORT = 8765
+HOME = Path("/tmp/maap-pictures")
+"""The throw-away home."""
 SHOWN_HOME = "/home/sophia/.maap"
-"""How the throw-away home reads in the pictures; as long as its real path, so that nothing moves."""
+"""How it reads in the pictures; as long as its real path, so that nothing moves."""
+FREE = 412 << 30
+"""Bytes free on the disk of the pictures."""
+CELL = 12.2
+"""Width of a cell in the pictures."""
 
 L1 = "EarthCAREL1Validated_MAAP"
 L2 = "EarthCAREL2Validated_MAAP"
@@ -55,6 +67,18 @@ TRACKED = (
     (Key("EarthCARE", L2, "MSI_COP_2A", "BC"), "A", 9, 3),
     (Key("EarthCARE", L1, "ATL_NOM_1B", "BC"), "B", 10, 8),
     (Key("EarthCARE", L1, "CPR_NOM_1B", "DA"), "D", 6, 0),
+    (Key("EarthCARE", L1, "BBR_NOM_1B", "BC"), "D", 14, 14),
+    (Key("EarthCARE", L1, "MSI_RGR_1C", "BC"), "A", 5, 5),
+    (Key("EarthCARE", L2, "ACM_CAP_2B", "BC"), "C", 21, 17),
+    (Key("EarthCARE", L2, "ALL_DF__2B", "BC"), "H", 30, 28),
+    (Key("EarthCARE", L2, "AM__ACD_2B", "BC"), "E", 8, 8),
+    (Key("EarthCARE", L2, "ATL_AER_2A", "BC"), "G", 12, 9),
+    (Key("EarthCARE", L2, "ATL_ALD_2A", "BC"), "F", 40, 40),
+    (Key("EarthCARE", L2, "BMA_FLX_2B", "BC"), "B", 18, 11),
+    (Key("EarthCARE", L2, "CPR_CD__2A", "BC"), "D", 10, 10),
+    (Key("EarthCARE", L2, "CPR_FMR_2A", "BC"), "A", 26, 22),
+    (Key("EarthCARE", L2, "CPR_TC__2A", "BC"), "D", 7, 4),
+    (Key("EarthCARE", L2, "MSI_CM__2A", "BC"), "C", 9, 9),
 )
 """Baseline, frame, days discovered and days downloaded: what the home tracks already."""
 
@@ -123,6 +147,23 @@ class Stage:
         tracker.record(wanted.url, str(wanted.path), granule.day)
         return str(wanted.path)
 
+    def put_away(self) -> None:
+        """Keep the home as it is now; every picture begins with it."""
+        self.home.rename(self._furnished)
+
+    def set_up(self) -> None:
+        """Let the home be what was put away."""
+        shutil.rmtree(self.home, ignore_errors=True)
+        shutil.copytree(self._furnished, self.home, copy_function=_copy)
+
+    @property
+    def _furnished(self) -> Path:
+        return self.home.with_name(f"{self.home.name}.furnished")
+
+    def clean_up(self) -> None:
+        for folder in (self.home, self._furnished):
+            shutil.rmtree(folder, ignore_errors=True)
+
     @staticmethod
     def _age(registry: Path, key: Key, hours: int) -> None:
         then = (MOMENT - timedelta(hours=hours)).timestamp()
@@ -130,15 +171,17 @@ class Stage:
             os.utime(path, (then, then))
 
 
+def _copy(source: str, target: str) -> None:
+    """Granules are large and nobody writes into them: a second name will do."""
+    if source.endswith(".h5"):
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)
+
+
 def _is_here(session: Session, granule: Granule, query: Query, here: set[str]) -> bool:
     asset = granule.files(session.formats_of(query))[0]
     return str(session.filing.wanted_of(granule, asset).path) in here
-
-
-def running_clock() -> Callable[[], datetime]:
-    """A clock that shows the same day in every picture, and goes on in it."""
-    begin = time.monotonic()
-    return lambda: MOMENT + timedelta(seconds=time.monotonic() - begin)
 
 
 async def until(condition: Callable[[], object], pilot: Pilot[Any]) -> None:
@@ -175,6 +218,7 @@ async def find(app: MaapApp, pilot: Pilot[Any], terms: Terms) -> SearchScreen:
     await until(
         lambda: screen.results.rows and not screen.is_searching and not screen.states.is_looking, pilot
     )
+    await until(lambda: "free" in str(screen.query_one("#sum", Static).render()), pilot)
     screen.results.focus()
     return screen
 
@@ -193,44 +237,79 @@ async def granule(stage: Stage, app: MaapApp, pilot: Pilot[Any]) -> None:
 
 
 async def _busy(stage: Stage, app: MaapApp, pilot: Pilot[Any]) -> DownloadsScreen:
-    """Queue a morning of two products at the pace of a long line, one file of them not licensed."""
+    """Queue a morning of two products: some files are here, one is not licensed, others are held half way."""
     day = TimeRange(datetime(2026, 1, 8, tzinfo=UTC), datetime(2026, 1, 9, tzinfo=UTC))
-    wanted = []
-    for product_type, frames in (("CPR_CLD_2A", "AB"), ("ATL_EBD_2A", "C")):
+
+    async def ask(session: Session, product_type: str, frames: str, count: int) -> list[tuple[Any, None]]:
         query = Query(L2, product_type, "BC", time=day, frames=frames)
+        found = [
+            (session.filing.wanted_of(one, asset), None)
+            async for page in session.search(query)
+            for one in page.granules
+            for asset in one.files(session.formats_of(query))
+        ]
+        return sorted(found, key=lambda one: one[0].url)[:count]
 
-        async def ask(session: Session, query: Query = query) -> list[Any]:
-            return [
-                (session.filing.wanted_of(one, asset), None)
-                async for page in session.search(query)
-                for one in page.granules
-                for asset in one.files(session.formats_of(query))
-            ]
-
-        wanted += sorted(await app.ask(ask), key=lambda one: one[0].url)[:14]
-    for number, (one, _) in enumerate(wanted):
-        name = one.url.rpartition("/")[2]
-        if number == 5:
-            stage.archive.faults.add(status=403, match=name, target="data")
-        stage.archive.faults.add(rate=25e3 * (1 + number * 5 % 9), match=name, target="data")
+    ended = await app.ask(lambda session: ask(session, "CPR_CLD_2A", "AB", 10))
+    others = await app.ask(lambda session: ask(session, "ATL_EBD_2A", "C", 12))
     await pilot.press("3")
-    await until(lambda: isinstance(app.screen, DownloadsScreen), pilot)
+    await until(lambda: isinstance(app.screen, DownloadsScreen) and app.screen.is_mounted, pilot)
     screen = app.screen
     assert isinstance(screen, DownloadsScreen)
-    await app.queue_files(wanted)
+    stage.archive.faults.add(status=403, match=ended[5][0].url.rpartition("/")[2], target="data")
+    for wanted, tracked in ended:  # one after the other, so that they end in one order
+        await app.queue_files([(wanted, tracked)])
+        transfers = app.transfers
+        assert transfers is not None
+        await until(partial(_has_ended, transfers.jobs, wanted.url), pilot)
+        screen.sample()
+    jobs = app.transfers.jobs if app.transfers is not None else {}
+    held = {}
+    for number, (one, _) in enumerate(others[:8]):
+        held[one.url] = (one.size or 0) * (11 - number) // 13
+        stage.archive.faults.add(stall_after=held[one.url], match=one.url.rpartition("/")[2], target="data")
+    await app.queue_files(others)
+    last = others[-1][0].url
+    await app.with_transfers(lambda queue: queue.pause([last]))
+    await until(lambda: all(jobs[url].received == count for url, count in held.items()), pilot)
+    wanted_counts = Counter(running=8, waiting=3, paused=1, failed=1)
+    await until(
+        lambda: Counter(row.state for row in screen.table.rows if row.state != "finished") == wanted_counts,
+        pilot,
+    )
     return screen
+
+
+def _has_ended(jobs: Mapping[str, Job], url: str) -> bool:
+    return jobs[url].state in ("finished", "failed")
+
+
+def _hold(app: MaapApp, screen: DownloadsScreen) -> None:
+    """Let the rates be those of a long line, and stay."""
+    now = 1000.0
+    running = [line for line in screen.table.rows if line.state == "running"]
+    rates = {line.key: 25e3 * (3 + number * 5 % 7) for number, line in enumerate(running)}
+    for node in (app, screen, *screen.query("*")):
+        if node is not screen:
+            for timer in list(node._timers):
+                timer.pause()
+        if hasattr(node, "_rates"):
+            node._rates.extend(sum(rates.values()) * (0.55 + 0.45 * (at * 7 % 11) / 10) for at in range(30))
+    tally = app.tally
+    tally._clock = lambda: now
+    tally._marks = deque([(now - 5, tally._moved - int(5 * sum(rates.values())))])
+    with mock.patch("time.monotonic", return_value=now):
+        for line in running:
+            line.marks = deque([(now - 3, int(line.source.received - 3 * rates[line.key]))])
+        app._sample()
 
 
 async def downloads(stage: Stage, app: MaapApp, pilot: Pilot[Any]) -> None:
     screen = await _busy(stage, app, pilot)
-    transfers = app.transfers
-    assert transfers is not None
-    last = list(transfers.jobs)[-1]
-    await app.with_transfers(lambda queue: queue.pause([last]))
-    await until(lambda: [one for one in transfers.jobs.values() if one.state == "finished"][11:], pilot)
-    await pilot.pause(4)
     failed = next(line for line in screen.table.rows if line.state == "failed")
     screen.table.move_to_key(failed.key)
+    await rest(app, pilot)
+    _hold(app, screen)
     await rest(app, pilot)
 
 
@@ -262,13 +341,24 @@ async def days(stage: Stage, app: MaapApp, pilot: Pilot[Any]) -> None:
 
 
 async def log(stage: Stage, app: MaapApp, pilot: Pilot[Any]) -> None:
-    await _busy(stage, app, pilot)
-    transfers = app.transfers
-    await until(
-        lambda: transfers and [one for one in transfers.jobs.values() if one.state == "finished"][7:], pilot
+    stage.archive.faults.add(failing_day="2026-01-13")
+    for number in (11, 12, 13):
+        day = TimeRange(datetime(2026, 1, number, tzinfo=UTC), datetime(2026, 1, number + 1, tzinfo=UTC))
+        await app.sync(Query(L2, "AC__TC__2B", "BC", time=day, frames="E"))
+    await until(lambda: app.transfers is not None and not app.transfers.active, pilot)
+    screen = await _busy(stage, app, pilot)
+    _hold(app, screen)
+    lines = [line for line in app.log_lines if line.level != "debug"]
+    app.log_lines.clear()
+    app.log_lines.extend(
+        line._replace(time=MOMENT - timedelta(seconds=17 * (len(lines) - at) - at * at % 7))
+        for at, line in enumerate(lines)
     )
     await pilot.press("5")
-    await until(lambda: isinstance(app.screen, LogScreen) and app.screen._table.rows, pilot)
+    await until(lambda: isinstance(app.screen, LogScreen) and app.screen.is_mounted, pilot)
+    screen = app.screen
+    assert isinstance(screen, LogScreen)
+    screen.sample()
     await rest(app, pilot)
 
 
@@ -315,16 +405,36 @@ async def take(stage: Stage, name: str) -> None:
     """Draw one picture into the folder of this file."""
     shoot, size = PICTURES[name]
     stage.archive.faults.clear()
-    for left in (stage.home / "state").glob("queue*"):
-        left.unlink()  # or the app would ask about the transfers of the picture before
-    app = MaapApp(stage.session(), clock=running_clock())
+    stage.set_up()
+    # With low bandwidth no cursor blinks.
+    app = MaapApp(stage.session(), clock=lambda: MOMENT, low_bandwidth=True)
     async with app.run_test(size=size, notifications=True) as pilot:
-        await rest(app, pilot)
+        await until(lambda: "12 of 12" in str(app.screen.query_one("#words", Static).render()), pilot)
         await shoot(stage, app, pilot)
+        app.clear_notifications()
+        await rest(app, pilot)
         drawn = app.export_screenshot(title="maap")
         stage.archive.faults.clear()
-    drawn = drawn.replace(str(stage.home), SHOWN_HOME).replace(f":{stage.archive.port}/", f":{PORT}/")
-    (FOLDER / f"{name}.svg").write_text(drawn, encoding="utf-8")
+    drawn = drawn.replace(str(stage.home), SHOWN_HOME)
+    (FOLDER / f"{name}.svg").write_text(_indented(drawn), encoding="utf-8")
+
+
+def _indented(drawn: str) -> str:
+    """Let texts begin at their first sign: some programs leave out the spaces that a text begins with."""
+
+    def move(found: re.Match[str]) -> str:
+        before, x, length, after, spaces = found.groups()
+        cells = spaces.count("&#160;")
+        return f'{before}x="{float(x) + cells * CELL:.1f}"{length_of(length, cells)}{after}>'
+
+    def length_of(found: str, cells: int) -> str:
+        number = re.search(r'textLength="([\d.]+)"', found)
+        assert number is not None
+        return found.replace(number[0], f'textLength="{float(number[1]) - cells * CELL:.1f}"')
+
+    return re.sub(
+        r'(<text [^>]*?)x="([\d.]+)"([^>]*?textLength="[\d.]+")([^>]*)>((?:&#160;)+)(?=[^<])', move, drawn
+    )
 
 
 def main(names: list[str]) -> int:
@@ -337,20 +447,32 @@ def main(names: list[str]) -> int:
         os.environ.pop(variable, None)
     os.environ["TZ"] = "UTC"
     time.tzset()
-    home = Path(tempfile.mkdtemp(prefix="maap_", dir="/tmp"))
     try:
-        try:
-            archive = Archive.start(PORT, now=NOW, offline_days=87)
-        except OSError:
-            archive = Archive.start(now=NOW, offline_days=87)
-        with archive:
-            stage = Stage(archive, home)
+        HOME.mkdir()
+    except FileExistsError:
+        print(f"{HOME} is there already: another run has it, or left it behind.")
+        return 3
+    usage = namedtuple("usage", "total used free")(2 * FREE, FREE, FREE)
+    try:
+        archive = Archive.start(PORT, now=NOW, offline_days=87)
+    except OSError as error:
+        HOME.rmdir()
+        print(f"The archive of the pictures cannot have port {PORT}: {error.strerror}.")
+        return 3
+    stage = Stage(archive, HOME)
+    try:
+        with (
+            archive,
+            mock.patch("shutil.disk_usage", return_value=usage),
+            mock.patch("maap_tui.engine.http.backoff_s", return_value=0.01),
+        ):
             asyncio.run(stage.furnish())
+            stage.put_away()
             for name in names or PICTURES:
                 asyncio.run(take(stage, name))
                 print(f"{FOLDER.name}/{name}.svg")
     finally:
-        shutil.rmtree(home, ignore_errors=True)
+        stage.clean_up()
     return 0
 
 

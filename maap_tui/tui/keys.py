@@ -95,7 +95,7 @@ KEYS: tuple[Key, ...] = (
     Key("search.form", "escape,f", "form", "Form", "Go to the form; from the form to the results.", True),
     Key("search.queue", "d", "queue", "Download", "Queue the marked granules, or the one under the cursor.", True),
     Key("search.save", "w", "save", "Register", "Save the marked granules to the registry as discovered."),
-    Key("search.export", "e", "export", "Export", "Write the marked granules, or all shown, to a file: URLs, CSV or JSON lines."),
+    Key("search.export", "e", "export", "Export", "Write the marked granules, or all shown, to a file."),
     Key("search.get", "o", "get_to", "Get to", "Download the marked granules to another folder."),
     Key("search.show", "enter", "show", "Show", "Show a granule whole.", True),
     Key("search.copy", "y", "copy", "Copy", "Copy the equivalent command line.", True),

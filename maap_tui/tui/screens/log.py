@@ -113,10 +113,10 @@ class LogScreen(PlaceScreen):
     def body(self) -> Iterable[Widget]:
         log = self._log = RowList(
             [
-                Column("time", "time", 8, lambda row: f"{row.line.time:%H:%M:%S}", is_untrusted=False),
+                Column("time", "Time", 8, lambda row: f"{row.line.time:%H:%M:%S}", is_untrusted=False),
                 Column(
                     "level",
-                    "level",
+                    "Level",
                     7,
                     lambda row: row.line.level,
                     lambda row: TONES.get(row.line.level, "plain"),
@@ -125,7 +125,7 @@ class LogScreen(PlaceScreen):
                 ),
                 Column(
                     "text",
-                    "what",
+                    "What",
                     0,
                     lambda row: row.line.text,
                     lambda row: TONES.get(row.line.level, "plain"),
@@ -137,15 +137,15 @@ class LogScreen(PlaceScreen):
         )
         table = self._table = RowList(
             [
-                Column("key", "setting", 24, lambda row: row.key),
+                Column("key", "Setting", 24, lambda row: row.key),
                 Column(
                     "value",
-                    "value",
+                    "Value",
                     0,
                     lambda row: (row.value or "-") + (" (next start)" if row.is_pending else ""),
                     lambda row: "warning" if row.is_pending else "plain",
                 ),
-                Column("origin", "from", 15, lambda row: self._short_origin(row), lambda row: "muted"),
+                Column("origin", "From", 15, lambda row: self._short_origin(row), lambda row: "muted"),
             ],
             key=lambda row: row.key,
             can_mark=False,
