@@ -5,7 +5,6 @@ Helpers are in `driving.py`: `from driving import text_of, wait_until`.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -129,13 +128,3 @@ def terminal(environ: dict[str, str]) -> Iterator[Callable[..., Terminal]]:
     yield begin
     for one in opened:
         one.cleanup()
-
-
-@pytest.fixture(autouse=True)
-def quick_pilot(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the pilot wait for what was asked of the app, not for a process without other work."""
-
-    async def soon(min_sleep: float = 0.0, max_sleep: float = 1.0) -> None:
-        await asyncio.sleep(0.002)
-
-    monkeypatch.setattr("textual.pilot.wait_for_idle", soon)

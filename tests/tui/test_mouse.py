@@ -96,7 +96,8 @@ async def test_from_the_tree_to_a_cleaned_up_day_by_clicks(make_app: MakeApp) ->
         await click(pilot, "m Mark", last=True)
         await wait_until(lambda: baseline.stats().marked == 16, pilot)
         await click(pilot, "D Clean up", last=True)
-        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        await wait_until(lambda: "Delete 16 marked files" in text_of(app), pilot)
+        await pilot.pause()
         press(pilot, 1, 1)  # beside it: nothing is deleted
         await wait_until(lambda: not isinstance(app.screen, ConfirmDialog), pilot)
         assert len(list(app.session.places.data_dir.rglob("*.h5"))) == 16
