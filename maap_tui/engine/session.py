@@ -624,9 +624,11 @@ class Session:
             for key in self.tracked_keys(*names)
             for entry in self.registry.baseline(key).downloads(selection.first_day, selection.last_day)
         }
+        for key in self.tracked_keys(*names):
+            done |= self.registry.baseline(key).missing(datetime.now(UTC)).keys()
         wanted = {one.url: one for one in found.wanted if one.url not in done}
         for key, entry in self.pending(*names, selection):
-            if entry.url in wanted:
+            if entry.url in wanted or entry.url in done:
                 continue
             try:
                 wanted[entry.url] = self.wanted_of_entry(key, entry, product_dir=product_dir)

@@ -127,10 +127,12 @@ def test_what_the_archive_does_not_have_is_left_alone_for_a_day(tmp_path: Path) 
             assert "not asked for again before " in again.err
         (line,) = stage.errors
         assert line.startswith(f"{url}|") and " 404 Not Found" in line
+        assert url not in stage.maap(*SYNC, "--dry-run").lines
         # A day later, and on request, it is.
         (file,) = (stage.home / "registry").rglob("errors.txt")
         then = datetime.now(UTC) - timedelta(hours=24, seconds=2)
         file.write_text(re.sub(r"\|\S+Z", f"|{then:%Y-%m-%dT%H:%M:%SZ}", line) + "\n")
+        assert url in stage.maap(*SYNC, "--dry-run").lines
         assert stage.maap(*SYNC).code == 4
         assert len(stage.asked(url)) == 2
         assert stage.maap("download", *NAMES, "--registry").code == 4
