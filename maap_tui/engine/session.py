@@ -374,14 +374,14 @@ class Session:
         max_consecutive_failures: int | None = None,
         *,
         verb: str = "",
-        is_patient: bool = False,
+        waits_for_room: bool = False,
     ) -> Downloads:
         """A new queue that works under this session's rules and records into its registry.
 
         Args:
             max_consecutive_failures: files failing in a row that end the run; None for no such limit.
             verb: the command that downloads, as the queue on disk names it.
-            is_patient: whether to wait for room on a full disk for ever, as where somebody watches.
+            waits_for_room: whether a full disk is waited for without end, as where somebody watches.
         """
         config = self.settings.downloads
         rules = TransferRules(
@@ -404,7 +404,7 @@ class Session:
             max_consecutive_failures=max_consecutive_failures,
             queue=self.queue,
             verb=verb,
-            space_wait_s=None if is_patient else config.space_wait,
+            space_wait_s=None if waits_for_room else config.space_wait,
         )
 
     async def _record(self, job: Job, fetched: Fetched) -> None:

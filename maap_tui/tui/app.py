@@ -369,7 +369,7 @@ class MaapApp(App[int]):
 
         async def add(session: Session) -> int:
             if self.transfers is None:
-                self.transfers = session.downloads(verb="app", is_patient=True)
+                self.transfers = session.downloads(verb="app", waits_for_room=True)
             by_key: dict[Any, list[Entry]] = {}
             for wanted, tracked in files:
                 if tracked is not None:
@@ -393,7 +393,7 @@ class MaapApp(App[int]):
 
         async def run(session: Session) -> SyncReport:
             if self.transfers is None:
-                self.transfers = session.downloads(verb="app", is_patient=True)
+                self.transfers = session.downloads(verb="app", waits_for_room=True)
             self.transfers.resume_run()
             return await session.sync(query, into=self.transfers)
 
