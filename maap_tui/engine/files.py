@@ -191,6 +191,14 @@ def sweep_siblings(folder: Path, *, older_than_s: float = 3600.0) -> int:
     return removed
 
 
+def boot_id() -> str:
+    """What this start of the machine is called; '' where it has no name."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
 @functools.cache
 def _machine() -> str:
     """What tells the processes of this machine, or of this container, from all others."""

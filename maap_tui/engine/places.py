@@ -33,14 +33,6 @@ _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 _DAY = re.compile(r"(\d{4})/(\d\d)/(\d\d)", re.ASCII)
 
 
-def boot_id() -> str:
-    """What this start of the machine is called; '' where it has no name."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
-
-
 def expand_path(text: str, environ: Mapping[str, str]) -> Path:
     """Replace a leading `~` and every `$NAME` or `${NAME}` by what `environ` says.
 
@@ -120,11 +112,6 @@ class Places:
     def journal_file(self) -> Path:
         """The journal of deletions, one line each."""
         return self.state_dir / "deletions.jsonl"
-
-    @property
-    def log_file(self) -> Path:
-        """The log of the app and of verbose commands."""
-        return self.state_dir / "maap.log"
 
     @property
     def access_token_file(self) -> Path:

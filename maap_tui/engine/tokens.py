@@ -35,7 +35,6 @@ from maap_tui.engine.errors import (
 )
 from maap_tui.engine.events import Emit, Warned, ignore
 from maap_tui.engine.http import Http, Reply, TransportFault, hide
-from maap_tui.engine.places import boot_id
 
 PUBLIC_CLIENT_ID = "offline-token"
 """Client id that the archive's documentation gives to everyone."""
@@ -274,7 +273,7 @@ class TokenShare:
                     return None
                 data = json.loads(handle.read(1 << 20))
             # The steady clock starts anew with the machine.
-            if data["for"] != mark or data["boot"] != boot_id() or not data["boot"]:
+            if data["for"] != mark or data["boot"] != files.boot_id() or not data["boot"]:
                 return None
             access, until = data["access"], float(data["until"])
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
@@ -283,9 +282,9 @@ class TokenShare:
 
     def write(self, mark: str, access: str, until: float) -> None:
         """Leave a token for others; one that cannot be left is only asked for again."""
-        if self.file is None or not boot_id():
+        if self.file is None or not files.boot_id():
             return
-        data = {"for": mark, "access": access, "until": until, "boot": boot_id()}
+        data = {"for": mark, "access": access, "until": until, "boot": files.boot_id()}
         with contextlib.suppress(StorageError, OSError):
             if self.file.is_symlink():
                 # A link would lead the token to where others may read it.

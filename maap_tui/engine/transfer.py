@@ -43,7 +43,6 @@ from maap_tui.engine.http import (
     origin_of,
     retry_after_s,
 )
-from maap_tui.engine.places import boot_id
 from maap_tui.engine.tokens import Tokens
 
 PIECE = 8 * 1024 * 1024
@@ -268,7 +267,7 @@ class _Part:
                 "size": self.total,
                 "piece": PIECE,
                 "pieces": self.pieces,
-                "boot": boot_id(),
+                "boot": files.boot_id(),
                 "pid": os.getpid(),
                 "host": socket.gethostname(),
             }
@@ -300,7 +299,7 @@ class _Part:
             total, etag, modified = noted["size"], str(noted["etag"]), str(noted["modified"])
             # Within one boot the page cache has every byte written; after it, only what the
             # hashes vouch for.
-            same_boot = noted["boot"] == boot_id() != ""
+            same_boot = noted["boot"] == files.boot_id() != ""
         except (OSError, ValueError, TypeError, KeyError):
             usable = False
         if not usable or not (total is None or (isinstance(total, int) and size <= total)):

@@ -148,7 +148,7 @@ def test_settings_come_before_the_home(tmp_path: Path, monkeypatch: pytest.Monke
         tmp_path / "reg",
         Path("/h/catalogs"),
     )
-    assert (found.queue_file, found.log_file) == (Path("/s/queue.sqlite3"), Path("/s/maap.log"))
+    assert found.queue_file == Path("/s/queue.sqlite3")
     assert found.journal_file.parent == Path("/s")
     assert found.cache_file("tracks.json") == Path("/s/cache/tracks.json")
     assert found.queryables_file("C_MAAP") == Path("/h/catalogs/C_MAAP_queryables.json")
