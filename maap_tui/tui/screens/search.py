@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker
 
-from maap_tui.engine import built, files
+from maap_tui.engine import built
 from maap_tui.engine.errors import InvalidRequestError, MaapError
 from maap_tui.engine.query import Query
 from maap_tui.engine.search import Page, Search
@@ -25,6 +24,7 @@ from maap_tui.text import clean, format_bytes, format_count, format_duration, fo
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.granule import GranuleDialog
 from maap_tui.tui.keys import bindings
+from maap_tui.tui.memory import recall, remember
 from maap_tui.tui.result_work import ResultWork
 from maap_tui.tui.screens.place import PlaceScreen
 from maap_tui.tui.widgets.filter_line import FilterLine
@@ -133,7 +133,7 @@ class SearchScreen(PlaceScreen):
             self.states.look_at_all()
 
     async def _restore(self) -> None:
-        found = await asyncio.to_thread(_read_json, self._memory_file)
+        found = await asyncio.to_thread(recall, self._memory_file)
         self._remembered = found
         columns = found.get("columns")
         if isinstance(columns, list):
@@ -164,7 +164,7 @@ class SearchScreen(PlaceScreen):
         if now != self._remembered:
             self._remembered = now
             self.run_worker(
-                asyncio.to_thread(_write_json, self._memory_file, now), group="memory", exit_on_error=False
+                asyncio.to_thread(remember, self._memory_file, now), group="memory", exit_on_error=False
             )
 
     async def _learn_local(self) -> None:
@@ -594,18 +594,3 @@ def _read_names(session: Session) -> Names:
         if catalog is not None:
             names.built[collection] = catalog
     return names
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
-def _write_json(path: Path, data: dict[str, Any]) -> None:
-    try:
-        files.write_atomic(path, json.dumps(data, indent=1) + "\n")
-    except MaapError:
-        return  # a choice of columns that cannot be kept is no trouble worth a dialog
