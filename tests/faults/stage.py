@@ -20,6 +20,7 @@ from typing import Any
 from unittest import mock
 
 from maap_tui.cli.main import main
+from tests.cli.conftest import Ended
 from tests.engine.raw_files import FileServer, Reply, Request, answer, hdf5_body, jwt, token_reply
 from tests.engine.raw_server import COLLECTION, QUERYABLES, item, page
 
@@ -32,19 +33,6 @@ CANARY = "CANARY"
 """In every secret of a stage, and nowhere else."""
 OFFLINE = jwt(exp=4_000_000_000).rpartition(".")[0] + f".{CANARY}-offline"
 SECRET = f"{CANARY}-client-secret"
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A command that ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[str]:
-        return self.out.splitlines()
 
 
 def run(*words: Any, environ: Mapping[str, str]) -> Ended:
