@@ -321,6 +321,16 @@ async def test_receive_fetches_what_is_not_here_yet(make_app: MakeApp) -> None:
         await wait_until(lambda: "No collection Nowhere" in toasts(app), pilot)
 
 
+async def test_receive_waits_for_names_that_are_being_fetched(make_app: MakeApp, archive: Archive) -> None:
+    app = make_app()
+    archive.faults.add(target="catalogue", match=f"{L2}/queryables", latency_s=0.5)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await wait_until(lambda: "Fetching the names of 1 collection" in activity(app), pilot)
+        browse(app).receive(L2, "CPR_CLD_2A")
+        await wait_until(lambda: branch(app) == Branch("EarthCARE", L2, "CPR_CLD_2A"), pilot, seconds=10)
+        assert "is not known here" not in toasts(app)
+
+
 async def test_search_here_hands_over_what_the_cursor_is_on(
     make_app: MakeApp, offline: Offline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

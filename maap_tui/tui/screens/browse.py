@@ -53,7 +53,8 @@ class BrowseScreen(PlaceScreen):
         """What was opened or closed by hand since the filter changed."""
         self._wanted: Branch | None = None
         """What another place asked to see, until it can be shown."""
-        self._fetching: set[str] = set()
+        self._fetching: dict[str, asyncio.Event] = {}
+        """Collections whose names are being fetched, and what is set when they are here."""
         self._fetched: set[str] = set()
         """Collections whose names came from the archive since the app opened."""
         self._fetch_troubles: dict[str, str] = {}
@@ -135,10 +136,15 @@ class BrowseScreen(PlaceScreen):
         ]
 
     async def _fetch_names(self, names: Iterable[str]) -> None:
-        """Fetch the names of collections anew; what fails is told in the tree and the log."""
+        """Fetch the names of collections anew; what fails is told in the tree and the log.
+
+        Those that are being fetched already are waited for.
+        """
         slots = asyncio.Semaphore(_AT_ONCE)
-        wanted = [name for name in names if name not in self._fetching]
-        self._fetching |= set(wanted)
+        asked = list(names)
+        awaited = [self._fetching[name] for name in asked if name in self._fetching]
+        wanted = {name: asyncio.Event() for name in asked if name not in self._fetching}
+        self._fetching |= wanted
 
         async def fetch(name: str) -> None:
             async with slots:
@@ -151,15 +157,21 @@ class BrowseScreen(PlaceScreen):
                     self._fetch_troubles.pop(name, None)
                     self._fetched.add(name)
                 finally:
-                    self._fetching.discard(name)
+                    self._fetching.pop(name, None)
             await self._reload((name,))
+            wanted[name].set()
 
         if wanted:
             self._show()
             try:
                 await asyncio.gather(*(fetch(name) for name in wanted))
             finally:
-                self._fetching -= set(wanted)
+                for name, event in wanted.items():
+                    if self._fetching.get(name) is event:
+                        del self._fetching[name]
+                    event.set()
+        for event in awaited:
+            await event.wait()
 
     # The registry
 
