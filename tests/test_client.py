@@ -31,6 +31,7 @@ from maap_tui.client import GlobalState, Searcher, StateTracker
 from maap_tui.demo import Archive
 from maap_tui.engine import events
 from tests.engine.conftest import requests_of
+from tests.faults.figure import PEER_PYTHON
 
 L2 = "EarthCAREL2Validated_MAAP"
 AUX = "EarthCAREXMETL1DProducts10_MAAP"
@@ -407,7 +408,6 @@ def test_events_reach_the_listener_and_its_calls_back_are_refused(archive: Archi
     assert {events.PageFetched, events.FileStarted, events.FileFinished} <= set(map(type, heard))
 
 
-PEER_PYTHON = os.environ.get("MAAP_CLIENT_PYTHON", "")
 PEER = """
 import json, sys
 from pathlib import Path

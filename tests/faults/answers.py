@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import shutil
 import subprocess
 import tempfile
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.engine.raw_files import answer, hdf5_body
-from tests.faults.figure import Figure
+from tests.faults.figure import PEER_PYTHON, Figure
 from tests.faults.scenarios import AUTH, DATA_KINDS, NETWORK, SERVER, Scenario, stall_midway
 from tests.faults.stage import CANARY, NAMES, OFFLINE, SECRET, SYNC, Stage
 
@@ -125,8 +124,7 @@ def peers_false_finals(rounds: int, folder: Path) -> dict[str, str]:
     results = {}
     kinds = list(DATA_KINDS.items())[:rounds]
     for name in ("curl", "aria2c", "wget", "maap-client"):
-        python = os.environ.get("MAAP_CLIENT_PYTHON", "")
-        if not (python if name == "maap-client" else shutil.which(name)):
+        if not (PEER_PYTHON if name == "maap-client" else shutil.which(name)):
             continue
         saved = 0
         with Stage(folder / name) as stage:
@@ -145,7 +143,7 @@ def peers_false_finals(rounds: int, folder: Path) -> dict[str, str]:
                     "aria2c": ["aria2c", "-q", "-m", "2", "--retry-wait=0", "-d", str(path.parent), url],
                     "wget": ["wget", "-q", "-t", "2", "-T", "5", "--waitretry=0", "-O", str(path), url],
                     "maap-client": [
-                        *(python, "-m", "maap_client", "-c", str(config), "download", *NAMES),
+                        *(PEER_PYTHON, "-m", "maap_client", "-c", str(config), "download", *NAMES),
                         *("-u", url, "-o", str(path.parent)),
                     ],
                 }[name]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+
+PEER_PYTHON = os.environ.get("MAAP_CLIENT_PYTHON", "")
+"""An interpreter with maap-client 0.2.1, '' for none; read early: tests run without such variables."""
 
 
 @dataclass(frozen=True)

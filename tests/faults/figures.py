@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +23,7 @@ from tests.faults import (
     waiting,
     writers,
 )
-from tests.faults.figure import Figure
+from tests.faults.figure import PEER_PYTHON, Figure
 from tests.faults.preloaded import Missing
 
 Measure = Callable[[int, Path], Figure]
@@ -44,16 +43,17 @@ class Row:
     """0 for every case there is."""
     peers: Peers | None = None
     peer_rounds: int = 0
+    is_alone: bool = False
+    """Whether it counts what a machine does in a time, so that nothing else may run meanwhile."""
 
     def __str__(self) -> str:
         return f"{self.name} {self.words}"
 
 
 def _beside_maap_client(rounds: int, folder: Path) -> Figure:
-    python = os.environ.get("MAAP_CLIENT_PYTHON", "")
-    if not python:
+    if not PEER_PYTHON:
         raise Missing("maap-client 0.2.1: MAAP_CLIENT_PYTHON names no interpreter that has it")
-    return beside_peer.measure_beside_peer(rounds, folder, python)
+    return beside_peer.measure_beside_peer(rounds, folder, PEER_PYTHON)
 
 
 ROWS = (
@@ -65,10 +65,10 @@ ROWS = (
     Row("F3", "every call", crashes.measure_injections, 0),
     Row("F4", "power cuts, ext4", partial(power.measure_power_cuts, kind="ext4"), 40),
     Row("F4", "power cuts, xfs", partial(power.measure_power_cuts, kind="xfs"), 40),
-    Row("F5", "writers", writers.measure_writers, 100, writers.peers_writers, 5),
+    Row("F5", "writers", writers.measure_writers, 100, writers.peers_writers, 5, is_alone=True),
     Row("F6", "one file", same_file.measure_same_file, 100, same_file.peers_same_file, 10),
     Row("F7", "cuts", resuming.measure_refetched, 10),
-    Row("N4", "killed on the way", resuming.measure_killed, 10),
+    Row("N4", "killed on the way", resuming.measure_killed, 10, is_alone=True),
     Row("F8", "no data", answers.measure_false_finals, 30, answers.peers_false_finals, 30),
     Row("F9", "strings, piped", hostile.measure_by_hand, len(hostile.BY_HAND)),
     Row(
@@ -83,7 +83,7 @@ ROWS = (
     Row("F12", "renewals at once", renewals.measure_renewals, 100),
     Row("F12", "renewals over time", renewals.measure_renewals_over_time, 1000),
     Row("F12", "short renewals", partial(renewals.measure_renewals_over_time, lifetime_s=2.0), 1000),
-    Row("F15", "endings", endings.measure_endings, 5),
+    Row("F15", "endings", endings.measure_endings, 5, is_alone=True),
     Row("F17", "storms", storms.measure_storm, 1000),
     Row("F18", "full disks", disks.measure_full_disk, 20),
     Row("F19", "damage", damage.measure_damage, 10_000),

@@ -19,7 +19,7 @@ from maap_tui.demo import Archive
 from maap_tui.demo.content import Granule
 from maap_tui.demo.data import DataServer
 from maap_tui.demo.tokens import CLIENT_ID, CLIENT_SECRET
-from tests.faults.figure import Figure
+from tests.faults.figure import PEER_PYTHON, Figure
 from tests.faults.forks import Child, Forks, closed_gate, pass_gate
 from tests.faults.writers import refuse_flock
 
@@ -231,8 +231,8 @@ def _peers(archive: Archive, url: str) -> dict[str, list[str]]:
     bearer = f"Authorization: Bearer {answer['access_token']}"
     name = url.rpartition("/")[2]
     found = {}
-    if python := os.environ.get("MAAP_CLIENT_PYTHON"):
-        found["maap-client"] = [python, "-m", "maap_client", "download", *NAMES, "-u", url]
+    if PEER_PYTHON:
+        found["maap-client"] = [PEER_PYTHON, "-m", "maap_client", "download", *NAMES, "-u", url]
     if curl := shutil.which("curl"):
         found["curl"] = [curl, "-sS", "--retry", "3", "-C", "-", "-o", name, "-H", bearer, url]
     if aria2 := shutil.which("aria2c"):

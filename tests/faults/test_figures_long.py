@@ -13,7 +13,9 @@ from tests.faults.reader import read_beside_writer
 pytestmark = pytest.mark.long
 
 
-@pytest.mark.parametrize("row", ROWS, ids=str)
+@pytest.mark.parametrize(
+    "row", [pytest.param(row, id=str(row), marks=[pytest.mark.alone] if row.is_alone else []) for row in ROWS]
+)
 def test_promises_are_kept(row: Row, tmp_path: Path) -> None:
     try:
         figure = row.measure(row.rounds, tmp_path)

@@ -29,6 +29,7 @@ from maap_tui.engine.model import TimeRange, parse_zulu
 from maap_tui.engine.registry import BaselineRegistry
 from tests.faults.beside_peer import run_beside
 from tests.faults.damage import survive
+from tests.faults.figure import PEER_PYTHON
 from tests.faults.reader import read_beside_writer
 from tests.faults.same_file import run_together
 from tests.faults.writers import DAY, KEY, entry, let_write
@@ -37,7 +38,6 @@ L2 = "EarthCAREL2Validated_MAAP"
 CLD = (L2, "CPR_CLD_2A", "BC")
 DAY_SPAN = TimeRange.of_day(DAY)
 ROOT = Path(__file__).parents[2]
-PEER_PYTHON = os.environ.get("MAAP_CLIENT_PYTHON", "")
 NAMES = f"EarthCARE/{L2}/CPR_CLD_2A/BC"
 
 

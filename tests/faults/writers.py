@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from maap_tui.engine.registry import BaselineRegistry, Entry, Key
-from tests.faults.figure import Figure
+from tests.faults.figure import PEER_PYTHON, Figure
 from tests.faults.forks import Forks, closed_gate, pass_gate
 
 KEY = Key("EarthCARE", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
@@ -164,9 +164,8 @@ for line in lines:
 
 
 def peers_writers(rounds: int, folder: Path, writers: int = 16) -> dict[str, str]:
-    """The same by maap-client, where MAAP_CLIENT_PYTHON names an interpreter that has it."""
-    python = os.environ.get("MAAP_CLIENT_PYTHON")
-    if not python:
+    """The same by maap-client, where it is installed."""
+    if not PEER_PYTHON:
         return {}
     folder.mkdir(parents=True, exist_ok=True)
     root, running = folder / "registry", []
@@ -175,7 +174,7 @@ def peers_writers(rounds: int, folder: Path, writers: int = 16) -> dict[str, str
         lines = folder / f"lines-{number}.txt"
         lines.write_text("".join(f"{one.url}|{one.path}\n" for one in offered(number, rounds)))
         process = subprocess.Popen(
-            [python, "-c", PEER, str(root), *names, str(lines)],
+            [PEER_PYTHON, "-c", PEER, str(root), *names, str(lines)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
