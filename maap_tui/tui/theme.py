@@ -6,10 +6,12 @@ import locale
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
+from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
 from textual.filter import LineFilter
 
@@ -110,17 +112,27 @@ def wants_ascii(environ: Mapping[str, str] | None = None) -> bool:
 
 
 class QuickStylesheet(Stylesheet):
-    """Parses anew only what changed: Textual asks for all of it whenever a place is first shown."""
+    """Parses each source once: Textual asks for all of them whenever a place or a dialog is first shown."""
 
-    _parsed: tuple[dict[str, str], tuple[object, ...]] | None = None
+    _caches: ClassVar[dict[tuple[tuple[str, str], ...], dict[Any, list[RuleSet]]]] = {}
+    """What was parsed, for each set of variables that it was parsed with."""
+
+    def __init__(self, *, variables: dict[str, str] | None = None) -> None:
+        super().__init__(variables=variables)
+        self._take_cache()
+
+    def _take_cache(self) -> None:
+        key = tuple(sorted(self._variables.items()))
+        self._parse_cache: Any = self._caches.setdefault(key, {})
+
+    def set_variables(self, variables: dict[str, str]) -> None:
+        self._parse_cache = {}  # what is there stays for who comes back to its variables
+        super().set_variables(variables)
+        self._take_cache()
 
     def reparse(self) -> None:
-        """Parse all sources, unless neither they nor the variables are other than last time."""
-        state = (dict(self._variables), tuple(self.source.items()))
-        if state == self._parsed:
-            return
-        super().reparse()
-        self._parsed = state
+        """Parse all sources with the variables as they are now."""
+        self.parse()
 
 
 STATE_WORDS = {
