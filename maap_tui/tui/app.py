@@ -200,7 +200,7 @@ class MaapApp(App[int]):
         for sentence in self._troubles:
             self.write_log("warning", sentence)
             self.notify(clean(sentence), severity="warning", timeout=10, markup=False)
-        self.run_worker(self._look_for_left_work(), group="start", exit_on_error=False)
+        self.run_worker(self._look_for_left_work, group="start", exit_on_error=False)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if self.low_bandwidth and hasattr(event.widget, "cursor_blink"):
@@ -463,7 +463,7 @@ class MaapApp(App[int]):
         return self.token.days_left(self.now()) if self.token else None
 
     async def action_sign_in(self) -> None:
-        self.run_worker(self._sign_in(), group="sign-in", exclusive=True, exit_on_error=False)
+        self.run_worker(self._sign_in, group="sign-in", exclusive=True, exit_on_error=False)
 
     async def _sign_in(self) -> None:
         from maap_tui.tui.dialogs.sign_in import SignInDialog
@@ -525,7 +525,7 @@ class MaapApp(App[int]):
 
     def copy_text(self, text: str, what: str = "Copied") -> None:
         """Copy to the clipboard by whatever reaches it here, and show the text where nothing does."""
-        self.run_worker(self._copy(text, what), group="copy", exit_on_error=False)
+        self.run_worker(partial(self._copy, text, what), group="copy", exit_on_error=False)
 
     async def _copy(self, text: str, what: str) -> None:
         if os.environ.get("TMUX"):
@@ -564,7 +564,7 @@ class MaapApp(App[int]):
         self.notify(f"Theme: {self.theme}", timeout=2, markup=False)
 
     def action_leave(self) -> None:
-        self.run_worker(self._leave(), group="leave", exclusive=True, exit_on_error=False)
+        self.run_worker(self._leave, group="leave", exclusive=True, exit_on_error=False)
 
     async def _leave(self) -> None:
         active = self.transfers.active if self.transfers else 0

@@ -80,7 +80,7 @@ class BranchWork:
         self._app.counted.pop(branch.collection, None)
         self._seen_counts.pop(branch.collection, None)
         # The app's own worker: it goes on when another place is shown.
-        worker = self._app.run_worker(self._build(branch), group="build", exit_on_error=False)
+        worker = self._app.run_worker(partial(self._build, branch), group="build", exit_on_error=False)
         self._builds[branch.collection] = (branch, worker)
 
     async def _build(self, branch: Branch) -> None:
@@ -113,7 +113,7 @@ class BranchWork:
             running.cancel()
             self._say(f"Stopped the sync of {branch.title}. What was found is registered and queued.")
             return
-        self._app.run_worker(self._sync(branch), group="sync", exit_on_error=False)
+        self._app.run_worker(partial(self._sync, branch), group="sync", exit_on_error=False)
 
     async def _sync(self, branch: Branch) -> None:
         app = self._app
@@ -141,7 +141,9 @@ class BranchWork:
         question = f"Sync the last {plural(days, 'day')} of {words}?"
         if not await app.confirm(question, lines=lines, verb="Sync", key="y"):
             return
-        self._syncs[branch] = app.run_worker(self._run_sync(branch, query), group="sync", exit_on_error=False)
+        self._syncs[branch] = app.run_worker(
+            partial(self._run_sync, branch, query), group="sync", exit_on_error=False
+        )
 
     async def _sync_lines(self, query: Query) -> list[str]:
         """What a sync would mean, with counts."""

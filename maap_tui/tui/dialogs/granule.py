@@ -53,7 +53,7 @@ class GranuleDialog(Dialog[None]):
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()
         if not self._result.is_whole:
-            self.run_worker(self._fetch(), group="granule", exclusive=True, exit_on_error=False)
+            self.run_worker(self._fetch, group="granule", exclusive=True, exit_on_error=False)
 
     async def _fetch(self) -> None:
         granule = self._granule

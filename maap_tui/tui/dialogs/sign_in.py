@@ -89,7 +89,7 @@ class SignInDialog(Dialog[bool]):
 
     @on(Button.Pressed, "#store")
     def action_store(self) -> None:
-        self.run_worker(self._store(), group="sign-in", exclusive=True, exit_on_error=False)
+        self.run_worker(self._store, group="sign-in", exclusive=True, exit_on_error=False)
 
     async def _store(self) -> None:
         app = cast("MaapApp", self.app)

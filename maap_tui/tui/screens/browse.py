@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -89,7 +90,7 @@ class BrowseScreen(PlaceScreen):
         if self._known.missions and not self._opened:
             self._opened.add(Branch(self._known.missions[0]))
         self._show()
-        self.run_worker(self._start(), group="start", exit_on_error=False)
+        self.run_worker(self._start, group="start", exit_on_error=False)
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
@@ -355,7 +356,7 @@ class BrowseScreen(PlaceScreen):
         elif branch.product_type is None and branch.collection not in self._fetched:
             names = [branch.collection]
         if names:
-            self.run_worker(self._fetch_names(names), group="names", exit_on_error=False)
+            self.run_worker(partial(self._fetch_names, names), group="names", exit_on_error=False)
 
     def _close(self, branch: Branch) -> None:
         self._toggled[branch] = False
@@ -473,7 +474,7 @@ class BrowseScreen(PlaceScreen):
         self.work.look()
         if not self._looking and time.monotonic() - self._looked >= REGISTRY_EVERY_S:
             self._looking = True
-            self.run_worker(self._look_at_registry(), group="registry", exit_on_error=False)
+            self.run_worker(self._look_at_registry, group="registry", exit_on_error=False)
 
     # What other places ask for
 
@@ -504,7 +505,9 @@ class BrowseScreen(PlaceScreen):
         self._show()
         self.tree_view.focus()
         if self._wanted is not None:
-            self.run_worker(self._fetch_wanted(branch), group="wanted", exclusive=True, exit_on_error=False)
+            self.run_worker(
+                partial(self._fetch_wanted, branch), group="wanted", exclusive=True, exit_on_error=False
+            )
 
     async def _fetch_wanted(self, branch: Branch) -> None:
         assert branch.collection is not None
@@ -561,7 +564,9 @@ class BrowseScreen(PlaceScreen):
     def action_refresh(self) -> None:
         branch = self._branch
         if branch is not None:
-            self.run_worker(self._refresh(branch), group="refresh", exclusive=True, exit_on_error=False)
+            self.run_worker(
+                partial(self._refresh, branch), group="refresh", exclusive=True, exit_on_error=False
+            )
 
     async def _refresh(self, branch: Branch) -> None:
         before = self._products_of(branch)
@@ -608,7 +613,7 @@ class BrowseScreen(PlaceScreen):
 
     def _take_count(self, name: str) -> None:
         if self.maap.is_running and self.is_mounted:
-            self.run_worker(self._reload((name,)), group="reload", exit_on_error=False)
+            self.run_worker(partial(self._reload, (name,)), group="reload", exit_on_error=False)
 
     def _take_sync(self) -> None:
         self._looked = 0.0

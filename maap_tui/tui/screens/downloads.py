@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -86,7 +87,7 @@ class DownloadsScreen(PlaceScreen):
     def on_mount(self) -> None:
         self.table.focus()
         self._columns = ColumnMemory(self.maap.session.places.cache_file("downloads.json"), self.table)
-        self.run_worker(self._restore_columns(), group="columns", exit_on_error=False)
+        self.run_worker(self._restore_columns, group="columns", exit_on_error=False)
         self._watch_others()
 
     @property
@@ -110,7 +111,7 @@ class DownloadsScreen(PlaceScreen):
     def keep_columns(self) -> None:
         """Let the user's choice of columns stand, whatever the width, and write it down."""
         self.table.keep_columns()
-        self.run_worker(self._columns.keep(self.table), group="columns", exit_on_error=False)
+        self.run_worker(partial(self._columns.keep, self.table), group="columns", exit_on_error=False)
 
     @on(FilterLine.Filtered)
     def filter_lines(self, event: FilterLine.Filtered) -> None:
@@ -326,8 +327,8 @@ class DownloadsScreen(PlaceScreen):
 
     # What can be done
 
-    def _run(self, job: Any) -> None:
-        self.run_worker(job, group="downloads-act", exit_on_error=False)
+    def _run(self, work: Callable[..., Coroutine[Any, Any, object]], *args: object) -> None:
+        self.run_worker(partial(work, *args), group="downloads-act", exit_on_error=False)
 
     def _say(self, sentence: str, *, is_bad: bool = False) -> None:
         self.notify(clean(sentence, 200), severity="warning" if is_bad else "information", markup=False)
@@ -344,9 +345,9 @@ class DownloadsScreen(PlaceScreen):
         going = self._own_urls(lines, "waiting", "running")
         paused = self._own_urls(lines, "paused")
         if going:
-            self._run(self._control(lambda transfers: transfers.pause(going)))
+            self._run(self._control, lambda transfers: transfers.pause(going))
         elif paused:
-            self._run(self._control(lambda transfers: transfers.resume(paused)))
+            self._run(self._control, lambda transfers: transfers.resume(paused))
         elif any(line.row is not None and line.state in LIVE for line in lines):
             self._say("Another process has it: it can be stopped there only.", is_bad=True)
         else:
@@ -361,13 +362,13 @@ class DownloadsScreen(PlaceScreen):
             else:
                 transfers.resume()
 
-        self._run(self._control(toggle))
+        self._run(self._control, toggle)
 
     def action_cancel(self) -> None:
         own = [line for line in self.table.chosen if line.job is not None and line.job.state in LIVE]
         left = [line for line in self.table.chosen if line.state == "interrupted"]
         if own or left:
-            self._run(self._cancel(own, left))
+            self._run(self._cancel, own, left)
         elif any(line.row is not None and line.state in LIVE for line in self.table.chosen):
             self._say("Another process has it: it can be stopped there only.", is_bad=True)
         else:
@@ -402,13 +403,13 @@ class DownloadsScreen(PlaceScreen):
     def action_retry(self) -> None:
         lines = self.table.chosen
         if self.table.stopped and self._own_urls(lines, "waiting", "paused", "running"):
-            self._run(self._control(lambda transfers: transfers.resume_run()))
+            self._run(self._control, lambda transfers: transfers.resume_run())
             return
         own = self._own_urls(lines, "failed", "cancelled")
         damaged = [line for line in lines if line.state == "damaged"]
         left = [line.row for line in lines if line.row is not None and self._can_take(line)]
         if own or damaged or left:
-            self._run(self._retry(own, damaged, left))
+            self._run(self._retry, own, damaged, left)
         else:
             self._say("Nothing here has failed or was cancelled.")
 
@@ -417,7 +418,7 @@ class DownloadsScreen(PlaceScreen):
         own = self._own_urls(failed, "failed")
         left = [line.row for line in failed if line.row is not None and self._can_take(line)]
         if own or left:
-            self._run(self._retry(own, [], left))
+            self._run(self._retry, own, [], left)
         else:
             self._say("Nothing has failed.")
 
@@ -446,7 +447,7 @@ class DownloadsScreen(PlaceScreen):
         if not urls:
             self._say("Nothing here waits for its turn.")
             return
-        self._run(self._to_top(urls))
+        self._run(self._to_top, urls)
 
     async def _to_top(self, urls: Sequence[str]) -> None:
         await self._control(lambda transfers: transfers.move_to_top(urls))
@@ -454,7 +455,7 @@ class DownloadsScreen(PlaceScreen):
         self.table.clear_marks()
 
     def action_parallel(self, by: int) -> None:
-        self._run(self._set_parallel(by))
+        self._run(self._set_parallel, by)
 
     async def _set_parallel(self, by: int) -> None:
         if self.maap.transfers is None:
@@ -464,7 +465,7 @@ class DownloadsScreen(PlaceScreen):
     def action_clear(self) -> None:
         lines = [line for line in self.table.rows if line.state in ENDED]
         if lines:
-            self._run(self._clear(lines))
+            self._run(self._clear, lines)
         else:
             self._say("Nothing has ended.")
 
@@ -530,7 +531,7 @@ class DownloadsScreen(PlaceScreen):
         )
         rows = [line.row for line in marked or left if line.row is not None]
         if rows:
-            self._run(self._take_over(rows))
+            self._run(self._take_over, rows)
         else:
             self._say("No dead process has left anything.")
 

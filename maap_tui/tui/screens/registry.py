@@ -107,7 +107,7 @@ class RegistryScreen(PlaceScreen):
         self._columns = ColumnMemory(
             self.maap.session.places.cache_file("registry.json"), self._baselines, self._files, self._errors
         )
-        self.run_worker(self._columns.restore(), group="columns", exit_on_error=False)
+        self.run_worker(self._columns.restore, group="columns", exit_on_error=False)
         self._is_ready = True
         self._fit(self.size.height)
         self._show_level()
@@ -117,7 +117,7 @@ class RegistryScreen(PlaceScreen):
     @on(ColumnsDialog.Changed)
     def keep_columns(self, event: ColumnsDialog.Changed) -> None:
         """Write the choice down."""
-        self.run_worker(self._columns.keep(event.rows), group="columns", exit_on_error=False)
+        self.run_worker(partial(self._columns.keep, event.rows), group="columns", exit_on_error=False)
 
     def on_unmount(self) -> None:
         self._left.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -124,12 +125,12 @@ class SearchScreen(PlaceScreen):
     def _start(self) -> None:
         if self.focused is None:
             self.results.focus()
-        self.run_worker(self._restore(), group="start", exit_on_error=False)
+        self.run_worker(self._restore, group="start", exit_on_error=False)
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
         if self._is_restored:
-            self.run_worker(self._learn_local(), group="names", exclusive=True, exit_on_error=False)
+            self.run_worker(self._learn_local, group="names", exclusive=True, exit_on_error=False)
             self.states.look_at_all()
 
     async def _restore(self) -> None:
@@ -164,7 +165,9 @@ class SearchScreen(PlaceScreen):
         if now != self._remembered:
             self._remembered = now
             self.run_worker(
-                asyncio.to_thread(remember, self._memory_file, now), group="memory", exit_on_error=False
+                partial(asyncio.to_thread, remember, self._memory_file, now),
+                group="memory",
+                exit_on_error=False,
             )
 
     async def _learn_local(self) -> None:
@@ -227,7 +230,7 @@ class SearchScreen(PlaceScreen):
         self._typing = self.set_timer(TYPING_S, self._start_count)
 
     def _start_count(self) -> None:
-        self.run_worker(self._count(), group="count", exclusive=True, exit_on_error=False)
+        self.run_worker(self._count, group="count", exclusive=True, exit_on_error=False)
 
     async def _count(self) -> None:
         form = self.form
@@ -318,7 +321,7 @@ class SearchScreen(PlaceScreen):
         if self._typing is not None:
             self._typing.stop()
         self._runner = self.run_worker(
-            self._search(query), group="search", exclusive=True, exit_on_error=False
+            partial(self._search, query), group="search", exclusive=True, exit_on_error=False
         )
         self.results.focus()
         self._fold()
@@ -404,7 +407,7 @@ class SearchScreen(PlaceScreen):
         if len(rows.rows) <= SLICE:
             rows.reorder([row for part in slices for row in part])
         else:
-            self.run_worker(self._merge(slices), group="order", exclusive=True, exit_on_error=False)
+            self.run_worker(partial(self._merge, slices), group="order", exclusive=True, exit_on_error=False)
 
     async def _merge(self, slices: Iterator[list[Result]]) -> None:
         in_order: list[Result] = []
@@ -446,7 +449,7 @@ class SearchScreen(PlaceScreen):
             self._states_seen, self._sum_is_old = self.states.version, True
         if self._sum_is_old and not self._is_summing and time.monotonic() >= self._next_sum:
             self._sum_is_old, self._is_summing = False, True
-            self.run_worker(self._sum(), group="sum", exclusive=True, exit_on_error=False)
+            self.run_worker(self._sum, group="sum", exclusive=True, exit_on_error=False)
         self._remember()
 
     @on(RowList.MarksChanged, "#results")
@@ -513,11 +516,11 @@ class SearchScreen(PlaceScreen):
 
     def action_queue(self) -> None:
         if chosen := self._chosen():
-            self.run_worker(self._queue(chosen), group="queue", exit_on_error=False)
+            self.run_worker(partial(self._queue, chosen), group="queue", exit_on_error=False)
 
     def action_get_to(self) -> None:
         if chosen := self._chosen():
-            self.run_worker(self._get_to(chosen), group="queue", exit_on_error=False)
+            self.run_worker(partial(self._get_to, chosen), group="queue", exit_on_error=False)
 
     async def _get_to(self, chosen: Sequence[Result]) -> None:
         folder = await self.work.ask_folder(chosen)
@@ -529,7 +532,7 @@ class SearchScreen(PlaceScreen):
 
     def action_save(self) -> None:
         if chosen := self._chosen():
-            self.run_worker(self.work.save(chosen, self._query), group="save", exit_on_error=False)
+            self.run_worker(partial(self.work.save, chosen, self._query), group="save", exit_on_error=False)
 
     def action_export(self) -> None:
         rows = self.results
@@ -538,7 +541,7 @@ class SearchScreen(PlaceScreen):
             self._chosen()
             return
         self.run_worker(
-            self.work.export(chosen, "selected" if rows.marks else "shown"),
+            partial(self.work.export, chosen, "selected" if rows.marks else "shown"),
             group="export",
             exit_on_error=False,
         )

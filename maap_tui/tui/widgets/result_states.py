@@ -77,7 +77,7 @@ class ResultStates:
         self._unlooked.extend(rows)
         if self._unlooked and not self.is_looking:
             self.is_looking = True
-            self._rows.screen.run_worker(self._look(), group="states", exit_on_error=False)
+            self._rows.screen.run_worker(self._look, group="states", exit_on_error=False)
 
     async def _look(self) -> None:
         """Find the states of the rows that wait for it, a slice at a time."""

@@ -10,6 +10,7 @@ import heapq
 import itertools
 from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from rich.cells import cell_len, set_cell_size
@@ -302,7 +303,9 @@ class RowList(ScrollView, can_focus=True):
             _exhaust(steps())
             finish()
         else:
-            self.run_worker(_go_through(steps(), finish), group="marks", exclusive=True, exit_on_error=False)
+            self.run_worker(
+                partial(_go_through, steps(), finish), group="marks", exclusive=True, exit_on_error=False
+            )
 
     def clear_marks(self) -> None:
         """Unmark everything."""
@@ -420,7 +423,7 @@ class RowList(ScrollView, can_focus=True):
         self._is_arranging = True
         self.refresh(Region(0, 0, self.size.width, 1))
         self.run_worker(
-            self._arrange_slowly(steps, kept), group="arrange", exclusive=True, exit_on_error=False
+            partial(self._arrange_slowly, steps, kept), group="arrange", exclusive=True, exit_on_error=False
         )
 
     def _stop_arranging(self) -> None:
