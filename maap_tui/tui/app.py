@@ -8,10 +8,9 @@ import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from textual import events, on
@@ -57,6 +56,9 @@ T = TypeVar("T")
 
 LOG_LINES = 5000
 """Lines of the log kept for the screen."""
+
+GATHER_S = 0.05
+"""Seconds in which what a sample changes comes together, where it is drawn at once."""
 
 MANY_FILES = 2000
 """Files queued at once from which the collector is held."""
@@ -217,7 +219,7 @@ class MaapApp(App[int]):
         if await self.confirm(
             f"{plural(len(left), 'transfer')} were interrupted, about {format_bytes(size)} are missing. "
             "Go on? (Later: press 3, then T.)",
-            lines=[f"{Path(row.path).name}" for row in left],
+            lines=[row.path.rpartition("/")[2] for row in left],
             verb="Go on",
             key="g",
         ):
@@ -401,13 +403,18 @@ class MaapApp(App[int]):
 
     async def take_over(self, rows: Sequence[QueueRow]) -> int:
         """Go on with what another process left in the queue; returns how many files are queued here."""
-        files, refused = [], []
-        for row in rows:
-            try:
-                files.append(of_row(row))
-            except MaapError as error:
-                refused.append(error.message)
-        count = await self.queue_files(files)
+        refused: list[str] = []
+
+        def read() -> list[tuple[Wanted, Tracked | None]]:
+            files = []
+            for row in rows:
+                try:
+                    files.append(of_row(row))
+                except MaapError as error:
+                    refused.append(error.message)
+            return files
+
+        count = await self.queue_files(await asyncio.to_thread(read))
 
         def settle(transfers: Downloads) -> None:
             for row in rows:
@@ -447,6 +454,19 @@ class MaapApp(App[int]):
         # A screen that is just coming or going has not all of its widgets.
         with suppress(NoMatches):
             sample()
+
+    def _sample_in_one(self) -> None:
+        """Draw all that a sample changes at once: widgets tell of their changes one after the other."""
+        with ExitStack() as held:
+            held.enter_context(self.batch_update())
+            self._sample()
+            self.set_timer(GATHER_S, partial(self._draw, held.pop_all()))
+
+    def _draw(self, held: ExitStack) -> None:
+        held.close()
+        # A screen whose turn to draw came meanwhile has given it up.
+        if self.screen_stack:
+            self.screen.check_idle()
 
     # The token
 
