@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
+# Many processes start in the tests, and each would compile the program anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-faults check screenshots bench build clean
 
@@ -23,7 +26,7 @@ demo: setup ## Try everything on the embedded archive (a tour where there is no 
 	$(BIN)/maap demo
 
 test: setup ## Run the tests
-	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile --tb=native
+	$(BIN)/python -m pytest -q --numprocesses auto --dist worksteal --tb=native
 
 test-faults: setup ## Run the long tests of faults and crashes, about ten minutes
 	$(BIN)/python -m pytest -q -m 'long and not alone' --numprocesses auto --dist worksteal --tb=native tests/faults

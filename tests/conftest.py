@@ -15,6 +15,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Three for two processors, as many tests wait for clocks and disks; one each for the long tests."""
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return own if "long and" in config.getoption("markexpr") else own * 3 // 2
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

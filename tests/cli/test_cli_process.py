@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -117,6 +118,10 @@ def test_a_signal_keeps_the_part(
     for line in process.stderr:
         if line.startswith(b"Downloaded "):
             break
+    end = time.monotonic() + 20
+    while not list((home / "data").rglob("*08575D*.part")):
+        assert time.monotonic() < end, "the other file does not begin"
+        time.sleep(0.01)
     process.send_signal(number)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 128 + number

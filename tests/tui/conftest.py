@@ -5,8 +5,11 @@ Helpers are in `driving.py`: `from driving import text_of, wait_until`.
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,8 @@ import pytest
 from terminal_kit import ROOT, Terminal
 
 from maap_tui.demo.archive import Archive
+from maap_tui.engine import known
+from maap_tui.engine.errors import MaapError
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 
@@ -29,14 +34,36 @@ def archive() -> Iterator[Archive]:
         yield started
 
 
+def fetch_names(archive: Archive, home: Path) -> Path:
+    """Make a home where the names were fetched, as each start but the first has it; gives back the folder."""
+    archive.prepare(home)
+
+    async def fetch() -> None:
+        async with Session.load(environ=archive.environment(home)) as session:
+            await known.fetch_collections(session)
+            names = [one.name for one in known.load(session).of_mission("EarthCARE")]
+            for name in names:
+                with suppress(MaapError):
+                    await session.catalogue.queryables(name)
+
+    asyncio.run(fetch())
+    return home
+
+
+@pytest.fixture(scope="session")
+def names(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home to copy, see `fetch_names`."""
+    return fetch_names(archive, tmp_path_factory.mktemp("names") / "maap")
+
+
 @pytest.fixture
 def make_app(
-    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    archive: Archive, names: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., MaapApp]]:
     """Make an app over the archive, its faults cleared, with a home of its own below `tmp_path`.
 
-    `home` names another home, `prepare` is called with the session before the app is made, `overrides`
-    are settings, and the rest goes to the app.
+    `home` names another home, `is_first` tells that no app ran in it before, `prepare` is called with the
+    session before the app is made, `overrides` are settings, and the rest goes to the app.
     """
     for name in ("TMUX", "SSH_TTY", "DISPLAY", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
@@ -45,6 +72,7 @@ def make_app(
     def make(
         *,
         home: Path | None = None,
+        is_first: bool = False,
         overrides: dict[str, object] | None = None,
         environ: dict[str, str] | None = None,
         prepare: Callable[[Session], object] | None = None,
@@ -52,7 +80,10 @@ def make_app(
     ) -> MaapApp:
         home = home or tmp_path / "maap"
         if not home.exists():
-            home.mkdir(parents=True)
+            if is_first:
+                home.mkdir(parents=True)
+            else:
+                shutil.copytree(names, home)
             archive.prepare(home)
         settings = archive.environment(home) | {"HOME": str(home)} | (environ or {})
         session = Session.load(
@@ -77,10 +108,11 @@ def shared() -> Iterator[Archive]:
 
 
 @pytest.fixture
-def here(shared: Archive, tmp_path: Path) -> Iterator[Archive]:
+def here(shared: Archive, names: Path, tmp_path: Path) -> Iterator[Archive]:
     """The archive without faults, its counters at zero, and a home that points at it."""
     shared.faults.clear()
     shared.stats.reset()
+    shutil.copytree(names, tmp_path / "home")
     shared.prepare(tmp_path / "home")
     yield shared
     shared.faults.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ async def wait_until(condition: Callable[[], object], pilot: Pilot[Any], *, seco
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"it did not come true in time:\n{text_of(pilot.app)}"
-        await pilot.pause()
+        await asyncio.sleep(0.01)
 
 
 def text_of(app: App[Any]) -> str:

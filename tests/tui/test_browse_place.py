@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from typing import Any
 
 import pytest
@@ -101,6 +102,12 @@ async def go_to(pilot: Pilot[Any], *names: str) -> None:
         ),
         pilot,
     )
+
+
+@pytest.fixture
+def make_app(make_app: MakeApp) -> MakeApp:
+    """Make an app in a home where none ran before: what it fetches, and what it lacks, is what is tested."""
+    return partial(make_app, is_first=True)
 
 
 @pytest.fixture

@@ -123,7 +123,7 @@ async def test_a_full_log_keeps_the_last_lines(make_app: MakeApp) -> None:
 
 
 async def test_empty_log_says_so(make_app: MakeApp) -> None:
-    app = make_app()
+    app = make_app(is_first=True)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
         await pilot.press("l", "l")

@@ -108,7 +108,7 @@ async def test_an_action_of_another_place_goes_there_first(make_app: MakeApp) ->
 
 
 async def test_finds_a_product_type_by_its_content_and_shows_it(make_app: MakeApp) -> None:
-    app = make_app(prepare=names("ATL_EBD_2A", "CPR_CLD_2A"), **OFFLINE)
+    app = make_app(is_first=True, prepare=names("ATL_EBD_2A", "CPR_CLD_2A"), **OFFLINE)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2")
         await type_into_palette(pilot, "cloud prec cpr")
@@ -129,7 +129,7 @@ async def test_finds_a_collection_letter_by_letter(make_app: MakeApp) -> None:
 
 
 async def test_hostile_names_are_only_text(make_app: MakeApp) -> None:
-    app = make_app(prepare=names(*HOSTILE), **OFFLINE)
+    app = make_app(is_first=True, prepare=names(*HOSTILE), **OFFLINE)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await type_into_palette(pilot, "instchecked")
         await wait_until(lambda: "[@click=app.quit]x[/]  in" in text_of(app), pilot)
