@@ -211,8 +211,9 @@ class MaapApp(App[int]):
     async def _look_for_left_work(self) -> None:
         """Offer to go on with what an earlier process left."""
         await asyncio.to_thread(self.queue.prune)
-        rows = await asyncio.to_thread(self.queue.load, ended=False)
-        left = await asyncio.to_thread(left_behind, rows, time.time())
+        with collector.held():
+            rows = await asyncio.to_thread(self.queue.load, ended=False)
+            left = await asyncio.to_thread(left_behind, rows, time.time())
         if not left:
             return
         size = sum(max(0, (row.size or 0) - row.received) for row in left)
@@ -383,8 +384,8 @@ class MaapApp(App[int]):
             count = 0
             for number, (wanted, tracked) in enumerate(files, 1):
                 count += self.transfers.add(wanted, tracked)
-                if number % 500 == 0:
-                    await asyncio.sleep(0)
+                if number % 100 == 0:
+                    await asyncio.sleep(0.002)  # the screen's thread gets its turn, not only this loop
             return count
 
         with collector.held() if len(files) > MANY_FILES else nullcontext():
@@ -414,7 +415,8 @@ class MaapApp(App[int]):
                     refused.append(error.message)
             return files
 
-        count = await self.queue_files(await asyncio.to_thread(read))
+        with collector.held() if len(rows) > MANY_FILES else nullcontext():
+            count = await self.queue_files(await asyncio.to_thread(read))
 
         def settle(transfers: Downloads) -> None:
             for row in rows:

@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -227,8 +228,9 @@ class DownloadsScreen(PlaceScreen):
         stamp = await asyncio.to_thread(queue.stamp)
         if stamp != self._stamp:
             self._stamp = stamp
-            changes = await asyncio.to_thread(queue.changes, self._serial)
-            if changes.count < len(self._known | {row.path for row in changes.rows}):
+            with nullcontext() if self._serial else collector.held():
+                changes = await asyncio.to_thread(queue.changes, self._serial)
+            if self._serial and changes.count < len(self._known | {row.path for row in changes.rows}):
                 # Something was removed; what, only the whole tells.
                 changes = await asyncio.to_thread(queue.changes)
                 self._order.take_all(self._others.values())
@@ -365,11 +367,12 @@ class DownloadsScreen(PlaceScreen):
         self._run(self._control, toggle)
 
     def action_cancel(self) -> None:
-        own = [line for line in self.table.chosen if line.job is not None and line.job.state in LIVE]
-        left = [line for line in self.table.chosen if line.state == "interrupted"]
+        chosen = self.table.chosen
+        own = [line for line in chosen if line.job is not None and line.job.state in LIVE]
+        left = [line for line in chosen if line.state == "interrupted"]
         if own or left:
             self._run(self._cancel, own, left)
-        elif any(line.row is not None and line.state in LIVE for line in self.table.chosen):
+        elif any(line.row is not None and line.state in LIVE for line in chosen):
             self._say("Another process has it: it can be stopped there only.", is_bad=True)
         else:
             self._say("Nothing here waits or runs.")
@@ -480,9 +483,12 @@ class DownloadsScreen(PlaceScreen):
             return
         await self.maap.with_transfers(lambda transfers: transfers.clear_finished())
         jobs = self.maap.transfers.jobs if self.maap.transfers else {}
-        self._drop_own([line for url, line in self._own.items() if jobs.get(url) is not line.job])
+        gone = [line for url, line in self._own.items() if jobs.get(url) is not line.job]
+        await asyncio.sleep(0)  # with many, each of these steps takes its time
+        self._drop_own(gone)
         await self._forget([line for line in lines if line.row is not None])
         self.table.clear_marks()
+        await asyncio.sleep(0)
         self._arrange()
         self.sample()
 

@@ -178,7 +178,7 @@ class RowList(ScrollView, can_focus=True):
         kept = self._key(self.current) if self.current is not None else None
         self._rows = list(rows)
         if self.marks:
-            self.marks &= {self._key(row) for row in self._rows}
+            self.marks.intersection_update(map(self._key, self._rows))
         self._arrange(kept)
 
     def reorder(self, rows: list[Any]) -> None:
