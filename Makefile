@@ -29,8 +29,10 @@ test: setup ## Run the tests
 	$(BIN)/python -m pytest -q --numprocesses auto --dist worksteal --tb=native
 
 test-faults: setup ## Run the long tests of faults and crashes, about ten minutes
-	$(BIN)/python -m pytest -q -m 'long and not alone' --numprocesses auto --dist worksteal --tb=native tests/faults
-	$(BIN)/python -m pytest -q -m 'long and alone' --tb=native tests/faults
+	@failed=0; \
+	$(BIN)/python -m pytest -q -m 'long and not alone' --numprocesses auto --dist worksteal --tb=native tests/faults || failed=1; \
+	$(BIN)/python -m pytest -q -m 'long and alone' --tb=native tests/faults || failed=1; \
+	exit $$failed
 
 check: setup ## Lint, check types and the import rules
 	$(BIN)/ruff check .
