@@ -39,7 +39,7 @@ def measure_outages(rounds: int, folder: Path, seconds: float = 120.0) -> Figure
                 _let_tokens_fail(stage, seconds, back_at)
                 process = stage.start(*SYNC, environ=environ)
             else:
-                asked = _let_a_file_wait(stage)
+                asked = let_a_file_wait(stage)
                 process = stage.start(*SYNC, environ=environ)
                 asked.wait(60)
                 stage.go_away()
@@ -78,7 +78,7 @@ def _let_tokens_fail(stage: Stage, seconds: float, back_at: list[float]) -> None
     stage.server.at("/token", fail)
 
 
-def _let_a_file_wait(stage: Stage) -> threading.Event:
+def let_a_file_wait(stage: Stage) -> threading.Event:
     """A file whose first answer is cut off by the outage; returns what says that it was asked for."""
     asked = threading.Event()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import shutil
@@ -20,7 +21,10 @@ from driving import find_files, wait_until
 from driving import text_of as screen_text
 
 from maap_tui.demo.archive import Archive
+from maap_tui.engine.model import TimeRange
+from maap_tui.engine.query import Query
 from maap_tui.engine.queue import Queue, QueueRow, born_at
+from maap_tui.engine.session import Session
 from maap_tui.engine.transfer import Wanted
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
@@ -28,6 +32,8 @@ from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.screens.downloads import DownloadsScreen, check_file
 from maap_tui.tui.widgets.queue_head import sparkline
 from maap_tui.tui.widgets.transfers import Line
+from tests.faults.stage import DAY, NAMES, Stage
+from tests.faults.waiting import let_a_file_wait
 
 SIZE = (80, 24)
 HOST = socket.gethostname()
@@ -216,6 +222,26 @@ async def test_failures_say_why_and_what_to_do_and_are_retried(make_app: MakeApp
         await pilot.press("R")
         await wait_until(has(app, "finished", 3), pilot)
         assert app.tally.snapshot().failed == 0
+
+
+@pytest.mark.fault("N13")
+async def test_what_an_outage_interrupts_comes_by_itself_when_it_is_over(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        stage.add_good(3)
+        asked = let_a_file_wait(stage)
+        waits = {"api.retry_wait": 0.05, "downloads.retry_wait": 0.05}
+        app = MaapApp(Session.load(environ=stage.plain_environment, bulk=True, overrides=waits))
+        async with app.run_test(size=SIZE, notifications=True) as pilot:
+            await pilot.press("3")
+            await app.sync(Query(*NAMES, time=TimeRange.of_day(DAY.date())))
+            await wait_until(asked.is_set, pilot)
+            await asyncio.to_thread(stage.go_away)
+            await wait_until(lambda: " offline " in screen_text(app), pilot)
+            assert not has(app, "failed", 1)()
+            await asyncio.to_thread(stage.come_back)
+            await wait_until(has(app, "finished", 3), pilot)
+            await wait_until(lambda: " offline " not in screen_text(app), pilot)
+        assert len(stage.finals) == 3 and stage.wrong_files() == []
 
 
 async def test_a_retry_is_shown_with_its_reason_and_count(make_app: MakeApp, archive: Archive) -> None:

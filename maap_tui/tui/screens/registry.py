@@ -133,6 +133,7 @@ class RegistryScreen(PlaceScreen):
     def on_resize(self, event: Resize) -> None:
         if self._is_ready:
             self._fit(event.size.height)
+            self._show_about_baseline()
 
     def _fit(self, height: int) -> None:
         self._strip.set_grid(height >= GRID_FROM)
@@ -289,10 +290,12 @@ class RegistryScreen(PlaceScreen):
         if row is None:
             about.update("")
             return
-        words = str(row.key)
+        words, changed = str(row.key), ""
         if row.summary is not None and row.summary.changed is not None:
-            words += f"  changed {format_time(row.summary.changed)}"
-        about.update(Text(clean(words)))
+            changed = f", changed {format_time(row.summary.changed)}"
+        if len(words + changed) > self.size.width - 2:
+            words = words.partition("/")[2]  # the mission can be done without first
+        about.update(Text(clean(words + changed)))
 
     # Levels
 
