@@ -143,7 +143,7 @@ def test_a_terminal_that_reads_again_goes_on(terminal: Callable[..., Terminal]) 
     one = terminal(size=(200, 60))
     one.wait_for(HERE)
     one.settle()
-    for _ in range(40):
+    for _ in range(15):
         one.type(b"1234")
     one.settle(quiet=2.0)
     seen = one.type(b"5")
