@@ -106,6 +106,17 @@ def _name(text: str) -> str:
     return text.strip()
 
 
+def seconds(text: str) -> float:
+    """A length of time above 0, in seconds."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number of seconds above 0")
+    return value
+
+
 def positive(text: str) -> int:
     """A whole number from 1."""
     if not re.fullmatch(r"\+?\d{1,9}", text) or int(text) < 1:

@@ -101,7 +101,10 @@ def run(args: argparse.Namespace, report: Reporter) -> int:
     code: int | None = None
     try:
         ended = args.run(call)
-        code = run_async(ended, report) if isinstance(ended, CoroutineType) else ended
+        if isinstance(ended, CoroutineType):
+            code = run_async(ended, report, getattr(args, "max_time", None))
+        else:
+            code = ended
     except PipeClosed:
         pass
     except KeyboardInterrupt:

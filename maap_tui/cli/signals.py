@@ -6,7 +6,8 @@ import signal
 from collections.abc import Coroutine
 from typing import Any
 
-from maap_tui.cli.report import Reporter, ends_at_once
+from maap_tui.cli.report import AGAIN, Reporter, ends_at_once
+from maap_tui.text import format_duration
 
 INTERRUPTED = {
     signal.SIGINT: "Interrupted",
@@ -16,17 +17,36 @@ INTERRUPTED = {
 """The signals that end a command, and the word for each."""
 
 
-def run_async(work: Coroutine[Any, Any, int | None], report: Reporter) -> int | None:
-    """Run a command on a loop of its own; the first signal ends it in order, a second one at once."""
+def run_async(
+    work: Coroutine[Any, Any, int | None], report: Reporter, max_time_s: float | None = None
+) -> int | None:
+    """Run a command on a loop of its own; the first signal ends it in order, a second one at once.
+
+    Args:
+        work: the command.
+        report: told of the end.
+        max_time_s: seconds after which it is ended in the same order; None for no such end.
+    """
     import asyncio
 
     received: list[signal.Signals] = []
+    is_late = False
 
     async def supervise() -> int | None:
         loop = asyncio.get_running_loop()
         task = asyncio.ensure_future(work)
 
+        def end() -> None:
+            nonlocal is_late
+            is_late = not received and not task.done()
+            task.cancel()
+
+        if max_time_s is not None:
+            loop.call_later(max_time_s, end)
+
         def stop(number: signal.Signals) -> None:
+            nonlocal is_late
+            is_late = False
             if received:
                 ends_at_once(128 + number)
             received.append(number)
@@ -44,6 +64,10 @@ def run_async(work: Coroutine[Any, Any, int | None], report: Reporter) -> int | 
     try:
         return asyncio.run(supervise())
     except asyncio.CancelledError:
+        if is_late and max_time_s is not None:
+            report.interrupted(f"Ended by --max-time after {format_duration(max_time_s)}")
+            report.codes.add(AGAIN)
+            return None
         number = received[0] if received else signal.SIGINT
     report.interrupted(INTERRUPTED[number])
     return 128 + number

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maap_tui.cli.arguments import add_product_dir
+from maap_tui.cli.arguments import add_product_dir, seconds
 from maap_tui.cli.call import Call
 from maap_tui.text import format_bytes, format_count, format_duration, plural
 
@@ -19,10 +19,16 @@ if TYPE_CHECKING:
 
 
 def add_transfer(parser: argparse.ArgumentParser, *, out_dir_help: str) -> None:
-    """Add `--out-dir`, `--product-dir` and `--dry-run`."""
+    """Add `--out-dir`, `--product-dir`, `--max-time` and `--dry-run`."""
     group = parser.add_argument_group("files")
     group.add_argument("-o", "--out-dir", type=Path, metavar="DIR", help=out_dir_help)
     add_product_dir(group)
+    group.add_argument(
+        "--max-time",
+        type=seconds,
+        metavar="SECONDS",
+        help="end after this long, keeping what is here, with 3 if anything is left (default: no limit)",
+    )
     group.add_argument("--dry-run", action="store_true", help="only list what would be fetched")
 
 

@@ -231,6 +231,30 @@ def test_without_a_terminal_the_app_is_one_sentence(start: Callable, words: list
     assert err.count(b"\n") == 1
 
 
+@pytest.mark.fault("N18")
+@pytest.mark.parametrize("command", ["download", "get", "sync"])
+def test_max_time_ends_it_with_3_and_keeps_the_part(
+    start: Callable, archive: Archive, home: Path, command: str
+) -> None:
+    archive.control(stall_after=70000, match="08575D")
+    process = start(command, *CLD, *DAY, "--frame", "D", "-n", "2", "--max-time", "3")
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 3
+    assert err.decode().splitlines()[-1].startswith("Ended by --max-time after 3 s")
+    assert b"Run the same command again to go on." in err
+    assert list((home / "data").rglob("*08575D*.part"))
+    archive.faults.clear()
+    again = start(command, *CLD, *DAY, "--frame", "D", "-n", "2", "--max-time", "60")
+    assert again.wait(30) == 0
+    assert not list((home / "data").rglob("*.part"))
+
+
+@pytest.mark.parametrize("words", ["0", "-1", "soon", "nan", "inf"])
+def test_max_time_is_a_number_of_seconds(maap: Callable, words: str) -> None:
+    ended = maap("sync", *CLD, *DAY, f"--max-time={words}")
+    assert ended.code == 4 and "is no number of seconds above 0" in ended.err
+
+
 @pytest.mark.fault("C4")
 def test_a_second_sync_of_a_baseline_ends_3_and_names_the_first(
     start: Callable, maap: Callable, archive: Archive, home: Path
