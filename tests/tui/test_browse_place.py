@@ -328,6 +328,23 @@ async def test_receive_fetches_what_is_not_here_yet(make_app: MakeApp) -> None:
         await wait_until(lambda: "No collection Nowhere" in toasts(app), pilot)
 
 
+async def test_what_cannot_be_counted_is_said_in_place_and_looked_at_again(
+    make_app: MakeApp, offline: Offline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app(prepare=known_here, **offline)
+    looks: list[bool] = []
+
+    def count(*_: object) -> object:
+        looks.append(True)
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr("maap_tui.tui.screens.browse._count_here", count)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(lambda: "nobody thought of this" in text_of(app), pilot)
+        await wait_until(lambda: len(looks) > 1, pilot)
+        assert app.screen is browse(app), "a dialog each time would be in the way"
+
+
 async def test_receive_waits_for_names_that_are_being_fetched(make_app: MakeApp, archive: Archive) -> None:
     app = make_app()
     archive.faults.add(target="catalogue", match=f"{L2}/queryables", latency_s=0.5)

@@ -24,6 +24,7 @@ from maap_tui.text import clean, format_count, format_date, plural
 from maap_tui.tui.branch_work import BranchWork
 from maap_tui.tui.keys import bindings, lists_of
 from maap_tui.tui.screens.place import PlaceScreen
+from maap_tui.tui.troubles import trouble_of
 from maap_tui.tui.widgets import branch_words
 from maap_tui.tui.widgets.archive_tree import ArchiveTree, Branch, Pieces
 from maap_tui.tui.widgets.branch_words import Sheet
@@ -186,8 +187,9 @@ class BrowseScreen(PlaceScreen):
         self._looking = True
         try:
             tracked, here = await asyncio.to_thread(_count_here, self.maap.session, shown)
-        except MaapError as error:
-            trouble = f"The registry cannot be read: {error.message}"
+        except Exception as error:
+            # Whatever it was, the next look comes soon: it is told here, not in a dialog each time.
+            trouble = f"The registry cannot be read: {trouble_of(error)}"
         else:
             trouble = ""
             if tracked != self._tracked or any(self._here.get(key) != stats for key, stats in here.items()):

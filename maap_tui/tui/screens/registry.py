@@ -31,8 +31,9 @@ from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings
 from maap_tui.tui.memory import ColumnMemory
 from maap_tui.tui.screens.place import PlaceScreen
+from maap_tui.tui.troubles import trouble_of
 from maap_tui.tui.widgets.baseline_table import BaselineRow, BaselineTable
-from maap_tui.tui.widgets.baseline_view import BaselineView, trouble_of
+from maap_tui.tui.widgets.baseline_view import BaselineView
 from maap_tui.tui.widgets.day_strip import DayStrip
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.rows import RowList

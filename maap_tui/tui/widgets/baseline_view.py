@@ -13,13 +13,14 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from maap_tui.engine import audit, files
+from maap_tui.engine import audit
 from maap_tui.engine.audit import Summary, TrackedFile
 from maap_tui.engine.errors import MaapError
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.registry import DayStats, Key
 from maap_tui.text import clean, format_bytes, format_count, plural
 from maap_tui.tui import theme
+from maap_tui.tui.troubles import trouble_of
 from maap_tui.tui.widgets.baseline_table import BaselineRow
 from maap_tui.tui.widgets.day_strip import DayStrip
 from maap_tui.tui.widgets.filter_line import FilterLine
@@ -237,12 +238,3 @@ class BaselineView(Vertical):
             about.update(Text(clean(f"{when}{row.failure.reason}", 300)))
         else:
             about.update(Text(clean(row.name)))
-
-
-def trouble_of(error: Exception) -> str:
-    """What went wrong and what to do, in words."""
-    if isinstance(error, OSError):
-        error = files.storage_error(error.filename or "a file of the registry", error)
-    if isinstance(error, MaapError):
-        return f"{error.message}. {error.hint}".strip()
-    return f"{type(error).__name__}: {error}. If it stays, report it with the log of place 5."
