@@ -655,6 +655,19 @@ class BaselineRegistry:
     def _load(self, kind: Kind, paths: list[Path]) -> dict[bytes, bytes]:
         return _first_to_second(self._data(paths), kind)
 
+    def undated(self) -> list[Path]:
+        """List the files that are ignored, because their names hold no date that exists.
+
+        Raises:
+            StorageError: a folder cannot be read.
+        """
+        return [
+            path
+            for kind in _TREES
+            for path, day in _day_files_below(self._folders[kind], kind)
+            if day is None
+        ]
+
     def problems(self) -> list[Problem]:
         """List what cannot be read: damaged lines, impossible dates, files without permission."""
         found: list[Problem] = []

@@ -2,6 +2,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 L2 = "EarthCAREL2Validated_MAAP"
 CLD = (L2, "CPR_CLD_2A", "BC")
 
@@ -36,6 +38,19 @@ def test_a_table_of_everything_tracked(maap: Callable, home: Path) -> None:
     row = json.loads(maap("state", "show", "--json").out)
     assert row["marked"] == 2 and row["mission"] == "EarthCARE"
     assert maap("state", "show", "OtherCollection").out == ""
+
+
+@pytest.mark.fault("R4")
+def test_a_file_of_no_day_is_ignored_with_a_warning(maap: Callable, home: Path) -> None:
+    maap("state", "mark", *put(home, 2))
+    (marked,) = (home / "registry").rglob("mrk_20251201.txt")
+    odd = marked.with_name("mrk_20251399.txt")
+    odd.write_bytes(marked.read_bytes())
+    for words in (("show",), ("show", *CLD), ("pending", *CLD), ("pending", *CLD, "--type", "marks")):
+        ended = maap("state", *words)
+        assert ended.code == 0
+        assert f"Warning: {odd} is ignored: its name holds no date that exists" in ended.err
+    assert "Marked:              2" in maap("state", "show", *CLD).out
 
 
 def test_state_of_a_range(maap: Callable, home: Path) -> None:

@@ -11,7 +11,7 @@ from maap_tui.text import format_bytes, format_count, plural
 
 if TYPE_CHECKING:
     from maap_tui.engine.model import TimeRange
-    from maap_tui.engine.registry import Stats
+    from maap_tui.engine.registry import BaselineRegistry, Stats
     from maap_tui.engine.session import MarkReport, Session
 
 _HEADINGS = (
@@ -75,6 +75,7 @@ def show_state(call: Call) -> None:
     if args.baseline is not None:
         stats = session.stats(args.collection, args.product, args.baseline, span)
         _show_one(call, session, stats, span)
+        _warn_of_undated(call, session.tracker(args.collection, args.product, args.baseline))
         return
     keys = [
         key
@@ -83,6 +84,7 @@ def show_state(call: Call) -> None:
     ]
     rows = []
     for key in keys:
+        _warn_of_undated(call, session.registry.baseline(key))
         stats = session.stats(key.collection, key.product_type, key.baseline, span)
         if call.output.as_json:
             call.output.record(
@@ -105,6 +107,11 @@ def show_state(call: Call) -> None:
         )
     if not keys:
         call.report.say(f"The registry {session.places.registry_dir} tracks nothing of this yet.")
+
+
+def _warn_of_undated(call: Call, tracker: BaselineRegistry) -> None:
+    for path in tracker.undated():
+        call.report.warn(f"{path} is ignored: its name holds no date that exists")
 
 
 def _short(title: str) -> str:
@@ -156,6 +163,7 @@ def list_pending(call: Call) -> None:
         else:
             call.output.line(entry.url if args.type == "downloads" else entry.path)
     call.output.flush()
+    _warn_of_undated(call, tracker)
     verb = "to download" if args.type == "downloads" else "to mark"
     call.report.say(f"{plural(len(found), 'file')} {verb}")
 
