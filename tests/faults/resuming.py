@@ -197,7 +197,7 @@ def measure_refetched(rounds: int, folder: Path, size: int = 1 << 30) -> Figure:
     )
 
 
-def measure_killed(rounds: int, folder: Path, size: int = 128 << 20) -> Figure:
+def measure_killed(rounds: int, folder: Path, size: int = 256 << 20) -> Figure:
     """Row N4: fetch a file in runs of which all but the last are killed."""
     giant = Giant(size, [], piece=64 << 10, pause_s=0.002)
     chance = random.Random(4)
