@@ -74,6 +74,14 @@ def format_time(moment: datetime | None) -> str:
     return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
+def sentences(message: str, hint: str) -> str:
+    """What happened and what to do about it, as running text; no hint, no second sentence."""
+    if not hint:
+        return message
+    end = "" if message.endswith((".", "!", "?")) else "."
+    return f"{message}{end} {hint}"
+
+
 def clean(text: str, limit: int | None = None) -> str:
     r"""Make a string safe for a terminal and a log: what is not drawn becomes its escape, as `\x1b`.
 

@@ -23,7 +23,7 @@ from maap_tui.engine.errors import (
     RegistryError,
     StorageError,
 )
-from maap_tui.text import clean, format_bytes, format_rate, plural, without_tokens
+from maap_tui.text import clean, format_bytes, format_rate, plural, sentences, without_tokens
 
 if TYPE_CHECKING:
     from maap_tui.cli.progress import Progress
@@ -105,7 +105,7 @@ class Reporter:
         self.codes.add(code_of(error))
         about = f"{about}: " if about else ""
         if isinstance(error, MaapError):
-            self._write(f"Error: {about}{_sentences(error.message, error.hint)}")
+            self._write(f"Error: {about}{sentences(error.message, error.hint)}")
         else:
             words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             self._write(f"Error: {about}{words}. This is a mistake in maap_tui; -vv shows where.")
@@ -160,13 +160,6 @@ class Reporter:
         with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stderr.write(line + "\n")
             sys.stderr.flush()
-
-
-def _sentences(message: str, hint: str) -> str:
-    if not hint:
-        return message
-    end = "" if message.endswith((".", "!", "?")) else "."
-    return f"{message}{end} {hint}"
 
 
 def _finished(report: Reporter, event: Any) -> None:

@@ -29,29 +29,21 @@ def run_async(
     """
     import asyncio
 
-    received: list[signal.Signals] = []
-    is_late = False
+    received: list[signal.Signals | None] = []  # what ended it; None for its time
 
     async def supervise() -> int | None:
         loop = asyncio.get_running_loop()
         task = asyncio.ensure_future(work)
 
-        def end() -> None:
-            nonlocal is_late
-            is_late = not received and not task.done()
-            task.cancel()
+        def stop(number: signal.Signals | None) -> None:
+            if not received:
+                received.append(number)
+                task.cancel()
+            elif number is not None:
+                ends_at_once(128 + number)
 
         if max_time_s is not None:
-            loop.call_later(max_time_s, end)
-
-        def stop(number: signal.Signals) -> None:
-            nonlocal is_late
-            is_late = False
-            if received:
-                ends_at_once(128 + number)
-            received.append(number)
-            task.cancel()
-
+            loop.call_later(max_time_s, stop, None)
         for number in INTERRUPTED:
             # nohup and a shell's background jobs ignore some of them, and that is meant.
             if signal.getsignal(number) is not signal.SIG_IGN:
@@ -64,10 +56,10 @@ def run_async(
     try:
         return asyncio.run(supervise())
     except asyncio.CancelledError:
-        if is_late and max_time_s is not None:
-            report.interrupted(f"Ended by --max-time after {format_duration(max_time_s)}")
-            report.codes.add(AGAIN)
-            return None
         number = received[0] if received else signal.SIGINT
+    if number is None:
+        report.interrupted(f"Ended by --max-time after {format_duration(max_time_s)}")
+        report.codes.add(AGAIN)
+        return None
     report.interrupted(INTERRUPTED[number])
     return 128 + number

@@ -455,7 +455,7 @@ class Http:
             )
         )
         attempt = 0
-        while (left := begun + self._outage_wait_s - asyncio.get_running_loop().time()) > 0:
+        while (left := begun + seconds - asyncio.get_running_loop().time()) > 0:
             attempt += 1
             await asyncio.sleep(min(left, backoff_s(attempt, self._retry_wait_s, PROBE_WAIT_CAP_S)))
             if await self._answers(url):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from urllib.parse import quote, urljoin
 
 from maap_tui.engine import built, places, settings
 from maap_tui.engine.catalogue import BadItem, Catalogue, granule_of
-from maap_tui.engine.downloads import Downloads, Job, Report, Tracked
+from maap_tui.engine.downloads import Downloads, Job, Report, Tracked, of_row
 from maap_tui.engine.errors import CatalogError, DownloadError, InvalidRequestError, StorageError
 from maap_tui.engine.events import Emit, Warned, ignore
 from maap_tui.engine.filing import Filing, name_of_url
@@ -34,7 +35,7 @@ from maap_tui.engine.missions import (
 )
 from maap_tui.engine.model import Asset, BaselineInfo, Granule, TimeRange
 from maap_tui.engine.query import Query
-from maap_tui.engine.queue import Queue
+from maap_tui.engine.queue import Queue, QueueRow
 from maap_tui.engine.registry import BaselineRegistry, CleanupReport, Entry, Key, Registry, Stats, StatsCache
 from maap_tui.engine.search import Rules, Search
 from maap_tui.engine.sync import (
@@ -61,6 +62,9 @@ from maap_tui.engine.transfer import Fetched, HostPause, Transfer, TransferRules
 if TYPE_CHECKING:
     import httpx
 
+
+_QUEUED_AT_ONCE = 100
+"""Files queued between two turns of others."""
 
 _UNCUT = 10_000_000
 """Items of a search that is not cut."""
@@ -513,6 +517,56 @@ class Session:
                 downloads.add(wanted, tracked if track else None, group=collection)
             return await downloads.join()
 
+    async def enqueue(self, files: Sequence[tuple[Wanted, Tracked | None]], into: Downloads) -> int:
+        """Queue files, those that are tracked once the registry has them; returns how many are new there.
+
+        What the registry refuses is told as a `Warned` and left out.
+        """
+        entries: dict[Key, list[Entry]] = defaultdict(list)
+        for wanted, tracked in files:
+            if tracked is not None:
+                entries[tracked.key].append(Entry(wanted.url, str(wanted.path), tracked.day))
+        refused: set[str] = set()
+        for key, found in entries.items():
+            added = await asyncio.to_thread(self.registry.baseline(key).add, found)
+            for entry, reason in added.refused:
+                refused.add(entry.url)
+                self.emit(Warned(f"Not registered: {entry.url[:120]!a} ({reason})"))
+        into.resume_run()
+        count = 0
+        for number, (wanted, tracked) in enumerate(files, 1):
+            if wanted.url not in refused:
+                count += into.add(wanted, tracked)
+            if number % _QUEUED_AT_ONCE == 0:
+                # Not only other tasks get their turn but also other threads, a screen's among them.
+                await asyncio.sleep(0.002)
+        return count
+
+    async def take_over(self, rows: Sequence[QueueRow], into: Downloads) -> tuple[int, list[str]]:
+        """Go on with what a process that is gone left in the queue.
+
+        Returns:
+            How many files are queued, and why others cannot be, a sentence each.
+        """
+
+        def read() -> tuple[list[tuple[Wanted, Tracked | None]], list[str]]:
+            files, refused = [], []
+            for row in rows:
+                try:
+                    files.append(of_row(row))
+                except InvalidRequestError as error:
+                    refused.append(error.message)
+            return files, refused
+
+        files, refused = await asyncio.to_thread(read)
+        count = await self.enqueue(files, into)
+        for row in rows:
+            job = into.jobs.get(row.url)
+            if job is not None and job.state == "waiting":
+                job.received = row.received
+        into.pause([row.url for row in rows if row.state == "paused"])
+        return count, refused
+
     def pending(
         self,
         collection: str,
@@ -619,13 +673,10 @@ class Session:
         found = await self.get(query, product_dir=product_dir, dry_run=True)
         names = (query.collection, query.product_type, query.baseline)
         selection = Selection(self.formats_of(query), query.time, query.orbits, query.frames)
-        done = {
-            entry.url
-            for key in self.tracked_keys(*names)
-            for entry in self.registry.baseline(key).downloads(selection.first_day, selection.last_day)
-        }
-        for key in self.tracked_keys(*names):
-            done |= self.registry.baseline(key).missing(datetime.now(UTC)).keys()
+        done: set[str] = set()
+        for tracker in map(self.registry.baseline, self.tracked_keys(*names)):
+            done |= {entry.url for entry in tracker.downloads(selection.first_day, selection.last_day)}
+            done |= tracker.missing(datetime.now(UTC)).keys()
         wanted = {one.url: one for one in found.wanted if one.url not in done}
         for key, entry in self.pending(*names, selection):
             if entry.url in wanted or entry.url in done:

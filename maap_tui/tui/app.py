@@ -8,7 +8,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, ClassVar, NamedTuple, TypeVar
@@ -21,8 +21,8 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
-from maap_tui.engine.downloads import Downloads, Tracked, of_row
-from maap_tui.engine.errors import AuthenticationError, CredentialsError, MaapError
+from maap_tui.engine.downloads import Downloads, Tracked
+from maap_tui.engine.errors import AuthenticationError, CredentialsError
 from maap_tui.engine.events import (
     BaselineCounted,
     DayFailed,
@@ -37,7 +37,6 @@ from maap_tui.engine.events import (
 )
 from maap_tui.engine.query import Query
 from maap_tui.engine.queue import QueueRow, left_behind
-from maap_tui.engine.registry import Entry
 from maap_tui.engine.session import Session
 from maap_tui.engine.sync import SyncReport
 from maap_tui.engine.tally import Tally
@@ -51,6 +50,7 @@ from maap_tui.tui.keys import PLACES, bindings, check_keymap
 from maap_tui.tui.messages import EngineTold, KeyDone
 from maap_tui.tui.screens.browse import BrowseScreen
 from maap_tui.tui.terminal import Ending, TerminalDriver
+from maap_tui.tui.troubles import words_of
 
 T = TypeVar("T")
 
@@ -59,9 +59,6 @@ LOG_LINES = 5000
 
 GATHER_S = 0.05
 """Seconds in which what a sample changes comes together, where it is drawn at once."""
-
-MANY_FILES = 2000
-"""Files queued at once from which the collector is held."""
 
 KEY_S = 1.0
 """Seconds that a key may take before the next one goes ahead all the same."""
@@ -366,66 +363,34 @@ class MaapApp(App[int]):
 
     # Transfers
 
+    def _transfers_of(self, session: Session) -> Downloads:
+        """The app's queue, made at the first use. Called in the engine's thread."""
+        if self.transfers is None:
+            self.transfers = session.downloads(verb="app", waits_for_room=True)
+        return self.transfers
+
     async def queue_files(self, files: Iterable[tuple[Wanted, Tracked | None]]) -> int:
         """Queue files for download, registering those that are tracked; returns how many are new."""
         files = list(files)
-
-        async def add(session: Session) -> int:
-            if self.transfers is None:
-                self.transfers = session.downloads(verb="app", waits_for_room=True)
-            by_key: dict[Any, list[Entry]] = {}
-            for wanted, tracked in files:
-                if tracked is not None:
-                    entry = Entry(wanted.url, str(wanted.path), tracked.day)
-                    by_key.setdefault(tracked.key, []).append(entry)
-            for key, entries in by_key.items():
-                await asyncio.to_thread(session.registry.baseline(key).add, entries)
-            self.transfers.resume_run()
-            count = 0
-            for number, (wanted, tracked) in enumerate(files, 1):
-                count += self.transfers.add(wanted, tracked)
-                if number % 100 == 0:
-                    await asyncio.sleep(0.002)  # the screen's thread gets its turn, not only this loop
-            return count
-
-        with collector.held() if len(files) > MANY_FILES else nullcontext():
-            return await self.ask(add)
+        with collector.held(len(files)):
+            return await self.ask(lambda session: session.enqueue(files, self._transfers_of(session)))
 
     async def sync(self, query: Query) -> SyncReport:
         """Register what the archive has in the query's range and queue here what is pending there."""
 
         async def run(session: Session) -> SyncReport:
-            if self.transfers is None:
-                self.transfers = session.downloads(verb="app", waits_for_room=True)
-            self.transfers.resume_run()
-            return await session.sync(query, into=self.transfers)
+            transfers = self._transfers_of(session)
+            transfers.resume_run()
+            return await session.sync(query, into=transfers)
 
         return await self.ask(run)
 
     async def take_over(self, rows: Sequence[QueueRow]) -> int:
         """Go on with what another process left in the queue; returns how many files are queued here."""
-        refused: list[str] = []
-
-        def read() -> list[tuple[Wanted, Tracked | None]]:
-            files = []
-            for row in rows:
-                try:
-                    files.append(of_row(row))
-                except MaapError as error:
-                    refused.append(error.message)
-            return files
-
-        with collector.held() if len(rows) > MANY_FILES else nullcontext():
-            count = await self.queue_files(await asyncio.to_thread(read))
-
-        def settle(transfers: Downloads) -> None:
-            for row in rows:
-                job = transfers.jobs.get(row.url)
-                if job is not None and job.state == "waiting":
-                    job.received = row.received
-            transfers.pause([row.url for row in rows if row.state == "paused"])
-
-        await self.with_transfers(settle)
+        with collector.held(len(rows)):
+            count, refused = await self.ask(
+                lambda session: session.take_over(rows, self._transfers_of(session))
+            )
         for sentence in refused:
             self.write_log("warning", f"Not taken over: {sentence}")
         if refused:
@@ -530,10 +495,7 @@ class MaapApp(App[int]):
         """Show what went wrong and what to do about it, and write it to the log."""
         from maap_tui.tui.dialogs.error import ErrorDialog
 
-        message, hint = clean(str(error)), clean(getattr(error, "hint", ""))
-        if not isinstance(error, MaapError):
-            message = f"{type(error).__name__}: {message}"
-            hint = "The app goes on. If it happens again, report it with the log of place 5."
+        message, hint = map(clean, words_of(error))
         self.write_log("error", f"{message} {hint}".strip())
         if isinstance(error, AuthenticationError | CredentialsError):
             hint += " Press F8 to sign in."

@@ -12,16 +12,25 @@ from contextlib import contextmanager
 NEVER = 1_000_000
 """Looks at younger objects before a full one, where none is wanted."""
 
+MANY = 2000
+"""Transfers at once from which it is worth while."""
+
 _holders: list[tuple[int, int, int]] = []
 
 
 @contextmanager
-def held() -> Iterator[None]:
+def held(count: int = MANY) -> Iterator[None]:
     """Make no full look meanwhile, and take what has come as here to stay: later looks leave it out.
 
     What stays is still let go of as soon as nobody has it; only a cycle among it is not found any more.
     Call it in the app's thread.
+
+    Args:
+        count: how many transfers come; for few of them nothing is held.
     """
+    if count < MANY:
+        yield
+        return
     _holders.append(gc.get_threshold())
     gc.set_threshold(*_holders[0][:2], NEVER)
     try:

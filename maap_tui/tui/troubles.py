@@ -1,15 +1,21 @@
-"""What went wrong, in words for a place that goes on showing what it has."""
+"""What went wrong and what to do about it, in words: for a dialog, or for a place that goes on as it is."""
 
 from __future__ import annotations
 
 from maap_tui.engine import files
 from maap_tui.engine.errors import MaapError
+from maap_tui.text import sentences
 
 
-def trouble_of(error: Exception) -> str:
-    """What went wrong and what to do, in words."""
+def words_of(error: BaseException) -> tuple[str, str]:
+    """(what happened, what to do) of any error; the second is empty where the first says it already."""
     if isinstance(error, OSError):
-        error = files.storage_error(error.filename or "a file of the registry", error)
+        error = files.storage_error(error.filename or "a file", error)
     if isinstance(error, MaapError):
-        return f"{error.message}. {error.hint}".strip()
-    return f"{type(error).__name__}: {error}. If it stays, report it with the log of place 5."
+        return error.message, error.hint
+    return f"{type(error).__name__}: {error}", "If it happens again, report it with the log of place 5."
+
+
+def trouble_of(error: BaseException) -> str:
+    """The same in one line."""
+    return sentences(*words_of(error))

@@ -10,7 +10,6 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -228,7 +227,7 @@ class DownloadsScreen(PlaceScreen):
         stamp = await asyncio.to_thread(queue.stamp)
         if stamp != self._stamp:
             self._stamp = stamp
-            with nullcontext() if self._serial else collector.held():
+            with collector.held(0 if self._serial else collector.MANY):
                 changes = await asyncio.to_thread(queue.changes, self._serial)
             if self._serial and changes.count < len(self._known | {row.path for row in changes.rows}):
                 # Something was removed; what, only the whole tells.

@@ -21,7 +21,7 @@ from maap_tui.engine.errors import InvalidRequestError, MaapError
 from maap_tui.engine.query import Query
 from maap_tui.engine.search import Page, Search
 from maap_tui.engine.session import Session
-from maap_tui.text import clean, format_bytes, format_count, format_duration, format_rate, plural
+from maap_tui.text import clean, format_bytes, format_count, format_duration, format_rate, plural, sentences
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.granule import GranuleDialog
 from maap_tui.tui.keys import bindings
@@ -260,7 +260,7 @@ class SearchScreen(PlaceScreen):
                 if collection not in names.collections:
                     names.collections.append(collection)
             except InvalidRequestError as error:
-                names.refused[collection] = f"{error.message}. {error.hint}".strip()
+                names.refused[collection] = sentences(error.message, error.hint)
             form.judge()
         if form.reading.needs_newest:
             query = _names_in(form)

@@ -25,7 +25,7 @@ from maap_tui.engine.query import (
     parse_moment,
     parse_orbits,
 )
-from maap_tui.text import plural
+from maap_tui.text import plural, sentences
 
 ANY = "any"
 """The word for every baseline; an empty field means it too."""
@@ -288,7 +288,7 @@ def _try(
     try:
         changes |= read()
     except InvalidRequestError as error:
-        troubles[name] = f"{error.message}. {error.hint}".strip() if error.hint else error.message
+        troubles[name] = sentences(error.message, error.hint)
 
 
 def _read_collection(text: str, names: Names, troubles: dict[str, str]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from maap_tui.engine.downloads import Job
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.queue import LIVE, Process, QueueRow
-from maap_tui.text import format_bytes, format_rate
+from maap_tui.text import format_bytes, format_rate, sentences
 from maap_tui.tui import theme
 from maap_tui.tui.widgets.rows import Column, RowList
 
@@ -308,7 +308,7 @@ class TransferList(RowList):
     def stopped(self) -> str:
         """What stopped the own run and what to do about it; '' while it goes on."""
         stopped = self.maap.transfers.report.stopped if self.maap.transfers else None
-        return "" if stopped is None else " ".join(filter(None, (stopped.message + ".", stopped.hint)))
+        return "" if stopped is None else sentences(stopped.message, stopped.hint)
 
     @property
     def awaited(self) -> str:
