@@ -18,8 +18,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 USED_LATER = (
     "concurrent.futures.thread", "httpx", "httpx_aiohttp", "aiohttp", "certifi.core", "sqlite3",
-    "tomlkit", "tomllib", "_strptime",
-    "filelock._soft", "filelock._soft_protocol", "encodings.idna", "encodings.ascii", "encodings.utf_8_sig",
+    "tomlkit", "tomllib", "_strptime", "encodings.idna", "encodings.ascii", "encodings.utf_8_sig",
 )  # fmt: skip
 """What a command imports on its way, so that none is left to a fork."""
 
@@ -235,8 +234,21 @@ def _import_everything() -> None:
             importlib.import_module(module.name)
     for name in USED_LATER:
         importlib.import_module(name)
+    _use_each_lock()
     gc.collect()
     gc.freeze()
+
+
+def _use_each_lock() -> None:
+    """Take and release a lock of each kind: what filelock imports when it is first used is its own matter."""
+    import tempfile
+
+    from filelock import FileLock, SoftFileLock
+
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in (FileLock, SoftFileLock):
+            with kind(Path(folder, kind.__name__)):
+                pass
 
 
 def _stay_in_one_thread() -> None:
