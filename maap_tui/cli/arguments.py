@@ -150,7 +150,9 @@ def add_area(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--bbox", metavar="W,S,E,N", help="degrees; W > E crosses the antimeridian")
     group.add_argument("--point", metavar="LAT,LON", help="within --radius of a point")
     group.add_argument("--radius", metavar="KM", help=f"default {DEFAULT_RADIUS_KM:g}")
-    group.add_argument("--area", metavar="FILE", help="a GeoJSON geometry or feature; - for stdin")
+    group.add_argument(
+        "--area", metavar="FILE", help="a GeoJSON geometry or feature, or its text; - for stdin"
+    )
 
 
 def add_search(parser: argparse.ArgumentParser) -> None:
@@ -305,12 +307,15 @@ def _area_of(args: argparse.Namespace) -> tuple[Any, Any, Any]:
 
 
 def _read_area(name: str) -> dict[str, Any]:
-    """The geometry of a GeoJSON file: bare, or of a feature or a collection of one feature."""
+    """The geometry of a GeoJSON file or text: bare, or of a feature or a collection of one feature."""
     import json
 
     from maap_tui.engine.errors import InvalidRequestError
 
-    text = read_text(name, "--area", limit=MAX_AREA_BYTES)
+    if name.lstrip().startswith("{"):
+        text, name = name, f"{name.strip()[:40]}..."
+    else:
+        text = read_text(name, "--area", limit=MAX_AREA_BYTES)
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):

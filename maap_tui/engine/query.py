@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import re
 import shlex
@@ -287,19 +288,28 @@ class Query:
             words += ["--frame", ",".join(self.frames)]
         if self.box:
             box = self.box
-            words += [f"--bbox={box.west:g},{box.south:g},{box.east:g},{box.north:g}"]
+            words += [f"--bbox={','.join(map(_degrees, (box.west, box.south, box.east, box.north)))}"]
         if self.circle:
-            words += [f"--point={self.circle.latitude:g},{self.circle.longitude:g}"]
-            words += ["--radius", f"{self.circle.radius_km:g}"]
+            words += [f"--point={_degrees(self.circle.latitude)},{_degrees(self.circle.longitude)}"]
+            words += ["--radius", _degrees(self.circle.radius_km)]
+        if self.area is not None:
+            words += ["--area", json.dumps(self.area, separators=(",", ":"))]
         if self.formats:
             words += ["--format", ",".join(self.formats)]
         if self.newest_first:
             words.append("--newest-first")
+        if self.every_version:
+            words.append("--all-versions")
         if self.max_items != DEFAULT_MAX_ITEMS:
             words += ["--max-items", str(self.max_items)]
         if self.use_catalog and verb == "search":
             words.append("--use-catalog")
         return shlex.join(words)
+
+
+def _degrees(number: float) -> str:
+    """A number as short as it can be written, without an exponent."""
+    return f"{number:.9f}".rstrip("0").rstrip(".")
 
 
 def _is_midnight(moment: datetime) -> bool:

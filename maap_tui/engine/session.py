@@ -579,7 +579,8 @@ class Session:
     ) -> list[tuple[Key, Entry]]:
         """What the registry has discovered and not downloaded."""
         keys = self.tracked_keys(collection, product_type, baseline)
-        found = self.filing.only_newest(product_type, pending_of(self.filing, keys, selection))
+        found = pending_of(self.filing, keys, selection)
+        found = self.filing.only_newest(product_type, found, selection.every_version)
         if newest_first:
             found.reverse()
         return found[:max_items]
@@ -672,7 +673,9 @@ class Session:
         """
         found = await self.get(query, product_dir=product_dir, dry_run=True)
         names = (query.collection, query.product_type, query.baseline)
-        selection = Selection(self.formats_of(query), query.time, query.orbits, query.frames)
+        selection = Selection(
+            self.formats_of(query), query.time, query.orbits, query.frames, query.every_version
+        )
         done: set[str] = set()
         for tracker in map(self.registry.baseline, self.tracked_keys(*names)):
             done |= {entry.url for entry in tracker.downloads(selection.first_day, selection.last_day)}

@@ -66,6 +66,8 @@ class Selection:
     """Absolute orbits meant as (first, last) pairs, both included; () means all."""
     frames: tuple[str, ...] = ()
     """Frame letters meant; () means all."""
+    every_version: bool = False
+    """Whether older processings of the same granule are meant too, see `Query.every_version`."""
 
     @property
     def first_day(self) -> date | None:
@@ -224,10 +226,12 @@ async def sync(
     report.failed_days = search.failed
     report.bad_items = len(search.bad_items)
     keys |= set(filing.tracked_keys(query.collection, query.product_type, query.baseline))
-    selection = Selection(formats, search.range or query.time, query.orbits, query.frames)
+    selection = Selection(
+        formats, search.range or query.time, query.orbits, query.frames, query.every_version
+    )
     left = await asyncio.to_thread(pending_of, filing, sorted(keys), selection)
     # What is queued already takes part in the choice among versions, and is left out only then.
-    left = await asyncio.to_thread(filing.only_newest, query.product_type, left, query.every_version)
+    left = await asyncio.to_thread(filing.only_newest, query.product_type, left, selection.every_version)
     left = [
         (key, entry)
         for key, entry in left

@@ -82,6 +82,7 @@ def test_areas(maap: Callable, tmp_path: Path) -> None:
     ring = [[-20, 30], [20, 30], [20, 60], [-20, 60], [-20, 30]]
     area.write_text(json.dumps({"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}}))
     assert maap("search", *CLD, *DAY, "--area", area).lines == box.lines
+    assert maap("search", *CLD, *DAY, "--area", area.read_text()).lines == box.lines
 
 
 def test_urls_into_a_file(maap: Callable, tmp_path: Path) -> None:

@@ -192,6 +192,38 @@ def test_the_registry_is_filtered_by_orbit_frame_and_time(maap: Callable) -> Non
     assert "20251202T23" in newest[0]
 
 
+AUX = ("EarthCAREXMETL1DProducts10_MAAP", "AUX_MET_1D", "BC")
+
+
+def test_every_version_is_taken_where_it_is_asked_for(maap: Callable) -> None:
+    hour = ("--start", "2025-12-01T00:00:00Z", "--end", "2025-12-01T00:59:59Z")
+    every = maap("search", *AUX, *hour, "--all-versions").lines
+    newest = maap("search", *AUX, *hour).lines
+    assert len(newest) < len(every)
+    maap("search", *AUX, *hour, "--all-versions", "--registry-save")
+    pending = ("download", *AUX, "--registry", "--dry-run")
+    ended = maap(*pending)
+    assert ended.lines == newest
+    assert f"{len(every) - len(newest)} older versions left; --all-versions takes them" in ended.err
+    assert sorted(maap(*pending, "--all-versions").lines) == sorted(every)
+    assert maap("sync", *AUX, *hour, "--dry-run").lines == newest
+    assert sorted(maap("sync", *AUX, *hour, "--dry-run", "--all-versions").lines) == sorted(every)
+
+
+@pytest.mark.parametrize(
+    "words", [("--bbox", "0,0,9,9"), ("--point", "1,2"), ("--area", "here.json"), ("--use-catalog",)]
+)
+def test_the_registry_cannot_be_asked_for_an_area(maap: Callable, words: tuple[str, ...]) -> None:
+    ended = maap("download", *CLD, "--registry", *words)
+    assert ended.code == 4
+    assert f"{words[0]} cannot be used with --registry" in ended.err
+
+
+def test_what_max_items_leaves_in_the_registry_is_said(maap: Callable) -> None:
+    maap("search", *CLD, *FEW, "--registry-save")
+    assert "3 files left for another run" in maap("download", *CLD, "--registry", "-n", "1").err
+
+
 def test_json_is_one_object_a_file(maap: Callable, home: Path) -> None:
     first = [json.loads(line) for line in maap("sync", *CLD, *FEW, "--json").lines]
     assert [row["state"] for row in first] == ["finished"] * 4

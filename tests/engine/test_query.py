@@ -226,7 +226,13 @@ def test_cql2_by_name_and_in_old_keys() -> None:
         ({"orbits": ((7655, 7657),), "frames": ("C",)}, "--orbit 07655-07657 --frame C"),
         ({"frames": ("C", "D"), "formats": ("h5",)}, "--frame C,D --format h5"),
         ({"box": Box(-10, -20, 30, 40)}, "--bbox=-10,-20,30,40"),
+        ({"box": Box(-123.45678, 0.00001, 30, 40)}, "--bbox=-123.45678,0.00001,30,40"),
         ({"circle": Circle(-50.5, 6.25, 300)}, "--point=-50.5,6.25 --radius 300"),
+        (
+            {"area": {"type": "Point", "coordinates": [6.25, -50.5]}},
+            """--area '{"type":"Point","coordinates":[6.25,-50.5]}'""",
+        ),
+        ({"every_version": True}, "--all-versions"),
         (
             {"newest_first": True, "max_items": 5, "use_catalog": True},
             "--newest-first --max-items 5 --use-catalog",

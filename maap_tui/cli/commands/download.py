@@ -22,11 +22,14 @@ from maap_tui.cli.transfers import add_transfer, list_wanted, summarise
 from maap_tui.text import plural
 
 if TYPE_CHECKING:
+    import argparse
+
     from maap_tui.engine.session import Session
 
 _EPILOG = """\
 A file of URLs has lines `URL` or `URL|PATH`; blank lines and lines that begin with # are left out.
-With --registry the time options, --orbit and --frame choose among what is pending there."""
+With --registry the time options, --orbit and --frame choose among what is pending there; an area
+cannot, as the registry knows none."""
 
 
 def add_parser(subparsers: Any, words: str) -> None:
@@ -107,25 +110,36 @@ async def _download_urls(call: Call, session: Session) -> None:
     summarise(call, report, nothing=f"No URL in {args.url_file}")
 
 
+def _refuse_area(args: argparse.Namespace) -> None:
+    """Refuse options that choose among what the archive has; the registry does not know them."""
+    from maap_tui.engine.errors import InvalidRequestError
+
+    for name in ("bbox", "point", "radius", "area", "use_catalog"):
+        if getattr(args, name):
+            option = f"--{name.replace('_', '-')}"
+            raise InvalidRequestError(
+                f"{option} cannot be used with --registry, which knows neither tracks nor catalogues",
+                "Leave it out, or search: `maap download` without --registry.",
+            )
+
+
 async def _download_pending(call: Call, session: Session) -> None:
     from maap_tui.engine.missions import format_of
     from maap_tui.engine.query import parse_formats
     from maap_tui.engine.sync import Selection
 
     args = call.args
+    _refuse_area(args)
     orbits, frames = orbits_of(args, session)
     span = span_of(args, session)
     mission = session.mission_of(args.collection)
     formats = parse_formats(args.format) if args.format is not None else mission.formats
     names = (args.collection, args.product, args.baseline)
-    entries = session.pending(
-        *names,
-        Selection(formats, span, orbits, frames),
-        newest_first=args.newest_first,
-        max_items=args.max_items,
-    )
+    every = session.pending(*names, Selection(("all",), span, orbits, frames, True))
+    meant = Selection(formats, span, orbits, frames, args.all_versions)
+    pending = session.pending(*names, meant, newest_first=args.newest_first)
+    entries = pending[: args.max_items]
     if "all" not in formats:
-        every = session.pending(*names, Selection(("all",), span, orbits, frames))
         others = [entry.url for _, entry in every if format_of(entry.url) not in formats]
         if others:
             kinds = ", ".join(sorted({format_of(url) or "unknown" for url in others}))
@@ -133,6 +147,11 @@ async def _download_pending(call: Call, session: Session) -> None:
                 f"{plural(len(others), 'pending file')} in other formats ({kinds}) left; "
                 "--format all takes them"
             )
+        every = [one for one in every if format_of(one[1].url) in formats]
+    if older := len(every) - len(pending):
+        call.report.say(f"{plural(older, 'older version')} left; --all-versions takes them")
+    if held_back := len(pending) - len(entries):
+        call.report.say(f"{plural(held_back, 'file')} left for another run (--max-items)")
     product_dir = session.settings.downloads.product_dir
     if args.dry_run:
         wanted = []
