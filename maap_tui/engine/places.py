@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -298,6 +299,8 @@ def ensure_under(root: Path, path: Path) -> Path:
     try:
         inside = root.resolve()
         folder = path.parent.resolve()
+        with suppress(FileNotFoundError, NotADirectoryError):
+            folder.stat()  # from Python 3.13 on resolve() says nothing of links that go in circles
     except (OSError, RuntimeError, ValueError) as error:
         raise StorageError(f"{_shown(str(path))} cannot be resolved: {error}") from error
     if path.name in ("", ".", "..") or not folder.is_relative_to(inside):

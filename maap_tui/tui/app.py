@@ -181,6 +181,9 @@ class MaapApp(App[int]):
     # Life
 
     def on_load(self) -> None:
+        # From Python 3.12 on Textual has tasks begin at once, a screen's among them, before the app knows that
+        # screen: a widget that asks for it while it is being made ends the app. Tests run without eager tasks.
+        asyncio.get_running_loop().set_task_factory(None)
         chosen = self.session.settings.ui.theme
         if self.no_colour:
             self.theme = "ansi-dark" if "ansi-dark" in self.available_themes else self.theme
