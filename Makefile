@@ -1,32 +1,63 @@
 # Every target works on a fresh machine with Python 3.11 or newer, make and git.
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
+# The exact version of every package; empty (LOCK=) takes the newest that pyproject.toml permits.
+LOCK ?= constraints.txt
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(addprefix --constraint=,$(LOCK))
 
 # Many processes start in the tests, and each would compile the program anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-faults check screenshots bench build clean
+.PHONY: help setup lock demo test test-newest test-pythons test-install test-faults check screenshots bench \
+  build clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(STAMP) ## Make .venv with the program, the embedded archive and the developers' tools
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml $(LOCK)
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=...") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]' --group dev
+	$(PIP) 'pip>=25.3'
+	$(PIP) $(addprefix --build-constraint=,$(LOCK)) --editable '.[demo]' --group dev
 	@touch $(STAMP)
+
+# Run it with the oldest Python that is supported: what is newest there installs on the others too.
+lock: ## Renew constraints.txt: every package at the newest version that pyproject.toml permits
+	rm -rf $(VENV)/lock
+	$(MAKE) setup VENV=$(VENV)/lock LOCK=
+	$(VENV)/lock/bin/python -m pip --disable-pip-version-check install --quiet hatchling editables
+	echo '# The exact version of every package that `make setup` installs. Renewed by `make lock`.' >$(VENV)/lock/new
+	$(VENV)/lock/bin/python -m pip --disable-pip-version-check freeze --all --exclude-editable \
+	  --exclude setuptools >>$(VENV)/lock/new
+	mv $(VENV)/lock/new constraints.txt
+	rm -rf $(VENV)/lock
 
 demo: setup ## Try everything on the embedded archive (a tour where there is no terminal)
 	$(BIN)/maap demo
 
 test: setup ## Run the tests
 	$(BIN)/python -m pytest -q --numprocesses auto --dist worksteal --tb=native
+
+# What a new release draws is seen in the pictures when the lock is renewed; here it has to work.
+test-newest: ## Run the tests, without the pictures, on the newest packages that pyproject.toml permits
+	rm -rf $(VENV)/newest
+	$(MAKE) setup VENV=$(VENV)/newest LOCK=
+	$(VENV)/newest/bin/python -m pytest -q --numprocesses auto --dist worksteal --tb=native \
+	  --ignore=tests/tui/test_snapshots.py
+
+test-pythons: ## Run the engine's and the real terminal's tests on each Python found
+	$(PYTHON) tests/pythons.py $(VENV)
+
+test-install: setup ## Install the program alone, as its users do, and run it
+	rm -rf $(VENV)/plain
+	$(PYTHON) -m venv $(VENV)/plain
+	$(VENV)/plain/bin/python -m pip --disable-pip-version-check install --quiet .
+	MAAP_PLAIN_BIN="$(abspath $(VENV)/plain/bin)" $(BIN)/python -m pytest -q --tb=native tests/test_install.py
 
 test-faults: setup ## Run the long tests of faults and crashes, about ten minutes
 	@failed=0; \
@@ -47,7 +78,6 @@ bench: setup ## Measure; prints tables, peers beside where they are installed
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 build: setup ## Build the wheel and the source archive into dist/
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check build
 	$(BIN)/python -m build --outdir dist .
 
 clean: ## Remove what the other targets made

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -118,6 +120,21 @@ def test_libraries_stay_in_their_one_module() -> None:
             if top == "httpx" and not at_load and file.name == "session.py":
                 continue  # the type of the transport that tests hand in
             wrong.append(f"{file.relative_to(ROOT)} imports {name}")
+    assert wrong == []
+
+
+def test_every_library_is_declared() -> None:
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    demo = [*project["dependencies"], *project["optional-dependencies"]["demo"]]
+    wrong = []
+    for file in sorted(ROOT.rglob("*.py")):
+        lines = demo if file.is_relative_to(ROOT / "demo") else project["dependencies"]
+        declared = {re.split(r"[^\w-]", line)[0].replace("-", "_") for line in lines}
+        tops = {name.partition(".")[0] for name, _ in imports(file)}
+        wrong += [
+            f"{file.relative_to(ROOT)} imports {top}"
+            for top in tops - declared - sys.stdlib_module_names - {"maap_tui"}
+        ]
     assert wrong == []
 
 
