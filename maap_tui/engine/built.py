@@ -84,15 +84,7 @@ def load(where: places.Places, collection: str) -> BuiltCatalog | None:
         catalog = BuiltCatalog(collection, generated_at=_moment(data.get("generated_at")))
         for product_type, product in data["products"].items():
             catalog.products[product_type] = {
-                name: BaselineInfo(
-                    time_start=_moment(entry.get("time_start")),
-                    time_end=_moment(entry.get("time_end")),
-                    frame_start=_text(entry.get("frame_start")),
-                    frame_end=_text(entry.get("frame_end")),
-                    count=int(entry.get("count") or 0),
-                    updated_at=_moment(entry.get("updated_at")),
-                )
-                for name, entry in product["baselines"].items()
+                name: BaselineInfo.from_dict(entry) for name, entry in product["baselines"].items()
             }
         return catalog
     except FileNotFoundError:
@@ -129,30 +121,15 @@ def save(file: Path, catalog: BuiltCatalog, now: datetime | None = None) -> None
         "collection": catalog.collection,
         "client": {"name": "maap_tui", "version": __version__},
         "products": {
-            product_type: {"baselines": {name: _entry(entries[name]) for name in sorted(entries)}}
+            product_type: {"baselines": {name: entries[name].to_dict() for name in sorted(entries)}}
             for product_type, entries in sorted(catalog.products.items())
         },
     }
     files.write_atomic(file, json.dumps(data, indent=2) + "\n")
 
 
-def _entry(info: BaselineInfo) -> dict[str, Any]:
-    return {
-        "time_start": to_zulu(info.time_start) if info.time_start else None,
-        "time_end": to_zulu(info.time_end) if info.time_end else None,
-        "frame_start": info.frame_start,
-        "frame_end": info.frame_end,
-        "count": info.count,
-        "updated_at": to_zulu(info.updated_at) if info.updated_at else None,
-    }
-
-
 def _moment(value: Any) -> datetime | None:
     return parse_zulu(value) if isinstance(value, str) and value else None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
 
 
 @dataclass(frozen=True, slots=True)

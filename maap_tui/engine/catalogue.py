@@ -87,6 +87,11 @@ def unknown(what: str, name: str, known: Sequence[str], look: str, *, where: str
     return InvalidRequestError(f"There is no {what} '{name}'{where}", f"{hint}{look}")
 
 
+def _check_collection_name(name: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+:-]{0,127}", name):
+        raise InvalidRequestError(f"'{name[:60]}' is no collection name", "See `maap list`.")
+
+
 class Catalogue:
     """The catalogue of the archive."""
 
@@ -172,23 +177,32 @@ class Catalogue:
             InvalidRequestError: when the archive has no such collection.
             CatalogError: when they cannot be had.
         """
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+:-]{0,127}", name):
-            raise InvalidRequestError(f"'{name[:60]}' is no collection name", "See `maap list`.")
+        _check_collection_name(name)
         local = None if refresh else self.local_queryables(name)
         if local is None:
-            url = urljoin(self.root, f"collections/{quote(name, safe='')}/queryables")
-            data = await self._get(url, f"the queryables of {name}", name)
-            properties = data.get("properties")
-            if not isinstance(properties, dict):
-                raise CatalogError(
-                    f"The queryables of {name} cannot be read", "Run the same command again later."
-                )
-            local = Queryables(name, properties)
+            data = await self.queryables_as_served(name)
+            local = Queryables(name, data["properties"])
             text = json.dumps({**data, "collection": name}, indent=2, ensure_ascii=False)
             await asyncio.to_thread(files.write_atomic, self._places.queryables_file(name), text + "\n")
             self._emit(Noted(f"Fetched the queryables of {name}"))
         self._queryables[name] = local
         return local
+
+    async def queryables_as_served(self, name: str) -> dict[str, Any]:
+        """The JSON schema of a collection's queryables, asked of the archive and kept nowhere.
+
+        Raises:
+            InvalidRequestError: when the archive has no such collection.
+            CatalogError: when it cannot be had.
+        """
+        _check_collection_name(name)
+        url = urljoin(self.root, f"collections/{quote(name, safe='')}/queryables")
+        data = dict(await self._get(url, f"the queryables of {name}", name))
+        if not isinstance(data.get("properties"), dict):
+            raise CatalogError(
+                f"The queryables of {name} cannot be read", "Run the same command again later."
+            )
+        return data
 
     async def check(self, collection: str, product_type: str, baseline: str | None = None) -> Queryables:
         """The queryables, once the names are known to exist in them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -182,14 +182,56 @@ class Granule:
 class BaselineInfo:
     """What a built catalogue knows of one baseline."""
 
-    time_start: datetime | None
-    time_end: datetime | None
+    time_start: datetime | None = None
+    time_end: datetime | None = None
     """Sensing start of the first and the last granule; None for an empty baseline."""
-    frame_start: str | None
-    frame_end: str | None
+    frame_start: str | None = None
+    frame_end: str | None = None
     """Orbit and frame of the first and the last granule, `07655C`; None without an orbit."""
-    count: int
+    count: int = 0
     updated_at: datetime | None = None
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> BaselineInfo:
+        """Read the entry of a built catalogue; what it has besides is left out.
+
+        Raises:
+            ValueError: when a time is no time, or the count no number.
+        """
+
+        def moment(name: str) -> datetime | None:
+            value = data.get(name)
+            if isinstance(value, datetime):
+                return value
+            return parse_zulu(value) if isinstance(value, str) and value else None
+
+        def text(name: str) -> str | None:
+            value = data.get(name)
+            return value if isinstance(value, str) and value else None
+
+        return cls(
+            time_start=moment("time_start"),
+            time_end=moment("time_end"),
+            frame_start=text("frame_start"),
+            frame_end=text("frame_end"),
+            count=int(data.get("count") or 0),
+            updated_at=moment("updated_at"),
+        )
+
+    def to_dict(self, sort_keys: bool | None = None, dedupe_str_lists: bool | None = None) -> dict[str, Any]:
+        """The entry of a built catalogue, ready for JSON; frames that are not there are left out.
+
+        Args:
+            sort_keys: whether the keys are sorted.
+            dedupe_str_lists: as in maap-client; an entry has no lists.
+        """
+        found: dict[str, Any] = {}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if value is None and one.name.startswith("frame_"):
+                continue
+            found[one.name] = to_zulu(value) if isinstance(value, datetime) else value
+        return dict(sorted(found.items())) if sort_keys else found
 
     @property
     def time_range(self) -> TimeRange | None:

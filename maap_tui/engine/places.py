@@ -112,7 +112,7 @@ class Places:
     @property
     def journal_file(self) -> Path:
         """The journal of deletions, one line each."""
-        return self.state_dir / "deletions.jsonl"
+        return journal_file(self.state_dir)
 
     @property
     def access_token_file(self) -> Path:
@@ -130,6 +130,11 @@ class Places:
     def cache_file(self, name: str) -> Path:
         """A file that can be made again at any time."""
         return self.state_dir / "cache" / safe_name(name)
+
+
+def journal_file(state_dir: Path) -> Path:
+    """The journal of deletions in a state folder, one line each."""
+    return state_dir / "deletions.jsonl"
 
 
 def locate(settings: Settings, environ: Mapping[str, str]) -> Places:

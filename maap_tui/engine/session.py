@@ -45,6 +45,7 @@ from maap_tui.engine.sync import (
     pending_of,
     queue_entry,
     register,
+    stats_of,
     sync,
 )
 from maap_tui.engine.tokens import (
@@ -143,6 +144,22 @@ class Session:
         environ = os.environ if environ is None else environ
         config = settings.load(config_file, environ, overrides)
         return cls(config, places.locate(config, environ), environ=environ, **rest)
+
+    def again(self) -> Session:
+        """A session of the same settings that shares nothing of what this one has opened."""
+        return Session(
+            self.settings,
+            self.places,
+            environ=self.environ,
+            emit=self.emit,
+            bulk=self._bulk,
+            now=self.now,
+            transport=self._transport,
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the settings, to be opened where it arrives: no token goes along, nor who listens."""
+        return _unpickled, (self.settings, self.places, self._bulk, self._transport)
 
     async def __aenter__(self) -> Session:
         return self
@@ -351,23 +368,7 @@ class Session:
         self, collection: str, product_type: str, baseline: str, span: TimeRange | None = None
     ) -> Stats:
         """Counts of one baseline, of the sensing starts in `span` or of all."""
-        tracker = self.tracker(collection, product_type, baseline)
-        if span is None:
-            return tracker.stats()
-        if _is_whole_days(span):
-            return tracker.stats(span.first_day, span.last_day)
-        selection = Selection((), span)
-        first, last = span.first_day, span.last_day
-        urls = {entry.url for entry in tracker.urls(first, last) if selection.accepts(entry)}
-        rows = [entry for entry in tracker.downloads(first, last) if selection.accepts(entry)]
-        done = {entry.url for entry in rows}
-        paths = {entry.path for entry in rows if entry.path}
-        marked = {
-            path for path, day in tracker.marked(first, last) if selection.accepts(Entry(path, path, day))
-        }
-        return Stats(
-            len(urls), len(done), len(marked), len(tracker.errors()), len(urls - done), len(paths - marked)
-        )
+        return stats_of(self.tracker(collection, product_type, baseline), span)
 
     @cached_property
     def queue(self) -> Queue:
@@ -827,12 +828,14 @@ class Session:
         return report
 
 
+def _unpickled(
+    config: settings.Settings,
+    where: places.Places,
+    bulk: bool,
+    transport: httpx.AsyncBaseTransport | None,
+) -> Session:
+    return Session(config, where, bulk=bulk, transport=transport)
+
+
 def _place_of(text: str) -> tuple[str, str, str, date] | None:
     return places.collection_of(os.path.abspath(text))
-
-
-def _is_whole_days(span: TimeRange) -> bool:
-    return all(
-        (moment.hour, moment.minute, moment.second, moment.microsecond) == (0, 0, 0, 0)
-        for moment in (span.start, span.end)
-    )

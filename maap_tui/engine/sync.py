@@ -17,7 +17,7 @@ from maap_tui.engine.filing import Filing
 from maap_tui.engine.missions import format_of, parse_name
 from maap_tui.engine.model import Granule, TimeRange, to_zulu
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry import MISSING_FOR, Entry, Key, Registry
+from maap_tui.engine.registry import MISSING_FOR, BaselineRegistry, Entry, Key, Registry, Stats
 from maap_tui.engine.search import FailedDay, Search
 from maap_tui.engine.transfer import Wanted
 
@@ -91,6 +91,24 @@ class Selection:
         ):
             return False
         return not (self.frames and name.frame not in self.frames)
+
+
+def stats_of(tracker: BaselineRegistry, span: TimeRange | None = None) -> Stats:
+    """Counts of one baseline, of the sensing starts in `span` or of all."""
+    if span is None:
+        return tracker.stats()
+    first, last = span.first_day, span.last_day
+    if all(moment.time() == datetime.min.time() for moment in (span.start, span.end)):
+        return tracker.stats(first, last)
+    selection = Selection((), span)
+    urls = {entry.url for entry in tracker.urls(first, last) if selection.accepts(entry)}
+    rows = [entry for entry in tracker.downloads(first, last) if selection.accepts(entry)]
+    done = {entry.url for entry in rows}
+    paths = {entry.path for entry in rows if entry.path}
+    marked = {path for path, day in tracker.marked(first, last) if selection.accepts(Entry(path, path, day))}
+    return Stats(
+        len(urls), len(done), len(marked), len(tracker.errors()), len(urls - done), len(paths - marked)
+    )
 
 
 def pending_of(filing: Filing, keys: Iterable[Key], selection: Selection) -> list[tuple[Key, Entry]]:

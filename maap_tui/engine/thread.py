@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
+from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.session import Session
 
 T = TypeVar("T")
@@ -23,13 +25,19 @@ class EngineThread:
     def __init__(self, make_session: Callable[[], Session]) -> None:
         """Take what makes the session; it is called in the engine's thread."""
         self._make_session = make_session
+        self._pid = os.getpid()
         self._session: Session | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._guard = threading.Lock()
 
     def start(self) -> None:
-        """Start the thread, if it does not run yet."""
+        """Start the thread, if it does not run yet.
+
+        Raises:
+            InvalidRequestError: in a forked child, where the thread of its parent does not run.
+        """
+        self._refuse_inherited()
         with self._guard:
             if self._thread is not None:
                 return
@@ -111,18 +119,33 @@ class EngineThread:
             if self._is_here():
                 # An iterator that nobody holds any more can be closed by the collector in any thread.
                 self.submit(finish)
-            elif self._thread is not None and self._thread.is_alive():
+            elif self._pid == os.getpid() and self._thread is not None and self._thread.is_alive():
                 self.run(finish)
 
+    def _refuse_inherited(self) -> None:
+        # The parent's thread does not exist in a forked child: waiting for it would never end.
+        if self._pid != os.getpid():
+            raise InvalidRequestError(
+                f"This was begun in process {self._pid}, from which this one was forked",
+                "Begin it again in this process.",
+            )
+
     def _is_here(self) -> bool:
-        return threading.current_thread() is self._thread
+        return self._is_thread(self._thread)
+
+    @staticmethod
+    def _is_thread(thread: threading.Thread | None) -> bool:
+        return threading.current_thread() is thread
 
     def close(self) -> None:
-        """Cancel what runs, close the session, end the thread."""
+        """Cancel what runs, close the session, end the thread; in a forked child leave them to the parent."""
+        if self._pid != os.getpid():
+            return
         with self._guard:
             thread, loop = self._thread, self._loop
             self._thread = self._loop = None
         if thread is not None and loop is not None and thread.is_alive():
             loop.call_soon_threadsafe(self._stop.set)
-            thread.join()
+            if not self._is_thread(thread):
+                thread.join()
         self._session = None

@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
@@ -27,47 +26,12 @@ from maap_tui import (
     MaapClient,
     MaapConfig,
 )
-from maap_tui.client import GlobalState, Searcher, StateTracker
+from maap_tui.client import GlobalStateTracker, Searcher, StateTracker
 from maap_tui.demo import Archive
 from maap_tui.engine import events
+from tests.client.conftest import AUX, DAY, HOUR, L2, NAMES
 from tests.engine.conftest import requests_of
 from tests.faults.figure import PEER_PYTHON
-
-L2 = "EarthCAREL2Validated_MAAP"
-AUX = "EarthCAREXMETL1DProducts10_MAAP"
-DAY = datetime(2025, 12, 1, tzinfo=UTC)
-NAMES = (L2, "CPR_CLD_2A", "BC")
-HOUR = {"start": DAY, "end": DAY + timedelta(minutes=59, seconds=59)}
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Archive]:
-    with Archive.start(now="2026-01-15T00:00:00Z") as started:
-        yield started
-
-
-@pytest.fixture
-def archive(shared: Archive, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Archive]:
-    """The archive, and a home that the environment points at."""
-    shared.faults.clear()
-    shared.stats.reset()
-    shared.prepare(tmp_path)
-    with (tmp_path / "config.toml").open("a") as file:
-        file.write(
-            "retry_wait = 0.01\nretries = 1\noutage_wait = 0\n\n"
-            "[downloads]\nretry_wait = 0.01\nretries = 1\nmin_free = '0'\n"
-        )
-    for name, value in shared.environment(tmp_path).items():
-        monkeypatch.setenv(name, value)
-    yield shared
-    shared.faults.clear()
-
-
-@pytest.fixture
-def client(archive: Archive) -> Iterator[MaapClient]:
-    with MaapClient() as opened:
-        yield opened
-
 
 METHODS: dict[type, dict[str, str]] = {
     MaapClient: {
@@ -108,7 +72,7 @@ METHODS: dict[type, dict[str, str]] = {
         "mark_downloaded": "url local_path",
         "mark_error": "url error",
     },
-    GlobalState: {
+    GlobalStateTracker: {
         "get_all_stats": "",
         "get_tracker": "collection product_type baseline",
         "list_tracked": "",

@@ -1,0 +1,185 @@
+"""What stands behind one client: its configuration, the session made from it, and the thread it runs in.
+
+A changed configuration, a fork and an unpickled copy each get a session of their own at the next operation.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from maap_tui.client.config import KEYS, MaapConfig
+from maap_tui.engine.events import (
+    BaselineCounted,
+    DayFailed,
+    Event,
+    FileFailed,
+    FileFinished,
+    FileSkipped,
+    Noted,
+    PageFetched,
+    Warned,
+)
+from maap_tui.engine.session import Session
+from maap_tui.engine.thread import EngineThread
+
+T = TypeVar("T")
+
+logger = logging.getLogger("maap_tui")
+logger.addHandler(logging.NullHandler())
+
+_inherited: list[object] = []
+"""What a forked child has of its parent: kept, as its end would touch the parent's sockets."""
+
+
+class _Engine:
+    """A session and its thread; it ends when it is retired and nothing uses it any more."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.thread = EngineThread(lambda: session)
+        self._users = 0
+        self._is_retired = False
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if self._is_retired:
+                self.retire()
+
+    def retire(self) -> None:
+        """Close once nothing uses it; in a forked child its thread does not, and closing does nothing."""
+        self._is_retired = True
+        if not self._users:
+            self.thread.close()
+
+
+class Connection:
+    """The engine of one client, made when it is needed."""
+
+    def __init__(self, config: MaapConfig, on_event: Callable[[Event], None] | None, transport: Any) -> None:
+        """Take the configuration, which is filled and followed from then on; open nothing.
+
+        Raises:
+            SettingsError: when the configuration is wrong.
+        """
+        self.on_event = on_event
+        self.transport = transport
+        self.config = config
+        self._overrides = config.overrides()
+        self._file_level = logging.DEBUG
+        self._engine: _Engine | None = None
+        self._pid = os.getpid()
+        self._session = self._load()
+        self._seen = config.values()
+
+    def __getstate__(self) -> dict[str, object]:
+        session = self.session
+        # The values in force go along, so that a copy elsewhere does not depend on the variables there.
+        overrides = {**self.config.overrides(), **self._overrides}
+        return {**self.__dict__, "_session": session, "_overrides": overrides, "_engine": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._pid = os.getpid()
+        self._session.emit = self._hear
+
+    def _load(self) -> Session:
+        config = self.config
+        session = Session.load(
+            config.config_path,
+            overrides=self._overrides,
+            emit=self._hear,
+            bulk=True,
+            transport=self.transport,
+        )
+        config.take(MaapConfig.of(session).values())
+        return session
+
+    @property
+    def session(self) -> Session:
+        """The session of the configuration as it is now.
+
+        Raises:
+            SettingsError: when the configuration was changed to something wrong.
+        """
+        values = self.config.values()
+        changed = {name for name, value in values.items() if value != self._seen.get(name)}
+        if changed:
+            old_keys = {KEYS.get(name) for name in changed}
+            kept = {key: value for key, value in self._overrides.items() if key not in old_keys}
+            self._overrides = kept | self.config.overrides_of(changed)
+            self._replace(self._load())
+            self._seen = self.config.values()
+        elif self._pid != os.getpid():
+            self._replace(self._session.again())
+        return self._session
+
+    def _replace(self, session: Session) -> None:
+        old, engine = self._session, self._engine
+        self._session, self._engine = session, None
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            _inherited.append((old, engine))
+        elif engine is not None:
+            engine.retire()
+
+    @property
+    def _open(self) -> _Engine:
+        session = self.session
+        if self._engine is None:
+            self._engine = _Engine(session)
+        return self._engine
+
+    def run(self, work: Callable[[Session], Coroutine[Any, Any, T]], *, verbose: bool = False) -> T:
+        """Run in the engine; with `verbose` each file and baseline is logged at INFO and not at DEBUG."""
+        self._file_level = logging.INFO if verbose else logging.DEBUG
+        engine = self._open
+        try:
+            with engine.used():
+                return engine.thread.run(work)
+        finally:
+            self._file_level = logging.DEBUG
+
+    def iterate(self, begin: Callable[[Session], AsyncIterator[T]]) -> Iterator[T]:
+        """Pull an async iterator of the session item by item; it is closed when the caller stops."""
+        engine = self._open
+        with engine.used():
+            yield from engine.thread.iterate(begin)
+
+    def close(self) -> None:
+        """Stop what runs and let go of the connections; the next operation opens them again."""
+        if self._pid != os.getpid() or self._engine is None:
+            return
+        engine, self._engine = self._engine, None
+        engine.thread.close()
+        self._session = self._session.again()
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, Warned):
+            logger.warning("%s", event.message)
+        elif isinstance(event, DayFailed):
+            logger.warning("FAILED DAY: %s (%s)", event.day, event.reason)
+        elif isinstance(event, FileFailed):
+            logger.warning("%s: %s", event.url, event.reason)
+        elif isinstance(event, Noted):
+            logger.info("%s", event.message)
+        elif isinstance(event, FileFinished):
+            logger.log(self._file_level, "Downloaded %s", event.path)
+        elif isinstance(event, FileSkipped):
+            logger.log(self._file_level, "Already exists: %s", event.path)
+        elif isinstance(event, BaselineCounted):
+            logger.log(
+                self._file_level, "%s %s: %d granules", event.product_type, event.baseline, event.count
+            )
+        elif isinstance(event, PageFetched):
+            logger.debug("page of %d items", event.items)
+        if self.on_event is not None:
+            self.on_event(event)

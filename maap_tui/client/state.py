@@ -1,0 +1,228 @@
+"""The registry as scripts read and write it: one baseline, or all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from pathlib import Path
+
+from maap_tui.client.arguments import day_of, days_of, span_of
+from maap_tui.engine import places, settings
+from maap_tui.engine.filing import Filing
+from maap_tui.engine.registry import BaselineRegistry, Entry, Key, Registry, StatsCache
+from maap_tui.engine.sync import Selection, stats_of
+
+
+class StateTracker:
+    """The registry of one baseline: discovered, downloaded, marked."""
+
+    def __init__(
+        self,
+        registry_dir: Path | str,
+        mission: str,
+        collection: str,
+        product_type: str,
+        baseline: str,
+        data_dir: Path | str | None = None,
+        *,
+        state_dir: Path | str | None = None,
+    ) -> None:
+        """Name the baseline; nothing is created before the first write.
+
+        Args:
+            registry_dir: the registry folder.
+            mission: the mission's folder in it, such as `EarthCARE`.
+            collection: collection name.
+            product_type: product type.
+            baseline: baseline, in any case where the registry has it already.
+            data_dir: where granules go; None takes the configured folder.
+            state_dir: where counts and the journal of deletions go; None takes the configured folder.
+
+        Raises:
+            InvalidRequestError: when a name cannot be part of a path.
+            SettingsError: when a folder is not given and the configuration is wrong.
+        """
+        if data_dir is None or state_dir is None:
+            where = places.locate(settings.load(), os.environ)
+            data_dir, state_dir = data_dir or where.data_dir, state_dir or where.state_dir
+        self._data_dir, self._state_dir = Path(data_dir).absolute(), Path(state_dir).absolute()
+        self._root = Path(registry_dir).absolute()
+        known = (
+            key
+            for key in Registry(self._root).tracked()
+            if (key.mission, key.collection, key.product_type) == (mission, collection, product_type)
+            and key.baseline.lower() == baseline.lower()
+        )
+        self._key = next(known, None) or Key(mission, collection, product_type, baseline)
+        self._filing: Filing | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_filing": None}
+
+    @property
+    def collection(self) -> str:
+        return self._key.collection
+
+    @property
+    def product_type(self) -> str:
+        return self._key.product_type
+
+    @property
+    def baseline(self) -> str:
+        return self._key.baseline
+
+    def _files(self) -> Filing:
+        if self._filing is None:
+            registry = Registry(self._root, StatsCache(self._state_dir / "cache"))
+            self._filing = Filing(self._data_dir, registry, self._key.mission)
+        return self._filing
+
+    @property
+    def registry(self) -> BaselineRegistry:
+        """The registry behind it."""
+        return self._files().registry.baseline(self._key)
+
+    @property
+    def errors_file(self) -> Path:
+        return self.registry.errors_file
+
+    def _entries(self, entries: Iterator[Entry], start: datetime | None, end: datetime | None) -> list[Entry]:
+        selection = Selection(("all",), span_of(start, end))
+        return [entry for entry in entries if selection.accepts(entry)]
+
+    def load_urls_with_paths(
+        self, start: datetime | None = None, end: datetime | None = None
+    ) -> list[tuple[str, str]]:
+        """(URL, path) of what is discovered."""
+        days = days_of(start, end)
+        return [(one.url, one.path) for one in self._entries(self.registry.urls(*days), start, end)]
+
+    def load_downloads_with_paths(
+        self, start: datetime | None = None, end: datetime | None = None
+    ) -> list[tuple[str, str]]:
+        """(URL, path) of what is downloaded."""
+        days = days_of(start, end)
+        return [(one.url, one.path) for one in self._entries(self.registry.downloads(*days), start, end)]
+
+    def get_marked_paths(self, start: datetime | None = None, end: datetime | None = None) -> set[str]:
+        """Paths that are marked."""
+        marked = (Entry(path, path, day) for path, day in self.registry.marked(*days_of(start, end)))
+        return {entry.path for entry in self._entries(marked, start, end)}
+
+    def get_pending_downloads(self, start: datetime | None = None, end: datetime | None = None) -> set[str]:
+        """URLs discovered and not downloaded."""
+        found = iter(self.registry.pending_downloads(*days_of(start, end)))
+        return {entry.url for entry in self._entries(found, start, end)}
+
+    def get_pending_mark_paths(self, start: datetime | None = None, end: datetime | None = None) -> set[str]:
+        """Paths downloaded and not marked."""
+        found = iter(self.registry.pending_marks(*days_of(start, end)))
+        return {entry.path for entry in self._entries(found, start, end)}
+
+    def add_urls(self, urls: Sequence[str]) -> int:
+        """Register URLs as discovered; returns how many are new."""
+        entries = []
+        for url in urls:
+            day = day_of(url)
+            if day is not None:
+                entries.append(Entry(url, str(self._path(url, day)), day))
+        return self.registry.add(entries).new
+
+    def mark_downloaded(self, url: str, local_path: Path | str | None = None) -> bool:
+        """Record a URL as downloaded; False when its name says no day."""
+        day = day_of(url)
+        if day is None:
+            return False
+        self.registry.record(url, local_path or self._path(url, day), day)
+        return True
+
+    def mark(self, path: Path | str) -> bool:
+        """Mark a file as processed; False when its name says no day."""
+        text = str(path)
+        day = day_of(text)
+        if day is None:
+            place = places.collection_of(text)
+            day = place[3] if place else None
+        if day is None:
+            return False
+        self.registry.mark([(text, day)])
+        return True
+
+    def mark_error(self, url: str, error: str) -> None:
+        """Record a failed download."""
+        self.registry.record_error(url, error)
+
+    def get_error_urls(self) -> set[str]:
+        """URLs whose last download failed."""
+        return set(self.registry.errors())
+
+    def get_deletable_files(self) -> list[Path]:
+        """Marked files that a cleanup would delete."""
+        return [path for path, _ in self.registry.deletable(self._data_dir).files]
+
+    def cleanup_marked(self, dry_run: bool = False) -> list[Path]:
+        """Delete marked files under the data folder; returns them."""
+        journal = places.journal_file(self._state_dir)
+        return self.registry.cleanup(self._data_dir, journal, dry_run).deleted
+
+    def get_stats(self, start: datetime | None = None, end: datetime | None = None) -> dict[str, int]:
+        """Counts: total_urls, downloaded, marked, errors, pending_downloads, pending_marks."""
+        return stats_of(self.registry, span_of(start, end)).as_dict()
+
+    def list_dates(self, state_type: str = "urls") -> list[date]:
+        """Days that have lines of that state: urls, downloads or marked."""
+        counts = {"urls": "discovered", "downloads": "downloaded", "marked": "marked"}
+        name = counts.get(state_type, "marked")
+        return [one.day for one in self.registry.days() if getattr(one, name)]
+
+    def _path(self, url: str, day: date) -> Path:
+        return self._files().wanted_of_entry(self._key, Entry(url, "", day)).path
+
+
+class GlobalStateTracker:
+    """All baselines that a registry follows."""
+
+    def __init__(
+        self,
+        registry_dir: Path | str,
+        mission: str = "",
+        data_dir: Path | str | None = None,
+        *,
+        state_dir: Path | str | None = None,
+    ) -> None:
+        """Name the registry.
+
+        Args:
+            registry_dir: the registry folder.
+            mission: mission of the collections whose names tell none; '' infers it from the name.
+            data_dir: where granules go; None takes the configured folder.
+            state_dir: where counts and the journal of deletions go; None takes the configured folder.
+        """
+        self._registry_dir = Path(registry_dir).absolute()
+        self._mission = mission
+        self._data_dir = data_dir
+        self._state_dir = state_dir
+
+    def get_tracker(self, collection: str, product_type: str, baseline: str) -> StateTracker:
+        """The registry of one baseline."""
+        filing = Filing(Path(), Registry(self._registry_dir), self._mission)
+        key = filing.tracked_keys(collection, product_type, baseline)[0]
+        return StateTracker(
+            self._registry_dir,
+            key.mission,
+            key.collection,
+            key.product_type,
+            key.baseline,
+            self._data_dir,
+            state_dir=self._state_dir,
+        )
+
+    def list_tracked(self) -> list[tuple[str, str, str]]:
+        """(collection, product type, baseline) of each."""
+        tracked = Registry(self._registry_dir).tracked()
+        return [(key.collection, key.product_type, key.baseline) for key in tracked]
+
+    def get_all_stats(self) -> dict[tuple[str, str, str], dict[str, int]]:
+        """The counts of each."""
+        return {names: self.get_tracker(*names).get_stats() for names in self.list_tracked()}
