@@ -15,6 +15,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from counting import counted
 
 from maap_tui.engine.downloads import Downloads, Job, Tracked, of_row
 from maap_tui.engine.errors import InvalidRequestError
@@ -252,9 +253,7 @@ async def test_the_writer_keeps_the_newest_state_and_writes_the_rest_at_the_end(
             await asyncio.gather(writer.flush(), writer.flush())
     states["https://a/2.h5"] = row(2)
     writer.touch("https://a/2.h5")
-    begun = time.monotonic()
     await writer.close(["/data/2.h5"])
-    assert time.monotonic() - begun < 0.4
     assert [(one.received, one.pid) for one in queue.load()] == [(29, os.getpid()), (0, 0)]
     queue.close()
 
@@ -433,19 +432,19 @@ async def test_news_names_what_changed_since_it_was_taken() -> None:
 async def test_twenty_thousand_waiting_files_are_handled_quickly(file: Path) -> None:
     queue = Queue(file)
     downloads, _, tally = make(queue, parallel=8)
-    begun = time.process_time()
-    for number in range(20_000):
-        downloads.add(wanted_of(number))
-    downloads.pause()
-    downloads.resume()
-    downloads.cancel()
-    downloads.retry(list(downloads.jobs))
-    downloads.cancel()
-    await turns(20)
-    assert downloads.clear_finished() == 20_000
-    assert tally.snapshot().queued == 0
-    await downloads.close()
-    assert time.process_time() - begun < 10
+    with counted() as calls:
+        for number in range(20_000):
+            downloads.add(wanted_of(number))
+        downloads.pause()
+        downloads.resume()
+        downloads.cancel()
+        downloads.retry(list(downloads.jobs))
+        downloads.cancel()
+        await turns(20)
+        assert downloads.clear_finished() == 20_000
+        assert tally.snapshot().queued == 0
+        await downloads.close()
+    assert calls.count < 20_000 * 200
     queue.close()
 
 

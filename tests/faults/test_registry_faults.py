@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from counting import counted
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -114,10 +115,8 @@ def test_holders_keep_apart_whatever_the_file_system_gives_each(
             assert line_of(waiting) == "held"
             waiting.kill()
     # The one that was killed holds nobody back.
-    begun = time.monotonic()
-    with locker(tmp_path / ".lock", first) as next_one:
+    with locker(tmp_path / ".lock", first, 0.1) as next_one:
         assert line_of(next_one) == "held"
-        assert time.monotonic() - begun < 5
         next_one.communicate("\n")
 
 
@@ -171,9 +170,7 @@ def test_a_killed_holder_holds_up_no_command(maap: Callable, home: Path, lock_fi
     with locker(lock_file, 0) as holder:
         assert line_of(holder) == "held"
         holder.kill()
-    begun = time.monotonic()
     assert maap("state", "mark", *granules(home, 2)).err == "Marked 1 file; 1 marked before\n"
-    assert time.monotonic() - begun < 5
     # The lock file is never removed: whoever waits for it waits for the same one.
     assert lock_file.stat().st_ino == inode
 
@@ -229,10 +226,8 @@ def test_a_child_does_not_inherit_the_lock(tmp_path: Path, ending: str) -> None:
             assert parent.stdin is not None
             print(file=parent.stdin, flush=True)
             assert line_of(parent) == "let go"
-        begun = time.monotonic()
-        with files.lock(path, timeout_s=10), (tmp_path / ".lock.part").open("r+") as part:
+        with files.lock(path, timeout_s=0.1), (tmp_path / ".lock.part").open("r+") as part:
             assert files.hold(part.fileno(), tmp_path / ".lock.part") is not None
-            assert time.monotonic() - begun < 5
             os.kill(heir, 0)  # it is still there
     finally:
         os.kill(heir, signal.SIGKILL)
@@ -344,29 +339,28 @@ def test_five_runs_write_each_line_once_and_leave_hand_edits_alone(maap: Callabl
 
 @pytest.mark.fault("R6")
 def test_work_and_memory_grow_with_the_lines_and_no_faster(tmp_path: Path) -> None:
-    def load(lines: int) -> tuple[float, float]:
-        """CPU seconds and bytes a line of counting and of listing what is pending."""
+    def load(lines: int) -> tuple[int, float]:
+        """Calls, and bytes a line, of counting and of listing what is pending."""
         registry = BaselineRegistry(tmp_path / str(lines), KEY)
         for kind, part in (("url", 1.0), ("dwl", 0.9)):
             for index in range(10):
                 day = DAY + timedelta(days=index)
                 content = [f"{one.url}|{one.path}\n" for one in (entry(index, n) for n in range(lines // 10))]
                 files.write_atomic(registry.day_file(kind, day), "".join(content[: int(len(content) * part)]))
-        begun = time.process_time()
-        assert registry.stats().total_urls == lines
-        assert len(registry.pending_downloads()) == lines // 10
-        cpu = time.process_time() - begun
+        with counted() as calls:
+            assert registry.stats().total_urls == lines
+            assert len(registry.pending_downloads()) == lines // 10
         tracemalloc.start()
         try:
             registry.stats()
             registry.pending_downloads()
-            return cpu, tracemalloc.get_traced_memory()[1] / lines
+            return calls.count, tracemalloc.get_traced_memory()[1] / lines
         finally:
             tracemalloc.stop()
 
     small, large = load(2_000), load(20_000)
     # Ten times the lines; work that grew with their square would be a hundred times as much.
-    assert large[0] < 25 * max(small[0], 0.004)
+    assert large[0] < 25 * small[0]
     # 500 MB for a million lines.
     assert large[1] < 500 and large[1] < 2 * small[1]
 

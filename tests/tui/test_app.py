@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import stat
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -57,16 +56,14 @@ def put_token(token: str) -> Callable[[Any], None]:
 
 
 async def test_it_is_drawn_while_the_archive_does_not_answer(make_app: MakeApp, archive: Archive) -> None:
-    archive.faults.add(target="all", latency_s=30.0)
+    archive.faults.add(target="all", latency_s=300.0)
     app = make_app()
-    begun = time.monotonic()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         for key, word in zip("12345", ("Browse", "Search", "Downloads", "Registry", "Log"), strict=True):
             await pilot.press(key)
             await wait_until(lambda word=word: word in text_of(app), pilot)  # type: ignore[misc]
         assert "token 3650 d" in text_of(app)
         archive.faults.clear()
-    assert time.monotonic() - begun < 15
 
 
 @pytest.mark.parametrize("keys", ["12345", "54321", "25143", "2345123451", "3232323245"])
@@ -102,7 +99,7 @@ async def test_leaving_with_running_transfers_is_confirmed(make_app: MakeApp, ar
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         files = await find_files(app, 8)
-        archive.faults.add(target="data", rate=20_000.0)
+        archive.faults.add(target="data", rate=500.0)
         await app.queue_files(files)
         await wait_until(lambda: app.transfers is not None and app.transfers.active == 8, pilot)
         await pilot.press("q")
@@ -111,9 +108,8 @@ async def test_leaving_with_running_transfers_is_confirmed(make_app: MakeApp, ar
         await pilot.press("q")
         await wait_until(lambda: not isinstance(app.screen, ConfirmDialog), pilot)
         assert app.return_code is None
-        begun = time.monotonic()
         await asyncio.to_thread(app.close_engine)
-        assert time.monotonic() - begun < 2
+        # None of them was waited for.
         assert all(wanted.path.with_name(wanted.path.name + ".part").exists() for wanted, _ in files)
         app.transfers = None
         await pilot.press("q")

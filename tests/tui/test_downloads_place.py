@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from counting import counted
 from driving import find_files, wait_until
 from driving import text_of as screen_text
 
@@ -638,9 +639,9 @@ async def test_ten_thousand_rows_of_another_process_do_not_slow_a_key(make_app: 
         write_elsewhere(app, [row_of(many, n, state="waiting") for n in range(len(many))])
         await pilot.press("3")
         await wait_until(lambda: len(lines(app)) == 10_000, pilot)
-        begun = time.perf_counter()
-        app.screen.sample()  # type: ignore[attr-defined]
-        assert time.perf_counter() - begun < 0.1
+        with counted() as calls:
+            app.screen.sample()  # type: ignore[attr-defined]
+        assert calls.count < 2000
         assert files
 
 

@@ -177,8 +177,9 @@ async def test_edit_is_checked_written_and_in_force(make_app: MakeApp) -> None:
         text = file.read_text()
         assert "# mine" in text and "# days at once" in text and "parallel = 5  # few" in text
         assert app.session.settings.search.parallel == 5
-        value, origin, is_pending = value_of(screen, "search.parallel")
-        assert (value, is_pending) == ("5", False) and origin.startswith("config.toml:")
+        await wait_until(lambda: value_of(screen, "search.parallel")[0] == "5", pilot)
+        _, origin, is_pending = value_of(screen, "search.parallel")
+        assert not is_pending and origin.startswith("config.toml:")
 
 
 async def test_a_new_limit_of_the_rate_holds_for_what_is_under_way(make_app: MakeApp) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -378,7 +377,6 @@ async def test_changes_from_outside_are_seen(make_app: MakeApp) -> None:
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
         elsewhere = Registry(app.session.places.registry_dir)
-        began = time.monotonic()
         elsewhere.baseline(KEY).add(entries(app.session, date(2025, 12, 5), 3))
         elsewhere.baseline(OTHER).add(entries(app.session, DAY, 1, OTHER))
         await wait_until(
@@ -389,7 +387,6 @@ async def test_changes_from_outside_are_seen(make_app: MakeApp) -> None:
             ),
             pilot,
         )
-        assert time.monotonic() - began < 5
         # The one under the cursor stays under it.
         assert screen._baselines.current.key == KEY
 
