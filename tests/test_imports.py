@@ -19,10 +19,11 @@ LAYERS = [
     {"errors", "events", "model", "missions", "query"},
     {"kinds", "config_file", "settings", "places", "files", "http"},
     {"tokens", "registry", "queue"},
+    {"integrity"},
     {"catalogue", "search", "built", "transfer", "tally"},
-    {"downloads", "filing", "hashes", "sync"},
+    {"downloads", "filing", "sync"},
     {"session"},
-    {"thread", "doctor", "verify", "known", "audit"},
+    {"thread", "doctor", "known", "audit"},
 ]
 """Rooms of the engine, lowest first; a room imports from its own row and those above it here."""
 

@@ -20,9 +20,9 @@ from typing import Final, Literal
 
 from maap_tui.engine import places
 from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.integrity.content import is_whole
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.registry import BaselineRegistry, DayStats, Entry, Key, Kind, Registry
-from maap_tui.engine.transfer import is_whole
 
 FileState = Literal["discovered", "failed", "downloaded", "marked", "missing"]
 
@@ -94,19 +94,6 @@ class TrackedFile:
     def name(self) -> str:
         """The last part of its path, or of its address."""
         return (self.path or self.url.partition("?")[0]).rstrip("/").rpartition("/")[2]
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """A downloaded file held against the disk."""
-
-    entry: Entry
-    state: Literal["whole", "missing", "gone", "empty", "damaged", "unreadable"]
-    """gone: not there, but marked as processed before, as after a cleanup."""
-    size: int = 0
-    """Bytes on disk."""
-    reason: str = ""
-    """Why it cannot be read; '' otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,42 +255,6 @@ def size_on_disk(path: str) -> int | None:
     except (OSError, ValueError):
         return None
     return status.st_size if stat.S_ISREG(status.st_mode) else None
-
-
-def check(tracker: BaselineRegistry, start: date | None = None, end: date | None = None) -> Iterator[Checked]:
-    """Hold each downloaded file of some days, both ends included, against the disk.
-
-    A file has to be there, hold bytes, and be whole as far as its own structure tells.
-    """
-    for day, entries in groupby(tracker.downloads(start, end), key=lambda entry: entry.day):
-        marks: set[str] | None = None
-        for entry in entries:
-            if not entry.path:
-                continue
-            found = _check_file(entry)
-            if found.state == "missing":
-                if marks is None:
-                    marks = {path for path, _ in tracker.marked(day, day)}
-                if entry.path in marks:
-                    found = Checked(entry, "gone")
-            yield found
-
-
-def _check_file(entry: Entry) -> Checked:
-    path = Path(entry.path)
-    try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            return Checked(entry, "unreadable", reason="it is not a regular file")
-        if status.st_size == 0:
-            return Checked(entry, "empty")
-        with open(path, "rb"):
-            pass
-        return Checked(entry, "whole" if is_whole(path) else "damaged", status.st_size)
-    except (FileNotFoundError, NotADirectoryError):
-        return Checked(entry, "missing")
-    except (OSError, ValueError) as error:
-        return Checked(entry, "unreadable", reason=getattr(error, "strerror", None) or str(error))
 
 
 def keys_on_disk(data_dir: Path) -> list[Key]:

@@ -24,8 +24,9 @@ from maap_tui.engine.downloads import Downloads, Job, Report, Tracked, of_row
 from maap_tui.engine.errors import CatalogError, DownloadError, InvalidRequestError, StorageError
 from maap_tui.engine.events import Emit, Warned, ignore
 from maap_tui.engine.filing import Filing, name_of_url
-from maap_tui.engine.hashes import Hashes
 from maap_tui.engine.http import Http, origin_of
+from maap_tui.engine.integrity.hashes import Hashes
+from maap_tui.engine.integrity.verify import Judge
 from maap_tui.engine.missions import (
     Mission,
     earthcare,
@@ -608,6 +609,10 @@ class Session:
                     continue
                 downloads.add(wanted, Tracked(key, entry.day))
             return await downloads.join()
+
+    def judge(self) -> Judge:
+        """What decides whether files are still whole and what came."""
+        return Judge(self.registry, self.hashes)
 
     async def fetch_again(self, entries: Sequence[tuple[Key, Entry]]) -> Report:
         """Download files that are recorded as downloaded and are missing or damaged, where they were."""

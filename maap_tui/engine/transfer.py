@@ -43,10 +43,16 @@ from maap_tui.engine.http import (
     origin_of,
     retry_after_s,
 )
+from maap_tui.engine.integrity.content import (
+    SNIFF,
+    format_by_url,
+    hdf5_end,
+    is_message,
+    is_whole,
+    structure_fault,
+)
+from maap_tui.engine.integrity.hashes import PIECE
 from maap_tui.engine.tokens import Tokens
-
-PIECE = 8 * 1024 * 1024
-"""Bytes of a part that share one hash."""
 
 OVERLAP = 64 * 1024
 """Bytes asked for again and compared when the server gives no strong validator."""
@@ -54,18 +60,9 @@ OVERLAP = 64 * 1024
 PROGRESS = 64 * 1024
 """Bytes that a try has to bring for the count of tries to start anew."""
 
-BINARY = frozenset({"h5", "nc", "dbl", "zip"})
-"""Formats that are never text."""
-
-XML = frozenset({"hdr", "eof", "xml"})
-"""Formats that are XML throughout."""
-
-HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-
 SLOW_LIMIT = 3
 """Tries of one file that may be too slow before it is given up."""
 
-_SNIFF = 1024
 _PACE_CHECK_S = 0.5
 _LEAST_ROOM = 1 << 20
 _UNPACKED = 1 << 20
@@ -572,7 +569,7 @@ class Transfer:
                 raise self._too_large()
             if not checked:
                 checked = True
-                if is_message(wanted.url, chunk[:_SNIFF]):
+                if is_message(wanted.url, chunk[:SNIFF]):
                     raise _Failure("a web page or message came instead of data")
             before = part.length
             part.write(chunk)
@@ -668,11 +665,11 @@ class Transfer:
         if wanted.size is not None:
             if part.length != wanted.size:
                 raise _Failure(f"{part.length} bytes came where the catalogue announced {wanted.size}")
-        elif _format_of(wanted.url) == "h5":
+        elif format_by_url(wanted.url) == "h5":
             end = hdf5_end(part.descriptor)
             if end is not None and end > part.length:
                 raise _Failure(f"the connection ended after {part.length} of {end} bytes")
-        elif _encoding(stream.headers) in ("", "identity") and _format_of(wanted.url) != "zip":
+        elif _encoding(stream.headers) in ("", "identity") and format_by_url(wanted.url) != "zip":
             # A packed body ends with a checksum, and a zip file with its directory; others just end.
             raise _StartOver("neither server nor catalogue say its length, so it cannot be verified")
         part.total = part.length
@@ -682,8 +679,8 @@ class Transfer:
         size = part.length
         if wanted.size is not None and size != wanted.size:
             raise _StartOver(f"{size} bytes came where the catalogue announced {wanted.size}")
-        if fault := _structure_fault(part.descriptor, wanted.url, size):
-            raise _StartOver(fault)
+        if fault := structure_fault(part.descriptor, wanted.url, size):
+            raise _StartOver(fault.reason)
         pieces = list(part.pieces)
         if size % PIECE:
             pieces.append(part.tail.hexdigest())
@@ -795,74 +792,6 @@ def existing_stamp(path: Path) -> tuple[int, int] | None:
     return found.st_ino, found.st_mtime_ns
 
 
-def is_whole(path: Path) -> bool:
-    """Whether a file's own structure says that it is whole; True for formats that do not tell."""
-    if path.suffix.lower() != ".h5":
-        return True
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        return hdf5_end(descriptor) == os.fstat(descriptor).st_size
-    finally:
-        os.close(descriptor)
-
-
-def hdf5_end(descriptor: int) -> int | None:
-    """The end-of-file address in an HDF5 superblock, in bytes; None when it is no HDF5 file.
-
-    Layout: HDF5 File Format Specification, section II.A. The superblock lies at 0, 512, 1024, 2048, ...
-    """
-    size = os.fstat(descriptor).st_size
-    base = 0
-    while base + 48 <= size:
-        block = os.pread(descriptor, 96, base)
-        if block.startswith(HDF5_SIGNATURE):
-            version = block[8]
-            if version in (0, 1):
-                width, first = block[13], 24 if version == 0 else 28
-            elif version in (2, 3):
-                width, first = block[9], 12
-            else:
-                return None
-            if width not in (2, 4, 8):
-                return None
-            begin = first + 2 * width
-            return int.from_bytes(block[begin : begin + width], "little")
-        base = 512 if base == 0 else base * 2
-    return None
-
-
-def is_message(url: str, head: bytes) -> bool:
-    """Whether a body begins like a web page or an error message rather than like the file asked for."""
-    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:64].lower()
-    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b'{"', b"{\n", b"{\r", b"[{")):
-        return True
-    return _format_of(url) in BINARY and start.startswith((b"<?xml", b"<!doctype", b"<error"))
-
-
-def _structure_fault(descriptor: int, url: str, size: int) -> str:
-    """What the content says against being the whole file; '' when nothing does."""
-    format_name = _format_of(url)
-    head = os.pread(descriptor, _SNIFF, 0)
-    if is_message(url, head):
-        return "a web page or message came instead of data"
-    if format_name == "h5" or (format_name == "nc" and head.startswith(HDF5_SIGNATURE)):
-        end = hdf5_end(descriptor)
-        if end is None:
-            return "what came is no HDF5 file"
-        if end != size:
-            return f"its HDF5 header says {end} bytes and there are {size}"
-    elif format_name == "nc" and not head.startswith(b"CDF"):
-        return "what came is no netCDF file"
-    elif format_name == "zip" and not _is_zip_complete(descriptor):
-        return "what came is no whole zip file"
-    elif format_name in XML and not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
-        return "what came is no XML file"
-    return ""
-
-
 def _is_all_there(stream: Stream, length: int) -> bool:
     """Whether the server says that nothing follows the bytes that are here."""
     return stream.status == 416 and stream.headers.get("content-range", "").strip() == f"bytes */{length}"
@@ -908,26 +837,6 @@ async def _decoded(stream: Stream) -> AsyncIterator[bytes]:
         raise _StartOver(f"it could not be unpacked ({error})") from None
     if not unpack.eof:
         raise _StartOver("the packed body ended too early")
-
-
-def _format_of(url: str) -> str:
-    """`h5`, `hdr`, `zip` and so on, by the end of the address; '' when it tells none."""
-    path = re.split(r"[?#]", url, maxsplit=1)[0].lower()
-    if "/data/zipper/" in path:
-        return "zip"
-    return path.rpartition("/")[2].rpartition(".")[2]
-
-
-def _is_zip_complete(descriptor: int) -> bool:
-    """Whether the directory at the end of a zip file is there and can be read."""
-    import zipfile
-
-    with os.fdopen(os.dup(descriptor), "rb") as handle:
-        try:
-            with zipfile.ZipFile(handle) as archive:
-                return bool(archive.namelist())
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-            return False
 
 
 def _is_same_file(descriptor: int, path: Path) -> bool:

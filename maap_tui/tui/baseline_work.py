@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.engine import audit
-from maap_tui.engine.audit import Checked, Failure, Stray, TrackedFile
+from maap_tui.engine.audit import Failure, Stray, TrackedFile
 from maap_tui.engine.downloads import Tracked
 from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.integrity import verify
+from maap_tui.engine.integrity.verify import Checked
 from maap_tui.engine.places import collection_of
 from maap_tui.engine.registry import BaselineRegistry, CleanupReport, Entry, Key
 from maap_tui.engine.session import Session
@@ -366,8 +368,8 @@ class BaselineWork:
     async def check(self, scopes: list[Scope], work: Work) -> None:
         """Hold the files against the disk."""
         work.total = 0
-        found: list[tuple[Key, Checked]] = []
-        gone = 0
+        bad: list[Checked] = []
+        deleted = 0
         for scope in scopes:
             row = self._screen.rows.get(scope.key)
             days = row.summary.days if row is not None and row.summary is not None else []
@@ -377,37 +379,41 @@ class BaselineWork:
                 work.total += sum(day.downloaded for day in days if scope.day in (None, day.day))
         for scope in scopes:
             for one in await asyncio.to_thread(self._check_scope, scope, work):
-                if one.state == "gone":
-                    gone += 1
+                if one.verdict.state == verify.DELETED:
+                    deleted += 1
                 else:
-                    found.append((scope.key, one))
-        words = f"Checked {plural(work.done, 'file')} of {words_of(scopes)}"
+                    bad.append(one)
+        words = f"Verified {plural(work.done, 'file')} of {words_of(scopes)}"
         words += "" if work.go_on() else " (stopped)"
-        words += f", {format_count(gone)} of them cleaned up before" if gone else ""
-        if not found:
-            self._screen.say(f"{words}: nothing is missing or damaged.")
+        words += f", {format_count(deleted)} of them deleted by a clean-up" if deleted else ""
+        if not bad:
+            self._screen.say(f"{words}: all good.")
             return
-        self._screen.maap.write_log("warning", f"{words}: {len(found)} missing or damaged")
+        words += f": {format_count(len(bad))} bad"
+        self._screen.maap.write_log("warning", words)
         lines = [
-            f"{one.state:10} {self._brief(one.entry.path)}" + (f"  ({one.reason})" if one.reason else "")
-            for _, one in found
+            f"{one.verdict.state:10} {self._brief(one.entry.path)}  ({one.verdict.reason})" for one in bad
         ]
-        if await self._screen.list_lines(
-            f"{words}: {len(found)} missing or damaged", lines, verb="fetch them again", key="f"
-        ):
-            await self._queue([(key, one.entry) for key, one in found], work, again=True)
+        if await self._screen.list_lines(words, lines, verb="fetch them again", key="f"):
+            await self._queue([(one.key, one.entry) for one in bad], work, again=True)
 
     def _check_scope(self, scope: Scope, work: Work) -> list[Checked]:
-        """Hold the scope's files against the disk; gives back those that are not whole."""
-        chosen = None if scope.files is None else {row.url for row in scope.files}
+        """Hold the scope's files against the disk; gives back those that are not good."""
+        session = self._session
         found = []
-        for one in audit.check(self._tracker(scope.key), scope.day, scope.day):
+        for one in verify.verify(
+            session.registry,
+            session.hashes,
+            [scope.key],
+            first_day=scope.day,
+            last_day=scope.day,
+            urls=None if scope.files is None else {row.url for row in scope.files},
+        ):
+            work.done += 1
+            if one.verdict.state != verify.GOOD:
+                found.append(one)
             if not work.go_on():
                 break
-            if chosen is None or one.entry.url in chosen:
-                work.done += 1
-                if one.state != "whole":
-                    found.append(one)
         return found
 
     async def rebuild(self, keys: list[Key], work: Work) -> None:

@@ -151,6 +151,7 @@ STATE_WORDS = {
     "missing": "missing",
     "discovered": "new",
     "downloaded": "here",
+    "damaged": "bad",
 }
 """The word shown for each state."""
 

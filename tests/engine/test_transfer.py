@@ -19,15 +19,13 @@ import pytest
 from maap_tui.demo import Archive
 from maap_tui.engine.errors import AuthenticationError, DiskFullError, DownloadError, StorageError
 from maap_tui.engine.events import BytesReceived, FileRetried, FileStarted, Noted
+from maap_tui.engine.integrity.hashes import PIECE
 from maap_tui.engine.transfer import (
     OVERLAP,
-    PIECE,
     HostPause,
     Transfer,
     Wanted,
     existing_size,
-    hdf5_end,
-    is_whole,
 )
 from tests.engine.raw_files import NOT_DATA, FileServer, RawFile, Reply, Request, answer
 from tests.engine.transfer_kit import LOGIN_PAGE, Kit, Remote, asked, hdf5_body, open_sockets, other_tasks
@@ -1039,46 +1037,6 @@ async def test_a_cancel_during_the_end_waits_for_it(
     task.cancel()
     await asyncio.wait([task])
     assert sorted(os.listdir(tmp_path)) in ([file.name], [file.name + ".part", file.name + ".part.json"])
-
-
-def superblock(version: int, width: int, end: int) -> bytes:
-    head = b"\x89HDF\r\n\x1a\n"
-    if version < 2:
-        head += bytes([version, 0, 0, 0, 0, width, 8, 0, 4, 0, 16, 0, 0, 0, 0, 0])
-        head += bytes(4) if version == 1 else b""
-    else:
-        head += bytes([version, width, 8, 0])
-    return head + bytes(2 * width) + end.to_bytes(width, "little") + bytes(64)
-
-
-@pytest.mark.parametrize("offset", [0, 512, 1024, 2048])
-@pytest.mark.parametrize(("version", "width"), [(0, 8), (1, 8), (2, 8), (3, 8), (0, 4), (3, 4), (2, 2)])
-def test_the_end_address_is_found(version: int, width: int, offset: int, tmp_path: Path) -> None:
-    path = tmp_path / "a.h5"
-    path.write_bytes(bytes(offset) + superblock(version, width, 12345))
-    with open(path, "rb") as handle:
-        assert hdf5_end(handle.fileno()) == 12345
-
-
-@pytest.mark.parametrize("content", [b"", b"\x89HDF", bytes(4096), superblock(9, 8, 1), superblock(2, 3, 1)])
-def test_what_is_no_hdf5_has_no_end(content: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "a.h5"
-    path.write_bytes(content)
-    with open(path, "rb") as handle:
-        assert hdf5_end(handle.fileno()) is None
-    assert not is_whole(path)
-
-
-def test_a_file_written_by_the_hdf5_library_is_whole(tmp_path: Path) -> None:
-    import h5py
-
-    for libver in ("earliest", "v110", "latest"):
-        path = tmp_path / f"{libver}.h5"
-        with h5py.File(path, "w", libver=libver) as file:
-            file["data"] = list(range(1000))
-        assert is_whole(path)
-        os.truncate(path, path.stat().st_size - 1)
-        assert not is_whole(path)
 
 
 @pytest.mark.parametrize("reply", [answer("500 Oops", b'{"error": {"message": "Bearer access-1 is wrong"}}')])

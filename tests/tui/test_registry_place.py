@@ -585,7 +585,7 @@ async def test_check_lists_what_is_missing_or_damaged(make_app: MakeApp) -> None
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
         await pilot.press("V")
-        await wait_until(lambda: "nothing is missing or damaged" in words(app), pilot)
+        await wait_until(lambda: "all good" in words(app), pilot)
         Path(here.path).unlink()
         Path(marked.path).unlink()
         put(first, b"")
@@ -593,9 +593,9 @@ async def test_check_lists_what_is_missing_or_damaged(make_app: MakeApp) -> None
         await wait_until(lambda: screen.work is None, pilot)
         await pilot.press("V")
         await wait_until(lambda: isinstance(app.screen, ListDialog), pilot)
-        assert [line.split()[0] for line in app.screen.lines] == ["missing", "empty", "damaged"]
+        assert [line.split()[0] for line in app.screen.lines] == ["missing", "truncated", "truncated"]
         # The marked one was cleaned up: nothing is wrong with it.
-        assert "1 of them cleaned up before" in app.screen.title_text
+        assert "1 of them deleted by a clean-up" in app.screen.title_text
         await pilot.press("escape")
         await wait_until(lambda: screen.work is None, pilot)
         assert len(list(tracker.downloads())) == 4

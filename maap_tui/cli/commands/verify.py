@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from maap_tui.cli.arguments import add_command, add_time, span_of
 from maap_tui.cli.call import Call
 from maap_tui.cli.report import WRONG
-from maap_tui.text import format_bytes, plural
+from maap_tui.text import format_bytes, format_count, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from maap_tui.engine.verify import Verdict
+    from maap_tui.engine.integrity.verify import Checked
 
 BAD_FILES = 3
 """Exit code when files are bad and were not repaired."""
@@ -27,8 +27,8 @@ def add_parser(subparsers: Any, words: str) -> None:
         "verify",
         help=words,
         json_help="one object a file, good ones too",
-        epilog="Files that were deleted by `state cleanup` are not missed. A file without a recorded hash "
-        "is judged by its size and structure.",
+        epilog="A file is good, missing, truncated, changed, unreadable, or deleted by a clean-up (not bad)."
+        " One without a recorded hash is judged by its size and structure.",
     )
     for name in ("collection", "product", "baseline"):
         parser.add_argument(name, nargs="?")
@@ -41,7 +41,7 @@ def add_parser(subparsers: Any, words: str) -> None:
 async def run(call: Call) -> int:
     """Look at every file, say what is wrong, fetch again what has to be."""
     from maap_tui.cli.transfers import summarise
-    from maap_tui.engine import verify
+    from maap_tui.engine.integrity import verify
 
     args = call.args
     session = call.session(bulk=bool(args.repair))
@@ -56,7 +56,7 @@ async def run(call: Call) -> int:
     if not keys:
         call.report.say(f"The registry {session.places.registry_dir} tracks nothing of this yet.")
         return WRONG if args.collection else 0
-    verdicts = verify.verify(
+    found = verify.verify(
         session.registry,
         session.hashes,
         keys,
@@ -64,18 +64,19 @@ async def run(call: Call) -> int:
         last_day=span.last_day if span else None,
         read_all=not args.quick,
     )
-    bad: list[Verdict] = []
+    bad: list[Checked] = []
     counts: Counter[str] = Counter()
     size = 0
     async with session:
-        while (verdict := await asyncio.to_thread(_next, verdicts)) is not None:
+        while (one := await asyncio.to_thread(_next, found)) is not None:
+            verdict = one.verdict
             counts[verdict.state] += 1
             size += verdict.size
             if call.output.as_json:
                 call.output.record(
                     {
-                        "path": verdict.entry.path,
-                        "url": verdict.entry.url,
+                        "path": verdict.path,
+                        "url": verdict.url,
                         "state": verdict.state,
                         "reason": verdict.reason,
                         "bytes": verdict.size,
@@ -83,23 +84,23 @@ async def run(call: Call) -> int:
                     }
                 )
             elif verdict.is_bad:
-                call.output.line(f"{verdict.state}: {verdict.entry.path} ({verdict.reason})")
+                call.output.line(f"{verdict.state}: {verdict.path} ({verdict.reason})")
             if verdict.is_bad:
-                bad.append(verdict)
-        total = sum(counts.values()) - counts[verify.CLEANED]
-        call.report.say(
-            f"Verified {plural(total, 'file')} ({format_bytes(size)}): "
-            + (f"{len(bad)} bad" if bad else "all good")
-        )
+                bad.append(one)
+        deleted = counts[verify.DELETED]
+        total = sum(counts.values()) - deleted
+        words = f"{len(bad)} bad" if bad else "all good"
+        words += f"; {format_count(deleted)} deleted by a clean-up" if deleted else ""
+        call.report.say(f"Verified {plural(total, 'file')} ({format_bytes(size)}): {words}")
         if not bad or not args.repair:
             return BAD_FILES if bad else 0
         call.check_token(session)
         call.prints_files()
         async with call.watched():
-            report = await session.fetch_again([(verdict.key, verdict.entry) for verdict in bad])
+            report = await session.fetch_again([(one.key, one.entry) for one in bad])
         summarise(call, report, nothing="Nothing was fetched")
     return call.report.code
 
 
-def _next(verdicts: Iterator[Verdict]) -> Verdict | None:
-    return next(verdicts, None)
+def _next(found: Iterator[Checked]) -> Checked | None:
+    return next(found, None)

@@ -20,11 +20,13 @@ from textual import on, work
 from textual.widget import Widget
 from textual.widgets import Static
 
-from maap_tui.engine.downloads import Downloads
+from maap_tui.engine.downloads import Downloads, of_row
+from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.integrity.verify import Judge, Verdict
 from maap_tui.engine.queue import LIVE, Process, QueueRow, dead_processes
-from maap_tui.engine.transfer import Wanted, existing_size, is_whole
+from maap_tui.engine.transfer import Wanted
 from maap_tui.text import clean, format_bytes, format_time, plural
-from maap_tui.tui import collector, theme
+from maap_tui.tui import collector
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings
@@ -35,7 +37,7 @@ from maap_tui.tui.widgets.queue_head import QueueHead
 from maap_tui.tui.widgets.results import free_bytes
 from maap_tui.tui.widgets.rows import RowList
 from maap_tui.tui.widgets.transfer_order import TransferOrder
-from maap_tui.tui.widgets.transfers import ENDED, Line, TransferList, who_has
+from maap_tui.tui.widgets.transfers import ENDED, Line, TransferList, state_word, who_has
 
 POLL_S = 0.5
 """Seconds between two looks at what other processes wrote."""
@@ -510,24 +512,24 @@ class DownloadsScreen(PlaceScreen):
     async def _verify(self, lines: Sequence[Line]) -> None:
         """Look at files again, one after the other."""
         bad = done = 0
+        judge = self.maap.session.judge()
         try:
             for line in lines:
-                self.head.doing = f"Checking {done + 1} of {plural(len(lines), 'file')}; V stops it."
-                found = await asyncio.to_thread(check_file, Path(line.key), line.source.size)
-                line.verdict, line.trouble = found
+                self.head.doing = f"Verifying {done + 1} of {plural(len(lines), 'file')}; V stops it."
+                line.verdict = await asyncio.to_thread(_verdict_of, judge, line)
                 self._look_at(line)
-                bad += bool(line.trouble)
+                bad += line.verdict.is_bad
                 done += 1
         finally:
             self.head.doing = ""
             self._show_detail()
         self.table.clear_marks()
         if bad:
-            self._say(f"{plural(bad, 'file')} of {done} {'is' if bad == 1 else 'are'} damaged.", is_bad=True)
-        elif done == 1:
-            self._say(lines[0].verdict)
+            self._say(f"Verified {plural(done, 'file')}: {bad} bad. r fetches them again.", is_bad=True)
+        elif done == 1 and lines[0].verdict is not None:
+            self._say(f"Verified: {lines[0].verdict.sentence}.")
         else:
-            self._say(f"{plural(done, 'file')} checked: all are whole.")
+            self._say(f"Verified {plural(done, 'file')}: all good.")
 
     def action_take_over(self) -> None:
         left = [line for line in self.table.rows if line.state == "interrupted"]
@@ -547,22 +549,17 @@ class DownloadsScreen(PlaceScreen):
         self.sample()
 
 
-def check_file(path: Path, size: int | None) -> tuple[str, str]:
-    """What a look at a file on disk says, and what is wrong with it ('' when nothing is).
-
-    Args:
-        path: the file.
-        size: bytes it has to have; None when that is not known.
-    """
-    here = existing_size(path)
-    if here is None:
-        return "", "The file is not on disk any more"
-    if size is not None and here != size:
-        return "", f"It has {here:,} bytes on disk and {size:,} at the archive"
-    if not is_whole(path):
-        return "", "Its HDF5 header and its length do not agree: the end is missing"
-    structure = " and its HDF5 header agrees" if path.suffix.lower() == ".h5" else ""
-    return f"Checked: all {here:,} bytes are here{structure}.", ""
+def _verdict_of(judge: Judge, line: Line) -> Verdict:
+    """What a look at a line's file on disk says."""
+    if line.job is not None:
+        tracked = line.job.tracked
+    else:
+        try:
+            tracked = of_row(line.row)[1] if line.row is not None else None
+        except InvalidRequestError:
+            tracked = None  # what the queue says of its place cannot be read: judged without the registry
+    where = (tracked.key, tracked.day) if tracked is not None else None
+    return judge.judge(line.key, line.url, tracked=where, size=line.source.size)
 
 
 def _size_of(lines: Iterable[Line]) -> str:
@@ -581,4 +578,4 @@ async def _texts_of(lines: Iterable[Line]) -> list[str]:
 
 def _line_text(line: Line) -> str:
     size = "?" if line.source.size is None else format_bytes(line.source.size)
-    return f"{theme.STATE_WORDS.get(line.state, line.state):<12}{size:>10}  {line.name}"
+    return f"{state_word(line):<12}{size:>10}  {line.name}"

@@ -485,7 +485,7 @@ class RegistryScreen(PlaceScreen):
         self._start_on_chosen("Looking at the marked files", self._doing.clean_up)
 
     def action_check(self) -> None:
-        self._start_on_chosen("Checking files", self._doing.check)
+        self._start_on_chosen("Verifying files", self._doing.check)
 
     def action_rebuild(self) -> None:
         keys = list(dict.fromkeys(scope.key for scope in self._scopes()))

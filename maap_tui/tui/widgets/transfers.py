@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from maap_tui.engine.downloads import Job
+from maap_tui.engine.integrity.verify import Verdict
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.queue import LIVE, Process, QueueRow
 from maap_tui.text import format_bytes, format_rate, sentences
@@ -47,7 +48,7 @@ class Line:
 
     __slots__ = (
         "_short", "again_s", "cells", "ended", "job", "key", "marks", "place", "placed_as", "row", "state",
-        "trouble", "url", "verdict",
+        "url", "verdict",
     )  # fmt: skip
 
     def __init__(self, key: str, url: str, *, job: Job | None = None, row: QueueRow | None = None) -> None:
@@ -65,10 +66,8 @@ class Line:
         """What the moving columns showed last."""
         self.ended = 0.0
         """When it ended, seconds since 1970; 0 while it has not."""
-        self.verdict = ""
-        """What a check of the file on disk found; '' when none was made."""
-        self.trouble = ""
-        """What is wrong with the file on disk; '' when nothing is known to be."""
+        self.verdict: Verdict | None = None
+        """What a check of the file on disk found; None when none was made."""
         self.again_s = 0.0
         """Seconds until the next try; 0 when none is waited for."""
         self.state = ""
@@ -88,7 +87,7 @@ class Line:
             if job.state == "running" and job.again_at:
                 self.state, self.again_s = "retrying", max(0.0, job.again_at - time.monotonic())
             if job.state in LIVE:
-                self.verdict = self.trouble = ""
+                self.verdict = None
                 self.ended = 0.0
             elif not self.ended:
                 self.ended = time.time()
@@ -96,7 +95,7 @@ class Line:
             is_left = self.row.is_live and self.row.process in dead
             self.state = "interrupted" if is_left else self.row.state
             self.ended = 0.0 if self.row.is_live else self.row.changed
-        if self.trouble and self.state in ("finished", "skipped"):
+        if self.verdict is not None and self.verdict.is_bad and self.state in ("finished", "skipped"):
             self.state = "damaged"
         if self.state != "running":
             self.marks = None
@@ -159,6 +158,13 @@ class Line:
         return len(GROUPS), -self.ended, self.key
 
 
+def state_word(line: Line) -> str:
+    """The word for its state: of a file that is here and was checked, what the check found."""
+    if line.verdict is not None and line.state in ("finished", "skipped", "damaged"):
+        return line.verdict.state
+    return theme.STATE_WORDS.get(line.state, line.state)
+
+
 class TransferList(RowList):
     """The list; its filter also sees whole names, reasons and the commands that queued them."""
 
@@ -204,8 +210,7 @@ class TransferList(RowList):
 
         def matches(line: Line) -> bool:
             verb = line.row.verb if line.row is not None else ""
-            word = theme.STATE_WORDS.get(line.state, line.state)
-            text = f"{word} {line.name} {line.short} {line.source.reason} {verb}".lower()
+            text = f"{state_word(line)} {line.name} {line.short} {line.source.reason} {verb}".lower()
             return all(one in text for one in words) is wanted
 
         return matches if words else shown
@@ -258,7 +263,7 @@ class TransferList(RowList):
 
     def state_text(self, line: Line) -> str:
         """The word for its state."""
-        return theme.STATE_WORDS.get(line.state, line.state)
+        return state_word(line)
 
     def _tone(self, line: Line) -> str:
         return theme.STATE_TONES.get(line.state, "plain")
@@ -287,7 +292,7 @@ class TransferList(RowList):
         if line.state == "failed":
             return f"{reason}. {_advice(reason)}"
         if line.state == "damaged":
-            return f"{line.trouble}. r fetches it again."
+            return f"{line.verdict.sentence if line.verdict else reason}. r fetches it again."
         if line.state == "interrupted" and line.row is not None:
             return f"{who_has(line.row)} ended before it was done. T goes on with it."
         if line.row is not None and line.row.is_live:
@@ -302,7 +307,7 @@ class TransferList(RowList):
             return "Paused. p lets it go on."
         if line.state == "cancelled":
             return "Taken out of the queue; its part stays. r puts it back."
-        return line.verdict or reason
+        return line.verdict.sentence if line.verdict else reason
 
     @property
     def stopped(self) -> str:

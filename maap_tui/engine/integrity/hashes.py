@@ -15,7 +15,9 @@ from pathlib import Path
 
 from maap_tui.engine import files
 from maap_tui.engine.registry import Key
-from maap_tui.engine.transfer import PIECE
+
+PIECE = 8 * 1024 * 1024
+"""Bytes of a file that share one hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +63,15 @@ class Hashes:
         return found
 
 
-def compare(path: Path, recorded: Recorded) -> int | None:
+def compare(descriptor: int, recorded: Recorded) -> int | None:
     """The first byte of the first piece that differs from what was recorded; None when all agree.
 
     Raises:
         OSError: when the file cannot be read.
     """
-    with open(path, "rb", buffering=0) as handle:
-        for number, expected in enumerate(recorded.pieces):
-            if _hash_piece(handle.fileno(), number * recorded.piece, recorded.piece) != expected:
-                return number * recorded.piece
+    for number, expected in enumerate(recorded.pieces):
+        if _hash_piece(descriptor, number * recorded.piece, recorded.piece) != expected:
+            return number * recorded.piece
     return None
 
 

@@ -1,0 +1,197 @@
+"""Verify: is a downloaded file still here, and still what came? What every face asks and says.
+
+The states, the same words everywhere: good; missing (not on disk); truncated (its end is missing);
+changed (other bytes, or no regular file any more); unreadable; deleted (by a clean-up, after it was
+marked).
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import stat
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final, Literal
+
+from maap_tui.engine.integrity.content import structure_fault
+from maap_tui.engine.integrity.hashes import Hashes, Recorded, compare
+from maap_tui.engine.registry import Entry, Key, Registry
+
+State = Literal["good", "missing", "truncated", "changed", "unreadable", "deleted"]
+
+GOOD: Final = "good"
+MISSING: Final = "missing"
+TRUNCATED: Final = "truncated"
+CHANGED: Final = "changed"
+UNREADABLE: Final = "unreadable"
+DELETED: Final = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found of one file."""
+
+    path: str
+    url: str
+    """Where it came from; '' when unknown."""
+    state: State
+    reason: str = ""
+    """What is wrong, in words; '' for a good file and for a deleted one."""
+    size: int = 0
+    """Bytes on disk."""
+    is_hashed: bool = False
+    """Whether the hash recorded at download was compared too."""
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether it has to be fetched again."""
+        return self.state not in (GOOD, DELETED)
+
+    @property
+    def sentence(self) -> str:
+        """All of it in words, without the name of the file."""
+        if self.state == GOOD:
+            return f"good: all {self.size:,} bytes are here" + (", its hash agrees" if self.is_hashed else "")
+        if self.state == DELETED:
+            return "deleted: a clean-up deleted it after it was marked"
+        return f"{self.state}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A line of the registry, and what was found of its file."""
+
+    key: Key
+    entry: Entry
+    verdict: Verdict
+
+
+class Judge:
+    """Decides about files one by one; the hashes of the last day looked at are remembered."""
+
+    def __init__(self, registry: Registry, hashes: Hashes) -> None:
+        """Take what the files were, and which of them are marked."""
+        self._registry = registry
+        self._hashes = hashes
+        self._day: tuple[Key, date] | None = None
+        self._recorded: dict[str, Recorded] = {}
+        self._marked: frozenset[str] = frozenset()
+
+    def judge(
+        self,
+        path: Path | str,
+        url: str,
+        *,
+        tracked: tuple[Key, date] | None = None,
+        size: int | None = None,
+        read_all: bool = True,
+    ) -> Verdict:
+        """Look at one file.
+
+        Args:
+            path: where it is, as the registry has it.
+            url: where it came from.
+            tracked: its place in the registry, None for a file that none follows.
+            size: bytes that the archive announced, for a file of which nothing was recorded.
+            read_all: whether to read it whole and compare hashes; False looks at size and structure.
+
+        Raises:
+            StorageError: the registry or the hashes cannot be read.
+        """
+        if tracked is not None and tracked != self._day:
+            key, day = tracked
+            self._recorded = self._hashes.load(key, day)
+            self._marked = frozenset(path for path, _ in self._registry.baseline(key).marked(day, day))
+            self._day = tracked
+        text = str(path)
+        recorded = self._recorded.get(text) if tracked is not None else None
+        found = _judge(text, url, recorded, size, read_all=read_all)
+        if found.state == MISSING and tracked is not None and text in self._marked:
+            return Verdict(text, url, DELETED)
+        return found
+
+
+def verify(
+    registry: Registry,
+    hashes: Hashes,
+    keys: Iterable[Key],
+    *,
+    first_day: date | None = None,
+    last_day: date | None = None,
+    urls: Container[str] | None = None,
+    read_all: bool = True,
+) -> Iterator[Checked]:
+    """Look at every file that is recorded as downloaded, oldest day first.
+
+    Args:
+        registry: what was downloaded.
+        hashes: what the files were then.
+        keys: the baselines to look at.
+        first_day: first sensing day; None for all.
+        last_day: last sensing day; None for all.
+        urls: the files meant; None for all.
+        read_all: whether to read the files and compare hashes; False looks at size and structure alone.
+
+    Raises:
+        StorageError: the registry or the hashes cannot be read.
+    """
+    for key in keys:
+        judge = Judge(registry, hashes)
+        downloads = registry.baseline(key).downloads(first_day, last_day)
+        for day, group in itertools.groupby(downloads, key=lambda entry: entry.day):
+            for entry in sorted(group, key=lambda one: one.path):
+                if entry.path and (urls is None or entry.url in urls):
+                    verdict = judge.judge(entry.path, entry.url, tracked=(key, day), read_all=read_all)
+                    yield Checked(key, entry, verdict)
+
+
+def _judge(path: str, url: str, recorded: Recorded | None, size: int | None, *, read_all: bool) -> Verdict:
+    try:
+        found = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return Verdict(path, url, MISSING, "it is not on disk")
+    except (OSError, ValueError) as error:
+        return Verdict(path, url, UNREADABLE, _words(error))
+    if stat.S_ISLNK(found.st_mode):
+        return Verdict(path, url, CHANGED, "it is a symbolic link in place of the file")
+    if not stat.S_ISREG(found.st_mode):
+        return Verdict(path, url, CHANGED, "it is not a regular file any more")
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        return Verdict(path, url, UNREADABLE, _words(error), found.st_size)
+    try:
+        return _judge_open(descriptor, path, url, recorded, size, read_all=read_all)
+    except OSError as error:
+        return Verdict(path, url, UNREADABLE, _words(error), found.st_size)
+    finally:
+        os.close(descriptor)
+
+
+def _judge_open(
+    descriptor: int, path: str, url: str, recorded: Recorded | None, size: int | None, *, read_all: bool
+) -> Verdict:
+    here = os.fstat(descriptor).st_size
+    if here == 0:
+        return Verdict(path, url, TRUNCATED, "it is empty")
+    expected = size if recorded is None else recorded.size
+    whose = "the archive has" if recorded is None else "it had"
+    if expected is not None and here != expected:
+        state: State = TRUNCATED if here < expected else CHANGED
+        return Verdict(path, url, state, f"it has {here:,} bytes and {whose} {expected:,}", here)
+    if fault := structure_fault(descriptor, url or path, here):
+        return Verdict(path, url, TRUNCATED if fault.is_short else CHANGED, fault.reason, here)
+    if recorded is not None and read_all:
+        offset = compare(descriptor, recorded)
+        if offset is not None:
+            reason = f"its bytes from {offset:,} on differ from what was downloaded"
+            return Verdict(path, url, CHANGED, reason, here, True)
+        return Verdict(path, url, GOOD, "", here, True)
+    return Verdict(path, url, GOOD, "", here)
+
+
+def _words(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
