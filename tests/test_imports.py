@@ -16,11 +16,11 @@ import maap_tui
 ROOT = Path(maap_tui.__file__).parent
 
 LAYERS = [
-    {"errors", "events", "model", "missions", "query"},
+    {"errors", "events", "model", "missions", "cql2", "query"},
     {"kinds", "config_file", "settings", "places", "files", "http"},
     {"tokens", "registry", "queue"},
     {"integrity"},
-    {"catalogue", "search", "built", "transfer", "tally"},
+    {"catalogue", "dialect", "search", "built", "transfer", "tally"},
     {"downloads", "filing", "sync"},
     {"session"},
     {"thread", "doctor", "known", "audit"},

@@ -13,6 +13,15 @@ from typing import Any
 
 TARGETS = ("search", "catalogue", "data", "token", "all")
 
+FILTERS = {
+    "json": "cql2-json alone in POST, as STAC API has it; both in GET",
+    "get": "cql2-text in GET; POST takes no filter",
+    "get-only": "cql2-text in GET; no POST at all",
+    "refused": "no filters: a filter is refused",
+    "ignored": "no filters: a filter is ignored",
+}
+"""What a service can take of filters, other than everything."""
+
 
 @dataclass
 class Fault:
@@ -64,6 +73,10 @@ class Fault:
     """numberMatched is off by this."""
     next_loop: bool | None = None
     """The next link leads to the same page again."""
+    filters: str | None = None
+    """Which filters are taken and declared: one of FILTERS."""
+    match_case: bool | None = None
+    """Texts of filters are compared with case."""
     gzip: bool | None = None
     """Bodies come gzip-encoded whether asked for or not."""
     hits: int = 0
@@ -76,6 +89,8 @@ class Fault:
             raise ValueError(f"target must be one of {', '.join(TARGETS)}")
         if not 0 <= self.probability <= 1:
             raise ValueError("probability must be between 0 and 1")
+        if self.filters is not None and self.filters not in FILTERS:
+            raise ValueError(f"filters must be one of {', '.join(FILTERS)}")
         self._random = random.Random(self.seed)
 
     def effects(self) -> dict[str, Any]:
@@ -89,7 +104,7 @@ HOMES = {
     "cut_after": "data", "cut_nolength": "data", "stall_after": "data", "drip_after": "data",
     "html_login": "data", "wrong_length": "data", "redirect": "data", "token_lifetime_s": "token",
     "failing_day": "search", "empty_results": "search", "wrong_matched": "search", "wrong_size": "search",
-    "next_loop": "search",
+    "next_loop": "search", "filters": "catalogue", "match_case": "search",
 }  # fmt: skip
 """Kind of fault to the requests it belongs to when a rule names no target."""
 
@@ -119,6 +134,8 @@ class Plan:
     empty_results: bool = False
     wrong_matched: int | None = None
     next_loop: bool = False
+    filters: str = ""
+    match_case: bool = False
     gzip: bool = False
 
 
@@ -227,8 +244,8 @@ def _check_all(values: Mapping[str, Any]) -> None:
 
 
 def _check(name: str, value: Any) -> None:
-    texts = {"target", "match", "failing_day", "redirect"}
-    switches = {"html_login", "empty_results", "next_loop", "gzip"}
+    texts = {"target", "match", "failing_day", "redirect", "filters"}
+    switches = {"html_login", "empty_results", "next_loop", "match_case", "gzip"}
     if value is None or name == "retry_after":
         return
     wanted: type | tuple[type, ...] = (int, float)

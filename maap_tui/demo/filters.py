@@ -35,9 +35,12 @@ KEYS = {
 }  # fmt: skip
 """Queryable name, old or new, to what it means."""
 
+EXACT_KEYS = KEYS | {"productVersion": "exact_version", "version": "exact_version"}
+"""The same for a service that compares versions with case."""
+
 PER_SERIES = frozenset(
-    "product version instrument platform level collection acquisition phase center processor sensor status"
-    " track mode doi".split()
+    "product version exact_version instrument platform level collection acquisition phase center processor"
+    " sensor status track mode doi".split()
 )
 """Meanings that are the same for every granule of a series."""
 
@@ -51,8 +54,13 @@ class FilterError(ValueError):
     """The filter cannot be read, or names what is not a queryable."""
 
 
-def parse(text: str | Mapping[str, Any], lang: str) -> Node:
+def parse(text: str | Mapping[str, Any], lang: str, *, match_case: bool = False) -> Node:
     """The CQL2 JSON tree of a filter, its property names replaced by their meanings.
+
+    Args:
+        text: the filter.
+        lang: its language, cql2-text or cql2-json.
+        match_case: whether versions are compared with case.
 
     Raises:
         FilterError: not CQL2, or an unknown property.
@@ -64,19 +72,19 @@ def parse(text: str | Mapping[str, Any], lang: str) -> Node:
             expression = cql2.parse_text(text)
         else:
             raise FilterError(f"Unsupported filter-lang: {lang}")
-        return _rename(expression.to_json())
+        return _rename(expression.to_json(), EXACT_KEYS if match_case else KEYS)
     except (cql2.ParseError, cql2.ValidationError) as exc:
         raise FilterError("Invalid filter: " + " ".join(str(exc).split())) from exc
 
 
-def _rename(node: Node) -> Node:
+def _rename(node: Node, keys: Mapping[str, str]) -> Node:
     if isinstance(node, dict):
         if "property" in node:
-            if node["property"] not in KEYS:
+            if node["property"] not in keys:
                 raise FilterError(f"Unknown queryable: {node['property']}")
-            return {"property": KEYS[node["property"]]}
-        return {key: _rename(value) for key, value in node.items()}
-    return [_rename(part) for part in node] if isinstance(node, list) else node
+            return {"property": keys[node["property"]]}
+        return {key: _rename(value, keys) for key, value in node.items()}
+    return [_rename(part, keys) for part in node] if isinstance(node, list) else node
 
 
 def meanings(node: Node) -> set[str]:

@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from maap_tui.demo.faults import FILTERS
+
 _NUMBERS: dict[str, tuple[Callable[[str], Any], str, str]] = {
     "latency-s": (float, "S", "seconds before each answer begins"),
     "rate": (float, "B", "bytes a second of each file"),
@@ -32,6 +34,7 @@ _SWITCHES = {
     "html-login": "answer 200 with a login page instead of files",
     "empty-results": "searches find nothing",
     "next-loop": "the next link leads to the same page",
+    "match-case": "filters compare texts with case",
     "gzip": "gzip every body",
 }
 
@@ -48,6 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     faults = parser.add_argument_group("faults")
     for name, (kind, metavar, text) in _NUMBERS.items():
         faults.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
+    about = "; ".join(f"{name}: {text}" for name, text in FILTERS.items())
+    faults.add_argument("--filters", choices=tuple(FILTERS), help=f"what is taken of filters ({about})")
     for name, text in _SWITCHES.items():
         faults.add_argument(f"--{name}", action="store_true", default=None, help=text)
     faults.add_argument(
@@ -67,7 +72,7 @@ def options_of(arguments: argparse.Namespace) -> dict[str, Any]:
         for name in ("now", "offline_days", "rotate_tokens", "old_queryables", "next_form")
     }
     options["faults"] = arguments.fault
-    for flag in (*_NUMBERS, *_SWITCHES):
+    for flag in (*_NUMBERS, *_SWITCHES, "filters"):
         name = flag.replace("-", "_")
         if getattr(arguments, name) is not None:
             options[name] = getattr(arguments, name)

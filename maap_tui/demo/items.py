@@ -81,8 +81,8 @@ class Describer:
             }
         }
 
-    def landing(self) -> dict[str, Any]:
-        """The landing page; its first search link is OpenSearch."""
+    def landing(self, conforms: list[str]) -> dict[str, Any]:
+        """The landing page with these conformance classes; its first search link is OpenSearch."""
         links = [
             ("self", "/", "application/json"),
             ("root", "/", "application/json"),
@@ -102,7 +102,7 @@ class Describer:
             "stac_version": "1.1.0",
             "title": "MAAP Catalogue",
             "description": "MAAP Catalogue provides interoperable access to synthetic mission data.",
-            "conformsTo": CONFORMS,
+            "conformsTo": conforms,
             "links": [{"rel": rel, "href": self.root + path, "type": kind} for rel, path, kind in links],
         }
 

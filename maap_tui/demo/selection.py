@@ -131,6 +131,7 @@ def series_values(collection: Collection, series: Series) -> dict[str, Any]:
     return {
         "product": series.product,
         "version": series.baseline,
+        "exact_version": series.baseline,
         "instrument": series.instruments,
         "platform": series.mission,
         "level": series.level,

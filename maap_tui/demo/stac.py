@@ -98,12 +98,36 @@ def _area(values: Mapping[str, Any]) -> Area | None:
     return None
 
 
-def _filter(values: Mapping[str, Any]) -> Any:
+def conformance(taken: str) -> list[str]:
+    """The conformance classes of a service that takes of filters what `faults.FILTERS` says."""
+    if taken in ("refused", "ignored"):
+        return [name for name in CONFORMS if not re.search("filter|cql2", name)]
+    if taken in ("get", "get-only"):
+        return [name for name in CONFORMS if not name.endswith("cql2-json")]
+    return CONFORMS
+
+
+def _check_language(given: Any, lang: str, method: str, taken: str) -> None:
+    """Refuse a filter that this service does not take, in the words of a validator."""
+    expected = ""
+    if taken == "refused" or (taken == "get" and method == "POST"):
+        expected = "Extra inputs are not permitted"
+    elif taken == "json" and method == "POST" and (lang != "cql2-json" or isinstance(given, str)):
+        expected = "Input should be 'cql2-json'"
+    elif taken.startswith("get") and lang != "cql2-text":
+        expected = "Input should be 'cql2-text'"
+    if expected:
+        where = "body" if method == "POST" else "query"
+        raise SearchError(str([{"type": "value_error", "loc": (where, "filter-lang"), "msg": expected}]))
+
+
+def _filter(values: Mapping[str, Any], method: str, plan: Plan) -> Any:
     given = values.get("filter")
     parts = []
-    if given:
+    if given and plan.filters != "ignored":
         lang = values.get("filter-lang") or ("cql2-text" if isinstance(given, str) else "cql2-json")
-        parts.append(filters.parse(given, lang))
+        _check_language(given, lang, method, plan.filters)
+        parts.append(filters.parse(given, lang, match_case=plan.match_case))
     for name, value in values.items():
         if name in PARAMETERS:
             continue
@@ -139,13 +163,14 @@ class Catalogue:
         """Route one request; every problem becomes a JSON error."""
         path = request.path_params["path"].strip("/")
         parts = path.split("/") if path else []
+        plan: Plan = request.state.plan
         try:
-            if request.method == "POST" and parts != ["search"]:
+            if request.method == "POST" and (parts != ["search"] or plan.filters == "get-only"):
                 return error(405, "Method not allowed")
             if not parts:
-                return respond(self.describer.landing())
+                return respond(self.describer.landing(conformance(plan.filters)))
             if parts == ["conformance"]:
-                return respond({"conformsTo": CONFORMS})
+                return respond({"conformsTo": conformance(plan.filters)})
             if parts == ["api"]:
                 return self._describe_api(request)
             if parts == ["search"]:
@@ -260,7 +285,7 @@ class Catalogue:
             ids=_as_list(values["ids"]) if values.get("ids") else None,
             window=window,
             area=_area(values),
-            where=_filter(values),
+            where=_filter(values, method, plan),
         )
         results = self.finder.run(search)
         matched = 0 if plan.empty_results else results.matched

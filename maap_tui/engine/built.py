@@ -235,11 +235,9 @@ class Builder:
         now = self._now().replace(microsecond=0)
         whole = self._search(query)
         async with self._slots:
-            count = await whole.count()
+            count = await whole.total()
         span = whole.range
-        if count is None or span is None:
-            raise CatalogError("the catalogue does not say how many there are")
-        if count == 0:
+        if count == 0 or span is None:
             return BaselineInfo(None, None, None, None, 0, now)
         if known is not None and known.count == count and known.time_range is not None:
             return BaselineInfo(
@@ -259,7 +257,7 @@ class Builder:
         """The granule that starts first."""
 
         async def holds(end: datetime) -> bool:
-            return await self._count(query, TimeRange(span.start, end)) > 0
+            return await self._finds_any(query, TimeRange(span.start, end))
 
         end = await self._narrow(span.start, span.end, holds)
         # What first overlaps a day starts on it: the days before hold nothing.
@@ -271,7 +269,7 @@ class Builder:
 
         async def holds(offset_end: datetime) -> bool:
             begin = mirror - (offset_end - span.start)
-            return await self._count(query, TimeRange(begin, span.end)) > 0
+            return await self._finds_any(query, TimeRange(begin, span.end))
 
         reach = await self._narrow(span.start, span.end, holds)
         begin = mirror - (reach - span.start)
@@ -302,9 +300,9 @@ class Builder:
                 break
         return high
 
-    async def _count(self, query: Query, span: TimeRange) -> int:
+    async def _finds_any(self, query: Query, span: TimeRange) -> bool:
         async with self._slots:
-            return await self._search(query.replace(time=span)).count() or 0
+            return await self._search(query.replace(time=span)).finds_any()
 
     async def _edge(self, query: Query, span: TimeRange, *, newest: bool) -> Granule | None:
         async with self._slots:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import copy
 import difflib
+import itertools
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urljoin
 
-from maap_tui.engine import files, places
+from maap_tui.engine import cql2, dialect, files, places
 from maap_tui.engine.errors import CatalogError, InvalidRequestError, MaapError
 from maap_tui.engine.events import Emit, Noted, Warned, ignore
 from maap_tui.engine.http import Http, Reply, TransportFault, origin_of
@@ -60,12 +61,11 @@ class Queryables:
     def _is_new(self) -> bool:
         return NEW_KEYS.product in self.properties
 
-    def spelling(self, baseline: str) -> str:
-        """The baseline as the archive spells it, found without regard to case."""
-        for name in self._values(NEW_KEYS.baseline) or self._values(OLD_KEYS.baseline):
-            if name.lower() == baseline.lower():
-                return name
-        return baseline
+    def spellings(self, baseline: str) -> list[str]:
+        """How items may spell a baseline: the list of values and the items differ in case."""
+        listed = self._values(NEW_KEYS.baseline) or self._values(OLD_KEYS.baseline)
+        known = [name for name in listed if name.casefold() == baseline.casefold()]
+        return list(dict.fromkeys([*known, baseline.upper(), baseline.lower()]))
 
     def _values(self, key: str) -> list[str]:
         entry = self.properties.get(key)
@@ -92,6 +92,21 @@ def _check_collection_name(name: str) -> None:
         raise InvalidRequestError(f"'{name[:60]}' is no collection name", "See `maap list`.")
 
 
+ENOUGH = 5
+"""Items that agree with a filter, from which on a service is believed to obey it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The first page of a search."""
+
+    data: Mapping[str, Any] = field(repr=False)
+    body: Mapping[str, Any]
+    """What was asked, as the body of a POST: its next page may repeat it."""
+    is_filtered: bool
+    """Whether the service filtered; otherwise all of the collection in that time and place is in it."""
+
+
 class Catalogue:
     """The catalogue of the archive."""
 
@@ -109,6 +124,7 @@ class Catalogue:
         self._places = where
         self._emit = emit
         self._queryables: dict[str, Queryables] = {}
+        self._dialects = dialect.Dialects(where.cache_file("dialects.json"), root)
         self._is_patient = False
 
     def patient(self) -> Catalogue:
@@ -116,6 +132,11 @@ class Catalogue:
         other = copy.copy(self)
         other._is_patient = True
         return other
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the service has shown, to this process, that it obeys filters."""
+        return self._dialects.is_proven
 
     def known_collections(self, mission: str = "") -> list[str]:
         """Names that need no request: the missions' own and those with a local copy."""
@@ -225,19 +246,126 @@ class Catalogue:
             raise wrong
         return found
 
-    async def post(self, body: Mapping[str, Any], url: str = "") -> Mapping[str, Any]:
+    async def search(
+        self,
+        body: Mapping[str, Any],
+        condition: cql2.Condition | None,
+        obeyed: Callable[[list[Any]], bool | None],
+    ) -> Answer:
+        """The first page of a search, asked in the language that the service speaks.
+
+        Args:
+            body: the search without its filter.
+            condition: the filter, None for none.
+            obeyed: whether these items show that the filter was obeyed; None when they show nothing.
+
+        Raises:
+            CatalogError: when it cannot be had.
+            SearchRefused: when the catalogue will not search that, however it is asked.
+        """
+        most = len(dialect.FILTERING)
+        for turn in itertools.count(1):
+            current = self._dialects.current
+            refused: SearchRefused | None = None
+            try:
+                answer = await self._search_in(current, body, condition)
+                features = answer.data["features"]
+                verdict = obeyed(features) if answer.is_filtered else None
+                if verdict and len(features) >= ENOUGH:
+                    self._dialects.is_proven = True
+                if verdict is not False:
+                    return answer
+            except SearchRefused as error:
+                if error.status not in dialect.REFUSALS or error.is_page_limit:
+                    raise
+                refused = error
+            async with self._dialects.learning:
+                # Several windows are refused at once: the first finds out for all of them.
+                if self._dialects.current == current or turn == most:
+                    return await self._learn(current, refused, body, condition, obeyed)
+        raise AssertionError  # the last turn returns or raises
+
+    async def _learn(
+        self,
+        current: dialect.Dialect,
+        refused: SearchRefused | None,
+        body: Mapping[str, Any],
+        condition: cql2.Condition | None,
+        obeyed: Callable[[list[Any]], bool | None],
+    ) -> Answer:
+        """Ask in every other way until one is obeyed; `refused` is None for a filter that was ignored."""
+        declared = await self._conformance()
+        useless = {current.method} if refused and refused.status in dialect.NO_METHOD else set[str]()
+        is_ignored = refused is None
+        for other in dialect.candidates(declared, current):
+            if other.method in useless:
+                continue
+            try:
+                answer = await self._search_in(other, body, condition)
+            except SearchRefused as error:
+                if error.status in dialect.NO_METHOD:
+                    useless.add(other.method)
+                refused = refused or error
+                continue
+            verdict = obeyed(answer.data["features"])
+            if verdict is False:
+                is_ignored = True
+                continue
+            await self._dialects.learn(other, is_proven=verdict is True)
+            self._emit(Noted(f"The catalogue takes filters as {other}"))
+            return answer
+        if is_ignored or dialect.declares_no_filters(declared):
+            for other in dialect.UNFILTERED:
+                try:
+                    answer = await self._search_in(other, body, condition)
+                except SearchRefused as error:
+                    refused = refused or error
+                    continue
+                await self._dialects.learn(other, is_proven=False)
+                self._emit(
+                    Warned(
+                        "The catalogue does not filter: everything it has in the time and place asked for "
+                        "is read and filtered here, which takes longer"
+                    )
+                )
+                return answer
+        assert refused is not None
+        raise refused
+
+    async def _search_in(
+        self, chosen: dialect.Dialect, body: Mapping[str, Any], condition: cql2.Condition | None
+    ) -> Answer:
+        asked = dialect.worded(chosen, body, condition)
+        url = urljoin(self.root, "search")
+        if chosen.method == "POST":
+            data = await self.post(asked, url)
+        else:
+            data = await self.get(f"{url}?{dialect.as_query(asked)}")
+        return Answer(data, asked, condition is None or bool(chosen.language))
+
+    async def _conformance(self) -> list[str]:
+        """The conformance classes that the landing page names, read once; [] when it names none."""
+        if self._dialects.declared is None:
+            try:
+                classes = (await self._get(self.root, "the landing page")).get("conformsTo")
+            except CatalogError:
+                classes = None
+            names = classes if isinstance(classes, list) else []
+            self._dialects.declared = [name for name in names if isinstance(name, str)]
+        return self._dialects.declared
+
+    async def post(self, body: Mapping[str, Any], url: str) -> Mapping[str, Any]:
         """One page of a search, by POST.
 
         Raises:
             CatalogError: when it cannot be had.
             SearchRefused: when the catalogue answered that it will not search that.
         """
-        target = url or urljoin(self.root, "search")
-        return self._page(await self._ask("POST", target, json_body=dict(body)))
+        return self._page(await self._ask("POST", url, json_body=dict(body)))
 
-    async def get(self, url: str, params: Mapping[str, str] | None = None) -> Mapping[str, Any]:
+    async def get(self, url: str) -> Mapping[str, Any]:
         """One page of a search, by GET; errors as `post`."""
-        return self._page(await self._ask("GET", url, params=params))
+        return self._page(await self._ask("GET", url))
 
     async def item(self, url: str) -> Mapping[str, Any] | None:
         """One item by its URL, None when there is no such item.
@@ -278,15 +406,12 @@ class Catalogue:
             )
         return _object_of(reply, what)
 
-    async def _ask(
-        self, method: str, url: str, *, json_body: Any = None, params: Mapping[str, str] | None = None
-    ) -> Reply:
+    async def _ask(self, method: str, url: str, *, json_body: Any = None) -> Reply:
         try:
             return await self._http.ask(
                 method,
                 url,
                 json_body=json_body,
-                params=params,
                 again=_is_passing_error,
                 probe=self.root if self._is_patient else "",
             )
@@ -311,6 +436,11 @@ class SearchRefused(MaapError):
     def __init__(self, status: int, words: str) -> None:
         super().__init__(words)
         self.status = status
+
+    @property
+    def is_page_limit(self) -> bool:
+        """Whether it only says that the service pages no further (maap-facts.md 1.4)."""
+        return self.status == 422 and "startRecord" in self.message
 
 
 def next_link(data: Mapping[str, Any]) -> Mapping[str, Any] | None:

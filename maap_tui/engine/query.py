@@ -1,4 +1,4 @@
-"""A search as data: checked, turned into CQL2 for the catalogue, and back into a `maap` command line."""
+"""A search as data: checked, turned into a filter for the catalogue, and back into a `maap` command line."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from maap_tui.engine import cql2
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.model import FORMATS, Granule, TimeRange, parse_zulu, to_zulu
 
@@ -32,6 +33,11 @@ class Keys:
     orbit: str
     frame: str = "frame"
     direction: str = ""
+
+    def values_of(self, properties: Mapping[str, Any]) -> dict[str, Any]:
+        """What the properties of an item, in either spelling, say of each of these."""
+        spelled = zip(astuple(self), astuple(NEW_KEYS), astuple(OLD_KEYS), strict=True)
+        return {name: properties.get(new, properties.get(old)) for name, new, old in spelled}
 
 
 NEW_KEYS = Keys("product:type", "version", "sat:absolute_orbit", direction="sat:orbit_state")
@@ -204,8 +210,16 @@ class Query:
     def replace(self, **changes: Any) -> Query:
         return replace(self, **changes)
 
-    def accepts(self, granule: Granule) -> bool:
-        """Whether a granule the catalogue sent is truly wanted: what the server only knows roughly."""
+    def accepts(self, granule: Granule, *, is_filtered: bool = True) -> bool:
+        """Whether a granule the catalogue sent is truly wanted: what the server only knows roughly.
+
+        Args:
+            granule: what came.
+            is_filtered: whether the service filtered, so that a granule of unknown product is one asked for.
+        """
+        is_known = granule.product_type != "unknown"
+        if (is_known or not is_filtered) and granule.product_type.casefold() != self.product_type.casefold():
+            return False
         if self.time and granule.sensing_start not in self.time:
             return False
         if self.baseline and granule.baseline.lower() != self.baseline.lower():
@@ -220,32 +234,24 @@ class Query:
             return False
         return not (self.circle and not self.circle.touches(granule.track))
 
-    def to_cql2(self, keys: Keys, *, baseline: str | None = None, by_name: bool = False) -> str:
-        """CQL2 text for the catalogue.
+    def to_filter(
+        self, keys: Keys, *, baselines: Sequence[str] = (), by_name: bool = False
+    ) -> cql2.Condition | None:
+        """The filter for the catalogue.
 
         Args:
             keys: how the collection spells its properties.
-            baseline: the baseline as the collection spells it; None takes the query's own.
+            baselines: the spellings that the baseline may have there; () takes the query's own.
             by_name: leave orbit and frame out because the product has no index of them.
         """
-        terms = [f"{_key(keys.product)} = {_text(self.product_type)}"]
-        wanted = baseline or self.baseline
-        if wanted:
-            terms.append(f"{_key(keys.baseline)} = {_text(wanted)}")
+        parts = [cql2.equals(keys.product, [self.product_type])]
+        if self.baseline:
+            parts.append(cql2.equals(keys.baseline, baselines or [self.baseline]))
         if self.orbits and not by_name:
-            orbit = _key(keys.orbit)
-            ranges = [
-                f"{orbit} = {low}" if low == high else f"({orbit} >= {low} AND {orbit} <= {high})"
-                for low, high in self.orbits
-            ]
-            terms.append(ranges[0] if len(ranges) == 1 else f"({' OR '.join(ranges)})")
+            parts.append(cql2.either(cql2.between(keys.orbit, low, high) for low, high in self.orbits))
         if self.frames and not by_name:
-            frame = _key(keys.frame)
-            if len(self.frames) == 1:
-                terms.append(f"{frame} = {_text(self.frames[0])}")
-            else:
-                terms.append(f"{frame} IN ({','.join(_text(letter) for letter in self.frames)})")
-        return " AND ".join(terms)
+            parts.append(cql2.equals(keys.frame, self.frames))
+        return cql2.every(parts)
 
     def areas(self) -> list[dict[str, Any]]:
         """The spatial part of each request to send: usually one, two across the antimeridian."""
@@ -314,14 +320,6 @@ def _degrees(number: float) -> str:
 
 def _is_midnight(moment: datetime) -> bool:
     return (moment.hour, moment.minute, moment.second, moment.microsecond) == (0, 0, 0, 0)
-
-
-def _key(name: str) -> str:
-    return f'"{name}"' if ":" in name else name
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 def parse_moment(text: str, option: str) -> tuple[datetime, timedelta]:

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from urllib.parse import urljoin
 
+from maap_tui.engine import cql2
 from maap_tui.engine.catalogue import (
+    ENOUGH,
+    Answer,
     BadItem,
     Catalogue,
     Queryables,
@@ -36,6 +39,9 @@ WHOLE_UP_TO = timedelta(days=10)
 
 START_RECORD_LIMIT = 100_000
 """The service pages no further than this record (maap-facts.md 1.4)."""
+
+COUNT_LIMIT = 100_000
+"""Items that are read at most to count those of one product, where the service does not filter."""
 
 _BUFFERED_PAGES = 2
 
@@ -136,8 +142,8 @@ class Search:
         self._within = within
         self._mission: Mission = mission_of_collection(query.collection, rules.mission_name)
         self._queryables: Queryables | None = None
-        self._use_get = False
         self._accepted = 0
+        self._unfiltered = 0
         self._answered = False
         self.range: TimeRange | None = None
         """The span that is searched; None for an orbit search."""
@@ -168,12 +174,56 @@ class Search:
         await self._prepare()
         total = 0
         for area in self.query.areas():
-            data = await self._ask(self._body(self.range, area, limit=1))
-            matched = _matched(data)
-            if matched is None:
+            answer = await self._ask(self.range, area, limit=self._few)
+            matched = _matched(answer.data)
+            if matched is None or not answer.is_filtered:
                 return None
             total += matched
         return total
+
+    async def total(self) -> int:
+        """As `count`; what a service does not announce is read page by page and counted here.
+
+        Raises:
+            InvalidRequestError: when the service does not filter, and there is too much to read.
+            CatalogError: when the catalogue does not answer, or not wholly.
+        """
+        count = await self.count()
+        if count is not None:
+            return count
+        if self._unfiltered > COUNT_LIMIT:
+            raise InvalidRequestError(
+                f"The catalogue does not filter: {self._unfiltered} items would have to be read to count",
+                "Give a shorter time range.",
+            )
+        whole = Search(
+            self._catalogue,
+            self.query.replace(max_items=sys.maxsize),
+            self._rules,
+            now=self._now,
+            within=self._within,
+            emit=self._emit,
+        )
+        count = sum([len(page.granules) async for page in whole])
+        if whole.failed:
+            raise CatalogError(whole.failed[0].reason, "Run the same command again later.")
+        return count
+
+    async def finds_any(self) -> bool:
+        """Whether there is anything, from one request where the service filters; errors as `total`."""
+        await self._prepare()
+        for area in self.query.areas():
+            answer = await self._ask(self.range, area, limit=self._few)
+            if not answer.is_filtered:
+                return await self.total() > 0
+            if _matched(answer.data) or (_matched(answer.data) is None and answer.data["features"]):
+                return True
+        return False
+
+    @property
+    def _few(self) -> int:
+        """Items to ask for with a number: one, or as many as show whether the service obeys the filter."""
+        return 1 if self._catalogue.is_proven else 2 * ENOUGH
 
     async def _prepare(self) -> None:
         if self._queryables is not None:
@@ -374,32 +424,37 @@ class Search:
     async def _fetch_area(
         self, window: _Window, span: TimeRange | None, area: Mapping[str, Any], *, closing: bool
     ) -> None:
-        body = self._body(span, area, limit=self._rules.page_size)
         wanted = self.query.replace(time=span) if span else self.query
-        data = await self._ask(body)
+        answer = await self._ask(span, area, limit=self._rules.page_size)
+        data = answer.data
         matched = _matched(data)
         if matched is not None and matched > START_RECORD_LIMIT:
             raise _TooMany(matched)
-        window.announced += matched or 0
-        self.matched += matched or 0
+        # What a service announces that does not filter says nothing of what is wanted.
+        announced = matched if answer.is_filtered else None
+        window.announced += announced or 0
+        self.matched += announced or 0
         most = START_RECORD_LIMIT + self._rules.page_size if matched is None else matched
         received = 0
         asked: set[str] = set()
         while True:
             features = data["features"]
             received += len(features)
-            granules = self._read(features, wanted, window.seen)
-            self._emit(PageFetched(span.start if span else None, len(features), matched))
+            granules = self._read(features, wanted, window.seen, is_filtered=answer.is_filtered)
+            if not answer.is_filtered:
+                window.announced += len(granules)
+                self.matched += len(granules)
+            self._emit(PageFetched(span.start if span else None, len(features), announced))
             # An empty page ends the search whatever its links say, and so does one too many.
             following: _Fetch | None = None
             broken: CatalogError | None = None
             if features and received <= most:
                 try:
-                    following = self._following(data, body, asked)
+                    following = self._following(data, answer.body, asked)
                 except CatalogError as error:
                     broken = error
             is_whole = not (following or broken) and received == (received if matched is None else matched)
-            await window.pages.put(Page(window.range, granules, matched, is_whole and closing))
+            await window.pages.put(Page(window.range, granules, announced, is_whole and closing))
             if broken is not None:
                 raise broken
             if following is None:
@@ -410,7 +465,9 @@ class Search:
                 f"the catalogue announced {matched} items and sent {received}", "Run it again later."
             )
 
-    def _read(self, features: list[Any], wanted: Query, seen: set[str]) -> list[Granule]:
+    def _read(
+        self, features: list[Any], wanted: Query, seen: set[str], *, is_filtered: bool
+    ) -> list[Granule]:
         granules: list[Granule] = []
         for item in features:
             try:
@@ -421,46 +478,62 @@ class Search:
                     self.bad_items.append(str(bad))
                     self._emit(Warned(f"Skipped {bad}"))
                 continue
-            if granule.id in seen or not wanted.accepts(granule):
+            if granule.id in seen or not wanted.accepts(granule, is_filtered=is_filtered):
                 continue
             seen.add(granule.id)
             granules.append(granule)
         return granules
 
-    def _body(self, span: TimeRange | None, area: Mapping[str, Any], *, limit: int) -> dict[str, Any]:
-        query = self.query
-        assert self._queryables is not None
-        baseline = self._queryables.spelling(query.baseline) if query.baseline else None
-        body: dict[str, Any] = {
-            "collections": [query.collection],
-            "filter": query.to_cql2(self._queryables.keys, baseline=baseline, by_name=self._by_name),
-            "filter-lang": "cql2-text",
-            "limit": limit,
-            **area,
-        }
+    async def _ask(self, span: TimeRange | None, area: Mapping[str, Any], *, limit: int) -> Answer:
+        """The first page of a time and an area."""
+        body: dict[str, Any] = {"collections": [self.query.collection], "limit": limit, **area}
         if span is not None:
             body["datetime"] = f"{to_zulu(span.start)}/{to_zulu(span.end)}"
-        return body
-
-    async def _ask(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
-            if not self._use_get:
-                try:
-                    return await self._catalogue.post(body)
-                except SearchRefused as refused:
-                    if refused.status not in (404, 405, 415, 501):
-                        raise
-                    self._use_get = True
-            return await self._catalogue.get(urljoin(self._catalogue.root, "search"), _as_params(body))
+            answer = await self._catalogue.search(body, self._condition, self._obeyed)
         except SearchRefused as refused:
             raise self._explained(refused) from None
+        if not answer.is_filtered:
+            if span is None:
+                raise InvalidRequestError(
+                    "The catalogue does not filter, so an orbit has to be looked for in a time range",
+                    "Give one beside --orbit: " + self._orbit_dates() + ".",
+                )
+            self._unfiltered = max(self._unfiltered, _matched(answer.data) or 0)
+        return answer
+
+    @property
+    def _condition(self) -> cql2.Condition | None:
+        query, known = self.query, self._queryables
+        assert known is not None
+        baselines = known.spellings(query.baseline) if query.baseline else []
+        return query.to_filter(known.keys, baselines=baselines, by_name=self._by_name)
+
+    def _obeyed(self, features: list[Any]) -> bool | None:
+        """Whether the properties of these items agree with the filter; None when they say nothing of it."""
+        condition, known = self._condition, self._queryables
+        assert known is not None
+        if condition is None:
+            return None
+        judged = []
+        for item in features:
+            properties = item.get("properties") if isinstance(item, dict) else None
+            if not isinstance(properties, dict):
+                continue
+            judged.append(cql2.holds(condition, known.keys.values_of(properties)))
+        strays, fits = judged.count(False), judged.count(True)
+        # One item that is catalogued wrongly is no sign of a filter that does nothing.
+        return False if strays > len(judged) / 2 else True if fits and not strays else None
 
     def _explained(self, refused: SearchRefused) -> Exception:
-        if refused.status == 422 and "startRecord" in refused.message:
+        if refused.is_page_limit:
             return _TooMany(START_RECORD_LIMIT)
         if refused.status in (400, 422):
+            words = refused.message
+            # What a validator writes is for who programs the service.
+            said = f": {words}" if words[:1] not in "[{" else f" ({refused.status})"
             return InvalidRequestError(
-                f"The catalogue refuses this search: {refused.message}", "Check the names with `maap list`."
+                f"The catalogue refuses this search{said}", "Check the names with `maap list`."
             )
         return CatalogError(refused.message, "Run the same command again later.")
 
@@ -490,7 +563,10 @@ class Search:
                     return await self._catalogue.post(merged, href)
                 return await self._catalogue.get(href)
             except SearchRefused as refused:
-                raise self._explained(refused) from None
+                if refused.is_page_limit:
+                    raise _TooMany(START_RECORD_LIMIT) from None
+                # The first page was answered, so the search is right; it is asked again as a whole.
+                raise CatalogError(f"a page was refused: {refused.message}") from None
 
         return fetch
 
@@ -503,22 +579,9 @@ class _TooMany(Exception):
 
 def _matched(data: Mapping[str, Any]) -> int | None:
     value = data.get("numberMatched")
+    if value is None and isinstance(context := data.get("context"), dict):
+        value = context.get("matched")  # the STAC API extension of before numberMatched
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def _as_params(body: Mapping[str, Any]) -> dict[str, str]:
-    """The body of a POST as the parameters of a GET."""
-    params: dict[str, str] = {}
-    for key, value in body.items():
-        if key == "collections":
-            params[key] = ",".join(value)
-        elif key == "bbox":
-            params[key] = ",".join(f"{number:g}" for number in value)
-        elif isinstance(value, dict):
-            params[key] = json.dumps(value)
-        else:
-            params[key] = str(value)
-    return params
 
 
 def _newest_versions(granules: Sequence[Granule]) -> list[Granule]:

@@ -763,7 +763,7 @@ class Session:
 
         async def count(baseline: str) -> int:
             async with slots:
-                return await self._search(Query(collection, product_type, baseline)).count() or 0
+                return await self._search(Query(collection, product_type, baseline)).total()
 
         names = queryables.baselines
         counts = await built.together(*(count(name) for name in names))

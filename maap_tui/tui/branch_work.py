@@ -151,8 +151,8 @@ class BranchWork:
         assert query.time is not None
         lines = [f"Search from {format_date(query.time.start)} to {format_date(query.time.last_day)}"]
         try:
-            count = await self._app.ask(lambda opened: opened.search(query).count())
-            lines.append(f"The archive has {plural(count or 0, 'granule')} there")
+            count = await self._app.ask(lambda opened: opened.search(query).total())
+            lines.append(f"The archive has {plural(count, 'granule')} there")
         except MaapError as error:
             lines.append(f"The archive did not say how many: {error.message}")
         selection = Selection(session.formats_of(query), query.time)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import socket
 import threading
 import time
@@ -281,3 +282,59 @@ def test_faults_may_be_set_from_another_thread_while_serving(wire: Wire) -> None
     for thread in threads:
         thread.join()
     assert len(codes) == 80 and set(codes) <= {200, 503}
+
+
+@pytest.mark.parametrize(
+    ("kind", "taken"),
+    [
+        ("json", {"POST json", "GET text", "GET json"}),
+        ("get", {"GET text"}),
+        ("get-only", {"GET text"}),
+        ("refused", set()),
+        ("ignored", set()),
+    ],
+)
+def test_filters_are_taken_as_declared(
+    start: Callable[..., tuple[Archive, httpx.Client]], kind: str, taken: set[str]
+) -> None:
+    _, client = start(filters=kind)
+    words = {"text": "\"product:type\" = 'ATL_EBD_2A'", "json": json.dumps(TREE)}
+    obeyed = set()
+    for language, text in words.items():
+        common = {"collections": "EarthCAREL2Validated_MAAP", "filter-lang": f"cql2-{language}", "limit": 9}
+        given = TREE if language == "json" else text
+        body = common | {"collections": ["EarthCAREL2Validated_MAAP"], "filter": given}
+        replies = {
+            "POST": client.post("/catalogue/search", json=body),
+            "GET": client.get("/catalogue/search", params=common | {"filter": text}),
+        }
+        for method, reply in replies.items():
+            if reply.status_code != 200:
+                assert reply.status_code == (405 if (method, kind) == ("POST", "get-only") else 400)
+                continue
+            types = {one["properties"]["product:type"] for one in reply.json()["features"]}
+            if types == {"ATL_EBD_2A"}:
+                obeyed.add(f"{method} {language}")
+    assert obeyed == taken
+    declared = " ".join(client.get("/catalogue/").json()["conformsTo"])
+    assert ("#filter" in declared) == bool(taken)
+    assert ("cql2-json" in declared, "cql2-text" in declared) == (kind == "json", bool(taken))
+
+
+TREE = {"op": "=", "args": [{"property": "product:type"}, "ATL_EBD_2A"]}
+
+
+def test_versions_are_compared_with_case_on_demand(
+    start: Callable[..., tuple[Archive, httpx.Client]],
+) -> None:
+    _, client = start(match_case=True)
+    matched = {}
+    for name in ("ba", "BA", "bA"):
+        body = {"filter": f"\"product:type\" = 'ATL_EBD_2A' AND version = '{name}'", "limit": 1}
+        matched[name] = client.post("/catalogue/search", json=body).json()["numberMatched"]
+    assert matched["BA"] > 0 == matched["ba"] == matched["bA"]
+
+
+def test_unknown_kind_of_filters_is_refused() -> None:
+    with pytest.raises(ValueError, match="filters must be one of"):
+        Archive.start(filters="sql")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import cql2 as parser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from maap_tui.engine import cql2
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.model import Granule, TimeRange
 from maap_tui.engine.query import (
@@ -187,29 +190,87 @@ def test_naive_times_are_refused() -> None:
         TimeRange(datetime(2025, 1, 1), NOW)
 
 
+FILTERS: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
+    (
+        {},
+        "\"product:type\" = 'CPR_CLD_2A'",
+        {"op": "=", "args": [{"property": "product:type"}, "CPR_CLD_2A"]},
+    ),
+    (
+        {"baseline": "BC"},
+        "\"product:type\" = 'CPR_CLD_2A' AND version IN ('bc','BC')",
+        {
+            "op": "and",
+            "args": [
+                {"op": "=", "args": [{"property": "product:type"}, "CPR_CLD_2A"]},
+                {"op": "in", "args": [{"property": "version"}, ["bc", "BC"]]},
+            ],
+        },
+    ),
+    (
+        {"orbits": ((5, 5), (7, 9)), "frames": ("C", "D")},
+        '"product:type" = \'CPR_CLD_2A\' AND ("sat:absolute_orbit" = 5 OR ("sat:absolute_orbit" >= 7 '
+        "AND \"sat:absolute_orbit\" <= 9)) AND frame IN ('C','D')",
+        {
+            "op": "and",
+            "args": [
+                {"op": "=", "args": [{"property": "product:type"}, "CPR_CLD_2A"]},
+                {
+                    "op": "or",
+                    "args": [
+                        {"op": "=", "args": [{"property": "sat:absolute_orbit"}, 5]},
+                        {
+                            "op": "and",
+                            "args": [
+                                {"op": ">=", "args": [{"property": "sat:absolute_orbit"}, 7]},
+                                {"op": "<=", "args": [{"property": "sat:absolute_orbit"}, 9]},
+                            ],
+                        },
+                    ],
+                },
+                {"op": "in", "args": [{"property": "frame"}, ["C", "D"]]},
+            ],
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "text", "tree"), FILTERS)
+def test_one_filter_is_written_in_both_languages(
+    changes: dict[str, Any], text: str, tree: dict[str, Any]
+) -> None:
+    condition = query(**changes).to_filter(NEW_KEYS, baselines=["bc", "BC"])
+    assert condition is not None
+    assert (cql2.to_text(condition), cql2.to_json(condition)) == (text, tree)
+    # A parser of others reads the same from both.
+    assert parser.parse_text(text).to_json() == parser.parse_json(json.dumps(tree)).to_json()
+
+
+def test_filter_by_name_and_in_old_keys() -> None:
+    asked = query(baseline="BC", orbits=((5, 5),), frames=("C",))
+    condition = asked.to_filter(OLD_KEYS, by_name=True)
+    assert condition is not None
+    assert cql2.to_text(condition) == "productType = 'CPR_CLD_2A' AND productVersion = 'BC'"
+
+
 @pytest.mark.parametrize(
-    ("changes", "text"),
+    ("properties", "expected"),
     [
-        ({}, "\"product:type\" = 'CPR_CLD_2A'"),
-        ({"baseline": "BC"}, "\"product:type\" = 'CPR_CLD_2A' AND version = 'BC'"),
-        (
-            {"orbits": ((5, 5), (7, 9)), "frames": ("C", "D")},
-            '"product:type" = \'CPR_CLD_2A\' AND ("sat:absolute_orbit" = 5 OR ("sat:absolute_orbit" >= 7 '
-            "AND \"sat:absolute_orbit\" <= 9)) AND frame IN ('C','D')",
-        ),
-        ({"frames": ("C",)}, "\"product:type\" = 'CPR_CLD_2A' AND frame = 'C'"),
+        ({"product:type": "cpr_cld_2a", "version": "BC", "sat:absolute_orbit": 7}, True),
+        ({"productType": "CPR_CLD_2A", "productVersion": "bc", "orbitNumber": "9"}, True),
+        ({"product:type": "CPR_CLD_2A", "version": "BC"}, None),
+        ({"product:type": "CPR_CLD_2A", "version": "BC", "sat:absolute_orbit": 10}, False),
+        ({"product:type": "ATL_EBD_2A"}, False),
+        ({"version": 3, "sat:absolute_orbit": "many"}, None),
+        ({}, None),
     ],
 )
-def test_cql2(changes: dict[str, Any], text: str) -> None:
-    assert query(**changes).to_cql2(NEW_KEYS) == text
-
-
-def test_cql2_by_name_and_in_old_keys() -> None:
-    asked = query(baseline="BC", orbits=((5, 5),), frames=("C",))
-    assert (
-        asked.to_cql2(OLD_KEYS, baseline="bc", by_name=True)
-        == "productType = 'CPR_CLD_2A' AND productVersion = 'bc'"
-    )
+def test_filter_is_judged_by_the_properties_of_an_item(
+    properties: dict[str, Any], expected: bool | None
+) -> None:
+    condition = query(baseline="bc", orbits=((7, 9),)).to_filter(NEW_KEYS)
+    assert condition is not None
+    assert cql2.holds(condition, NEW_KEYS.values_of(properties)) is expected
 
 
 @pytest.mark.parametrize(
@@ -303,5 +364,19 @@ def test_track_that_passes_between_its_points_is_met() -> None:
     ],
 )
 def test_what_a_granule_has_to_be(changes: dict[str, Any], wanted: bool) -> None:
-    granule = Granule("x", "c", "m", "p", "BC", DAY.start, orbit=5, frame="A")
+    granule = Granule("x", "c", "m", "CPR_CLD_2A", "BC", DAY.start, orbit=5, frame="A")
     assert query(**changes).accepts(granule) is wanted
+
+
+@pytest.mark.parametrize(
+    ("product_type", "is_filtered", "wanted"),
+    [
+        ("cpr_cld_2a", False, True),
+        ("ATL_EBD_2A", True, False),
+        ("unknown", True, True),
+        ("unknown", False, False),
+    ],
+)
+def test_granule_of_another_product_is_not_wanted(product_type: str, is_filtered: bool, wanted: bool) -> None:
+    granule = Granule("x", "c", "m", product_type, "BC", DAY.start)
+    assert query().accepts(granule, is_filtered=is_filtered) is wanted

@@ -50,7 +50,9 @@ def add_parser(subparsers: Any, words: str) -> None:
     parser.add_argument(
         "--use-catalog", action="store_true", help="stay inside the time range of the built catalogue"
     )
-    parser.add_argument("--count", action="store_true", help="print only the number, from one request")
+    parser.add_argument(
+        "--count", action="store_true", help="print only the number that the archive announces"
+    )
     parser.set_defaults(run=run)
 
 
@@ -67,11 +69,7 @@ async def run(call: Call) -> None:
 
 
 async def _count(call: Call, session: Session, query: Query) -> None:
-    from maap_tui.engine.errors import CatalogError
-
-    count = await session.search(query).count()
-    if count is None:
-        raise CatalogError("The catalogue does not say how many there are", "Search without --count.")
+    count = await session.search(query).total()
     if call.output.as_json:
         call.output.record({"count": count})
     else:
