@@ -22,6 +22,7 @@ from maap_tui.engine.errors import (
     MaapError,
     RegistryError,
     StorageError,
+    TokenRequestError,
 )
 from maap_tui.text import clean, format_bytes, format_rate, plural, sentences, without_tokens
 
@@ -39,6 +40,8 @@ def code_of(error: BaseException) -> int:
     """The exit code that an error means."""
     if isinstance(error, AuthServiceUnavailable):
         return AGAIN
+    if isinstance(error, TokenRequestError):
+        return WRONG
     if isinstance(error, CredentialsError | AuthenticationError):
         return CREDENTIALS
     if isinstance(error, DownloadError):

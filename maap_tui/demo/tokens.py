@@ -9,6 +9,7 @@ import base64
 import hashlib
 import hmac
 import json
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -65,6 +66,7 @@ class TokenService:
         self._serial = 0
         self._alive: dict[str, float] = {}
         self._dead: set[str] = set()
+        self._opaque: dict[str, dict[str, Any]] = {}
 
     def _claims(self, kind: str, lifetime: float) -> dict[str, Any]:
         self._serial += 1
@@ -86,6 +88,13 @@ class TokenService:
         """A new offline token."""
         with self._lock:
             return sign(self._claims("Offline", self.offline_days * 86400))
+
+    def issue_opaque(self) -> str:
+        """A new offline token that only this service can read; it lives as long as this process."""
+        with self._lock:
+            token = secrets.token_urlsafe(24)
+            self._opaque[token] = self._claims("Offline", self.offline_days * 86400)
+            return token
 
     def accepts(self, authorization: str | None) -> bool:
         """Whether an Authorization header carries a live access token of this service."""
@@ -117,7 +126,7 @@ class TokenService:
                 "error_description": "Unsupported grant_type",
             }
         token = form.get("refresh_token", "")
-        claims = read(token)
+        claims = self._opaque.get(token) or read(token)
         if claims is None or claims.get("typ") != "Offline":
             return self._invalid("Invalid refresh token")
         if claims["exp"] <= self.clock():

@@ -24,10 +24,10 @@ from maap_tui.engine.errors import (
     CredentialsError,
     LockedError,
     StorageError,
+    TokenRequestError,
 )
 from maap_tui.engine.http import TransportFault
 from maap_tui.engine.model import to_zulu
-from maap_tui.engine.tokens import Tokens
 
 if TYPE_CHECKING:
     from maap_tui.engine.session import Session
@@ -129,7 +129,9 @@ def _credentials(session: Session) -> Iterator[Finding]:
         return
     days = info.days_left(session.now())
     who = f" of {info.name}" if info.name else ""
-    if days is None:
+    if info.is_opaque:
+        yield Finding("token", OK, "the offline token does not say when it expires")
+    elif days is None:
         yield Finding("token", OK, f"the offline token{who} does not expire")
     elif days < 0:
         yield Finding(
@@ -170,10 +172,12 @@ async def _services(session: Session) -> AsyncIterator[Finding]:
     yield _clock(reply.headers)
     try:
         # Not a token that an earlier run was given: the service itself is asked.
-        await Tokens(session.http, session.settings.api.token_url, session.credentials).access_token()
+        await session.fresh_tokens().access_token()
         yield Finding("token", OK, "the token service accepts it")
     except AuthServiceUnavailable as error:
         yield Finding("token", FAILURE, error.message, error.hint, is_passing=True)
+    except TokenRequestError as error:
+        yield Finding("token", FAILURE, error.message, error.hint)
     except (AuthenticationError, CredentialsError) as error:
         yield Finding("token", FAILURE, error.message, error.hint, is_credential=True)
 

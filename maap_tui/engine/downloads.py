@@ -14,13 +14,13 @@ from pathlib import Path
 from maap_tui.engine import files
 from maap_tui.engine.errors import (
     AuthenticationError,
-    AuthServiceUnavailable,
     CredentialsError,
     DiskFullError,
     DownloadError,
     InvalidRequestError,
     MaapError,
     StorageError,
+    needs_new_token,
 )
 from maap_tui.engine.events import (
     BytesReceived,
@@ -573,8 +573,7 @@ class Downloads:
         """Start nothing more; what runs goes back to the queue, in the order it had."""
         if self.report.stopped is None:
             self.report.stopped = error
-            dead = isinstance(error, AuthenticationError | CredentialsError)
-            if dead and not isinstance(error, AuthServiceUnavailable):
+            if needs_new_token(error):
                 self._emit(SignInNeeded(error.message))
         stopped = []
         for job in self._running:

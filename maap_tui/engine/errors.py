@@ -6,6 +6,8 @@
   + CredentialsError           credentials missing, unreadable, malformed or expired
   + AuthenticationError        the token service refused the offline token
     - AuthServiceUnavailable   the token service did not answer; the token may be fine
+    - ClientRefusedError       it refused CLIENT_ID and CLIENT_SECRET; a new token does not help
+    - TokenRequestError        it takes no such request, as where the address is wrong
   + CatalogError               the catalogue did not answer, or answered what cannot be read
     - BuiltCatalogMissing      no built catalogue here yet (also a FileNotFoundError)
   + DownloadError              one file could not be had
@@ -46,11 +48,19 @@ class CredentialsError(MaapError):
 
 
 class AuthenticationError(MaapError):
-    """The token service refused the offline token: a new one is needed."""
+    """The token service refused the offline token; but for the kinds below, a new one is needed."""
 
 
 class AuthServiceUnavailable(AuthenticationError):
-    """The token service did not answer or answered 429/5xx; the offline token may be fine."""
+    """The token service did not answer or has an error of its own; the offline token may be fine."""
+
+
+class ClientRefusedError(AuthenticationError):
+    """The token service refused CLIENT_ID and CLIENT_SECRET; a new offline token does not help."""
+
+
+class TokenRequestError(AuthenticationError):
+    """The token service takes no such request: its address or the service is not the one meant."""
 
 
 class CatalogError(MaapError):
@@ -104,3 +114,9 @@ class StorageError(MaapError):
 
 class DiskFullError(StorageError):
     """No space is left on the device or in the quota."""
+
+
+def needs_new_token(error: BaseException) -> bool:
+    """Whether signing in with another offline token can help."""
+    is_other = isinstance(error, AuthServiceUnavailable | ClientRefusedError | TokenRequestError)
+    return isinstance(error, AuthenticationError | CredentialsError) and not is_other

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 from maap_tui import __version__
 from maap_tui.engine.errors import MaapError
@@ -314,10 +314,20 @@ class Http:
         *,
         json_body: Any = None,
         form: Mapping[str, str] | None = None,
+        basic: tuple[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         accept: str = "application/json",
     ) -> Reply:
         """Send one metadata request and read the answer.
+
+        Args:
+            method: the HTTP method.
+            url: where to.
+            json_body: what to send as JSON.
+            form: what to send as a form.
+            basic: name and secret of the client that asks, sent in the header as RFC 6749 section 2.3.1 says.
+            params: the query of the URL.
+            accept: the media type wanted.
 
         Raises:
             TransportFault: when no whole answer came.
@@ -333,6 +343,7 @@ class Http:
                 json=json_body,
                 data=form,
                 params=params,
+                auth=httpx.BasicAuth(*map(quote_plus, basic)) if basic else httpx.USE_CLIENT_DEFAULT,
                 headers={"accept": accept, "accept-encoding": "gzip, identity"},
                 timeout=timeout,
             ) as response:
@@ -365,6 +376,7 @@ class Http:
         *,
         json_body: Any = None,
         form: Mapping[str, str] | None = None,
+        basic: tuple[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         accept: str = "application/json",
         again: Callable[[Reply], bool] | None = None,
@@ -387,12 +399,13 @@ class Http:
             wait_s: float | None = None
             try:
                 reply = await self.request(
-                    method, url, json_body=json_body, form=form, params=params, accept=accept
+                    method, url, json_body=json_body, form=form, basic=basic, params=params, accept=accept
                 )
                 if reply.status not in BUSY and not (again and again(reply)):
                     return reply
                 # A service may quote what it was sent.
-                words = hide(reply.error_words(), [(form or {}).get(name, "") for name in SECRET_FIELDS])
+                secrets = [(form or {}).get(name, "") for name in SECRET_FIELDS] + list((basic or ())[1:])
+                words = hide(reply.error_words(), secrets)
                 fault = TransportFault(
                     f"{reply.status} {reply.reason or 'Error'} from {_host_of(url)}"
                     + (f": {words}" if words else ""),

@@ -20,6 +20,15 @@ from urllib.parse import quote, urljoin
 
 from maap_tui.engine import built, places, settings
 from maap_tui.engine.catalogue import BadItem, Catalogue, granule_of
+from maap_tui.engine.credentials import (
+    Credentials,
+    TokenInfo,
+    describe_token,
+    load_credentials,
+    read_pasted,
+    save_credentials,
+    stored_client,
+)
 from maap_tui.engine.downloads import Downloads, Job, Report, Tracked, of_row
 from maap_tui.engine.errors import CatalogError, DownloadError, InvalidRequestError, StorageError
 from maap_tui.engine.events import Emit, Warned, ignore
@@ -49,16 +58,7 @@ from maap_tui.engine.sync import (
     stats_of,
     sync,
 )
-from maap_tui.engine.tokens import (
-    Credentials,
-    TokenInfo,
-    Tokens,
-    TokenShare,
-    describe_token,
-    load_credentials,
-    normalise_token,
-    save_credentials,
-)
+from maap_tui.engine.tokens import Tokens, TokenShare
 from maap_tui.engine.transfer import Fetched, HostPause, Transfer, TransferRules, Wanted
 
 if TYPE_CHECKING:
@@ -229,21 +229,39 @@ class Session:
         """
         return load_credentials(self.places.credentials_file, self.environ)
 
-    async def sign_in(self, token: str) -> TokenInfo:
+    async def sign_in(self, text: str) -> TokenInfo:
         """Check an offline token against the service, then store it; the session uses it from then on.
 
+        The client is the one pasted with it, otherwise the one stored, otherwise the documentation's.
+
+        Args:
+            text: the token as it was pasted, or a whole credentials file.
+
+        Returns:
+            What the stored token says of itself; the service may have replaced the one pasted.
+
         Raises:
+            CredentialsError: when the text holds no token.
             AuthenticationError: when the service refuses it; nothing is stored.
             AuthServiceUnavailable: when the service does not answer; nothing is stored.
             StorageError: when it cannot be written.
         """
         file = self.places.credentials_file
-        credentials = Credentials(normalise_token(token), source=str(file))
+        pasted = read_pasted(text)
+        if not pasted.client_id:
+            pasted = replace(await asyncio.to_thread(stored_client, file), token=pasted.token)
+        credentials = pasted.credentials(str(file), file)
         trial = Tokens(self.http, self.settings.api.token_url, lambda: credentials, emit=self.emit)
         await trial.access_token()
-        await asyncio.to_thread(save_credentials, trial.credentials or credentials, file)
+        used = trial.credentials or credentials
+        await asyncio.to_thread(save_credentials, used, file)
         self.tokens.forget()
-        return describe_token(credentials.offline_token)
+        return describe_token(used.offline_token)
+
+    def fresh_tokens(self) -> Tokens:
+        """Tokens that ask the service itself, whatever an earlier run was given."""
+        share = TokenShare(lock=self.places.lock_file(self.places.access_token_file))
+        return Tokens(self.http, self.settings.api.token_url, self.credentials, share=share, emit=self.emit)
 
     def token_info(self) -> TokenInfo:
         """What the offline token says of itself, without any request; errors as `credentials`."""

@@ -1,238 +1,64 @@
-"""Offline token -> access token: read, checked, exchanged once for any number of tasks and processes, never
-shown.
+"""Offline token -> access token: exchanged once for any number of tasks and processes, never shown.
 
-Formats and replies: maap-facts.md section 3.
+The exchange is that of RFC 6749: section 6 (refresh), 5.1 (answer), 5.2 (refusals), 2.3.1 (the client).
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import contextlib
-import errno
 import hashlib
 import json
 import os
-import re
-import shlex
-import stat
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from maap_tui.engine import files
+from maap_tui.engine.credentials import (
+    NEW_TOKEN,
+    PUBLIC_CLIENT_ID,
+    PUBLIC_CLIENT_SECRET,
+    Credentials,
+    describe_token,
+    is_token,
+    refuse_access_token,
+    save_credentials,
+)
 from maap_tui.engine.errors import (
-    TOKEN_PAGE,
     AuthenticationError,
     AuthServiceUnavailable,
+    ClientRefusedError,
     CredentialsError,
     LockedError,
     StorageError,
+    TokenRequestError,
 )
 from maap_tui.engine.events import Emit, Warned, ignore
 from maap_tui.engine.http import Http, Reply, TransportFault, hide
-
-PUBLIC_CLIENT_ID = "offline-token"
-"""Client id that the archive's documentation gives to everyone."""
-PUBLIC_CLIENT_SECRET = "p1eL7uonXs6MDxtGbgKdPVRAmnGxHpVE"
-"""The secret printed beside it; shared by all users, so it is none."""
 
 FALLBACK_LIFETIME_S = 300.0
 """Lifetime of an access token when the service does not say it."""
 
 _TURN_POLL_S = 0.05
 """Seconds between two looks whether another process has renewed the token."""
-_NOT_THE_FILE = frozenset({errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE})
-"""Errors of reading that say nothing of the credentials."""
-
-_NEW_TOKEN = f"Get a new 90-day offline token at {TOKEN_PAGE} and store it with `maap login`."
 
 _LATER = "The token may be fine; run the same command again later."
+
+_PASSING = frozenset({"temporarily_unavailable", "server_error"})
+"""Errors of the service itself (RFC 6749 section 4.1.2.1), which some services send with status 400."""
+
+_REFUSALS = frozenset({"invalid_grant", "invalid_client", "unauthorized_client", "invalid_scope",
+                       "unsupported_grant_type", "invalid_request"})  # fmt: skip
+"""Errors of the token endpoint (RFC 6749 section 5.2)."""
 
 
 def _steady_clock() -> float:
     """Seconds on a clock that never jumps and, where there is one, goes on during suspend."""
     boottime = getattr(time, "CLOCK_BOOTTIME", None)
     return time.clock_gettime(boottime) if boottime is not None else time.monotonic()
-
-
-@dataclass(frozen=True, slots=True)
-class TokenInfo:
-    """What an offline token says of itself; nothing of it is secret."""
-
-    kind: str
-    """`Offline` for the token wanted, `Bearer` for an access token; '' when it does not say."""
-    name: str
-    """Who it was issued to, '' when it does not say."""
-    issuer: str
-    issued: datetime | None
-    expires: datetime | None
-
-    def days_left(self, now: datetime) -> int | None:
-        """Whole days until it expires, negative when it has; None when it does not expire."""
-        if self.expires is None:
-            return None
-        return int((self.expires - now).total_seconds() // 86400)
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What is exchanged for an access token."""
-
-    offline_token: str = field(repr=False)
-    client_id: str = PUBLIC_CLIENT_ID
-    client_secret: str = field(default=PUBLIC_CLIENT_SECRET, repr=False)
-    source: str = ""
-    """Where they came from: a path, or `MAAP_TOKEN`."""
-    file: Path | None = None
-    """The file to write a renewed token to; None when they came from the environment."""
-
-
-def normalise_token(text: str) -> str:
-    """The token inside whatever was pasted: `Bearer` prefix, quotes, JSON, BOM, line breaks removed.
-
-    Raises:
-        CredentialsError: when no token is left, or it is the short-lived kind.
-    """
-    cleaned = text.replace("\ufeff", "").strip()
-    if cleaned.startswith("{"):
-        try:
-            data = json.loads(cleaned)
-        except (ValueError, RecursionError):
-            data = None
-        if isinstance(data, dict):
-            for key in ("offline_token", "refresh_token", "OFFLINE_TOKEN", "token"):
-                if isinstance(data.get(key), str):
-                    cleaned = data[key]
-                    break
-    match = re.match(r"\s*(?:export\s+)?(?:MAAP_TOKEN|OFFLINE_TOKEN)\s*=\s*(.*)\Z", cleaned, re.S)
-    if match:
-        cleaned = match[1]
-    cleaned = re.sub(r"\A(?:authorization:\s*)?bearer\s+", "", cleaned.strip(), flags=re.I)
-    cleaned = "".join(cleaned.split()).strip("'\"`,;")
-    if not cleaned:
-        raise CredentialsError("The offline token is empty", _NEW_TOKEN)
-    if not re.fullmatch(r"[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]*", cleaned):
-        raise CredentialsError(
-            f"What is there ({len(cleaned)} characters) is no offline token: it has to be three parts "
-            "joined by dots",
-            _NEW_TOKEN,
-        )
-    info = describe_token(cleaned)
-    if info.kind == "Bearer":
-        raise CredentialsError(
-            "That is an access token, which lives for hours; the 90-day offline token is needed", _NEW_TOKEN
-        )
-    return cleaned
-
-
-def describe_token(token: str) -> TokenInfo:
-    """Read the claims of a token without checking its signature; no request is made.
-
-    Raises:
-        CredentialsError: when it cannot be read.
-    """
-    try:
-        payload = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError, binascii.Error, RecursionError):
-        claims = None
-    if not isinstance(claims, dict):
-        raise CredentialsError("The offline token is damaged: its middle part cannot be read", _NEW_TOKEN)
-    name = claims.get("preferred_username") or claims.get("name") or claims.get("email") or claims.get("sub")
-    return TokenInfo(
-        kind=str(claims.get("typ") or ""),
-        name=str(name or ""),
-        issuer=str(claims.get("iss") or ""),
-        issued=_claimed_time(claims.get("iat")),
-        expires=_claimed_time(claims.get("exp")),
-    )
-
-
-def _claimed_time(value: Any) -> datetime | None:
-    # Keycloak writes exp 0 for an offline token that does not expire.
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-        return None
-    try:
-        return datetime.fromtimestamp(value, tz=UTC)
-    except (OverflowError, ValueError, OSError):
-        return None
-
-
-def load_credentials(file: Path, environ: Mapping[str, str], *, may_be_loose: bool = False) -> Credentials:
-    """The credentials to use: `MAAP_TOKEN`, otherwise the file.
-
-    Args:
-        file: the credentials file.
-        environ: the environment.
-        may_be_loose: whether a file that others can read will do, as where it is replaced next.
-
-    Raises:
-        CredentialsError: when there are none, or they cannot be used.
-        StorageError: when the disk or this machine's limits are in the way.
-    """
-    from_environment = environ.get("MAAP_TOKEN", "")
-    if from_environment.strip():
-        return Credentials(normalise_token(from_environment), source="MAAP_TOKEN")
-    try:
-        with open(file, "rb") as handle:
-            mode = stat.S_IMODE(os.fstat(handle.fileno()).st_mode)
-            raw = handle.read(1 << 20)
-    except FileNotFoundError:
-        raise CredentialsError(
-            f"Credentials file not found: {file}", f"Get a token at {TOKEN_PAGE} and run `maap login`."
-        ) from None
-    except OSError as error:
-        if error.errno in _NOT_THE_FILE:
-            raise files.storage_error(file, error) from error
-        raise CredentialsError(
-            f"The credentials file {file} cannot be read: {error.strerror}", "Make it readable for you."
-        ) from None
-    if mode & 0o077 and not may_be_loose:
-        raise CredentialsError(
-            f"{file} can be read by others (mode {mode:04o}), so its token is not used",
-            f"Run: chmod 600 {shlex.quote(str(file))}",
-        )
-    values: dict[str, str] = {}
-    key = ""
-    for line in raw.decode("utf-8", "replace").replace("\ufeff", "").splitlines():
-        if line.lstrip().startswith("#"):
-            continue
-        name, separator, value = line.strip().partition("=")
-        if separator:
-            key = name.strip().upper()
-            values[key] = value.strip().strip("'\"")
-        elif key == "OFFLINE_TOKEN":
-            # A token pasted from a web page may have been broken into lines.
-            values[key] += name.strip().strip("'\"")
-    if not values.get("OFFLINE_TOKEN"):
-        raise CredentialsError(f"{file} has no OFFLINE_TOKEN= line", _NEW_TOKEN)
-    return Credentials(
-        normalise_token(values["OFFLINE_TOKEN"]),
-        values.get("CLIENT_ID") or PUBLIC_CLIENT_ID,
-        values.get("CLIENT_SECRET") or PUBLIC_CLIENT_SECRET,
-        source=str(file),
-        file=file,
-    )
-
-
-def save_credentials(credentials: Credentials, file: Path) -> None:
-    """Write the file, mode 0600, atomically.
-
-    Raises:
-        StorageError: when it cannot be written.
-    """
-    files.write_atomic(
-        file,
-        f"CLIENT_ID={credentials.client_id}\n"
-        f"CLIENT_SECRET={credentials.client_secret}\n"
-        f"OFFLINE_TOKEN={credentials.offline_token}\n",
-        mode=0o600,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +104,7 @@ class TokenShare:
             access, until = data["access"], float(data["until"])
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return None
-        return (access, until) if isinstance(access, str) and _is_access(access) else None
+        return (access, until) if isinstance(access, str) and is_token(access) else None
 
     def write(self, mark: str, access: str, until: float) -> None:
         """Leave a token for others; one that cannot be left is only asked for again."""
@@ -316,6 +142,8 @@ class Tokens:
         self._good_until = 0.0
         self._refused: AuthenticationError | None = None
         self._credentials: Credentials | None = None
+        self._is_unsaved = False
+        self._wants_basic = False
 
     async def access_token(self, refused: str = "", *, patient: bool = False) -> str:
         """A token that is good now.
@@ -327,7 +155,8 @@ class Tokens:
 
         Raises:
             CredentialsError: without usable credentials.
-            AuthenticationError: when the service refuses them.
+            AuthenticationError: when the service refuses them; a `ClientRefusedError` or a
+                `TokenRequestError` where a new offline token would not help.
             AuthServiceUnavailable: when the service does not answer.
         """
         if self._is_good(refused):
@@ -353,13 +182,14 @@ class Tokens:
         """Read the credentials anew at the next use, for instance after a sign-in."""
         self._access, self._good_until = "", 0.0
         self._refused = self._credentials = None
+        self._is_unsaved = False
 
     def _is_good(self, refused: str) -> bool:
         return bool(self._access) and self._access != refused and self._clock() < self._good_until
 
     def _take_shared(self, refused: str) -> bool:
         """Use what another process was given for the same credentials, where that is good."""
-        credentials = self._credentials or self._load()
+        credentials = self._latest()
         found = self._share.read(self._mark_of(credentials))
         if found is None or found[0] in ("", refused) or self._clock() >= found[1]:
             return False
@@ -377,69 +207,155 @@ class Tokens:
         parts = (self._token_url, credentials.client_id, credentials.client_secret, credentials.offline_token)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
+    def _latest(self) -> Credentials:
+        """The credentials as they are stored now.
+
+        A service may take a replaced token that is used once more for a stolen one, and end its successor
+        as well: what another process has stored goes before what is held here.
+        """
+        held = self._credentials
+        if held is None:
+            return self._load()
+        if held.file is None or self._is_unsaved:
+            return held
+        try:
+            return self._load()
+        except (CredentialsError, StorageError):
+            return held
+
     async def _renew(self, patient: bool) -> None:
-        credentials = self._credentials or self._load()
+        credentials = self._latest()
         reply = await self._exchange(credentials, patient)
-        if _is_refusal(reply) and credentials.file is not None:
+        if _is_refusal(reply) and credentials.file is not None and not self._is_unsaved:
             # Another process may have stored a renewed token meanwhile, or the user a new one.
             stored = self._load()
-            if stored.offline_token != credentials.offline_token:
+            if self._mark_of(stored) != self._mark_of(credentials):
                 credentials = stored
                 reply = await self._exchange(credentials, patient)
         found = _access_of(reply)
         if found is None:
-            words = hide(reply.error_words(), (credentials.offline_token, credentials.client_secret))
-            message = f"Failed to refresh token: {reply.status} {reply.reason or 'Error'}"
             if not _is_refusal(reply):
-                raise AuthServiceUnavailable(message, _LATER)
-            message += f" ({words})" if words else ""
-            self._refused = AuthenticationError(message, _NEW_TOKEN)
+                raise AuthServiceUnavailable(
+                    f"Failed to refresh token: {reply.status} {reply.reason or 'Error'}",
+                    f"{_LATER} Where it stays so, check api.token_url.",
+                )
+            self._refused = self._refusal(reply, credentials)
             raise self._refused
         access, lifetime_s, rotated = found
         if rotated and rotated != credentials.offline_token:
             credentials = self._store_rotated(credentials, rotated)
         self._credentials = credentials
+        if kind := _foreign_type(reply):
+            self._refused = TokenRequestError(
+                f"The token service gave an access token of the type '{kind}', and only Bearer is known",
+                self._check_url,
+            )
+            raise self._refused
         self._access = access
         self._good_until = self._clock() + lifetime_s - min(60.0, lifetime_s * 0.1)
 
     async def _exchange(self, credentials: Credentials, patient: bool) -> Reply:
+        reply = await self._ask(credentials, patient, self._wants_basic)
+        if _error_of(reply) == "invalid_client" and credentials.client_secret and not self._wants_basic:
+            # A service need not take the secret in the form, and has to take it in the header.
+            other = await self._ask(credentials, patient, True)
+            if _error_of(other) != "invalid_client":
+                self._wants_basic = True
+                return other
+        return reply
+
+    async def _ask(self, credentials: Credentials, patient: bool, basic: bool) -> Reply:
+        form = {"grant_type": "refresh_token", "refresh_token": credentials.offline_token}
+        # Without a scope it is the one that the token was granted; another might exceed it.
+        client = {"client_id": credentials.client_id, "client_secret": credentials.client_secret}
+        if not basic:
+            form = {name: value for name, value in client.items() if value} | form
         try:
             return await self._http.ask(
                 "POST",
                 self._token_url,
-                form={
-                    "client_id": credentials.client_id,
-                    "client_secret": credentials.client_secret,
-                    "grant_type": "refresh_token",
-                    "refresh_token": credentials.offline_token,
-                    "scope": "offline_access openid",
-                },
-                again=lambda reply: reply.status == 200 and _access_of(reply) is None,
+                form=form,
+                basic=(credentials.client_id, credentials.client_secret) if basic else None,
+                again=_is_passing,
                 probe=self._token_url if patient else "",
             )
         except TransportFault as fault:
             if fault.status == 200:
                 message = "The token service answered something that is no token"
+            elif fault.status is not None:
+                message = f"The token service is unavailable: {fault.message}"
             else:
                 message = f"The token service did not answer: {fault.message}"
             raise AuthServiceUnavailable(message, _LATER) from fault
 
+    @property
+    def _check_url(self) -> str:
+        return (
+            f"Check api.token_url, which is {self._token_url}: it has to be where the archive's OpenID "
+            "service exchanges tokens. A new token does not help."
+        )
+
+    def _refusal(self, reply: Reply, credentials: Credentials) -> AuthenticationError:
+        """What a refusal means, and what helps."""
+        words = hide(reply.error_words(), (credentials.offline_token, credentials.client_secret))
+        message = f"Failed to refresh token: {reply.status} {reply.reason or 'Error'}"
+        message += f" ({words})" if words else ""
+        is_public = (credentials.client_id, credentials.client_secret) == (
+            PUBLIC_CLIENT_ID,
+            PUBLIC_CLIENT_SECRET,
+        )
+        where = str(credentials.file or "the credentials file that `maap config` names")
+        error = _error_of(reply)
+        if error in ("invalid_client", "unauthorized_client"):
+            hint = (
+                "They are those of the archive's documentation; where it names others by now, write its "
+                f"CLIENT_ID= and CLIENT_SECRET= into {where}."
+                if is_public
+                else f"Correct them in {where}, or remove both lines to use the documentation's."
+            )
+            return ClientRefusedError(
+                f"{message}: CLIENT_ID and CLIENT_SECRET are refused, not the token", hint
+            )
+        if error in ("unsupported_grant_type", "invalid_request"):
+            return TokenRequestError(
+                f"{message}: the service takes no offline tokens"
+                if error == "unsupported_grant_type"
+                else f"{message}: the service does not understand the request",
+                self._check_url,
+            )
+        hint = NEW_TOKEN
+        if error == "invalid_scope":
+            message += ": what the token was granted is granted no longer"
+        elif not is_public:
+            hint += f" It has to be issued to the CLIENT_ID in {where}."
+        elif error != "invalid_grant":
+            hint += " If that is refused too, check CLIENT_ID and CLIENT_SECRET."
+        token = credentials.offline_token
+        if token.startswith("eyJ") and describe_token(token).is_opaque:
+            hint = f"The token looks like a part of one: copy the whole of it. {hint}"
+        return AuthenticationError(message, hint)
+
     def _store_rotated(self, credentials: Credentials, rotated: str) -> Credentials:
+        """Keep the token that replaces the one used: without it the user would be locked out."""
         try:
-            if describe_token(rotated).kind not in ("Offline", "Refresh", ""):
-                return credentials
+            refuse_access_token(rotated)
         except CredentialsError:
             return credentials
         renewed = replace(credentials, offline_token=rotated)
         if credentials.file is None:
             self._emit(
-                Warned(f"The service issued a new offline token in place of the one in {credentials.source}")
+                Warned(
+                    f"The service issued a new offline token in place of the one in {credentials.source}, "
+                    "which may no longer work; one that `maap login` stores in the file is replaced there"
+                )
             )
             return renewed
         try:
             save_credentials(renewed, credentials.file)
+            self._is_unsaved = False
         except StorageError as error:
             # The old token may be dead already: this run goes on with the one it holds.
+            self._is_unsaved = True
             self._emit(
                 Warned(
                     f"The service issued a new offline token, which could not be stored: {error.message}. "
@@ -449,25 +365,47 @@ class Tokens:
         return renewed
 
 
+def _error_of(reply: Reply) -> str:
+    """The error code of RFC 6749 that a service answers; '' for none."""
+    data = _object_of(reply)
+    error = data.get("error") if 400 <= reply.status < 600 else None
+    return error.strip().lower() if isinstance(error, str) else ""
+
+
+def _is_passing(reply: Reply) -> bool:
+    """Whether to ask again: the service has an error of its own, or answered what is no token."""
+    return _error_of(reply) in _PASSING or (reply.status == 200 and _access_of(reply) is None)
+
+
 def _is_refusal(reply: Reply) -> bool:
-    """Whether the service says that the credentials are no good, rather than that it is in trouble."""
-    return reply.status in (400, 401) or (reply.status == 403 and bool(reply.error_words()))
+    """Whether the service refuses what it was sent, rather than has an error of its own."""
+    return (
+        reply.status in (400, 401)
+        or (reply.status < 500 and _error_of(reply) in _REFUSALS)
+        or (reply.status == 403 and bool(reply.error_words()))
+    )
 
 
-def _is_access(text: str) -> bool:
-    return re.fullmatch(r"[\x21-\x7e]+", text) is not None
+def _object_of(reply: Reply) -> dict[str, Any]:
+    """The JSON object that was answered; empty when it was none."""
+    try:
+        data = reply.json()
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _foreign_type(reply: Reply) -> str:
+    """The type of the access token where it is not Bearer (RFC 6749 section 7.1); '' where it is."""
+    kind = _object_of(reply).get("token_type")
+    return kind[:40] if isinstance(kind, str) and kind.strip().lower() not in ("", "bearer") else ""
 
 
 def _access_of(reply: Reply) -> tuple[str, float, str] | None:
     """(access token, lifetime in seconds, offline token that replaces the old one or '')."""
-    try:
-        data = reply.json()
-    except ValueError:
-        return None
-    if reply.status != 200 or not isinstance(data, dict):
-        return None
+    data = _object_of(reply)
     access = data.get("access_token")
-    if not isinstance(access, str) or not _is_access(access):
+    if reply.status != 200 or not isinstance(access, str) or not is_token(access):
         return None
     try:
         lifetime_s = float(data.get("expires_in") or 0)
@@ -476,4 +414,4 @@ def _access_of(reply: Reply) -> tuple[str, float, str] | None:
     if not 1 < lifetime_s < 10 * 86400:
         lifetime_s = FALLBACK_LIFETIME_S
     rotated = data.get("refresh_token")
-    return access, lifetime_s, rotated if isinstance(rotated, str) else ""
+    return access, lifetime_s, rotated if isinstance(rotated, str) and is_token(rotated) else ""

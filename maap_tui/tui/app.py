@@ -21,8 +21,9 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
+from maap_tui.engine.credentials import TokenInfo
 from maap_tui.engine.downloads import Downloads, Tracked
-from maap_tui.engine.errors import AuthenticationError, CredentialsError
+from maap_tui.engine.errors import CredentialsError, needs_new_token
 from maap_tui.engine.events import (
     BaselineCounted,
     DayFailed,
@@ -41,7 +42,6 @@ from maap_tui.engine.session import Session
 from maap_tui.engine.sync import SyncReport
 from maap_tui.engine.tally import Tally
 from maap_tui.engine.thread import EngineThread
-from maap_tui.engine.tokens import TokenInfo
 from maap_tui.engine.transfer import Wanted
 from maap_tui.text import clean, format_bytes, plural
 from maap_tui.tui import collector, theme
@@ -500,7 +500,7 @@ class MaapApp(App[int]):
 
         message, hint = map(clean, words_of(error))
         self.write_log("error", f"{message} {hint}".strip())
-        if isinstance(error, AuthenticationError | CredentialsError):
+        if needs_new_token(error):
             hint += " Press F8 to sign in."
         self.push_screen(ErrorDialog(message, hint.strip()))
 

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from maap_tui.demo import Archive
+from maap_tui.demo.tokens import CLIENT_SECRET, read, sign
+from maap_tui.engine.credentials import load_credentials
 
 CLD = ("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
 DAY = ("--date", "2025-12-01")
@@ -216,6 +218,18 @@ def test_the_token_is_asked_for_unseen(environ: dict[str, str], archive: Archive
     code, shown = in_terminal(["login"], environ, keys=b"\x03", after=b"not shown")
     assert code == 130
     assert b"Traceback" not in shown
+
+
+def test_a_whole_file_is_pasted_at_the_prompt(environ: dict[str, str], archive: Archive, home: Path) -> None:
+    """Also with a token longer than the 4,095 characters that a terminal keeps of a line."""
+    claims = read(archive.offline_token)
+    assert claims is not None
+    token = sign({**claims, "groups": ["x" * 6000]})
+    pasted = f"mistyped\x15CLIENT_ID=offline-token\nCLIENT_SECRET={CLIENT_SECRET}\n\nOFFLINE_TOKEN={token}\n"
+    code, shown = in_terminal(["login"], environ, keys=pasted.encode(), after=b"not shown")
+    assert code == 0
+    assert b"Signed in as demo" in shown and b"OFFLINE_TOKEN" not in shown
+    assert load_credentials(home / "credentials.txt", {}).offline_token == token
 
 
 @pytest.mark.fault("P9")

@@ -1,13 +1,17 @@
+import contextlib
 import io
 import json
+import socketserver
 import stat
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from maap_tui.demo import Archive
-from maap_tui.engine.tokens import load_credentials
+from maap_tui.demo.tokens import CLIENT_ID, CLIENT_SECRET
+from maap_tui.engine.credentials import load_credentials
 
 
 class Pipe(io.TextIOWrapper):
@@ -55,6 +59,32 @@ def test_a_file_that_others_can_read_is_2_until_it_is_mended(maap: Callable, hom
     assert maap("token").code == 0
 
 
+WHOLE = f"CLIENT_ID={CLIENT_ID}\nCLIENT_SECRET={CLIENT_SECRET}\nOFFLINE_TOKEN={{}}\n"
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[[bytes], str]]:
+    """Start a server that gives one answer to everything; gives back its URL."""
+    with contextlib.ExitStack() as running:
+
+        def start(answer: bytes) -> str:
+            class Handler(socketserver.StreamRequestHandler):
+                def handle(self) -> None:
+                    length = 0
+                    while line := self.rfile.readline().strip():
+                        name, _, value = line.lower().partition(b":")
+                        length = int(value) if name == b"content-length" else length
+                    self.rfile.read(length)
+                    self.wfile.write(answer)
+
+            server = running.enter_context(socketserver.TCPServer(("127.0.0.1", 0), Handler))
+            threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+            running.callback(server.shutdown)
+            return f"http://127.0.0.1:{server.server_address[1]}/token"
+
+        yield start
+
+
 @pytest.mark.parametrize(
     "form", ["{}", "Bearer {}\n", '"{}"', "OFFLINE_TOKEN={}", '{{"refresh_token": "{}"}}']
 )
@@ -84,9 +114,88 @@ def test_login_from_a_file_keeps_the_client_and_closes_the_file_to_others(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("given", ["", "nonsense", "a.b.c", "\x1b[31m"])
-def test_what_is_no_token_is_refused_before_it_is_stored(
-    maap: Callable, archive: Archive, home: Path, monkeypatch, given: str, asked: Callable[[str], int]
+@pytest.mark.parametrize("given", ["nonsense", "a.b.c", "eyJhbGciOi.cut"])
+def test_a_token_of_any_form_is_for_the_service_to_refuse(
+    maap: Callable, home: Path, monkeypatch, given: str, asked: Callable[[str], int]
+) -> None:
+    before = (home / "credentials.txt").read_bytes()
+    monkeypatch.setattr("sys.stdin", Pipe(given))
+    ended = maap("login")
+    assert ended.code == 2
+    assert "Failed to refresh token: 400 Bad Request (Invalid refresh token)" in ended.err
+    assert (home / "credentials.txt").read_bytes() == before
+    assert asked("token") == 1
+
+
+@pytest.mark.parametrize("form", ["{}\n", "export MAAP_TOKEN={} # mine", WHOLE])
+def test_an_opaque_token_works_as_any_other(
+    maap: Callable, archive: Archive, home: Path, monkeypatch, tmp_path: Path, form: str
+) -> None:
+    token = archive.tokens.issue_opaque()
+    monkeypatch.setattr("sys.stdin", Pipe(form.format(token)))
+    ended = maap("login")
+    assert ended.code == 0, ended.err
+    assert "The token does not say when it expires; it is stored in" in ended.err
+    ended = maap("token")
+    assert ended.code == 0
+    assert "Expires:  not known: the token does not say it" in ended.lines
+    row = json.loads(maap("token", "--json").out)
+    assert (row["opaque"], row["expires"], row["days_left"]) == (True, None, None)
+    ended = maap("token", "--days-left")
+    assert (ended.code, ended.out) == (4, "")
+    assert "expiry of the offline token is not known" in ended.err
+    names = ["EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC", "--orbit", "08574D"]
+    ended = maap("get", *names, "--out-dir", tmp_path)
+    assert ended.code == 0 and len(list(tmp_path.glob("*.h5"))) == 1
+    assert "Warning" not in ended.err
+    ended = maap("doctor")
+    assert "the offline token does not say when it expires" in ended.out
+    assert "the token service accepts it" in ended.out
+    assert token not in ended.out + ended.err
+
+
+def test_a_whole_file_brings_its_client_and_a_token_alone_keeps_it(
+    maap: Callable, archive: Archive, home: Path, monkeypatch
+) -> None:
+    file = home / "credentials.txt"
+    monkeypatch.setattr("sys.stdin", Pipe(f"CLIENT_ID=other\nCLIENT_SECRET=x\n{archive.offline_token}"))
+    before = file.read_bytes()
+    ended = maap("login")
+    assert ended.code == 2
+    assert "CLIENT_ID and CLIENT_SECRET are refused, not the token" in ended.err
+    assert "Get a new" not in ended.err
+    assert file.read_bytes() == before
+    file.write_text("CLIENT_ID=mine\nCLIENT_SECRET=x\n")
+    monkeypatch.setattr("sys.stdin", Pipe(archive.offline_token))
+    ended = maap("login")
+    assert ended.code == 2
+    assert f"Correct them in {file}" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [("temporarily_unavailable", 3), ("server_error", 3), ("invalid_client", 2), ("invalid_request", 4)],
+)
+def test_what_the_service_says_decides_the_exit_code(
+    maap: Callable, monkeypatch, answering: Callable[[bytes], str], error: str, code: int
+) -> None:
+    body = json.dumps({"error": error}).encode()
+    monkeypatch.setenv(
+        "MAAP_TOKEN_URL",
+        answering(
+            b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n"
+            b"Connection: close\r\n\r\n%b" % (len(body), body)
+        ),
+    )
+    for words in (["get", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC", "--orbit", "08574D"], ["doctor"]):
+        ended = maap(*words)
+        assert ended.code == code, ended.err
+        assert "Get a new" not in ended.err + ended.out
+
+
+@pytest.mark.parametrize("given", ["", "Bearer ", "two words", "\x1b[31m", "https://portal.maap.eo.esa.int/"])
+def test_what_is_certain_to_be_no_token_is_refused_without_asking(
+    maap: Callable, home: Path, monkeypatch, given: str, asked: Callable[[str], int]
 ) -> None:
     before = (home / "credentials.txt").read_bytes()
     monkeypatch.setattr("sys.stdin", Pipe(given))

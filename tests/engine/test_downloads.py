@@ -15,6 +15,7 @@ from maap_tui.engine.downloads import REFUSALS, Downloads, Job, Tracked
 from maap_tui.engine.errors import (
     AuthenticationError,
     AuthServiceUnavailable,
+    ClientRefusedError,
     DiskFullError,
     DownloadError,
     LockedError,
@@ -316,6 +317,18 @@ async def test_what_stops_everything_keeps_the_rest_waiting(
         report = await downloads.join()
         assert (report.stopped, report.left, len(report.downloaded)) == (None, 0, 8)
         assert set(asked(archive)) == {file.url.removeprefix(archive.url) for file in files}
+
+
+async def test_a_refused_client_asks_for_no_new_token(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    raw.at("/token", answer("401 Unauthorized", b'{"error": "unauthorized_client"}'))
+    parts = kit(raw)
+    async with parts.downloads() as downloads:
+        downloads.add(Wanted(raw.url + "/data/a.h5", tmp_path / "a.h5"))
+        report = await downloads.join()
+    assert isinstance(report.stopped, ClientRefusedError)
+    assert parts.told(SignInNeeded) == []
 
 
 async def test_a_stopped_queue_keeps_its_order(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import stat
 from collections.abc import Callable
@@ -12,154 +13,26 @@ from urllib.parse import parse_qs
 import pytest
 
 from maap_tui.demo import Archive
-from maap_tui.engine.errors import AuthenticationError, AuthServiceUnavailable, CredentialsError
-from maap_tui.engine.events import Warned
-from maap_tui.engine.tokens import (
-    PUBLIC_CLIENT_ID,
+from maap_tui.engine.credentials import (
     PUBLIC_CLIENT_SECRET,
     Credentials,
-    Tokens,
-    describe_token,
     load_credentials,
-    normalise_token,
     save_credentials,
 )
-from tests.engine.raw_files import FileServer, answer, token_reply
+from maap_tui.engine.errors import (
+    AuthenticationError,
+    AuthServiceUnavailable,
+    ClientRefusedError,
+    TokenRequestError,
+    needs_new_token,
+)
+from maap_tui.engine.events import Warned
+from maap_tui.engine.tokens import Tokens
+from tests.engine.raw_files import FileServer, Request, answer, token_reply
 from tests.engine.transfer_kit import LOGIN_PAGE, Kit, asked, jwt
 
 NOW = datetime(2026, 1, 15, tzinfo=UTC)
 TOKEN = jwt(preferred_username="someone", exp=int((NOW + timedelta(days=30, hours=5)).timestamp()))
-
-
-@pytest.mark.parametrize(
-    "pasted",
-    [
-        TOKEN,
-        f"  {TOKEN}\n",
-        f"Bearer {TOKEN}",
-        f"Authorization: bearer {TOKEN}",
-        f'"{TOKEN}"',
-        f"'{TOKEN}',",
-        f"\ufeff{TOKEN}\r\n",
-        "\n".join(TOKEN[i : i + 64] for i in range(0, len(TOKEN), 64)),
-        json.dumps({"refresh_token": TOKEN, "access_token": "x"}),
-        json.dumps({"offline_token": TOKEN}, indent=2),
-        f"OFFLINE_TOKEN={TOKEN}",
-        f"export MAAP_TOKEN='{TOKEN}'",
-    ],
-)
-def test_pasted_tokens(pasted: str) -> None:
-    assert normalise_token(pasted) == TOKEN
-
-
-@pytest.mark.parametrize(
-    ("pasted", "words"),
-    [
-        ("", "empty"),
-        ("Bearer ", "three parts"),
-        ("not-a-token", "11 characters"),
-        ("a.b", "three parts"),
-        ("a.b.c.d", "three parts"),
-        ("aaa.!!!.ccc", "three parts"),
-        ("aaa.bbb.ccc", "damaged"),
-        (json.dumps({"access_token": TOKEN}), "three parts"),
-        ("{" * 5000, "three parts"),
-        (TOKEN + "é", "three parts"),
-        (jwt(typ="Bearer"), "access token"),
-    ],
-)
-def test_what_is_no_offline_token_is_refused_without_showing_it(pasted: str, words: str) -> None:
-    with pytest.raises(CredentialsError, match=words) as caught:
-        normalise_token(pasted)
-    assert caught.value.hint
-    if len(pasted) > 20:
-        assert pasted[:20] not in f"{caught.value!r}{caught.value.hint}"
-
-
-def test_a_token_tells_about_itself() -> None:
-    info = describe_token(TOKEN)
-    assert (info.kind, info.name) == ("Offline", "someone")
-    assert info.issued == datetime.fromtimestamp(1_700_000_000, UTC)
-    assert info.days_left(NOW) == 30
-    assert info.days_left(NOW + timedelta(days=31)) == -1
-
-
-@pytest.mark.parametrize("exp", [0, None, "soon", -5, True, 1e300, [1]])
-def test_an_end_that_says_nothing_is_no_end(exp: Any) -> None:
-    assert describe_token(jwt(exp=exp)).days_left(NOW) is None
-
-
-@pytest.mark.parametrize("token", ["", "a", "a.b.c", "a.W10.c", "a.é.c", "a.bnVsbA.c"])
-def test_a_damaged_token_cannot_be_described(token: str) -> None:
-    with pytest.raises(CredentialsError, match="damaged"):
-        describe_token(token)
-
-
-def test_the_environment_comes_first(tmp_path: Path) -> None:
-    found = load_credentials(tmp_path / "none", {"MAAP_TOKEN": f"Bearer {TOKEN}"})
-    assert (found.offline_token, found.source, found.file) == (TOKEN, "MAAP_TOKEN", None)
-    assert (found.client_id, found.client_secret) == (PUBLIC_CLIENT_ID, PUBLIC_CLIENT_SECRET)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        f"CLIENT_ID=me\nCLIENT_SECRET=my=secret\nOFFLINE_TOKEN={TOKEN}\n",
-        f"\ufeff# mine\r\nclient_id = me\r\nclient_secret = 'my=secret'\r\noffline_token = \"{TOKEN}\"\r\n",
-        f"CLIENT_ID=me\nCLIENT_SECRET=my=secret\nOFFLINE_TOKEN={TOKEN[:50]}\n{TOKEN[50:90]}\n{TOKEN[90:]}\n",
-        f"OFFLINE_TOKEN={TOKEN}\n# CLIENT_ID=no\nCLIENT_SECRET=my=secret\nCLIENT_ID=me",
-    ],
-)
-def test_credentials_files(text: str, tmp_path: Path) -> None:
-    file = tmp_path / "credentials.txt"
-    file.write_text(text, encoding="utf-8", newline="")
-    file.chmod(0o600)
-    found = load_credentials(file, {})
-    assert (found.client_id, found.client_secret, found.offline_token) == ("me", "my=secret", TOKEN)
-    assert found.file == file
-    assert TOKEN not in repr(found)
-    assert "my=secret" not in repr(found)
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"", "no OFFLINE_TOKEN="),
-        (b"CLIENT_ID=me\n", "no OFFLINE_TOKEN="),
-        (b"OFFLINE_TOKEN=\n", "no OFFLINE_TOKEN="),
-        (b"\xff\xfe\x00", "no OFFLINE_TOKEN="),
-        (b"OFFLINE_TOKEN=abc\n", "three parts"),
-        (None, "Credentials file not found"),
-    ],
-)
-def test_unusable_credentials_files(content: bytes | None, words: str, tmp_path: Path) -> None:
-    file = tmp_path / "credentials.txt"
-    if content is not None:
-        file.write_bytes(content)
-        file.chmod(0o600)
-    with pytest.raises(CredentialsError, match=words) as caught:
-        load_credentials(file, {})
-    assert "portal.maap.eo.esa.int" in caught.value.hint
-
-
-def test_a_folder_in_its_place_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CredentialsError, match="cannot be read"):
-        load_credentials(tmp_path, {})
-
-
-@pytest.mark.parametrize("mode", [0o644, 0o640, 0o666, 0o604])
-def test_a_file_that_others_can_read_is_refused_with_the_command_that_mends_it(
-    mode: int, tmp_path: Path
-) -> None:
-    file = tmp_path / "credentials.txt"
-    save_credentials(Credentials(TOKEN), file)
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    file.chmod(mode)
-    with pytest.raises(CredentialsError, match="can be read by others") as refused:
-        load_credentials(file, {})
-    assert refused.value.hint == f"Run: chmod 600 {file}"
-    save_credentials(Credentials(TOKEN), file)
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 @pytest.mark.fault("A7")
@@ -185,7 +58,6 @@ async def test_the_form_is_the_one_keycloak_wants(kit: Callable[..., Kit], raw: 
         "client_secret": [PUBLIC_CLIENT_SECRET],
         "grant_type": ["refresh_token"],
         "refresh_token": [jwt()],
-        "scope": ["offline_access openid"],
     }
 
 
@@ -295,12 +167,12 @@ def file_tokens(parts: Kit, raw: FileServer, file: Path) -> Tokens:
 
 
 @pytest.mark.fault("A6")
+@pytest.mark.parametrize("renewed", [jwt(jti="renewed"), "opaque-2.and/shorter+~"])
 async def test_a_rotated_token_is_stored_before_the_access_token_is_used(
-    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+    renewed: str, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
     file = tmp_path / "credentials.txt"
     save_credentials(Credentials(TOKEN, "me", "secret"), file)
-    renewed = jwt(jti="renewed")
     raw.at("/token", token_reply(refresh_token=renewed))
     await file_tokens(kit(raw), raw, file).access_token()
     found = load_credentials(file, {})
@@ -309,7 +181,7 @@ async def test_a_rotated_token_is_stored_before_the_access_token_is_used(
     assert [path.name for path in tmp_path.iterdir()] == ["credentials.txt"]
 
 
-@pytest.mark.parametrize("rotated", [TOKEN, "", "nonsense", jwt(typ="Bearer"), 5, "a.b.c\r\n"])
+@pytest.mark.parametrize("rotated", [TOKEN, "", "two words", jwt(typ="Bearer"), 5, "a.b.c\r\n"])
 async def test_what_is_no_new_offline_token_is_not_stored(
     rotated: Any, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
@@ -372,3 +244,151 @@ async def test_a_token_that_another_process_rotated_is_read_anew(
         used = await first.access_token()
         await second.access_token()
         assert await first.access_token(used)
+
+
+@pytest.mark.fault("A6")
+async def test_a_token_that_was_replaced_is_never_used_again(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    """A service may take its second use for theft, and end the token that replaced it."""
+    file = tmp_path / "credentials.txt"
+    save_credentials(Credentials("first"), file)
+    raw.at("/token", token_reply(), token_reply(refresh_token="second"), token_reply(access_token="access-3"))
+    parts = kit(raw)
+    ours, theirs = file_tokens(parts, raw, file), file_tokens(parts, raw, file)
+    await ours.access_token()
+    await theirs.access_token()
+    assert await ours.access_token("access-1") == "access-3"
+    sent = [parse_qs(request.body.decode())["refresh_token"] for request in raw.requests]
+    assert sent == [["first"], ["first"], ["second"]]
+
+
+def refused(error: str, status: str = "400 Bad Request") -> bytes:
+    return answer(status, json.dumps({"error": error}).encode(), content_type="application/json")
+
+
+@pytest.mark.parametrize("token", [TOKEN, "0kx-Vs.opaque_token", "eyJhbGciOi.cut", "a" * 43, "a.b.c.d.e"])
+async def test_a_token_of_any_form_is_for_the_service_to_judge(
+    token: str, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "credentials.txt"
+    file.write_text(f"OFFLINE_TOKEN={token}\n")
+    file.chmod(0o600)
+    tokens = file_tokens(kit(raw), raw, file)
+    assert await tokens.access_token() == "access-1"
+    assert parse_qs(raw.requests[0].body.decode())["refresh_token"] == [token]
+    raw.at("/token", refused("invalid_grant"))
+    tokens.forget()
+    with pytest.raises(AuthenticationError, match="invalid_grant") as caught:
+        await tokens.access_token()
+    assert "maap login" in caught.value.hint
+    assert ("copy the whole of it" in caught.value.hint) == token.endswith("cut")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words", "remedy"),
+    [
+        ("invalid_grant", AuthenticationError, "invalid_grant", "Get a new"),
+        ("invalid_scope", AuthenticationError, "granted no longer", "Get a new"),
+        ("unheard_of", AuthenticationError, "unheard_of", "Get a new"),
+        ("invalid_client", ClientRefusedError, "CLIENT_ID and CLIENT_SECRET", "CLIENT_ID="),
+        ("unauthorized_client", ClientRefusedError, "CLIENT_ID and CLIENT_SECRET", "CLIENT_ID="),
+        ("unsupported_grant_type", TokenRequestError, "takes no offline tokens", "api.token_url"),
+        ("invalid_request", TokenRequestError, "does not understand", "api.token_url"),
+    ],
+)
+@pytest.mark.parametrize("status", ["400 Bad Request", "401 Unauthorized"])
+async def test_a_refusal_says_what_helps(
+    status: str,
+    error: str,
+    kind: type[AuthenticationError],
+    words: str,
+    remedy: str,
+    kit: Callable[..., Kit],
+    raw: FileServer,
+) -> None:
+    raw.at("/token", refused(error, status))
+    with pytest.raises(AuthenticationError, match=words) as caught:
+        await kit(raw).tokens.access_token()
+    assert type(caught.value) is kind
+    assert remedy in caught.value.hint
+    assert (
+        ("Get a new" in caught.value.hint) == needs_new_token(caught.value) == (kind is AuthenticationError)
+    )
+
+
+async def test_a_client_of_ones_own_is_named_with_its_file(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "credentials.txt"
+    save_credentials(Credentials(TOKEN, "mine", "my-secret"), file)
+    raw.at("/token", refused("unauthorized_client"))
+    tokens = file_tokens(kit(raw), raw, file)
+    with pytest.raises(ClientRefusedError) as caught:
+        await tokens.access_token()
+    assert f"Correct them in {file}" in caught.value.hint
+    raw.at("/token", refused("invalid_grant"))
+    tokens.forget()
+    with pytest.raises(AuthenticationError) as caught:
+        await tokens.access_token()
+    assert f"issued to the CLIENT_ID in {file}" in caught.value.hint
+
+
+@pytest.mark.parametrize("error", ["temporarily_unavailable", "server_error"])
+@pytest.mark.parametrize("status", ["400 Bad Request", "401 Unauthorized", "500 Internal Server Error"])
+async def test_an_error_of_the_service_itself_is_asked_away(
+    status: str, error: str, kit: Callable[..., Kit], raw: FileServer
+) -> None:
+    raw.at("/token", refused(error, status), token_reply())
+    assert await kit(raw).tokens.access_token() == "access-1"
+    raw.at("/token", refused(error, status))
+    with pytest.raises(AuthServiceUnavailable, match=f"unavailable: {status[:3]}.*{error}") as caught:
+        await kit(raw, http_retries=1).tokens.access_token()
+    assert "may be fine" in caught.value.hint and "Get a new" not in caught.value.hint
+
+
+async def test_a_service_that_takes_the_secret_in_the_header_alone(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    async def serve(request: Request, writer: asyncio.StreamWriter) -> None:
+        given = request.headers.get("authorization", "")
+        good = given == "Basic " + base64.b64encode(b"me%3A:my+secret%26").decode()
+        writer.write(token_reply() if good else refused("invalid_client", "401 Unauthorized"))
+
+    raw.at("/token", serve)
+    file = tmp_path / "credentials.txt"
+    save_credentials(Credentials(TOKEN, "me:", "my secret&"), file)
+    tokens = file_tokens(kit(raw), raw, file)
+    assert await tokens.access_token(await tokens.access_token("")) == "access-1"
+    assert "client_id" in parse_qs(raw.requests[0].body.decode())
+    # Both ways at once are forbidden, and what worked is gone on with.
+    assert [sorted(parse_qs(one.body.decode())) for one in raw.requests[1:]] == [
+        ["grant_type", "refresh_token"]
+    ] * (len(raw.requests) - 1)
+
+
+async def test_a_client_without_a_secret_sends_none(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "credentials.txt"
+    file.write_text(f"CLIENT_ID=mine\nOFFLINE_TOKEN={TOKEN}\n")
+    file.chmod(0o600)
+    await file_tokens(kit(raw), raw, file).access_token()
+    sent = parse_qs(raw.requests[0].body.decode())
+    assert sent["client_id"] == ["mine"] and "client_secret" not in sent
+
+
+@pytest.mark.parametrize(
+    ("kind", "works"), [("Bearer", True), ("bearer", True), ("", True), (None, True), ("DPoP", False)]
+)
+async def test_types_of_access_tokens(
+    kind: str | None, works: bool, kit: Callable[..., Kit], raw: FileServer
+) -> None:
+    raw.at("/token", token_reply(token_type=kind))
+    tokens = kit(raw).tokens
+    if works:
+        assert await tokens.access_token() == "access-1"
+    else:
+        with pytest.raises(TokenRequestError, match="of the type 'DPoP'"):
+            await tokens.access_token()
+    assert len(raw.requests) == 1

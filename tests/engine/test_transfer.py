@@ -865,7 +865,8 @@ FETCH = """
 import asyncio, sys
 from pathlib import Path
 from maap_tui.engine.http import Http, origin_of
-from maap_tui.engine.tokens import Tokens, load_credentials
+from maap_tui.engine.credentials import load_credentials
+from maap_tui.engine.tokens import Tokens
 from maap_tui.engine.transfer import Transfer, TransferRules, Wanted
 
 async def main(url, path, size, token_url, credentials):

@@ -13,10 +13,11 @@ import pytest
 from maap_tui.demo import Archive
 from maap_tui.demo.content import Granule
 from maap_tui.demo.data import DataServer
+from maap_tui.engine.credentials import Credentials, load_credentials
 from maap_tui.engine.downloads import Downloads
 from maap_tui.engine.events import Event
 from maap_tui.engine.http import Http, origin_of
-from maap_tui.engine.tokens import Credentials, Tokens, load_credentials
+from maap_tui.engine.tokens import Tokens
 from maap_tui.engine.transfer import HostPause, Transfer, TransferRules, Wanted
 from tests.engine.raw_files import LOGIN_PAGE as LOGIN_PAGE
 from tests.engine.raw_files import FileServer, jwt

@@ -6,8 +6,9 @@ import asyncio
 import time
 from pathlib import Path
 
+from maap_tui.engine.credentials import load_credentials
 from maap_tui.engine.http import Http, origin_of
-from maap_tui.engine.tokens import Tokens, load_credentials
+from maap_tui.engine.tokens import Tokens
 from maap_tui.engine.transfer import Transfer, TransferRules, Wanted
 from tests.engine.raw_files import Request, answer, hdf5_body, token_reply
 from tests.faults.figure import Figure

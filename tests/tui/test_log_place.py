@@ -13,6 +13,7 @@ from driving import find_files, text_of, wait_until
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from maap_tui.engine.credentials import describe_token
 from maap_tui.engine.settings import SETTINGS
 from maap_tui.tui.app import LOG_LINES, MaapApp
 from maap_tui.tui.dialogs.prompt import PromptDialog
@@ -298,6 +299,9 @@ async def test_token_days_and_sign_in(make_app: MakeApp) -> None:
         app.now = lambda: datetime(2036, 2, 13, tzinfo=UTC)
         screen.sample()
         await wait_until(lambda: "Token: expired" in text_of(app), pilot)
+        app.token = describe_token("0.opaque")
+        screen.sample()
+        await wait_until(lambda: "Token: expiry not known" in text_of(app), pilot)
         app.token, app.token_trouble = None, "Credentials file not found"
         screen.sample()
         await wait_until(lambda: "Token: Credentials file not found F8 signs in." in text_of(app), pilot)

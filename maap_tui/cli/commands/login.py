@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.arguments import add_command, read_text
@@ -16,9 +14,10 @@ from maap_tui.text import format_date, plural
 
 if TYPE_CHECKING:
     from maap_tui.engine.session import Session
-    from maap_tui.engine.tokens import Credentials
 
 MAX_TOKEN_BYTES = 100_000
+PASTE_PAUSE_S = 0.3
+"""Seconds without input after a line break that end a paste."""
 
 
 def add_parser(subparsers: Any, words: str) -> None:
@@ -45,28 +44,19 @@ def run(call: Call) -> int | None:
 
 
 async def _store(call: Call, session: Session, given: str) -> None:
-    from maap_tui.engine.tokens import describe_token, normalise_token, save_credentials
-
     async with session:
-        token = normalise_token(given)
-        info = describe_token(token)
-        file = session.places.credentials_file
-        before = _stored(session)
-        credentials = replace(before or _blank(), offline_token=token, source=str(file), file=file)
-        await _check(session, credentials)
-        after = _stored(session)
-        # A service that replaces the token while it is checked has had the new one stored already.
-        was_replaced = after is not None and (before is None or after.offline_token != before.offline_token)
-        if after is not None and was_replaced:
-            info = describe_token(after.offline_token)
-        else:
-            save_credentials(credentials, file)
+        info = await session.sign_in(given)
         days = info.days_left(session.now())
-        until = "does not expire" if info.expires is None else f"is good until {format_date(info.expires)}"
+        if info.is_opaque:
+            until = "does not say when it expires"
+        elif info.expires is None:
+            until = "does not expire"
+        else:
+            until = f"is good until {format_date(info.expires)}"
         if days is not None and days >= 0:
             until += f" ({plural(days, 'day')})"
         who = f"Signed in as {info.name}. " if info.name else ""
-        call.report.say(f"{who}The token {until}; it is stored in {file}")
+        call.report.say(f"{who}The token {until}; it is stored in {session.places.credentials_file}")
         if os.environ.get("MAAP_TOKEN", "").strip():
             call.report.warn("MAAP_TOKEN is set in the environment and is used instead of the file")
 
@@ -78,36 +68,42 @@ def _ask(call: Call) -> str:
     if sys.stdin is None or not sys.stdin.isatty():
         return read_text("-", "stdin", limit=MAX_TOKEN_BYTES)
     call.report.say(f"A token is issued at {TOKEN_PAGE}")
+    given = _read_unseen("Offline token (not shown): ")
+    if not given.strip():
+        raise CredentialsError("No token was given", "Paste it, or name a file with --token-file.")
+    return given
+
+
+def _read_unseen(prompt: str) -> str:
+    """What is typed or pasted at a terminal, without showing it: all lines of a paste, of any length."""
+    import select
+    import termios
+
+    screen, keyboard = sys.stderr, sys.stdin.fileno()
+    before = termios.tcgetattr(keyboard)
+    unseen = termios.tcgetattr(keyboard)
+    # Line by line, the terminal would keep the first 4,095 characters of a line and the first line.
+    unseen[3] &= ~(termios.ECHO | termios.ICANON)
+    given = bytearray()
     try:
-        return getpass.getpass("Offline token (not shown): ")
-    except EOFError:
-        raise CredentialsError("No token was given", "Paste it, or name a file with --token-file.") from None
-
-
-def _blank() -> Credentials:
-    from maap_tui.engine.tokens import Credentials
-
-    return Credentials("")
-
-
-def _stored(session: Session) -> Credentials | None:
-    """What the file has now, None when it has nothing of use."""
-    from maap_tui.engine.tokens import load_credentials
-
-    try:
-        return load_credentials(session.places.credentials_file, {}, may_be_loose=True)
-    except CredentialsError:
-        return None
-
-
-async def _check(session: Session, credentials: Credentials) -> None:
-    """Exchange the token once.
-
-    Raises:
-        AuthenticationError: when the service refuses it.
-        AuthServiceUnavailable: when it does not answer; nothing is stored.
-    """
-    from maap_tui.engine.tokens import Tokens
-
-    tokens = Tokens(session.http, session.settings.api.token_url, lambda: credentials, emit=session.emit)
-    await tokens.access_token()
+        termios.tcsetattr(keyboard, termios.TCSADRAIN, unseen)
+        screen.write(prompt)
+        screen.flush()
+        while len(given) < MAX_TOKEN_BYTES:
+            if given.endswith((b"\n", b"\r")) and not select.select([keyboard], [], [], PASTE_PAUSE_S)[0]:
+                break
+            read = os.read(keyboard, 4096)
+            if read in (b"", b"\x04"):
+                break
+            for byte in read:
+                if byte in b"\x7f\x08":
+                    del given[-1:]
+                elif byte == 0x15:
+                    given.clear()
+                else:
+                    given.append(byte)
+    finally:
+        # What is left of the paste must not reach the shell.
+        termios.tcsetattr(keyboard, termios.TCSAFLUSH, before)
+        screen.write("\n")
+    return given.decode("utf-8", "surrogateescape")

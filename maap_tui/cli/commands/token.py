@@ -6,9 +6,11 @@ from typing import Any
 
 from maap_tui.cli.arguments import add_command
 from maap_tui.cli.call import Call
-from maap_tui.cli.report import CREDENTIALS
+from maap_tui.cli.report import CREDENTIALS, WRONG
 from maap_tui.engine.errors import TOKEN_PAGE
 from maap_tui.text import format_time, plural
+
+_SAYS_NOTHING = "The expiry of the offline token is not known: the token does not say it"
 
 ENDLESS_DAYS = 99999
 """What `--days-left` prints for a token that does not expire, so that shells can compare it."""
@@ -26,7 +28,8 @@ def add_parser(subparsers: Any, words: str) -> None:
     parser.add_argument(
         "--days-left",
         action="store_true",
-        help=f"print only the whole days left, negative once expired, {ENDLESS_DAYS} without an end",
+        help=f"print only the whole days left, negative once expired, {ENDLESS_DAYS} without an end; "
+        f"nothing, with exit code {WRONG}, for a token that does not say it",
     )
     parser.set_defaults(run=run)
 
@@ -38,6 +41,9 @@ def run(call: Call) -> int | None:
     credentials = session.credentials()
     days = info.days_left(session.now())
     expired = days is not None and days < 0
+    if call.args.days_left and info.is_opaque:
+        call.report.warn(f"{_SAYS_NOTHING}. `maap doctor` asks the service whether it is accepted.")
+        return WRONG
     if call.args.days_left:
         call.output.line(str(ENDLESS_DAYS if days is None else days))
     elif call.output.as_json:
@@ -49,11 +55,13 @@ def run(call: Call) -> int | None:
                 "issued": info.issued,
                 "expires": info.expires,
                 "days_left": days,
+                "opaque": info.is_opaque,
                 "source": credentials.source,
             }
         )
     else:
         left = "never" if days is None else f"{format_time(info.expires)} ({_left(days)})"
+        left = "not known: the token does not say it" if info.is_opaque else left
         call.output.table(
             [
                 ("Name:", info.name or "-"),

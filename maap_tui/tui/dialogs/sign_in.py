@@ -11,6 +11,7 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Static, TextArea
 
+from maap_tui.engine.credentials import describe_token, read_pasted
 from maap_tui.engine.errors import (
     TOKEN_PAGE,
     AuthenticationError,
@@ -18,7 +19,6 @@ from maap_tui.engine.errors import (
     CredentialsError,
     MaapError,
 )
-from maap_tui.engine.tokens import describe_token, normalise_token
 from maap_tui.text import clean, plural
 from maap_tui.tui.dialogs.dialog import Dialog
 
@@ -66,13 +66,15 @@ class SignInDialog(Dialog[bool]):
         if not text.strip():
             return
         try:
-            info = describe_token(normalise_token(text))
+            info = describe_token(read_pasted(text).token)
         except CredentialsError as error:
             self._say(error.message)
             return
         days = info.days_left(self._now)
         who = f" of {info.name}" if info.name else ""
-        if days is None:
+        if info.is_opaque:
+            self._say("A token that does not say when it expires; the service will judge it.")
+        elif days is None:
             self._say(f"An offline token{who} that does not expire.")
         elif days < 0:
             self._say(f"An offline token{who} that expired {plural(-days, 'day')} ago: get a new one.")
@@ -94,9 +96,9 @@ class SignInDialog(Dialog[bool]):
     async def _store(self) -> None:
         app = cast("MaapApp", self.app)
         try:
-            token = normalise_token(self.query_one(TextArea).text)
+            text = self.query_one(TextArea).text
             self._say("Asking the service...")
-            await app.ask(lambda session: session.sign_in(token))
+            await app.ask(lambda session: session.sign_in(text))
         except AuthServiceUnavailable as error:
             self._say(f"{error.message} The token was not stored; try again later.")
             return

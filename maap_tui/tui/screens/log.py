@@ -288,7 +288,9 @@ class LogScreen(PlaceScreen):
             tone = "-alarm"
         else:
             days = app.days_left
-            if days is None:
+            if app.token.is_opaque:
+                words = "Token: expiry not known"
+            elif days is None:
                 words = "Token: does not expire"
             elif days < 0:
                 words, tone = f"Token: expired {plural(-days, 'day')} ago", "-alarm"

@@ -81,6 +81,8 @@ class HeaderBar(Widget):
         days = app.days_left
         if app.token_trouble:
             return Text(" no token ", style="bold " + self._colour("error"))
+        if app.token is not None and app.token.is_opaque:
+            return Text(" token stored ")
         if days is None:
             return Text(" token ok ")
         words = f" token {days} d " if days >= 0 else " token expired "
