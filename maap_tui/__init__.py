@@ -11,13 +11,16 @@ __version__ = "1.0.0"
 
 if TYPE_CHECKING:
     from maap_tui.client import (
+        Catalog,
         DownloadResult,
+        GranuleInfo,
         MaapClient,
         MaapConfig,
         SearchResult,
         StateTracker,
         SyncResult,
     )
+    from maap_tui.constants import COLLECTIONS
     from maap_tui.engine.errors import (
         AuthenticationError,
         AuthServiceUnavailable,
@@ -34,13 +37,16 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "maap_tui.client": (
+        "Catalog",
         "DownloadResult",
+        "GranuleInfo",
         "MaapClient",
         "MaapConfig",
         "SearchResult",
         "StateTracker",
         "SyncResult",
     ),
+    "maap_tui.constants": ("COLLECTIONS",),
     "maap_tui.engine.errors": (
         "AuthServiceUnavailable",
         "AuthenticationError",
@@ -57,17 +63,23 @@ _HOMES = {
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
+_MODULES = ("config", "constants", "exceptions", "paths", "tracker", "types", "utils")
+"""Modules that are there as attributes without an import of their own, as in maap-client."""
+
 __all__ = [
+    "COLLECTIONS",
     "Asset",
     "AuthServiceUnavailable",
     "AuthenticationError",
     "BaselineInfo",
+    "Catalog",
     "CatalogError",
     "Collection",
     "CredentialsError",
     "DownloadError",
     "DownloadResult",
     "Granule",
+    "GranuleInfo",
     "InvalidRequestError",
     "MaapClient",
     "MaapConfig",
@@ -84,10 +96,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
+    if name not in _HOME_OF and name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
     value = getattr(importlib.import_module(_HOME_OF[name]), name)
     globals()[name] = value
     return value

@@ -38,6 +38,10 @@ OUTSIDE = {
 FORBIDDEN = {
     "engine": {"textual", "rich", "argparse", "maap_tui.cli", "maap_tui.tui", "maap_tui.client"},
     "client": {"textual", "rich", "argparse", "httpx", "maap_tui.cli", "maap_tui.tui"},
+    **{
+        name: {"textual", "rich", "argparse", "httpx", "maap_tui.cli", "maap_tui.tui"}
+        for name in ("config", "constants", "exceptions", "paths", "tracker", "types", "utils")
+    },
     "cli": {"textual", "httpx", "aiohttp", "maap_tui.tui"},
     "tui": {"httpx", "aiohttp", "argparse", "maap_tui.cli", "maap_tui.client"},
     "demo": {"textual", "maap_tui.cli", "maap_tui.tui"},

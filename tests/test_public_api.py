@@ -11,8 +11,13 @@ import pytest
 import maap_tui
 
 
+def in_order(names: set[str]) -> list[str]:
+    """Constants first, as the linter wants it."""
+    return sorted(names, key=lambda name: (not name.isupper(), name))
+
+
 def test_names_are_sorted_and_unique() -> None:
-    assert maap_tui.__all__ == sorted(set(maap_tui.__all__))
+    assert maap_tui.__all__ == in_order(set(maap_tui.__all__))
 
 
 @pytest.mark.parametrize("name", maap_tui.__all__)
@@ -25,7 +30,7 @@ def test_type_checkers_see_the_same_names() -> None:
     tree = ast.parse(Path(maap_tui.__file__).read_text(encoding="utf-8"))
     block = next(node for node in tree.body if isinstance(node, ast.If))
     seen = {alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
-    assert sorted(seen | {"__version__"}) == maap_tui.__all__
+    assert in_order(seen | {"__version__"}) == maap_tui.__all__
 
 
 def test_unknown_name_is_an_attribute_error() -> None:

@@ -12,17 +12,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.engine.errors import (
-    AuthenticationError,
-    AuthServiceUnavailable,
-    BuiltCatalogMissing,
-    CredentialsError,
-    DiskFullError,
-    DownloadError,
-    InvalidRequestError,
+    EXIT_AUTH_FATAL,
+    EXIT_NON_TRANSIENT,
+    EXIT_OK,
+    EXIT_TRANSIENT,
     MaapError,
-    RegistryError,
-    StorageError,
-    TokenRequestError,
+    exit_code_of,
 )
 from maap_tui.text import clean, format_bytes, format_rate, plural, sentences, without_tokens
 
@@ -31,28 +26,16 @@ if TYPE_CHECKING:
     from maap_tui.engine.events import Event
     from maap_tui.engine.tally import Tally
 
-DONE, BUG, CREDENTIALS, AGAIN, WRONG = 0, 1, 2, 3, 4
+DONE, CREDENTIALS, AGAIN, WRONG = EXIT_OK, EXIT_AUTH_FATAL, EXIT_TRANSIENT, EXIT_NON_TRANSIENT
+BUG = 1
 _WORST_FIRST = (CREDENTIALS, AGAIN, WRONG)
 """A code hides those after it: what needs a person first, then what a later run may mend."""
 
 
 def code_of(error: BaseException) -> int:
     """The exit code that an error means."""
-    if isinstance(error, AuthServiceUnavailable):
-        return AGAIN
-    if isinstance(error, TokenRequestError):
-        return WRONG
-    if isinstance(error, CredentialsError | AuthenticationError):
-        return CREDENTIALS
-    if isinstance(error, DownloadError):
-        return WRONG if error.permanent else AGAIN
-    if isinstance(error, DiskFullError):
-        return AGAIN
-    if isinstance(error, BuiltCatalogMissing | InvalidRequestError | StorageError | RegistryError):
-        return WRONG
-    if isinstance(error, MaapError):
-        return AGAIN
-    return BUG
+    code = exit_code_of(error)
+    return BUG if code is None else code
 
 
 class Reporter:

@@ -14,6 +14,7 @@ from pathlib import Path
 from maap_tui.engine import files
 from maap_tui.engine.errors import (
     AuthenticationError,
+    BatchDownloadAborted,
     CredentialsError,
     DiskFullError,
     DownloadError,
@@ -560,14 +561,7 @@ class Downloads:
             return
         self._consecutive_failures += 1
         if self._consecutive_failures == self._max_consecutive_failures:
-            self._stop(
-                DownloadError(
-                    job.wanted.url,
-                    f"{self._consecutive_failures} files in a row failed; the last one: {error.message}",
-                    error.status_code,
-                    hint="Run the same command again later.",
-                )
-            )
+            self._stop(BatchDownloadAborted(len(self.report.downloaded), self._consecutive_failures, error))
 
     def _stop(self, error: MaapError) -> None:
         """Start nothing more; what runs goes back to the queue, in the order it had."""

@@ -11,6 +11,7 @@
   + CatalogError               the catalogue did not answer, or answered what cannot be read
     - BuiltCatalogMissing      no built catalogue here yet (also a FileNotFoundError)
   + DownloadError              one file could not be had
+    - BatchDownloadAborted     too many files in a row could not be had
   + RegistryError              the registry could not be read or written
   + LockedError                another process holds what is needed
     - NoLockError              the file system gives no lock just now
@@ -95,6 +96,29 @@ class DownloadError(MaapError):
         self.status_code = status_code
         self.permanent = permanent
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.url, self.message, self.status_code), self.__dict__
+
+
+class BatchDownloadAborted(DownloadError):
+    """More files in a row failed than the caller allowed; `last_error` is that of the last one."""
+
+    def __init__(self, downloaded: int, failed: int, last_error: DownloadError) -> None:
+        super().__init__(
+            last_error.url,
+            f"{failed} files in a row failed; the last one: {last_error.message}",
+            last_error.status_code,
+            hint="Run the same command again later.",
+        )
+        self.downloaded = downloaded
+        """Files that were downloaded before."""
+        self.failed = failed
+        """Files that failed in a row."""
+        self.last_error = last_error
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.downloaded, self.failed, self.last_error)
+
 
 class RegistryError(MaapError):
     """The registry could not be read or written."""
@@ -120,3 +144,24 @@ def needs_new_token(error: BaseException) -> bool:
     """Whether signing in with another offline token can help."""
     is_other = isinstance(error, AuthServiceUnavailable | ClientRefusedError | TokenRequestError)
     return isinstance(error, AuthenticationError | CredentialsError) and not is_other
+
+
+EXIT_OK, EXIT_AUTH_FATAL, EXIT_TRANSIENT, EXIT_NON_TRANSIENT = 0, 2, 3, 4
+"""Done; credentials dead or missing; transient or partial, run it again; the request is wrong."""
+
+
+def exit_code_of(error: BaseException) -> int | None:
+    """The exit code that an error means to a wrapper; None for what is not raised on purpose."""
+    if isinstance(error, AuthServiceUnavailable):
+        return EXIT_TRANSIENT
+    if isinstance(error, TokenRequestError):
+        return EXIT_NON_TRANSIENT
+    if isinstance(error, CredentialsError | AuthenticationError):
+        return EXIT_AUTH_FATAL
+    if isinstance(error, DownloadError):
+        return EXIT_NON_TRANSIENT if error.permanent else EXIT_TRANSIENT
+    if isinstance(error, DiskFullError):
+        return EXIT_TRANSIENT
+    if isinstance(error, BuiltCatalogMissing | InvalidRequestError | StorageError | RegistryError):
+        return EXIT_NON_TRANSIENT
+    return EXIT_TRANSIENT if isinstance(error, MaapError) else None

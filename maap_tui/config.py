@@ -1,0 +1,5 @@
+"""MaapConfig, where maap-client's users import it from."""
+
+from maap_tui.client.config import MaapConfig
+
+__all__ = ["MaapConfig"]
