@@ -32,6 +32,15 @@ def add_transfer(parser: argparse.ArgumentParser, *, out_dir_help: str) -> None:
     group.add_argument("--dry-run", action="store_true", help="only list what would be fetched")
 
 
+def add_everything(parser: argparse.ArgumentParser) -> None:
+    """Add `--everything`, without which a search that downloads has to be bounded."""
+    parser.add_argument(
+        "--everything",
+        action="store_true",
+        help="download all of the product or baseline; needed without a time, an orbit, an area or -n",
+    )
+
+
 def list_wanted(call: Call, wanted: Sequence[Wanted], folder: Path) -> None:
     """Print what a dry run found: a URL a line, the totals on stderr.
 

@@ -335,8 +335,20 @@ class MaapClient:
         product_dir: bool = False,
         reverse: bool = False,
         frames: Sequence[str] | None = None,
+        everything: bool = False,
     ) -> DownloadResult:
-        """Search and download in one step, followed by no registry; arguments as `search` and `download`."""
+        """Search and download in one step, followed by no registry; arguments as `search` and `download`.
+
+        Args:
+            everything: download all of the product or baseline, where neither a time, an orbit nor a lower
+                `max_items` bounds it.
+            collection, product_type, baseline, start, end, orbit, out_dir, max_items, dry_run, verbose: as
+                in `search` and `download`.
+            format, product_dir, reverse, frames: as in `search` and `download`.
+
+        Raises:
+            InvalidRequestError: when nothing bounds what would be downloaded.
+        """
         query = query_of(
             self._session,
             collection,
@@ -352,7 +364,11 @@ class MaapClient:
         )
         found = self._connection.run(
             lambda session: session.get(
-                query, out_dir=Path(out_dir) if out_dir else None, product_dir=product_dir, dry_run=dry_run
+                query,
+                out_dir=Path(out_dir) if out_dir else None,
+                product_dir=product_dir,
+                dry_run=dry_run,
+                everything=everything or max_items < DEFAULT_MAX_ITEMS,
             ),
             verbose=verbose,
         )

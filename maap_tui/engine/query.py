@@ -262,6 +262,19 @@ class Query:
             return [{"intersects": dict(self.area)}]
         return [{}]
 
+    def demand_bounds(self) -> None:
+        """Refuse a query that means all of a product: fetching it takes days and fills disks.
+
+        Raises:
+            InvalidRequestError: when neither time, orbits nor an area bound it.
+        """
+        if self.time is None and not (self.orbits or self.box or self.circle or self.area):
+            names = f"{self.product_type} {self.baseline or ''}".strip()
+            raise InvalidRequestError(
+                f"This would download all of {names}",
+                "Give a time, an orbit, an area or --max-items, or --everything if all of it is meant.",
+            )
+
     def time_words(self) -> list[str]:
         """The options of the command line that say the time."""
         if self.days_back is not None:

@@ -291,18 +291,19 @@ class Session:
             patient: whether to wait for a catalogue that is down, for work that nobody sits in front of.
 
         Raises:
-            BuiltCatalogMissing: when it wants the built catalogue and there is none.
+            CatalogError: when it wants the built catalogue, and that is damaged.
         """
         within = None
         if query.use_catalog and not query.orbits:
-            catalog = built.demand(self.places, query.collection)
-            within = catalog.span(query.product_type, query.baseline)
+            catalog = built.load(self.places, query.collection)
+            within = catalog.span(query.product_type, query.baseline) if catalog else None
+            wanted = f"{query.product_type} {query.baseline or ''}".strip()
             if within is None:
-                wanted = f"{query.product_type} {query.baseline or ''}".strip()
-                raise InvalidRequestError(
-                    f"The built catalogue of {query.collection} has no {wanted}",
-                    f"Build it: maap catalog build {query.collection} {wanted}",
-                )
+                what = f"Built catalog not found for {query.collection}"
+                if catalog is not None:
+                    what = f"The built catalogue of {query.collection} has no {wanted}"
+                command = f"maap catalog build {query.collection} {wanted}"
+                self.emit(Warned(f"{what}; the whole range is searched. Build it: {command}"))
         return self._search(query, within, patient=patient)
 
     def _search(self, query: Query, within: TimeRange | None = None, *, patient: bool = False) -> Search:
@@ -468,6 +469,7 @@ class Session:
         product_dir: bool = False,
         dry_run: bool = False,
         track: bool = False,
+        everything: bool = False,
     ) -> GetReport:
         """Search and download.
 
@@ -477,7 +479,13 @@ class Session:
             product_dir: whether each file gets a folder named after its stem.
             dry_run: only find out what would be fetched.
             track: whether the registry follows it.
+            everything: whether to fetch also what neither time, orbit nor area bounds.
+
+        Raises:
+            InvalidRequestError: when nothing bounds what would be fetched, and everything is not meant.
         """
+        if not (dry_run or everything):
+            query.demand_bounds()
         formats = self.formats_of(query)
         search = self.search(query, patient=not dry_run)
         report = GetReport(search, [], [])

@@ -105,9 +105,10 @@ def test_the_registry_is_filled(maap: Callable, home: Path) -> None:
 
 
 def test_the_built_catalogue_bounds_the_range(maap: Callable) -> None:
-    missing = maap("search", *CLD, "--use-catalog")
-    assert missing.code == 4
-    assert f"Built catalog not found for {L2}" in missing.err
+    missing = maap("search", *CLD, "--use-catalog", *DAY)
+    assert (missing.code, len(missing.lines)) == (0, 125)
+    assert f"Warning: Built catalog not found for {L2}; the whole range is searched." in missing.err
+    assert f"Build it: maap catalog build {' '.join(CLD)}" in missing.err
     assert maap("catalog", "build", *CLD).code == 0
     ended = maap("search", *CLD, "--use-catalog", "--frame", "A", "-n", "1")
     assert ended.code == 0

@@ -87,6 +87,20 @@ def test_sync_names_the_baseline_of_a_failed_day(maap: Callable, archive: Archiv
     assert "FAILED DAY: * 2025-12-05 (" in every.err
 
 
+@pytest.mark.parametrize("verb", ["get", "download"])
+def test_everything_has_to_be_meant(
+    maap: Callable, home: Path, asked: Callable[[str], int], verb: str
+) -> None:
+    (home / "credentials.txt").unlink()
+    refused = maap(verb, *CLD, "--frame", "D")
+    assert (refused.code, refused.out, asked("search")) == (4, "", 0)
+    assert refused.err == (
+        "Error: This would download all of CPR_CLD_2A BC. Give a time, an orbit, an area or --max-items, or "
+        "--everything if all of it is meant.\n"
+    )
+    assert maap(verb, *CLD, "--everything").code == maap(verb, *CLD, "-n", "1").code == 2
+
+
 @pytest.mark.parametrize("verb", ["sync", "get", "download"])
 def test_a_dry_run_needs_no_token_and_writes_nothing(maap: Callable, home: Path, verb: str) -> None:
     (home / "credentials.txt").unlink()

@@ -152,13 +152,27 @@ def test_search_by_orbit_with_its_frame(client: MaapClient) -> None:
         ({"format": "tiff"}, "no file format"),
         ({"max_items": 0}, "maximum of 0"),
         ({"baseline": "ZZ", **HOUR}, "There is no baseline 'ZZ'"),
-        ({"use_catalog": True}, "Built catalog not found for"),
     ],
 )
 def test_wrong_requests(client: MaapClient, options: dict[str, Any], words: str) -> None:
     kinds = (InvalidRequestError, CatalogError)
     with pytest.raises(kinds, match=words):
         client.search(**{"collection": L2, "product_type": "CPR_CLD_2A", **options})
+
+
+def test_search_without_a_built_catalogue_says_so(
+    client: MaapClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = client.search(*NAMES, **HOUR, use_catalog=True)
+    assert found.urls == client.search(*NAMES, **HOUR).urls
+    assert f"Built catalog not found for {L2}; the whole range is searched" in caplog.text
+
+
+def test_get_of_everything_has_to_be_meant(client: MaapClient, archive: Archive) -> None:
+    with pytest.raises(InvalidRequestError, match="would download all of CPR_CLD_2A BC") as caught:
+        client.get(*NAMES, frames=["C"])
+    assert "--everything" in caught.value.hint and requests_of(archive, "search") == 0
+    assert len(client.get(*NAMES, max_items=1).downloaded) == 1
 
 
 def test_times_of_any_zone(client: MaapClient) -> None:

@@ -13,7 +13,7 @@ import pytest
 from maap_tui import __version__
 from maap_tui.demo import Archive
 from maap_tui.engine import built
-from maap_tui.engine.errors import BuiltCatalogMissing, CatalogError, InvalidRequestError
+from maap_tui.engine.errors import BuiltCatalogMissing, CatalogError
 from maap_tui.engine.events import BaselineCounted, Event, Warned
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
@@ -142,7 +142,7 @@ async def test_absent_file_says_how_to_make_one(session: Make) -> None:
     with pytest.raises(
         BuiltCatalogMissing, match="Built catalog not found for EarthCAREL2Validated"
     ) as caught:
-        opened.search(Query(L2, "CPR_CLD_2A", use_catalog=True))
+        built.demand(opened.places, L2)
     assert isinstance(caught.value, FileNotFoundError) and "maap catalog build" in caught.value.hint
 
 
@@ -158,8 +158,10 @@ async def test_built_catalogue_narrows_a_search(session: Make, file: Path, archi
         assert requests_of(archive, "search") == 1
         assert search.range is not None and search.range.end == datetime(2025, 12, 1, 2, 0, 1, tzinfo=UTC)
         assert 8 <= len(found) <= 12
-        with pytest.raises(InvalidRequestError, match="has no CPR_CLD_2A ZZ"):
-            opened.search(Query(L2, "CPR_CLD_2A", "ZZ", use_catalog=True))
+        heard: list[Event] = []
+        opened.emit = heard.append
+        opened.search(Query(L2, "CPR_CLD_2A", "ZZ", use_catalog=True))
+        assert "has no CPR_CLD_2A ZZ; the whole range is searched" in told(heard, Warned)[0].message
 
 
 async def test_baselines_that_hold_something(session: Make) -> None:

@@ -18,7 +18,7 @@ from maap_tui.cli.arguments import (
 )
 from maap_tui.cli.call import Call
 from maap_tui.cli.commands.get import search_and_download
-from maap_tui.cli.transfers import add_transfer, list_wanted, summarise
+from maap_tui.cli.transfers import add_everything, add_transfer, list_wanted, summarise
 from maap_tui.text import plural
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def add_parser(subparsers: Any, words: str) -> None:
     add_frame(parser)
     add_area(parser)
     add_search(parser)
+    add_everything(parser)
     parser.add_argument(
         "--use-catalog", action="store_true", help="stay inside the time range of the built catalogue"
     )

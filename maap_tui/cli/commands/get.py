@@ -16,7 +16,7 @@ from maap_tui.cli.arguments import (
 )
 from maap_tui.cli.call import Call
 from maap_tui.cli.commands.search import nothing_found, unsearched
-from maap_tui.cli.transfers import add_transfer, list_wanted, summarise
+from maap_tui.cli.transfers import add_everything, add_transfer, list_wanted, summarise
 
 
 def add_parser(subparsers: Any, words: str) -> None:
@@ -32,6 +32,7 @@ def add_parser(subparsers: Any, words: str) -> None:
     add_frame(parser)
     add_area(parser)
     add_search(parser)
+    add_everything(parser)
     parser.add_argument(
         "--use-catalog", action="store_true", help="stay inside the time range of the built catalogue"
     )
@@ -49,7 +50,10 @@ async def search_and_download(call: Call, *, track: bool) -> None:
     args = call.args
     async with call.session(bulk=True) as session:
         query = query_of(args, session)
+        everything = args.everything or args.max_items is not None
         if not args.dry_run:
+            if not everything:
+                query.demand_bounds()
             call.check_token(session)
             call.prints_files()
         async with call.watched():
@@ -59,6 +63,7 @@ async def search_and_download(call: Call, *, track: bool) -> None:
                 product_dir=session.settings.downloads.product_dir,
                 dry_run=args.dry_run,
                 track=track,
+                everything=everything,
             )
         if args.dry_run:
             list_wanted(call, report.wanted, (args.out_dir or session.places.data_dir).absolute())
