@@ -17,7 +17,7 @@ ROOT = Path(maap_tui.__file__).parent
 
 LAYERS = [
     {"errors", "events", "model", "missions", "cql2", "query"},
-    {"kinds", "config_file", "settings", "places", "files", "http", "credentials"},
+    {"kinds", "config_file", "settings", "places", "files", "network_env", "http", "credentials"},
     {"tokens", "registry", "queue"},
     {"integrity"},
     {"catalogue", "dialect", "search", "built", "transfer", "tally"},

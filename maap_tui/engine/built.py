@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from maap_tui import __version__
 from maap_tui.engine import files, places
-from maap_tui.engine.errors import BuiltCatalogMissing, CatalogError, MaapError
+from maap_tui.engine.errors import BuiltCatalogMissing, CatalogError, MaapError, NetworkSetupError
 from maap_tui.engine.events import BaselineCounted, Emit, Warned, ignore
 from maap_tui.engine.model import BaselineInfo, Granule, TimeRange, parse_zulu, to_zulu
 from maap_tui.engine.query import Query
@@ -194,6 +194,8 @@ class Builder:
                     done += 1
                     try:
                         info = task.result()
+                    except NetworkSetupError:
+                        raise  # no other baseline will fare better
                     except MaapError as error:
                         self.failures.append(
                             BuildFailure(self.catalog.collection, product_type, baseline, error.message)

@@ -23,11 +23,13 @@ from maap_tui.engine.errors import (
     AuthServiceUnavailable,
     CredentialsError,
     LockedError,
+    NetworkSetupError,
     StorageError,
     TokenRequestError,
 )
 from maap_tui.engine.http import TransportFault
 from maap_tui.engine.model import to_zulu
+from maap_tui.engine.network_env import proxies_of, ssl_context_of, trust_of
 
 if TYPE_CHECKING:
     from maap_tui.engine.session import Session
@@ -43,7 +45,7 @@ class Finding:
     """One thing looked at."""
 
     subject: str
-    """configuration, folder, disk, token, catalogue, clock, registry, locks, queue, locale or terminal."""
+    """configuration, folder, disk, token, network, catalogue, clock, registry, locks, locale or terminal."""
     state: str
     """ok, warning or failure."""
     message: str
@@ -68,7 +70,10 @@ async def examine(session: Session, *, offline: bool = False, repair: bool = Fal
         yield found
     for found in _credentials(session):
         yield found
-    if not offline:
+    network = list(_network(session.environ))
+    for found in network:
+        yield found
+    if not offline and all(found.state == OK for found in network):
         async for online in _services(session):
             yield online
     for found in await asyncio.to_thread(lambda: list(_registry(session, repair))):
@@ -152,12 +157,33 @@ def _credentials(session: Session) -> Iterator[Finding]:
         yield Finding("token", OK, f"the offline token{who} has {days} days left")
 
 
+def _network(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """What the environment says of proxies and certificates."""
+    try:
+        proxies = proxies_of(environ)
+        for scheme, proxy in proxies.by_scheme.items():
+            besides = ", but for what NO_PROXY names and this machine" if proxies.exempt else ""
+            yield Finding("network", OK, f"{scheme} requests go through {proxy}{besides}")
+    except NetworkSetupError as error:
+        yield Finding("network", FAILURE, error.message, error.hint)
+    try:
+        trust = trust_of(environ)
+        ssl_context_of(trust)
+        if trust.variable:
+            yield Finding("network", OK, f"certificates are those of {trust.path} ({trust.variable})")
+    except NetworkSetupError as error:
+        yield Finding("network", FAILURE, error.message, error.hint)
+
+
 async def _services(session: Session) -> AsyncIterator[Finding]:
     root = session.settings.api.catalog_url
     try:
         reply = await session.http.request("GET", urljoin(root, "collections?limit=1"))
     except TransportFault as fault:
-        yield Finding("catalogue", FAILURE, fault.message, fault.hint, is_passing=True)
+        yield Finding("catalogue", FAILURE, fault.message, fault.hint, is_passing=not fault.permanent)
+        return
+    except NetworkSetupError as error:
+        yield Finding("catalogue", FAILURE, error.message, error.hint)
         return
     if reply.status == 200:
         yield Finding("catalogue", OK, f"{root} answers")
@@ -180,6 +206,8 @@ async def _services(session: Session) -> AsyncIterator[Finding]:
         yield Finding("token", FAILURE, error.message, error.hint)
     except (AuthenticationError, CredentialsError) as error:
         yield Finding("token", FAILURE, error.message, error.hint, is_credential=True)
+    except NetworkSetupError as error:
+        yield Finding("token", FAILURE, error.message, error.hint)
 
 
 def _clock(headers: Mapping[str, str]) -> Finding:
@@ -274,11 +302,6 @@ def _surroundings(environ: Mapping[str, str]) -> Iterator[Finding]:
             f"the locale's encoding is {encoding}: other characters than ASCII are shown as signs",
             "Set LANG=C.UTF-8.",
         )
-    proxies = [
-        name for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy") if environ.get(name)
-    ]
-    if proxies:
-        yield Finding("network", OK, f"requests go through the proxy of {proxies[0]}")
     terminal = environ.get("TERM", "")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         yield Finding("terminal", OK, "none here: the commands work, the full-screen app does not open")

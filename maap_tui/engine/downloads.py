@@ -20,6 +20,7 @@ from maap_tui.engine.errors import (
     DownloadError,
     InvalidRequestError,
     MaapError,
+    NetworkSetupError,
     StorageError,
     needs_new_token,
 )
@@ -434,7 +435,7 @@ class Downloads:
                 job.state, job.reason = "waiting", error.message
                 self._put_back([job.wanted.url])
             self._await_room(job.wanted, error)
-        except (AuthenticationError, CredentialsError, StorageError) as error:
+        except (AuthenticationError, CredentialsError, NetworkSetupError, StorageError) as error:
             job.state, job.reason = "waiting", error.message
             self._put_back([job.wanted.url])
             if self.parallel > 1 and files.is_out_of_files(error):
@@ -504,6 +505,8 @@ class Downloads:
             job._is_ending = True
             if self._record is not None:
                 await self._record(job, fetched)
+        except NetworkSetupError:
+            raise  # no other file will fare better
         except (DownloadError, InvalidRequestError) as error:
             failure = error
             if not isinstance(failure, DownloadError):

@@ -3,6 +3,7 @@
 * MaapError
   + InvalidRequestError        the request is wrong; the same call will never work
     - SettingsError            a setting or the configuration file is wrong
+    - NetworkSetupError        proxy, certificates or TLS stand in the way until somebody changes them
   + CredentialsError           credentials missing, unreadable, malformed or expired
   + AuthenticationError        the token service refused the offline token
     - AuthServiceUnavailable   the token service did not answer; the token may be fine
@@ -42,6 +43,13 @@ class InvalidRequestError(MaapError, ValueError):
 
 class SettingsError(InvalidRequestError):
     """A setting or the configuration file is wrong; the message names file and line."""
+
+
+class NetworkSetupError(InvalidRequestError):
+    """What lies between this machine and the archive refuses for good: a proxy, a certificate, TLS.
+
+    Asking again will not help, and no other request over the same way fares better.
+    """
 
 
 class CredentialsError(MaapError):

@@ -8,13 +8,14 @@ bytes at half the CPU and loses no connection when a transfer is cancelled.
 from __future__ import annotations
 
 import asyncio
+import base64
 import functools
 import ipaddress
 import json
 import os
 import random
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,8 +24,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus, urlsplit
 
 from maap_tui import __version__
-from maap_tui.engine.errors import MaapError
+from maap_tui.engine.errors import MaapError, NetworkSetupError
 from maap_tui.engine.events import Emit, Noted, Warned, ignore
+from maap_tui.engine.network_env import (
+    Proxies,
+    Proxy,
+    Trust,
+    proxies_of,
+    ssl_context_of,
+    trust_of,
+    with_key_log,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -193,29 +203,52 @@ def backoff_s(attempt: int, first_wait_s: float, cap_s: float = 60.0) -> float:
     return min(cap_s, first_wait_s * 2.0 ** (attempt - 1)) * random.uniform(0.5, 1.0)
 
 
-def fault_of(error: BaseException, url: str) -> TransportFault:
-    """Any failure of the network stack as one sentence, without secrets."""
+def fault_of(
+    error: BaseException, url: str, *, proxy: Proxy | None = None, trust: Trust | None = None
+) -> TransportFault | NetworkSetupError:
+    """Any failure of the network stack as one sentence, without secrets.
+
+    Args:
+        error: what was raised.
+        url: what was asked for.
+        proxy: what it was asked through, None for the direct way.
+        trust: the certificates in force.
+
+    Returns:
+        NetworkSetupError where asking again cannot help until somebody changes something, TransportFault
+        otherwise.
+    """
     host = _host_of(url)
-    name = type(error).__name__
+    chain = list(_causes(error))
+    names = {type(one).__name__ for one in chain}
+    if refusal := _tls_refusal(chain, host, proxy, trust or Trust()):
+        return refusal
+    if proxy is not None and (fault := _proxy_fault(chain, host, proxy)):
+        return fault
     if isinstance(error, BaseExceptionGroup):
-        return fault_of(error.exceptions[0], url)
+        return fault_of(error.exceptions[0], url, proxy=proxy, trust=trust)
+    name = type(error).__name__
     # httpx-aiohttp calls a refused connection a time-out; what it was stands in the cause.
-    cause = type(error.__cause__).__name__
-    if "certificate" in str(error).lower():
-        return TransportFault(
-            f"the certificate of {host} is not trusted ({_words(error)})",
-            "Set SSL_CERT_FILE to the certificates of your network, if it uses its own.",
-        )
-    if "ConnectError" in name or "ClientConnector" in cause or isinstance(error, ConnectionRefusedError):
+    is_unreachable = "ConnectError" in name or isinstance(error, ConnectionRefusedError)
+    if is_unreachable or any("ClientConnector" in one or "ClientProxyConn" in one for one in names):
+        if proxy is not None:
+            return TransportFault(
+                f"{proxy} cannot be reached ({_words(error)})",
+                f"Check the network and {proxy.variable}, then run the same command again.",
+                offline=True,
+            )
         return TransportFault(
             f"offline: {host} cannot be reached ({_words(error)})",
             "Check the network, then run the same command again.",
             offline=True,
         )
-    if "ConnectTimeout" in name and "disconnected" in str(error).lower():
-        return TransportFault(f"{host} closed the connection")
+    through = f" through {proxy}" if proxy is not None else ""
+    # It calls a closed connection a time-out as well.
+    is_closed = any(isinstance(one, ConnectionResetError | BrokenPipeError) for one in chain)
+    if "ConnectTimeout" in name and (is_closed or "disconnected" in str(error).lower()):
+        return TransportFault(f"{host} closed the connection{through}")
     if "Timeout" in name or isinstance(error, TimeoutError):
-        return TransportFault(f"{host} sent nothing in time", offline=True)
+        return TransportFault(f"{host} sent nothing in time{through}", offline=True)
     if name in (
         "InvalidURL",
         "UnsupportedProtocol",
@@ -226,7 +259,145 @@ def fault_of(error: BaseException, url: str) -> TransportFault:
     ):
         shown = re.sub(r"//[^/?#]*@", "//", url)[:120]
         return TransportFault(f"'{shown}' cannot be requested: {_words(error)}", permanent=True)
-    return TransportFault(f"the connection to {host} broke ({_words(error)})")
+    return TransportFault(f"the connection to {host}{through} broke ({_words(error)})")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, and all that led to it."""
+    waiting, seen = [error], set()
+    while waiting:
+        one = waiting.pop(0)
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        more = one.exceptions if isinstance(one, BaseExceptionGroup) else ()
+        waiting += [other for other in (*more, one.__cause__, one.__context__) if other is not None]
+
+
+_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "RECORD_LAYER_FAILURE"})
+_TLS_REFUSALS = frozenset(
+    {
+        "UNSUPPORTED_PROTOCOL",
+        "WRONG_SSL_VERSION",
+        "NO_PROTOCOLS_AVAILABLE",
+        "NO_CIPHERS_AVAILABLE",
+        "NO_SHARED_CIPHER",
+        "TLSV1_ALERT_PROTOCOL_VERSION",
+        "TLSV1_ALERT_INSUFFICIENT_SECURITY",
+        "TLSV1_ALERT_INAPPROPRIATE_FALLBACK",
+        "TLSV1_ALERT_ACCESS_DENIED",
+        "TLSV1_ALERT_UNKNOWN_CA",
+        "TLSV1_UNRECOGNIZED_NAME",
+        "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+        "SSLV3_ALERT_HANDSHAKE_FAILURE",
+        "SSLV3_ALERT_BAD_CERTIFICATE",
+        "UNSAFE_LEGACY_RENEGOTIATION_DISABLED",
+        "DH_KEY_TOO_SMALL",
+        "EE_KEY_TOO_SMALL",
+        "CA_KEY_TOO_SMALL",
+        "CA_MD_TOO_WEAK",
+        "BAD_ECC_CERT",
+    }
+)
+"""Reasons of OpenSSL that stay the same however often a connection is tried."""
+
+_EXPIRED, _NOT_YET_VALID, _OTHER_HOST = 10, 9, (62, 64)
+_UNKNOWN_ISSUER = (2, 18, 19, 20, 21)
+"""Results of X509_verify_cert (OpenSSL, x509_vfy.h)."""
+
+
+def _tls_refusal(
+    chain: list[BaseException], host: str, proxy: Proxy | None, trust: Trust
+) -> NetworkSetupError | None:
+    """A failure of TLS that lasts, None for any other."""
+    import ssl
+
+    through = f", asked through {proxy}," if proxy is not None else ""
+    for error in chain:
+        # aiohttp's own error is one as well; what it was is in its cause.
+        if isinstance(error, ssl.SSLCertVerificationError) and hasattr(error, "verify_code"):
+            code = error.verify_code
+            reason = (error.verify_message or str(error)).rstrip(".")
+            if code == _EXPIRED or code == _NOT_YET_VALID:
+                word = "has expired" if code == _EXPIRED else "is not valid yet"
+                return NetworkSetupError(
+                    f"the certificate of {host}{through} {word}",
+                    "Check this machine's clock (maap doctor); if it is right, the service has to renew it.",
+                )
+            if code in _OTHER_HOST:
+                return NetworkSetupError(
+                    f"the certificate of {host}{through} is for another host ({reason})",
+                    "Check api.catalog_url, api.token_url and the proxy: another machine answers.",
+                )
+            hint = "Set SSL_CERT_FILE to the certificates of your network, if it uses its own."
+            if code in _UNKNOWN_ISSUER and trust.variable:
+                hint = (
+                    f"{trust.variable} ({trust.path}) does not have its issuer: add it there, "
+                    f"or unset {trust.variable}."
+                )
+            return NetworkSetupError(f"the certificate of {host}{through} is not trusted ({reason})", hint)
+        if not isinstance(error, ssl.SSLError):
+            continue
+        reason = getattr(error, "reason", None) or ""
+        words = reason.replace("_", " ").lower()
+        if reason in _NOT_TLS:
+            hint = "Check that its address needs https:// and that its port is right."
+            if proxy is not None and proxy.scheme == "https":
+                hint = f"If the proxy speaks plain HTTP, write http:// in {proxy.variable}."
+            return NetworkSetupError(f"{host}{through} does not speak TLS ({words})", hint)
+        if reason == "TLSV13_ALERT_CERTIFICATE_REQUIRED":
+            return NetworkSetupError(
+                f"{host}{through} wants a certificate of the client, which cannot be given",
+                "Ask whoever runs it, or use another address.",
+            )
+        if reason in _TLS_REFUSALS:
+            return NetworkSetupError(
+                f"{host}{through} and this machine agree on no way to encrypt ({words})",
+                "Use a newer OpenSSL or Python, or ask whoever runs it.",
+            )
+    return None
+
+
+def _proxy_fault(
+    chain: list[BaseException], host: str, proxy: Proxy
+) -> TransportFault | NetworkSetupError | None:
+    """What a proxy answered in place of the service; None when it is not the proxy that answered."""
+    for error in chain:
+        if type(error).__name__ == "ClientHttpProxyError":
+            status = int(getattr(error, "status", 0))
+            return _proxy_refusal(status, f"{status} {getattr(error, 'message', '')}".strip(), host, proxy)
+    for error in chain:
+        if type(error).__name__ != "ProxyError":
+            continue
+        words = _words(error)
+        if found := re.match(r"[1-5]\d\d\b", words):
+            return _proxy_refusal(int(found[0]), words, host, proxy)
+        if "username/password" in words or "from proxy server" in words:
+            return _proxy_refusal(407, words, host, proxy)
+        if "not allowed" in words.lower():
+            return _proxy_refusal(403, words, host, proxy)
+        return TransportFault(f"{proxy} cannot reach {host} ({words})", "Run the same command again later.")
+    return None
+
+
+def _proxy_refusal(status: int, words: str, host: str, proxy: Proxy) -> TransportFault | NetworkSetupError:
+    if status == 407:
+        if proxy.user:
+            return NetworkSetupError(
+                f"{proxy} refuses its user name or password ({words})",
+                f"Correct them in {proxy.variable}; write / @ : # in them as %2F %40 %3A %23.",
+            )
+        return NetworkSetupError(
+            f"{proxy} wants a user name and a password ({words})",
+            f"Set {proxy.variable} to {proxy.scheme}://USER:PASSWORD@HOST:PORT.",
+        )
+    if 400 <= status < 500 and status not in (408, 425, 429):
+        return NetworkSetupError(
+            f"{proxy} refuses to connect to {host} ({words})",
+            "Ask whoever runs the proxy, or name the host in NO_PROXY if it can be reached directly.",
+        )
+    return TransportFault(f"{proxy} cannot reach {host} ({words})", "Run the same command again later.")
 
 
 def _host_of(url: str) -> str:
@@ -269,6 +440,7 @@ class Http:
         outage_wait_s: float = 0.0,
         probe_url: str = "",
         emit: Emit = ignore,
+        environ: Mapping[str, str] | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Take the rules; open nothing.
@@ -284,6 +456,7 @@ class Http:
             outage_wait_s: longest wait for a service that is down, where one is waited for; 0 for none.
             probe_url: what is asked to find out whether its origin is down.
             emit: told of retries and outages.
+            environ: the environment, for proxies and certificates; None takes the process's.
             transport: what to send through instead of the network.
         """
         self._bearer_origins = bearer_origins
@@ -297,7 +470,10 @@ class Http:
         self._probe_url = probe_url
         self._emit = emit
         self._transport = transport
-        self._client: httpx.AsyncClient | None = None
+        self._environ = environ
+        self._proxies: Proxies | None = None
+        self._trust = Trust()
+        self._clients: dict[tuple[Proxy | None, bool], httpx.AsyncClient] = {}
         self._outages: dict[str, asyncio.Task[bool]] = {}
         self._given_up: set[str] = set()
         self.is_offline = False
@@ -331,8 +507,9 @@ class Http:
 
         Raises:
             TransportFault: when no whole answer came.
+            NetworkSetupError: when proxy, certificates or TLS stand in the way for good.
         """
-        client = self._open()
+        client, proxy = self._open(url)
         try:
             import httpx
 
@@ -348,6 +525,7 @@ class Http:
                 timeout=timeout,
             ) as response:
                 self.is_offline = False
+                _check_proxy(response, url, proxy)
                 body = bytearray()
                 async for chunk in response.aiter_bytes():
                     body += chunk
@@ -360,13 +538,14 @@ class Http:
                     bytes(body),
                     str(response.url),
                 )
-        except TransportFault:
+        except MaapError:
             raise
         except Exception as error:
-            raise self._noted(fault_of(error, url)) from error
+            raise self._fault_of(error, url, proxy) from error
 
-    def _noted(self, fault: TransportFault) -> TransportFault:
-        self.is_offline = self.is_offline or fault.offline
+    def _fault_of(self, error: Exception, url: str, proxy: Proxy | None) -> MaapError:
+        fault = fault_of(error, url, proxy=proxy, trust=self._trust)
+        self.is_offline = self.is_offline or (isinstance(fault, TransportFault) and fault.offline)
         return fault
 
     async def ask(
@@ -493,24 +672,26 @@ class Http:
 
         Raises:
             TransportFault: when no answer came, or a redirect breaks the rules.
+            NetworkSetupError: when proxy, certificates or TLS stand in the way for good.
         """
         import httpx
 
-        client = self._open()
         timeout = httpx.Timeout(10.0, read=self._stall_timeout_s, write=self._stall_timeout_s, pool=None)
         here = url
         for _ in range(MAX_REDIRECTS + 1):
             sent = {"accept": "*/*", "accept-encoding": "identity", **(headers or {})}
             if token and self.may_carry_token(here):
                 sent["authorization"] = f"Bearer {token}"
+            client, proxy = self._open(here)
             try:
                 response = await client.send(
                     client.build_request("GET", here, headers=sent, timeout=timeout), stream=True
                 )
             except Exception as error:
-                raise self._noted(fault_of(error, here)) from None
+                raise self._fault_of(error, here, proxy) from None
             self.is_offline = False
             try:
+                _check_proxy(response, here, proxy)
                 location = response.headers.get("location")
                 if response.status_code not in (301, 302, 303, 307, 308) or not location:
                     yield Stream(
@@ -538,32 +719,45 @@ class Http:
             watch.cancel()
         await asyncio.gather(*self._outages.values(), return_exceptions=True)
         self._outages.clear()
-        client, self._client = self._client, None
-        if client is not None:
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
             await client.aclose()
 
-    def _open(self) -> httpx.AsyncClient:
-        if self._client is None:
+    def _open(self, url: str) -> tuple[httpx.AsyncClient, Proxy | None]:
+        """The client for a URL, and the proxy that it goes through."""
+        if self._transport is None and self._proxies is None:
+            environ = os.environ if self._environ is None else self._environ
+            self._trust = trust_of(environ)
+            _context_of(self._trust)
+            self._proxies = proxies_of(environ)
+        proxy = self._proxies.of(url) if self._proxies is not None else None
+        # aiohttp knows no SOCKS, and no way to give a password to a proxy without a tunnel.
+        is_bulk = self._bulk and (proxy is None or (url.startswith("https:") and not proxy.is_socks))
+        client = self._clients.get((proxy, is_bulk))
+        if client is None:
             import httpx
 
-            direct = self._transport
-            mounts: dict[str, httpx.AsyncBaseTransport | None] | None = None
-            if direct is None and self._bulk:
-                direct, mounts = _aiohttp_transports(self._connections)
-            limits = httpx.Limits(
-                max_connections=self._connections * 2,
-                max_keepalive_connections=self._connections,
-                keepalive_expiry=30.0,
-            )
-            self._client = httpx.AsyncClient(
-                transport=direct,
-                mounts=mounts,
-                limits=limits,
-                verify=True if direct is not None else _ssl_context(),
+            client = self._clients[proxy, is_bulk] = httpx.AsyncClient(
+                transport=self._transport or self._transport_through(proxy, is_bulk),
+                trust_env=False,
                 follow_redirects=False,
                 headers={"user-agent": f"maap_tui/{__version__}"},
             )
-        return self._client
+        return client, proxy
+
+    def _transport_through(self, proxy: Proxy | None, is_bulk: bool) -> httpx.AsyncBaseTransport:
+        context = _context_of(self._trust)
+        through = _httpx_proxy(proxy, context) if proxy is not None else None
+        if is_bulk:
+            return _aiohttp_transport(context, through, self._connections)
+        import httpx
+
+        limits = httpx.Limits(
+            max_connections=self._connections * 2,
+            max_keepalive_connections=self._connections,
+            keepalive_expiry=30.0,
+        )
+        return httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=limits, proxy=through)
 
 
 async def _close(response: httpx.Response) -> None:
@@ -574,40 +768,53 @@ async def _close(response: httpx.Response) -> None:
         return
 
 
-def _ssl_context() -> ssl.SSLContext:
-    names = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-    found = (os.environ.get(name, "") for name in names)
-    return _ssl_context_of(next((path for path in found if path and os.path.exists(path)), ""))
+def _check_proxy(response: httpx.Response, url: str, proxy: Proxy | None) -> None:
+    """Raise what a proxy answers of itself to a plain request."""
+    if proxy is not None and response.status_code == 407:
+        words = f"407 {response.reason_phrase}".strip()
+        raise _proxy_refusal(407, words, _host_of(url), proxy)
 
 
-@functools.lru_cache(maxsize=4)
-def _ssl_context_of(bundle: str) -> ssl.SSLContext:
+def _context_of(trust: Trust) -> ssl.SSLContext:
+    return ssl_context_of(trust) or _default_context()
+
+
+@functools.lru_cache(maxsize=1)
+def _default_context() -> ssl.SSLContext:
     """Certificates take longer to read than a request takes: they are read once."""
-    import ssl
-
     import httpx
 
-    if not bundle:
-        return httpx.create_ssl_context()
-    return ssl.create_default_context(
-        cafile=bundle if os.path.isfile(bundle) else None,
-        capath=bundle if os.path.isdir(bundle) else None,
+    return with_key_log(lambda: httpx.create_ssl_context(trust_env=False))
+
+
+def _httpx_proxy(proxy: Proxy, context: ssl.SSLContext) -> httpx.Proxy:
+    import httpx
+
+    auth = (proxy.user, proxy.password) if proxy.user or proxy.password else None
+    headers = {}
+    if auth and not proxy.is_socks:
+        # As a header, because aiohttp would encode it in Latin-1.
+        secret = base64.b64encode(":".join(auth).encode("utf-8", "replace")).decode()
+        headers["proxy-authorization"] = f"Basic {secret}"
+    return httpx.Proxy(
+        proxy.url,
+        auth=auth if proxy.is_socks else None,
+        headers=headers,
+        ssl_context=context if proxy.scheme == "https" else None,
     )
 
 
-def _aiohttp_transports(
-    connections: int,
-) -> tuple[httpx.AsyncBaseTransport, dict[str, httpx.AsyncBaseTransport | None] | None]:
-    """A transport on aiohttp, and mounts for the proxies that the environment names."""
+def _aiohttp_transport(
+    context: ssl.SSLContext, proxy: httpx.Proxy | None, connections: int
+) -> httpx.AsyncBaseTransport:
+    """A transport on aiohttp."""
     import aiohttp
-    import httpx
     from httpx_aiohttp import AiohttpTransport, transport
 
     transport.AiohttpResponseStream.CHUNK_SIZE = CHUNK_SIZE
-    context = _ssl_context()
 
     def session() -> aiohttp.ClientSession:
-        # trust_env stays off: aiohttp would read ~/.netrc with it. Proxies are mounted below.
+        # trust_env stays off: aiohttp would read ~/.netrc with it, and proxies by other rules.
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections * 2, ssl=context, keepalive_timeout=30.0),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -616,22 +823,4 @@ def _aiohttp_transports(
             trust_env=False,
         )
 
-    def build(proxy: str | None) -> httpx.AsyncBaseTransport:
-        return AiohttpTransport(verify=context, client=session, proxy=httpx.Proxy(proxy) if proxy else None)
-
-    import urllib.request
-
-    proxies = urllib.request.getproxies()
-    mounts: dict[str, httpx.AsyncBaseTransport | None] = {}
-    for scheme in ("http", "https"):
-        proxy = proxies.get(scheme) or proxies.get("all")
-        if proxy:
-            mounts[f"{scheme}://"] = build(proxy if "://" in proxy else f"http://{proxy}")
-    if proxies.get("no", "").strip() == "*":
-        return build(None), None
-    if mounts:
-        exempt = [host.strip().lstrip("*.") for host in proxies.get("no", "").split(",")]
-        for host in {"127.0.0.1", "localhost", *[host for host in exempt if host]}:
-            mounts[f"all://{host}"] = None
-            mounts[f"all://*.{host}"] = None
-    return build(None), mounts or None
+    return AiohttpTransport(verify=context, client=session, proxy=proxy)

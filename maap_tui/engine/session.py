@@ -30,7 +30,13 @@ from maap_tui.engine.credentials import (
     stored_client,
 )
 from maap_tui.engine.downloads import Downloads, Job, Report, Tracked, of_row
-from maap_tui.engine.errors import CatalogError, DownloadError, InvalidRequestError, StorageError
+from maap_tui.engine.errors import (
+    CatalogError,
+    DownloadError,
+    InvalidRequestError,
+    NetworkSetupError,
+    StorageError,
+)
 from maap_tui.engine.events import Emit, Warned, ignore
 from maap_tui.engine.filing import Filing, name_of_url
 from maap_tui.engine.http import Http, origin_of
@@ -196,6 +202,7 @@ class Session:
             outage_wait_s=api.outage_wait,
             probe_url=api.catalog_url,
             emit=self.emit,
+            environ=self.environ,
             transport=self._transport,
         )
 
@@ -530,6 +537,8 @@ class Session:
                     wanted, tracked = await self.wanted_of_url(
                         url, collection, out_dir=out_dir, product_dir=product_dir
                     )
+                except NetworkSetupError:
+                    raise
                 except (InvalidRequestError, CatalogError) as error:
                     permanent = isinstance(error, InvalidRequestError)
                     downloads.refuse(url, error.message, permanent=permanent)

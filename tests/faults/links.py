@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import random
+import re
+import ssl
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 
@@ -23,10 +27,11 @@ class _Between:
     """Listens on a port of its own while it is open."""
 
     url: str = field(default="", init=False)
+    tls: ssl.SSLContext | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
     async def open(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self.tls)
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def close(self) -> None:
@@ -49,17 +54,32 @@ class _Between:
 
 @dataclass
 class ConnectProxy(_Between):
-    """Leads every CONNECT to this machine, whatever the name."""
+    """Leads every CONNECT, and every plain request, to this machine, whatever the name."""
 
     asked: list[str] = field(default_factory=list)
-    """Method and HOST:PORT of each."""
+    """Method and HOST:PORT, or the URL, of each."""
+    instead: bytes = b""
+    """What it answers in place of doing so."""
+    wants: str = ""
+    """USER:PASSWORD without which it does nothing; '' for anybody."""
 
     async def serve(self, reader: Reader, writer: Writer) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         method, target, _ = head.split(" ", 2)
         self.asked.append(f"{method} {target}")
-        inner = await asyncio.open_connection("127.0.0.1", int(target.rpartition(":")[2]))
-        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        given = re.search(r"(?im)^proxy-authorization: basic (\S+)", head)
+        if self.wants and (given is None or base64.b64decode(given[1]).decode() != self.wants):
+            writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
+            return
+        if self.instead:
+            writer.write(self.instead)
+            return
+        port = urlsplit(target if "://" in target else f"//{target}").port
+        inner = await asyncio.open_connection("127.0.0.1", port)
+        if method == "CONNECT":
+            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        else:
+            inner[1].write(head.encode("latin-1"))
         await asyncio.gather(_pass_on(reader, inner[1]), _pass_on(inner[0], writer))
 
 

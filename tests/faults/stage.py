@@ -138,6 +138,10 @@ class Stage:
         self._thread.run(thing.open())
         self._beside.append(thing)
 
+    def shut(self, thing: Any) -> None:
+        """Let something that was opened listen no more."""
+        self._thread.run(thing.close())
+
     def move(self, url: str) -> None:
         """Let every address of the archive begin so, where something leads there."""
         self.url = self.server.url = url

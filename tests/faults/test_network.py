@@ -195,7 +195,7 @@ def test_the_proxy_and_the_certificates_of_the_environment_are_used(name: str, o
 def test_a_certificate_that_nobody_vouches_for_is_refused(office: Any) -> None:
     stage, _, _ = office
     ended = stage.maap(*SYNC)
-    assert ended.code == 3
+    assert ended.code == 4
     assert "certificate of archive.test" in ended.err and "SSL_CERT_FILE" in ended.err
     assert stage.server.requests == []
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from maap_tui.cli.arguments import add_command
 from maap_tui.cli.call import Call
 from maap_tui.cli.report import AGAIN
-from maap_tui.engine.errors import InvalidRequestError, MaapError
+from maap_tui.engine.errors import InvalidRequestError, MaapError, NetworkSetupError
 from maap_tui.text import plural
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def add_parser(subparsers: Any, words: str) -> None:
 
 async def run_update(call: Call) -> None:
     """Fetch queryables; one collection that fails does not stop the others."""
+    from maap_tui.engine.built import together
+
     args = call.args
     overrides: dict[str, object] = {"paths.catalog_dir": args.out_dir} if args.out_dir else {}
     async with call.session(overrides=overrides) as session:
@@ -60,6 +62,8 @@ async def run_update(call: Call) -> None:
             async with slots:
                 try:
                     queryables = await session.catalogue.queryables(name, refresh=True)
+                except NetworkSetupError:
+                    raise  # no other collection will fare better
                 except MaapError as error:
                     call.report.fail(error, "" if args.collection else name)
                     return False
@@ -77,7 +81,7 @@ async def run_update(call: Call) -> None:
                 call.output.line(str(file))
             return True
 
-        done = await asyncio.gather(*(fetch(name) for name in names))
+        done = await together(*(fetch(name) for name in names))
         call.output.flush()
         call.report.say(f"Updated {sum(done)} of {plural(len(names), 'collection')}")
 
@@ -90,6 +94,8 @@ async def run_build(call: Call) -> None:
         for name in [args.collection] if args.collection else session.collections():
             try:
                 await _build(call, session, name)
+            except NetworkSetupError:
+                raise
             except MaapError as error:
                 if args.collection:
                     raise

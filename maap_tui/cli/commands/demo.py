@@ -199,9 +199,6 @@ def _set(environment: Mapping[str, str]) -> Iterator[None]:
         if name.startswith(_LEADING_ELSEWHERE):
             del os.environ[name]
     os.environ.update(environment)
-    # A proxy for the world outside knows nothing of this machine's loopback.
-    for name in ("NO_PROXY", "no_proxy"):
-        os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1")))
     try:
         yield
     finally:

@@ -89,7 +89,7 @@ async def _download_urls(call: Call, session: Session) -> None:
     urls = _urls_of(call)
     product_dir = session.settings.downloads.product_dir
     if args.dry_run:
-        from maap_tui.engine.errors import CatalogError, InvalidRequestError
+        from maap_tui.engine.errors import CatalogError, InvalidRequestError, NetworkSetupError
 
         wanted = []
         for url in urls:
@@ -98,6 +98,8 @@ async def _download_urls(call: Call, session: Session) -> None:
                     url, args.collection, out_dir=args.out_dir, product_dir=product_dir
                 )
                 wanted.append(one)
+            except NetworkSetupError:
+                raise
             except (InvalidRequestError, CatalogError) as error:
                 call.report.fail(error)
         list_wanted(call, wanted, (args.out_dir or session.places.data_dir).absolute())

@@ -17,7 +17,7 @@ from textual.widgets import Static
 from textual.worker import Worker
 
 from maap_tui.engine import built
-from maap_tui.engine.errors import InvalidRequestError, MaapError
+from maap_tui.engine.errors import InvalidRequestError, MaapError, NetworkSetupError
 from maap_tui.engine.query import Query
 from maap_tui.engine.search import Page, Search
 from maap_tui.engine.session import Session
@@ -188,6 +188,8 @@ class SearchScreen(PlaceScreen):
                 found = await self.maap.ask(
                     lambda session, name=collection: session.catalogue.queryables(name)  # type: ignore[misc]
                 )
+            except NetworkSetupError:
+                return
             except InvalidRequestError:
                 continue
             except MaapError:
@@ -259,6 +261,8 @@ class SearchScreen(PlaceScreen):
                 names.queryables[collection] = found
                 if collection not in names.collections:
                     names.collections.append(collection)
+            except NetworkSetupError:
+                raise  # it says nothing of the name
             except InvalidRequestError as error:
                 names.refused[collection] = sentences(error.message, error.hint)
             form.judge()
