@@ -16,9 +16,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Three for two processors, as many tests wait for clocks and disks; one each for the long tests."""
+    """Two a processor, as many tests wait for clocks and disks; one each for the long tests."""
     own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return own if "long and" in config.getoption("markexpr") else own * 3 // 2
+    return own if "long and" in config.getoption("markexpr") else own * 2
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from forking import can_fork, server
+
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 20.0
 """Seconds until a test gives up; none of them needs them on an idle machine."""
@@ -40,7 +42,31 @@ class Terminal:
     ) -> None:
         self.shown = b""
         self.code: int | None = None
-        command = program or [sys.executable, "-m", "maap_tui", *words]
+        if program is None and can_fork(environ):
+            self._fork(words, environ, size, ignored)
+        else:
+            self._execute(program or [sys.executable, "-m", "maap_tui", *words], environ, size, ignored)
+        self.before = termios.tcgetattr(self.master)
+
+    def _fork(
+        self,
+        words: list[str],
+        environ: dict[str, str],
+        size: tuple[int, int],
+        ignored: tuple[signal.Signals, ...],
+    ) -> None:
+        self.master, inner = pty.openpty()
+        _set_size(inner, size)
+        self.pid = server().start(words, environ, inner, ignored)
+        os.close(inner)
+
+    def _execute(
+        self,
+        command: list[str],
+        environ: dict[str, str],
+        size: tuple[int, int],
+        ignored: tuple[signal.Signals, ...],
+    ) -> None:
         with _FORKING:
             self.pid, self.master = pty.fork()
             if self.pid:
@@ -49,9 +75,8 @@ class Terminal:
         if self.pid == 0:
             for number in ignored:
                 signal.signal(number, signal.SIG_IGN)
-            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+            _set_size(0, size)
             os.execve(command[0], command, environ)
-        self.before = termios.tcgetattr(self.master)
 
     def read(self, timeout: float) -> bool:
         """Take what comes within a time; False when nothing came or the end was reached."""
@@ -85,7 +110,7 @@ class Terminal:
     def resize(self, width: int, height: int) -> int:
         """Give it another size, which has everything drawn anew; gives back how much was shown before."""
         seen = len(self.shown)
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        _set_size(self.master, (width, height))
         return seen
 
     def kill(self, number: signal.Signals) -> None:
@@ -124,6 +149,10 @@ class Terminal:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
         self.close()
+
+
+def _set_size(terminal: int, size: tuple[int, int]) -> None:
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
 
 
 def text_of(shown: bytes) -> bytes:
