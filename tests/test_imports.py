@@ -20,7 +20,7 @@ LAYERS = [
     {"kinds", "config_file", "settings", "places", "files", "network_env", "http", "credentials"},
     {"tokens", "registry", "queue"},
     {"integrity"},
-    {"catalogue", "dialect", "search", "built", "transfer", "tally"},
+    {"catalogue", "dialect", "skipped", "search", "built", "transfer", "tally"},
     {"downloads", "filing", "sync"},
     {"session"},
     {"thread", "doctor", "known", "audit"},

@@ -112,6 +112,7 @@ def run(args: argparse.Namespace, report: Reporter) -> int:
         code = 128 + signal.SIGINT
     except Exception as error:
         report.fail(error)
+    report.close()
     return _flushed(call.output, report, report.code if code is None else code)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.engine.errors import (
@@ -38,6 +39,10 @@ def code_of(error: BaseException) -> int:
     return BUG if code is None else code
 
 
+SHOWN_SKIPS = 10
+"""Skipped items that are named without -v."""
+
+
 class Reporter:
     """Talks to the user and remembers how it ends."""
 
@@ -53,6 +58,7 @@ class Reporter:
         self.names_baselines = False
         """Whether a failed day is told with its baseline."""
         self._warned: set[str] = set()
+        self._skipped: Counter[str] = Counter()
         self.codes: set[int] = set()
         """What went wrong so far, as exit codes."""
         self.tally: Tally | None = None
@@ -122,6 +128,26 @@ class Reporter:
         self.codes.add(WRONG if event.permanent else AGAIN)
         self._write(f"Failed: {event.url.rpartition('/')[2] or event.url}: {event.reason}")
 
+    def skipped_item(self, event: Any) -> None:
+        """An item that is missing from what was asked for: the first ones by name, all of them in the end."""
+        self.codes.add(WRONG if event.permanent else AGAIN)
+        self._skipped[event.reason] += 1
+        words = f"Skipped: {event.name[:120]}: {event.reason}" if event.name else f"Skipped: {event.reason}"
+        if self._skipped.total() <= SHOWN_SKIPS:
+            self._write(words)
+        else:
+            self.detail(words)
+
+    def close(self) -> None:
+        """Say what is known only in the end: how many items were skipped, and why."""
+        if self._skipped:
+            reasons = ", ".join(
+                f"{reason.removeprefix('has ')} ({count:,})" for reason, count in self._skipped.most_common(5)
+            )
+            more = f", and {len(self._skipped) - 5} other reasons" if len(self._skipped) > 5 else ""
+            self._write(f"Skipped {plural(self._skipped.total(), 'item')}: {reasons}{more}")
+            self._skipped.clear()
+
     def refuse(self, name: str, reason: str) -> None:
         """Say what was not done with one of several things; the command decides what it means."""
         self._write(f"Refused: {name}: {reason}")
@@ -175,6 +201,7 @@ def _retried(report: Reporter, event: Any) -> None:
 
 _VOICES: dict[str, Any] = {
     "DayFailed": Reporter.failed_day,
+    "ItemSkipped": Reporter.skipped_item,
     "FileFailed": Reporter.failed_file,
     "FileFinished": _finished,
     "FileSkipped": lambda report, event: report.detail(f"Here already: {event.path}"),

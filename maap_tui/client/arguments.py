@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from maap_tui.engine.errors import InvalidRequestError
@@ -11,6 +11,7 @@ from maap_tui.engine.model import Granule, TimeRange, to_zulu
 from maap_tui.engine.query import Query, parse_formats, parse_frames, parse_orbits
 from maap_tui.engine.search import Search
 from maap_tui.engine.session import Session
+from maap_tui.engine.skipped import SkippedItem
 
 
 def span_of(start: datetime | None, end: datetime | None) -> TimeRange | None:
@@ -111,6 +112,11 @@ def urls_of(granules: Sequence[Granule], formats: tuple[str, ...]) -> list[str]:
 def failed_days_of(search: Search) -> list[tuple[date, str]]:
     """Days that a search could not have, with the reason."""
     return [(one.day, one.reason) for one in search.failed if one.day is not None]
+
+
+def skipped_of(items: Iterable[SkippedItem]) -> list[str]:
+    """Items that could not be used, as `URL: reason`."""
+    return [f"{one.url or one.name}: {one.reason}" for one in items]
 
 
 def day_of(text: str) -> date | None:

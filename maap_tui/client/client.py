@@ -17,6 +17,7 @@ from maap_tui.client.arguments import (
     formats_of,
     orbits_of,
     query_of,
+    skipped_of,
     span_of,
 )
 from maap_tui.client.catalog import CatalogQueryablesManager
@@ -376,6 +377,7 @@ class MaapClient:
         if dry_run:
             result.skipped = [wanted.url for wanted in found.wanted]
         result.failed_days = failed_days_of(found.search)
+        result.skipped_items = skipped_of(found.search.skipped.values())
         return result
 
     def sync(
@@ -443,6 +445,7 @@ class MaapClient:
             errors=downloads.errors + downloads.permanent_errors,
             tracker=self.get_tracker(collection, product_type, names[0]) if len(names) == 1 else None,
             failed_days=[(baseline or "*", day, reason) for day, reason in days if day is not None],
+            skipped_items=skipped_of(report.skipped),
         )
 
     def save_to_registry(

@@ -19,6 +19,7 @@ from maap_tui.engine.events import (
     FileFailed,
     FileFinished,
     FileSkipped,
+    ItemSkipped,
     Noted,
     PageFetched,
     Warned,
@@ -165,6 +166,8 @@ class Connection:
     def _hear(self, event: Event) -> None:
         if isinstance(event, Warned):
             logger.warning("%s", event.message)
+        elif isinstance(event, ItemSkipped):
+            logger.warning("Skipped: %s: %s", event.name or event.url, event.reason)
         elif isinstance(event, DayFailed):
             logger.warning("FAILED DAY: %s (%s)", event.day, event.reason)
         elif isinstance(event, FileFailed):

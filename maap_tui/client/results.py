@@ -45,6 +45,8 @@ class SearchResult:
     """Days that could not be searched, with the reason: the result lacks them."""
     granules: list[Granule] = field(default_factory=list)
     """The same with times, orbit, frame, size, geometry and all assets."""
+    skipped_items: list[str] = field(default_factory=list)
+    """`URL: reason` of items of the archive that could not be used: the result lacks them."""
 
 
 @dataclass
@@ -64,6 +66,8 @@ class DownloadResult:
     elapsed_seconds: float = 0.0
     failed_days: list[tuple[date, str]] = field(default_factory=list)
     """Days that could not be searched (`get` only)."""
+    skipped_items: list[str] = field(default_factory=list)
+    """`URL: reason` of items of the archive that could not be used (`get` only)."""
 
 
 @dataclass
@@ -82,3 +86,5 @@ class SyncResult:
     """The registry of the baseline, when there was just one."""
     failed_days: list[tuple[str, date, str]] = field(default_factory=list)
     """(baseline or `*`, day, reason) of days that could not be searched."""
+    skipped_items: list[str] = field(default_factory=list)
+    """`URL: reason` of items of the archive that could not be used."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any, Literal
 
-from maap_tui.client.arguments import failed_days_of, query_of, urls_of
+from maap_tui.client.arguments import failed_days_of, query_of, skipped_of, urls_of
 from maap_tui.client.connection import Connection, logger
 from maap_tui.client.names import extract_info
 from maap_tui.client.results import GranuleInfo, SearchResult
@@ -64,6 +64,7 @@ class Searcher:
             end=search.range.end if search.range else None,
             total_count=len(urls),
             failed_days=failed_days_of(search),
+            skipped_items=skipped_of(search.skipped.values()),
             granules=granules,
         )
 

@@ -22,7 +22,7 @@ from maap_tui.engine import places
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.integrity.content import is_whole
 from maap_tui.engine.missions import parse_name
-from maap_tui.engine.registry import BaselineRegistry, DayStats, Entry, Key, Kind, Registry
+from maap_tui.engine.registry import BaselineRegistry, DayStats, Entry, Key, Kind, Registry, is_skipped
 
 FileState = Literal["discovered", "failed", "downloaded", "marked", "missing"]
 
@@ -44,6 +44,11 @@ class Failure:
     at: datetime | None
     """When it was given up; None when the line does not say."""
     reason: str
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether it is an item of the archive that could not be used, and no file that can be fetched."""
+        return is_skipped(self.reason)
 
 
 @dataclass(frozen=True, slots=True)

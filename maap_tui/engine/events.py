@@ -126,6 +126,20 @@ class DayFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ItemSkipped(Event):
+    """An item, or a file of one, could not be used: it is missing from what was asked for."""
+
+    name: str
+    """Its id; '' for an item without one."""
+    url: str
+    """Where the archive has the item itself; '' when that is unknown."""
+    reason: str
+    """Why, in words that follow its name."""
+    permanent: bool = False
+    """Whether asking again cannot help, as its names are refused here."""
+
+
+@dataclass(frozen=True, slots=True)
 class BaselineCounted(Event):
     """`catalog build` finished one baseline."""
 

@@ -16,7 +16,7 @@ import stat
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -49,6 +49,8 @@ MISSING_FOR: Final = timedelta(days=1)
 """How long a file that the archive does not have is not asked for again by itself."""
 _MISSING: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) (?:404|410)\b", re.ASCII)
 """How the line of a file begins that the archive does not have."""
+_SKIPPED: Final = "skipped: "
+"""How the reason of an item begins that could not be used."""
 _REMEMBERED_LINES: Final = 50_000
 # A file changed this recently may change again within one tick of its clock, with its size kept.
 _SETTLED_NS: Final = 2_000_000_000
@@ -365,6 +367,46 @@ class BaselineRegistry:
                 self._drop_lines(self.errors_file, data, {first}, line)
             else:
                 files.append_lines(self.errors_file, [line])
+
+    def skipped(self) -> list[str]:
+        """List the addresses of items that `record_skipped` listed."""
+        return [url for url, text in self.errors().items() if is_skipped(text)]
+
+    def record_skipped(self, listed: Mapping[str, str], gone: Iterable[str] = ()) -> list[tuple[str, str]]:
+        """List items that could not be used among the errors, by their own addresses.
+
+        Args:
+            listed: Address -> why it could not be used.
+            gone: Addresses to take off the list.
+
+        Returns:
+            The addresses that cannot be one line of the file, each with the reason.
+
+        Raises:
+            LockedError: another writer held the baseline too long.
+            StorageError: the registry cannot be written.
+        """
+        refused = [(url, fault) for url in listed if (fault := _url_fault(url))]
+        now = datetime.now(UTC)
+        wrong = {url for url, _ in refused}
+        lines = {
+            url.encode(): f"{url}|{_error_text(f'{_SKIPPED}{reason}', None, 1, now)}"
+            for url, reason in listed.items()
+            if url not in wrong
+        }
+        firsts = lines.keys() | {url.encode() for url in gone}
+        if not firsts:
+            return refused
+        with self._locked("recording skipped items"):
+            data = _read_settled(self.errors_file)
+            if _tail(data) and self._set_tail_aside(self.errors_file, data, "url", lines.values()):
+                data = files.read_data(self.errors_file)
+            present = firsts & _firsts(data, "url")
+            if present:
+                self._drop_lines(self.errors_file, data, set(present))
+            if lines:
+                files.append_lines(self.errors_file, list(lines.values()))
+        return refused
 
     def mark(self, paths: Iterable[tuple[str, date]]) -> int:
         """Mark downloaded files as processed, each path once.
@@ -1075,6 +1117,11 @@ def _path_fault(path: str) -> str:
 def _demand(fault: str, text: str) -> None:
     if fault:
         raise InvalidRequestError(f"Cannot register {text[:200]!a}: {fault}")
+
+
+def is_skipped(text: str) -> bool:
+    """Whether the text of an error is of an item that could not be used, not of a file that failed."""
+    return text.partition(" ")[2].startswith(_SKIPPED) or text.startswith(_SKIPPED)
 
 
 def _error_text(reason: str, code: int | None, tries: int, at: datetime) -> str:

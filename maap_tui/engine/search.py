@@ -29,10 +29,11 @@ from maap_tui.engine.catalogue import (
     next_link,
 )
 from maap_tui.engine.errors import CatalogError, InvalidRequestError
-from maap_tui.engine.events import DayFailed, Emit, Noted, PageFetched, Warned, ignore
+from maap_tui.engine.events import DayFailed, Emit, ItemSkipped, Noted, PageFetched, ignore
 from maap_tui.engine.missions import Mission, mission_of_collection
 from maap_tui.engine.model import Granule, TimeRange, to_zulu
 from maap_tui.engine.query import Query
+from maap_tui.engine.skipped import SkippedItem, skipped_granule, skipped_item
 
 WHOLE_UP_TO = timedelta(days=10)
 """Longest range that is asked for in one piece; longer ones are faster day by day (maap-facts.md 1.5)."""
@@ -145,14 +146,15 @@ class Search:
         self._accepted = 0
         self._unfiltered = 0
         self._answered = False
+        self._has_ended = False
         self.range: TimeRange | None = None
         """The span that is searched; None for an orbit search."""
         self.failed: list[FailedDay] = []
         """What is missing from the result."""
         self.matched = 0
         """Items the server announced so far."""
-        self.bad_items: list[str] = []
-        """Items that could not be used, in words."""
+        self.skipped: dict[str, SkippedItem] = {}
+        """Items that could not be used, by what tells them apart: they are missing from the result."""
 
     def __aiter__(self) -> AsyncGenerator[Page, None]:
         return self._pages()
@@ -283,9 +285,9 @@ class Search:
 
     async def _pages(self) -> AsyncGenerator[Page, None]:
         await self._prepare()
-        self.failed, self.bad_items = [], []
+        self.failed, self.skipped = [], {}
         self.matched = self._accepted = 0
-        self._answered = False
+        self._answered = self._has_ended = False
         windows = [_Window(span) for span in self._windows()]
         failed: list[tuple[_Window, CatalogError]] = []
         async with aclosing(self._run(windows, failed, final=False)) as pages:
@@ -302,6 +304,12 @@ class Search:
                     yield page
         for window, error in failed:
             self._report(window, error)
+        self._has_ended = True
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the search has ended and saw everything: no window failed, and it was not cut."""
+        return self._has_ended and not self.failed and not self._is_full
 
     @property
     def _is_full(self) -> bool:
@@ -381,6 +389,12 @@ class Search:
         room = self.query.max_items - self._accepted
         taken = self._chosen(granules)[:room]
         self._accepted += len(taken)
+        formats = self._mission.formats
+        for granule in taken:
+            # A format that was asked for is a condition; without the mission's own a granule is not whole.
+            if not self.query.formats and not granule.files(formats):
+                reason = f"has no file of {', '.join(formats)}"
+                self._skip(skipped_granule(granule, reason, self._catalogue.root))
         return taken
 
     def _report(self, window: _Window, error: CatalogError) -> None:
@@ -473,16 +487,20 @@ class Search:
             try:
                 granule = granule_of(item, self.query.collection, self._mission.name)
             except BadItem as bad:
-                # The same item comes again in the next window, and when a window is asked again.
-                if str(bad) not in self.bad_items and len(self.bad_items) < 1000:
-                    self.bad_items.append(str(bad))
-                    self._emit(Warned(f"Skipped {bad}"))
+                self._skip(skipped_item(item, str(bad), self.query, self._catalogue.root))
                 continue
             if granule.id in seen or not wanted.accepts(granule, is_filtered=is_filtered):
                 continue
             seen.add(granule.id)
             granules.append(granule)
         return granules
+
+    def _skip(self, one: SkippedItem) -> None:
+        # The same item comes again in the next window, and when a window is asked again.
+        mark = one.name or one.url or one.reason
+        if mark not in self.skipped and one.is_wanted(self.query, self.range):
+            self.skipped[mark] = one
+            self._emit(ItemSkipped(one.name, one.url, one.reason))
 
     async def _ask(self, span: TimeRange | None, area: Mapping[str, Any], *, limit: int) -> Answer:
         """The first page of a time and an area."""

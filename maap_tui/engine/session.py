@@ -58,8 +58,10 @@ from maap_tui.engine.sync import (
     Selection,
     SyncReport,
     alone,
+    left_in_registry,
     pending_of,
     queue_entry,
+    record_skipped,
     register,
     stats_of,
     sync,
@@ -515,6 +517,8 @@ class Session:
                         report.wanted.append(wanted)
                         if not dry_run:
                             downloads.add(wanted, None if out_dir else tracked, group=granule.collection)
+            if track and not dry_run and out_dir is None:
+                await self.save_skipped(search)
             report.downloads = await downloads.join()
         report.granules = search.ordered(report.granules)
         return report
@@ -728,7 +732,7 @@ class Session:
             try:
                 wanted[entry.url] = self.wanted_of_entry(key, entry, product_dir=product_dir)
             except InvalidRequestError as error:
-                self.emit(Warned(f"Left in the registry: {error.message}"))
+                self.emit(left_in_registry(entry, error))
         return list(wanted.values())[: query.max_items]
 
     def _keys_of(self, query: Query, baseline: str) -> list[Key]:
@@ -786,6 +790,10 @@ class Session:
     async def save_to_registry(self, granules: Sequence[Granule], formats: tuple[str, ...]) -> int:
         """Register granules as discovered; returns how many of their files are new."""
         return await register(self.filing, granules, formats, emit=self.emit)
+
+    async def save_skipped(self, search: Search) -> None:
+        """List the items that a search could not use among the errors of the registry."""
+        await asyncio.to_thread(record_skipped, self.filing, search, self.emit)
 
     async def baselines_at_archive(self, collection: str, product_type: str) -> dict[str, int]:
         """Baselines of a product that hold something, with their counts, asked of the archive.

@@ -12,13 +12,14 @@ from datetime import UTC, date, datetime
 
 from maap_tui.engine.downloads import Downloads, Report, Tracked
 from maap_tui.engine.errors import InvalidRequestError, LockedError, NoLockError
-from maap_tui.engine.events import Emit, Warned, ignore
+from maap_tui.engine.events import Emit, ItemSkipped, Warned, ignore
 from maap_tui.engine.filing import Filing
 from maap_tui.engine.missions import format_of, parse_name
 from maap_tui.engine.model import Granule, TimeRange, to_zulu
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry import MISSING_FOR, BaselineRegistry, Entry, Key, Registry, Stats
 from maap_tui.engine.search import FailedDay, Search
+from maap_tui.engine.skipped import SkippedItem, by_key
 from maap_tui.engine.transfer import Wanted
 
 _LOCK_POLL_S = 0.25
@@ -49,8 +50,8 @@ class SyncReport:
     held_back: int = 0
     """Pending files beyond `max_items`, left for another run."""
     failed_days: list[FailedDay] = field(default_factory=list)
-    bad_items: int = 0
-    """Items of the catalogue that could not be used."""
+    skipped: list[SkippedItem] = field(default_factory=list)
+    """Items of the archive that could not be used."""
     downloads: Report = field(default_factory=Report)
 
 
@@ -148,7 +149,7 @@ def _register(filing: Filing, granules: Sequence[Granule], formats: tuple[str, .
                 key, wanted = filing.key_of(granule), filing.wanted_of(granule, asset)
             except InvalidRequestError as error:
                 filed.refused += 1
-                emit(Warned(f"Not registered: {asset.href[:120]!a} ({error.message})"))
+                emit(_not_registered(asset.href, error.message))
                 continue
             by_key[key].append(Entry(asset.href, str(wanted.path), granule.day))
             filed.files.append((key, granule.day, wanted))
@@ -157,10 +158,36 @@ def _register(filing: Filing, granules: Sequence[Granule], formats: tuple[str, .
         filed.new += added.new
         for entry, reason in added.refused:
             filed.refused += 1
-            emit(Warned(f"Not registered: {entry.url[:120]!a} ({reason})"))
+            emit(_not_registered(entry.url, reason))
         refused = {entry.url for entry, _ in added.refused}
         filed.files = [one for one in filed.files if one[2].url not in refused]
     return filed
+
+
+def record_skipped(filing: Filing, search: Search, emit: Emit = ignore) -> None:
+    """List the items that a search could not use in the registry, and take off what it found usable or gone.
+
+    Only a search that was not cut and has no gaps can tell what is gone.
+    """
+    query = search.query
+    mission = filing.mission_of(query.collection).name
+    found = by_key(search.skipped.values(), mission, query.collection)
+    meant = Selection((), search.range or query.time, query.orbits, query.frames)
+    has_seen_all = search.is_complete and not query.areas()[0]
+    for key in found.keys() | set(filing.tracked_keys(query.collection, query.product_type, query.baseline)):
+        tracker = filing.registry.baseline(key)
+        listed = {one.url: one.reason for one in found.get(key, ())}
+        old = [url for url in tracker.skipped() if url not in listed]
+        gone = [url for url in old if has_seen_all and _is_meant(meant, url)]
+        refused = tracker.record_skipped(listed, gone)
+        for url, reason in refused:
+            emit(Warned(f"Not listed in errors.txt: {url[:120]!a} ({reason})"))
+
+
+def _is_meant(selection: Selection, url: str) -> bool:
+    """Whether an item's address tells that a selection means it; one that tells nothing is not meant."""
+    name = parse_name(url)
+    return name is not None and selection.accepts(Entry(url, "", name.sensing_start.date()))
 
 
 @asynccontextmanager
@@ -242,7 +269,8 @@ async def sync(
                     filing.in_product_dir(wanted) if product_dir else wanted, tracked
                 )
     report.failed_days = search.failed
-    report.bad_items = len(search.bad_items)
+    report.skipped = list(search.skipped.values())
+    await asyncio.to_thread(record_skipped, filing, search, emit)
     keys |= set(filing.tracked_keys(query.collection, query.product_type, query.baseline))
     selection = Selection(
         formats, search.range or query.time, query.orbits, query.frames, query.every_version
@@ -314,9 +342,18 @@ def queue_entry(
     try:
         wanted = filing.wanted_of_entry(key, entry, product_dir=product_dir)
     except InvalidRequestError as error:
-        emit(Warned(f"Left in the registry: {error.message}"))
+        emit(left_in_registry(entry, error))
         return False
     return downloads.add(wanted, Tracked(key, entry.day))
+
+
+def _not_registered(url: str, reason: str) -> ItemSkipped:
+    return ItemSkipped(f"{url[:120]!a}", url, f"not registered: {reason}", permanent=True)
+
+
+def left_in_registry(entry: Entry, error: InvalidRequestError) -> ItemSkipped:
+    """That a line of the registry names no file that can be fetched."""
+    return ItemSkipped(f"{entry.url[:120]!a}", entry.url, f"left in the registry: {error.message}")
 
 
 def _take_page(

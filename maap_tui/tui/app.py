@@ -32,6 +32,7 @@ from maap_tui.engine.events import (
     FileFinished,
     FileRetried,
     FileSkipped,
+    ItemSkipped,
     Noted,
     SignInNeeded,
     Warned,
@@ -181,8 +182,9 @@ class MaapApp(App[int]):
     # Life
 
     def on_load(self) -> None:
-        # From Python 3.12 on Textual has tasks begin at once, a screen's among them, before the app knows that
-        # screen: a widget that asks for it while it is being made ends the app. Tests run without eager tasks.
+        # From Python 3.12 on Textual has tasks begin at once, a screen's among them, before the app knows
+        # that screen: a widget that asks for it while it is being made ends the app. Tests run without
+        # eager tasks.
         asyncio.get_running_loop().set_task_factory(None)
         chosen = self.session.settings.ui.theme
         if self.no_colour:
@@ -340,6 +342,8 @@ class MaapApp(App[int]):
             self.write_log("error", f"{event.url.rpartition('/')[2]}: {event.reason}")
         elif isinstance(event, BaselineCounted):
             self.counted[event.collection] = event
+        elif isinstance(event, ItemSkipped):
+            self.write_log("warning", f"Skipped: {event.name[:120] or 'an item'}: {event.reason}")
         elif isinstance(event, DayFailed):
             self.write_log("error", f"FAILED DAY: {event.day} ({event.reason})")
         elif isinstance(event, SignInNeeded):

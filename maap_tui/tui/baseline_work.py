@@ -135,7 +135,9 @@ class BaselineWork:
             return [
                 (key, Entry(row.url, row.path, row.day))
                 for row in scope.files
-                if row.url and row.state in ("discovered", "failed", "missing")
+                if row.url
+                and row.state in ("discovered", "failed", "missing")
+                and not (row.failure and row.failure.is_skipped)
             ]
         found = self._session.pending(key.collection, key.product_type, key.baseline, Selection(()))
         return [one for one in found if one[0] == key and scope.day in (None, one[1].day)]
@@ -153,6 +155,12 @@ class BaselineWork:
     def _failed(self, scope: Scope) -> list[tuple[Key, Entry]]:
         tracker = self._tracker(scope.key)
         chosen = audit.failures(tracker) if scope.failures is None else list(scope.failures)
+        if skipped := sum(one.is_skipped for one in chosen):
+            self._screen.say(
+                f"{plural(skipped, 'item')} of {scope.words} could not be used: there is no file to fetch. "
+                "A sync of the day (S in 1) asks for them again."
+            )
+        chosen = [one for one in chosen if not one.is_skipped]
         unplaced = {one.url for one in chosen if one.day is None}
         days: dict[str, date] = {}
         if unplaced:

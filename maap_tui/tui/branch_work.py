@@ -171,7 +171,8 @@ class BranchWork:
         finally:
             self._syncs.pop(branch, None)
             self._synced()
-        self._say(_sync_words(branch, report), "warning" if report.failed_days else "information")
+        is_partial = bool(report.failed_days or report.skipped or report.refused)
+        self._say(_sync_words(branch, report), "warning" if is_partial else "information")
 
 
 def _sync_words(branch: Branch, report: SyncReport) -> str:
@@ -182,6 +183,10 @@ def _sync_words(branch: Branch, report: SyncReport) -> str:
     if report.failed_days:
         days = plural(len(report.failed_days), "day")
         words += f" {days} could not be searched, see the log; S tries again."
+    if report.skipped:
+        words += f" {plural(len(report.skipped), 'item')} could not be used (skipped), 5 says why."
+    if report.refused:
+        words += f" {plural(report.refused, 'file')} refused because of the names, 5 says why."
     return words
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from maap_tui.demo import Archive
 from maap_tui.engine.catalogue import BadItem, granule_of
 from maap_tui.engine.errors import CatalogError, InvalidRequestError
-from maap_tui.engine.events import DayFailed, Event, PageFetched, Warned
+from maap_tui.engine.events import DayFailed, Event, ItemSkipped, PageFetched
 from maap_tui.engine.filing import Filing
 from maap_tui.engine.model import Granule, TimeRange
 from maap_tui.engine.query import Box, Circle, Query
@@ -579,20 +579,21 @@ async def test_offline_is_said(session: Make) -> None:
         item(DAY.start, id="no_time_in_here"),
     ],
 )
-async def test_one_bad_item_is_one_warning(session: Make, bad: Any, events: list[Event]) -> None:
+async def test_one_bad_item_is_skipped_once(session: Make, bad: Any, events: list[Event]) -> None:
     good = item(DAY.start + timedelta(hours=1))
     async with RawServer(lambda asked: page([bad, good], 2)) as server, session(server.url) as opened:
         search = opened.search(cld())
         assert [one.id for one in await search.granules()] == [good["id"]]
-    assert len(search.bad_items) == len(told(events, Warned)) == 1
-    assert search.failed == [] and told(events, Warned)[0].message.isascii()
+    assert len(search.skipped) == len(told(events, ItemSkipped)) == 1
+    (skipped,) = search.skipped.values()
+    assert search.failed == [] and skipped.words.isascii()
 
 
-async def test_bad_item_of_two_windows_is_one_warning(session: Make, events: list[Event]) -> None:
+async def test_bad_item_of_two_windows_is_skipped_once(session: Make, events: list[Event]) -> None:
     async with RawServer(lambda asked: page([{"id": "same"}], 1)) as server, session(server.url) as opened:
         search = opened.search(cld(time=days(date(2025, 12, 1), 11)))
         assert await search.granules() == [] and search.failed == []
-    assert len(told(events, Warned)) == len(search.bad_items) == 1
+    assert len(told(events, ItemSkipped)) == len(search.skipped) == 1
 
 
 JSON = st.recursive(

@@ -17,7 +17,7 @@ import pytest
 
 from maap_tui.demo import Archive
 from maap_tui.engine.errors import DownloadError, InvalidRequestError
-from maap_tui.engine.events import Event, FileFinished, Warned
+from maap_tui.engine.events import Event, FileFinished, ItemSkipped
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry import Entry
@@ -162,7 +162,7 @@ async def test_item_that_cannot_be_filed_is_one_warning(
         opened = session(server.url, bulk=True, **{"downloads.retries": 0})
         report = await sync(opened, cld(baseline=None))
     assert report.found == 2
-    assert report.new == report.pending == len(lines(home, "url")) == 2 - len(told(events, Warned))
+    assert report.new == report.pending == len(lines(home, "url")) == 2 - len(told(events, ItemSkipped))
 
 
 async def test_line_with_a_path_out_of_the_layout_is_not_trusted(session: Make, home: Path) -> None:

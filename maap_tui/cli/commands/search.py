@@ -98,6 +98,8 @@ async def _search(call: Call, session: Session, query: Query) -> None:
                 records = [file_record(granule, asset) for asset in assets] if output.as_json else []
                 urls = [asset.href for asset in assets]
                 found.append((granule.sensing_start, granule.id, urls, records))
+    if args.registry_save:
+        await session.save_skipped(search)
     found.sort(key=lambda row: row[:2], reverse=query.newest_first)
     urls = [url for row in found for url in row[2]]
     target = args.url_file

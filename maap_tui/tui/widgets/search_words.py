@@ -46,8 +46,8 @@ def outcome_in_words(outcome: str, count: int, run: Search | None, query: Query 
         first = run.failed[0]
         more = f" and {len(run.failed) - 1} more" if len(run.failed) > 1 else ""
         words += f"; FAILED DAY: {first.label}{more} ({first.reason}), ctrl+r asks again"
-    elif run is not None and run.bad_items:
-        words += f"; {plural(len(run.bad_items), 'item')} could not be read, see the log"
+    elif run is not None and run.skipped:
+        words += f"; {plural(len(run.skipped), 'item')} could not be used (skipped), 5 says why"
     elif query is not None and outcome == "done" and count >= query.max_items:
         words += ", cut at the maximum"
     return words
