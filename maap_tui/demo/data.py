@@ -16,8 +16,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from maap_tui.demo import hdf5
-from maap_tui.demo.content import Content, Granule, iso
+from maap_tui.demo.content import Content
 from maap_tui.demo.faults import Faults
+from maap_tui.demo.missions.base import Granule, iso
 from maap_tui.demo.tokens import TokenService
 
 CHUNK = 256 * 1024
@@ -31,7 +32,7 @@ UNSATISFIABLE = (-1, -1)
 
 MEDIA_TYPES = {
     ".h5": "application/x-hdf5",
-    ".HDR": "application/xml",
+    ".HDR": "image/vnd.radiance",
     ".EOF": "application/xml",
     ".DBL": "application/octet-stream",
 }
@@ -80,26 +81,31 @@ class DataServer:
         if not self.tokens.accepts(request.headers.get("authorization")):
             return error(401, "Unauthorized", **{"WWW-Authenticate": 'Bearer realm="esa-maap"'})
         name = parts[-1]
-        stem, suffix = (name, "") if zipped else (name.rpartition(".")[0], "." + name.rpartition(".")[2])
-        granule = self.content.find(stem)
-        if granule is None or (not zipped and suffix not in granule.files):
-            return error(404, f"Not found: {name}")
-        folder = f"{granule.folder}/{granule.id}"
-        if "/".join(parts) != (folder if zipped else f"{folder}/{name}"):
+        granule = self._granule_of(parts)
+        inner = "/".join(parts).removeprefix(f"{granule.home}/") if granule else ""
+        if granule is None or (inner != granule.home if zipped else inner not in granule.files):
             return error(404, f"Not found: {path}")
         if granule.series in self.content.closed:
             return error(403, "Forbidden: this collection needs a special authorisation")
         if zipped:
             return await self._serve_zip(granule)
         generation = self.faults.generation(name)
-        body = await to_thread.run_sync(self.file_bytes, granule, suffix, generation)
+        body = await to_thread.run_sync(self.file_bytes, granule, inner, generation)
         headers = {
             "ETag": f'"{hashlib.sha256(f"{name}#{generation}".encode()).hexdigest()[:32]}"',
             "Last-Modified": formatdate(granule.created + 3600 * generation, usegmt=True),
             "Accept-Ranges": "bytes",
-            "Content-Type": MEDIA_TYPES[suffix],
+            "Content-Type": MEDIA_TYPES.get(_suffix(name), "application/octet-stream"),
         }
         return _ranged(request, body, headers)
+
+    def _granule_of(self, parts: list[str]) -> Granule | None:
+        """The granule that a path is of: a folder or the file itself is named after it."""
+        for part in reversed(parts):
+            for name in (part, part.rpartition(".")[0]):
+                if granule := self.content.find(name):
+                    return granule
+        return None
 
     def _serve_quicklook(self, request: Request, path: str) -> Response:
         folder, _, name = path.rpartition("/public/")
@@ -121,20 +127,20 @@ class DataServer:
     def _zip_bytes(self, granule: Granule) -> bytes:
         memory = io.BytesIO()
         with zipfile.ZipFile(memory, "w", zipfile.ZIP_STORED) as archive:
-            for suffix in granule.files:
-                name = granule.id + suffix
-                entry = zipfile.ZipInfo(f"{granule.id}/{name}", (2026, 1, 1, 0, 0, 0))
-                archive.writestr(entry, self.file_bytes(granule, suffix, self.faults.generation(name)))
+            for path in granule.files:
+                entry = zipfile.ZipInfo(f"{granule.id}/{path}", (2026, 1, 1, 0, 0, 0))
+                generation = self.faults.generation(path.rpartition("/")[2])
+                archive.writestr(entry, self.file_bytes(granule, path, generation))
         return memory.getvalue()
 
-    def file_bytes(self, granule: Granule, suffix: str, generation: int) -> bytes:
-        """All bytes of a file; the files asked for last are kept."""
-        key = granule.id + suffix, generation
+    def file_bytes(self, granule: Granule, path: str, generation: int) -> bytes:
+        """All bytes of one of a granule's `files`; the files asked for last are kept."""
+        key = f"{granule.home}/{path}", generation
         with self._lock:
             if key in self._cache:
                 self._cache.move_to_end(key)
                 return self._cache[key]
-        body = _make(granule, suffix, generation)
+        body = _make(granule, path, generation)
         with self._lock:
             self._cache[key] = body
             while sum(map(len, self._cache.values())) > CACHE_BYTES and len(self._cache) > 1:
@@ -142,9 +148,14 @@ class DataServer:
         return body
 
 
-def _make(granule: Granule, suffix: str, generation: int) -> bytes:
-    size = granule.files[suffix]
-    name = granule.id + suffix
+def _suffix(name: str) -> str:
+    return "." + name.rpartition(".")[2]
+
+
+def _make(granule: Granule, path: str, generation: int) -> bytes:
+    size = granule.files[path]
+    name = path.rpartition("/")[2]
+    suffix = _suffix(name)
     if suffix in (".HDR", ".EOF"):
         return _xml(granule, name, generation, size)
     if suffix == ".h5":
@@ -157,7 +168,7 @@ def _make(granule: Granule, suffix: str, generation: int) -> bytes:
 def _xml(granule: Granule, name: str, generation: int, size: int) -> bytes:
     text = (
         '<?xml version="1.0" encoding="UTF-8"?>\n<Earth_Explorer_Header><Fixed_Header>\n'
-        f"<File_Name>{granule.id}</File_Name>\n<Mission>{granule.series.mission}</Mission>\n"
+        f"<File_Name>{granule.id}</File_Name>\n<Mission>{granule.series.mission.name}</Mission>\n"
         f"<File_Type>{granule.series.product}</File_Type>\n<Validity_Period>"
         f"<Validity_Start>UTC={iso(granule.start)}</Validity_Start>"
         f"<Validity_Stop>UTC={iso(granule.end)}</Validity_Stop></Validity_Period>\n"

@@ -1,9 +1,9 @@
-"""Does a ground track touch an area: plane tests in degrees on tracks whose longitudes run on past 180."""
+"""Ground tracks, swaths and areas: plane tests in degrees on lines whose longitudes run on past 180."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -33,8 +33,11 @@ class Area:
             raise ValueError("a coordinate is out of range")
         self.box = (min(lons), min(lats), max(lons), max(lats))
 
-    def touches(self, track: Track) -> bool:
-        """Whether the track enters or crosses the area, on any turn of the longitude."""
+    def touches(self, track: Track, is_filled: bool = False) -> bool:
+        """Whether the track enters or crosses the area, on any turn of the longitude.
+
+        A filled track is a closed ring, and its inside counts as well.
+        """
         lons, lats = [p[0] for p in track], [p[1] for p in track]
         west, south, east, north = self.box
         if max(lats) < south or min(lats) > north:
@@ -43,18 +46,11 @@ class Area:
             if max(lons) + turn < west or min(lons) + turn > east:
                 continue
             moved = [(lon + turn, lat) for lon, lat in track]
-            if any(self._holds(point) for point in moved) or self._crossed(moved):
+            if any(_holds(self.rings, point) for point in moved) or self._crossed(moved):
+                return True
+            if is_filled and any(_holds([moved], path[0]) for path in self.paths):
                 return True
         return False
-
-    def _holds(self, point: tuple[float, float]) -> bool:
-        x, y = point
-        inside = False
-        for ring in self.rings:
-            for (x0, y0), (x1, y1) in pairwise(ring):
-                if (y0 > y) != (y1 > y) and x < (x1 - x0) * (y - y0) / (y1 - y0) + x0:
-                    inside = not inside
-        return inside
 
     def _crossed(self, track: Track) -> bool:
         for a, b in pairwise(track):
@@ -63,6 +59,17 @@ class Area:
                     if _side(a, b, c) * _side(a, b, d) <= 0 and _side(c, d, a) * _side(c, d, b) <= 0:
                         return True
         return False
+
+
+def _holds(rings: list[Track], point: tuple[float, float]) -> bool:
+    """Whether a point is inside, by the even-odd rule."""
+    x, y = point
+    inside = False
+    for ring in rings:
+        for (x0, y0), (x1, y1) in pairwise(ring):
+            if (y0 > y) != (y1 > y) and x < (x1 - x0) * (y - y0) / (y1 - y0) + x0:
+                inside = not inside
+    return inside
 
 
 def _side(a: tuple[float, float], b: tuple[float, float], p: tuple[float, float]) -> float:
@@ -145,3 +152,85 @@ def _collect(geometry: Any, rings: list[Track], lines: list[Track]) -> None:
             rings.extend(line(ring) for ring in part)
     else:
         raise KeyError(kind)
+
+
+def swath_of(track: Track, right_km: float, left_km: float, steps: int = 10) -> Track:
+    """The outline of a swath: down the right side, the point below the satellite, back up the left one.
+
+    Each side has `steps` points, each end one more between them; the last point is the first again.
+    """
+    places = [_between(track, i / (steps - 1)) for i in range(steps)]
+    right = [_beside(place, flight, right_km) for place, flight in places]
+    left = [_beside(place, flight, -left_km) for place, flight in places]
+    ring = [*right, _degrees(places[-1][0]), *reversed(left), _degrees(places[0][0]), right[0]]
+    outline: Track = []
+    for lon, lat in ring:
+        outline.append((lon + 360 * round((outline[-1][0] - lon) / 360) if outline else lon, lat))
+    return outline
+
+
+def polygon_of(ring: Track) -> dict[str, Any]:
+    """The GeoJSON of a ring: a Polygon, or a MultiPolygon cut at 180 degrees (RFC 7946 section 3.1.9)."""
+    west = min(lon for lon, _ in ring)
+    turn = 360 * math.floor((west + 180) / 360)
+    moved = [(lon - turn, lat) for lon, lat in ring]
+    inner = _rounded(_clipped(moved, lambda lon: 180 - lon))
+    outer = _rounded([(lon - 360, lat) for lon, lat in _clipped(moved, lambda lon: lon - 180)])
+    if not outer:
+        return {"type": "Polygon", "coordinates": [inner]}
+    return {"type": "MultiPolygon", "coordinates": [[inner], [outer]]}
+
+
+_Vector = tuple[float, float, float]
+
+
+def _vector(point: tuple[float, float]) -> _Vector:
+    lon, lat = math.radians(point[0]), math.radians(point[1])
+    return math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)
+
+
+def _degrees(vector: _Vector) -> tuple[float, float]:
+    x, y, z = vector
+    return math.degrees(math.atan2(y, x)), math.degrees(math.atan2(z, math.hypot(x, y)))
+
+
+def _unit(x: float, y: float, z: float) -> _Vector:
+    length = math.sqrt(x * x + y * y + z * z)
+    return x / length, y / length, z / length
+
+
+def _between(track: Track, part: float) -> tuple[_Vector, _Vector]:
+    """A point of a track, and the direction of flight there."""
+    place = part * (len(track) - 1)
+    i = min(int(place), len(track) - 2)
+    a, b = _vector(track[i]), _vector(track[i + 1])
+    f = place - i
+    point = _unit(*(p + (q - p) * f for p, q in zip(a, b, strict=True)))
+    return point, _unit(*(q - p for p, q in zip(a, b, strict=True)))
+
+
+def _beside(point: _Vector, flight: _Vector, km: float) -> tuple[float, float]:
+    """The point so far to the right of the flight."""
+    (px, py, pz), (fx, fy, fz) = point, flight
+    side = _unit(fy * pz - fz * py, fz * px - fx * pz, fx * py - fy * px)
+    angle = km / 6371.0
+    return _degrees(
+        _unit(*(p * math.cos(angle) + s * math.sin(angle) for p, s in zip(point, side, strict=True)))
+    )
+
+
+def _clipped(ring: Track, depth: Callable[[float], float]) -> Track:
+    """The part of a ring where `depth` of the longitude is not negative."""
+    kept: Track = []
+    for (lon_a, lat_a), (lon_b, lat_b) in pairwise(ring):
+        a, b = depth(lon_a), depth(lon_b)
+        if a >= 0:
+            kept.append((lon_a, lat_a))
+        if a * b < 0:
+            part = a / (a - b)
+            kept.append((lon_a + (lon_b - lon_a) * part, lat_a + (lat_b - lat_a) * part))
+    return [*kept, kept[0]] if len(kept) > 2 else []
+
+
+def _rounded(ring: Track) -> list[list[float]]:
+    return [[round(lon, 6), round(lat, 6)] for lon, lat in ring]

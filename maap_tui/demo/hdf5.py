@@ -16,6 +16,9 @@ from typing import Any
 END_OF_FILE_OFFSET = 40
 """Where a version 0 superblock stores the end-of-file address (HDF5 file format specification, II.A)."""
 
+OVERHEAD = 12_240
+"""Bytes of a file beyond the dataset that fills it up: a first guess."""
+
 POINTS = 256
 """Along-track positions in latitude, longitude and time."""
 
@@ -31,10 +34,10 @@ class Template:
     """Bytes of the dataset that fills the file up."""
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def template(size: int) -> Template:
     """A file of exactly `size` bytes, at least 16 KiB."""
-    filler = size - 8192
+    filler = size - OVERHEAD
     for _ in range(4):
         image, offsets = _build(filler)
         if len(image) == size:

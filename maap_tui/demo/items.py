@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
+import re
 from typing import Any
 
-from maap_tui.demo.content import SWAPPED, Collection, Content, Granule, iso
-from maap_tui.demo.data import MEDIA_TYPES
-from maap_tui.demo.orbit import Track
+from maap_tui.demo.content import Content
+from maap_tui.demo.missions.base import (
+    GEOJSON,
+    MARK,
+    Collection,
+    Granule,
+    Series,
+    bbox_of,
+    iso,
+    plain,
+)
 
-EXTENSIONS = [
-    "https://stac-extensions.github.io/file/v2.1.0/schema.json",
-    "https://stac-extensions.github.io/authentication/v1.1.0/schema.json",
-    "https://stac-extensions.github.io/sat/v1.1.0/schema.json",
-    "https://stac-extensions.github.io/processing/v1.2.0/schema.json",
-    "https://stac-extensions.github.io/product/v0.1.0/schema.json",
-]
 CONFORMS = [
     "https://api.stacspec.org/v1.0.0/core",
     "https://api.stacspec.org/v1.0.0/collections",
@@ -31,35 +32,23 @@ CONFORMS = [
     "http://www.opengis.net/spec/cql2/1.0/conf/cql2-json",
     "http://www.opengis.net/spec/cql2/1.0/conf/basic-cql2",
 ]
-GEOJSON = "application/geo+json"
 QUERYABLES_REL = "http://www.opengis.net/def/rel/ogc/1.0/queryables"
-METADATA = (
-    ("metadata_ogc_17_003r2", GEOJSON, "mode=owc"),
-    ("metadata_ogc_10_157r4", "application/gml+xml", "httpAccept=application/gml%2Bxml"),
-    ("metadata_iso_19139", "application/vnd.iso.19139+xml", "httpAccept=application/vnd.iso.19139%2Bxml"),
-)
-"""Asset key, media type and query of the metadata formats."""
+ALTERNATES = (
+    ("application/ld+json", "", "JSON-LD metadata"),
+    ('application/ld+json;profile="https://schema.org"', ";profile=https://schema.org",
+     "JSON-LD (schema.org) metadata"),
+    ('application/ld+json;profile="http://data.europa.eu/930/"', ";profile=http://data.europa.eu/930/",
+     "JSON-LD (GeoDCAT-AP) metadata"),
+)  # fmt: skip
+"""Media type, end of the address and title of the other forms of an item."""
 
-
-ID_MARK, FOLDER_MARK, GEOMETRY_MARK, BBOX_MARK = "@id@", "@folder@", "@geometry@", "@bbox@"
-START_MARK, END_MARK, CREATED_MARK, UPDATED_MARK = 1.0, 2.0, 3.0, 4.0
-ORBIT_MARK = 987_654_321
-"""Values that stand in a template for those of each item; no item can have them."""
+_PLACE = re.compile(r'"@#(\w+)@"|@(\w+)@')
+"""A mark in the text of an item: one that stands for a value of any kind, or one within a text."""
 
 
 def dumps(value: Any) -> str:
     """Compact JSON text."""
     return json.dumps(value, separators=(",", ":"))
-
-
-def _line_and_box(track: Track) -> tuple[list[list[float]], list[float]]:
-    """Coordinates between -180 and 180, and their box: the whole belt when they cross the date line."""
-    line = [[round((lon + 180) % 360 - 180, 3), round(lat, 3)] for lon, lat in track]
-    lats = [lat for _, lat in line]
-    lons = [lon for lon, _ in line]
-    if any(abs(a - b) > 180 for a, b in pairwise(lons)):
-        lons = [-180.0, 180.0]
-    return line, [min(lons), min(lats), max(lons), max(lats)]
 
 
 class Describer:
@@ -72,14 +61,8 @@ class Describer:
         self.old_queryables = old_queryables
         """Whether queryables carry the names of before February 2026."""
         self.root = f"{base}/catalogue"
-        self._templates: dict[tuple[str, str, str, str | None, int], str] = {}
-        self._places: dict[tuple[int, int], tuple[str, str]] = {}
-        self._oidc = {
-            "oidc": {
-                "type": "openIdConnect",
-                "openIdConnectUrl": f"{base}/realms/esa-maap/.well-known/openid-configuration",
-            }
-        }
+        self._templates: dict[tuple[str, str, str, str | None, bool], list[str]] = {}
+        self._places: dict[tuple[int, bool, int], tuple[str, str]] = {}
 
     def landing(self, conforms: list[str]) -> dict[str, Any]:
         """The landing page with these conformance classes; its first search link is OpenSearch."""
@@ -113,28 +96,25 @@ class Describer:
         running = any(
             series.axis.start(series.last) > self.content.now - 86400 for series in collection.series
         )
-        rights = ["RESTRICTED", "EARTHCARE_ESA_RESTRICTED_2"] if collection.restricted else [
-            "PUBLIC", "ESA_open_and_free"
-        ]  # fmt: skip
         return {
             "type": "Collection",
             "id": collection.id,
             "stac_version": "1.1.0",
             "title": collection.id.removesuffix("_MAAP"),
-            "description": f"Synthetic {collection.mission} products of the collection {collection.id}",
+            "description": f"Synthetic {collection.mission.name} products of the collection {collection.id}",
             "license": "other",
-            "keywords": [collection.mission, *rights],
+            "keywords": [collection.mission.name, *collection.rights],
             "themes": [
                 {
                     "scheme": "https://maap.eo.esa.int/metadata-codelist/access-right",
-                    "concepts": [{"id": right} for right in rights],
+                    "concepts": [{"id": right} for right in collection.rights],
                 }
             ],
             "extent": {
                 "spatial": {"bbox": [[-180.0, -90.0, 180.0, 90.0]]},
                 "temporal": {"interval": [[iso(start), None if running else iso(end)]]},
             },
-            "summaries": {"platform": [collection.mission], "product:type": collection.products},
+            "summaries": {"platform": [collection.mission.name], "product:type": collection.products},
             "links": [
                 {"rel": "self", "href": home, "type": "application/json"},
                 {"rel": "root", "href": f"{self.root}/", "type": "application/json"},
@@ -169,7 +149,7 @@ class Describer:
             text("frame", "Frame")
             text("track", "Track")
         text("instrument" if old else "instruments", "Instrument", instruments)
-        text("platform", "Platform", [collection.mission])
+        text("platform", "Platform", [collection.mission.name])
         if levels:
             text("processingLevel" if old else "processing:level", "Processing level", levels)
         for name in ("processing", "creation", "modification"):
@@ -192,132 +172,126 @@ class Describer:
 
     def item(self, collection: Collection, granule: Granule, size_error: int = 0) -> dict[str, Any]:
         """One item; `size_error` is added to every `file:size`."""
-        series = granule.series
-        start = iso(granule.start)
-        properties: dict[str, Any] = {
-            "title": granule.id,
-            "datetime": start,
-            "start_datetime": start,
-            "end_datetime": iso(granule.end),
-            "updated": iso(granule.updated)[:19] + "Z",
-            "published": iso(granule.updated)[:19] + "Z",
-            "processing:datetime": iso(granule.created),
-            "product:type": series.product,
-            "version": series.baseline if series.mission == "Aeolus" else series.baseline.lower(),
-        }
-        if granule.orbit is not None:
-            properties["sat:absolute_orbit"] = granule.orbit
-        if granule.direction is not None:
-            properties["sat:orbit_state"] = granule.direction
-        if series.level:
-            properties["processing:level"] = series.level
-        properties["platform"] = properties["constellation"] = series.mission
-        if series.instruments:
-            properties["instruments"] = list(series.instruments)
-        properties["auth:schemes"] = self._oidc
-        item: dict[str, Any] = {
-            "stac_version": "1.1.0",
-            "stac_extensions": EXTENSIONS,
-            "type": "Feature",
-            "id": granule.id,
-            "collection": collection.id,
-            "geometry": None,
-        }
-        track = series.axis.track(granule.number) if series.has_orbit else None
-        if track:
-            line, item["bbox"] = _line_and_box(track)
-            item["geometry"] = {"type": "LineString", "coordinates": line}
-        home = f"{self.root}/collections/{collection.id}"
-        item["properties"] = properties
-        item["links"] = [
-            {"rel": "self", "href": f"{home}/items/{granule.id}", "type": GEOJSON},
-            {"rel": "collection", "href": home, "type": "application/json"},
-            {"rel": "root", "href": f"{self.root}/", "type": "application/json"},
-        ]
-        item["assets"] = self._assets(granule, f"{home}/items/{granule.id}", size_error)
-        return item
+        return dict(json.loads(self.item_text(collection, granule, size_error)))
 
     def item_text(self, collection: Collection, granule: Granule, size_error: int = 0) -> str:
-        """The JSON text of `item`, from a template of its series and frame: a page must be quick."""
+        """The JSON text of an item, from a template of its series and frame: a page must be quick."""
         series = granule.series
-        key = collection.id, series.product, series.baseline, granule.frame, size_error
-        template = self._templates.get(key)
-        if template is None:
-            template = self._templates[key] = self._template(collection, granule, size_error)
-        text = (
-            template.replace(FOLDER_MARK, granule.folder)
-            .replace(ID_MARK, granule.id)
-            .replace(iso(START_MARK), iso(granule.start))
-            .replace(iso(END_MARK), iso(granule.end))
-            .replace(iso(CREATED_MARK), iso(granule.created))
-            .replace(iso(UPDATED_MARK)[:19], iso(granule.updated)[:19])
-        )
-        if granule.orbit is None:
-            return text
-        spot = id(series.axis), granule.number % series.axis.cycle
-        place = self._places.get(spot)
-        if place is None:
-            line, bbox = _line_and_box(series.axis.track(granule.number) or [])
-            place = self._places[spot] = dumps({"type": "LineString", "coordinates": line}), dumps(bbox)
-        text = text.replace(dumps(GEOMETRY_MARK), place[0], 1).replace(dumps(BBOX_MARK), place[1], 1)
-        return text.replace(f":{ORBIT_MARK},", f":{granule.orbit},", 1)
-
-    def _template(self, collection: Collection, granule: Granule, size_error: int) -> str:
-        axis = granule.series.axis
-        first = axis.numbers_of_orbits(ORBIT_MARK, ORBIT_MARK)
-        frame = granule.number % 8 if granule.frame else 0
-        model = Granule(granule.series, first[0] + frame if first else granule.number, granule.version)
-        vars(model).update(
-            id=ID_MARK,
-            folder=FOLDER_MARK,
-            start=START_MARK,
-            end=END_MARK,
-            created=CREATED_MARK,
-            updated=UPDATED_MARK,
-        )
-        item = self.item(collection, model, size_error)
-        if item["geometry"]:
-            item |= {"geometry": GEOMETRY_MARK, "bbox": BBOX_MARK}
-        return dumps(item)
-
-    def _assets(self, granule: Granule, me: str, size_error: int) -> dict[str, Any]:
-        series = granule.series
-        folder = granule.folder
-        assets: dict[str, Any] = {
-            "product": {
-                "href": f"{self.base}/data/zipper/{folder}/{granule.id}",
-                "type": "application/zip",
-                "roles": ["archive"],
-                "auth:refs": ["oidc"],
-                "file:local_path": f"{granule.id}.zip",
-            }
+        template = self._template_of(collection, series, granule.frame, granule.outline is not None)
+        facts = {
+            "id": granule.id,
+            "folder": granule.folder,
+            "start": iso(granule.start),
+            "plain_start": plain(granule.start),
+            "end": iso(granule.end),
+            "created": iso(granule.created),
+            "published": iso(granule.published),
+            "updated": plain(granule.updated),
+            "orbit": granule.orbit,
+            **series.mission.facts(granule),
         }
-        files = [
-            {
-                "href": f"{self.base}/data/{folder}/{granule.id}/{granule.id}{suffix}",
-                "type": MEDIA_TYPES[suffix],
-                "roles": ["metadata" if suffix == ".HDR" else "data"],
-                "title": granule.id + suffix,
-                "auth:refs": ["oidc"],
-                "file:size": size + size_error,
-            }
-            for suffix, size in granule.files.items()
-        ]
-        if series.mission == "Aeolus":
-            assets["enclosure_1"], assets["enclosure_2"] = files[1], files[0]
-        elif len(files) == 1:
-            assets["enclosure_eof"] = files[0]
-        else:
-            swapped = (series.product, series.baseline) in SWAPPED
-            assets["enclosure_h5"], assets["enclosure_hdr"] = reversed(files) if swapped else files
-        if len(files) == 1:
-            return assets
-        for key, bid, role in (("quicklook_jpeg", 1, "overview"), ("thumbnail", 0, "thumbnail")):
-            assets[key] = {
-                "href": f"{self.base}/data/{folder}/public/{granule.id}.BID_{bid}.jpeg",
-                "type": "image/jpeg",
-                "roles": [role],
-            }
-        for key, kind, query in METADATA:
-            assets[key] = {"href": f"{me}?{query}", "type": kind, "roles": ["metadata"]}
-        return assets
+        if size_error:
+            facts |= {name: facts[name] + size_error for name in facts if name.startswith("size")}
+        parts = template.copy()
+        for i in range(1, len(parts), 3):
+            name, within = parts[i], parts[i + 1]
+            if name in ("geometry", "bbox"):
+                parts[i] = self._place_of(granule)[name == "bbox"]
+            else:
+                parts[i] = dumps(facts[name]) if name else str(facts[within])
+            parts[i + 1] = ""
+        return "".join(parts)
+
+    def _place_of(self, granule: Granule) -> tuple[str, str]:
+        """The texts of its geometry and of the box around it."""
+        series = granule.series
+        outline = granule.outline
+        assert outline is not None
+        key = id(series.axis), outline[1], granule.number % series.axis.cycle
+        if key not in self._places:
+            geometry = series.mission.geometry(*outline)
+            self._places[key] = dumps(geometry), dumps(bbox_of(outline[0]))
+        return self._places[key]
+
+    def _template_of(
+        self, collection: Collection, series: Series, frame: str | None, has_outline: bool
+    ) -> list[str]:
+        """Texts with places between them: text, mark of a value, mark within a text, text, and so on."""
+        key = collection.id, series.product, series.baseline, frame, has_outline
+        if key not in self._templates:
+            text = dumps(self._item(collection, series, frame, has_outline))
+            self._templates[key] = [part or "" for part in _PLACE.split(text)]
+        return self._templates[key]
+
+    def _item(
+        self, collection: Collection, series: Series, frame: str | None, has_outline: bool
+    ) -> dict[str, Any]:
+        mission = series.mission
+        home = f"{self.root}/collections/{collection.id}"
+        me = f"{home}/items/{MARK('id')}"
+        own = mission.properties(series, frame)
+        oidc = {
+            "openIdConnectUrl": f"{self.base}/realms/esa-maap/.well-known/openid-configuration",
+            "type": "openIdConnect",
+        }
+        properties: dict[str, Any] = {
+            "start_datetime": MARK("start"),
+            "end_datetime": MARK("end"),
+            "product:type": series.product,
+            "title": MARK("id"),
+            "platform": mission.name,
+            "datetime": MARK("plain_start"),
+            "constellation": mission.name,
+            "created": MARK("created"),
+            "published": MARK("published"),
+            "version": series.baseline,
+            "processing:datetime": MARK("created"),
+            "updated": MARK("updated"),
+            **own,
+            "auth:schemes": {**own.get("auth:schemes", {}), "oidc": oidc},
+        }
+        if series.instruments:
+            properties["instruments"] = list(series.instruments)
+        if series.level:
+            properties["processing:level"] = series.level
+        if series.has_orbit and series.axis.orbit(series.first) is not None:
+            properties["sat:absolute_orbit"] = MARK.raw("orbit")
+        if direction := series.direction(frame):
+            properties["sat:orbit_state"] = direction.lower()
+        item = {
+            "type": "Feature",
+            "stac_version": "1.1.0",
+            "stac_extensions": list(mission.extensions),
+            "id": MARK("id"),
+            "geometry": MARK.raw("geometry") if has_outline else None,
+            "bbox": MARK.raw("bbox"),
+            "properties": properties,
+            "links": [
+                {"rel": "self", "href": me, "type": f'{GEOJSON};profile="https://stacspec.org"'},
+                *(
+                    {"rel": rel, "href": home, "type": "application/json", "title": collection.id}
+                    for rel in ("collection", "parent")
+                ),
+                {
+                    "rel": "root",
+                    "href": f"{self.root}/",
+                    "type": "application/json",
+                    "title": "MAAP Catalogue",
+                },
+                *(
+                    {
+                        "rel": "alternate",
+                        "href": f"{me}?httpAccept=application/ld%2Bjson{end}",
+                        "type": kind,
+                        "title": title,
+                    }
+                    for kind, end, title in ALTERNATES
+                ),
+                *mission.links(series),
+            ],
+            "assets": mission.assets(series, frame, self.base, me),
+            "collection": collection.id,
+        }
+        if not has_outline:
+            del item["bbox"]
+        return item

@@ -115,6 +115,12 @@ class EarthcareFrames:
     def frame(self, k: int) -> str | None:
         return FRAMES[k & 7]
 
+    def node(self, k: int) -> float:
+        """When the satellite crossed the equator northward before or in it."""
+        orbit, frame = divmod(k, 8)
+        before = self.epoch + orbit * self.period
+        return before + self.offsets[1] / 2 if frame else before - self.period + self.offsets[1] / 2
+
     def last_starting(self, t: float) -> int:
         k = math.floor((t - self.epoch) / self.period) * 8
         k += max(i for i, offset in enumerate(self.offsets) if i == 0 or self.start(k + i) <= t)

@@ -13,13 +13,11 @@ from functools import lru_cache
 from typing import Any
 
 from maap_tui.demo import filters, ranges
-from maap_tui.demo.content import JAXA, Collection, Content, Granule, Series
+from maap_tui.demo.content import Content
 from maap_tui.demo.geometry import Area
+from maap_tui.demo.missions.base import Collection, Granule, Series
 from maap_tui.demo.orbit import FRAMES
 from maap_tui.demo.ranges import Ranges
-
-DELAY = 2 * 86400
-"""Seconds within which every granule is processed and catalogued."""
 
 
 class SearchError(ValueError):
@@ -80,6 +78,9 @@ class Strand:
 
 Match = tuple[Collection, Granule]
 
+ByArea = dict[tuple[int, bool, int], list[int]]
+"""Axis, whether its granules have an inside, and area to the residues that touch it."""
+
 
 class Results:
     """All matches of a search, addressed by position."""
@@ -118,11 +119,11 @@ def values_of(collection: Collection, granule: Granule) -> dict[str, Any]:
         "frame": granule.frame,
         "direction": granule.direction,
         "updated": granule.updated,
-        "created": granule.updated,
+        "created": granule.published,
         "processed": granule.created,
         "start": granule.start,
         "end": granule.end,
-        "geometry": granule.series.axis.track(granule.number) if granule.series.has_orbit else None,
+        "geometry": granule.outline[0] if granule.outline else None,
     }
 
 
@@ -133,7 +134,7 @@ def series_values(collection: Collection, series: Series) -> dict[str, Any]:
         "version": series.baseline,
         "exact_version": series.baseline,
         "instrument": series.instruments,
-        "platform": series.mission,
+        "platform": series.mission.name,
         "level": series.level,
         "collection": collection.id,
         "acquisition": "OTHER",
@@ -141,7 +142,7 @@ def series_values(collection: Collection, series: Series) -> dict[str, Any]:
         "sensor": "OPTICAL",
         "status": "ARCHIVED",
         "mode": "DEFAULT",
-        "center": "JAXA_SAOC" if series.product in JAXA else "PDGS-CPFxx",
+        "center": series.mission.center(series),
     }
 
 
@@ -171,7 +172,7 @@ class Finder:
             return Results([], listed)
         strands: list[Strand] = []
         listed = []
-        residues_of_area: dict[tuple[int, int], list[int]] = {}
+        residues_of_area: ByArea = {}
         for collection in collections:
             for series in collection.series:
                 strand, rest = self._narrow(collection, series, search, residues_of_area)
@@ -191,8 +192,7 @@ class Finder:
         granule = self.content.find(item_id)
         if granule is None or not (granule.start <= search.window[1] and granule.end >= search.window[0]):
             return
-        track = granule.series.axis.track(granule.number) if granule.series.has_orbit else None
-        if search.area and (track is None or not search.area.touches(track)):
+        if search.area and not (granule.outline and search.area.touches(*granule.outline)):
             return
         for collection in collections:
             if granule.series in collection.series and (
@@ -205,12 +205,12 @@ class Finder:
         collection: Collection,
         series: Series,
         search: Search,
-        residues_of_area: dict[tuple[int, int], list[int]],
+        residues_of_area: ByArea,
     ) -> tuple[Strand | None, list[Any]]:
         """The tightest strand that holds all matches, and the conditions it does not settle."""
         axis = series.axis
         constants = series_values(collection, series)
-        numbers: Ranges = [(series.first, series.last)]
+        numbers: Ranges = series.numbers
         low, high = search.window
         residues: frozenset[int] | None = None
         rest: list[Any] = []
@@ -240,7 +240,7 @@ class Finder:
                 numbers = ranges.intersect(numbers, _numbers_of(series, orbits))
             else:
                 rest.append(part)
-                after, before = filters.time_bounds(part, DELAY)
+                after, before = filters.time_bounds(part, series.delay)
                 low, high = max(low, after), min(high, before)
                 if series.has_orbit:
                     bounds = filters.number_bounds(part, constants, "orbit")
@@ -254,7 +254,7 @@ class Finder:
         for area in areas:
             if not series.has_orbit:
                 return None, []
-            key = (id(axis), id(area))
+            key = (id(axis), series.mission.outline(series, series.first)[1], id(area))
             if key not in residues_of_area:
                 residues_of_area[key] = _residues_of_area(series, area)
             touched = frozenset(residues_of_area[key])
@@ -265,8 +265,8 @@ class Finder:
 
 
 def _residues_of_area(series: Series, area: Area) -> list[int]:
-    axis = series.axis
-    return [k for k in range(axis.cycle) if (track := axis.track(k)) is not None and area.touches(track)]
+    outline = series.mission.outline
+    return [k for k in range(series.axis.cycle) if area.touches(*outline(series, k))]
 
 
 def _residues_of_frames(part: Any, series: Series, constants: dict[str, Any]) -> frozenset[int] | None:

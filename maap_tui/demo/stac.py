@@ -13,11 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from maap_tui.demo import filters
-from maap_tui.demo.content import Collection, Content
+from maap_tui.demo.content import Content
 from maap_tui.demo.data import error
 from maap_tui.demo.faults import Plan
 from maap_tui.demo.geometry import Area, area_of_bbox, area_of_circle, area_of_geojson
-from maap_tui.demo.items import CONFORMS, GEOJSON, Describer, dumps
+from maap_tui.demo.items import CONFORMS, Describer, dumps
+from maap_tui.demo.missions.base import GEOJSON, Collection
 from maap_tui.demo.orbit import epoch
 from maap_tui.demo.selection import Finder, Search, SearchError
 
@@ -233,9 +234,10 @@ class Catalogue:
 
         def fits(collection: Collection) -> bool:
             start, end = self.content.span(collection)
-            about = {"id": collection.id, "platform": collection.mission}
+            about = {"id": collection.id, "platform": collection.mission.name}
             return (
-                word in f"{collection.id} {collection.mission} {' '.join(collection.products)}".casefold()
+                word
+                in f"{collection.id} {collection.mission.name} {' '.join(collection.products)}".casefold()
                 and start <= high
                 and end >= low
                 and (where is None or filters.evaluate(where, about))

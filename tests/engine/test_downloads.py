@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from maap_tui.demo import Archive
-from maap_tui.demo.content import Granule
 from maap_tui.engine.downloads import REFUSALS, Downloads, Job, Tracked
 from maap_tui.engine.errors import (
     AuthenticationError,
@@ -356,8 +355,8 @@ async def test_a_stopped_queue_keeps_its_order(
 async def test_three_refusals_in_a_row_end_a_collection_without_renewing(
     kit: Callable[..., Kit], archive: Archive, remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
-    series = next(one for one in archive.content.closed if one.suffix == ".h5")
-    closed = [Remote(archive, Granule(series, series.last - number), ".h5") for number in range(20)]
+    series = next(one for one in archive.content.closed if one.level)
+    closed = [Remote(archive, series.newest(number), ".h5") for number in range(20)]
     recorded: list[str] = []
 
     async def record_failure(job: Job, error: DownloadError) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from maap_tui.demo import Archive
-from maap_tui.demo.content import Granule
 from maap_tui.demo.data import DataServer
+from maap_tui.demo.missions.base import Granule
 from maap_tui.engine.credentials import Credentials, load_credentials
 from maap_tui.engine.downloads import Downloads
 from maap_tui.engine.events import Event
@@ -38,17 +38,17 @@ class Remote:
 
     @property
     def url(self) -> str:
-        return f"{self.archive.url}/data/{self.granule.folder}/{self.granule.id}/{self.name}"
+        return f"{self.archive.url}/data/{self.granule.home}/{self.name}"
 
     @property
     def size(self) -> int:
-        return self.granule.files[self.suffix]
+        return self.granule.files[self.name]
 
     @property
     def content(self) -> bytes:
         """Its bytes as the archive serves them now."""
         served = DataServer(self.archive.content, self.archive.tokens, self.archive.faults)
-        return served.file_bytes(self.granule, self.suffix, self.archive.faults.generation(self.name))
+        return served.file_bytes(self.granule, self.name, self.archive.faults.generation(self.name))
 
     def wanted(self, folder: Path, **options: Any) -> Wanted:
         return Wanted(self.url, folder / self.name, **{"size": self.size, **options})
@@ -62,7 +62,7 @@ def remote(archive: Archive) -> Callable[..., Remote]:
         number: int = 0, product: str = "CPR_CLD_2A", baseline: str = "BC", suffix: str = ".h5"
     ) -> Remote:
         series = archive.content.series[product, baseline]
-        return Remote(archive, Granule(series, series.last - number), suffix)
+        return Remote(archive, series.newest(number), suffix)
 
     return find
 

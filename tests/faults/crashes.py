@@ -105,10 +105,9 @@ class Home:
 
     def content(self, name: str) -> bytes:
         """What the archive serves under a name."""
-        stem, dot, suffix = name.rpartition(".")
-        granule = self.archive.content.find(stem)
+        granule = self.archive.content.find(name.rpartition(".")[0])
         assert granule is not None, name
-        return self._served.file_bytes(granule, dot + suffix, self.archive.faults.generation(name))
+        return self._served.file_bytes(granule, name, self.archive.faults.generation(name))
 
     def finals(self) -> list[Path]:
         """Files under a name that a user takes for whole."""

@@ -16,7 +16,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from maap_tui.demo import Archive
-from maap_tui.demo.content import Granule
 from maap_tui.demo.data import DataServer
 from maap_tui.demo.tokens import CLIENT_ID, CLIENT_SECRET
 from tests.faults.figure import PEER_PYTHON, Figure
@@ -25,7 +24,8 @@ from tests.faults.writers import refuse_flock
 
 NOW = "2026-01-15T00:00:00Z"
 NAMES = ("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
-SIZE = 131072
+SIZE = 147_718
+"""Bytes of the file."""
 RATE = 500_000
 """Bytes a second, so that little is under way at any moment and a kill can come in the middle."""
 PROCESSES = 4
@@ -165,7 +165,7 @@ def _is_right(path: Path, archive: Archive) -> bool:
     """Whether a file has the bytes that the archive serves."""
     granule = archive.content.find(path.stem)
     served = DataServer(archive.content, archive.tokens, archive.faults)
-    return granule is not None and path.read_bytes() == served.file_bytes(granule, ".h5", 0)
+    return granule is not None and path.read_bytes() == served.file_bytes(granule, path.name, 0)
 
 
 LANES = 2
@@ -201,8 +201,8 @@ def peers_same_file(rounds: int, folder: Path) -> dict[str, str]:
     seen = {}
     with Archive.start(now=NOW, offline_days=36500) as archive:
         series = archive.content.series[NAMES[1], NAMES[2]]
-        granule = Granule(series, series.last)
-        url = f"{archive.url}/data/{granule.folder}/{granule.id}/{granule.id}.h5"
+        granule = series.newest()
+        url = f"{archive.url}/data/{granule.home}/{granule.id}.h5"
         archive.control(rate=RATE, target="data")
         for name, command in _peers(archive, url).items():
             chance, wrong, before = random.Random(1), 0, _data_sent(archive)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import pytest
 
 from maap_tui.demo import Archive
@@ -156,7 +157,8 @@ def test_a_limit_on_the_size_of_files_is_named_and_the_part_goes_on_without_it(
     assert part.stat().st_size == 100_000
     assert start("get", *CLD, *ONE).wait(30) == 0
     (final,) = (path for path in (home / "data").rglob("*") if path.is_file())
-    assert final.stat().st_size == 131_072
+    with h5py.File(final) as file:
+        assert len(file) > 0
 
 
 @pytest.mark.fault("D5")

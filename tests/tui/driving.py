@@ -34,7 +34,7 @@ def text_of(app: App[Any]) -> str:
 
 
 async def find_files(app: MaapApp, count: int) -> list[tuple[Wanted, Tracked]]:
-    """The first files of CPR_CLD_2A BC on 2025-12-01 (128 KiB each), as a search hands them to the queue."""
+    """The first files of CPR_CLD_2A BC on 2025-12-01 (144 to 175 KiB), as a search hands them on."""
     day = TimeRange(datetime(2025, 12, 1, tzinfo=UTC), datetime(2025, 12, 2, tzinfo=UTC))
     query = Query("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC", time=day)
 

@@ -465,7 +465,8 @@ async def test_sync_asks_shows_what_it_means_and_queues(make_app: MakeApp) -> No
         app.transfers = await app.ask(paused_downloads)
         await pilot.press("y")
         await wait_until(lambda: "Sync of CPR_CLD_2A BC" in toasts(app), pilot)
-        assert app.transfers is not None and len(app.transfers.jobs) > 50
+        # Of the last day only what was published within hours is there already.
+        assert app.transfers is not None and len(app.transfers.jobs) > 30
         key = Key("EarthCARE", L2, "CPR_CLD_2A", "BC")
         assert app.session.registry.baseline(key).stats().total_urls == len(app.transfers.jobs)
         assert app.screen is browse(app)

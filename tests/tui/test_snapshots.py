@@ -239,7 +239,7 @@ async def browse_baseline(app: MaapApp, pilot: Pilot[Any]) -> None:
     assert isinstance(screen, BrowseScreen)
     screen.receive(L2, "AC__TC__2B", "BC")
     await wait_until(lambda: getattr(screen.tree_view.branch, "baseline", "") == "BC", pilot)
-    await wait_for("7,239 ", app, pilot)
+    await wait_for("7,032 ", app, pilot)
 
 
 async def browse_filter(app: MaapApp, pilot: Pilot[Any]) -> None:

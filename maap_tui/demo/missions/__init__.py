@@ -1,0 +1,10 @@
+"""What the archive holds, one file a mission; another mission is another file and one more name here."""
+
+from __future__ import annotations
+
+from maap_tui.demo.missions.aeolus import Aeolus
+from maap_tui.demo.missions.base import Mission
+from maap_tui.demo.missions.earthcare import EarthCare
+
+MISSIONS: tuple[Mission, ...] = (EarthCare(), Aeolus())
+"""In the order that their collections are listed."""
