@@ -75,6 +75,8 @@ class Fault:
     """The next link leads to the same page again."""
     filters: str | None = None
     """Which filters are taken and declared: one of FILTERS."""
+    blind: str | None = None
+    """Filters by one of these, separated by commas, find nothing: product, version, orbit, frame."""
     match_case: bool | None = None
     """Texts of filters are compared with case."""
     gzip: bool | None = None
@@ -105,6 +107,7 @@ HOMES = {
     "html_login": "data", "wrong_length": "data", "redirect": "data", "token_lifetime_s": "token",
     "failing_day": "search", "empty_results": "search", "wrong_matched": "search", "wrong_size": "search",
     "next_loop": "search", "filters": "catalogue", "match_case": "search",
+    "blind": "search",
 }  # fmt: skip
 """Kind of fault to the requests it belongs to when a rule names no target."""
 
@@ -135,6 +138,7 @@ class Plan:
     wrong_matched: int | None = None
     next_loop: bool = False
     filters: str = ""
+    blind: str = ""
     match_case: bool = False
     gzip: bool = False
 
@@ -244,7 +248,7 @@ def _check_all(values: Mapping[str, Any]) -> None:
 
 
 def _check(name: str, value: Any) -> None:
-    texts = {"target", "match", "failing_day", "redirect", "filters"}
+    texts = {"target", "match", "failing_day", "redirect", "filters", "blind"}
     switches = {"html_login", "empty_results", "next_loop", "match_case", "gzip"}
     if value is None or name == "retry_after":
         return

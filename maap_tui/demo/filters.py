@@ -35,12 +35,9 @@ KEYS = {
 }  # fmt: skip
 """Queryable name, old or new, to what it means."""
 
-EXACT_KEYS = KEYS | {"productVersion": "exact_version", "version": "exact_version"}
-"""The same for a service that compares versions with case."""
-
 PER_SERIES = frozenset(
-    "product version exact_version instrument platform level collection acquisition phase center processor"
-    " sensor status track mode doi".split()
+    "product version exact_version nothing instrument platform level collection acquisition phase center"
+    " processor sensor status track mode doi".split()
 )
 """Meanings that are the same for every granule of a series."""
 
@@ -54,13 +51,20 @@ class FilterError(ValueError):
     """The filter cannot be read, or names what is not a queryable."""
 
 
-def parse(text: str | Mapping[str, Any], lang: str, *, match_case: bool = False) -> Node:
+def parse(
+    text: str | Mapping[str, Any],
+    lang: str,
+    *,
+    match_case: bool = False,
+    blind: frozenset[str] = frozenset(),
+) -> Node:
     """The CQL2 JSON tree of a filter, its property names replaced by their meanings.
 
     Args:
         text: the filter.
         lang: its language, cql2-text or cql2-json.
         match_case: whether versions are compared with case.
+        blind: meanings that no item has a value for.
 
     Raises:
         FilterError: not CQL2, or an unknown property.
@@ -72,7 +76,10 @@ def parse(text: str | Mapping[str, Any], lang: str, *, match_case: bool = False)
             expression = cql2.parse_text(text)
         else:
             raise FilterError(f"Unsupported filter-lang: {lang}")
-        return _rename(expression.to_json(), EXACT_KEYS if match_case else KEYS)
+        keys = {name: "nothing" if meaning in blind else meaning for name, meaning in KEYS.items()}
+        if match_case:
+            keys = {name: "exact_version" if key == "version" else key for name, key in keys.items()}
+        return _rename(expression.to_json(), keys)
     except (cql2.ParseError, cql2.ValidationError) as exc:
         raise FilterError("Invalid filter: " + " ".join(str(exc).split())) from exc
 

@@ -24,6 +24,7 @@ _NUMBERS: dict[str, tuple[Callable[[str], Any], str, str]] = {
     "redirect": (str, "URL", "302 files to another host"),
     "token-lifetime-s": (float, "S", "seconds an access token lives"),
     "wrong-matched": (int, "N", "add N to numberMatched"),
+    "blind": (str, "PARTS", "filters by product, version, orbit or frame find nothing"),
     "target": (str, "PART", "what the faults hit: search, catalogue, data, token or all"),
     "match": (str, "TEXT", "only addresses that contain TEXT"),
     "times": (int, "N", "the faults end after N requests"),

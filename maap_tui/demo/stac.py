@@ -128,7 +128,8 @@ def _filter(values: Mapping[str, Any], method: str, plan: Plan) -> Any:
     if given and plan.filters != "ignored":
         lang = values.get("filter-lang") or ("cql2-text" if isinstance(given, str) else "cql2-json")
         _check_language(given, lang, method, plan.filters)
-        parts.append(filters.parse(given, lang, match_case=plan.match_case))
+        blind = frozenset(plan.blind.split(","))
+        parts.append(filters.parse(given, lang, match_case=plan.match_case, blind=blind))
     for name, value in values.items():
         if name in PARAMETERS:
             continue

@@ -61,16 +61,23 @@ class Queryables:
     def _is_new(self) -> bool:
         return NEW_KEYS.product in self.properties
 
-    def spellings(self, baseline: str) -> list[str]:
+    def baseline_spellings(self, baseline: str) -> list[str]:
         """How items may spell a baseline: the list of values and the items differ in case."""
         listed = self._values(NEW_KEYS.baseline) or self._values(OLD_KEYS.baseline)
-        known = [name for name in listed if name.casefold() == baseline.casefold()]
-        return list(dict.fromkeys([*known, baseline.upper(), baseline.lower()]))
+        return [*_same(baseline, listed), baseline.upper(), baseline.lower()]
+
+    def product_spellings(self, product_type: str) -> list[str]:
+        """How items may spell a product type; their names have it in capitals."""
+        return [product_type, *_same(product_type, self.products), product_type.upper()]
 
     def _values(self, key: str) -> list[str]:
         entry = self.properties.get(key)
         values = entry.get("enum") if isinstance(entry, dict) else entry
         return [str(value) for value in values] if isinstance(values, list) else []
+
+
+def _same(name: str, known: Iterable[str]) -> list[str]:
+    return [one for one in known if one.casefold() == name.casefold()]
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
@@ -137,6 +144,14 @@ class Catalogue:
     def is_proven(self) -> bool:
         """Whether the service has shown, to this process, that it obeys filters."""
         return self._dialects.is_proven
+
+    def dropped(self, collection: str) -> set[str]:
+        """Parts of filters by which a collection finds nothing of what it has; changed in place."""
+        return self._dialects.dropped.setdefault(collection, set())
+
+    def honoured(self, collection: str) -> set[str]:
+        """Parts of filters by which a collection has found something; changed in place."""
+        return self._dialects.honoured.setdefault(collection, set())
 
     def known_collections(self, mission: str = "") -> list[str]:
         """Names that need no request: the missions' own and those with a local copy."""

@@ -63,6 +63,10 @@ class Dialects:
         """Conformance classes of the landing page; None before it was read, [] when it names none."""
         self.is_proven = False
         """Whether enough items have agreed with a filter."""
+        self.dropped: dict[str, set[str]] = {}
+        """Collection -> parts of filters by which it finds nothing of what it has."""
+        self.honoured: dict[str, set[str]] = {}
+        """Collection -> parts of filters by which it has found something."""
         self.learning = asyncio.Lock()
         """Held by the one request that finds out; the others wait for its result."""
 

@@ -7,7 +7,7 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -234,24 +234,36 @@ class Query:
             return False
         return not (self.circle and not self.circle.touches(granule.track))
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What the filter asks for: those of frame, baseline, orbit and product that it has."""
+        given = {"frame": self.frames, "baseline": self.baseline, "orbit": self.orbits, "product": True}
+        return tuple(name for name, value in given.items() if value)
+
     def to_filter(
-        self, keys: Keys, *, baselines: Sequence[str] = (), by_name: bool = False
+        self,
+        keys: Keys,
+        *,
+        baselines: Sequence[str] = (),
+        products: Sequence[str] = (),
+        without: Collection[str] = (),
     ) -> cql2.Condition | None:
-        """The filter for the catalogue.
+        """The filter for the catalogue; None when nothing is left to ask.
 
         Args:
             keys: how the collection spells its properties.
             baselines: the spellings that the baseline may have there; () takes the query's own.
-            by_name: leave orbit and frame out because the product has no index of them.
+            products: the same of the product type.
+            without: parts to leave out.
         """
-        parts = [cql2.equals(keys.product, [self.product_type])]
-        if self.baseline:
-            parts.append(cql2.equals(keys.baseline, baselines or [self.baseline]))
-        if self.orbits and not by_name:
-            parts.append(cql2.either(cql2.between(keys.orbit, low, high) for low, high in self.orbits))
-        if self.frames and not by_name:
-            parts.append(cql2.equals(keys.frame, self.frames))
-        return cql2.every(parts)
+        conditions = {
+            "product": lambda: cql2.equals(keys.product, products or [self.product_type]),
+            "baseline": lambda: cql2.equals(keys.baseline, baselines or [self.baseline or ""]),
+            "orbit": lambda: cql2.either(cql2.between(keys.orbit, low, high) for low, high in self.orbits),
+            "frame": lambda: cql2.equals(keys.frame, self.frames),
+        }
+        wanted = [name for name in conditions if name in self.parts and name not in without]
+        return cql2.every(conditions[name]() for name in wanted)
 
     def areas(self) -> list[dict[str, Any]]:
         """The spatial part of each request to send: usually one, two across the antimeridian."""

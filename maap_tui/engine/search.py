@@ -8,13 +8,16 @@ announced, is asked again at the end and then reported: nothing is lost silently
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import json
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from maap_tui.engine import cql2
@@ -29,7 +32,7 @@ from maap_tui.engine.catalogue import (
     next_link,
 )
 from maap_tui.engine.errors import CatalogError, InvalidRequestError
-from maap_tui.engine.events import DayFailed, Emit, ItemSkipped, Noted, PageFetched, ignore
+from maap_tui.engine.events import DayFailed, Emit, ItemSkipped, Noted, PageFetched, Warned, ignore
 from maap_tui.engine.missions import Mission, mission_of_collection
 from maap_tui.engine.model import Granule, TimeRange, to_zulu
 from maap_tui.engine.query import Query
@@ -43,6 +46,9 @@ START_RECORD_LIMIT = 100_000
 
 COUNT_LIMIT = 100_000
 """Items that are read at most to count those of one product, where the service does not filter."""
+
+_SAMPLE = 250
+"""Items that are looked at to find out what is wrong with a filter that finds nothing."""
 
 _BUFFERED_PAGES = 2
 
@@ -98,6 +104,18 @@ class Rules:
     """Replaces the mission's end."""
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What is known on this machine of what a search should find."""
+
+    words: str
+    """What says so, as `the registry has 12 files of it`."""
+    day: date
+    """A day that should hold something."""
+    is_listed: bool
+    """Whether the files themselves are known, not only a span of time."""
+
+
 @dataclass(slots=True, eq=False)
 class _Window:
     range: TimeRange | None
@@ -123,6 +141,8 @@ class Search:
         *,
         now: datetime,
         within: TimeRange | None = None,
+        expect: Callable[[Query, TimeRange | None], Expected | None] | None = None,
+        trusting: bool = False,
         emit: Emit = ignore,
     ) -> None:
         """Take the query; ask nothing.
@@ -133,6 +153,8 @@ class Search:
             rules: how.
             now: the end of an open range.
             within: the span that the built catalogue knows for it, None without one.
+            expect: says of a query and a span what should be found there; reads files.
+            trusting: whether finding nothing is believed unless it was expected otherwise.
             emit: told of pages and of days that failed for good.
         """
         self._catalogue = catalogue
@@ -141,6 +163,8 @@ class Search:
         self._emit = emit
         self._now = now
         self._within = within
+        self._expect = expect
+        self._trusting = trusting
         self._mission: Mission = mission_of_collection(query.collection, rules.mission_name)
         self._queryables: Queryables | None = None
         self._accepted = 0
@@ -155,6 +179,8 @@ class Search:
         """Items the server announced so far."""
         self.skipped: dict[str, SkippedItem] = {}
         """Items that could not be used, by what tells them apart: they are missing from the result."""
+        self.doubts: list[str] = []
+        """What the service did that makes its answers doubtful, in sentences; each is warned of too."""
 
     def __aiter__(self) -> AsyncGenerator[Page, None]:
         return self._pages()
@@ -181,7 +207,10 @@ class Search:
             if matched is None or not answer.is_filtered:
                 return None
             total += matched
-        return total
+        if total or (self.range is not None and not self._windows()):
+            return total
+        # Zero is believed once the filter that may be at fault was left out.
+        return None if await self._is_wrong_zero() else 0
 
     async def total(self) -> int:
         """As `count`; what a service does not announce is read page by page and counted here.
@@ -193,9 +222,11 @@ class Search:
         count = await self.count()
         if count is not None:
             return count
+        for area in self.query.areas():
+            await self._ask(self.range, area, limit=1)
         if self._unfiltered > COUNT_LIMIT:
             raise InvalidRequestError(
-                f"The catalogue does not filter: {self._unfiltered} items would have to be read to count",
+                f"Without a filter that works, {self._unfiltered} items would have to be read for a count",
                 "Give a shorter time range.",
             )
         whole = Search(
@@ -204,6 +235,7 @@ class Search:
             self._rules,
             now=self._now,
             within=self._within,
+            trusting=True,
             emit=self._emit,
         )
         count = sum([len(page.granules) async for page in whole])
@@ -212,7 +244,7 @@ class Search:
         return count
 
     async def finds_any(self) -> bool:
-        """Whether there is anything, from one request where the service filters; errors as `total`."""
+        """Whether the service says there is anything: one request where it filters; errors as `total`."""
         await self._prepare()
         for area in self.query.areas():
             answer = await self._ask(self.range, area, limit=self._few)
@@ -285,6 +317,119 @@ class Search:
 
     async def _pages(self) -> AsyncGenerator[Page, None]:
         await self._prepare()
+        self.doubts = []
+        async with aclosing(self._sweep()) as pages:
+            async for page in pages:
+                yield page
+        if self._accepted or self.matched or self.failed or self.skipped or not self._windows():
+            return
+        try:
+            if not await self._is_wrong_zero():
+                return
+        except CatalogError as error:
+            reason = f"nothing was found, which could not be checked: {error.message}"
+            for span in self._windows():
+                self._report(_Window(span), CatalogError(reason))
+            return
+        async with aclosing(self._sweep()) as pages:
+            async for page in pages:
+                yield page
+
+    async def _look(
+        self, span: TimeRange | None, area: Mapping[str, Any], without: Collection[str] = ()
+    ) -> tuple[list[Granule], bool]:
+        """What is wanted among the first items of a time and an area, and whether there were any."""
+        answer = await self._ask(span, area, limit=_SAMPLE, without=without)
+        features = answer.data["features"]
+        wanted = self.query.replace(time=span) if span else self.query
+        granules = []
+        for item in features:
+            with contextlib.suppress(BadItem):
+                granules.append(granule_of(item, self.query.collection, self._mission.name))
+        return [one for one in granules if wanted.accepts(one, is_filtered=False)], bool(features)
+
+    async def _is_wrong_zero(self) -> bool:
+        """Whether the archive has what a filter did not find; what is at fault is left out from now on.
+
+        Each part that the service has not yet shown to work is left out in turn, until something comes.
+
+        Raises:
+            CatalogError: when that cannot be found out, or nothing at all is where files are known to be.
+        """
+        query, known = self.query, self._queryables
+        assert known is not None
+        expected = None
+        if self._expect is not None:
+            expected = await asyncio.to_thread(self._expect, query, self.range)
+        if expected is None and self._trusting:
+            return False
+        sent = set(query.parts) - self._dropped - ({"orbit", "frame"} if self._by_name else set())
+        unproven = sent - self._catalogue.honoured(query.collection)
+        if self.range is None:
+            unproven -= {"orbit"}  # nothing else would limit the search
+        parts = [name for name in query.parts if name in unproven]
+        is_empty = bool(parts)
+        for number in range(1, len(parts) + 1):
+            without = parts[:number]
+            self._emit(Noted(f"Nothing found; asking without the filter by {' and '.join(without)}"))
+            for span, area in itertools.product(self._probes(expected), query.areas()):
+                try:
+                    granules, has_any = await self._look(span, area, without)
+                except (InvalidRequestError, CatalogError) as error:
+                    # All products of a time are much to ask: only what is known to be there is worth a gap.
+                    is_broad = "product" in without and expected is None
+                    if isinstance(error, CatalogError) and not is_broad:
+                        raise
+                    self._emit(Noted(f"That is not answered: {error.message}"))
+                    return False
+                if granules:
+                    last = without[-1:]
+                    is_last = number > 1 and bool((await self._look(span, area, last))[0])
+                    await self._blame(last if is_last else without)
+                    return True
+                is_empty = is_empty and not has_any
+            if not is_empty:
+                break
+        if expected is not None:
+            if is_empty and expected.is_listed and len(parts) == len(sent):
+                raise CatalogError(f"{expected.words}, and the catalogue has nothing at all there")
+            self._doubt(f"Nothing found, though {expected.words}")
+        return False
+
+    def _doubt(self, sentence: str) -> None:
+        self.doubts.append(sentence)
+        self._emit(Warned(sentence))
+
+    async def _blame(self, parts: Sequence[str]) -> None:
+        """Remember that a filter finds nothing of what is there, unless its keys are out of date."""
+        query, known = self.query, self._queryables
+        assert known is not None
+        with contextlib.suppress(CatalogError):
+            self._queryables = await self._catalogue.queryables(query.collection, refresh=True)
+            if self._queryables.keys != known.keys:
+                self._emit(Noted(f"The catalogue has renamed the queryables of {query.collection}"))
+                return
+        self._catalogue.dropped(query.collection).update(parts)
+        self._doubt(
+            f"The catalogue finds nothing in {query.collection} by {' and '.join(parts)}, and has what "
+            "was asked for: filtered here instead, which takes longer"
+        )
+
+    def _probes(self, expected: Expected | None) -> list[TimeRange | None]:
+        """The times to look at where nothing was found."""
+        span = self.range
+        if span is None or span.duration <= WHOLE_UP_TO:
+            return [span]
+        middle = (span.start + span.duration / 2).date()
+        days = [expected.day] if expected else [span.last_day, middle, span.first_day]
+        return [TimeRange.of_day(day) for day in days]
+
+    @property
+    def _dropped(self) -> set[str]:
+        return self._catalogue.dropped(self.query.collection)
+
+    async def _sweep(self) -> AsyncGenerator[Page, None]:
+        """Ask all windows, and those that failed once more."""
         self.failed, self.skipped = [], {}
         self.matched = self._accepted = 0
         self._answered = self._has_ended = False
@@ -502,34 +647,48 @@ class Search:
             self.skipped[mark] = one
             self._emit(ItemSkipped(one.name, one.url, one.reason))
 
-    async def _ask(self, span: TimeRange | None, area: Mapping[str, Any], *, limit: int) -> Answer:
-        """The first page of a time and an area."""
-        body: dict[str, Any] = {"collections": [self.query.collection], "limit": limit, **area}
+    async def _ask(
+        self, span: TimeRange | None, area: Mapping[str, Any], *, limit: int, without: Collection[str] = ()
+    ) -> Answer:
+        """The first page of a time and an area; without some parts of the filter it counts as unfiltered."""
+        query = self.query
+        without = {*without, *self._dropped}
+        if self._by_name:
+            without |= {"orbit", "frame"}
+        body: dict[str, Any] = {"collections": [query.collection], "limit": limit, **area}
         if span is not None:
             body["datetime"] = f"{to_zulu(span.start)}/{to_zulu(span.end)}"
+        condition = self._condition(without)
         try:
-            answer = await self._catalogue.search(body, self._condition, self._obeyed)
+            answer = await self._catalogue.search(body, condition, partial(self._obeyed, condition))
         except SearchRefused as refused:
             raise self._explained(refused) from None
-        if not answer.is_filtered:
-            if span is None:
-                raise InvalidRequestError(
-                    "The catalogue does not filter, so an orbit has to be looked for in a time range",
-                    "Give one beside --orbit: " + self._orbit_dates() + ".",
-                )
+        if span is None and (not answer.is_filtered or "orbit" in without):
+            raise InvalidRequestError(
+                "The catalogue does not filter, so an orbit has to be looked for in a time range",
+                "Give one beside --orbit: " + self._orbit_dates() + ".",
+            )
+        asked = set(query.parts) - without
+        if answer.is_filtered and answer.data["features"]:
+            self._catalogue.honoured(query.collection).update(asked)
+        is_filtered = answer.is_filtered and not (set(query.parts) & self._dropped)
+        if not is_filtered:
             self._unfiltered = max(self._unfiltered, _matched(answer.data) or 0)
-        return answer
+        return replace(answer, is_filtered=is_filtered)
 
-    @property
-    def _condition(self) -> cql2.Condition | None:
+    def _condition(self, without: Collection[str]) -> cql2.Condition | None:
         query, known = self.query, self._queryables
         assert known is not None
-        baselines = known.spellings(query.baseline) if query.baseline else []
-        return query.to_filter(known.keys, baselines=baselines, by_name=self._by_name)
+        return query.to_filter(
+            known.keys,
+            baselines=known.baseline_spellings(query.baseline) if query.baseline else (),
+            products=known.product_spellings(query.product_type),
+            without=without,
+        )
 
-    def _obeyed(self, features: list[Any]) -> bool | None:
-        """Whether the properties of these items agree with the filter; None when they say nothing of it."""
-        condition, known = self._condition, self._queryables
+    def _obeyed(self, condition: cql2.Condition | None, features: list[Any]) -> bool | None:
+        """Whether the properties of these items agree with a filter; None when they say nothing of it."""
+        known = self._queryables
         assert known is not None
         if condition is None:
             return None

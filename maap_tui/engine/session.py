@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin
@@ -34,6 +34,7 @@ from maap_tui.engine.errors import (
     CatalogError,
     DownloadError,
     InvalidRequestError,
+    MaapError,
     NetworkSetupError,
     StorageError,
 )
@@ -53,7 +54,7 @@ from maap_tui.engine.model import Asset, BaselineInfo, Granule, TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.queue import Queue, QueueRow
 from maap_tui.engine.registry import BaselineRegistry, CleanupReport, Entry, Key, Registry, Stats, StatsCache
-from maap_tui.engine.search import Rules, Search
+from maap_tui.engine.search import COUNT_LIMIT, Expected, Rules, Search
 from maap_tui.engine.sync import (
     Selection,
     SyncReport,
@@ -315,7 +316,14 @@ class Session:
                 self.emit(Warned(f"{what}; the whole range is searched. Build it: {command}"))
         return self._search(query, within, patient=patient)
 
-    def _search(self, query: Query, within: TimeRange | None = None, *, patient: bool = False) -> Search:
+    def _search(
+        self,
+        query: Query,
+        within: TimeRange | None = None,
+        *,
+        patient: bool = False,
+        trusting: bool = False,
+    ) -> Search:
         mission = self.settings.mission
         # A configuration made for one mission must not cut another one's time short.
         applies = not mission.name or mission_named(mission.name) == self.mission_of(query.collection)
@@ -327,7 +335,40 @@ class Session:
             end=mission.end if applies else None,
         )
         catalogue = self.catalogue.patient() if patient else self.catalogue
-        return Search(catalogue, query, rules, now=self.now(), within=within, emit=self.emit)
+        return Search(
+            catalogue,
+            query,
+            rules,
+            now=self.now(),
+            within=within,
+            expect=self._expected,
+            trusting=trusting,
+            emit=self.emit,
+        )
+
+    def _expected(self, query: Query, span: TimeRange | None) -> Expected | None:
+        """What the registry and the built catalogue know of what a search of a span should find."""
+        if span is None or query.areas() != [{}]:
+            return None
+        selection = Selection(("all",), span, query.orbits, query.frames)
+        try:
+            days = [
+                entry.day
+                for key in self.tracked_keys(query.collection, query.product_type, query.baseline)
+                for entry in self.registry.baseline(key).urls(selection.first_day, selection.last_day)
+                if selection.accepts(entry)
+            ]
+            catalog = built.load(self.places, query.collection)
+        except MaapError:
+            return None
+        if days:
+            words = f"the registry has {len(days)} {'file' if len(days) == 1 else 'files'} of that time"
+            return Expected(words, days[-1], is_listed=True)
+        known = catalog.span(query.product_type, query.baseline) if catalog else None
+        if known is None or query.orbits or query.frames or known.start >= span.end or known.end < span.start:
+            return None
+        words = f"the built catalogue has granules from {known.first_day} to {known.end.date()}"
+        return Expected(words, min(known.end.date(), span.last_day), is_listed=False)
 
     async def find(self, collection: str, identity: str) -> Granule | None:
         """The granule of that id, None when the collection has none.
@@ -785,7 +826,19 @@ class Session:
         builder = self.builder(collection, catalog, file=file)
         async for _ in builder.build(pairs):
             pass
-        return file, builder.failures
+        failures = list(builder.failures)
+        if len(baselines) > 1 or not (baseline or latest_baseline):
+            failed = {one.product_type for one in failures}
+            for product in products:
+                if product in catalog.products or product in failed:
+                    continue
+                # One request for each product that no baseline has anything of.
+                count = await self._search(Query(collection, product)).count()
+                if count or "product" in self.catalogue.dropped(collection):
+                    reason = "the catalogue has granules of it and finds none by its baselines"
+                    failures.append(built.BuildFailure(collection, product, "*", reason))
+                    self.emit(Warned(f"{collection} {product} could not be counted: {reason}"))
+        return file, failures
 
     async def save_to_registry(self, granules: Sequence[Granule], formats: tuple[str, ...]) -> int:
         """Register granules as discovered; returns how many of their files are new."""
@@ -806,11 +859,34 @@ class Session:
 
         async def count(baseline: str) -> int:
             async with slots:
-                return await self._search(Query(collection, product_type, baseline)).total()
+                query = Query(collection, product_type, baseline)
+                return await self._search(query, trusting=True).total()
 
         names = queryables.baselines
         counts = await built.together(*(count(name) for name in names))
-        return {name: number for name, number in zip(names, counts, strict=True) if number}
+        found = {name: number for name, number in zip(names, counts, strict=True) if number}
+        return found or await self._counted_here(collection, product_type)
+
+    async def _counted_here(self, collection: str, product_type: str) -> dict[str, int]:
+        """Baselines of a product counted without a filter by baseline, which found nothing.
+
+        Raises:
+            InvalidRequestError: when there is too much to read.
+            CatalogError: when the catalogue does not answer, or not wholly.
+        """
+        whole = self._search(Query(collection, product_type, max_items=_UNCUT))
+        announced = await whole.total()
+        if announced > COUNT_LIMIT:
+            raise InvalidRequestError(
+                f"The catalogue has {announced} granules of {product_type} and finds none by its baselines",
+                "Give a baseline and a time range.",
+            )
+        counts = Counter([one.baseline async for page in whole for one in page.granules] if announced else ())
+        if whole.failed:
+            raise CatalogError(whole.failed[0].reason, "Run the same command again later.")
+        if counts:
+            self.emit(Warned(f"The catalogue finds nothing of {product_type} by its baselines: counted here"))
+        return dict(sorted(counts.items()))
 
     async def baseline_at_archive(
         self, collection: str, product_type: str, baseline: str
@@ -829,7 +905,7 @@ class Session:
     def builder(self, collection: str, catalog: built.BuiltCatalog, *, file: Path | None) -> built.Builder:
         """What counts the baselines of a collection; with `file` None nothing is saved."""
         return built.Builder(
-            self._search,
+            partial(self._search, trusting=True),
             file,
             catalog,
             parallel=self.settings.search.parallel,

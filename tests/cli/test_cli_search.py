@@ -231,3 +231,43 @@ def test_verbose_tells_of_pages_and_a_traceback_only_at_two(maap: Callable) -> N
     assert "of 16 items" in maap("search", *CLD, *DAY, "--frame", "D", "-v").err
     assert "Traceback" not in maap("search", *CLD, "--date", "x", "-v").err
     assert "Traceback" in maap("-v", "search", *CLD, "--date", "x", "-v").err
+
+
+def test_filter_that_finds_nothing_is_said_and_done_without(maap: Callable, archive: Archive) -> None:
+    archive.faults.add(blind="version")
+    ended = maap("search", *CLD, *DAY)
+    assert (ended.code, len(ended.lines)) == (0, 125)
+    assert ended.err.count("finds nothing in EarthCAREL2Validated_MAAP by baseline") == 1
+    assert maap("search", *CLD, *DAY, "--count").lines == ["125"]
+
+
+def test_count_without_filters_of_all_there_is_is_refused(maap: Callable, archive: Archive) -> None:
+    archive.faults.add(filters="refused")
+    ended = maap("search", *CLD, "--count")
+    assert (ended.code, ended.out) == (4, "")
+    assert "items would have to be read for a count" in ended.err and "shorter time range" in ended.err
+
+
+def test_nothing_where_the_registry_has_files_is_a_gap(maap: Callable, archive: Archive) -> None:
+    assert maap("search", *CLD, *DAY, "--registry-save").code == 0
+    archive.faults.add(empty_results=True)
+    for verb in (["search"], ["sync"], ["get", "--dry-run"]):
+        ended = maap(*verb, *CLD, *DAY)
+        assert ended.code == 3
+        assert "FAILED DAY: " in ended.err and "registry has 125 files of that time" in ended.err
+
+
+def test_nothing_where_nothing_is_known_is_a_success(maap: Callable, archive: Archive) -> None:
+    archive.faults.add(empty_results=True)
+    ended = maap("search", *CLD, *DAY)
+    assert (ended.code, ended.out) == (0, "") and "Nothing found" in ended.err
+
+
+def test_service_of_cql2_json_serves_every_command(maap: Callable, archive: Archive) -> None:
+    usual = maap("search", *CLD, *DAY).lines
+    archive.faults.add(filters="json")
+    assert maap("search", *CLD, *DAY).lines == usual
+    assert maap("search", *CLD, *DAY, "--count").lines == ["126"]
+    assert "BC" in maap("list", L2, "CPR_CLD_2A", "--verify").out
+    assert maap("catalog", "build", *CLD).code == 0
+    assert maap("sync", *CLD, *DAY, "--frame", "A", "-n", "2").code == 0

@@ -246,11 +246,13 @@ def test_one_filter_is_written_in_both_languages(
     assert parser.parse_text(text).to_json() == parser.parse_json(json.dumps(tree)).to_json()
 
 
-def test_filter_by_name_and_in_old_keys() -> None:
+def test_filter_without_some_parts_and_in_old_keys() -> None:
     asked = query(baseline="BC", orbits=((5, 5),), frames=("C",))
-    condition = asked.to_filter(OLD_KEYS, by_name=True)
+    condition = asked.to_filter(OLD_KEYS, without=("orbit", "frame"))
     assert condition is not None
     assert cql2.to_text(condition) == "productType = 'CPR_CLD_2A' AND productVersion = 'BC'"
+    assert asked.parts == ("frame", "baseline", "orbit", "product")
+    assert asked.to_filter(OLD_KEYS, without=asked.parts) is None
 
 
 @pytest.mark.parametrize(

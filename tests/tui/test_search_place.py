@@ -373,6 +373,16 @@ async def test_results_stream_in_and_can_be_stopped(make_app: Make, archive: Arc
         assert len(screen.results.marks) == 1
 
 
+async def test_filter_that_finds_nothing_is_said_beside_the_results(make_app: Make, archive: Archive) -> None:
+    app = make_app()
+    async with searching(app) as (screen, pilot):
+        archive.faults.add(blind="version")
+        await run_search(screen, pilot)
+        assert len(screen.results.rows) == 15
+        assert "by baseline" in words_of(screen, "progress")
+        assert any("filtered here" in line.text for line in app.log_lines if line.level == "warning")
+
+
 async def test_days_that_fail_are_told_and_the_rest_is_in_order(make_app: Make, archive: Archive) -> None:
     app = make_app()
     async with searching(app) as (screen, pilot):

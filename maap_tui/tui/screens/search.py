@@ -242,11 +242,11 @@ class SearchScreen(PlaceScreen):
             if query is None:
                 return
             form.say("Counting...")
-            count = await self.maap.ask(lambda session: session.search(query).count())
+            count, doubts = await self.maap.ask(partial(_counted, query=query))
         except MaapError as error:
             form.say(f"Not counted: {error.message}")
             return
-        form.say(count_in_words(count, query))
+        form.say(count_in_words(count, query, doubts))
 
     async def _learn_typed(self) -> None:
         """Ask the archive for the names that the form needs and that are not known here."""
@@ -601,3 +601,9 @@ def _read_names(session: Session) -> Names:
         if catalog is not None:
             names.built[collection] = catalog
     return names
+
+
+async def _counted(session: Session, query: Query) -> tuple[int | None, list[str]]:
+    """What the archive counts for a query, and what makes that doubtful."""
+    search = session.search(query)
+    return await search.count(), search.doubts

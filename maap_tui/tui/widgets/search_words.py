@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from maap_tui.engine.query import Query
 from maap_tui.engine.search import Search
 from maap_tui.text import format_count, plural
@@ -13,8 +15,16 @@ NO_SEARCH = (
 )
 
 
-def count_in_words(count: int | None, query: Query) -> str:
-    """What the archive says of a query before it is run; `count` is None where it does not say."""
+def count_in_words(count: int | None, query: Query, doubts: Sequence[str] = ()) -> str:
+    """What the archive says of a query before it is run.
+
+    Args:
+        count: granules, None where it does not say.
+        query: what was counted.
+        doubts: `Search.doubts` of the count.
+    """
+    if doubts:
+        return f"{doubts[0]}."
     if count is None:
         return "The archive does not say how many there are."
     if count == 0:
@@ -48,6 +58,8 @@ def outcome_in_words(outcome: str, count: int, run: Search | None, query: Query 
         words += f"; FAILED DAY: {first.label}{more} ({first.reason}), ctrl+r asks again"
     elif run is not None and run.skipped:
         words += f"; {plural(len(run.skipped), 'item')} could not be used (skipped), 5 says why"
+    elif run is not None and run.doubts:
+        words += f"; {run.doubts[0]}"
     elif query is not None and outcome == "done" and count >= query.max_items:
         words += ", cut at the maximum"
     return words
@@ -59,7 +71,8 @@ def empty_in_words(outcome: str, run: Search | None) -> str:
         return "The search failed before anything was found.\n\nctrl+r tries it again, 5 shows the log."
     if outcome == "stopped":
         return "Stopped before anything was found.\n\nctrl+r searches again, esc goes to the form."
+    doubt = f"{run.doubts[0]}.\n\n" if run is not None and run.doubts else ""
     return (
-        "The archive has nothing that matches.\n\n"
+        f"{doubt}The archive has nothing that matches.\n\n"
         "esc goes to the form: try another time, or any baseline; 1 shows what there is."
     )
