@@ -7,6 +7,7 @@ that who iterates can tell how far it is, and stop.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -126,7 +127,7 @@ class Watch:
         """Take the registry and a clock that never jumps, in seconds."""
         self._registry = registry
         self._clock = clock
-        self._notes: dict[Key, tuple[int, int]] = {}
+        self._notes: dict[Key, list[tuple[int, int]]] = {}
         self._hot: dict[Key, float] = {}
         self._seen: dict[Key, int] = {}
         self._newest: dict[Key, int] = {}
@@ -164,12 +165,12 @@ class Watch:
         return datetime.fromtimestamp(newest / 1e9, UTC) if newest else None
 
     def _note_changed(self, key: Key, tracker: BaselineRegistry) -> bool:
-        try:
-            status = os.stat(tracker.errors_file.with_name(".lock.holder"))
-        except OSError:
-            return False
-        note = (status.st_mtime_ns, status.st_ino)
-        if self._notes.get(key) == note:
+        note = []
+        for path in tracker.lock_files:
+            with contextlib.suppress(OSError):
+                status = os.stat(f"{path}.holder")
+                note.append((status.st_mtime_ns, status.st_ino))
+        if not note or self._notes.get(key) == note:
             return False
         self._notes[key] = note
         return True

@@ -234,6 +234,8 @@ def _registry(session: Session, repair: bool) -> Iterator[Finding]:
     keys = registry.tracked()
     for key in keys if repair else ():
         try:
+            if count := registry.drop_earlier_locks(key):
+                yield Finding("locks", OK, f"{count} lock files of earlier versions deleted in {key}")
             for done in registry.baseline(key).repair():
                 yield Finding(
                     "registry",
@@ -260,11 +262,11 @@ def _registry(session: Session, repair: bool) -> Iterator[Finding]:
         yield Finding("registry", OK, f"{len(keys)} baselines are tracked")
     held = []
     for key in keys:
-        folder = registry.baseline(key).errors_file.parent
-        if not (folder / ".lock").exists():
+        tracker = registry.baseline(key)
+        if not any(path.exists() for path in tracker.lock_files):
             continue
         try:
-            with files.lock(folder / ".lock", timeout_s=0.2, purpose="doctor"):
+            with tracker.locked("doctor", timeout_s=0.2):
                 pass
         except LockedError as error:
             held.append(error.message)

@@ -282,11 +282,26 @@ class BaselineRegistry:
             self._folders[kind] / f"{day.year:04d}" / f"{kind}_{day.year:04d}{day.month:02d}{day.day:02d}.txt"
         )
 
-    @contextlib.contextmanager
-    def _locked(self, purpose: str) -> Iterator[None]:
-        path = self._folders["dwl"] / ".lock"
-        with files.lock(path, timeout_s=self._lock_timeout_s, purpose=purpose):
-            yield
+    @property
+    def lock_files(self) -> tuple[Path, Path]:
+        """The lock of its writers, and that of earlier versions, which may not be there."""
+        return _lock_file(self.root, "write", self.key), self._folders["dwl"] / ".lock"
+
+    def locked(self, purpose: str, timeout_s: float | None = None) -> contextlib.AbstractContextManager[None]:
+        """Be its only writer.
+
+        Args:
+            purpose: what for, as others read it that wait.
+            timeout_s: longest wait in seconds; None as for all that writes.
+
+        Raises:
+            LockedError: another writer held the baseline too long.
+            StorageError: the registry cannot be written.
+        """
+        wait_s = self._lock_timeout_s if timeout_s is None else timeout_s
+        # maap-client takes the folders of this tree for the list of what is tracked.
+        files.make_folder(self._folders["dwl"])
+        return _locked(*self.lock_files, wait_s, purpose, str(self._folders["dwl"]))
 
     def add(self, entries: Iterable[Entry]) -> Added:
         """Register files as discovered; what is registered already stays as it is.
@@ -310,7 +325,7 @@ class BaselineRegistry:
         if not days:
             return Added(0, refused)
         new = 0
-        with self._locked("registering files"):
+        with self.locked("registering files"):
             for day, lines in sorted(days.items()):
                 new += self._append("url", day, lines)
                 self._forget_oldest()
@@ -329,7 +344,7 @@ class BaselineRegistry:
         """
         _demand(_url_fault(url) or _path_fault(str(path)), url)
         first = url.encode()
-        with self._locked("recording a download"):
+        with self.locked("recording a download"):
             # The error goes first: what ends this between the two leaves a file that is still pending,
             # and never one that is downloaded and failed at once, which nothing would mend.
             data = files.read_data(self.errors_file)
@@ -359,7 +374,7 @@ class BaselineRegistry:
         _demand(_url_fault(url), url)
         line = f"{url}|{_error_text(reason, code, tries, at or datetime.now(UTC))}"
         first = url.encode()
-        with self._locked("recording a failure"):
+        with self.locked("recording a failure"):
             data = _read_settled(self.errors_file)
             if _tail(data) and self._set_tail_aside(self.errors_file, data, "url", [line]):
                 data = files.read_data(self.errors_file)
@@ -422,7 +437,7 @@ class BaselineRegistry:
         days = self._by_day(paths)
         if not days:
             return 0
-        with self._locked("marking files"):
+        with self.locked("marking files"):
             new = sum(self._append("mrk", day, lines) for day, lines in sorted(days.items()))
             self._forget_oldest()
         return new
@@ -442,7 +457,7 @@ class BaselineRegistry:
         removed = 0
         if not days:
             return removed
-        with self._locked("unmarking files"):
+        with self.locked("unmarking files"):
             for day, lines in sorted(days.items()):
                 gone = set(lines)
                 found: set[bytes] = set()
@@ -472,7 +487,7 @@ class BaselineRegistry:
         if not self._written:
             return 0
         missing = 0
-        with self._locked("checking the registry"):
+        with self.locked("checking the registry"):
             for kind, day in list(self._written):
                 path = self.day_file(kind, day)
                 if _identity(path) != self._left_at.get((kind, day)):
@@ -739,7 +754,7 @@ class BaselineRegistry:
         if not damaged:
             return done
         now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        with self._locked("repairing the registry"):
+        with self.locked("repairing the registry"):
             for path in damaged:
                 kind: Kind = next((one for one in _TREES if path.name.startswith(f"{one}_")), "url")
                 data = _read_settled(path)
@@ -839,6 +854,10 @@ class BaselineRegistry:
         return CleanupReport(deleted, freed, refused)
 
 
+_LOCKS = ".locks"
+"""The one folder in the registry that holds no data: programs that list its trees do not come across it."""
+
+
 @dataclass(slots=True)
 class Registry:
     """All baselines below one registry folder."""
@@ -864,9 +883,35 @@ class Registry:
             LockedError: another sync of the baseline goes on; the message names it.
             StorageError: the registry cannot be written.
         """
-        folder = self.root / _TREES["dwl"] / key.mission / key.collection / key.product_type
         what = f"The sync of {key.collection} {key.product_type} {key.baseline}"
-        return files.lock(folder / f".sync-{key.baseline}.lock", timeout_s=0, purpose=purpose, what=what)
+        return _locked(*self._sync_locks(key), 0, purpose, what)
+
+    def _sync_locks(self, key: Key) -> tuple[Path, Path]:
+        folder = self.root / _TREES["dwl"] / key.mission / key.collection / key.product_type
+        return _lock_file(self.root, "sync", key), folder / f".sync-{key.baseline}.lock"
+
+    def drop_earlier_locks(self, key: Key) -> int:
+        """Delete the lock files that earlier versions left among the data; returns how many there were.
+
+        Raises:
+            LockedError: a writer or a sync is at work.
+            StorageError: one cannot be deleted.
+        """
+        count = 0
+        tracker = self.baseline(key)
+        for _, earlier in (tracker.lock_files, self._sync_locks(key)):
+            if not os.path.lexists(earlier):
+                continue
+            is_writers = earlier == tracker.lock_files[1]
+            with tracker.locked("doctor", 0) if is_writers else self.sync_lock(key, "doctor"):
+                # A holder that comes later sees that the file it opened is gone, and begins again.
+                for path in (earlier, Path(f"{earlier}.holder")):
+                    try:
+                        path.unlink(missing_ok=True)
+                    except OSError as error:
+                        raise files.storage_error(path, error) from error
+                count += 1
+        return count
 
     def tracked(self) -> list[Key]:
         """List the baselines that have a folder in any of the three trees, sorted.
@@ -885,6 +930,28 @@ class Registry:
                 ]
             keys.update(Key(*names) for names in level)
         return sorted(keys)
+
+
+def _lock_file(root: Path, kind: str, key: Key) -> Path:
+    """A lock of a baseline: in the registry, as every host that shares it has to see it, and out of sight."""
+    names = (key.mission, key.collection, key.product_type, f"{key.baseline}.lock")
+    return root.joinpath(_LOCKS, kind, *names)
+
+
+@contextlib.contextmanager
+def _locked(path: Path, earlier: Path, timeout_s: float, purpose: str, what: str) -> Iterator[None]:
+    """Hold a lock, and that of earlier versions where one of them has left it: it may be at work."""
+    deadline = time.monotonic() + timeout_s
+    with contextlib.ExitStack() as held:
+        is_held = False
+        with contextlib.suppress(StorageError):
+            held.enter_context(files.lock(path, timeout_s=timeout_s, purpose=purpose, what=what))
+            is_held = True
+        # Who may write to a baseline alone, and not to the whole registry, locks it there.
+        if not is_held or os.path.lexists(earlier):
+            left_s = max(deadline - time.monotonic(), 0.0)
+            held.enter_context(files.lock(earlier, timeout_s=left_s, purpose=purpose, what=what))
+        yield
 
 
 def _folder_names(path: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import subprocess
@@ -753,7 +754,53 @@ def test_writing_leaves_no_foreign_names(registry: BaselineRegistry) -> None:
     left.write_text("half")
     registry.record_error(entry(1).url, "x")
     download(registry, entry(1))
-    assert sorted(os.listdir(folder)) == [".lock", ".lock.holder", "2025", "errors.txt"]
+    assert sorted(os.listdir(folder)) == ["2025", "errors.txt"]
+
+
+def test_locks_are_not_among_the_data(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    tracker = registry.baseline(KEY)
+    with registry.sync_lock(KEY, "sync"):
+        add(tracker, entry(1))
+        download(tracker, entry(1))
+    assert sorted(path.name for path in tmp_path.glob("*")) == [".locks", "downloads", "urls"]
+    found = {path.suffix for tree in ("urls", "downloads") for path in (tmp_path / tree).rglob("*.*")}
+    assert found == {".txt"}
+
+
+@pytest.mark.parametrize("kind", ["write", "sync"])
+def test_earlier_versions_at_work_are_seen_and_see_this_one(tmp_path: Path, kind: str) -> None:
+    registry = Registry(tmp_path, lock_timeout_s=0)
+    folder = registry.baseline(KEY).errors_file.parent
+    earlier = folder / ".lock" if kind == "write" else folder.parent / f".sync-{KEY.baseline}.lock"
+
+    def take() -> contextlib.AbstractContextManager[None]:
+        if kind == "sync":
+            return registry.sync_lock(KEY, "sync")
+        return registry.baseline(KEY).locked("marking files")
+
+    with files.lock(earlier, timeout_s=0, purpose="an earlier version"):
+        with pytest.raises(LockedError, match="an earlier version"), take():
+            pass
+        with pytest.raises(LockedError, match="an earlier version"):
+            registry.drop_earlier_locks(KEY)
+    with take(), pytest.raises(LockedError), files.lock(earlier, timeout_s=0):
+        pass
+    assert registry.drop_earlier_locks(KEY) == 1 and not earlier.exists()
+    with take():
+        assert not earlier.exists()
+    assert registry.drop_earlier_locks(KEY) == 0
+
+
+def test_who_may_write_to_one_baseline_alone_locks_there(tmp_path: Path) -> None:
+    (tmp_path / ".locks").write_text("as a folder that cannot be made")
+    registry = Registry(tmp_path, lock_timeout_s=0)
+    add(registry.baseline(KEY), entry(1))
+    with registry.baseline(KEY).locked("marking files"), pytest.raises(LockedError, match="marking files"):
+        add(Registry(tmp_path, lock_timeout_s=0).baseline(KEY), entry(2))
+    (tmp_path / ".locks").unlink()
+    add(registry.baseline(KEY), entry(2))
+    assert len(list(registry.baseline(KEY).urls())) == 2
 
 
 @pytest.mark.fault("P13")

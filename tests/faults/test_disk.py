@@ -208,8 +208,8 @@ def test_without_locks_of_the_file_system_work_goes_on_under_others(
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        ("EIO", ("-BC.lock", "the disk reported an error", "nothing was written")),
-        ("ESTALE", ("-BC.lock", "the network folder went away", "Check the mount")),
+        ("EIO", ("/BC.lock", "the disk reported an error", "nothing was written")),
+        ("ESTALE", ("/BC.lock", "the network folder went away", "Check the mount")),
     ],
 )
 def test_a_lock_that_fails_otherwise_is_refused_by_its_path(

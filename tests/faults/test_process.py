@@ -152,7 +152,7 @@ def test_a_second_interrupt_ends_at_once_what_the_first_one_waits_for(
     assert maap("search", *CLD, *FEW, "-n", "1", "--registry-save").code == 0
     folder = home / "registry" / "downloads" / BASELINE
     folder.mkdir(parents=True, exist_ok=True)
-    errors, holder = folder / "errors.txt", folder / ".lock.holder"
+    errors, holder = folder / "errors.txt", home / f"registry/.locks/write/{BASELINE}.lock.holder"
     os.mkfifo(errors)  # to read it waits for ever
     process = start("download", *CLD, "--registry")
     until(lambda: "recording a download" in holder.read_text(), "it does not come to its recording")

@@ -60,8 +60,7 @@ def test_sixteen_writers_lose_and_repeat_nothing(tmp_path: Path) -> None:
 def test_writers_without_flock_lose_and_repeat_nothing(tmp_path: Path, flock_errors: list[int]) -> None:
     done = let_write(12, tmp_path, writers=4, flock_errors=flock_errors)
     assert done.is_right, done
-    folder = tmp_path / "registry/downloads" / NAMES
-    assert not (folder / ".lock.soft").exists()
+    assert not (tmp_path / "registry/.locks/write" / f"{NAMES}.lock.soft").exists()
 
 
 LOCKER = """
@@ -123,7 +122,7 @@ def test_holders_keep_apart_whatever_the_file_system_gives_each(
 @pytest.fixture
 def lock_file(home: Path) -> Path:
     """Where commands lock the registry of CLD."""
-    return home / "registry/downloads" / NAMES / ".lock"
+    return home / "registry/.locks/write" / f"{NAMES}.lock"
 
 
 def granules(home: Path, count: int) -> list[Path]:
@@ -295,7 +294,7 @@ def test_commands_work_on_a_file_system_without_locks(
         ended = traced(start, home, name, "state", "mark", path)
         assert (ended.returncode, ended.stderr) == (0, "Marked 1 file\n")
     assert len(lines_of(home, "marked", "mrk")) == 2
-    assert sorted(path.name for path in lock_file.parent.iterdir()) == [".lock", ".lock.holder"]
+    assert sorted(path.name for path in lock_file.parent.iterdir()) == ["BC.lock", "BC.lock.holder"]
 
 
 def traced(start: Callable, home: Path, name: str, *words: object) -> subprocess.CompletedProcess[str]:
