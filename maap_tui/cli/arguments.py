@@ -368,7 +368,9 @@ def read_text(name: str, option: str, *, limit: int = 1 << 28) -> str:
 
     try:
         if name == "-":
-            data = sys.stdin.buffer.read(limit + 1) if sys.stdin is not None else b""
+            if sys.stdin is None:
+                raise InvalidRequestError("Standard input is closed", f"Name a file for {option}.")
+            data = sys.stdin.buffer.read(limit + 1)
         else:
             with open(name, "rb") as handle:
                 data = handle.read(limit + 1)

@@ -83,7 +83,7 @@ class Call:
     async def watched(self) -> AsyncIterator[None]:
         """Show progress around the work, where stderr is a terminal."""
         report = self.report
-        if report.quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        if report.quiet or sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             yield
             return
         from maap_tui.cli.progress import Progress

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
@@ -18,21 +19,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line, the process's own for None; returns its exit code."""
     if argv is None:
         _insist_on_utf8()
+        _fill_closed_descriptors()
     words = list(sys.argv[1:] if argv is None else argv)
     if argv is None and os.path.basename(sys.argv[0]) == "maap-tui" and words != ["--version"]:
         words.insert(0, "tui")
     if words == ["--version"]:
         # Asked for by scripts at every turn: not worth loading the command line for.
-        print(f"maap {__version__}")
-        return 0
+        try:
+            sys.stdout.write(f"maap {__version__}\n")
+            sys.stdout.flush()
+            return 0
+        except (OSError, ValueError, AttributeError):
+            pass  # closed or full: the command line says so
     try:
         from maap_tui.cli.program import run_words
 
         return run_words(words)
     except KeyboardInterrupt:
         # Before a command has its own way to end: nothing was begun.
-        print("Interrupted", file=sys.stderr)
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            sys.stderr.write("Interrupted\n")
         return 130
+
+
+def _fill_closed_descriptors() -> None:
+    """Keep the numbers of standard streams that are closed from the files that are opened next.
+
+    What a library says on stderr would be written into a file that got its number.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _insist_on_utf8() -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from maap_tui.engine.errors import DiskFullError, StorageError
 from maap_tui.text import clean
@@ -31,8 +31,10 @@ class Output:
         """
         self.as_json = as_json
         self.goes_on = False
-        """Whether a reader that has gone is no reason to stop, for commands that do work."""
-        self._is_closed = sys.stdout is None
+        """Whether stdout that takes no more is no reason to stop, for commands that do work."""
+        self.lost: StorageError | None = None
+        """Why something was not printed that should have been, where that was no reason to stop."""
+        self._is_closed = False
         # A terminal that cannot show a character gets its escape instead of an error.
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(errors="backslashreplace")
@@ -68,11 +70,21 @@ class Output:
         """
         self._attempt("")
 
+    def finish(self) -> None:
+        """Hand on the last of it; errors as `flush`, and what was lost on the way."""
+        self.flush()
+        if self.lost is not None:
+            raise self.lost
+
     def _write(self, text: str) -> None:
         self._attempt(text)
 
     def _attempt(self, text: str) -> None:
         if self._is_closed:
+            return
+        if sys.stdout is None:
+            if text:
+                self._lose(StorageError("Standard output is closed", "Open it, or send it to /dev/null."))
             return
         try:
             if text:
@@ -81,21 +93,28 @@ class Output:
                 sys.stdout.flush()
         except BrokenPipeError:
             self._is_closed = True
-            _discard_stdout()
+            discard(sys.stdout)
             if not self.goes_on:
                 raise PipeClosed from None
         except OSError as error:
-            self._is_closed = True
-            _discard_stdout()
+            discard(sys.stdout)
             kind = DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
-            raise kind(f"Standard output cannot be written: {error.strerror}") from error
+            self._lose(kind(f"Standard output cannot be written: {error.strerror}"))
+        except ValueError as error:
+            self._lose(StorageError(f"Standard output cannot be written: {error}"))
+
+    def _lose(self, error: StorageError) -> None:
+        self._is_closed = True
+        if not self.goes_on:
+            raise error
+        self.lost = error
 
 
-def _discard_stdout() -> None:
-    """Point stdout at nothing, so that the interpreter's own last flush does not fail again."""
+def discard(stream: TextIO) -> None:
+    """Point a stream at nothing, so that the interpreter's own last flush does not fail again."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         descriptor = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(descriptor, sys.stdout.fileno())
+        os.dup2(descriptor, stream.fileno())
         os.close(descriptor)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import io
 import signal
 from collections.abc import Collection
 from pathlib import Path
@@ -75,13 +77,15 @@ def run_words(words: list[str]) -> int:
     parser = build_parser(COMMANDS.keys() & set(words))
     report = Reporter()
     try:
-        args = parser.parse_args(words)
+        # argparse would not notice a stdout that takes nothing.
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            args = parser.parse_args(words)
     except UsageError as usage:
         end = "" if str(usage).endswith("?") else "."
         report.say(f"Error: {usage}{end} See {usage.prog} -h.")
         return WRONG
     except SystemExit as ended:
-        return _flushed(Output(), report, int(ended.code or 0))
+        return _print(printed.getvalue(), report, int(ended.code or 0))
     args.inner = inner
     report.verbosity = args.verbose + getattr(args, "more_verbose", 0)
     report.quiet = args.quiet
@@ -125,10 +129,22 @@ def _split_demo(words: list[str]) -> tuple[list[str], list[str] | None]:
     return words, None
 
 
+def _print(text: str, report: Reporter, code: int) -> int:
+    output = Output()
+    try:
+        output.lines(text.splitlines())
+    except PipeClosed:
+        return code
+    except MaapError as error:
+        report.fail(error)
+        return report.code
+    return _flushed(output, report, code)
+
+
 def _flushed(output: Output, report: Reporter, code: int) -> int:
     """Hand on all of stdout before the end; a reader that has gone is no error."""
     try:
-        output.flush()
+        output.finish()
     except PipeClosed:
         pass
     except MaapError as error:

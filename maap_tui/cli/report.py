@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from maap_tui.cli.output import discard
 from maap_tui.engine.errors import (
     EXIT_AUTH_FATAL,
     EXIT_NON_TRANSIENT,
@@ -169,9 +170,13 @@ class Reporter:
             self.progress.print(line)
             return
         # Without stderr there is nobody to tell, and the data is worth more than the talk.
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        try:
             sys.stderr.write(line + "\n")
             sys.stderr.flush()
+        except OSError:
+            discard(sys.stderr)
+        except (ValueError, AttributeError):
+            return
 
 
 def _finished(report: Reporter, event: Any) -> None:
@@ -216,7 +221,7 @@ _VOICES: dict[str, Any] = {
 
 def ends_at_once(code: int) -> None:
     """End the process now, the cursor shown again; what is on disk is whole without further ado."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, AttributeError):
         if sys.stderr.isatty():
             sys.stderr.write("\x1b[?25h\n")
             sys.stderr.flush()

@@ -305,7 +305,7 @@ def _surroundings(environ: Mapping[str, str]) -> Iterator[Finding]:
             "Set LANG=C.UTF-8.",
         )
     terminal = environ.get("TERM", "")
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)):
         yield Finding("terminal", OK, "none here: the commands work, the full-screen app does not open")
     elif terminal in ("", "dumb"):
         yield Finding(

@@ -121,9 +121,23 @@ class Preloaded:
         os.close(self._gate_end)
 
     def begin(
-        self, words: Sequence[object], environ: Mapping[str, str], *, as_nobody: bool = False
+        self,
+        words: Sequence[object],
+        environ: Mapping[str, str],
+        *,
+        as_nobody: bool = False,
+        streams: Mapping[int, str] | None = None,
+        place: str = "",
     ) -> Running:
-        """Start a command line, with these variables in its environment beside the usual ones."""
+        """Start a command line, with these variables in its environment beside the usual ones.
+
+        Args:
+            words: the command line.
+            environ: the variables.
+            as_nobody: whether it runs without the rights that root has.
+            streams: what is wrong with which standard stream: closed, full or none.
+            place: a folder that it runs in and that is deleted before it begins; '' for the usual one.
+        """
         while select.select([self._gate_end], [], [], 0)[0]:
             os.read(self._gate_end, 1)  # meant for one that was killed before it took it
         out, err = self._folder / "out.txt", self._folder / "err.txt"
@@ -133,14 +147,16 @@ class Preloaded:
             "out": str(out),
             "err": str(err),
             "user": NOBODY if as_nobody and os.geteuid() == 0 else None,
+            "streams": {str(number): kind for number, kind in (streams or {}).items()},
+            "place": place,
         }
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(asked).encode() + b"\n")
         return Running(self, int(self.answer()["pid"]), out, err)
 
-    def run(self, words: Sequence[object], environ: Mapping[str, str], *, as_nobody: bool = False) -> Ended:
-        """Run a command line to its end; `as_nobody` without the rights that root has."""
-        running = self.begin(words, environ, as_nobody=as_nobody)
+    def run(self, words: Sequence[object], environ: Mapping[str, str], **options: Any) -> Ended:
+        """Run a command line to its end; options as for `begin`."""
+        running = self.begin(words, environ, **options)
         running.go()
         return running.wait()
 
@@ -281,9 +297,37 @@ def _be_command(asked: dict[str, Any], gate: int, tell: int) -> None:
         os.close(tell)
         os.read(gate, 1)
         os.close(gate)
-        code = main(asked["words"])
+        if asked["place"]:
+            os.chdir(asked["place"])
+            os.rmdir(asked["place"])
+        _spoil(asked["streams"])
+        sys.argv = ["maap", *asked["words"]]
+        code = main()
+        code = 120 if _cannot_flush() else code  # as the interpreter ends
     finally:
         os._exit(code)
+
+
+def _spoil(streams: dict[str, str]) -> None:
+    for number, kind in streams.items():
+        if kind == "full":
+            full = os.open("/dev/full", os.O_RDWR)
+            os.dup2(full, int(number))
+            os.close(full)
+            continue
+        if kind == "closed":
+            os.close(int(number))
+        setattr(sys, ("stdin", "stdout", "stderr")[int(number)], None)
+
+
+def _cannot_flush() -> bool:
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except OSError:
+        return True
+    return False
 
 
 def _let_be_traced() -> None:

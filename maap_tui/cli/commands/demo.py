@@ -6,7 +6,6 @@ import contextlib
 import os
 import shlex
 import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -227,7 +226,6 @@ def _tour(call: Call) -> int:
         call.output.line(f"$ maap {command}")
         call.output.flush()
         code = main(shlex.split(command))
-        sys.stdout.flush()
         call.output.line("")
         if code >= 128:
             return code

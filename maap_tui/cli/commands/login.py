@@ -65,7 +65,7 @@ def _ask(call: Call) -> str:
     name = call.args.token_file
     if name is not None:
         return read_text(name, "--token-file", limit=MAX_TOKEN_BYTES)
-    if sys.stdin is None or not sys.stdin.isatty():
+    if sys.stdin is None or sys.stderr is None or not sys.stdin.isatty():
         return read_text("-", "stdin", limit=MAX_TOKEN_BYTES)
     call.report.say(f"A token is issued at {TOKEN_PAGE}")
     given = _read_unseen("Offline token (not shown): ")
