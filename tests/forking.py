@@ -12,6 +12,7 @@ import ctypes
 import functools
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -48,12 +49,18 @@ class ForkServer:
             raise OSError(ctypes.get_errno(), "prctl")
         self._socket, there = socket.socketpair()
         clean = {name: text for name, text in os.environ.items() if name not in LOCALE}
+        # Its own streams are a terminal's, so that those of its forks are made as for one.
+        self._terminal, inner = pty.openpty()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "forking", str(there.fileno())],
-            cwd=Path(__file__).parent,
+            [sys.executable, "-m", "tests.forking", str(there.fileno())],
+            cwd=ROOT,
             env={**clean, **SERVER_LOCALE, "PYTHONPATH": str(ROOT)},
             pass_fds=[there.fileno()],
+            stdin=inner,
+            stdout=inner,
+            stderr=inner,
         )
+        os.close(inner)
         there.close()
         atexit.register(self._close)
 
@@ -77,6 +84,7 @@ class ForkServer:
     def _close(self) -> None:
         self._socket.close()
         self._process.wait()
+        os.close(self._terminal)
 
 
 def _serve(connection: socket.socket) -> None:
@@ -115,13 +123,6 @@ def _be_command(asked: dict[str, Any], terminal: int) -> None:
     os.environ.clear()
     os.environ.update(asked["environ"])
     os.chdir(asked["folder"])
-    for name, descriptor, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
-        old = getattr(sys, name)
-        stream = open(descriptor, mode, encoding="utf-8", errors=old.errors, closefd=False)
-        if mode == "w":
-            stream.reconfigure(line_buffering=True)
-        setattr(sys, name, stream)
-        setattr(sys, f"__{name}__", stream)
     sys.argv = ["maap", *asked["words"]]
     from maap_tui.cli.main import main
 

@@ -34,7 +34,7 @@ from maap_tui.tui.dialogs.error import ErrorDialog
 from maap_tui.tui.screens.downloads import DownloadsScreen
 from tests.faults import crashes, endings
 from tests.faults.preloaded import Missing
-from tests.tui.terminal_kit import HERE, Terminal
+from tests.tui.terminal_kit import HERE, Terminal, is_alive
 
 L2 = "EarthCAREL2Validated_MAAP"
 CLD = (L2, "CPR_CLD_2A", "BC")
@@ -322,7 +322,7 @@ def test_a_tmux_session_goes_on_without_its_client_and_ends_in_order_when_it_is_
     assert tmux("list-panes", "-t", "work", "-F", "#{pane_dead}") == "0\n"
     os.kill(pid, 0)
     tmux("kill-session", "-t", "work")
-    until(lambda: not Path(f"/proc/{pid}").exists(), "it does not end", endings.LIMIT_S)
+    until(lambda: not is_alive(pid), "it does not end", endings.LIMIT_S)
     assert sorted(scene.parts().values()) == [endings.SENT] * 3
 
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from forking import can_fork, server
+from tests.forking import can_fork, server
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 20.0
@@ -149,6 +149,14 @@ class Terminal:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
         self.close()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and waits to be looked at does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _set_size(terminal: int, size: tuple[int, int]) -> None:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from terminal_kit import HERE, PATIENCE_S, Terminal, text_of, until
+from terminal_kit import HERE, PATIENCE_S, Terminal, is_alive, text_of, until
 
 from maap_tui.demo.archive import Archive
 from maap_tui.engine.model import TimeRange
@@ -57,14 +57,6 @@ def test_signals_end_it_in_order(
 def children_of(pid: int) -> list[int]:
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return [int(one) for task in tasks for one in (task / "children").read_text().split()]
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and waits to be looked at does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
