@@ -412,7 +412,7 @@ class BaselineRegistry:
         firsts = lines.keys() | {url.encode() for url in gone}
         if not firsts:
             return refused
-        with self._locked("recording skipped items"):
+        with self.locked("recording skipped items"):
             data = _read_settled(self.errors_file)
             if _tail(data) and self._set_tail_aside(self.errors_file, data, "url", lines.values()):
                 data = files.read_data(self.errors_file)
