@@ -87,6 +87,9 @@ def add_command(subparsers: Any, name: str, *, json_help: str = "", **kwargs: An
     group.add_argument(
         "-q", "--quiet", action="store_true", default=absent, help="say only warnings and errors"
     )
+    group.add_argument(
+        "--log-times", action="store_true", default=absent, help="begin each line on stderr with the UTC time"
+    )
     return parser
 
 
@@ -183,6 +186,7 @@ def overrides_of(args: argparse.Namespace) -> dict[str, object]:
         "search.max_items": getattr(args, "max_items", None),
         "downloads.product_dir": getattr(args, "product_dir", None),
         "downloads.lock_wait": getattr(args, "lock_wait", None),
+        "log.times": getattr(args, "log_times", None) or None,
     }
 
 

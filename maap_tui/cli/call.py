@@ -7,7 +7,8 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,8 @@ class Call:
     args: argparse.Namespace
     output: Output
     report: Reporter
+    begun: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """When the command began."""
 
     @property
     def config_file(self) -> Path | None:
@@ -46,6 +49,7 @@ class Call:
         from maap_tui.engine import places, settings
 
         config = settings.load(self.config_file, os.environ, {**overrides_of(self.args), **overrides})
+        self.report.with_times = config.log.times
         return config, places.locate(config, os.environ)
 
     def session(self, *, bulk: bool = False, overrides: dict[str, object] | None = None) -> Session:
@@ -60,12 +64,14 @@ class Call:
         """
         from maap_tui.engine.session import Session
 
-        return Session.load(
+        session = Session.load(
             self.config_file,
             overrides={**overrides_of(self.args), **(overrides or {})},
             emit=self.hear,
             bulk=bulk,
         )
+        self.report.with_times = session.settings.log.times
+        return session
 
     def hear(self, event: Event) -> None:
         """Take an event of the engine."""

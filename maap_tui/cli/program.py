@@ -60,6 +60,9 @@ def build_parser(wanted: Collection[str] = tuple(COMMANDS)) -> Parser:
     parser.add_argument("-d", "--data-dir", type=Path, metavar="DIR", help="where granules go")
     parser.add_argument("-v", "--verbose", action="count", default=0, help="say more; -vv with tracebacks")
     parser.add_argument("-q", "--quiet", action="store_true", help="say only warnings and errors")
+    parser.add_argument(
+        "--log-times", action="store_true", help="begin each line on stderr with the UTC time"
+    )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, words in COMMANDS.items():
         if name not in wanted:
@@ -76,6 +79,7 @@ def run_words(words: list[str]) -> int:
     words = join_signed(words)
     parser = build_parser(COMMANDS.keys() & set(words))
     report = Reporter()
+    report.with_times = "--log-times" in words
     try:
         # argparse would not notice a stdout that takes nothing.
         with contextlib.redirect_stdout(io.StringIO()) as printed:

@@ -10,6 +10,7 @@ import contextlib
 import os
 import sys
 from collections import Counter
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.output import discard
@@ -62,6 +63,8 @@ class Reporter:
         self._skipped: Counter[str] = Counter()
         self.codes: set[int] = set()
         """What went wrong so far, as exit codes."""
+        self.with_times = False
+        """Whether every line begins with the time; off by default, as wrappers look for `FAILED DAY:`."""
         self.tally: Tally | None = None
         self.progress: Progress | None = None
         if hasattr(sys.stderr, "reconfigure"):
@@ -166,6 +169,8 @@ class Reporter:
 
     def _write(self, text: str) -> None:
         line = clean(without_tokens(text))
+        if self.with_times:
+            line = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}"
         if self.progress is not None:
             self.progress.print(line)
             return

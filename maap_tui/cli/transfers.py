@@ -6,6 +6,7 @@ import argparse
 import os
 import shutil
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,6 +96,16 @@ def _free_bytes(folder: Path) -> int | None:
     return None
 
 
+def _run_of(call: Call) -> str:
+    """Which run a summary is of, as a log of several is read: names, start and length."""
+    args = call.args
+    names = [getattr(args, name, None) for name in ("collection", "product")]
+    names.append(getattr(args, "baseline", None) or "all baselines")
+    seconds = (datetime.now(UTC) - call.begun).total_seconds()
+    what = " ".join(name for name in names if name)
+    return f" [{what}, begun {call.begun:%Y-%m-%dT%H:%M:%SZ}, took {format_duration(seconds)}]"
+
+
 def summarise(call: Call, report: Report, *, nothing: str, nothing_to_do: str = "") -> None:
     """Say how the downloads went, and raise what stopped them.
 
@@ -107,6 +118,10 @@ def summarise(call: Call, report: Report, *, nothing: str, nothing_to_do: str = 
     Raises:
         MaapError: what ended the run before its time.
     """
+
+    def say(text: str) -> None:
+        call.report.say(f"{text}{_run_of(call)}")
+
     count = len(report.downloaded)
     words = [f"Downloaded {plural(count, 'file')} ({format_bytes(report.received)})"]
     words[0] += f" in {format_duration(report.seconds)}"
@@ -118,10 +133,10 @@ def summarise(call: Call, report: Report, *, nothing: str, nothing_to_do: str = 
     if report.left:
         words.append(f"{format_count(report.left)} not tried")
     if count or report.failed or report.left:
-        call.report.say("; ".join(words))
+        say("; ".join(words))
     elif here:
-        call.report.say(nothing_to_do or f"Nothing to download: {plural(here, 'file')} here already")
+        say(nothing_to_do or f"Nothing to download: {plural(here, 'file')} here already")
     else:
-        call.report.say(nothing)
+        say(nothing)
     if report.stopped is not None:
         raise report.stopped

@@ -412,6 +412,21 @@ class TokenSettings(Section):
     )
 
 
+class LogSettings(Section):
+    """What the commands say on stderr."""
+
+    section = "log"
+    __slots__ = ()
+
+    times = Setting(
+        "MAAP_LOG_TIMES",
+        SWITCH,
+        False,
+        "Begin every line on stderr with the UTC time.",
+        flag="--log-times",
+    )
+
+
 class UiSettings(Section):
     """The full-screen app."""
 
@@ -434,6 +449,7 @@ _SECTIONS: tuple[type[Section], ...] = (
     DownloadSettings,
     SearchSettings,
     TokenSettings,
+    LogSettings,
     UiSettings,
 )
 SETTINGS: tuple[Setting[Any], ...] = tuple(
@@ -481,6 +497,7 @@ class Settings:
     downloads: DownloadSettings
     search: SearchSettings
     token: TokenSettings
+    log: LogSettings
     ui: UiSettings
     keys: dict[str, str]
     """Binding id to keys, for bindings the user changed."""

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,9 @@ L2 = "EarthCAREL2Validated_MAAP"
 CLD = (L2, "CPR_CLD_2A", "BC")
 DAY = ("--date", "2025-12-01")
 FEW = (*DAY, "--frame", "D", "-n", "4")
+
+
+STAMP = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
 def lines_of(home: Path, tree: str, prefix: str) -> list[str]:
@@ -37,7 +41,8 @@ def test_sync_through_its_life(maap: Callable, home: Path) -> None:
 
     second = maap("sync", *CLD, *DAY)
     assert (second.code, second.out) == (0, "")
-    assert second.err == "Nothing new: all 125 files of 2025-12-01 are downloaded already\n"
+    said = "Nothing new: all 125 files of 2025-12-01 are downloaded already"
+    assert re.fullmatch(rf"{said} \[{' '.join(CLD)}, begun {STAMP}, took [0-9.]+ s\]\n", second.err)
 
     shown = maap("state", "show", *CLD)
     assert shown.lines == [
@@ -88,6 +93,39 @@ def test_sync_names_the_baseline_of_a_failed_day(maap: Callable, archive: Archiv
     assert "FAILED DAY: BC 2025-12-05 (" in one.err
     every = maap("sync", L2, "CPR_CLD_2A", *range_, "--frame", "D")
     assert "FAILED DAY: * 2025-12-05 (" in every.err
+
+
+def test_summary_names_the_run_it_is_of(maap: Callable) -> None:
+    whole = r"Downloaded 4 files \([0-9]+ KiB\) in [0-9.]+ s"
+    run = rf"begun {STAMP}, took [0-9.]+ s\]\n"
+    assert re.fullmatch(rf"{whole} \[{' '.join(CLD)}, {run}", maap("get", *CLD, *FEW).err)
+    again = maap("download", *CLD[:2], "--orbit", "08574D").err
+    assert re.search(rf" \[{L2} CPR_CLD_2A all baselines, {run}", again)
+
+
+@pytest.mark.parametrize("how", ["option in front", "option", "variable", "file"])
+def test_every_line_of_talk_begins_with_the_time(
+    maap: Callable, home: Path, archive: Archive, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    archive.control(failing_day="2025-12-01")
+    words = ["sync", *CLD, "--start", "2025-12-01", "--end", "2025-12-02", "--frame", "D", "-v"]
+    plain = maap(*words).err
+    assert "\nFAILED DAY: BC 2025-12-01 (" in f"\n{plain}" and not re.search(rf"(?m)^{STAMP} ", plain)
+    if how == "variable":
+        monkeypatch.setenv("MAAP_LOG_TIMES", "1")
+    elif how == "file":
+        assert maap("config", "set", "log.times", "true").code == 0
+    else:
+        words.insert(0 if how == "option in front" else len(words), "--log-times")
+    timed = maap(*words)
+    assert timed.code == 3 and "FAILED DAY: BC 2025-12-01 (" in timed.err
+    assert all(re.match(rf"{STAMP} \S", line) for line in timed.err.splitlines())
+    listed = maap("list", L2, "--log-times")
+    assert listed.code == 0 and not re.search(STAMP, listed.out)
+
+
+def test_wrong_command_line_with_times(maap: Callable) -> None:
+    assert re.match(rf"{STAMP} Error: ", maap("--log-times", "sync", *CLD, "--nothing").err)
 
 
 @pytest.mark.parametrize("verb", ["get", "download"])
@@ -142,7 +180,7 @@ def test_get_is_flat_with_out_dir_and_leaves_no_trace(maap: Callable, home: Path
     assert len(list(out.glob("*.h5"))) == 4
     assert not list((home / "registry").rglob("*.txt"))
     second = maap("get", *CLD, *FEW, "-o", out)
-    assert second.err == "Nothing to download: 4 files here already\n"
+    assert second.err.startswith("Nothing to download: 4 files here already [")
     more = maap("get", *CLD, *DAY, "--frame", "D", "-n", "5", "-o", out)
     assert more.err.startswith("Downloaded 1 file (165 KiB) in ")
     assert "; 4 were here already" in more.err
