@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import socket
 import threading
 import time
@@ -33,7 +34,8 @@ _POLL_S: Final = 0.01
 _NOTE_BYTES: Final = 1024
 _NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
 _LOCK_TRIES: Final = 3
-_FSYNC_UNSUPPORTED: Final = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS})
+_UNSUPPORTED: Final = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS})
+"""What network and FUSE file systems answer to a call that they do not have."""
 
 _REASONS: Final = {
     errno.EROFS: ("the file system is read-only", "Set another folder, or have it mounted for writing."),
@@ -87,13 +89,79 @@ def fsync_folder(path: Path) -> None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.fsync(descriptor)
+            fsync_file(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:
-        # Some network and FUSE file systems have no fsync of folders: there is nothing more to ask of them.
-        if error.errno not in _FSYNC_UNSUPPORTED:
+        if error.errno not in _UNSUPPORTED:
             raise storage_error(path, error) from error
+
+
+def fsync_file(descriptor: int) -> None:
+    """Make what was written to an open file survive a power cut, as far as its file system can.
+
+    Raises:
+        OSError: what was written may be lost.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Where there is no fsync there is nothing more to ask for.
+        if error.errno not in _UNSUPPORTED:
+            raise
+
+
+def free_bytes(path: Path) -> int | None:
+    """Bytes that are free where a folder is; None where the file system does not tell.
+
+    Raises:
+        OSError: the folder cannot be looked at.
+    """
+    try:
+        return shutil.disk_usage(path).free
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+        return None
+
+
+def empty(descriptor: int, path: Path) -> None:
+    """Empty an open file; where it cannot be cut, an empty one takes its place, flock and all.
+
+    Args:
+        descriptor: The open file; it stands for the new one afterwards.
+        path: Its name.
+
+    Raises:
+        OSError: it is as it was.
+    """
+    try:
+        os.ftruncate(descriptor, 0)
+        return
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+    if not os.fstat(descriptor).st_size:
+        return
+    sibling = _sibling_in(path.parent)
+    other = os.open(sibling, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    try:
+        with contextlib.suppress(OSError):
+            _flock(other)
+        os.replace(sibling, path)
+        os.dup2(other, descriptor, inheritable=False)
+    except OSError:
+        with contextlib.suppress(OSError):
+            sibling.unlink()
+        raise
+    finally:
+        os.close(other)
+
+
+def _sibling_in(folder: Path) -> Path:
+    """A new name for what takes the place of another file there."""
+    writer = f"{_machine()}-{os.getpid()}-{secrets.token_hex(8)}"
+    return folder / f"{SIBLING_PREFIX}{writer}{SIBLING_SUFFIX}"
 
 
 def make_folder(path: Path) -> None:
@@ -135,8 +203,7 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int | None = None) -> N
     target = Path(os.path.realpath(path)) if os.path.islink(path) else path
     make_folder(target.parent)
     sweep_siblings(target.parent)
-    writer = f"{_machine()}-{os.getpid()}-{secrets.token_hex(8)}"
-    sibling = target.parent / f"{SIBLING_PREFIX}{writer}{SIBLING_SUFFIX}"
+    sibling = _sibling_in(target.parent)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     replaced = False
     try:
@@ -151,7 +218,7 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int | None = None) -> N
             view = memoryview(payload)
             while view:
                 view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
+            fsync_file(descriptor)
         finally:
             os.close(descriptor)
         os.replace(sibling, target)
@@ -258,9 +325,9 @@ def append_lines(path: Path, lines: Sequence[str], *, sync: bool = True) -> None
             length = os.fstat(descriptor).st_size
             if length and os.pread(descriptor, 1, length - 1) != b"\n":
                 payload = b"\n" + payload
-            _write_whole(descriptor, payload, length)
+            _write_whole(descriptor, payload, length, path)
             if sync:
-                os.fsync(descriptor)
+                fsync_file(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -269,8 +336,8 @@ def append_lines(path: Path, lines: Sequence[str], *, sync: bool = True) -> None
         fsync_folder(path.parent)
 
 
-def _write_whole(descriptor: int, payload: bytes, length: int) -> None:
-    """Write at the end in one call; on a short write cut back to `length` and raise the reason."""
+def _write_whole(descriptor: int, payload: bytes, length: int, path: Path) -> None:
+    """Write at the end in one call; on a short write take it back to `length` and raise the reason."""
     written = os.write(descriptor, payload)
     if written == len(payload):
         return
@@ -279,7 +346,12 @@ def _write_whole(descriptor: int, payload: bytes, length: int) -> None:
         while written < len(payload):
             written += os.write(descriptor, payload[written:])
     except OSError:
-        os.ftruncate(descriptor, length)
+        try:
+            os.ftruncate(descriptor, length)
+        except OSError:
+            # Where a file cannot be cut, empty lines say nothing; their bytes are there already.
+            with contextlib.suppress(OSError), open(path, "r+b", buffering=0) as file:
+                os.pwrite(file.fileno(), b"\n" * written, length)
         raise
 
 

@@ -15,7 +15,6 @@ import json
 import math
 import os
 import re
-import shutil
 import socket
 import time
 import zlib
@@ -248,7 +247,7 @@ class _Part:
         # The note goes with the bytes it speaks of, so that it never vouches for others.
         with contextlib.suppress(OSError):
             _drop_note(self.path)
-        os.ftruncate(self.descriptor, 0)
+        files.empty(self.descriptor, self.path)
         self.length = 0
         self.pieces.clear()
         self.tail = hashlib.sha256()
@@ -319,7 +318,11 @@ class _Part:
                 if self.length % PIECE == 0:
                     self.pieces.append(self.tail.hexdigest())
                     self.tail = hashlib.sha256()
-        os.ftruncate(self.descriptor, self.length)
+        try:
+            os.ftruncate(self.descriptor, self.length)
+        except OSError:
+            if self.length != size:
+                self.restart()
 
 
 def _sidecar(part_path: Path) -> Path:
@@ -401,10 +404,11 @@ class Transfer:
         """Whether the disk has room for what is still to come of a file, as far as it can be told."""
         for folder in wanted.path.parents:
             try:
-                free = shutil.disk_usage(folder).free
+                free = files.free_bytes(folder)
             except OSError:
                 continue
-            return free - max(_bytes_to_come(wanted, wanted.path), _LEAST_ROOM) >= self._rules.min_free
+            needed = max(_bytes_to_come(wanted, wanted.path), _LEAST_ROOM)
+            return free is None or free - needed >= self._rules.min_free
         return True
 
     @contextlib.asynccontextmanager
@@ -691,8 +695,8 @@ class Transfer:
         if not self._rules.min_free:
             return
         needed = max(0, needed)
-        free = shutil.disk_usage(folder).free
-        if free - needed < self._rules.min_free:
+        free = files.free_bytes(folder)
+        if free is not None and free - needed < self._rules.min_free:
             raise DiskFullError(
                 f"Too little space for {folder}: {free >> 20} MiB are free, "
                 f"{needed >> 20} MiB are needed and {self._rules.min_free >> 20} MiB stay free",
@@ -754,7 +758,7 @@ async def _to_end(
 def _make_final(part: _Part, path: Path) -> None:
     """fsync, rename, fsync of the folder: after this the file stays, whatever happens."""
     try:
-        os.fsync(part.descriptor)
+        files.fsync_file(part.descriptor)
     except OSError as error:
         # After a failed fsync the kernel may have dropped the pages: nothing of the part is safe.
         with contextlib.suppress(OSError):
