@@ -17,6 +17,7 @@ from urllib.parse import quote, urljoin
 from maap_tui.engine import cql2, dialect, files, places
 from maap_tui.engine.errors import CatalogError, InvalidRequestError, MaapError
 from maap_tui.engine.events import Emit, Noted, Warned, ignore
+from maap_tui.engine.geometry import is_geometry, read_bbox
 from maap_tui.engine.http import Http, Reply, TransportFault, origin_of
 from maap_tui.engine.missions import default_collections, format_of, parse_name
 from maap_tui.engine.model import Asset, Collection, Granule, parse_zulu
@@ -389,7 +390,7 @@ class Catalogue:
             CatalogError: when the catalogue does not answer.
         """
         reply = await self._ask("GET", url)
-        return _object_of(reply, "the item") if reply.status == 200 else None
+        return resolved(_object_of(reply, "the item"), reply.url) if reply.status == 200 else None
 
     def joined(self, href: str, base: str = "") -> str:
         """A link of the catalogue as an absolute URL, as it stands when it cannot be read."""
@@ -407,7 +408,7 @@ class Catalogue:
             data = _object_of(reply, "The search result")
             if not isinstance(data.get("features"), list):
                 raise CatalogError("The search result has no list of features", "Run it again later.")
-            return data
+            return {**data, "features": [resolved(item, reply.url) for item in data["features"]]}
         raise SearchRefused(reply.status, reply.error_words() or f"{reply.status} {reply.reason}".strip())
 
     async def _get(self, url: str, what: str, collection: str = "") -> Mapping[str, Any]:
@@ -532,6 +533,41 @@ def _collection_of(row: Any) -> Collection | None:
     )
 
 
+def resolved(item: Any, url: str) -> Any:
+    """An item whose assets have absolute links, the scheme in lower case.
+
+    Args:
+        item: as served; what is no item stays as it is.
+        url: where it was served, which relative links are relative to when the item has no `self` link.
+    """
+    assets = item.get("assets") if isinstance(item, dict) else None
+    if not isinstance(assets, dict):
+        return item
+    base = url
+    links = item.get("links")
+    for link in links if isinstance(links, list) else []:
+        if isinstance(link, dict) and link.get("rel") == "self" and isinstance(link.get("href"), str):
+            base = _absolute(link["href"], url)
+    changed = {}
+    for key, asset in assets.items():
+        if isinstance(asset, dict) and isinstance(asset.get("href"), str):
+            href = _absolute(asset["href"], base)
+            if href != asset["href"]:
+                changed[key] = {**asset, "href": href}
+    return {**item, "assets": {**assets, **changed}} if changed else item
+
+
+def _absolute(href: str, base: str) -> str:
+    if href.startswith(("https://", "http://")):
+        return href
+    try:
+        joined = urljoin(base, href.strip())
+    except ValueError:
+        return href
+    scheme, colon, rest = joined.partition(":")
+    return f"{scheme.lower()}{colon}{rest}"
+
+
 class BadItem(ValueError):
     """An item that cannot be used; the text says why."""
 
@@ -545,6 +581,8 @@ def granule_of(item: Any, collection: str, mission: str) -> Granule:
     if not isinstance(item, dict):
         raise BadItem("an item that is no object")
     identity = item.get("id")
+    if isinstance(identity, int) and not isinstance(identity, bool):
+        identity = str(identity)  # GeoJSON permits numbers (RFC 7946 section 3.2)
     if not isinstance(identity, str) or not identity:
         raise BadItem("an item without an id")
     properties = item.get("properties")
@@ -571,6 +609,10 @@ def granule_of(item: Any, collection: str, mission: str) -> Granule:
     frame = name.frame if name else None
     if frame is None and isinstance(properties.get("frame"), str):
         frame = properties["frame"]
+    grid = _GRID.fullmatch(str(properties.get("grid:code")))
+    if grid is not None:
+        orbit = int(grid[1]) if orbit is None else orbit
+        frame = grid[2] if frame is None and orbit == int(grid[1]) else frame
     geometry = item.get("geometry")
     return Granule(
         id=identity,
@@ -580,15 +622,21 @@ def granule_of(item: Any, collection: str, mission: str) -> Granule:
         baseline=baseline or "none",
         sensing_start=start,
         sensing_end=_moment(properties, "end_datetime") or (name.sensing_end if name else None),
-        created=(name.created if name else None) or _moment(properties, "processing:datetime"),
+        created=(name.created if name else None) or _moment(properties, "processing:datetime", "created"),
         orbit=orbit,
         frame=frame,
         orbit_state=_word(properties, "sat:orbit_state", "orbitDirection") or None,
-        geometry=geometry if _is_geometry(geometry) else None,
+        geometry=geometry if is_geometry(geometry) else None,
         assets=assets,
         properties=properties,
+        bbox=read_bbox(item.get("bbox")),
+        published=_moment(properties, "published"),
+        updated=_moment(properties, "updated"),
     )
 
+
+_GRID = re.compile(r"WRS-(\d{1,6})-([A-H])")
+"""Orbit and frame as EarthCARE's items have them in `grid:code`."""
 
 _HREF = re.compile(r"https?://[\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e%]{1,4000}")
 
@@ -652,16 +700,3 @@ def _word(properties: Mapping[str, Any], *keys: str) -> str:
         if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}", value):
             return value
     return ""
-
-
-def _is_geometry(value: Any) -> bool:
-    if not isinstance(value, dict) or not isinstance(value.get("coordinates"), list):
-        return False
-    if value.get("type") != "LineString":
-        return isinstance(value.get("type"), str)
-    return all(
-        isinstance(point, list)
-        and len(point) >= 2
-        and all(isinstance(number, int | float) and abs(number) <= 360 for number in point[:2])
-        for point in value["coordinates"]
-    )

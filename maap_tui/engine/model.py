@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.geometry import Footprint, centre_line
 
 FORMATS: Mapping[str, tuple[str, ...]] = {
     "h5": (".h5",),
@@ -21,6 +22,10 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "zip": (".zip",),
 }
 """File formats a user can ask for, and the suffixes (compared without case) that make them."""
+
+
+PICTURES = frozenset({"jpeg", "jpg", "png", "gif", "webp"})
+"""Suffixes of files that can be looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,12 @@ class Asset:
     media_type: str = ""
     roles: tuple[str, ...] = ()
 
+    @property
+    def is_picture(self) -> bool:
+        """Whether it can be looked at: by its suffix, since a header may call itself an image too."""
+        suffix = self.name.lower().rpartition(".")[2]
+        return suffix in PICTURES if "." in self.name else self.media_type in ("image/jpeg", "image/png")
+
 
 @dataclass(frozen=True, slots=True)
 class FileName:
@@ -148,6 +159,12 @@ class Granule:
     assets: tuple[Asset, ...] = ()
     properties: Mapping[str, Any] = field(default_factory=dict)
     """All properties as served."""
+    bbox: tuple[float, float, float, float] | None = None
+    """West, south, east, north in degrees; west is greater than east across 180 degrees. None without one."""
+    published: datetime | None = None
+    """When the archive had it, UTC; None when the item does not tell."""
+    updated: datetime | None = None
+    """When the catalogue last changed the item, UTC; None when the item does not tell."""
 
     @property
     def day(self) -> date:
@@ -172,10 +189,24 @@ class Granule:
 
     @property
     def track(self) -> list[tuple[float, float]]:
-        """(longitude, latitude) in degrees along the flight direction; [] without a ground track."""
-        if not self.geometry or self.geometry.get("type") != "LineString":
-            return []
-        return [(float(point[0]), float(point[1])) for point in self.geometry.get("coordinates", [])]
+        """(longitude, latitude) in degrees along the flight direction.
+
+        The ground track, or the line down the middle of the outline of a swath; [] without either.
+        """
+        return centre_line(self.geometry, self.orbit_state)
+
+    @property
+    def footprint(self) -> Footprint | None:
+        """What it covers: its geometry, or its bounding box where it has none; None without either."""
+        return Footprint.of(self.geometry, self.bbox)
+
+    @property
+    def quicklook(self) -> Asset | None:
+        """A picture of it: the overview, or the thumbnail; None when it has none."""
+        pictures = [asset for asset in self.assets if asset.is_picture]
+        return next((asset for asset in pictures if "overview" in asset.roles), None) or next(
+            (asset for asset in pictures if "thumbnail" in asset.roles or "quicklook" in asset.key), None
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import re
@@ -14,14 +13,13 @@ from typing import Any
 
 from maap_tui.engine import cql2
 from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.geometry import EARTH_RADIUS_KM, Footprint
 from maap_tui.engine.model import FORMATS, Granule, TimeRange, parse_zulu, to_zulu
 
 MAX_ORBIT_TERMS = 50
 """Terms of one orbit filter that the service takes in a request (maap-facts.md 1.4)."""
 
 DEFAULT_MAX_ITEMS = 50_000
-
-_EARTH_RADIUS_KM = 6371.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +92,7 @@ class Circle:
 
     def box(self) -> Box:
         """The box around the circle, with a margin for tracks given by few points."""
-        reach = math.degrees(self.radius_km / _EARTH_RADIUS_KM) * 1.05
+        reach = math.degrees(self.radius_km / EARTH_RADIUS_KM) * 1.05
         south, north = max(-90.0, self.latitude - reach), min(90.0, self.latitude + reach)
         widest = max(abs(south), abs(north))
         if widest >= 89.0:
@@ -109,47 +107,13 @@ class Circle:
         """Whether a ground track of (longitude, latitude) comes within the radius."""
         if not track:
             return True  # without a track the box search is all there is
-        here = _unit_vector(self.longitude, self.latitude)
-        points = [_unit_vector(lon, lat) for lon, lat in track]
-        limit = self.radius_km / _EARTH_RADIUS_KM
-        if len(points) == 1:
-            return _angle(here, points[0]) <= limit
-        return any(_angle_to_arc(here, a, b) <= limit for a, b in itertools.pairwise(points))
+        return self.reaches(Footprint(lines=[track]))
 
-
-_Vector = tuple[float, float, float]
-
-
-def _unit_vector(longitude: float, latitude: float) -> _Vector:
-    lon, lat = math.radians(longitude), math.radians(latitude)
-    return math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)
-
-
-def _dot(a: _Vector, b: _Vector) -> float:
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-
-
-def _cross(a: _Vector, b: _Vector) -> _Vector:
-    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
-
-
-def _angle(a: _Vector, b: _Vector) -> float:
-    return math.acos(max(-1.0, min(1.0, _dot(a, b))))
-
-
-def _angle_to_arc(point: _Vector, a: _Vector, b: _Vector) -> float:
-    """Angle in radians between a point and the nearest point of a great-circle arc."""
-    normal = _cross(a, b)
-    length = math.sqrt(_dot(normal, normal))
-    if length < 1e-12:
-        return _angle(point, a)
-    foot_side = _cross(normal, point)
-    # The foot of the perpendicular lies on the arc when it is ahead of a and behind b.
-    if _dot(_cross(normal, a), foot_side) >= 0 and _dot(foot_side, _cross(normal, b)) >= 0:
-        inside = _dot(_cross(a, point), normal) >= 0 and _dot(_cross(point, b), normal) >= 0
-        if inside:
-            return abs(math.pi / 2 - math.acos(max(-1.0, min(1.0, _dot(normal, point) / length))))
-    return min(_angle(point, a), _angle(point, b))
+    def reaches(self, footprint: Footprint | None) -> bool:
+        """Whether any of what a granule covers is within the radius; so it is when nobody knows."""
+        if footprint is None:
+            return True
+        return footprint.distance_km(self.longitude, self.latitude) <= self.radius_km
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +196,7 @@ class Query:
             return False
         if self.frames and granule.frame is None and granule.orbit is not None:
             return False
-        return not (self.circle and not self.circle.touches(granule.track))
+        return self.circle is None or self.circle.reaches(granule.footprint)
 
     @property
     def parts(self) -> tuple[str, ...]:

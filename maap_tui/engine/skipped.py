@@ -74,7 +74,8 @@ def skipped_item(item: Any, reason: str, query: Query, root: str) -> SkippedItem
     """
     data: Mapping[str, Any] = item if isinstance(item, dict) else {}
     identity = data.get("id")
-    identity = identity if isinstance(identity, str) else ""
+    is_number = isinstance(identity, int) and not isinstance(identity, bool)
+    identity = str(identity) if is_number or isinstance(identity, str) else ""
     properties = data.get("properties")
     properties = properties if isinstance(properties, dict) else {}
     name = parse_name(identity) if identity else None

@@ -18,6 +18,7 @@ SUFFIXES = ".csv for a table, .jsonl for JSON lines, anything else for URLs, one
 _FIELDS = (
     "id", "url", "collection", "mission", "product_type", "baseline", "sensing_start", "sensing_end",
     "created", "orbit", "frame", "orbit_state", "size", "format",
+    "published", "updated",
 )  # fmt: skip
 
 
@@ -48,6 +49,8 @@ def _record(granule: Granule, asset: Asset) -> dict[str, Any]:
         "orbit_state": granule.orbit_state,
         "size": asset.size,
         "format": asset.format,
+        "published": to_zulu(granule.published) if granule.published else None,
+        "updated": to_zulu(granule.updated) if granule.updated else None,
     }
 
 

@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,13 @@ def test_a_ground_track_is_told_in_words() -> None:
     assert "the tropic of Capricorn" in words and "the equator" in words and "antimeridian" in words
     assert "no ground track" in " ".join(track_in_words(granule(None)))
     assert "Polygon" in " ".join(track_in_words(granule([], "Polygon")))
+    ring = [[178.0, -20.0], [179.0, 0.0], [180.0, 20.0], [181.4, 20.0], [180.4, 0.0], [179.4, -20.0]]
+    swath = " ".join(track_in_words(granule([ring], "Polygon")))
+    assert "The outline of a swath, 15" in swath and "km wide" in swath
+    assert "From 20.0S 178.7E to 20.0N 179.3W, northward (ascending)." in swath and "antimeridian" in swath
+    assert "At 5.0N 10.0E." in track_in_words(granule([10.0, 5.0], "Point"))
+    boxed = replace(granule(None), bbox=(170.0, -5.0, -170.0, 5.0))
+    assert "it is within 5.0S 170.0E to 5.0N 170.0W" in track_in_words(boxed)[0]
 
 
 # The form

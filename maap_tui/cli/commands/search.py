@@ -165,4 +165,9 @@ def file_record(granule: Granule, asset: Asset) -> dict[str, Any]:
         "size": asset.size,
         "format": asset.format,
         "geometry": granule.geometry,
+        "bbox": granule.bbox,
+        "track": granule.track,
+        "published": granule.published,
+        "updated": granule.updated,
+        "quicklook": granule.quicklook.href if granule.quicklook else None,
     }

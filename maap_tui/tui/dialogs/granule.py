@@ -14,6 +14,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
 from maap_tui.engine.errors import MaapError
+from maap_tui.engine.geometry import swath_width_km
 from maap_tui.engine.model import Granule
 from maap_tui.text import clean, format_bytes, format_duration
 from maap_tui.tui.dialogs.dialog import Dialog
@@ -86,8 +87,15 @@ class GranuleDialog(Dialog[None]):
         )
         if granule.created:
             _line(text, "Processed", f"{granule.created:%Y-%m-%d %H:%M:%S} UTC")
+        if granule.published:
+            later = format_duration((granule.published - granule.sensing_start).total_seconds())
+            _line(text, "Published", f"{granule.published:%Y-%m-%d %H:%M:%S} UTC  ({later} after sensing)")
+        if granule.updated:
+            _line(text, "Updated", f"{granule.updated:%Y-%m-%d %H:%M:%S} UTC")
         if granule.orbit_frame:
             _line(text, "Orbit, frame", granule.orbit_frame)
+        if granule.quicklook:
+            _line(text, "Quicklook", granule.quicklook.href)
         size = "unknown" if result.size is None else format_bytes(result.size)
         _line(text, "State", f"{STATE_WORDS.get(result.state, result.state)}, {size}")
         is_waiting = not result.is_whole and granule is result.granule
@@ -139,23 +147,23 @@ def _value(value: Any) -> str:
 
 
 def track_in_words(granule: Granule) -> list[str]:
-    """Where the ground track begins and ends, its direction, and the latitudes that it crosses."""
+    """Where the ground track begins and ends, its direction, and the latitudes that it crosses.
+
+    Of the outline of a swath that is the line down its middle.
+    """
     track = granule.track
     direction = (granule.orbit_state or "").lower()
     if not track:
-        kind = str((granule.geometry or {}).get("type") or "")
-        words = [
-            f"The catalogue has a {kind} in place of a track."
-            if kind
-            else "The catalogue has no ground track."
-        ]
+        words = [_place_in_words(granule)]
         return [*words, f"The satellite was {direction}."] if direction else words
     (lon_a, lat_a), (lon_b, lat_b) = track[0], track[-1]
     heading = "northward" if lat_b > lat_a else "southward" if lat_b < lat_a else "level"
-    sentences = [
+    width = swath_width_km(granule.geometry)
+    sentences = [f"The outline of a swath, {width:,.0f} km wide; down its middle:"] if width else []
+    sentences.append(
         f"From {_point(lat_a, lon_a)} to {_point(lat_b, lon_b)}, {heading}"
         + (f" ({direction})." if direction else ".")
-    ]
+    )
     latitudes = [lat for _, lat in track]
     low, high = min(latitudes), max(latitudes)
     sentences.append(f"Latitudes from {_latitude(low)} to {_latitude(high)}.")
@@ -175,6 +183,21 @@ def track_in_words(granule: Granule) -> list[str]:
     if crossed:
         sentences.append(f"It crosses {', '.join(crossed)}.")
     return sentences
+
+
+def _place_in_words(granule: Granule) -> str:
+    kind = str((granule.geometry or {}).get("type") or "")
+    if kind == "Point" and granule.footprint:
+        longitude, latitude = (granule.geometry or {})["coordinates"][:2]
+        return f"At {_point(latitude, longitude)}."
+    if kind:
+        return f"The catalogue has a {kind} in place of a track."
+    if granule.bbox:
+        west, south, east, north = granule.bbox
+        return (
+            f"The catalogue has no ground track; it is within {_point(south, west)} to {_point(north, east)}."
+        )
+    return "The catalogue has no ground track."
 
 
 def _jumps(track: Sequence[tuple[float, float]]) -> bool:

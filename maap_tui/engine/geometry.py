@@ -1,0 +1,460 @@
+"""What a granule covers, on the sphere: how far a point is from it, and the line down its middle.
+
+Edges are arcs of great circles. Longitudes may jump at 180 degrees or run on beyond it, rings may be open
+or closed and wound either way, and an outline may go over a pole: the smaller side of a ring is its inside.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+EARTH_RADIUS_KM = 6371.0
+
+Position = tuple[float, float]
+"""(longitude, latitude) in degrees."""
+Vector = tuple[float, float, float]
+"""A unit vector from the centre of the Earth."""
+
+MAX_POSITIONS = 20_000
+"""Positions of a geometry beyond which it is not looked at."""
+
+_SAME = 1e-9
+"""Radians within which two positions are one: 6 mm."""
+_CORNER = math.radians(50)
+"""Turn of an outline that makes a corner."""
+
+
+def vector(longitude: float, latitude: float) -> Vector:
+    """The unit vector of a position in degrees."""
+    lon, lat = math.radians(longitude), math.radians(latitude)
+    return math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)
+
+
+def position(v: Vector) -> Position:
+    """The inverse of `vector`, longitude from -180 to 180."""
+    return math.degrees(math.atan2(v[1], v[0])), math.degrees(math.atan2(v[2], math.hypot(v[0], v[1])))
+
+
+def angle(a: Vector, b: Vector) -> float:
+    """Radians between two unit vectors, exact for small angles too."""
+    return math.atan2(_length(_cross(a, b)), _dot(a, b))
+
+
+def angle_to_arc(point: Vector, a: Vector, b: Vector) -> float:
+    """Radians between a point and the nearest point of the arc from `a` to `b`."""
+    normal = _cross(a, b)
+    length = _length(normal)
+    if length < 1e-12:
+        return angle(point, a)
+    # The nearest point lies within the arc when the point is ahead of a and behind b.
+    if _dot(_cross(normal, a), point) >= 0 and _dot(_cross(b, normal), point) >= 0:
+        return abs(math.asin(max(-1.0, min(1.0, _dot(normal, point) / length))))
+    return min(angle(point, a), angle(point, b))
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A `bbox`: edges along meridians and parallels, degrees; `west` may be greater than `east`."""
+
+    west: float
+    south: float
+    east: float
+    north: float
+
+    def angle_to(self, longitude: float, latitude: float) -> float:
+        """Radians from a position to the nearest point of it, 0 inside."""
+        width = (self.east - self.west) % 360
+        if self.east - self.west >= 360 or (longitude - self.west) % 360 <= width:
+            return math.radians(max(self.south - latitude, latitude - self.north, 0.0))
+        here = vector(longitude, latitude)
+        return min(
+            angle_to_arc(here, vector(side, self.south), vector(side, self.north))
+            for side in (self.west, self.east)
+        )
+
+
+class Footprint:
+    """Points, lines and polygons that a granule covers."""
+
+    __slots__ = ("_boxes", "_lines", "_polygons", "rings")
+
+    def __init__(
+        self,
+        *,
+        lines: Iterable[Sequence[Position]] = (),
+        polygons: Iterable[Sequence[Sequence[Position]]] = (),
+        boxes: Iterable[Box] = (),
+    ) -> None:
+        """Take what it is made of.
+
+        Args:
+            lines: open lines; one of a single position is a point.
+            polygons: each its outer ring, then its holes; open or closed, wound either way.
+            boxes: boxes along meridians and parallels.
+        """
+        self._lines = [[vector(*one) for one in line] for line in lines]
+        self._polygons: list[list[_Ring]] = []
+        self._boxes = list(boxes)
+        self.rings: list[list[Position]] = []
+        """The outer ring of each polygon, as given."""
+        for polygon in polygons:
+            rings = [_Ring(points) for ring in polygon if len(points := _cleaned(_filled(ring))) > 2]
+            if rings and len(_cleaned(_filled(polygon[0]))) > 2:
+                self._polygons.append(rings)
+                self.rings.append(list(polygon[0]))
+            else:
+                self._lines.append([vector(*one) for one in polygon[0]])
+
+    @classmethod
+    def of(cls, geometry: Any, bbox: Any = None) -> Footprint | None:
+        """Read GeoJSON of any type, or the bounding box where there is none; None without either."""
+        lines: list[list[Position]] = []
+        polygons: list[list[list[Position]]] = []
+        try:
+            _collect(geometry, lines, polygons, depth=0)
+            count = sum(map(len, lines)) + sum(len(ring) for polygon in polygons for ring in polygon)
+            if 0 < count <= MAX_POSITIONS:
+                return cls(lines=lines, polygons=polygons)
+        except (TypeError, ValueError, KeyError, IndexError):
+            pass
+        box = read_bbox(bbox)
+        return cls(boxes=[Box(*box)]) if box else None
+
+    def angle_to(self, longitude: float, latitude: float) -> float:
+        """Radians from a position to the nearest point of it, 0 inside of a polygon."""
+        here = vector(longitude, latitude)
+        found = [box.angle_to(longitude, latitude) for box in self._boxes]
+        for line in self._lines:
+            found.append(angle(here, line[0]))
+            found += [angle_to_arc(here, a, b) for a, b in itertools.pairwise(line)]
+        for outer, *holes in self._polygons:
+            if not outer.holds(here):
+                found.append(outer.angle_to(here))
+                continue
+            around = [hole.angle_to(here) for hole in holes if hole.holds(here)]
+            found.append(min(around, default=0.0))
+        return min(found)
+
+    def distance_km(self, longitude: float, latitude: float) -> float:
+        """Kilometres along the great circle from a position to the nearest point of it, 0 inside."""
+        return self.angle_to(longitude, latitude) * EARTH_RADIUS_KM
+
+
+class _Ring:
+    """A closed ring of at least three different points; its inside is its smaller side."""
+
+    __slots__ = ("_edges", "_normals", "_sign", "points")
+
+    def __init__(self, points: list[Vector]) -> None:
+        self.points = points
+        self._edges = list(zip(points, [*points[1:], points[0]], strict=True))
+        self._normals = [_unit(_cross(a, b)) for a, b in self._edges]
+        middle = _unit(tuple(map(math.fsum, zip(*points, strict=True)))) or points[0]
+        area = math.fsum(_excess(middle, a, b) for a, b in self._edges)
+        self._sign = 1.0 if area >= 0 else -1.0
+
+    def angle_to(self, point: Vector) -> float:
+        return min(angle_to_arc(point, a, b) for a, b in self._edges)
+
+    def holds(self, point: Vector) -> bool:
+        """Whether a point is inside: on the inner side of what is nearest to it, an edge or a corner."""
+        best, nearest = math.inf, 0
+        for i, (a, b) in enumerate(self._edges):
+            distance = angle_to_arc(point, a, b)
+            if distance < best:
+                best, nearest = distance, i
+        if best < _SAME:
+            return True
+        a, b = self._edges[nearest]
+        normal = self._normals[nearest]
+        if abs(angle(point, a) - best) < 1e-12:
+            normal = _sum(normal, self._normals[nearest - 1])
+        elif abs(angle(point, b) - best) < 1e-12:
+            normal = _sum(normal, self._normals[(nearest + 1) % len(self._normals)])
+        return _dot(normal, point) * self._sign > 0
+
+
+def read_bbox(value: Any) -> tuple[float, float, float, float] | None:
+    """West, south, east, north of a `bbox` of four or six numbers; None when it is none."""
+    if not isinstance(value, list | tuple) or len(value) not in (4, 6):
+        return None
+    numbers = [*value[:2], *value[len(value) // 2 :][:2]]
+    if not all(_is_number(one) for one in numbers):
+        return None
+    west, south, east, north = map(float, numbers)
+    is_right = -90 <= south <= north <= 90 and max(abs(west), abs(east)) <= 540
+    return (west, south, east, north) if is_right else None
+
+
+def is_geometry(value: Any) -> bool:
+    """Whether something is GeoJSON whose coordinates can be used."""
+    return Footprint.of(value) is not None
+
+
+def kind_of(geometry: Mapping[str, Any] | None) -> str:
+    """`line`, `outline`, `point` or `mixture`; '' without a geometry."""
+    name = str((geometry or {}).get("type") or "")
+    if name == "GeometryCollection":
+        parts = (geometry or {}).get("geometries") or []
+        kinds = {kind_of(part) for part in parts if isinstance(part, dict)}
+        return kinds.pop() if len(kinds) == 1 else "mixture"
+    names = {"LineString": "line", "Polygon": "outline", "Point": "point"}
+    return names.get(name.removeprefix("Multi"), "")
+
+
+def centre_line(geometry: Mapping[str, Any] | None, orbit_state: str | None = None) -> list[Position]:
+    """The line along a ground track, or down the middle of the outline of a swath; [] without either.
+
+    An outline goes down one side of the swath and back up the other, from the end that was seen first;
+    `orbit_state` goes before that, since not every outline begins there.
+    """
+    return [position(middle) for middle, _ in _middle(geometry, orbit_state)]
+
+
+def swath_width_km(geometry: Mapping[str, Any] | None) -> float | None:
+    """Kilometres across the outline of a swath, half way down; None for anything else."""
+    middle = _middle(geometry, None)
+    if kind_of(geometry) != "outline" or not middle:
+        return None
+    return sorted(width for _, width in middle)[len(middle) // 2] * EARTH_RADIUS_KM
+
+
+def _middle(geometry: Mapping[str, Any] | None, orbit_state: str | None) -> list[tuple[Vector, float]]:
+    """Points along the middle, and radians across there."""
+    lines: list[list[Position]] = []
+    polygons: list[list[list[Position]]] = []
+    try:
+        _collect(geometry, lines, polygons, depth=0)
+    except (TypeError, ValueError, KeyError, IndexError):
+        return []
+    tracks = [line for line in lines if len(line) > 1]
+    if tracks:
+        # A track that was cut at 180 degrees has the place of the cut twice.
+        whole = [vector(*one) for line in tracks for one in line]
+        kept = [a for a, b in itertools.pairwise(whole) if angle(a, b) > _SAME]
+        return [(one, 0.0) for one in [*kept, whole[-1]]]
+    if not polygons:
+        return []
+    ring = _cleaned(_filled(_joined([polygon[0] for polygon in polygons])))
+    return _between_sides(ring, orbit_state) if len(ring) > 2 else []
+
+
+def _between_sides(ring: list[Vector], orbit_state: str | None) -> list[tuple[Vector, float]]:
+    corners = _corners(ring)
+    count = len(ring)
+    if len(corners) == 4:
+        stretches = [
+            [ring[i % count] for i in range(a, (b if b > a else b + count) + 1)]
+            for a, b in zip(corners, [*corners[1:], corners[0]], strict=True)
+        ]
+        even = _run(stretches[0]) + _run(stretches[2])
+        odd = _run(stretches[1]) + _run(stretches[3])
+        first = 0 if even >= odd else 1
+        # A side and the end behind it; the first position is at the start of the side that it begins.
+        down, up = stretches[first], stretches[first + 2][::-1]
+        end = stretches[first + 1]
+        is_back = ring[0] in end
+    else:
+        a, b = max(
+            itertools.combinations(range(count), 2),
+            key=lambda pair: angle(ring[pair[0]], ring[pair[1]]),
+        )
+        down, up = ring[a : b + 1], [*ring[b:], *ring[: a + 1]][::-1]
+        is_back = False
+    steps = max(len(down), len(up), 5)
+    if len(down) != len(up) or len(down) < 5:
+        down, up = _resampled(down, steps), _resampled(up, steps)
+    middle = [
+        (_unit(_sum(left, right)) or left, angle(left, right)) for left, right in zip(down, up, strict=True)
+    ]
+    heights = [point[2] for point, _ in middle]
+    steps_up = [b > a for a, b in itertools.pairwise(heights)]
+    if orbit_state and len(set(steps_up)) == 1:
+        # Where the line turns at a pole, the state at its start says nothing of its ends.
+        is_back = steps_up[0] != (orbit_state.upper() == "ASCENDING")
+    return middle[::-1] if is_back else middle
+
+
+def _corners(ring: list[Vector]) -> list[int]:
+    found = []
+    for i, here in enumerate(ring):
+        before, after = ring[i - 1], ring[(i + 1) % len(ring)]
+        arriving = _cross(_cross(before, here), here)
+        leaving = _cross(_cross(here, after), here)
+        turn = math.atan2(_dot(here, _cross(arriving, leaving)), _dot(arriving, leaving))
+        if abs(turn) > _CORNER:
+            found.append(i)
+    return found
+
+
+def _joined(rings: list[list[Position]]) -> list[Position]:
+    """One ring of the parts that an outline was cut into at 180 degrees; the longest part if they do not fit.
+
+    The cuts are the edges along 180 degrees; without them the parts follow one another.
+    """
+    if len(rings) == 1:
+        return rings[0]
+    chains: list[list[Position]] = []
+    for ring in rings:
+        closed = ring if ring[0] == ring[-1] else [*ring, ring[0]]
+        pieces: list[list[Position]] = [[closed[0]]]
+        for a, b in itertools.pairwise(closed):
+            if _is_cut(a) and _is_cut(b):
+                pieces.append([b])
+            else:
+                pieces[-1].append(b)
+        # What was before the first cut goes on behind the last one.
+        if len(pieces) > 1:
+            pieces[0] = [*pieces.pop(), *pieces[0][1:]]
+        chains += [piece for piece in pieces if len(piece) > 1]
+    whole = chains.pop(0)
+    while chains:
+        at = vector(*whole[-1])
+        following = min(chains, key=lambda chain: angle(at, vector(*chain[0])))
+        if angle(at, vector(*following[0])) > 1e-6:
+            break
+        chains.remove(following)
+        whole += following[1:]
+    if chains or angle(vector(*whole[0]), vector(*whole[-1])) > 1e-6:
+        return max(rings, key=lambda ring: _run([vector(*one) for one in ring]))
+    # The place of a cut is nothing of the outline's own.
+    kept = [one for one in whole if not _is_cut(one)]
+    first = next((one for one in rings[0] if not _is_cut(one)), kept[0])
+    start = kept.index(first)
+    return [*kept[start:], *kept[:start]]
+
+
+def _is_cut(place: Position) -> bool:
+    return abs(abs(place[0]) - 180) < 1e-7
+
+
+def _resampled(line: list[Vector], count: int) -> list[Vector]:
+    """So many points along a line, equally far from one another."""
+    runs = [0.0, *itertools.accumulate(angle(a, b) for a, b in itertools.pairwise(line))]
+    found = []
+    at = 0
+    for i in range(count):
+        wanted = runs[-1] * i / (count - 1)
+        while at < len(line) - 2 and runs[at + 1] < wanted:
+            at += 1
+        length = runs[at + 1] - runs[at]
+        part = (wanted - runs[at]) / length if length else 0.0
+        a, b = line[at], line[at + 1]
+        found.append(_unit(tuple(p + (q - p) * part for p, q in zip(a, b, strict=True))) or a)
+    return found
+
+
+def _run(line: Sequence[Vector]) -> float:
+    return math.fsum(angle(a, b) for a, b in itertools.pairwise(line))
+
+
+def _filled(ring: Sequence[Position]) -> list[Vector]:
+    """The vectors of a ring; an edge all around the Earth, as of a cap on a pole, gets points between."""
+    found: list[Vector] = []
+    for i, (lon, lat) in enumerate(ring):
+        if i and abs(lon - ring[i - 1][0]) > 359.999:
+            before = ring[i - 1]
+            found += [
+                vector(before[0] + (lon - before[0]) * step / 360, before[1] + (lat - before[1]) * step / 360)
+                for step in range(1, 360)
+            ]
+        found.append(vector(lon, lat))
+    return found
+
+
+def _cleaned(ring: list[Vector]) -> list[Vector]:
+    """Without repetitions, the closing one among them, and without ways out and straight back."""
+    points: list[Vector] = []
+    for point in ring:
+        if points and angle(points[-1], point) < _SAME:
+            continue
+        if len(points) > 1 and angle(points[-2], point) < _SAME:
+            points.pop()
+            continue
+        points.append(point)
+    while len(points) > 1 and angle(points[0], points[-1]) < _SAME:
+        points.pop()
+    return points
+
+
+def _collect(
+    geometry: Any, lines: list[list[Position]], polygons: list[list[list[Position]]], *, depth: int
+) -> None:
+    """Sort the parts of GeoJSON.
+
+    Raises:
+        TypeError, ValueError, KeyError, IndexError: when it is none.
+    """
+    kind = geometry["type"]
+    if kind == "GeometryCollection":
+        if depth > 8:
+            raise ValueError("nested too deep")
+        for part in geometry["geometries"]:
+            _collect(part, lines, polygons, depth=depth + 1)
+        return
+    coordinates = geometry["coordinates"]
+    if kind == "Point":
+        lines.append(_line([coordinates]))
+    elif kind == "MultiPoint":
+        lines.extend(_line([one]) for one in coordinates)
+    elif kind == "LineString":
+        lines.append(_line(coordinates))
+    elif kind == "MultiLineString":
+        lines.extend(_line(one) for one in coordinates)
+    elif kind == "Polygon":
+        polygons.append([_line(ring) for ring in coordinates])
+        polygons[-1][0]  # an outline without an outer ring is none
+    elif kind == "MultiPolygon":
+        for one in coordinates:
+            polygons.append([_line(ring) for ring in one])
+            polygons[-1][0]
+    else:
+        raise ValueError(kind)
+
+
+def _line(coordinates: Any) -> list[Position]:
+    line = []
+    if not isinstance(coordinates, list | tuple) or not coordinates:
+        raise ValueError("no positions")
+    for place in coordinates:
+        lon, lat = place[0], place[1]
+        if not (_is_number(lon) and _is_number(lat) and abs(lon) <= 540 and abs(lat) <= 90):
+            raise ValueError("no position")
+        line.append((float(lon), float(lat)))
+    return line
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _dot(a: Vector, b: Vector) -> float:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+def _cross(a: Vector, b: Vector) -> Vector:
+    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
+
+
+def _sum(a: Vector, b: Vector) -> Vector:
+    return a[0] + b[0], a[1] + b[1], a[2] + b[2]
+
+
+def _length(a: Vector) -> float:
+    return math.sqrt(_dot(a, a))
+
+
+def _unit(a: Sequence[float]) -> Vector:
+    """The unit vector along `a`; one of no length stays."""
+    x, y, z = a
+    length = math.sqrt(x * x + y * y + z * z)
+    return (x / length, y / length, z / length) if length > 1e-12 else (0.0, 0.0, 0.0)
+
+
+def _excess(a: Vector, b: Vector, c: Vector) -> float:
+    """The signed area of a triangle, positive when it turns left (Van Oosterom and Strackee 1983)."""
+    return 2 * math.atan2(_dot(a, _cross(b, c)), 1 + _dot(a, b) + _dot(b, c) + _dot(c, a))
