@@ -18,7 +18,7 @@ ROOT = Path(maap_tui.__file__).parent
 LAYERS = [
     {"errors", "events", "geometry", "model", "missions", "cql2", "query"},
     {"kinds", "config_file", "settings", "places", "files", "network_env", "http", "credentials"},
-    {"tokens", "registry", "queue"},
+    {"tokens", "deletions", "registry", "queue"},
     {"integrity"},
     {"catalogue", "dialect", "skipped", "search", "built", "transfer", "tally"},
     {"downloads", "filing", "sync"},

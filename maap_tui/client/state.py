@@ -9,6 +9,7 @@ from pathlib import Path
 
 from maap_tui.client.arguments import day_of, days_of, span_of
 from maap_tui.engine import places, settings
+from maap_tui.engine.deletions import Deletions
 from maap_tui.engine.filing import Filing
 from maap_tui.engine.registry import BaselineRegistry, Entry, Key, Registry, StatsCache
 from maap_tui.engine.sync import Selection, stats_of
@@ -74,7 +75,8 @@ class StateTracker:
 
     def _files(self) -> Filing:
         if self._filing is None:
-            registry = Registry(self._root, StatsCache(self._state_dir / "cache"))
+            cache = StatsCache(self._state_dir / "cache")
+            registry = Registry(self._root, cache, Deletions(self._state_dir))
             self._filing = Filing(self._data_dir, registry, self._key.mission)
         return self._filing
 
@@ -109,6 +111,12 @@ class StateTracker:
         """Paths that are marked."""
         marked = (Entry(path, path, day) for path, day in self.registry.marked(*days_of(start, end)))
         return {entry.path for entry in self._entries(marked, start, end)}
+
+    def get_deleted_paths(self, start: datetime | None = None, end: datetime | None = None) -> set[str]:
+        """Marked paths whose files a clean-up deleted; they stay marked and downloaded in the counts."""
+        found = {path for path in self.get_marked_paths(start, end)}
+        days = {day for _, day in self.registry.marked(*days_of(start, end))}
+        return found & {path for day in days for path in self.registry.deleted(day)}
 
     def get_pending_downloads(self, start: datetime | None = None, end: datetime | None = None) -> set[str]:
         """URLs discovered and not downloaded."""

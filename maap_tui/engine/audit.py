@@ -25,7 +25,7 @@ from maap_tui.engine.integrity.content import is_whole
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.registry import BaselineRegistry, DayStats, Entry, Key, Kind, Registry, is_skipped
 
-FileState = Literal["discovered", "failed", "downloaded", "marked", "missing"]
+FileState = Literal["discovered", "failed", "downloaded", "marked", "missing", "deleted"]
 
 _KINDS: Final[tuple[Kind, ...]] = ("url", "dwl", "mrk")
 _HOT_S: Final = 5.0
@@ -72,8 +72,23 @@ class Summary:
         return sum(day.downloaded for day in self.days)
 
     @property
+    def here(self) -> int:
+        """Downloaded, and not deleted by a clean-up."""
+        return sum(day.here for day in self.days)
+
+    @property
     def marked(self) -> int:
         return sum(day.marked for day in self.days)
+
+    @property
+    def marked_here(self) -> int:
+        """Marked, and not deleted by a clean-up."""
+        return sum(day.marked_here for day in self.days)
+
+    @property
+    def deleted(self) -> int:
+        """Downloaded and marked, and deleted by a clean-up."""
+        return sum(day.deleted for day in self.days)
 
     @property
     def pending(self) -> int:
@@ -180,6 +195,8 @@ def _fingerprint(tracker: BaselineRegistry) -> tuple[int, int]:
     """Fold names, times and sizes of all files of a baseline into one number; and the newest time, in ns."""
     folded, newest = 0, 0
     folders = [str(tracker.folder(kind)) for kind in _KINDS]
+    if tracker.deletions_folder is not None:
+        folders.append(str(tracker.deletions_folder))
     while folders:
         try:
             with os.scandir(folders.pop()) as found:
@@ -245,12 +262,14 @@ def files_of_day(tracker: BaselineRegistry, day: date, failed: Sequence[Failure]
         size = size_on_disk(entry.path)
         state = "downloaded"
         if entry.path in marks:
-            state = "marked"
+            state = "marked" if size is not None else "deleted"
         elif size is None and entry.path:
             state = "missing"
         marks.discard(entry.path)
         found.append(TrackedFile(url, entry.path, day, state, size))
-    found += [TrackedFile("", path, day, "marked", size_on_disk(path)) for path in marks]
+    for path in marks:
+        size = size_on_disk(path)
+        found.append(TrackedFile("", path, day, "deleted" if size is None else "marked", size))
     return sorted(found, key=lambda one: (one.name, one.url))
 
 

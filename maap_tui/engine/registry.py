@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from maap_tui.engine import files
+from maap_tui.engine.deletions import Deletions
 from maap_tui.engine.errors import InvalidRequestError, MaapError, RegistryError, StorageError
 from maap_tui.engine.model import FORMATS
 
@@ -122,10 +123,21 @@ class Stats:
     """Discovered, not downloaded."""
     pending_marks: int
     """Downloaded to a known path that is not marked."""
+    deleted: int = 0
+    """Downloaded and marked, and deleted by a clean-up."""
+
+    @property
+    def here(self) -> int:
+        """Downloaded, and not deleted by a clean-up."""
+        return self.downloaded - self.deleted
 
     def as_dict(self) -> dict[str, int]:
         """Give the counts under the names maap-client's `get_stats` has."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__slots__ if name != "deleted"}
+
+    def as_view(self) -> dict[str, int]:
+        """Give all counts, those that maap-client does not know last."""
+        return {**self.as_dict(), "here": self.here, "deleted": self.deleted}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +150,18 @@ class DayStats:
     marked: int
     pending_downloads: int
     pending_marks: int
+    deleted: int = 0
+    """Downloaded and marked, and deleted by a clean-up."""
+
+    @property
+    def here(self) -> int:
+        """Downloaded, and not deleted by a clean-up."""
+        return self.downloaded - self.deleted
+
+    @property
+    def marked_here(self) -> int:
+        """Marked, and not deleted by a clean-up."""
+        return self.marked - self.deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +222,7 @@ class _Counts(NamedTuple):
     marked: int
     pending_downloads: int
     pending_marks: int
+    deleted: int
 
 
 _Signature = tuple[tuple[str, int, int, int], ...]
@@ -221,7 +246,7 @@ class StatsCache:
         days: dict[str, tuple[_Signature, _Counts]] = {}
         try:
             content = json.loads(files.read_data(self._file(root, key)) or b"{}")
-            if content.get("version") != 1:
+            if content.get("version") != 2:
                 return {}
             for day, (signature, counts) in content["days"].items():
                 parts = tuple((str(name), int(a), int(b), int(c)) for name, a, b, c in signature)
@@ -232,7 +257,7 @@ class StatsCache:
 
     def save(self, root: Path, key: Key, days: dict[str, tuple[_Signature, _Counts]]) -> None:
         """Write the counts of one baseline; a folder that cannot be written is no failure."""
-        content = json.dumps({"version": 1, "days": days}, separators=(",", ":"))
+        content = json.dumps({"version": 2, "days": days}, separators=(",", ":"))
         with contextlib.suppress(MaapError):
             files.write_atomic(self._file(root, key), content)
 
@@ -247,15 +272,23 @@ class BaselineRegistry:
         root: The registry folder, shared by all baselines.
         key: Which baseline.
         cache: Where counts are kept between processes; None keeps them in memory only.
+        deletions: Where it is kept what clean-ups deleted; None keeps nothing of it.
         lock_timeout_s: Longest wait for another writer, in seconds, before LockedError.
     """
 
     def __init__(
-        self, root: Path, key: Key, *, cache: StatsCache | None = None, lock_timeout_s: float = 30.0
+        self,
+        root: Path,
+        key: Key,
+        *,
+        cache: StatsCache | None = None,
+        deletions: Deletions | None = None,
+        lock_timeout_s: float = 30.0,
     ) -> None:
         self.root = root
         self.key = key
         self._cache = cache
+        self._deletions = deletions
         self._lock_timeout_s = lock_timeout_s
         self._folders: dict[Kind, Path] = {
             kind: root / tree / key.mission / key.collection / key.product_type / key.baseline
@@ -275,6 +308,11 @@ class BaselineRegistry:
     def folder(self, kind: Kind) -> Path:
         """Say below which folder the day files of a kind are."""
         return self._folders[kind]
+
+    @property
+    def deletions_folder(self) -> Path | None:
+        """Below which folder it is kept what clean-ups deleted; None when that is kept nowhere."""
+        return self._deletions.folder(str(self.key)) if self._deletions is not None else None
 
     def day_file(self, kind: Kind, day: date) -> Path:
         """Say which file holds the lines of a day."""
@@ -352,6 +390,8 @@ class BaselineRegistry:
                 self._drop_lines(self.errors_file, data, {first})
             new = self._append("dwl", day, {first: f"{url}|{path}"})
             self._forget_oldest()
+        if str(path) in self.deleted(day):
+            self.settle_deleted(day, deleted=(), here=[str(path)])
         return new > 0
 
     def record_error(
@@ -494,6 +534,17 @@ class BaselineRegistry:
                     missing += self._append(kind, day, {})
         return missing
 
+    def deleted(self, day: date) -> frozenset[str]:
+        """The files of a day that clean-ups deleted; the disk is not looked at."""
+        if self._deletions is None:
+            return frozenset()
+        return frozenset(os.fsdecode(path) for path in self._deletions.load(str(self.key), day))
+
+    def settle_deleted(self, day: date, deleted: Iterable[str], here: Iterable[str]) -> None:
+        """Take note of what a look at the disk found of marked files: deleted, or here again."""
+        if self._deletions is not None:
+            self._deletions.settle(str(self.key), day, deleted, here)
+
     def _by_day(self, paths: Iterable[tuple[str, date]]) -> dict[date, dict[bytes, str]]:
         days: dict[date, dict[bytes, str]] = {}
         for path, day in paths:
@@ -619,12 +670,18 @@ class BaselineRegistry:
 
     def stats(self, start: date | None = None, end: date | None = None) -> Stats:
         """Count the files of some days, both ends included; None is the first or the last day there is."""
-        total = [0, 0, 0, 0, 0]
+        total = [0, 0, 0, 0, 0, 0]
         for _, counts in self._count(start, end):
             total = [sum(pair) for pair in zip(total, counts, strict=True)]
-        discovered, downloaded, marked, pending_downloads, pending_marks = total
+        discovered, downloaded, marked, pending_downloads, pending_marks, deleted = total
         return Stats(
-            discovered, downloaded, marked, len(self._error_lines()), pending_downloads, pending_marks
+            discovered,
+            downloaded,
+            marked,
+            len(self._error_lines()),
+            pending_downloads,
+            pending_marks,
+            deleted,
         )
 
     def days(self, start: date | None = None, end: date | None = None) -> list[DayStats]:
@@ -663,13 +720,17 @@ class BaselineRegistry:
             result: list[tuple[date, _Counts]] = []
             for day in sorted(set().union(*listed.values())):
                 paths = [listed[kind].get(day, []) for kind in _TREES]
-                signature, settled = self._signature([path for group in paths for path in group])
+                looked_at = [path for group in paths for path in group]
+                if self._deletions is not None:
+                    looked_at.append(self._deletions.day_file(str(self.key), day))
+                signature, settled = self._signature(looked_at)
                 name = day.isoformat()
                 remembered = known.get(name)
                 if remembered is not None and remembered[0] == signature:
                     result.append((day, remembered[1]))
                     continue
-                counts = _count_day(*(self._data(group) for group in paths))
+                gone = self._deletions.load(str(self.key), day) if self._deletions else frozenset()
+                counts = _count_day(*(self._data(group) for group in paths), gone=gone)
                 result.append((day, counts))
                 if settled:
                     known[name] = (signature, counts)
@@ -780,11 +841,18 @@ class BaselineRegistry:
         Raises:
             InvalidRequestError: the data folder is the root of the file system.
         """
+        found, refused = self._marked_on_disk(data_dir, start, end)
+        return Deletable(sorted((place, size) for place, (size, _) in found.items()), sorted(refused.items()))
+
+    def _marked_on_disk(
+        self, data_dir: Path, start: date | None, end: date | None
+    ) -> tuple[dict[Path, tuple[int, list[tuple[str, date]]]], dict[str, str]]:
+        """Find marked files, each with its bytes and the marks it has, and those that must stay."""
         base = _data_root(data_dir)
         registry = Path(os.path.realpath(self.root))
-        found: dict[Path, int] = {}
+        found: dict[Path, tuple[int, list[tuple[str, date]]]] = {}
         refused: dict[str, str] = {}
-        for text, _ in self.marked(start, end):
+        for text, day in self.marked(start, end):
             path = Path(text)
             try:
                 status = os.lstat(path)
@@ -803,8 +871,8 @@ class BaselineRegistry:
             elif place.is_relative_to(registry):
                 refused[text] = "it belongs to the registry"
             else:
-                found[place] = status.st_size
-        return Deletable(sorted(found.items()), sorted(refused.items()))
+                found.setdefault(place, (status.st_size, []))[1].append((text, day))
+        return found, refused
 
     def cleanup(
         self,
@@ -830,16 +898,15 @@ class BaselineRegistry:
             InvalidRequestError: the data folder is the root of the file system.
             StorageError: the journal cannot be written; the file in question was kept.
         """
-        plan = self.deletable(data_dir, start, end)
-        if only is not None:
-            plan = Deletable([file for file in plan.files if file[0] in only], plan.refused)
+        found, kept = self._marked_on_disk(data_dir, start, end)
+        plan = sorted((path, *about) for path, about in found.items() if only is None or path in only)
+        refused = sorted(kept.items())
         if dry_run:
-            return CleanupReport([path for path, _ in plan.files], plan.bytes, plan.refused)
+            return CleanupReport([path for path, *_ in plan], sum(size for _, size, _ in plan), refused)
         base = _data_root(data_dir)
         deleted: list[Path] = []
         freed = 0
-        refused = list(plan.refused)
-        for path, size in plan.files:
+        for path, size, marks in plan:
             now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             files.append_lines(journal, [f"{now}|{size}|{path}"])
             try:
@@ -851,6 +918,9 @@ class BaselineRegistry:
                 continue
             deleted.append(path)
             freed += size
+            if self._deletions is not None:
+                for text, day in marks:
+                    self._deletions.note(str(self.key), day, [text])
         return CleanupReport(deleted, freed, refused)
 
 
@@ -865,13 +935,21 @@ class Registry:
     root: Path
     cache: StatsCache | None = None
     """Where counts are kept between processes; None keeps them in memory only."""
+    deletions: Deletions | None = None
+    """Where it is kept what clean-ups deleted; None keeps nothing of it."""
     lock_timeout_s: float = 30.0
     """Longest wait for another writer, in seconds."""
     _baselines: dict[Key, BaselineRegistry] = field(default_factory=dict, init=False, repr=False)
 
     def baseline(self, key: Key) -> BaselineRegistry:
         """Give the registry of one baseline, the same object each time; nothing is created on disk."""
-        fresh = BaselineRegistry(self.root, key, cache=self.cache, lock_timeout_s=self.lock_timeout_s)
+        fresh = BaselineRegistry(
+            self.root,
+            key,
+            cache=self.cache,
+            deletions=self.deletions,
+            lock_timeout_s=self.lock_timeout_s,
+        )
         return self._baselines.setdefault(key, fresh)
 
     def sync_lock(self, key: Key, purpose: str) -> contextlib.AbstractContextManager[None]:
@@ -1131,18 +1209,19 @@ def _firsts(data: bytes, kind: Kind) -> set[bytes]:
     return {line.partition(b"|")[0] for line in _read(data, kind).good}
 
 
-def _count_day(url_data: bytes, dwl_data: bytes, mrk_data: bytes) -> _Counts:
+def _count_day(url_data: bytes, dwl_data: bytes, mrk_data: bytes, *, gone: frozenset[bytes]) -> _Counts:
     """Count one day by sets of URLs and paths."""
     downloaded = _first_to_second(dwl_data, "dwl")
     marked = _firsts(mrk_data, "mrk")
     paths = set(downloaded.values())
     paths.discard(b"")
     pending_marks = len(paths - marked)
+    deleted = sum(path in gone and path in marked for path in downloaded.values()) if gone else 0
     if url_data == dwl_data and not _tail(url_data):
-        return _Counts(len(downloaded), len(downloaded), len(marked), 0, pending_marks)
+        return _Counts(len(downloaded), len(downloaded), len(marked), 0, pending_marks, deleted)
     discovered = _firsts(url_data, "url")
     pending = len(discovered - downloaded.keys())
-    return _Counts(len(discovered), len(downloaded), len(marked), pending, pending_marks)
+    return _Counts(len(discovered), len(downloaded), len(marked), pending, pending_marks, deleted)
 
 
 def _file_problems(path: Path, kind: Kind) -> list[Problem]:

@@ -29,6 +29,7 @@ from maap_tui.engine.credentials import (
     save_credentials,
     stored_client,
 )
+from maap_tui.engine.deletions import Deletions
 from maap_tui.engine.downloads import Downloads, Job, Report, Tracked, of_row
 from maap_tui.engine.errors import (
     CatalogError,
@@ -221,7 +222,8 @@ class Session:
 
     @cached_property
     def registry(self) -> Registry:
-        return Registry(self.places.registry_dir, StatsCache(self.places.state_dir / "cache"))
+        state_dir = self.places.state_dir
+        return Registry(self.places.registry_dir, StatsCache(state_dir / "cache"), Deletions(state_dir))
 
     @cached_property
     def hashes(self) -> Hashes:

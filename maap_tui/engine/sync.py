@@ -107,8 +107,15 @@ def stats_of(tracker: BaselineRegistry, span: TimeRange | None = None) -> Stats:
     done = {entry.url for entry in rows}
     paths = {entry.path for entry in rows if entry.path}
     marked = {path for path, day in tracker.marked(first, last) if selection.accepts(Entry(path, path, day))}
+    gone = {path for day in {entry.day for entry in rows} for path in tracker.deleted(day)} & marked
     return Stats(
-        len(urls), len(done), len(marked), len(tracker.errors()), len(urls - done), len(paths - marked)
+        len(urls),
+        len(done),
+        len(marked),
+        len(tracker.errors()),
+        len(urls - done),
+        len(paths - marked),
+        sum(entry.path in gone for entry in rows),
     )
 
 

@@ -261,7 +261,9 @@ class BaselineWork:
 
     def _marks_in(self, scope: Scope) -> list[tuple[Key, str, date]]:
         if scope.files is not None:
-            return [(scope.key, row.path, row.day) for row in scope.files if row.state == "marked"]
+            return [
+                (scope.key, row.path, row.day) for row in scope.files if row.state in ("marked", "deleted")
+            ]
         found = self._tracker(scope.key).marked(scope.day, scope.day)
         return [(scope.key, path, day) for path, day in found]
 
@@ -382,7 +384,7 @@ class BaselineWork:
             row = self._screen.rows.get(scope.key)
             days = row.summary.days if row is not None and row.summary is not None else []
             if scope.files is not None:
-                work.total += sum(one.state in ("downloaded", "marked", "missing") for one in scope.files)
+                work.total += sum(one.state not in ("discovered", "failed") for one in scope.files)
             else:
                 work.total += sum(day.downloaded for day in days if scope.day in (None, day.day))
         for scope in scopes:

@@ -55,6 +55,10 @@ class ColumnMemory:
                 restored.append(rows)
         return restored
 
+    def has_choice(self, rows: RowList) -> bool:
+        """Whether the user chose the columns of a list."""
+        return str(rows.id) in self._chosen
+
     async def keep(self, rows: RowList) -> None:
         """Write down what the list shows now."""
         self._chosen[str(rows.id)] = [column.key for column in rows.columns]

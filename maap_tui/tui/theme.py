@@ -21,6 +21,7 @@ class Glyphs:
     """The signs drawn by our own widgets."""
 
     mark: str
+    deleted: str
     cursor: str
     done: str
     partly: str
@@ -39,8 +40,8 @@ class Glyphs:
     dot: str
 
 
-UNICODE = Glyphs("●", "▌", "■", "◪", "·", "✗", "▶", "…", "‖", "█", "░", "▁▂▃▄▅▆▇█", "─", "…", "·")
-ASCII = Glyphs("*", ">", "#", "+", ".", "x", ">", "~", "=", "#", "-", "._-=+*%#", "-", "~", "-")
+UNICODE = Glyphs("●", "○", "▌", "■", "◪", "·", "✗", "▶", "…", "‖", "█", "░", "▁▂▃▄▅▆▇█", "─", "…", "·")
+ASCII = Glyphs("*", "o", ">", "#", "+", ".", "x", ">", "~", "=", "#", "-", "._-=+*%#", "-", "~", "-")
 
 _FALLBACKS = str.maketrans(
     {
@@ -149,6 +150,7 @@ STATE_WORDS = {
     "here": "here",
     "marked": "marked",
     "missing": "missing",
+    "deleted": "deleted",
     "discovered": "new",
     "downloaded": "here",
     "damaged": "bad",
@@ -169,5 +171,6 @@ STATE_TONES = {
     "paused": "warning",
     "retrying": "warning",
     "damaged": "error",
+    "deleted": "muted",
 }
 """State -> the tone of `RowList` it is drawn in; others are plain."""

@@ -34,7 +34,7 @@ def test_a_table_of_everything_tracked(maap: Callable, home: Path) -> None:
     maap("state", "mark", *put(home, 2))
     ended = maap("state", "show")
     assert ended.lines[0].split()[:3] == ["COLLECTION", "PRODUCT", "BASELINE"]
-    assert ended.lines[1].split() == [*CLD, "0", "0", "2", "0", "0", "0"]
+    assert ended.lines[1].split() == [*CLD, "0", "0", "2", "0", "0", "0", "0", "0"]
     row = json.loads(maap("state", "show", "--json").out)
     assert row["marked"] == 2 and row["mission"] == "EarthCARE"
     assert maap("state", "show", "OtherCollection").out == ""

@@ -53,6 +53,8 @@ def test_sync_through_its_life(maap: Callable, home: Path) -> None:
         "Errors:              0",
         "Pending downloads:   0",
         "Pending marks:       125",
+        "Here:                125",
+        "Deleted:             0",
     ]
     assert maap("state", "pending", *CLD).out == ""
     paths = maap("state", "pending", *CLD, "--type", "marks").lines

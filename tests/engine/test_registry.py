@@ -614,8 +614,8 @@ def test_counts_are_kept_and_never_trusted_after_a_change(tmp_path: Path) -> Non
         b"",
         b"{",
         b"[]",
-        b'{"version":1}',
-        b'{"version":1,"days":{"2025-12-01":[[],[1]]}}',
+        b'{"version":2}',
+        b'{"version":2,"days":{"2025-12-01":[[],[1]]}}',
         b"\xff",
     ):
         kept[0].write_bytes(damage)

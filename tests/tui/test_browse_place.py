@@ -531,7 +531,7 @@ async def test_shows_what_is_here_and_sees_the_registry_change(make_app: MakeApp
     app = make_app(prepare=tracked, **offline)
     async with app.run_test(size=(80, 24)) as pilot:
         await go_to(pilot, L2, "CPR_CLD_2A", "BC")
-        await wait_until(lambda: "3 discovered, 1 downloaded, 0 marked, 2 to download" in detail(app), pilot)
+        await wait_until(lambda: "3 discovered, 1 here, 0 marked, 2 to download" in detail(app), pilot)
         await wait_until(lambda: "1 here, 2 to get" in text_of(app), pilot)
         app.session.registry.baseline(key).record("https://x.invalid/1.h5", "/d/1.h5", day)
         app.session.registry.baseline(key).mark([("/d/1.h5", day)])

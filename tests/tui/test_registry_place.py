@@ -544,6 +544,33 @@ async def test_cleanup_shows_asks_and_deletes_marked_files_only(make_app: MakeAp
         await wait_until(lambda: "No marked file of CPR_CLD_2A BC is on disk" in words(app), pilot)
 
 
+async def test_what_a_cleanup_deleted_is_told_in_every_view(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    tracker = app.session.registry.baseline(KEY)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        assert "Del" not in text_of(app)
+        tracker.mark([(entry.path, entry.day) for entry in entries(app.session, date(2025, 12, 3), 2)])
+        await pilot.press("D")
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        await pilot.press("y")
+        await wait_until(lambda: screen.work is None and "Deleted 3 files" in words(app), pilot)
+        await wait_until(lambda: (row := screen.rows[KEY].summary) is not None and row.deleted == 3, pilot)
+        summary = screen.rows[KEY].summary
+        assert summary is not None
+        assert (summary.downloaded, summary.here, summary.marked, summary.marked_here) == (4, 1, 3, 0)
+        line = next(line for line in text_of(app).splitlines() if "CPR_CLD_2A" in line and "BC" in line)
+        assert line.split()[3:8] == ["6", "1", "0", "3", "2"], "found, here, marked, deleted, pending"
+        await pilot.press("enter")
+        await wait_until(lambda: screen.query_one(DayStrip).day is not None, pilot)
+        strip = screen.query_one(DayStrip)
+        strip.move_to(date(2025, 12, 3))
+        await wait_until(lambda: "2 files, 0 here, 0 marked, 2 deleted" in text_of(app), pilot)
+        await wait_until(lambda: [row.state for row in screen._files.rows] == ["deleted"] * 2, pilot)
+        assert "1 here, 0 marked, 3 deleted, 6 files known" in text_of(app)
+        assert strip.glyph("deleted") in text_of(app)
+
+
 async def test_cleanup_of_a_day_leaves_the_others(make_app: MakeApp) -> None:
     app = make_app(prepare=fill)
     tracker = app.session.registry.baseline(KEY)

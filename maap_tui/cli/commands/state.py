@@ -21,6 +21,8 @@ _HEADINGS = (
     ("Errors", "errors"),
     ("Pending downloads", "pending_downloads"),
     ("Pending marks", "pending_marks"),
+    ("Here", "here"),
+    ("Deleted", "deleted"),
 )
 
 
@@ -93,11 +95,11 @@ def show_state(call: Call) -> None:
                     "collection": key.collection,
                     "product_type": key.product_type,
                     "baseline": key.baseline,
-                    **stats.as_dict(),
+                    **stats.as_view(),
                 }
             )
             continue
-        counts = stats.as_dict()
+        counts = stats.as_view()
         rows.append(
             (key.collection, key.product_type, key.baseline, *(f"{counts[name]:,}" for _, name in _HEADINGS))
         )
@@ -122,7 +124,7 @@ def _show_one(call: Call, session: Session, stats: Stats, span: TimeRange | None
     from maap_tui.engine.model import to_zulu
 
     args = call.args
-    counts = stats.as_dict()
+    counts = stats.as_view()
     if call.output.as_json:
         key = session.tracker(args.collection, args.product, args.baseline).key
         call.output.record(

@@ -142,10 +142,17 @@ def verify(
         judge = Judge(registry, hashes)
         downloads = registry.baseline(key).downloads(first_day, last_day)
         for day, group in itertools.groupby(downloads, key=lambda entry: entry.day):
+            deleted, here = [], []
             for entry in sorted(group, key=lambda one: one.path):
                 if entry.path and (urls is None or entry.url in urls):
                     verdict = judge.judge(entry.path, entry.url, tracked=(key, day), read_all=read_all)
+                    if verdict.state == DELETED:
+                        deleted.append(entry.path)
+                    elif verdict.state != MISSING:
+                        here.append(entry.path)
                     yield Checked(key, entry, verdict)
+            # What is deleted, or here again, without our doing is counted as such from now on.
+            registry.baseline(key).settle_deleted(day, deleted, here)
 
 
 def _judge(path: str, url: str, recorded: Recorded | None, size: int | None, *, read_all: bool) -> Verdict:

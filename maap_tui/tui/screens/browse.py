@@ -322,7 +322,7 @@ class BrowseScreen(PlaceScreen):
             here = [
                 f"{format_count(number)} {word}"
                 for number, word in (
-                    (stats.downloaded, "here"),
+                    (stats.here, "here"),
                     (stats.pending_downloads, "to get"),
                     (stats.errors, "failed"),
                 )

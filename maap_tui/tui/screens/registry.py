@@ -212,6 +212,8 @@ class RegistryScreen(PlaceScreen):
         if row is None:
             return
         row.summary = summary
+        if summary.deleted and not self._columns.has_choice(self._baselines):
+            self._baselines.show_deletions()
         self._unsized.add(key)
         self._show_row(key)
         if key == self.opened:

@@ -58,6 +58,12 @@ class BaselineTable(RowList):
 
     def __init__(self, empty_text: str) -> None:
         super().__init__(self._columns(), key=lambda row: row.key, empty_text=empty_text, id="baselines")
+        # Room that only those need who clean up.
+        self.set_columns([column.key for column in self.all_columns if column.key != "deleted"])
+
+    def show_deletions(self) -> None:
+        """Show the column of what clean-ups deleted."""
+        self.set_columns([column.key for column in self.all_columns])
 
     @property
     def maap(self) -> MaapApp:
@@ -80,8 +86,9 @@ class BaselineTable(RowList):
             Column("product", "Product", 10, lambda row: row.key.product_type),
             Column("baseline", "Base", 4, lambda row: row.key.baseline),
             Column("discovered", "Found", 5, count("discovered"), None, order("discovered"), True, False),
-            Column("downloaded", "Here", 5, count("downloaded"), None, order("downloaded"), True, False),
-            Column("marked", "Mark", 5, count("marked"), None, order("marked"), True, False),
+            Column("downloaded", "Here", 5, count("here"), None, order("here"), True, False),
+            Column("marked", "Mark", 5, count("marked_here"), None, order("marked_here"), True, False),
+            Column("deleted", "Del", 4, count("deleted"), None, order("deleted"), True, False),
             Column(
                 "pending",
                 "Pending",

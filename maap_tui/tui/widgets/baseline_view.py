@@ -36,6 +36,8 @@ def day_state(day: DayStats, has_failed: bool) -> str:
     """The state of a day's cell."""
     if has_failed:
         return "failed"
+    if day.deleted and not day.here and not day.pending_downloads:
+        return "deleted"
     if day.downloaded and not day.pending_downloads:
         return "all" if day.pending_marks or not day.marked else "marked"
     if not day.discovered and day.marked:
@@ -93,7 +95,7 @@ class BaselineView(Vertical):
         def size(row: TrackedFile) -> str:
             if row.size is not None:
                 return format_bytes(row.size)
-            return "gone" if row.state == "marked" else ""
+            return ""
 
         def start(row: TrackedFile) -> str:
             name = parse_name(row.name)
@@ -158,8 +160,9 @@ class BaselineView(Vertical):
         if summary.failures:
             title.append(f", {format_count(len(summary.failures))} failed", style="bold")
         title.append(
-            f", {format_count(summary.downloaded)} here, {format_count(summary.marked)} marked, "
-            f"{plural(summary.discovered, 'file')} known"
+            f", {format_count(summary.here)} here, {format_count(summary.marked_here)} marked, "
+            + (f"{format_count(summary.deleted)} deleted, " if summary.deleted else "")
+            + f"{plural(summary.discovered, 'file')} known"
         )
         self._title.update(title)
         failed_days = {one.day for one in summary.failures}
@@ -185,8 +188,9 @@ class BaselineView(Vertical):
         words = f"{day:%a %Y-%m-%d}: "
         if stats.discovered or stats.downloaded or stats.marked or failed:
             words += (
-                f"{plural(stats.discovered, 'file')}, {stats.downloaded} here, {stats.marked} marked, "
-                f"{stats.pending_downloads} pending"
+                f"{plural(stats.discovered, 'file')}, {stats.here} here, {stats.marked_here} marked, "
+                + (f"{stats.deleted} deleted, " if stats.deleted else "")
+                + f"{stats.pending_downloads} pending"
             )
             words += f", {failed} failed" if failed else ""
         else:

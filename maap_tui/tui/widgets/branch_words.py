@@ -160,9 +160,11 @@ def here_rows(stats: Sequence[Stats]) -> Rows:
         return []
     words = [
         f"{format_count(sum(one.total_urls for one in stats))} discovered",
-        f"{format_count(sum(one.downloaded for one in stats))} downloaded",
-        f"{format_count(sum(one.marked for one in stats))} marked",
+        f"{format_count(sum(one.here for one in stats))} here",
+        f"{format_count(sum(one.marked - one.deleted for one in stats))} marked",
     ]
+    if deleted := sum(one.deleted for one in stats):
+        words.append(f"{format_count(deleted)} deleted")
     if pending := sum(one.pending_downloads for one in stats):
         words.append(f"{format_count(pending)} to download")
     if failed := sum(one.errors for one in stats):

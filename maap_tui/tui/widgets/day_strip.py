@@ -18,10 +18,17 @@ from textual.widget import Widget
 if TYPE_CHECKING:
     from maap_tui.tui.app import MaapApp
 
-STATES = ("none", "partly", "all", "marked", "failed")
+STATES = ("none", "partly", "all", "marked", "deleted", "failed")
 """What a day with files can be."""
 
-TONES = {"none": "muted", "partly": "warning", "all": "success", "marked": "accent", "failed": "error"}
+TONES = {
+    "none": "muted",
+    "partly": "warning",
+    "all": "success",
+    "marked": "accent",
+    "deleted": "muted",
+    "failed": "error",
+}
 
 GRID_LINES = 9
 """Lines of the grid: months, seven days, legend."""
@@ -271,13 +278,16 @@ class DayStrip(Widget, can_focus=True):
             "partly": glyphs.partly,
             "all": glyphs.done,
             "marked": glyphs.mark,
+            "deleted": glyphs.deleted,
             "failed": glyphs.failed,
         }.get(state, glyphs.none)
 
     def _legend(self, base: Style) -> list[Segment]:
         words = {state: state for state in STATES} | {"": "no files"}
+        needed = sum(4 + len(word) for word in words.values()) + (_GUTTER if self.is_grid else 0)
+        gap = "  " if needed <= self.size.width else " "
         segments = [Segment(" " * _GUTTER if self.is_grid else "", base)]
         for state, word in words.items():
             segments.append(Segment(self.glyph(state), base + self._style(TONES.get(state, "muted"))))
-            segments.append(Segment(f" {word}  ", base + self._style("label")))
+            segments.append(Segment(f" {word}{gap}", base + self._style("label")))
         return segments

@@ -22,7 +22,7 @@ from maap_tui.tui.widgets.rows import Column
 
 LIVE = frozenset({"waiting", "running", "paused"})
 """States of a transfer that has not ended."""
-_ORDER = ("queued", "failed", "missing", "new", "marked", "here")
+_ORDER = ("queued", "failed", "missing", "new", "deleted", "marked", "here")
 """States of files, the one that a granule of several is called by first."""
 
 
@@ -38,7 +38,7 @@ class Result:
     is_whole: bool = True
     """Whether the granule still has all that the catalogue sent."""
     state: str = "new"
-    """new, queued, failed, here, marked or missing."""
+    """new, queued, failed, here, marked, deleted or missing."""
     is_here: bool = False
     """Whether all its files are on disk."""
 
@@ -175,7 +175,7 @@ def look_at_disk(session: Session, days: Mapping[DayOf, Sequence[Result]]) -> li
                     if asset.href in elsewhere:
                         states.append("queued")
                     elif expected in marked:
-                        states.append("marked")
+                        states.append("marked" if is_there else "deleted")
                     elif is_there:
                         states.append("here")
                     else:

@@ -1,0 +1,47 @@
+"""What registry and disk say of granules found; no app is needed to see it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from maap_tui.engine.model import Asset, Granule
+from maap_tui.engine.session import Session
+from maap_tui.tui.widgets.results import by_day, look_at_disk, result_of
+
+URL = "http://127.0.0.1:1/data/a.h5"
+
+
+@pytest.mark.parametrize(
+    ("is_recorded", "is_marked", "is_on_disk", "state"),
+    [
+        (False, False, False, "new"),
+        (True, False, True, "here"),
+        (True, True, True, "marked"),
+        (True, True, False, "deleted"),
+        (True, False, False, "missing"),
+    ],
+)
+def test_the_state_of_a_granule(
+    is_recorded: bool, is_marked: bool, is_on_disk: bool, state: str, tmp_path: Path
+) -> None:
+    session = Session.load(environ={"MAAP_HOME": str(tmp_path), "HOME": str(tmp_path)})
+    start = datetime(2025, 12, 1, 3, tzinfo=UTC)
+    asset = Asset("enclosure_h5", URL, "a.h5", "h5", size=3)
+    granule = Granule(
+        "a", "EarthCAREL2Validated_MAAP", "EarthCARE", "CPR_CLD_2A", "BC", start, assets=(asset,)
+    )
+    path = session.filing.wanted_of(granule, asset).path
+    tracker = session.registry.baseline(session.filing.key_of(granule))
+    if is_recorded:
+        tracker.record(URL, path, granule.day)
+    if is_marked:
+        tracker.mark([(str(path), granule.day)])
+    if is_on_disk:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"abc")
+    result = result_of(granule, ("h5",), keep_whole=True)
+    ((_, found, is_here),) = look_at_disk(session, by_day(session, [result]))
+    assert (found, is_here) == (state, is_on_disk)
