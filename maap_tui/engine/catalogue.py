@@ -32,6 +32,13 @@ class Queryables:
 
     collection: str
     properties: Mapping[str, Any] = field(repr=False)
+    is_open: bool = False
+    """Whether they say that items can be searched by any other property as well."""
+
+    @classmethod
+    def of(cls, collection: str, schema: Mapping[str, Any]) -> Queryables:
+        """Those of a JSON schema as it is served; its `properties` have to be an object."""
+        return cls(collection, schema["properties"], schema.get("additionalProperties") is True)
 
     @property
     def products(self) -> list[str]:
@@ -51,12 +58,13 @@ class Queryables:
 
     @property
     def has_orbits(self) -> bool:
-        return self.keys.orbit in self.properties
+        """Whether orbits can be searched, as far as the service says."""
+        return self.is_open or self.keys.orbit in self.properties
 
     @property
     def has_frames(self) -> bool:
-        """Whether frames can be searched; they can wherever orbits can, listed or not."""
-        return "frame" in self.properties or self.has_orbits
+        """Whether frames can be searched; they can wherever orbits are listed, listed or not."""
+        return "frame" in self.properties or self.keys.orbit in self.properties
 
     @property
     def _is_new(self) -> bool:
@@ -90,7 +98,7 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
 
 def unknown(what: str, name: str, known: Sequence[str], look: str, *, where: str = "") -> InvalidRequestError:
     """The error for a name that does not exist, with the nearest ones that do."""
-    close = nearest(name, known)
+    close = [one for one in nearest(name, known) if one != name]
     hint = f"Did you mean {' or '.join(close)}? " if close else ""
     return InvalidRequestError(f"There is no {what} '{name}'{where}", f"{hint}{look}")
 
@@ -205,7 +213,7 @@ class Catalogue:
         properties = data.get("properties") if isinstance(data, dict) else None
         if not isinstance(properties, dict) or not properties:
             return None
-        return Queryables(name, properties)
+        return Queryables.of(name, data)
 
     async def queryables(self, name: str, *, refresh: bool = False) -> Queryables:
         """What a collection can be searched by: the local copy, fetched on first use or on demand.
@@ -218,7 +226,7 @@ class Catalogue:
         local = None if refresh else self.local_queryables(name)
         if local is None:
             data = await self.queryables_as_served(name)
-            local = Queryables(name, data["properties"])
+            local = Queryables.of(name, data)
             text = json.dumps({**data, "collection": name}, indent=2, ensure_ascii=False)
             await asyncio.to_thread(files.write_atomic, self._places.queryables_file(name), text + "\n")
             self._emit(Noted(f"Fetched the queryables of {name}"))

@@ -143,6 +143,7 @@ class Search:
         within: TimeRange | None = None,
         expect: Callable[[Query, TimeRange | None], Expected | None] | None = None,
         trusting: bool = False,
+        divided: bool = True,
         emit: Emit = ignore,
     ) -> None:
         """Take the query; ask nothing.
@@ -155,6 +156,8 @@ class Search:
             within: the span that the built catalogue knows for it, None without one.
             expect: says of a query and a span what should be found there; reads files.
             trusting: whether finding nothing is believed unless it was expected otherwise.
+            divided: whether a long range is asked for day by day, which finds much sooner, and takes a
+                request for each day that holds nothing.
             emit: told of pages and of days that failed for good.
         """
         self._catalogue = catalogue
@@ -171,6 +174,7 @@ class Search:
         self._unfiltered = 0
         self._answered = False
         self._has_ended = False
+        self._is_divided = divided
         self.range: TimeRange | None = None
         """The span that is searched; None for an orbit search."""
         self.failed: list[FailedDay] = []
@@ -235,7 +239,9 @@ class Search:
             self._rules,
             now=self._now,
             within=self._within,
-            trusting=True,
+            expect=self._expect,
+            trusting=self._trusting,
+            divided=False,
             emit=self._emit,
         )
         count = sum([len(page.granules) async for page in whole])
@@ -310,7 +316,7 @@ class Search:
             return [None]
         if self.range.start >= self.range.end:
             return []
-        if self.range.duration <= WHOLE_UP_TO:
+        if self.range.duration <= WHOLE_UP_TO or not self._is_divided:
             return [self.range]
         days: list[TimeRange | None] = list(self.range.days())
         return days[::-1] if self.query.newest_first else days

@@ -325,6 +325,7 @@ class Session:
         *,
         patient: bool = False,
         trusting: bool = False,
+        divided: bool = True,
     ) -> Search:
         mission = self.settings.mission
         # A configuration made for one mission must not cut another one's time short.
@@ -345,6 +346,7 @@ class Session:
             within=within,
             expect=self._expected,
             trusting=trusting,
+            divided=divided,
             emit=self.emit,
         )
 
@@ -867,16 +869,21 @@ class Session:
         names = queryables.baselines
         counts = await built.together(*(count(name) for name in names))
         found = {name: number for name, number in zip(names, counts, strict=True) if number}
-        return found or await self._counted_here(collection, product_type)
+        if found:
+            return found
+        found = await self._counted_here(collection, product_type)
+        if found and names:
+            self.emit(Warned(f"The catalogue finds nothing of {product_type} by its baselines: counted here"))
+        return found
 
     async def _counted_here(self, collection: str, product_type: str) -> dict[str, int]:
-        """Baselines of a product counted without a filter by baseline, which found nothing.
+        """Baselines of a product counted in its granules, where a filter by baseline finds nothing.
 
         Raises:
             InvalidRequestError: when there is too much to read.
             CatalogError: when the catalogue does not answer, or not wholly.
         """
-        whole = self._search(Query(collection, product_type, max_items=_UNCUT))
+        whole = self._search(Query(collection, product_type, max_items=_UNCUT), divided=False)
         announced = await whole.total()
         if announced > COUNT_LIMIT:
             raise InvalidRequestError(
@@ -886,8 +893,6 @@ class Session:
         counts = Counter([one.baseline async for page in whole for one in page.granules] if announced else ())
         if whole.failed:
             raise CatalogError(whole.failed[0].reason, "Run the same command again later.")
-        if counts:
-            self.emit(Warned(f"The catalogue finds nothing of {product_type} by its baselines: counted here"))
         return dict(sorted(counts.items()))
 
     async def baseline_at_archive(

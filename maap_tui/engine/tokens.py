@@ -259,7 +259,7 @@ class Tokens:
         if _error_of(reply) == "invalid_client" and credentials.client_secret and not self._wants_basic:
             # A service need not take the secret in the form, and has to take it in the header.
             other = await self._ask(credentials, patient, True)
-            if _error_of(other) != "invalid_client":
+            if _error_of(other) not in ("invalid_client", "unauthorized_client"):
                 self._wants_basic = True
                 return other
         return reply

@@ -151,6 +151,27 @@ async def test_unreadable_queryables(session: Make, answer: Any) -> None:
             await opened.catalogue.collection("One")
 
 
+async def test_queryables_that_are_not_all_leave_orbits_to_be_asked_for(session: Make, home: Path) -> None:
+    """OGC API Features part 3: additionalProperties says whether others can be searched by as well."""
+    file = home / "catalogs" / f"{L2}_queryables.json"
+    for others, is_open in ((True, True), (False, False), ("true", False)):
+        file.write_text(json.dumps({"properties": {"id": {}}, "additionalProperties": others}))
+        async with session() as opened:
+            found = opened.catalogue.local_queryables(L2)
+        assert found is not None
+        # Frames are no property of STAC items: they are filtered by name.
+        assert (found.has_orbits, found.has_frames) == (is_open, False)
+
+
+async def test_a_name_is_not_answered_with_itself(session: Make, home: Path) -> None:
+    """As where the mission knows a collection that this service does not have."""
+    answer = (404, {"code": "NotFoundError"})
+    async with RawServer(lambda asked: answer) as server, session(server.url) as opened:
+        with pytest.raises(InvalidRequestError, match=f"no collection '{L2}'") as caught:
+            await opened.catalogue.collection(L2)
+    assert f"Did you mean {L2}" not in caught.value.hint
+
+
 def test_nearest_ignores_case() -> None:
     assert nearest("atl_ebd_2a", ["ATL_EBD_2A", "CPR_CLD_2A"])[0] == "ATL_EBD_2A"
     assert nearest("zzzz", ["ATL_EBD_2A"]) == []

@@ -270,6 +270,9 @@ async def test_service_that_does_not_count_is_counted_here(session: Make, number
         search = opened.search(cld())
         assert await search.count() == (2 if "context" in numbers else None)
         assert await search.total() == 2 and await search.finds_any()
+        before = len(server.searches)
+        assert await opened.search(cld(time=None)).total() == 2
+        assert len(server.searches) - before <= 3
 
 
 async def test_busy_service_is_no_refusal(session: Make) -> None:
