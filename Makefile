@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(addpre
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test test-newest test-pythons test-install test-faults check screenshots bench \
+.PHONY: help setup setup-interop lock demo test test-interop test-newest test-pythons test-install test-faults check screenshots bench \
   build clean
 
 help: ## Show this list
@@ -58,6 +58,18 @@ test-install: setup ## Install the program alone, as its users do, and run it
 	$(PYTHON) -m venv $(VENV)/plain
 	$(VENV)/plain/bin/python -m pip --disable-pip-version-check install --quiet .
 	MAAP_PLAIN_BIN="$(abspath $(VENV)/plain/bin)" $(BIN)/python -m pytest -q --tb=native tests/test_install.py
+
+# Their packages never meet ours: what they need decides nothing of what we run with.
+setup-interop: $(VENV)/interop/.set-up ## Install the servers that others wrote, in .venv/interop
+
+$(VENV)/interop/.set-up: tests/interop/requirements.txt | $(STAMP)
+	rm -rf $(VENV)/interop
+	$(PYTHON) -m venv $(VENV)/interop
+	$(VENV)/interop/bin/python -m pip --disable-pip-version-check install --quiet -r $<
+	@touch $@
+
+test-interop: setup-interop ## Run the commands against servers that others wrote; needs PostgreSQL with PostGIS
+	$(BIN)/python -m pytest -q --tb=native -m interop tests/interop
 
 test-faults: setup ## Run the long tests of faults and crashes, about ten minutes
 	@failed=0; \
