@@ -5,6 +5,7 @@ The engine calls a plain `emit(event)`; it must return at once and never raise.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -177,3 +178,30 @@ Emit = Callable[[Event], None]
 
 def ignore(event: Event) -> None:
     """Take an event and do nothing: what the engine calls when nobody listens."""
+
+
+LONG_WAIT_S = 10.0
+"""Seconds of waiting from which on it is said what for."""
+
+
+class Waits:
+    """Says what is waited for where that takes long, once for all that waits for the same meanwhile."""
+
+    def __init__(self, emit: Emit, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take who is told, and a clock that never jumps, in seconds."""
+        self._emit = emit
+        self._clock = clock
+        self._until: dict[str, float] = {}
+
+    def tell(self, whom: str, reason: str, seconds: float) -> None:
+        """Say that a wait begins, if it is a long one and no other one for the same is still told of.
+
+        Args:
+            whom: what is waited for, such as a host.
+            reason: why, as a sentence begins.
+            seconds: how long.
+        """
+        now = self._clock()
+        if seconds > LONG_WAIT_S and now >= self._until.get(whom, now):
+            self._until[whom] = now + seconds
+            self._emit(Warned(f"{reason}; waiting {seconds:.0f} s"))

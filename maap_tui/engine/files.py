@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from maap_tui.engine.errors import DiskFullError, LockedError, NoLockError, StorageError
+from maap_tui.engine.events import LONG_WAIT_S
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -405,7 +406,14 @@ os.register_at_fork(after_in_child=_forget_gates)
 
 
 @contextlib.contextmanager
-def lock(path: Path, *, timeout_s: float, purpose: str = "", what: str = "") -> Iterator[None]:
+def lock(
+    path: Path,
+    *,
+    timeout_s: float,
+    purpose: str = "",
+    what: str = "",
+    on_wait: Callable[[str], None] | None = None,
+) -> Iterator[None]:
     """Hold a lock that only one thread of one process has at a time; it ends with its holder.
 
     The lock file stays: a removed one would let a second holder in. Beside it a note
@@ -417,6 +425,7 @@ def lock(path: Path, *, timeout_s: float, purpose: str = "", what: str = "") -> 
         timeout_s: Longest wait in seconds; 0 tries once.
         purpose: What the holder does, for the message others see.
         what: What the lock is for, as its message names it; '' names the folder.
+        on_wait: Told, in a sentence, once the wait is longer than `events.LONG_WAIT_S`.
 
     Raises:
         LockedError: another one held it all that time.
@@ -427,10 +436,19 @@ def lock(path: Path, *, timeout_s: float, purpose: str = "", what: str = "") -> 
     with _gates_guard:
         gate = _gates.setdefault(os.path.abspath(path), Gate())
     # Threads of this process queue here, in order, rather than poll the file.
-    if not gate.turn.acquire(timeout=max(timeout_s, 0.0)):
-        raise _locked(path, what)
+    first = deadline if on_wait is None else min(deadline, time.monotonic() + LONG_WAIT_S)
+    if not gate.turn.acquire(timeout=max(first - time.monotonic(), 0.0)):
+        _tell_wait(path, what, first, deadline, on_wait)
+        if not gate.turn.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
+            raise _locked(path, what)
     try:
-        held = _acquire(path, gate, deadline, what)
+        try:
+            held = _acquire(path, gate, first, what)
+        except NoLockError:
+            raise
+        except LockedError:
+            _tell_wait(path, what, first, deadline, on_wait)
+            held = _acquire(path, gate, deadline, what)
         try:
             _write_note(path, purpose)
             yield
@@ -438,6 +456,20 @@ def lock(path: Path, *, timeout_s: float, purpose: str = "", what: str = "") -> 
             _let_go(held)
     finally:
         gate.turn.release()
+
+
+def _tell_wait(
+    path: Path, what: str, first: float, deadline: float, on_wait: Callable[[str], None] | None
+) -> None:
+    """Say that the wait is a long one; where it was the whole of it, the lock is not had.
+
+    Raises:
+        LockedError: nothing of the time is left.
+    """
+    error = _locked(path, what)
+    if on_wait is None or first >= deadline:
+        raise error
+    on_wait(f"{error.message}; still waiting, up to {deadline - time.monotonic():.0f} s more")
 
 
 def _let_go(held: BaseFileLock) -> None:

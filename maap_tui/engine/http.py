@@ -25,7 +25,7 @@ from urllib.parse import quote_plus, urlsplit
 
 from maap_tui import __version__
 from maap_tui.engine.errors import MaapError, NetworkSetupError
-from maap_tui.engine.events import Emit, Noted, Warned, ignore
+from maap_tui.engine.events import Emit, Noted, Waits, Warned, ignore
 from maap_tui.engine.network_env import (
     Proxies,
     Proxy,
@@ -474,6 +474,7 @@ class Http:
         self._proxies: Proxies | None = None
         self._trust = Trust()
         self._clients: dict[tuple[Proxy | None, bool], httpx.AsyncClient] = {}
+        self._waits = Waits(emit)
         self._outages: dict[str, asyncio.Task[bool]] = {}
         self._given_up: set[str] = set()
         self.is_offline = False
@@ -603,6 +604,7 @@ class Http:
                 continue
             wait_s = wait_s or backoff_s(attempt, self._retry_wait_s)
             self._emit(Noted(f"{fault.message}; asking again in {wait_s:.1f} s"))
+            self._waits.tell(_host_of(url), fault.message, wait_s)
             await asyncio.sleep(wait_s)
 
     async def outlast(self, url: str, reason: str) -> bool:

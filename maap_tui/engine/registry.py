@@ -16,7 +16,7 @@ import stat
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -274,6 +274,7 @@ class BaselineRegistry:
         cache: Where counts are kept between processes; None keeps them in memory only.
         deletions: Where it is kept what clean-ups deleted; None keeps nothing of it.
         lock_timeout_s: Longest wait for another writer, in seconds, before LockedError.
+        on_wait: Told, in a sentence, of a writer that is waited for longer than `events.LONG_WAIT_S`.
     """
 
     def __init__(
@@ -284,12 +285,14 @@ class BaselineRegistry:
         cache: StatsCache | None = None,
         deletions: Deletions | None = None,
         lock_timeout_s: float = 30.0,
+        on_wait: Callable[[str], None] | None = None,
     ) -> None:
         self.root = root
         self.key = key
         self._cache = cache
         self._deletions = deletions
         self._lock_timeout_s = lock_timeout_s
+        self._on_wait = on_wait
         self._folders: dict[Kind, Path] = {
             kind: root / tree / key.mission / key.collection / key.product_type / key.baseline
             for kind, tree in _TREES.items()
@@ -339,7 +342,7 @@ class BaselineRegistry:
         wait_s = self._lock_timeout_s if timeout_s is None else timeout_s
         # maap-client takes the folders of this tree for the list of what is tracked.
         files.make_folder(self._folders["dwl"])
-        return _locked(*self.lock_files, wait_s, purpose, str(self._folders["dwl"]))
+        return _locked(*self.lock_files, wait_s, purpose, str(self._folders["dwl"]), self._on_wait)
 
     def add(self, entries: Iterable[Entry]) -> Added:
         """Register files as discovered; what is registered already stays as it is.
@@ -939,6 +942,8 @@ class Registry:
     """Where it is kept what clean-ups deleted; None keeps nothing of it."""
     lock_timeout_s: float = 30.0
     """Longest wait for another writer, in seconds."""
+    on_wait: Callable[[str], None] | None = None
+    """Told, in a sentence, of a writer that is waited for longer than `events.LONG_WAIT_S`."""
     _baselines: dict[Key, BaselineRegistry] = field(default_factory=dict, init=False, repr=False)
 
     def baseline(self, key: Key) -> BaselineRegistry:
@@ -949,6 +954,7 @@ class Registry:
             cache=self.cache,
             deletions=self.deletions,
             lock_timeout_s=self.lock_timeout_s,
+            on_wait=self.on_wait,
         )
         return self._baselines.setdefault(key, fresh)
 
@@ -1017,18 +1023,29 @@ def _lock_file(root: Path, kind: str, key: Key) -> Path:
 
 
 @contextlib.contextmanager
-def _locked(path: Path, earlier: Path, timeout_s: float, purpose: str, what: str) -> Iterator[None]:
+def _locked(
+    path: Path,
+    earlier: Path,
+    timeout_s: float,
+    purpose: str,
+    what: str,
+    on_wait: Callable[[str], None] | None = None,
+) -> Iterator[None]:
     """Hold a lock, and that of earlier versions where one of them has left it: it may be at work."""
     deadline = time.monotonic() + timeout_s
+
+    def take(one: Path) -> contextlib.AbstractContextManager[None]:
+        left_s = max(deadline - time.monotonic(), 0.0)
+        return files.lock(one, timeout_s=left_s, purpose=purpose, what=what, on_wait=on_wait)
+
     with contextlib.ExitStack() as held:
         is_held = False
         with contextlib.suppress(StorageError):
-            held.enter_context(files.lock(path, timeout_s=timeout_s, purpose=purpose, what=what))
+            held.enter_context(take(path))
             is_held = True
         # Who may write to a baseline alone, and not to the whole registry, locks it there.
         if not is_held or os.path.lexists(earlier):
-            left_s = max(deadline - time.monotonic(), 0.0)
-            held.enter_context(files.lock(earlier, timeout_s=left_s, purpose=purpose, what=what))
+            held.enter_context(take(earlier))
         yield
 
 

@@ -223,7 +223,12 @@ class Session:
     @cached_property
     def registry(self) -> Registry:
         state_dir = self.places.state_dir
-        return Registry(self.places.registry_dir, StatsCache(state_dir / "cache"), Deletions(state_dir))
+        return Registry(
+            self.places.registry_dir,
+            StatsCache(state_dir / "cache"),
+            Deletions(state_dir),
+            on_wait=lambda message: self.emit(Warned(message)),
+        )
 
     @cached_property
     def hashes(self) -> Hashes:

@@ -36,7 +36,7 @@ from maap_tui.engine.errors import (
     StorageError,
     TokenRequestError,
 )
-from maap_tui.engine.events import Emit, Warned, ignore
+from maap_tui.engine.events import LONG_WAIT_S, Emit, Warned, ignore
 from maap_tui.engine.http import Http, Reply, TransportFault, hide
 
 FALLBACK_LIFETIME_S = 300.0
@@ -71,15 +71,23 @@ class TokenShare:
     """The lock under which a token is renewed; None for none."""
 
     @contextlib.asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Renew while no other process does; where there can be no lock, renew all the same."""
+    async def turn(self, on_wait: Callable[[str], None] | None = None) -> AsyncIterator[None]:
+        """Renew while no other process does; where there can be no lock, renew all the same.
+
+        Args:
+            on_wait: told, in a sentence, once the wait for another process is a long one.
+        """
+        long_at = time.monotonic() + LONG_WAIT_S
         with contextlib.ExitStack() as held:
             while self.lock is not None:
                 try:
                     held.enter_context(
                         files.lock(self.lock, timeout_s=0, purpose="renewing the access token")
                     )
-                except LockedError:
+                except LockedError as error:
+                    if on_wait is not None and time.monotonic() >= long_at:
+                        on_wait(f"{error.message}; still waiting for it")
+                        on_wait = None
                     await asyncio.sleep(_TURN_POLL_S)
                     continue
                 except StorageError:
@@ -167,7 +175,7 @@ class Tokens:
             if self._refused is not None:
                 # A dead offline token does not come back to life within a run.
                 raise self._refused
-            async with self._share.turn():
+            async with self._share.turn(lambda message: self._emit(Warned(message))):
                 if not self._take_shared(refused):
                     await self._renew(patient)
                     await self._share_access()

@@ -32,7 +32,17 @@ from maap_tui.engine.errors import (
     DownloadError,
     StorageError,
 )
-from maap_tui.engine.events import BytesReceived, Emit, FileRetried, FileStarted, Noted, ignore
+from maap_tui.engine.events import (
+    LONG_WAIT_S,
+    BytesReceived,
+    Emit,
+    FileRetried,
+    FileStarted,
+    Noted,
+    Waits,
+    Warned,
+    ignore,
+)
 from maap_tui.engine.http import (
     BUSY,
     Http,
@@ -181,6 +191,12 @@ class _Pace:
         if not self._rate:
             return math.inf
         return self._passed + self._rate * (self._clock() - self._since)
+
+    def hold_s(self, count: int) -> float:
+        """About how long that many bytes will be held back, in seconds."""
+        if not self._rate:
+            return 0.0
+        return (max(self._taken - self._allowed(), 0.0) + count) / self._rate
 
     async def take(self, count: int) -> float:
         """Hold back for as long as that many bytes take; returns the seconds it took."""
@@ -360,6 +376,7 @@ class Transfer:
         self._emit = emit
         self._clock = clock
         self._pace = _Pace(rules.limit_rate, clock)
+        self._waits = Waits(emit, clock)
 
     async def fetch(self, wanted: Wanted) -> Fetched:
         """Have the file under its final name, whole and verified, or raise.
@@ -415,7 +432,8 @@ class Transfer:
     async def _locked_part(self, wanted: Wanted, path: Path) -> AsyncIterator[_Part | None]:
         """The part, held by this process alone; None when another one finished the file meanwhile."""
         part_path = path.with_name(path.name + ".part")
-        told = False
+        told = warned = False
+        begun = time.monotonic()
         before = existing_stamp(path)
         while True:
             try:
@@ -435,6 +453,11 @@ class Transfer:
             if not told:
                 self._emit(Noted(f"{path.name} is being fetched by {_holder(part_path)}; waiting for it"))
                 told = True
+            if not warned and time.monotonic() - begun > LONG_WAIT_S:
+                self._emit(
+                    Warned(f"{path.name} is being fetched by {_holder(part_path)}; still waiting for it")
+                )
+                warned = True
             await asyncio.sleep(0.2)
             if existing_stamp(path) != before and not part_path.exists():
                 yield None
@@ -529,6 +552,7 @@ class Transfer:
                 )
             wait_s = failure.wait_s or backoff_s(tries, self._rules.retry_wait_s)
             self._emit(FileRetried(wanted.url, failure.reason, tries, wait_s))
+            self._waits.tell(origin_of(wanted.url), f"{wanted.path.name}: {failure.reason}", wait_s)
             await asyncio.sleep(wait_s)
 
     @contextlib.asynccontextmanager
@@ -581,6 +605,7 @@ class Transfer:
             yield len(chunk)
             if before // PIECE != part.length // PIECE:
                 self._check_space(part.path.parent, (total or 0) - part.length)
+            self._waits.tell("", "downloads.limit_rate holds downloads back", self._pace.hold_s(len(chunk)))
             if waited_s := await self._pace.take(len(chunk)):
                 window.forgive(waited_s)
         if part.total is None:
