@@ -501,7 +501,9 @@ def _wrong_name(
 ) -> InvalidRequestError | None:
     name = queryables.collection
     products, baselines = queryables.products, queryables.baselines
-    if products and product_type not in products:
+    # Items have it in capitals, as their names do, whatever the list of values says.
+    listed = {*products, *(one.upper() for one in products)}
+    if products and product_type not in listed:
         return unknown(
             "product type", product_type, products, f"See `maap list {name}`.", where=f" in {name}"
         )

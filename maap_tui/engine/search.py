@@ -48,7 +48,7 @@ COUNT_LIMIT = 100_000
 """Items that are read at most to count those of one product, where the service does not filter."""
 
 _SAMPLE = 250
-"""Items that are looked at to find out what is wrong with a filter that finds nothing."""
+"""Items that are looked at to find out whether a filter is obeyed, or why it finds nothing."""
 
 _BUFFERED_PAGES = 2
 
@@ -699,7 +699,7 @@ class Search:
         if condition is None:
             return None
         judged = []
-        for item in features:
+        for item in features[:_SAMPLE]:
             properties = item.get("properties") if isinstance(item, dict) else None
             if not isinstance(properties, dict):
                 continue

@@ -47,7 +47,7 @@ class SkippedItem:
             query: what was searched for.
             time: the span that is searched; None for an orbit search.
         """
-        if self.product_type != query.product_type:
+        if self.product_type.casefold() != query.product_type.casefold():
             return False
         if query.baseline and self.baseline.lower() != query.baseline.lower():
             return False
