@@ -16,7 +16,7 @@ import maap_tui
 ROOT = Path(maap_tui.__file__).parent
 
 LAYERS = [
-    {"errors", "events", "geometry", "model", "missions", "cql2", "query"},
+    {"errors", "events", "geometry", "model", "missions", "cql2", "query", "url_list"},
     {"kinds", "config_file", "settings", "places", "files", "network_env", "http", "credentials"},
     {"tokens", "deletions", "registry", "queue"},
     {"integrity"},

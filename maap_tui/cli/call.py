@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from maap_tui.engine.settings import Settings
 
 
+SAY_IT_THEMSELVES = frozenset({"login", "demo", "tui"})
+"""Commands that need no warning about the token: they replace it, have their own, or show it all the time."""
+
+
 @dataclass(slots=True)
 class Call:
     """What a command is handed."""
@@ -50,7 +54,9 @@ class Call:
 
         config = settings.load(self.config_file, os.environ, {**overrides_of(self.args), **overrides})
         self.report.with_times = config.log.times
-        return config, places.locate(config, os.environ)
+        where = places.locate(config, os.environ)
+        self._warn_of_token(config, where)
+        return config, where
 
     def session(self, *, bulk: bool = False, overrides: dict[str, object] | None = None) -> Session:
         """The session of this call; unopened, so that it costs nothing.
@@ -71,6 +77,7 @@ class Call:
             bulk=bulk,
         )
         self.report.with_times = session.settings.log.times
+        self._warn_of_token(session.settings, session.places)
         return session
 
     def hear(self, event: Event) -> None:
@@ -103,19 +110,32 @@ class Call:
             report.progress = None
 
     def check_token(self, session: Session) -> None:
-        """Look at the offline token before work that needs it, and warn while there is time.
+        """Look at the offline token before work that needs it.
 
         Raises:
             CredentialsError: when there is none that can be used.
         """
-        info = session.token_info()
-        now, days = session.now(), info.days_left(session.now())
+        session.token_info()
+
+    def _warn_of_token(self, config: Settings, where: Places) -> None:
+        """Say in time that the offline token ends; without a usable one there is nothing to say yet."""
+        from maap_tui.engine.credentials import describe_token, load_credentials
+        from maap_tui.engine.errors import MaapError
+
+        if getattr(self.args, "command", None) in SAY_IT_THEMSELVES:
+            return
+        try:
+            info = describe_token(load_credentials(where.credentials_file, os.environ).offline_token)
+        except (MaapError, OSError):
+            return
+        now = datetime.now(UTC)
+        days = info.days_left(now)
         if info.expires is None or days is None:
             return
         again = f"Get a new one at {TOKEN_PAGE} and store it with `maap login`."
         if info.expires <= now:
             self.report.warn(f"The offline token expired on {format_date(info.expires)}. {again}")
-        elif days < session.settings.token.warn_days:
+        elif days < config.token.warn_days:
             left = plural(days, "day") if days else "less than a day"
             self.report.warn(f"The offline token has {left} left ({format_date(info.expires)}). {again}")
 

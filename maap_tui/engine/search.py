@@ -175,6 +175,7 @@ class Search:
         self._answered = False
         self._has_ended = False
         self._is_divided = divided
+        self._is_exact = False
         self.range: TimeRange | None = None
         """The span that is searched; None for an orbit search."""
         self.failed: list[FailedDay] = []
@@ -245,9 +246,28 @@ class Search:
             emit=self._emit,
         )
         count = sum([len(page.granules) async for page in whole])
+        self._is_exact = True
         if whole.failed:
             raise CatalogError(whole.failed[0].reason, "Run the same command again later.")
         return count
+
+    def counted_besides(self) -> list[str]:
+        """What the last `count` or `total` may have in it that a search does not list, in words."""
+        query = self.query
+        besides: list[str] = []
+        if self._is_exact:
+            return besides
+        if self.range is not None:
+            besides.append("granules that began before the time range and reach into it")
+        if query.circle is not None:
+            besides.append("those of the box around the circle")
+        if len(query.areas()) > 1:
+            besides.append("those on both sides of the antimeridian twice")
+        if self._by_name and (query.orbits or query.frames):
+            besides.append("those of other orbits and frames")
+        if self._keeps_newest:
+            besides.append("older versions (--all-versions lists them)")
+        return besides
 
     async def finds_any(self) -> bool:
         """Whether the service says there is anything: one request where it filters; errors as `total`."""

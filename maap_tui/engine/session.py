@@ -70,6 +70,7 @@ from maap_tui.engine.sync import (
 )
 from maap_tui.engine.tokens import Tokens, TokenShare
 from maap_tui.engine.transfer import Fetched, HostPause, Transfer, TransferRules, Wanted
+from maap_tui.engine.url_list import with_plain_scheme
 
 if TYPE_CHECKING:
     import httpx
@@ -586,7 +587,7 @@ class Session:
     ) -> Report:
         """Download URLs that are known already; what cannot be filed is a permanent failure in the report."""
         async with self.downloads(verb="download") as downloads:
-            for url in dict.fromkeys(urls):
+            for url in dict.fromkeys(map(with_plain_scheme, urls)):
                 try:
                     wanted, tracked = await self.wanted_of_url(
                         url, collection, out_dir=out_dir, product_dir=product_dir

@@ -99,6 +99,16 @@ def test_a_granule_without_the_usual_file_is_skipped_and_one_without_the_format_
     assert (ended.code, len(ended.lines)) == (0, 1)
 
 
+def test_a_count_says_what_it_has_beside_the_lines_of_a_search(maap: Callable, items: list[Any]) -> None:
+    early = item(START - timedelta(minutes=5), 7999)
+    items += [early, item(START), item(START + timedelta(minutes=12), 8001)]
+    ended = maap("search", *CLD, *DAY, "--count", "-n", "1")
+    assert ended.lines == ["3"]
+    assert "granules that began before the time range and reach into it" in ended.err
+    assert "lists at most 1 (--max-items)" in ended.err
+    assert len(maap("search", *CLD, *DAY).lines) == 2
+
+
 @pytest.mark.parametrize(
     "other",
     [

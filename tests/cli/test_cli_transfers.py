@@ -208,6 +208,42 @@ def test_download_from_urls(maap: Callable, home: Path, tmp_path: Path, monkeypa
     assert not os.path.exists("/anywhere")
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda urls, rows: "".join(f"{url}\r\n" for url in urls).encode("utf-16"),
+        lambda urls, rows: "\n".join(urls).encode("utf-16-le"),
+        lambda urls, rows: "\n".join(urls).encode("utf-16-be"),
+        lambda urls, rows: "\n".join(url.replace("http://", "HTTP://") for url in urls).encode(),
+        lambda urls, rows: "\n".join(rows).encode(),
+    ],
+    ids=["utf-16 with a mark", "utf-16-le", "utf-16-be", "HTTP", "our --json"],
+)
+def test_a_list_of_urls_as_people_have_it(maap: Callable, tmp_path: Path, write: Callable) -> None:
+    urls = maap("search", *CLD, *FEW).lines
+    rows = maap("search", *CLD, *FEW, "--json").lines
+    (tmp_path / "list").write_bytes(write(urls, rows))
+    ended = maap("download", *CLD, "-f", tmp_path / "list", "--dry-run")
+    assert (ended.code, ended.lines) == (0, urls)
+
+
+def test_lines_that_are_no_urls_are_named_and_the_others_come(maap: Callable, tmp_path: Path) -> None:
+    urls = maap("search", *CLD, *FEW).lines
+    (tmp_path / "list").write_text(f'name,url\n{urls[0]}\n{{"id": 1}}\n{urls[1]}\n')
+    ended = maap("download", *CLD, "-f", tmp_path / "list", "-n", "1")
+    assert ended.code == 4
+    assert f"Refused: line 1 of {tmp_path / 'list'}: it is not a URL: name,url" in ended.err
+    assert 'it is JSON without "url"' in ended.err and "1 URL of " in ended.err
+    assert "Downloaded 1 file" in ended.err
+
+
+def test_marks_are_taken_from_our_own_json(maap: Callable, tmp_path: Path) -> None:
+    maap("sync", *CLD, *FEW)
+    pending = maap("state", "pending", *CLD, "--type", "marks", "--json").out
+    (tmp_path / "list").write_text(pending, encoding="utf-16")
+    assert maap("state", "mark", "-f", tmp_path / "list").err == "Marked 4 files\n"
+
+
 def test_urls_that_cannot_be_filed(maap: Callable, archive: Archive, tmp_path: Path) -> None:
     ended = maap("download", *CLD, "-u", "https://example.invalid/strange.h5")
     assert ended.code == 4
@@ -365,6 +401,33 @@ def test_a_token_near_its_end_is_warned_of(maap: Callable, monkeypatch) -> None:
     assert ended.err.count("Warning") == 1
     monkeypatch.setenv("MAAP_TOKEN_WARN_DAYS", "0")
     assert maap("get", *CLD, *FEW, "-q").err == ""
+
+
+@pytest.mark.fault("A2")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("list",),
+        ("search", *CLD, *FEW),
+        ("state", "show"),
+        ("state", "pending", *CLD),
+        ("verify",),
+        ("config",),
+        ("token",),
+        ("catalog", "update", L2),
+        ("sync", *CLD, *FEW, "--dry-run"),
+    ],
+    ids=" ".join,
+)
+def test_every_command_warns_of_a_token_near_its_end(
+    maap: Callable, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAAP_TOKEN_WARN_DAYS", "99999")
+    ended = maap(*words, "-q")
+    assert ended.code == 0
+    assert ended.err.count("The offline token has ") == 1
+    monkeypatch.setenv("MAAP_TOKEN_WARN_DAYS", "0")
+    assert "offline token has" not in maap(*words).err
 
 
 def test_a_folder_that_cannot_be_written(maap: Callable, home: Path) -> None:

@@ -18,6 +18,7 @@ from maap_tui.cli.arguments import (
 )
 from maap_tui.cli.call import Call
 from maap_tui.cli.commands.get import search_and_download
+from maap_tui.cli.report import WRONG
 from maap_tui.cli.transfers import add_everything, add_transfer, list_wanted, summarise
 from maap_tui.text import plural
 
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from maap_tui.engine.session import Session
 
 _EPILOG = """\
-A file of URLs has lines `URL` or `URL|PATH`; blank lines and lines that begin with # are left out.
+A file of URLs has lines `URL`, `URL|PATH`, or JSON with "url" as --json prints it; blank lines and lines
+that begin with # are left out.
 With --registry the time options, --orbit and --frame choose among what is pending there; an area
 cannot, as the registry knows none."""
 
@@ -73,15 +75,19 @@ async def run(call: Call) -> None:
 
 
 def _urls_of(call: Call) -> list[str]:
+    from maap_tui.engine.url_list import read_lines
+
     args = call.args
     if args.url is not None:
         return [args.url.strip()]
-    urls = []
-    for line in read_text(args.url_file, "--url-file").splitlines():
-        line = line.strip()
-        if line and not line.startswith("#"):
-            urls.append(line.partition("|")[0].strip())
-    return list(dict.fromkeys(urls))[: args.max_items]
+    found = read_lines(read_text(args.url_file, "--url-file"), "url")
+    for number, line, reason in found.refused:
+        call.report.refuse(f"line {number} of {args.url_file}", f"{reason}: {line[:80]}")
+        call.report.codes.add(WRONG)
+    urls = found.values[: args.max_items]
+    if left := len(found.values) - len(urls):
+        call.report.say(f"{plural(left, 'URL')} of {args.url_file} left (--max-items)")
+    return urls
 
 
 async def _download_urls(call: Call, session: Session) -> None:

@@ -69,13 +69,16 @@ async def run(call: Call) -> None:
 
 
 async def _count(call: Call, session: Session, query: Query) -> None:
-    count = await session.search(query).total()
+    search = session.search(query)
+    count = await search.total()
     if call.output.as_json:
         call.output.record({"count": count})
     else:
         call.output.line(str(count))
-    if query.time is not None:
-        call.report.detail("Granules that started before the range and reach into it are counted too.")
+    if count and (besides := search.counted_besides()):
+        call.report.say(f"The archive may count more than a search lists: {'; '.join(besides)}")
+    if count > query.max_items:
+        call.report.say(f"A search lists at most {format_count(query.max_items)} (--max-items)")
 
 
 async def _search(call: Call, session: Session, query: Query) -> None:

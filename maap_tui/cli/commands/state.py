@@ -172,12 +172,16 @@ def list_pending(call: Call) -> None:
 
 def _paths_of(call: Call) -> list[str]:
     from maap_tui.engine.errors import InvalidRequestError
+    from maap_tui.engine.url_list import read_lines
 
     args = call.args
     paths: list[str] = []
     if args.file is not None:
-        lines = read_text(args.file, "--file").split("\n")
-        paths += [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+        found = read_lines(read_text(args.file, "--file"), "path")
+        for number, line, reason in found.refused:
+            call.report.refuse(f"line {number} of {args.file}", f"{reason}: {line[:80]}")
+            call.report.codes.add(WRONG)
+        paths += found.values
     paths += args.paths
     if not paths:
         raise InvalidRequestError("No paths provided", "Give paths, or a file of them with -f.")
