@@ -56,6 +56,29 @@ def angle_to_arc(point: Vector, a: Vector, b: Vector) -> float:
     return min(angle(point, a), angle(point, b))
 
 
+def circle_around(places: Iterable[Position]) -> tuple[Position, float] | None:
+    """(centre, radius in km) of a circle that holds these positions; None where that is half of the Earth."""
+    vectors = [vector(*place) for place in places]
+    if not vectors:
+        return None
+    centre = _unit([sum(part) for part in zip(*vectors, strict=True)])
+    reach = max(angle(centre, one) for one in vectors)
+    if reach > math.radians(60) or centre == (0.0, 0.0, 0.0):
+        return None
+    return position(centre), reach * EARTH_RADIUS_KM
+
+
+def positions_of(geometry: Any) -> list[Position]:
+    """Every position of a GeoJSON geometry; [] when it is none."""
+    lines: list[list[Position]] = []
+    polygons: list[list[list[Position]]] = []
+    try:
+        _collect(geometry, lines, polygons, depth=0)
+    except (TypeError, ValueError, KeyError, IndexError):
+        return []
+    return [place for line in itertools.chain(lines, *polygons) for place in line]
+
+
 @dataclass(frozen=True, slots=True)
 class Box:
     """A `bbox`: edges along meridians and parallels, degrees; `west` may be greater than `east`."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from maap_tui.engine import cql2
 from maap_tui.engine.errors import InvalidRequestError
-from maap_tui.engine.geometry import EARTH_RADIUS_KM, Footprint
+from maap_tui.engine.geometry import EARTH_RADIUS_KM, Footprint, circle_around, positions_of
 from maap_tui.engine.model import FORMATS, Granule, TimeRange, parse_zulu, to_zulu
 
 MAX_ORBIT_TERMS = 50
@@ -237,6 +237,33 @@ class Query:
         if self.area is not None:
             return [{"intersects": dict(self.area)}]
         return [{}]
+
+    def surroundings(self) -> Circle | None:
+        """A circle beyond which nothing touches the box or the area; None where there is no such circle.
+
+        A service that takes a track across 180 degrees for one around the Earth sends it for areas that
+        it never comes near.
+        """
+        if self.area is not None:
+            places = positions_of(self.area)
+        elif self.box is not None:
+            box = self.box
+            wide = box.east - box.west + (360 if box.east < box.west else 0)
+            if wide > 120:
+                return None
+            places = [
+                (box.west + wide * part / 4, latitude)
+                for part in range(5)
+                for latitude in (box.south, (box.south + box.north) / 2, box.north)
+            ]
+        else:
+            return None
+        found = circle_around(places)
+        if found is None:
+            return None
+        # Edges run straight in degrees for one service and along great circles for another.
+        (longitude, latitude), radius_km = found
+        return Circle(latitude, longitude, radius_km * 1.2 + 300)
 
     def demand_bounds(self) -> None:
         """Refuse a query that means all of a product: fetching it takes days and fills disks.

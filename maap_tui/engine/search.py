@@ -166,6 +166,7 @@ class Search:
         self._emit = emit
         self._now = now
         self._within = within
+        self._surroundings = query.surroundings()
         self._expect = expect
         self._trusting = trusting
         self._mission: Mission = mission_of_collection(query.collection, rules.mission_name)
@@ -372,7 +373,7 @@ class Search:
         for item in features:
             with contextlib.suppress(BadItem):
                 granules.append(granule_of(item, self.query.collection, self._mission.name))
-        return [one for one in granules if wanted.accepts(one, is_filtered=False)], bool(features)
+        return [one for one in granules if self._accepts(wanted, one, False)], bool(features)
 
     async def _is_wrong_zero(self) -> bool:
         """Whether the archive has what a filter did not find; what is at fault is left out from now on.
@@ -650,6 +651,12 @@ class Search:
                 f"the catalogue announced {matched} items and sent {received}", "Run it again later."
             )
 
+    def _accepts(self, wanted: Query, granule: Granule, is_filtered: bool) -> bool:
+        """Whether a granule that came is wanted, also by where it is."""
+        return wanted.accepts(granule, is_filtered=is_filtered) and (
+            self._surroundings is None or self._surroundings.reaches(granule.footprint)
+        )
+
     def _read(
         self, features: list[Any], wanted: Query, seen: set[str], *, is_filtered: bool
     ) -> list[Granule]:
@@ -660,7 +667,7 @@ class Search:
             except BadItem as bad:
                 self._skip(skipped_item(item, str(bad), self.query, self._catalogue.root))
                 continue
-            if granule.id in seen or not wanted.accepts(granule, is_filtered=is_filtered):
+            if granule.id in seen or not self._accepts(wanted, granule, is_filtered):
                 continue
             seen.add(granule.id)
             granules.append(granule)

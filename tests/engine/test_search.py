@@ -693,3 +693,35 @@ async def test_times_of_another_zone_are_cut_at_utc_days(session: Make) -> None:
     assert [one.start.hour for one in span.days()] == [23, *[0] * 12]
     found, _ = await run(session(), cld(time=span))
     assert found[0].sensing_start >= datetime(2025, 11, 30, 23, tzinfo=UTC)
+
+
+SQUARE = {"type": "Polygon", "coordinates": [[[-10, 40], [30, 40], [30, 70], [-10, 70], [-10, 40]]]}
+TRACKS = {
+    # Written across 180 degrees in one piece, so that a service in the plane draws it around the Earth.
+    "A": [[-179.3, 67.5], [177.7, 63.8], [163.4, 22.5]],
+    "B": [[12.0, 67.5], [8.0, 22.5]],
+    "C": [[31.0, 67.5], [30.5, 50.0], [30.1, 22.5]],
+}
+
+
+@pytest.mark.parametrize(
+    ("where", "kept"),
+    [
+        ({"box": Box(-10, 40, 30, 70)}, "BC"),
+        ({"area": SQUARE}, "BC"),
+        ({"area": {"type": "Point", "coordinates": [12.0, 67.5]}}, "B"),
+        ({"box": Box(170, 40, -170, 70)}, "A"),
+        ({"box": Box(-180, -90, 180, 90)}, "ABC"),
+        ({"area": {"type": "LineString", "coordinates": [[-170, 0], [0, 80], [170, 0]]}}, "ABC"),
+    ],
+)
+async def test_tracks_far_from_the_area_are_left_out(session: Make, where: dict[str, Any], kept: str) -> None:
+    found = [
+        item(DAY.start, frame=frame, geometry={"type": "LineString", "coordinates": track})
+        for frame, track in TRACKS.items()
+    ]
+    async with RawServer(lambda asked: page([*found, item(DAY.start, frame="D")], 4)) as server:
+        granules, search = await run(session(server.url), cld(**where))
+    # What is close is the service's to judge, and so is what has no geometry.
+    assert "".join(sorted(one.frame or "" for one in granules)) == kept + "D"
+    assert search.failed == []

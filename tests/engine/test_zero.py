@@ -249,3 +249,26 @@ async def test_renamed_queryables_are_fetched_again(session: Make, events: list[
         )
     )
     assert told(events, Warned) == []
+
+
+async def test_a_count_that_no_service_announced_is_checked_too(session: Make, events: list[Event]) -> None:
+    """By frames, which no item has as a property, nothing is found."""
+
+    def answer(asked: Asked) -> Any:
+        return page([] if "frame" in asked.body["filter"] else [item(DAY.start), item(DAY.start, frame="B")])
+
+    async with RawServer(answer) as server, session(server.url) as opened:
+        assert await opened.search(cld(frames=("A",))).total() == 1
+    assert "finds nothing in" in told(events, Warned)[0].message
+
+
+async def test_baselines_that_are_listed_nowhere_are_read_in_one_piece(
+    session: Make, events: list[Event]
+) -> None:
+    async with RawServer(lambda asked: page([item(DAY.start)])) as server, session(server.url) as opened:
+        file = opened.places.queryables_file(COLLECTION)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text('{"properties": {"id": {}}, "additionalProperties": true}')
+        assert await opened.baselines_at_archive(COLLECTION, "CPR_CLD_2A") == {"BC": 1}
+        assert len(server.searches) <= 5
+    assert told(events, Warned) == []

@@ -12,7 +12,7 @@ from tests.interop.conftest import BARE, COLLECTION, VERBATIM
 CLD = (COLLECTION, "CPR_CLD_2A", "BC")
 DAY = ("--date", "2025-12-01")
 BOTH_DAYS = ("--start", "2025-12-01", "--end", "2025-12-02")
-SQUARE = '{"type": "Polygon", "coordinates": [[[-10, 40], [30, 40], [30, 60], [-10, 60], [-10, 40]]]}'
+SQUARE = '{"type": "Polygon", "coordinates": [[[-10, 40], [30, 40], [30, 70], [-10, 70], [-10, 40]]]}'
 
 SEARCHES = {
     "date": (*CLD, *DAY),
@@ -26,7 +26,7 @@ SEARCHES = {
     "orbits": (*CLD, "--orbit", "8577-8579"),
     "frame": (*CLD, *DAY, "--frame", "D"),
     "frames": (*CLD, *BOTH_DAYS, "--frame", "C,D"),
-    "box": (*CLD, *DAY, "--bbox=-10,40,30,60"),
+    "box": (*CLD, *DAY, "--bbox=-10,40,30,70"),
     "box over 180 degrees": (*CLD, *DAY, "--bbox=170,-10,-170,10"),
     "point": (*CLD, *BOTH_DAYS, "--point=61.8,24.3", "--radius", "300"),
     "area": (*CLD, *DAY, "--area", SQUARE),
