@@ -11,7 +11,7 @@ from maap_tui.client.arguments import day_of, days_of, span_of
 from maap_tui.engine import places, settings
 from maap_tui.engine.deletions import Deletions
 from maap_tui.engine.filing import Filing
-from maap_tui.engine.registry import BaselineRegistry, Deletions, Entry, Key, Registry, StatsCache
+from maap_tui.engine.registry import BaselineRegistry, Entry, Key, Registry, StatsCache
 from maap_tui.engine.sync import Selection, stats_of
 
 
