@@ -492,7 +492,6 @@ class Http:
         json_body: Any = None,
         form: Mapping[str, str] | None = None,
         basic: tuple[str, str] | None = None,
-        params: Mapping[str, str] | None = None,
         accept: str = "application/json",
     ) -> Reply:
         """Send one metadata request and read the answer.
@@ -503,7 +502,6 @@ class Http:
             json_body: what to send as JSON.
             form: what to send as a form.
             basic: name and secret of the client that asks, sent in the header as RFC 6749 section 2.3.1 says.
-            params: the query of the URL.
             accept: the media type wanted.
 
         Raises:
@@ -520,7 +518,6 @@ class Http:
                 url,
                 json=json_body,
                 data=form,
-                params=params,
                 auth=httpx.BasicAuth(*map(quote_plus, basic)) if basic else httpx.USE_CLIENT_DEFAULT,
                 headers={"accept": accept, "accept-encoding": "gzip, identity"},
                 timeout=timeout,
@@ -557,7 +554,6 @@ class Http:
         json_body: Any = None,
         form: Mapping[str, str] | None = None,
         basic: tuple[str, str] | None = None,
-        params: Mapping[str, str] | None = None,
         accept: str = "application/json",
         again: Callable[[Reply], bool] | None = None,
         probe: str = "",
@@ -579,7 +575,7 @@ class Http:
             wait_s: float | None = None
             try:
                 reply = await self.request(
-                    method, url, json_body=json_body, form=form, basic=basic, params=params, accept=accept
+                    method, url, json_body=json_body, form=form, basic=basic, accept=accept
                 )
                 if reply.status not in BUSY and not (again and again(reply)):
                     return reply
