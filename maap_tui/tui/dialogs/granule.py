@@ -94,8 +94,6 @@ class GranuleDialog(Dialog[None]):
             _line(text, "Updated", f"{granule.updated:%Y-%m-%d %H:%M:%S} UTC")
         if granule.orbit_frame:
             _line(text, "Orbit, frame", granule.orbit_frame)
-        if granule.quicklook:
-            _line(text, "Quicklook", granule.quicklook.href)
         size = "unknown" if result.size is None else format_bytes(result.size)
         _line(text, "State", f"{STATE_WORDS.get(result.state, result.state)}, {size}")
         is_waiting = not result.is_whole and granule is result.granule
@@ -107,7 +105,8 @@ class GranuleDialog(Dialog[None]):
         for asset in granule.assets:
             size = "size unknown" if asset.size is None else format_bytes(asset.size)
             roles = ", ".join(asset.roles)
-            text.append(f"  {clean(asset.name, 300)}\n", "bold")
+            text.append(f"  {clean(asset.name, 300)}", "bold")
+            text.append(", the quicklook\n" if asset is granule.quicklook else "\n")
             kind = asset.format or asset.media_type or "other"
             text.append(f"    {size}  {clean(kind, 100)}  {clean(roles, 100)}  {clean(asset.key, 100)}\n")
             text.append(f"    {clean(asset.href)}\n", "dim")
