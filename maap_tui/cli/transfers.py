@@ -50,6 +50,9 @@ def list_wanted(call: Call, wanted: Sequence[Wanted], folder: Path) -> None:
         wanted: every file meant.
         folder: where they would go, for the space left.
     """
+    from maap_tui.engine import places
+
+    folder = places.absolute(folder)
     here = size = sizes = 0
     for one in wanted:
         present = _size_of(one.path)

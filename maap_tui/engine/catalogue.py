@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, urljoin
 
 from maap_tui.engine import cql2, dialect, files, places
-from maap_tui.engine.errors import CatalogError, InvalidRequestError, MaapError
+from maap_tui.engine.errors import CatalogError, InvalidRequestError, MaapError, StorageError
 from maap_tui.engine.events import Emit, Noted, Warned, ignore
 from maap_tui.engine.geometry import is_geometry, read_bbox
 from maap_tui.engine.http import Http, Reply, TransportFault, origin_of
@@ -126,7 +126,9 @@ class Answer:
 class Catalogue:
     """The catalogue of the archive."""
 
-    def __init__(self, http: Http, root: str, where: places.Places, *, emit: Emit = ignore) -> None:
+    def __init__(
+        self, http: Http, root: str, where: places.Places, *, emit: Emit = ignore, unkept: Emit = ignore
+    ) -> None:
         """Take the way to it; ask nothing.
 
         Args:
@@ -134,11 +136,13 @@ class Catalogue:
             root: URL of the STAC root, ending in a slash.
             where: the folders of the local copies.
             emit: told of what is fetched.
+            unkept: told of what could not be kept for later runs.
         """
         self._http = http
         self.root = root
         self._places = where
         self._emit = emit
+        self._unkept = unkept
         self._queryables: dict[str, Queryables] = {}
         self._dialects = dialect.Dialects(where.cache_file("dialects.json"), root)
         self._is_patient = False
@@ -215,8 +219,13 @@ class Catalogue:
             return None
         return Queryables.of(name, data)
 
-    async def queryables(self, name: str, *, refresh: bool = False) -> Queryables:
+    async def queryables(self, name: str, *, refresh: bool = False, must_keep: bool = False) -> Queryables:
         """What a collection can be searched by: the local copy, fetched on first use or on demand.
+
+        Args:
+            name: the collection.
+            refresh: whether to fetch it again.
+            must_keep: whether a copy that cannot be written is an error rather than a warning.
 
         Raises:
             InvalidRequestError: when the archive has no such collection.
@@ -228,7 +237,12 @@ class Catalogue:
             data = await self.queryables_as_served(name)
             local = Queryables.of(name, data)
             text = json.dumps({**data, "collection": name}, indent=2, ensure_ascii=False)
-            await asyncio.to_thread(files.write_atomic, self._places.queryables_file(name), text + "\n")
+            try:
+                await asyncio.to_thread(files.write_atomic, self._places.queryables_file(name), text + "\n")
+            except StorageError as error:
+                if must_keep:
+                    raise
+                self._unkept(Warned(f"What the archive says is not kept for later runs: {error.message}"))
             self._emit(Noted(f"Fetched the queryables of {name}"))
         self._queryables[name] = local
         return local

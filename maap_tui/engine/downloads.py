@@ -461,10 +461,12 @@ class Downloads:
         self._look_out = asyncio.create_task(self._look_for_room(wanted, error))
 
     async def _look_for_room(self, wanted: Wanted, error: DiskFullError) -> None:
+        # A file that ends meanwhile forgets since when the disk is full.
+        since = self._full_since
         while True:
             wait_s = self._room_check_s
             if self._space_wait_s is not None:
-                wait_s = min(wait_s, self._full_since + self._space_wait_s - time.monotonic())
+                wait_s = min(wait_s, since + self._space_wait_s - time.monotonic())
             if wait_s <= 0:
                 break
             await asyncio.sleep(wait_s)

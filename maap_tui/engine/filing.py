@@ -55,8 +55,8 @@ class Filing:
             InvalidRequestError: when one of its names is refused.
         """
         if out_dir is not None:
-            path = places.flat_path(out_dir.absolute(), asset.name, product_dir=product_dir)
-            return Wanted(asset.href, path, asset.size, out_dir.absolute())
+            path = places.flat_path(places.absolute(out_dir), asset.name, product_dir=product_dir)
+            return Wanted(asset.href, path, asset.size, places.absolute(out_dir))
         path = self._path(self.key_of(granule), granule.day, asset.name, product_dir=product_dir)
         return Wanted(asset.href, path, asset.size, self.data_dir)
 

@@ -29,6 +29,7 @@ MAX_FILE_NAME = 240
 """Bytes a granule's name may have, so that its part and side files fit beside it."""
 
 _NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_.+-]*")
+_UNWRITABLE = re.compile(r"[\x00-\x1f\x7f|\ud800-\udfff]")
 _PART_NAME = re.compile(r"\.part(?:\.|$)", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 _DAY = re.compile(r"(\d{4})/(\d\d)/(\d\d)", re.ASCII)
@@ -53,6 +54,35 @@ def expand_path(text: str, environ: Mapping[str, str]) -> Path:
     return Path(os.path.expanduser(text))
 
 
+def absolute(path: Path) -> Path:
+    """A path as it is from the root.
+
+    Raises:
+        InvalidRequestError: it is relative, and the working directory is gone.
+    """
+    try:
+        return path.absolute()
+    except OSError:
+        raise InvalidRequestError(
+            f"{_shown(str(path))} is a relative path, and the working directory is not there any more",
+            "Change to a folder that exists, or give the whole path.",
+        ) from None
+
+
+def data_folder(path: Path) -> Path:
+    """A folder for granules, absolute; its name has to fit into a line of the registry.
+
+    Raises:
+        InvalidRequestError: it cannot be written there, or is relative to a folder that is gone.
+    """
+    if _UNWRITABLE.search(str(path)):
+        raise InvalidRequestError(
+            f"{_shown(str(path))} cannot hold granules: it has a |, a line break or bytes that are not text",
+            "Name another folder.",
+        )
+    return absolute(path)
+
+
 def home(environ: Mapping[str, str]) -> Path | None:
     """The one folder that holds everything, or None when the platform's own folders are used.
 
@@ -60,7 +90,7 @@ def home(environ: Mapping[str, str]) -> Path | None:
     """
     if given := environ.get("MAAP_HOME", "").strip():
         try:
-            return expand_path(given, environ).absolute()
+            return absolute(expand_path(given, environ))
         except ValueError as error:
             raise SettingsError(f"MAAP_HOME: must be a path, got {error}") from None
     folder = Path(environ.get("HOME") or os.path.expanduser("~")) / ".maap"
@@ -124,7 +154,7 @@ class Places:
         import hashlib
 
         # The folder alone is resolved: a rename replaces a link under the last name, not what it points to.
-        spelled = os.path.join(os.path.realpath(target.absolute().parent), target.name)
+        spelled = os.path.join(os.path.realpath(absolute(target).parent), target.name)
         return self.state_dir / "locks" / (hashlib.sha256(os.fsencode(spelled)).hexdigest()[:32] + ".lock")
 
     def cache_file(self, name: str) -> Path:
@@ -151,15 +181,21 @@ def locate(settings: Settings, environ: Mapping[str, str]) -> Places:
         config = platformdirs.user_config_path(APP_NAME, appauthor=False)
         state = platformdirs.user_state_path(APP_NAME, appauthor=False)
     paths = settings.paths
+    try:
+        data_dir = data_folder(paths.data_dir or data / "data")
+    except InvalidRequestError as error:
+        raise SettingsError(
+            f"{settings.origin('paths.data_dir').text}: {error.message}", error.hint
+        ) from None
     return Places(
-        data_dir=(paths.data_dir or data / "data").absolute(),
-        catalog_dir=(paths.catalog_dir or cache / "catalogs").absolute(),
+        data_dir=data_dir,
+        catalog_dir=absolute(paths.catalog_dir or cache / "catalogs"),
         # Built catalogues take many requests to make: not for a folder that cleaners empty.
-        built_catalog_dir=(paths.built_catalog_dir or data / "built_catalogs").absolute(),
-        registry_dir=(paths.registry_dir or data / "registry").absolute(),
-        credentials_file=(paths.credentials_file or config / "credentials.txt").absolute(),
-        state_dir=(paths.state_dir or state).absolute(),
-        config_file=settings.config_file.absolute(),
+        built_catalog_dir=absolute(paths.built_catalog_dir or data / "built_catalogs"),
+        registry_dir=absolute(paths.registry_dir or data / "registry"),
+        credentials_file=absolute(paths.credentials_file or config / "credentials.txt"),
+        state_dir=absolute(paths.state_dir or state),
+        config_file=absolute(settings.config_file),
     )
 
 

@@ -39,7 +39,7 @@ from maap_tui.engine.errors import (
     NetworkSetupError,
     StorageError,
 )
-from maap_tui.engine.events import Emit, Warned, ignore
+from maap_tui.engine.events import Emit, Event, Noted, Warned, ignore
 from maap_tui.engine.filing import Filing, name_of_url
 from maap_tui.engine.http import Http, origin_of
 from maap_tui.engine.integrity.hashes import Hashes
@@ -138,6 +138,7 @@ class Session:
         self._transport = transport
         self.now = now or (lambda: datetime.now(UTC))
         self._pause = HostPause()
+        self._is_unkept_said = False
 
     @classmethod
     def load(
@@ -219,7 +220,16 @@ class Session:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        return Catalogue(self.http, self.settings.api.catalog_url, self.places, emit=self.emit)
+        return Catalogue(
+            self.http, self.settings.api.catalog_url, self.places, emit=self.emit, unkept=self._hear_unkept
+        )
+
+    def _hear_unkept(self, event: Event) -> None:
+        """Hand on that something cannot be kept; once for all of it, as one disk is at fault."""
+        if isinstance(event, Warned):
+            event = Noted(event.message) if self._is_unkept_said else event
+            self._is_unkept_said = True
+        self.emit(event)
 
     @cached_property
     def registry(self) -> Registry:
@@ -415,8 +425,8 @@ class Session:
         """
         file_name = name_of_url(url)
         if out_dir is not None:
-            path = places.flat_path(out_dir.absolute(), file_name, product_dir=product_dir)
-            return Wanted(url, path, None, out_dir.absolute()), None
+            path = places.flat_path(places.absolute(out_dir), file_name, product_dir=product_dir)
+            return Wanted(url, path, None, places.absolute(out_dir)), None
         name = parse_name(url)
         if name is not None and name.baseline is not None:
             mission = self.mission_of(collection).name
@@ -452,7 +462,7 @@ class Session:
 
     @cached_property
     def queue(self) -> Queue:
-        return Queue(self.places.queue_file, emit=self.emit)
+        return Queue(self.places.queue_file, emit=self._hear_unkept)
 
     def downloads(
         self,
@@ -547,6 +557,7 @@ class Session:
         if not (dry_run or everything):
             query.demand_bounds()
         formats = self.formats_of(query)
+        out_dir = None if out_dir is None else places.data_folder(out_dir)
         search = self.search(query, patient=not dry_run)
         report = GetReport(search, [], [])
         verb = "download" if track else "get"
@@ -586,6 +597,7 @@ class Session:
         again: bool = False,
     ) -> Report:
         """Download URLs that are known already; what cannot be filed is a permanent failure in the report."""
+        out_dir = None if out_dir is None else places.data_folder(out_dir)
         async with self.downloads(verb="download") as downloads:
             for url in dict.fromkeys(map(with_plain_scheme, urls)):
                 try:
@@ -685,6 +697,7 @@ class Session:
         product_dir: bool = False,
     ) -> Report:
         """Download lines of the registry; with `out_dir` flat, and recorded with the path they got there."""
+        out_dir = None if out_dir is None else places.data_folder(out_dir)
         async with self.downloads(verb="download") as downloads:
             for key, entry in entries:
                 if out_dir is None:
@@ -815,7 +828,7 @@ class Session:
         """
         where = self.places
         if out_dir is not None:
-            where = replace(where, built_catalog_dir=out_dir.absolute())
+            where = replace(where, built_catalog_dir=places.absolute(out_dir))
         queryables = await self.catalogue.queryables(collection, refresh=not product_type)
         if product_type:
             queryables = await self.catalogue.check(collection, product_type, baseline)
@@ -957,7 +970,7 @@ class Session:
                 continue
             collection, product_type, baseline, day = place
             key = Key(self.mission_of(collection).name, collection, product_type, baseline)
-            groups.setdefault(key, []).append((os.path.abspath(text), day))
+            groups.setdefault(key, []).append((_absolute(text), day))
         for key, found in groups.items():
             changed = change(self.registry.baseline(key), found)
             report.new += changed
@@ -974,5 +987,10 @@ def _unpickled(
     return Session(config, where, bulk=bulk, transport=transport)
 
 
+def _absolute(text: str) -> str:
+    places.absolute(Path(text))
+    return os.path.abspath(text)
+
+
 def _place_of(text: str) -> tuple[str, str, str, date] | None:
-    return places.collection_of(os.path.abspath(text))
+    return places.collection_of(_absolute(text))

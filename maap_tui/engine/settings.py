@@ -697,6 +697,8 @@ def set_value(config_file: Path, key: str, text: str, environ: Mapping[str, str]
     if section != KEYS:
         setting = _BY_KEY[f"{section}.{names[0]}"]
         read = setting.read(text, os.environ if environ is None else environ, typed=True)
+        if setting.name == "data_dir":
+            places.data_folder(read)
         value = setting.kind.to_toml(text.strip(), read)
 
     set_entry(config_file, section, names, value)

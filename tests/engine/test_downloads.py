@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -526,3 +529,37 @@ async def test_a_run_through_every_kind_of_failure_ends_whole_and_unmixed(
     assert archive.stats.show()["authorization_outside_data"] == []
     assert archive.offline_token not in repr(parts.events)
     assert len(parts.told(FileStarted)) >= 60
+
+
+@pytest.mark.fault("D1")
+async def test_a_file_that_ends_meanwhile_does_not_end_the_wait_for_room(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maap_tui.engine.downloads.ROOM_CHECK_S", 0.01)
+    full, looks = tmp_path / "full", []
+
+    def usage(path: Path) -> SimpleNamespace:
+        looks.append(path)
+        return SimpleNamespace(free=0 if Path(path) == full else 1 << 40)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    gates, wanted = gated(raw, tmp_path, 2)
+    gates[1].open.set()
+    async with kit(raw, min_free=1 << 30).downloads(parallel=2, space_wait_s=3600.0) as downloads:
+        downloads.add(wanted[0])
+        await gates[0].asked.wait()
+        downloads.add(replace(wanted[1], path=full / "1.h5"))
+        while downloads.halt is None:  # noqa: ASYNC110 - nothing tells it
+            await asyncio.sleep(0)
+        gates[0].open.set()
+        while not downloads.report.downloaded:  # noqa: ASYNC110 - nothing tells it
+            await asyncio.sleep(0)
+        seen = looks.count(full)
+        # The look that was on its way, and the one after it, which counts the time.
+        while looks.count(full) < seen + 2 and downloads.report.stopped is None:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert downloads.report.stopped is None
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 40))
+        report = await downloads.join()
+    assert report.stopped is None
+    assert len(report.downloaded) == 2

@@ -61,7 +61,7 @@ async def run_update(call: Call) -> None:
         async def fetch(name: str) -> bool:
             async with slots:
                 try:
-                    queryables = await session.catalogue.queryables(name, refresh=True)
+                    queryables = await session.catalogue.queryables(name, refresh=True, must_keep=True)
                 except NetworkSetupError:
                     raise  # no other collection will fare better
                 except MaapError as error:

@@ -36,7 +36,7 @@ def add_parser(subparsers: Any, words: str) -> None:
 def _file(call: Call) -> Path:
     from maap_tui.engine import places
 
-    return (call.config_file or places.config_file(os.environ)).absolute()
+    return places.absolute(call.config_file or places.config_file(os.environ))
 
 
 def show(call: Call) -> None:

@@ -108,7 +108,7 @@ async def _download_urls(call: Call, session: Session) -> None:
                 raise
             except (InvalidRequestError, CatalogError) as error:
                 call.report.fail(error)
-        list_wanted(call, wanted, (args.out_dir or session.places.data_dir).absolute())
+        list_wanted(call, wanted, args.out_dir or session.places.data_dir)
         return
     call.check_token(session)
     call.prints_files()
@@ -171,7 +171,7 @@ async def _download_pending(call: Call, session: Session) -> None:
                     entry.url, key.collection, out_dir=args.out_dir, product_dir=product_dir
                 )
             wanted.append(one)
-        list_wanted(call, wanted, (args.out_dir or session.places.data_dir).absolute())
+        list_wanted(call, wanted, args.out_dir or session.places.data_dir)
         return
     if entries:
         call.check_token(session)

@@ -66,7 +66,7 @@ async def search_and_download(call: Call, *, track: bool) -> None:
                 everything=everything,
             )
         if args.dry_run:
-            list_wanted(call, report.wanted, (args.out_dir or session.places.data_dir).absolute())
+            list_wanted(call, report.wanted, args.out_dir or session.places.data_dir)
         nothing = nothing_found(query, found_granules=len(report.granules))
         if report.search.failed:
             nothing = "Nothing to download in what could be searched"
