@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import os
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
@@ -17,6 +19,28 @@ from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.session import Session
 
 T = TypeVar("T")
+
+
+_HOLD_S = 1.0
+"""Longest that a fork waits for a loop to come to rest, in seconds."""
+
+_engines: weakref.WeakSet[EngineThread] = weakref.WeakSet()
+_held: list[threading.Event] = []
+
+
+def _hold_all() -> None:
+    """Bring the loops to rest before a fork: a lock held then would stay held in the child."""
+    for engine in list(_engines):
+        engine.hold(_held)
+
+
+def _let_all_go() -> None:
+    while _held:
+        _held.pop().set()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_hold_all, after_in_parent=_let_all_go, after_in_child=_held.clear)
 
 
 class EngineThread:
@@ -45,6 +69,7 @@ class EngineThread:
             self._thread = threading.Thread(target=self._run, args=(ready,), name="maap-engine", daemon=True)
             self._thread.start()
             self._loop = ready.result()
+            _engines.add(self)
 
     def _run(self, ready: concurrent.futures.Future[asyncio.AbstractEventLoop]) -> None:
         async def serve() -> None:
@@ -121,6 +146,22 @@ class EngineThread:
                 self.submit(finish)
             elif self._pid == os.getpid() and self._thread is not None and self._thread.is_alive():
                 self.run(finish)
+
+    def hold(self, until: list[threading.Event]) -> None:
+        """Let the loop rest between two steps of its tasks; the event added to `until` ends that."""
+        loop = self._loop
+        if loop is None or self._pid != os.getpid() or self._is_here():
+            return
+        is_at_rest, go_on = threading.Event(), threading.Event()
+
+        def rest() -> None:
+            is_at_rest.set()
+            go_on.wait()
+
+        with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+            loop.call_soon_threadsafe(rest)
+            until.append(go_on)
+            is_at_rest.wait(_HOLD_S)
 
     def _refuse_inherited(self) -> None:
         # The parent's thread does not exist in a forked child: waiting for it would never end.
