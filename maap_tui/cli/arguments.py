@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 SIGNED_OPTIONS = ("--bbox", "--point")
 """Options whose value may begin with a minus sign."""
 MAX_AREA_BYTES = 10_000_000
-DEFAULT_RADIUS_KM = 50.0
 
 
 class UsageError(Exception):
@@ -152,7 +151,7 @@ def add_area(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("area (one of)")
     group.add_argument("--bbox", metavar="W,S,E,N", help="degrees; W > E crosses the antimeridian")
     group.add_argument("--point", metavar="LAT,LON", help="within --radius of a point")
-    group.add_argument("--radius", metavar="KM", help=f"default {DEFAULT_RADIUS_KM:g}")
+    group.add_argument("--radius", metavar="KM", help="default 50")
     group.add_argument(
         "--area", metavar="FILE", help="a GeoJSON geometry or feature, or its text; - for stdin"
     )
@@ -300,10 +299,10 @@ def _area_of(args: argparse.Namespace) -> tuple[Any, Any, Any]:
     radius_text = getattr(args, "radius", None)
     if getattr(args, "point", None) is not None:
         latitude, longitude = parse_numbers(args.point, 2, "--point", "LAT,LON")
-        radius_km = DEFAULT_RADIUS_KM
+        circle = Circle(latitude, longitude)
         if radius_text is not None:
             (radius_km,) = parse_numbers(radius_text, 1, "--radius", "KM")
-        circle = Circle(latitude, longitude, radius_km)
+            circle = Circle(latitude, longitude, radius_km)
     elif radius_text is not None:
         raise InvalidRequestError("--radius needs --point", "Give the point as --point=LAT,LON.")
     area_file = getattr(args, "area", None)

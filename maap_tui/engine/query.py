@@ -78,7 +78,7 @@ class Circle:
 
     latitude: float
     longitude: float
-    radius_km: float
+    radius_km: float = 50.0
 
     def __post_init__(self) -> None:
         if not (-90 <= self.latitude <= 90 and -180 <= self.longitude <= 180):
@@ -145,6 +145,8 @@ class Query:
     """Whether older processings of the same granule are kept for products that are archived in several."""
     days_back: int | None = None
     """The `--days-back` that made `time`, so that the command line stays relative; None otherwise."""
+    open_end: bool = False
+    """Whether `time` ends at the moment of the search, so that the command line names no end."""
 
     def __post_init__(self) -> None:
         for what, value in (("collection", self.collection), ("product type", self.product_type)):
@@ -285,6 +287,8 @@ class Query:
         if self.time is None:
             return []
         start, end = self.time.start.astimezone(UTC), self.time.end.astimezone(UTC)
+        if self.open_end:
+            return ["--start", start.date().isoformat() if _is_midnight(start) else to_zulu(start)]
         whole_days = _is_midnight(start) and _is_midnight(end)
         if whole_days and end - start == timedelta(days=1):
             return ["--date", start.date().isoformat()]

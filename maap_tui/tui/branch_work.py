@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from textual.worker import Worker
 
 from maap_tui.engine.errors import InvalidRequestError, MaapError
+from maap_tui.engine.model import BaselineInfo
 from maap_tui.engine.query import Query, time_range
 from maap_tui.engine.sync import Selection, SyncReport
 from maap_tui.text import clean, format_count, format_date, plural
@@ -43,6 +44,8 @@ class BranchWork:
         self._builds: dict[str, tuple[Branch, Worker[Any]]] = {}
         self._seen_counts: dict[str, int] = {}
         self._syncs: dict[Branch, Worker[Any]] = {}
+        self.empty: dict[Branch, BaselineInfo] = {}
+        """Baselines that were counted and hold nothing; a built catalogue has no place for them."""
 
     def _say(self, sentence: str, severity: Any = "information") -> None:
         self._app.notify(clean(sentence), severity=severity, markup=False)
@@ -94,8 +97,13 @@ class BranchWork:
             )
         finally:
             self._builds.pop(name, None)
+            event = self._app.counted.get(name)
+            is_empty = branch.baseline is not None and event is not None and event.count == 0
+            if is_empty:
+                self.empty[branch] = BaselineInfo(None, None, None, None, 0, self._app.session.now())
+            else:
+                self.empty.pop(branch, None)
             self._counted(name)
-        event = self._app.counted.get(name)
         done = event.total if event is not None else 0
         if failures:
             self._say(
@@ -103,6 +111,8 @@ class BranchWork:
                 f"({failures[0].reason}). b tries again.",
                 "warning",
             )
+        elif is_empty:
+            self._say(f"The archive has nothing of {branch.title}.")
         else:
             self._say(f"Counted {plural(done, 'baseline')} of {branch.title}.")
 

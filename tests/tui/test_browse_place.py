@@ -406,6 +406,30 @@ async def test_build_counts_a_baseline_and_shows_it(make_app: MakeApp, archive: 
         assert built.load(app.session.places, L1) is not None
 
 
+async def test_a_baseline_that_holds_nothing_is_counted_as_none(make_app: MakeApp) -> None:
+    app = make_app(prepare=known_here)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await go_to(pilot, L1, "ATL_NOM_1B", "CD")
+        await wait_until(lambda: quiet(app), pilot)
+        await pilot.press("b")
+        await wait_until(lambda: "The archive has nothing of ATL_NOM_1B CD" in toasts(app), pilot)
+        await wait_until(lambda: "0 granules, counted 2026-01-15" in detail(app), pilot)
+        assert "CD   not counted" not in text_of(app)
+
+
+async def test_the_detail_is_laid_out_again_after_a_resize_elsewhere(
+    make_app: MakeApp, offline: Offline
+) -> None:
+    app = make_app(prepare=known_here, **offline)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_until(lambda: "Mission with" in text_of(app), pilot)
+        app.go("log")
+        await wait_until(lambda: app.current_mode == "log", pilot)
+        await pilot.resize_terminal(60, 16)
+        app.go("browse")
+        await wait_until(lambda: "Mission with 12 collections." in text_of(app), pilot)
+
+
 async def test_build_is_stopped_by_the_same_key(make_app: MakeApp, archive: Archive) -> None:
     app = make_app(prepare=known_here)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import dataclasses
 import functools
 import json
 import os
@@ -28,6 +29,7 @@ from maap_tui.engine.query import Query
 from maap_tui.engine.registry import Entry, Key
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
+from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.dialogs.error import ErrorDialog
 from maap_tui.tui.dialogs.granule import GranuleDialog, track_in_words
@@ -36,8 +38,11 @@ from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.screens import search as search_module
 from maap_tui.tui.screens.search import SLICE, SearchScreen
 from maap_tui.tui.widgets import results
+from maap_tui.tui.widgets.area_field import read_area
 from maap_tui.tui.widgets.results import Result, result_of
-from maap_tui.tui.widgets.terms import Names, Terms, cron_line, read_terms, read_time
+from maap_tui.tui.widgets.search_words import progress_in_words
+from maap_tui.tui.widgets.terms import Names, Terms, cron_line, read_terms
+from maap_tui.tui.widgets.time_field import read_time
 
 NOW = datetime(2026, 1, 15, tzinfo=UTC)
 L2 = "EarthCAREL2Validated_MAAP"
@@ -136,20 +141,82 @@ def read(**texts: Any) -> Any:
         ("7d", "2026-01-08T00:00", "2026-01-15T00:00", 7),
         ("last 2 weeks", "2026-01-01T00:00", "2026-01-15T00:00", 14),
         ("yesterday", "2026-01-14T00:00", "2026-01-15T00:00", None),
+        ("2025-12", "2025-12-01T00:00", "2026-01-01T00:00", None),
+        ("2025-11..2025-12", "2025-11-01T00:00", "2026-01-01T00:00", None),
+        ("20251201", "2025-12-01T00:00", "2025-12-02T00:00", None),
+        ("2025-335", "2025-12-01T00:00", "2025-12-02T00:00", None),
+        ("3h", "2026-01-14T21:00", "2026-01-15T00:00", None),
+        ("2025-12-01 03:00..06:00", "2025-12-01T03:00", "2025-12-01T06:01", None),
+        ("2025-12-01 3:00..6:30", "2025-12-01T03:00", "2025-12-01T06:31", None),
+        ("2025-12-01 2025-12-03", "2025-12-01T00:00", "2025-12-04T00:00", None),
+        ("2025-12-01 to 2025-12-03", "2025-12-01T00:00", "2025-12-04T00:00", None),
     ],
 )
 def test_time_is_one_date_a_range_or_the_last_days(text: str, start: str, end: str, days: int | None) -> None:
     span = TimeRange(*(datetime.fromisoformat(f"{one}+00:00") for one in (start, end)))
-    assert read_time(text, NOW) == (span, days)
+    found = read_time(text, NOW)
+    assert (found["time"], found.get("days_back")) == (span, days)
 
 
 @pytest.mark.parametrize(
-    "text", ["2025-13-01", "0d", "nonsense", "2025-12-07..2025-12-01", "2027-01-01", "..", "99999d", "[/foo]"]
+    "text",
+    [
+        "2025-13-01",
+        "0d",
+        "nonsense",
+        "2025-12-07..2025-12-01",
+        "2027-01-01",
+        "..",
+        "99999d",
+        "[/foo]",
+        "2025-13",
+        "2025-366",
+        "2025-000",
+    ],
 )
 def test_a_time_that_is_none_is_refused_in_words(text: str) -> None:
     with pytest.raises(InvalidRequestError):
         read_time(text, NOW)
     assert "time" in read(time=text).troubles
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("61.8,24.3 r100", "--point=61.8,24.3 --radius 100"),
+        ("61.8N 24.3E 100 km", "--point=61.8,24.3 --radius 100"),
+        ("33.9S, 18.4E", "--point=-33.9,18.4 --radius 50"),
+        ("20,60,30,65", "--bbox=20,60,30,65"),
+        ("170 -20 -170 -10", "--bbox=170,-20,-170,-10"),
+    ],
+)
+def test_an_area_is_a_point_with_a_distance_or_a_box(text: str, options: str) -> None:
+    query = read(area=text, time="7d").query
+    assert options in query.to_command()
+    assert read(area=Terms.of_query(query, 50_000).area, time="7d").query == query
+
+
+@pytest.mark.parametrize("text", ["here", "91,0", "0,0 r0", "1,2,3,4,5", "20,65,30,60"])
+def test_an_area_that_is_none_is_refused_in_words(text: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        read_area(text)
+    assert "area" in read(area=text).troubles
+    assert "no ground track" in read(product_type="AUX_MET_1D", area="61.8,24.3").troubles["area"]
+
+
+@pytest.mark.parametrize(
+    ("text", "options"), [("2025-12-01..", "--start 2025-12-01"), ("3h", "--start 2026-01-14T21:00:00Z")]
+)
+def test_a_range_up_to_now_names_no_end(text: str, options: str) -> None:
+    command = read(time=text).query.to_command()
+    assert options in command and "--end" not in command
+
+
+def test_progress_is_told_against_what_was_counted() -> None:
+    assert progress_in_words(2_000, None, 50_000, 10.0) == (
+        "Searching: 2,000 of 50,000 granules, 4 %, 4 min left; ctrl+r stops it"
+    )
+    assert progress_in_words(3, None, None, 10.0) == "Searching: 3 granules; ctrl+r stops it"
 
 
 def test_what_is_wrong_is_said_for_its_field() -> None:
@@ -172,7 +239,8 @@ def test_fields_become_a_query_and_back() -> None:
     again = Terms.of_query(query, 50_000)
     assert read(**{**again.as_dict()}).query == query
     for text in ("7d", "2025-12-01", "2025-12-01..2025-12-07", "2025-12-01T10:30:00Z..2025-12-01T11:00:00Z"):
-        query = read(time=text).query
+        query = read(time=text, every_version=True).query
+        assert query.every_version
         assert read(time=Terms.of_query(query, 50_000).time).query.time == query.time
     assert Terms.from_dict({"collection": 5, "time": "7d", "newest_first": "yes"}) == Terms(time="7d")
     assert Terms.from_dict(None) == Terms()
@@ -214,7 +282,7 @@ async def test_an_empty_place_says_what_to_do(make_app: Make) -> None:
     app = make_app()
     async with searching(app) as (screen, pilot):
         assert "esc goes to the form" in text_of(app)
-        assert "maap search" in text_of(app)
+        assert "$ maap search" not in text_of(app)
         await pilot.press("d", "w", "e", "o", "enter")
         assert "There are no results yet" in notes(app)
         await pilot.press("ctrl+r")
@@ -263,6 +331,58 @@ async def test_arrows_walk_through_matches_and_right_completes(make_app: Make) -
         assert screen.form.field_in_hand == "baseline", "without matches the arrows go to the next field"
 
 
+async def test_tab_takes_the_suggestion_and_then_goes_on(make_app: Make) -> None:
+    app = make_app()
+    async with searching(app) as (screen, pilot):
+        await pilot.press("escape")
+        await type_text(pilot, "EarthCAREL2V")
+        await pilot.press("tab")
+        assert screen.form.terms.collection == L2
+        assert screen.form.field_in_hand == "product_type"
+        await pilot.press("tab")
+        assert screen.form.field_in_hand == "baseline"
+
+
+async def test_what_is_wrong_leaves_the_last_command_that_was_right(make_app: Make) -> None:
+    app = make_app()
+    async with searching(app) as (screen, _):
+        screen.form.fill(Terms(L2, "CPR_CLD_2A", "BC", "2025-12-01"))
+        command = words_of(screen, "command")
+        screen.form.fill(Terms(L2, "CPR_CLD_2A", "BC", "25-12-01"))
+        assert words_of(screen, "command") == command
+        assert screen.query_one("#command").has_class("-old")
+
+
+async def test_results_of_another_search_than_the_forms_say_so(make_app: Make) -> None:
+    app = make_app()
+    async with searching(app, (120, 40)) as (screen, pilot):
+        await run_search(screen, pilot, ONE_DAY)
+        assert "earlier search" not in text_of(app)
+        screen.form.fill(dataclasses.replace(ONE_DAY, time="2025-12-02"))
+        await wait_until(lambda: "an earlier search" in words_of(screen, "progress"), pilot)
+
+
+async def test_sorted_newest_first_the_newest_is_seen(make_app: Make) -> None:
+    app = make_app()
+    async with searching(app) as (screen, pilot):
+        screen.results.sort_by("start", is_reversed=True)
+        await run_search(screen, pilot, dataclasses.replace(ONE_DAY, time="2025-12-01..2025-12-03"))
+        assert screen.results.cursor == 0
+        assert screen.results.current.granule.sensing_start.day == 3
+
+
+async def test_columns_are_on_or_off_without_colours_too(make_app: Make) -> None:
+    app = make_app(no_colour=True, is_ascii=True)
+    async with searching(app) as (screen, pilot):
+        await pilot.press("c")
+        await wait_until(lambda: isinstance(app.screen, ColumnsDialog), pilot)
+        lines = text_of(app).splitlines()
+        assert next("X" in line.partition("Orbit")[0] for line in lines if "Orbit" in line)
+        assert not next("X" in line.partition("Created")[0] for line in lines if "Created" in line)
+        await pilot.press("space", "down", "space", "escape")
+        assert [column.key for column in screen.results.columns] == ["baseline", "size", "state", "name"]
+
+
 async def test_a_match_is_taken_by_a_click(make_app: Make) -> None:
     app = make_app()
     async with searching(app, (120, 40)) as (screen, pilot):
@@ -284,7 +404,7 @@ async def test_wrong_names_are_told_with_near_ones(make_app: Make) -> None:
         screen.form.fill(Terms(L2, "CPR_CLD_2A", time="2025-02-30"))
         await pilot.press("ctrl+r")
         assert not screen.is_searching
-        assert "is no date" in notes(app)
+        assert "is not a date" in notes(app)
         await wait_until(lambda: screen.form.field_in_hand == "time", pilot)
 
 

@@ -7,19 +7,23 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
-from textual.widgets import SelectionList, Static
-from textual.widgets.selection_list import Selection
+from textual.widgets import Checkbox, Static
 
 from maap_tui.tui.dialogs.dialog import Dialog
+from maap_tui.tui.widgets.field_box import FieldBox
 from maap_tui.tui.widgets.rows import RowList
 
 
 class ColumnsDialog(Dialog[None]):
     """Changes the list at once; `Changed` tells its screen to remember."""
 
-    BINDINGS: ClassVar = [Binding("escape,q", "dismiss", "Close", show=False)]
+    BINDINGS: ClassVar = [
+        Binding("escape,q", "dismiss", "Close", show=False),
+        Binding("up,k", "app.focus_previous", "Column above", show=False),
+        Binding("down,j", "app.focus_next", "Column below", show=False),
+    ]
 
     class Changed(Message):
         """The columns of a list were changed."""
@@ -36,18 +40,15 @@ class ColumnsDialog(Dialog[None]):
         shown = {column.key for column in self._rows.columns}
         with Vertical(classes="dialog"):
             yield Static("Columns: space turns one on or off, esc closes.", markup=False, classes="question")
-            yield SelectionList[str](
-                *(
-                    Selection(column.title or column.key, column.key, column.key in shown)
-                    for column in self._rows.all_columns
-                )
-            )
+            with VerticalScroll(can_focus=False):
+                for column in self._rows.all_columns:
+                    title = column.title or column.key
+                    yield FieldBox(title, column.key in shown, compact=True, name=column.key)
 
-    @on(SelectionList.SelectedChanged)
-    def apply(self, event: SelectionList.SelectedChanged[str]) -> None:
+    @on(Checkbox.Changed)
+    def apply(self, event: Checkbox.Changed) -> None:
         """Show what is chosen, in the order of the table."""
-        chosen = set(event.selection_list.selected)
-        keys = [column.key for column in self._rows.all_columns if column.key in chosen]
+        keys = [box.name for box in self.query(FieldBox) if box.value and box.name]
         if keys:
             self._rows.set_columns(keys)
             self._rows.post_message(self.Changed(self._rows))

@@ -18,6 +18,7 @@ from maap_tui.engine import known
 from maap_tui.engine.errors import MaapError
 from maap_tui.engine.known import Known, KnownCollection
 from maap_tui.engine.missions import mission_named
+from maap_tui.engine.model import BaselineInfo
 from maap_tui.engine.registry import Key, Stats
 from maap_tui.engine.session import Session
 from maap_tui.text import clean, format_count, format_date, plural
@@ -69,6 +70,8 @@ class BrowseScreen(PlaceScreen):
         self._looked = 0.0
         self._detail = Text()
         self._told: Branch | None = None
+        self._detail_width = 0
+        """Cells that the detail was laid out for; a resize while another place was shown changes them."""
         """What the detail is about."""
         self.tree_view = ArchiveTree(self._children, self._pieces, self._is_open)
         # Kept here, because news may come while the widgets are made or taken down.
@@ -308,7 +311,7 @@ class BrowseScreen(PlaceScreen):
 
     def _baseline_pieces(self, one: KnownCollection, branch: Branch) -> Pieces:
         product_type, baseline = branch.product_type or "", branch.baseline or ""
-        info = one.catalog.baseline(product_type, baseline) if one.catalog else None
+        info = self._info_of(one, branch)
         pieces = [(f"{baseline:<4}", "")]
         if info is None:
             pieces.append((" not counted", "muted"))
@@ -331,6 +334,11 @@ class BrowseScreen(PlaceScreen):
             if here:
                 pieces.append(("  " + ", ".join(here), "warning" if stats.errors else "success"))
         return tuple(pieces)
+
+    def _info_of(self, one: KnownCollection, branch: Branch) -> BaselineInfo | None:
+        """What was counted of a baseline; one that was found empty is in no built catalogue."""
+        info = one.catalog.baseline(branch.product_type or "", branch.baseline or "") if one.catalog else None
+        return info or self.work.empty.get(branch)
 
     @on(Tree.NodeExpanded)
     def note_opened(self, event: Tree.NodeExpanded[Branch]) -> None:
@@ -417,7 +425,7 @@ class BrowseScreen(PlaceScreen):
     def _show_detail(self) -> None:
         pane = self._detail_pane
         branch = self.tree_view.branch
-        width = pane.scrollable_content_region.width or 78
+        width = self._detail_width = pane.scrollable_content_region.width or 78
         text = Text("Nothing is chosen.") if branch is None else self._sheet(branch).draw(width)
         if text == self._detail:
             return
@@ -447,7 +455,8 @@ class BrowseScreen(PlaceScreen):
         else:
             key = (one.name, branch.product_type, branch.baseline.upper())
             is_read = self._tracked is not None and (key not in self._tracked or key in self._here)
-            sheet = branch_words.baseline_words(one, branch, mission, self._here.get(key), is_read)
+            info = self._info_of(one, branch)
+            sheet = branch_words.baseline_words(one, branch, mission, info, self._here.get(key), is_read)
         if one is None and self._list_trouble:
             sheet.troubles.append(f"Shown as it was known last. {self._list_trouble}")
         if one is not None and one.name in self._fetch_troubles:
@@ -473,6 +482,8 @@ class BrowseScreen(PlaceScreen):
         if not self.is_mounted:
             return
         self._show_activity()
+        if self._detail_pane.scrollable_content_region.width not in (0, self._detail_width):
+            self._show_detail()
         self.work.look()
         if not self._looking and time.monotonic() - self._looked >= REGISTRY_EVERY_S:
             self._looking = True

@@ -42,7 +42,13 @@ from maap_tui.tui.widgets.results import (
 )
 from maap_tui.tui.widgets.rows import RowList
 from maap_tui.tui.widgets.search_form import SearchForm
-from maap_tui.tui.widgets.search_words import NO_SEARCH, count_in_words, empty_in_words, outcome_in_words
+from maap_tui.tui.widgets.search_words import (
+    NO_SEARCH,
+    count_in_words,
+    empty_in_words,
+    outcome_in_words,
+    progress_in_words,
+)
 from maap_tui.tui.widgets.terms import Names, Terms, cron_line
 
 TYPING_S = 0.4
@@ -75,7 +81,10 @@ class SearchScreen(PlaceScreen):
         self._breaks: list[int] = []
         """Rows before which the order of the results is broken: what was asked again comes last."""
         self._waited_since = 0.0
+        self._begun = 0.0
         self._states_seen = 0
+        self._total: tuple[str, int] | None = None
+        """The command of the query that was counted last, and the granules that it finds at most."""
         self._sum_is_old = False
         self._is_summing = False
         self._next_sum = 0.0
@@ -210,7 +219,7 @@ class SearchScreen(PlaceScreen):
     ) -> None:
         """Fill the form with what another place hands over."""
         self._is_touched = True
-        if not self.query("#sum") or not self.query("#newest-first"):
+        if not self.query("#sum") or not self.query("#every-version"):
             # The first visit: the form has no fields yet.
             self.call_after_refresh(self.receive, collection, product_type, baseline, query)
             return
@@ -246,6 +255,7 @@ class SearchScreen(PlaceScreen):
         except MaapError as error:
             form.say(f"Not counted: {error.message}")
             return
+        self._total = (query.to_command(), min(count, query.max_items)) if count is not None else None
         form.say(count_in_words(count, query, doubts))
 
     async def _learn_typed(self) -> None:
@@ -340,6 +350,7 @@ class SearchScreen(PlaceScreen):
                 self._outcome = next(iter(self.form.reading.troubles.values()), "Nothing to search.")
                 return
         self._query = query
+        self._begun = time.monotonic()
         rows = self.results
         rows.empty_text = "Searching... ctrl+r stops it."
         self._incoming, self._waited_since = [], time.monotonic()
@@ -397,7 +408,10 @@ class SearchScreen(PlaceScreen):
             if last is not None and (order_of(row) < order_of(last)) is not self._newest_first:
                 self._breaks.append(number)
             last = row
+        is_at_top = rows.cursor == 0
         rows.append_rows(batch)
+        if is_at_top:
+            rows.move_to(0)  # nobody has chosen a row: what sorts before the first one shows
         self.states.add(batch)
         self._sum_is_old = True
 
@@ -425,12 +439,11 @@ class SearchScreen(PlaceScreen):
         run = self._search_run
         if self.is_searching and not self._outcome:
             count = len(self.results.rows) + len(self._incoming)
-            words = f"Searching: {plural(count, 'granule')}"
-            if run is not None and run.matched:
-                words += f" of {format_count(run.matched)} announced"
-            words += ", ctrl+r stops it"
+            words = progress_in_words(count, run, self._expected(), time.monotonic() - self._begun)
         else:
             words = self._outcome
+            if words and self._is_other_search():
+                words = f"{words} (an earlier search; ctrl+r runs the form's)"
             if self.results.needle:
                 words += f"; {format_count(len(self.results.shown))} pass the filter"
         line.set_class(bool(run is not None and run.failed), "-failed")
@@ -438,6 +451,19 @@ class SearchScreen(PlaceScreen):
         if words != getattr(self, "_progress_shown", None):
             self._progress_shown = words
             line.update(words)
+
+    def _expected(self) -> int | None:
+        """Granules that the search under way finds at most, None where that is not known."""
+        if self._total is None or self._query is None or self._total[0] != self._query.to_command():
+            return None
+        return self._total[1]
+
+    def _is_other_search(self) -> bool:
+        """Whether the form asks for something else than the results are of."""
+        if self._query is None:
+            return False
+        asked = self.form.reading.query
+        return asked is None or asked.to_command() != self._query.to_command()
 
     # Repainting
 

@@ -126,12 +126,25 @@ def product_words(
 
 
 def baseline_words(
-    one: KnownCollection, branch: Branch, mission: Mission, stats: Stats | None, is_read: bool
+    one: KnownCollection,
+    branch: Branch,
+    mission: Mission,
+    info: BaselineInfo | None,
+    stats: Stats | None,
+    is_read: bool,
 ) -> Sheet:
-    """A baseline; `stats` is None when the registry does not follow it, `is_read` False while unknown."""
+    """A baseline.
+
+    Args:
+        one: its collection.
+        branch: it.
+        mission: the mission of the collection.
+        info: what was counted of it, None while nothing was.
+        stats: what the registry has of it, None when it does not follow it.
+        is_read: whether the registry was read.
+    """
     product_type, baseline = branch.product_type or "", branch.baseline or ""
     about = mission.products.get(product_type)
-    info = one.catalog.baseline(product_type, baseline) if one.catalog else None
     rows: Rows = [("In", f"{one.name}, {'RESTRICTED' if one.is_restricted else 'open'}")]
     rows += _info_rows(info)
     if stats is not None:

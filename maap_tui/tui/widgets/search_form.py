@@ -16,8 +16,9 @@ from textual.widgets import Checkbox, Input, Label, Static
 
 from maap_tui.engine.query import Query
 from maap_tui.text import clean
+from maap_tui.tui.widgets.field_box import FieldBox
 from maap_tui.tui.widgets.rows import Column, RowList
-from maap_tui.tui.widgets.terms import Match, Names, Reading, Terms, find_matches, read_terms
+from maap_tui.tui.widgets.terms import BOXES, Match, Names, Reading, Terms, find_matches, read_terms
 
 if TYPE_CHECKING:
     from maap_tui.tui.app import MaapApp
@@ -31,6 +32,7 @@ LABELS = {
     "frames": "Frames",
     "formats": "Format",
     "maximum": "Max",
+    "area": "Area",
 }
 """Field -> its label."""
 
@@ -41,13 +43,17 @@ _PLACEHOLDERS = {
     "time": "7d or 2025-12-01..2025-12-07",
     "orbit": "7655C, 8960-8970",
     "frames": "A,B",
+    "area": "61.8,24.3 r100, or west,south,east,north",
 }
 _ROWS = (
     ("collection",),
     ("product_type", "baseline"),
     ("time", "orbit"),
     ("frames", "formats", "maximum"),
+    ("area",),
 )
+_BOXES = {"maximum": ("newest_first", "newest first"), "area": ("every_version", "all versions")}
+"""Field -> the box beside it, and its label."""
 
 
 class NameSuggester(Suggester):
@@ -72,7 +78,11 @@ class FieldInput(Input):
     BINDINGS: ClassVar = [
         Binding("up", "walk(-1)", "Match above", show=False),
         Binding("down", "walk(1)", "Match below", show=False),
+        Binding("tab", "complete", "Take the suggestion", show=False),
     ]
+
+    class Completed(Message):
+        """Tab was pressed in a field."""
 
     class Walked(Message):
         """An arrow was pressed in a field."""
@@ -94,6 +104,9 @@ class FieldInput(Input):
     def action_walk(self, by: int) -> None:
         self.post_message(self.Walked(by))
 
+    def action_complete(self) -> None:
+        self.post_message(self.Completed())
+
 
 class MatchList(RowList, can_focus=False):
     """The names that the field in hand can be completed with; a click takes one."""
@@ -113,15 +126,6 @@ class MatchList(RowList, can_focus=False):
         if event.y > 0:
             self.move_to(self.scroll_offset.y + event.y - 1)
             self.action_choose()
-
-
-class OrderBox(Checkbox):
-    """A box whose cross is there or not, so that it can be told without colours."""
-
-    @property
-    def BUTTON_INNER(self) -> str:  # type: ignore[override]
-        """What stands in the box."""
-        return "X" if self.value else " "
 
 
 class SearchForm(Vertical):
@@ -160,8 +164,9 @@ class SearchForm(Vertical):
                         with Horizontal(classes=f"field -{name.replace('_', '-')}"):
                             yield Label(LABELS[name], markup=False)
                             yield FieldInput(name, suggester)
-                    if "maximum" in row:
-                        yield OrderBox("newest first", compact=True, id="newest-first")
+                    if row[-1] in _BOXES:
+                        name, label = _BOXES[row[-1]]
+                        yield FieldBox(label, compact=True, id=name.replace("_", "-"))
         yield MatchList(
             [],
             key=lambda match: (match.name, match.collection),
@@ -183,7 +188,10 @@ class SearchForm(Vertical):
     def terms(self) -> Terms:
         """The texts of the fields."""
         texts = {name: self.query_one(f"#{name}", Input).value for name in LABELS}
-        return Terms(**texts, newest_first=self.query_one(Checkbox).value)
+        return Terms(**texts, **{name: self._box(name).value for name in BOXES})
+
+    def _box(self, name: str) -> FieldBox:
+        return self.query_one(f"#{name.replace('_', '-')}", FieldBox)
 
     def fill(self, terms: Terms) -> None:
         """Put other texts into the fields."""
@@ -191,7 +199,8 @@ class SearchForm(Vertical):
             field = self.query_one(f"#{name}", Input)
             field.value = clean(getattr(terms, name))
             field.cursor_position = len(field.value)
-        self.query_one(Checkbox).value = terms.newest_first
+        for name in BOXES:
+            self._box(name).value = getattr(terms, name)
         self.judge()
 
     @property
@@ -219,7 +228,10 @@ class SearchForm(Vertical):
         self.show_verdict()
         query = self.reading.query
         command = self.query_one("#command", Static)
-        command.update(f"$ {clean(query.to_command())}" if query is not None else "$ maap search")
+        # While something is wrong or missing, the last one that was right stays, dimmed.
+        command.set_class(query is None, "-old")
+        if query is not None:
+            command.update(f"$ {clean(query.to_command())}")
         self.query_one("#summary", Static).update(self._summary())
 
     def say(self, note: str) -> None:
@@ -248,8 +260,12 @@ class SearchForm(Vertical):
             words.append(f"orbit {terms.orbit}")
         if terms.frames:
             words.append(f"frames {terms.frames}")
+        if terms.area:
+            words.append(f"area {terms.area}")
         if terms.formats:
             words.append(terms.formats)
+        if terms.every_version:
+            words.append("all versions")
         return Text(clean(f" {self.maap.glyphs.dot} ".join(word for word in words if word)), no_wrap=True)
 
     # Completion
@@ -291,6 +307,19 @@ class SearchForm(Vertical):
             self.screen.focus_next()
         else:
             self.screen.focus_previous()
+
+    @on(FieldInput.Completed)
+    def complete(self, event: FieldInput.Completed) -> None:
+        """Take the name that goes on with what was typed, or go to the next field where there is none."""
+        event.stop()
+        name = self.field_in_hand
+        typed = self.query_one(f"#{name}", Input).value.strip().lower() if name else ""
+        names = (match for match in self.matches_of(name) if match.name.lower().startswith(typed))
+        match = next(names, None) if typed else None
+        if match is not None and (match.name.lower() != typed or match.collection):
+            self._take(match)
+        else:
+            self.screen.focus_next()
 
     @on(Input.Submitted)
     def take_or_submit(self, event: Input.Submitted) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from maap_tui.engine.query import Query
 from maap_tui.engine.search import Search
-from maap_tui.text import format_count, plural
+from maap_tui.text import format_count, format_duration, plural
 
 NO_SEARCH = (
     "No search yet.\n\n"
@@ -34,6 +34,27 @@ def count_in_words(count: int | None, query: Query, doubts: Sequence[str] = ()) 
     if count > query.max_items:
         return f"{words}, more than the maximum of {format_count(query.max_items)}."
     return f"{words}. ctrl+r searches."
+
+
+def progress_in_words(count: int, run: Search | None, expected: int | None, seconds: float) -> str:
+    """How far a search is.
+
+    Args:
+        count: granules found so far.
+        run: the search, None before it began.
+        expected: granules that it finds at most, None where that is not known.
+        seconds: how long it has run.
+    """
+    words = f"Searching: {plural(count, 'granule')}"
+    if expected and expected >= count:
+        words = (
+            f"Searching: {format_count(count)} of {plural(expected, 'granule')}, {count * 100 // expected} %"
+        )
+        if count and seconds >= 2:
+            words += f", {format_duration(seconds * (expected - count) / count)} left"
+    elif run is not None and run.matched:
+        words += f" of {format_count(run.matched)} announced so far"
+    return f"{words}; ctrl+r stops it"
 
 
 def outcome_in_words(outcome: str, count: int, run: Search | None, query: Query | None) -> str:

@@ -9,23 +9,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from maap_tui.engine.built import BuiltCatalog
 from maap_tui.engine.catalogue import Queryables, nearest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import MISSIONS, Mission, Product, all_formats
-from maap_tui.engine.model import TimeRange, to_zulu
+from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import (
     Query,
     format_orbits,
     parse_formats,
     parse_frames,
-    parse_moment,
     parse_orbits,
 )
 from maap_tui.text import plural, sentences
+from maap_tui.tui.widgets.area_field import area_text, read_area
+from maap_tui.tui.widgets.time_field import read_time, time_text
 
 ANY = "any"
 """The word for every baseline; an empty field means it too."""
@@ -35,11 +36,11 @@ NEWEST = "newest"
 SYNC_DAYS = 3
 """Days that a sync goes back when the search has no time: the default of `maap sync`."""
 
-TIME_FORMS = "2025-12-01, 2025-12-01..2025-12-07 or 7d"
-MOST_DAYS = 36500
-
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+:-]{0,127}")
-_DAYS = re.compile(r"(?:last\s+)?(\d{1,6})\s*(d|days?|w|weeks?)", re.I)
+
+
+BOXES = ("newest_first", "every_version")
+"""Fields that are set or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,9 @@ class Terms:
     frames: str = ""
     formats: str = ""
     maximum: str = ""
+    area: str = ""
     newest_first: bool = False
+    every_version: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The texts by field."""
@@ -67,7 +70,7 @@ class Terms:
         kept: dict[str, Any] = {}
         for one in fields(cls):
             value = known.get(one.name)
-            if one.name == "newest_first":
+            if one.name in BOXES:
                 kept[one.name] = value is True
             elif isinstance(value, str) and len(value) <= 200:
                 kept[one.name] = value
@@ -80,12 +83,14 @@ class Terms:
             collection=query.collection,
             product_type=query.product_type,
             baseline=query.baseline or "",
-            time=_time_text(query),
+            time=time_text(query),
             orbit=format_orbits(query.orbits),
             frames=",".join(query.frames),
             formats=",".join(query.formats),
             maximum="" if query.max_items == default_maximum else str(query.max_items),
+            area=area_text(query),
             newest_first=query.newest_first,
+            every_version=query.every_version,
         )
 
 
@@ -162,62 +167,6 @@ def known_word(text: str, known: Iterable[str]) -> str | None:
     return next((name for name in known if name.lower() == lowered), None)
 
 
-def read_time(text: str, now: datetime) -> tuple[TimeRange | None, int | None]:
-    """Read one date, a range or the last N days: (range, the N that made it); (None, None) for no limit.
-
-    Raises:
-        InvalidRequestError: when it is none of these.
-    """
-    words = text.strip()
-    if not words:
-        return None, None
-    days = _DAYS.fullmatch(words)
-    if days is not None:
-        count = int(days[1]) * (7 if days[2].lower().startswith("w") else 1)
-        if not 1 <= count <= MOST_DAYS:
-            raise InvalidRequestError(f"the last {count} days cannot be searched, give 1 to {MOST_DAYS}")
-        return TimeRange(now - timedelta(days=count), now), count
-    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    if words.lower() in ("today", "yesterday"):
-        start = midnight - timedelta(days=words.lower() == "yesterday")
-        return TimeRange(start, start + timedelta(days=1)), None
-    begin_text, sign, end_text = words.partition("..")
-    if not sign:
-        begin_text, sign, end_text = words.partition("/")
-    begin, length = _moment(begin_text)
-    if begin >= now:
-        raise InvalidRequestError(f"{begin_text.strip()} lies in the future")
-    if not sign:
-        return TimeRange(begin, begin + max(length, timedelta(minutes=1))), None
-    if not end_text.strip(". "):
-        return TimeRange(begin, now), None
-    until, length = _moment(end_text)
-    if begin > until:
-        raise InvalidRequestError(f"the range ends ({end_text.strip()}) before it starts")
-    return TimeRange(begin, until + length), None
-
-
-def _moment(text: str) -> tuple[datetime, timedelta]:
-    try:
-        return parse_moment(text, "")
-    except InvalidRequestError:
-        shown = text.strip()[:40]
-        raise InvalidRequestError(f"'{shown}' is no date, write {TIME_FORMS}") from None
-
-
-def _time_text(query: Query) -> str:
-    if query.days_back is not None:
-        return f"{query.days_back}d"
-    if query.time is None:
-        return ""
-    words = query.time_words()
-    if words[0] == "--date":
-        return words[1]
-    if words[0] == "--start":
-        return f"{words[1]}..{words[3]}"
-    return f"{to_zulu(query.time.start)}.."
-
-
 def read_terms(
     terms: Terms,
     names: Names,
@@ -241,13 +190,9 @@ def read_terms(
     mission = mission_of(collection) if collection and "collection" not in troubles else None
     product_type = _read_product(terms.product_type, collection, names, troubles)
     baseline = _read_baseline(terms.baseline, collection, product_type, names, troubles)
-    changes: dict[str, Any] = {"newest_first": terms.newest_first}
-    _try(
-        troubles,
-        "time",
-        changes,
-        lambda: dict(zip(("time", "days_back"), read_time(terms.time, now), strict=True)),
-    )
+    changes: dict[str, Any] = {name: getattr(terms, name) for name in BOXES}
+    _try(troubles, "time", changes, lambda: read_time(terms.time, now))
+    _try(troubles, "area", changes, lambda: _read_area(terms.area, product_type, mission))
     _try(troubles, "orbit", changes, lambda: _read_orbits(terms.orbit, mission))
     _try(troubles, "frames", changes, lambda: _read_frames(terms.frames, mission, changes.get("frames", ())))
     _try(troubles, "formats", changes, lambda: {"formats": _read_formats(terms.formats)})
@@ -348,6 +293,13 @@ def _read_baseline(
     return words
 
 
+def _read_area(text: str, product_type: str, mission: Mission | None) -> dict[str, Any]:
+    found = read_area(text)
+    if found and mission is not None and product_type in mission.unindexed:
+        raise InvalidRequestError(f"{product_type} has no ground track, search another product by area")
+    return found
+
+
 def _read_orbits(text: str, mission: Mission | None) -> dict[str, Any]:
     if not text.strip():
         return {}
@@ -374,7 +326,7 @@ def _read_maximum(text: str, default: int) -> int:
     if not words:
         return default
     if not re.fullmatch(r"\d{1,9}", words) or int(words) < 1:
-        raise InvalidRequestError(f"'{text.strip()[:40]}' is no whole number from 1")
+        raise InvalidRequestError("must be a whole number, 1 or more")
     return int(words)
 
 
