@@ -99,6 +99,19 @@ def test_a_granule_without_the_usual_file_is_skipped_and_one_without_the_format_
     assert (ended.code, len(ended.lines)) == (0, 1)
 
 
+@pytest.mark.parametrize("words", [("search",), ("get", "--dry-run")], ids=" ".join)
+def test_a_result_that_is_cut_unasked_is_not_all_of_it(
+    maap: Callable, items: list[Any], words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items += [item(START + timedelta(minutes=n), 8000 + n) for n in range(3)]
+    monkeypatch.setenv("MAAP_SEARCH_MAX_ITEMS", "2")
+    ended = maap(words[0], *CLD, *DAY, *words[1:], "--quiet")
+    assert (ended.code, len(ended.lines)) == (3, 2)
+    assert "Only the first 2 granules are taken" in ended.err
+    asked_for = maap(words[0], *CLD, *DAY, *words[1:], "-n", "2")
+    assert (asked_for.code, len(asked_for.lines)) == (0, 2)
+
+
 def test_a_count_says_what_it_has_beside_the_lines_of_a_search(maap: Callable, items: list[Any]) -> None:
     early = item(START - timedelta(minutes=5), 7999)
     items += [early, item(START), item(START + timedelta(minutes=12), 8001)]

@@ -15,7 +15,7 @@ from maap_tui.cli.arguments import (
     query_of,
 )
 from maap_tui.cli.call import Call
-from maap_tui.cli.commands.search import nothing_found, unsearched
+from maap_tui.cli.commands.search import nothing_found, tell_of_cut, unsearched
 from maap_tui.cli.transfers import add_everything, add_transfer, list_wanted, summarise
 
 
@@ -67,6 +67,7 @@ async def search_and_download(call: Call, *, track: bool) -> None:
             )
         if args.dry_run:
             list_wanted(call, report.wanted, args.out_dir or session.places.data_dir)
+        tell_of_cut(call, len(report.granules), query)
         nothing = nothing_found(query, found_granules=len(report.granules))
         if report.search.failed:
             nothing = "Nothing to download in what could be searched"

@@ -16,6 +16,7 @@ from maap_tui.cli.arguments import (
     query_of,
 )
 from maap_tui.cli.call import Call
+from maap_tui.cli.report import AGAIN
 from maap_tui.text import format_bytes, format_count, plural
 
 if TYPE_CHECKING:
@@ -126,9 +127,20 @@ async def _search(call: Call, session: Session, query: Query) -> None:
         if not search.failed:
             report.say(nothing_found(query, found_granules=len(found)))
         return
+    tell_of_cut(call, len(found), query)
     total = f", {format_bytes(size)}" if sizes == len(urls) else ""
     cut = " (--max-items reached)" if len(found) >= query.max_items else ""
     report.say(f"Found {plural(len(urls), 'file')}{total}{cut}")
+
+
+def tell_of_cut(call: Call, granules: int, query: Query) -> None:
+    """Say that a result is cut where nobody asked for that on the command line; it is not all of it."""
+    if granules >= query.max_items and call.args.max_items is None:
+        call.report.warn(
+            f"Only the first {format_count(query.max_items)} granules are taken (search.max_items), there "
+            "may be more. Give a shorter time, or --max-items"
+        )
+        call.report.codes.add(AGAIN)
 
 
 def unsearched(days: int) -> str:
