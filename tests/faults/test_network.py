@@ -234,7 +234,7 @@ def test_an_outage_is_waited_for_as_long_as_is_set(what: str, tmp_path: Path) ->
         ended = stage.maap(*SYNC, MAAP_OUTAGE_WAIT="0.5")
         assert time.monotonic() - began >= 0.5
     assert ended.code == 3
-    assert ended.err.count("is unavailable") == 1
+    assert ended.err.count("is unavailable (") == 1
     assert "waiting for it, up to 0.5 s" in ended.err
     assert len(stage.finals) == {"search": 0, "token": 0, "data": 2}[what]
 
