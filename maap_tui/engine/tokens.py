@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,9 @@ FALLBACK_LIFETIME_S = 300.0
 
 _TURN_POLL_S = 0.05
 """Seconds between two looks whether another process has renewed the token."""
+
+_LAST_ANSWER_S = 1.0
+"""Seconds that an exchange under way may still take when nobody waits for it any more."""
 
 _LATER = "The token may be fine; run the same command again later."
 
@@ -177,7 +180,7 @@ class Tokens:
                 raise self._refused
             async with self._share.turn(lambda message: self._emit(Warned(message))):
                 if not self._take_shared(refused):
-                    await self._renew(patient)
+                    await _finished(self._renew(patient))
                     await self._share_access()
             return self._access
 
@@ -371,6 +374,21 @@ class Tokens:
                 )
             )
         return renewed
+
+
+async def _finished(renewal: Coroutine[Any, Any, None]) -> None:
+    """Run a renewal; when its task is cancelled, give it time to end.
+
+    The answer that is under way may replace the stored token: lost, it would lock the user out.
+    """
+    task = asyncio.ensure_future(renewal)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=_LAST_ANSWER_S)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise
 
 
 def _error_of(reply: Reply) -> str:

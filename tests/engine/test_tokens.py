@@ -263,6 +263,30 @@ async def test_a_token_that_was_replaced_is_never_used_again(
     assert sent == [["first"], ["first"], ["second"]]
 
 
+@pytest.mark.fault("A6")
+async def test_a_token_that_is_replaced_while_its_task_is_cancelled_is_kept(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    """As when a transfer is paused just then."""
+    arrived, go_on = asyncio.Event(), asyncio.Event()
+
+    async def serve(request: Request, writer: asyncio.StreamWriter) -> None:
+        arrived.set()
+        await go_on.wait()
+        writer.write(token_reply(refresh_token="second"))
+
+    raw.at("/token", serve)
+    file = tmp_path / "credentials.txt"
+    save_credentials(Credentials("first"), file)
+    task = asyncio.create_task(file_tokens(kit(raw), raw, file).access_token())
+    await arrived.wait()
+    task.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert load_credentials(file, {}).offline_token == "second"
+
+
 def refused(error: str, status: str = "400 Bad Request") -> bytes:
     return answer(status, json.dumps({"error": error}).encode(), content_type="application/json")
 
