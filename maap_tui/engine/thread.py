@@ -13,7 +13,7 @@ import os
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.session import Session
@@ -41,6 +41,33 @@ def _let_all_go() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_hold_all, after_in_parent=_let_all_go, after_in_child=_held.clear)
+
+
+class _Pulled(Generic[T]):
+    """An async iterator of the session that is pulled from another thread; runs in the engine's loop."""
+
+    def __init__(self, begin: Callable[[Session], AsyncIterator[T]]) -> None:
+        self._begin = begin
+        self._iterator: AsyncIterator[T] | None = None
+        # A pull that was cancelled may still be cleaning up when the iterator is to be closed.
+        self._turn = asyncio.Lock()
+
+    async def pull(self, session: Session) -> tuple[bool, T | None]:
+        """Whether there was one more, and it."""
+        async with self._turn:
+            if self._iterator is None:
+                self._iterator = self._begin(session)
+            try:
+                return True, await anext(self._iterator)
+            except StopAsyncIteration:
+                return False, None
+
+    async def finish(self, session: Session) -> None:
+        """Close the iterator, if it was begun."""
+        async with self._turn:
+            close = getattr(self._iterator, "aclose", None)
+            if close is not None:
+                await close()
 
 
 class EngineThread:
@@ -114,38 +141,37 @@ class EngineThread:
 
     def iterate(self, begin: Callable[[Session], AsyncIterator[T]]) -> Iterator[T]:
         """Pull an async iterator of the session item by item; it is closed when the caller stops."""
-        opened: list[AsyncIterator[T]] = []
-        # A pull that an interrupt cancelled may still be cleaning up when the iterator is to be closed.
-        turn = asyncio.Lock()
-
-        async def pull(session: Session) -> tuple[bool, T | None]:
-            async with turn:
-                if not opened:
-                    opened.append(begin(session))
-                try:
-                    return True, await anext(opened[0])
-                except StopAsyncIteration:
-                    return False, None
-
-        async def finish(session: Session) -> None:
-            async with turn:
-                for iterator in opened:
-                    close = getattr(iterator, "aclose", None)
-                    if close is not None:
-                        await close()
-
+        pulled = _Pulled(begin)
         try:
             while True:
-                more, item = self.run(pull)
+                more, item = self.run(pulled.pull)
                 if not more:
                     return
                 yield item  # type: ignore[misc]
         finally:
             if self._is_here():
                 # An iterator that nobody holds any more can be closed by the collector in any thread.
-                self.submit(finish)
-            elif self._pid == os.getpid() and self._thread is not None and self._thread.is_alive():
-                self.run(finish)
+                self.submit(pulled.finish)
+            elif self._is_running:
+                self.run(pulled.finish)
+
+    async def aiterate(self, begin: Callable[[Session], AsyncIterator[T]]) -> AsyncIterator[T]:
+        """As `iterate`, from the caller's own event loop, which is free while it waits."""
+        pulled = _Pulled(begin)
+        try:
+            while True:
+                more, item = await asyncio.wrap_future(self.submit(pulled.pull))
+                if not more:
+                    return
+                yield item  # type: ignore[misc]
+        finally:
+            if self._is_running:
+                await asyncio.wrap_future(self.submit(pulled.finish))
+
+    @property
+    def _is_running(self) -> bool:
+        is_own = self._pid == os.getpid()
+        return is_own and self._thread is not None and self._thread.is_alive()
 
     def hold(self, until: list[threading.Event]) -> None:
         """Let the loop rest between two steps of its tasks; the event added to `until` ends that."""

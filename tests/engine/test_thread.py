@@ -119,6 +119,32 @@ def test_interrupt_of_a_pull_closes_the_iterator(
     assert engine.run(where)
 
 
+async def test_iterator_is_pulled_from_a_running_loop_and_closed_when_it_ends(engine: EngineThread) -> None:
+    counter = Counter()
+    assert [number async for number in engine.aiterate(lambda _: counter.numbers(4))] == [0, 1, 2, 3]
+    assert counter.closed == 1
+
+
+async def test_cancelled_pull_cleans_up_before_its_iterator_is_closed(engine: EngineThread) -> None:
+    counter = Counter()
+    pulled = engine.aiterate(lambda _: counter.stuck())
+    unheard: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: unheard.append(context))
+
+    async def read() -> None:
+        async for _ in pulled:
+            pass
+
+    reader = asyncio.create_task(read())
+    await asyncio.to_thread(counter.waiting.wait, 10)
+    reader.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reader
+    await pulled.aclose()  # type: ignore[attr-defined]
+    assert counter.closed == 1 and unheard == []
+    assert engine.run(where)
+
+
 def test_interrupt_of_a_call_cancels_its_work(engine: EngineThread, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, cancelled = threading.Event(), threading.Event()
 
