@@ -31,6 +31,18 @@ def format_bytes(count: float) -> str:
     return f"{size:.0f} {unit}" if abs(size) >= 99.95 else f"{size:.1f} {unit}"
 
 
+def format_sum(count: int, *, unknown: int = 0, guessed: int = 0) -> str:
+    """The bytes of several files, with a word that says how sure that is: `about 59 MiB`.
+
+    Args:
+        count: bytes.
+        unknown: files whose bytes are not among them: `at least 3.0 MiB`.
+        guessed: files whose bytes were taken to be like those of others: `about 3.0 MiB`.
+    """
+    word = "at least " if unknown else "about " if guessed else ""
+    return word + format_bytes(count)
+
+
 def format_rate(bytes_per_second: float) -> str:
     """A rate: `3.1 MiB/s`."""
     return f"{format_bytes(bytes_per_second)}/s"
@@ -78,8 +90,31 @@ def sentences(message: str, hint: str) -> str:
     """What happened and what to do about it, as running text; no hint, no second sentence."""
     if not hint:
         return message
-    end = "" if message.endswith((".", "!", "?")) else "."
-    return f"{message}{end} {hint}"
+    return f"{as_sentence(message)} {hint}"
+
+
+def as_sentence(text: str) -> str:
+    """The text with a full stop, unless it ends as sentences do."""
+    return text if not text or text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def fold(text: str, width: int, most: int) -> list[str]:
+    """Text as lines of so many characters, broken between words; what is cut at the end has an ellipsis.
+
+    Args:
+        text: one line, cleaned.
+        width: characters in a line, 1 or more.
+        most: lines, 1 or more.
+    """
+    lines: list[str] = []
+    for word in text.split():
+        if lines and len(lines[-1]) + 1 + len(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines += [word[at : at + width] for at in range(0, len(word), width)]
+    if len(lines) > most:
+        lines = [*lines[: most - 1], f"{lines[most - 1][: width - 1]}…"]
+    return lines
 
 
 def clean(text: str, limit: int | None = None) -> str:

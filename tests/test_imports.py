@@ -17,10 +17,10 @@ ROOT = Path(maap_tui.__file__).parent
 
 LAYERS = [
     {"errors", "events", "geometry", "model", "missions", "cql2", "query", "url_list"},
-    {"kinds", "config_file", "settings", "places", "files", "network_env", "http", "credentials"},
-    {"tokens", "deletions", "registry", "queue"},
+    {"kinds", "config_file", "settings", "places", "files", "network_env", "http", "silence", "credentials"},
+    {"tokens", "deletions", "registry", "queue", "tally"},
     {"integrity"},
-    {"catalogue", "dialect", "skipped", "search", "built", "transfer", "tally"},
+    {"catalogue", "dialect", "skipped", "search", "built", "transfer"},
     {"downloads", "filing", "sync"},
     {"session"},
     {"thread", "doctor", "known", "audit"},

@@ -11,7 +11,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from maap_tui.engine.tally import Snapshot, Tally
-from maap_tui.text import format_bytes, format_duration, format_rate, plural
+from maap_tui.text import format_bytes, format_duration, format_rate, format_sum, plural
 
 PERIOD_S = 0.2
 """Seconds between two looks at the tally."""
@@ -76,7 +76,8 @@ def _words(now: Snapshot) -> str:
         return f"searching: {now.items:,}{of} items" if now.pages else "asking the catalogue"
     words = [
         f"{now.done}/{plural(now.queued, 'file')}",
-        f"{format_bytes(now.bytes_done)} of {format_bytes(now.bytes_total)}",
+        f"{format_bytes(now.bytes_done)} of "
+        + format_sum(now.bytes_total, unknown=now.unknown, guessed=now.guessed),
         format_rate(now.rate),
     ]
     if now.seconds_left is not None:

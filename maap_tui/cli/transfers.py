@@ -72,7 +72,7 @@ def list_wanted(call: Call, wanted: Sequence[Wanted], folder: Path) -> None:
     if missing and sizes == missing:
         words = f" ({format_bytes(size)})"
     elif sizes:
-        words = f" (more than {format_bytes(size)})"
+        words = f" (at least {format_bytes(size)})"
     words += f"; {format_count(here)} here already" if here else ""
     free = _free_bytes(folder)
     words += f"; {format_bytes(free)} free in {folder}" if free is not None else ""

@@ -35,6 +35,7 @@ from maap_tui.engine.network_env import (
     trust_of,
     with_key_log,
 )
+from maap_tui.engine.silence import Silence
 
 if TYPE_CHECKING:
     import ssl
@@ -132,6 +133,7 @@ class Stream:
     url: str
     """Where it came from, after redirects."""
     _response: httpx.Response = field(repr=False)
+    _silence: Silence = field(repr=False)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The raw bytes as they come.
@@ -139,13 +141,22 @@ class Stream:
         Raises:
             TransportFault: when the connection breaks or stalls.
         """
+        pieces = self._response.aiter_raw()
         try:
-            async for chunk in self._response.aiter_raw():
+            while True:
+                with self._silence.awaiting():
+                    chunk = await anext(pieces, None)
+                if chunk is None:
+                    return
+                self._silence.hear()
                 yield chunk
         except MaapError:
             raise
         except Exception as error:
-            raise fault_of(error, self.url) from error
+            fault = fault_of(error, self.url)
+            if isinstance(fault, TransportFault) and fault.offline:
+                self._silence.lose()
+            raise fault from error
 
 
 def origin_of(url: str) -> str:
@@ -477,8 +488,13 @@ class Http:
         self._waits = Waits(emit)
         self._outages: dict[str, asyncio.Task[bool]] = {}
         self._given_up: set[str] = set()
-        self.is_offline = False
+        self.silence = Silence()
+        """Since when nothing has come from the hosts that are asked."""
+
+    @property
+    def is_offline(self) -> bool:
         """Whether the host asked last gave no sign of life; any answer ends that."""
+        return self.silence.is_lost
 
     def may_carry_token(self, url: str) -> bool:
         """Whether the access token may be sent there."""
@@ -513,29 +529,31 @@ class Http:
             import httpx
 
             timeout = httpx.Timeout(10.0, read=self._timeout_s, write=self._timeout_s, pool=None)
-            async with client.stream(
-                method,
-                url,
-                json=json_body,
-                data=form,
-                auth=httpx.BasicAuth(*map(quote_plus, basic)) if basic else httpx.USE_CLIENT_DEFAULT,
-                headers={"accept": accept, "accept-encoding": "gzip, identity"},
-                timeout=timeout,
-            ) as response:
-                self.is_offline = False
-                _check_proxy(response, url, proxy)
-                body = bytearray()
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > PAGE_CAP:
-                        raise TransportFault(f"{_host_of(url)} sent more than {PAGE_CAP >> 20} MiB")
-                return Reply(
-                    response.status_code,
-                    response.reason_phrase,
-                    {name.lower(): value for name, value in response.headers.items()},
-                    bytes(body),
-                    str(response.url),
-                )
+            with self.silence.awaiting():
+                async with client.stream(
+                    method,
+                    url,
+                    json=json_body,
+                    data=form,
+                    auth=httpx.BasicAuth(*map(quote_plus, basic)) if basic else httpx.USE_CLIENT_DEFAULT,
+                    headers={"accept": accept, "accept-encoding": "gzip, identity"},
+                    timeout=timeout,
+                ) as response:
+                    self.silence.hear()
+                    _check_proxy(response, url, proxy)
+                    body = bytearray()
+                    async for chunk in response.aiter_bytes():
+                        body += chunk
+                        self.silence.hear()
+                        if len(body) > PAGE_CAP:
+                            raise TransportFault(f"{_host_of(url)} sent more than {PAGE_CAP >> 20} MiB")
+                    return Reply(
+                        response.status_code,
+                        response.reason_phrase,
+                        {name.lower(): value for name, value in response.headers.items()},
+                        bytes(body),
+                        str(response.url),
+                    )
         except MaapError:
             raise
         except Exception as error:
@@ -543,7 +561,8 @@ class Http:
 
     def _fault_of(self, error: Exception, url: str, proxy: Proxy | None) -> MaapError:
         fault = fault_of(error, url, proxy=proxy, trust=self._trust)
-        self.is_offline = self.is_offline or (isinstance(fault, TransportFault) and fault.offline)
+        if isinstance(fault, TransportFault) and fault.offline:
+            self.silence.lose()
         return fault
 
     async def ask(
@@ -682,12 +701,13 @@ class Http:
                 sent["authorization"] = f"Bearer {token}"
             client, proxy = self._open(here)
             try:
-                response = await client.send(
-                    client.build_request("GET", here, headers=sent, timeout=timeout), stream=True
-                )
+                with self.silence.awaiting():
+                    response = await client.send(
+                        client.build_request("GET", here, headers=sent, timeout=timeout), stream=True
+                    )
             except Exception as error:
                 raise self._fault_of(error, here, proxy) from None
-            self.is_offline = False
+            self.silence.hear()
             try:
                 _check_proxy(response, here, proxy)
                 location = response.headers.get("location")
@@ -698,6 +718,7 @@ class Http:
                         {name.lower(): value for name, value in response.headers.items()},
                         here,
                         response,
+                        self.silence,
                     )
                     return
             finally:

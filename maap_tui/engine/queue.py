@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 from maap_tui.engine import files
 from maap_tui.engine.errors import StorageError
 from maap_tui.engine.events import Emit, Warned, ignore
+from maap_tui.engine.tally import sum_sizes
 
 T = TypeVar("T")
 
@@ -176,6 +177,15 @@ def left_behind(rows: Sequence[QueueRow], now: float) -> list[QueueRow]:
     """The rows that have not ended and whose process is gone, in the order given."""
     dead = dead_processes(rows, now)
     return [row for row in rows if row.is_live and row.process in dead]
+
+
+def missing_bytes(rows: Iterable[QueueRow]) -> tuple[int, int, int]:
+    """Bytes that transfers still have to bring, with the unknown and the guessed as in `sum_sizes`."""
+    rows = list(rows)
+    total, unknown, guessed = sum_sizes(
+        ((row.collection, row.product_type, row.baseline), row.size) for row in rows
+    )
+    return max(0, total - sum(row.received for row in rows)), unknown, guessed
 
 
 class Queue:

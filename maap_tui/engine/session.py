@@ -10,7 +10,7 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing, nullcontext
+from contextlib import aclosing, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property, partial
@@ -191,6 +191,16 @@ class Session:
     def is_offline(self) -> bool:
         """Whether the last host that was asked gave no sign of life; asks nothing itself."""
         return "http" in self.__dict__ and self.http.is_offline
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds without a sign of life from the hosts that were asked; 0 while nothing is awaited."""
+        return self.http.silence.seconds if "http" in self.__dict__ else 0.0
+
+    async def probe(self) -> None:
+        """Ask the catalogue once whether it is there; `is_offline` says what came of it."""
+        with suppress(MaapError):
+            await self.http.request("GET", self.catalogue.root)
 
     @cached_property
     def http(self) -> Http:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 
 from maap_tui.engine.events import (
@@ -38,7 +38,11 @@ class Snapshot:
     bytes_done: int
     """Bytes of all files that are here, parts included."""
     bytes_total: int
-    """Bytes of all files whose size is known."""
+    """Bytes of all files, the guessed ones included."""
+    unknown: int
+    """Files whose size is not in `bytes_total`, because nothing is known to guess it by."""
+    guessed: int
+    """Files whose size is taken to be like that of the others."""
     rate: float
     """Bytes a second over the last seconds; 0 when nothing moves."""
     seconds_left: float | None
@@ -52,6 +56,30 @@ class Snapshot:
     @property
     def done(self) -> int:
         return self.finished + self.skipped + self.failed
+
+
+def sum_sizes(sizes: Iterable[tuple[Hashable, int | None]]) -> tuple[int, int, int]:
+    """The bytes of files, of which some have no size yet.
+
+    Args:
+        sizes: of each file what it is like, such as its product, and its bytes, None while unknown.
+
+    Returns:
+        The bytes; how many files are not among them; and how many were taken to have the mean size of
+        those that are like them.
+    """
+    known: Counter[Hashable] = Counter()
+    total: Counter[Hashable] = Counter()
+    without: Counter[Hashable] = Counter()
+    for kind, size in sizes:
+        if size is None:
+            without[kind] += 1
+        else:
+            known[kind] += 1
+            total[kind] += size
+    guessed = {kind: count for kind, count in without.items() if known[kind]}
+    guesses = sum(count * total[kind] // known[kind] for kind, count in guessed.items())
+    return sum(total.values()) + guesses, sum(without.values()) - sum(guessed.values()), sum(guessed.values())
 
 
 class Tally:
@@ -73,6 +101,7 @@ class Tally:
         self._moved = 0
         self._ended_bytes = 0
         self._ended_total = 0
+        self._ended_count = 0
         self._queued = self._finished = self._skipped = self._failed = 0
         self._pages = self._items = self._matched = self._failed_days = 0
 
@@ -155,6 +184,7 @@ class Tally:
         self._forget_size(url)
         self._ended_bytes += size
         self._ended_total += size
+        self._ended_count += bool(size)
 
     def snapshot(self) -> Snapshot:
         """The counts now."""
@@ -167,9 +197,10 @@ class Tally:
             rate = (self._moved - moved) / max(now - begin, 0.5)
         done = self._ended_bytes + self._here_total
         total = self._ended_total + self._known_total
-        if self._known_count:
+        unsized, sized = len(self._sizes) - self._known_count, self._known_count + self._ended_count
+        if sized:
             # Files of unknown size are taken to be like the others.
-            total += (len(self._sizes) - self._known_count) * (self._known_total // self._known_count)
+            total += unsized * total // sized
         left = (total - done) / rate if rate > 0 and total > done else None
         return Snapshot(
             queued=self._queued,
@@ -179,6 +210,8 @@ class Tally:
             active=len(self._active),
             bytes_done=done,
             bytes_total=max(total, done),
+            unknown=0 if sized else unsized,
+            guessed=unsized if sized else 0,
             rate=rate,
             seconds_left=left,
             pages=self._pages,

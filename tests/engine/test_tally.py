@@ -21,7 +21,7 @@ from maap_tui.engine.events import (
     Noted,
     PageFetched,
 )
-from maap_tui.engine.tally import RATE_WINDOW_S, Tally
+from maap_tui.engine.tally import RATE_WINDOW_S, Tally, sum_sizes
 
 PATH = Path("a")
 
@@ -111,6 +111,22 @@ def test_files_of_unknown_size_are_taken_to_be_like_the_others() -> None:
     assert fold(Tally(Clock()), queued("a", None)).snapshot().bytes_total == 0
     fold(tally, started("c", size=50))
     assert tally.snapshot().bytes_total == 450 + 150
+
+
+def test_sizes_that_are_guessed_and_unknown_are_counted_and_ended_files_are_guessed_by_too() -> None:
+    tally = fold(Tally(Clock()), *(queued(url, None) for url in "abc"))
+    shown = tally.snapshot()
+    assert (shown.bytes_total, shown.unknown, shown.guessed) == (0, 3, 0)
+    shown = fold(tally, started("a", size=100), finished("a")).snapshot()
+    assert (shown.bytes_done, shown.bytes_total, shown.unknown, shown.guessed) == (100, 300, 0, 2)
+    shown = fold(tally, failed("b"), finished("c", 200)).snapshot()
+    assert (shown.bytes_total, shown.unknown, shown.guessed) == (300, 0, 0)
+
+
+def test_sizes_are_guessed_by_files_that_are_alike() -> None:
+    sizes = [("A", 100), ("A", None), ("A", 300), ("B", None), ("B", None)]
+    assert sum_sizes(sizes) == (600, 2, 1)
+    assert sum_sizes([]) == (0, 0, 0)
 
 
 def test_the_rate_is_that_of_the_last_seconds() -> None:
