@@ -7,9 +7,9 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
-from contextlib import ExitStack, suppress
-from datetime import UTC, datetime
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
@@ -17,6 +17,7 @@ from textual import events, on
 from textual.app import App, ScreenStackError, SystemCommand
 from textual.css.query import NoMatches
 from textual.filter import LineFilter
+from textual.notifications import Notify, SeverityLevel
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.worker import Worker, WorkerState
@@ -38,16 +39,16 @@ from maap_tui.engine.events import (
     Warned,
 )
 from maap_tui.engine.query import Query
-from maap_tui.engine.queue import QueueRow, left_behind
+from maap_tui.engine.queue import LIVE, QueueRow, left_behind, missing_bytes
 from maap_tui.engine.session import Session
 from maap_tui.engine.sync import SyncReport
 from maap_tui.engine.tally import Tally
 from maap_tui.engine.thread import EngineThread
 from maap_tui.engine.transfer import Wanted
-from maap_tui.text import clean, format_bytes, plural
+from maap_tui.text import as_sentence, clean, format_sum, plural
 from maap_tui.tui import collector, theme
 from maap_tui.tui.commands import MaapCommands
-from maap_tui.tui.keys import PLACES, bindings, check_keymap
+from maap_tui.tui.keys import BY_ID, PLACES, bindings, check_keymap, show_key
 from maap_tui.tui.messages import EngineTold, KeyDone
 from maap_tui.tui.screens.browse import BrowseScreen
 from maap_tui.tui.terminal import Ending, TerminalDriver
@@ -58,8 +59,11 @@ T = TypeVar("T")
 LOG_LINES = 5000
 """Lines of the log kept for the screen."""
 
-GATHER_S = 0.05
-"""Seconds in which what a sample changes comes together, where it is drawn at once."""
+SILENT_S = 3.0
+"""Seconds that an answer may take before the screen says that none comes."""
+
+PROBE_S = 10.0
+"""Least seconds between two looks at whether an archive that is away is there again."""
 
 KEY_S = 1.0
 """Seconds that a key may take before the next one goes ahead all the same."""
@@ -177,6 +181,8 @@ class MaapApp(App[int]):
         self._key_sent: KeyDone | None = None
         """What follows the key that is under way, None when none is."""
         self._key_timer: Timer | None = None
+        self._is_leaving = False
+        self._probe_at = 0.0
         self.animation_level = "none"
 
     # Life
@@ -218,10 +224,12 @@ class MaapApp(App[int]):
             left = await asyncio.to_thread(left_behind, rows, time.time())
         if not left:
             return
-        size = sum(max(0, (row.size or 0) - row.received) for row in left)
+        count, unknown, guessed = missing_bytes(left)
+        size = format_sum(count, unknown=unknown, guessed=guessed or not unknown)
+        keys = [(row.collection, row.product_type, row.baseline) for row in left if row.day]
         if await self.confirm(
-            f"{plural(len(left), 'transfer')} were interrupted, about {format_bytes(size)} are missing. "
-            "Go on? (Later: press 3, then T.)",
+            f"{plural(len(left), 'transfer')} were interrupted, {size} are missing. "
+            f"Go on? (Later: press 3, then T{_without_app(keys)}.)",
             lines=[row.path.rpartition("/")[2] for row in left],
             verb="Go on",
             key="g",
@@ -291,37 +299,30 @@ class MaapApp(App[int]):
         """Run a coroutine of the session in the engine's thread and wait for it here."""
         return await asyncio.wrap_future(self.engine.submit(work))
 
-    async def pull(self, begin: Callable[[Session], AsyncIterator[T]]) -> AsyncIterator[T]:
-        """Iterate an async iterator of the session from here; closing this one closes that one."""
-        opened: list[AsyncIterator[T]] = []
-
-        async def step(session: Session) -> tuple[bool, T | None]:
-            if not opened:
-                opened.append(begin(session))
-            try:
-                return True, await anext(opened[0])
-            except StopAsyncIteration:
-                return False, None
-
-        async def finish(session: Session) -> None:
-            for iterator in opened:
-                close = getattr(iterator, "aclose", None)
-                if close is not None:
-                    await close()
-
-        try:
-            while True:
-                more, item = await self.ask(step)
-                if not more:
-                    return
-                yield item  # type: ignore[misc]
-        finally:
-            self.engine.submit(finish)
-
     @property
     def is_offline(self) -> bool:
         """Whether the last host that was asked gave no sign of life."""
         return self.session.is_offline
+
+    @property
+    def silence(self) -> str:
+        """That the archive does not answer, and since when, in a sentence; '' while it does."""
+        seconds = self.session.silent_s
+        if not self.is_offline and seconds < SILENT_S:
+            return ""
+        since = self.now().astimezone(UTC) - timedelta(seconds=seconds)
+        return f"The archive has not answered since {since:%H:%M} UTC."
+
+    def _look_for_archive(self) -> None:
+        """Ask an archive that is away now and then, so that what is said of it stays true."""
+        now = time.monotonic()
+        if self.is_offline and now >= self._probe_at:
+            self._probe_at = now + PROBE_S
+            self.run_worker(
+                self.ask(lambda session: session.probe()), group="probe", exclusive=True, exit_on_error=False
+            )
+        elif not self.is_offline:
+            self._probe_at = now + PROBE_S
 
     def hear(self, event: Event) -> None:
         """Take an event of the engine, in the engine's thread."""
@@ -361,7 +362,7 @@ class MaapApp(App[int]):
         """Say that the token is needed, once it is known to be dead."""
         if isinstance(message.event, SignInNeeded):
             self.notify(
-                clean(message.event.reason) + " Press F8 to sign in.",
+                clean(as_sentence(f"F8 signs in: {message.event.reason}")),
                 title="Sign-in needed",
                 severity="error",
                 timeout=15,
@@ -417,6 +418,7 @@ class MaapApp(App[int]):
         return await self.ask(call)
 
     def _sample(self) -> None:
+        self._look_for_archive()
         self.last_rate = self.tally.snapshot().rate or self.last_rate
         try:
             screen = self.screen
@@ -428,19 +430,6 @@ class MaapApp(App[int]):
         # A screen that is just coming or going has not all of its widgets.
         with suppress(NoMatches):
             sample()
-
-    def _sample_in_one(self) -> None:
-        """Draw all that a sample changes at once: widgets tell of their changes one after the other."""
-        with ExitStack() as held:
-            held.enter_context(self.batch_update())
-            self._sample()
-            self.set_timer(GATHER_S, partial(self._draw, held.pop_all()))
-
-    def _draw(self, held: ExitStack) -> None:
-        held.close()
-        # A screen whose turn to draw came meanwhile has given it up.
-        if self.screen_stack:
-            self.screen.check_idle()
 
     # The token
 
@@ -505,8 +494,8 @@ class MaapApp(App[int]):
         message, hint = map(clean, words_of(error))
         self.write_log("error", f"{message} {hint}".strip())
         if needs_new_token(error):
-            hint += " Press F8 to sign in."
-        self.push_screen(ErrorDialog(message, hint.strip()))
+            hint = f"{as_sentence(hint)} F8 signs in."
+        self.push_screen(ErrorDialog(as_sentence(message), hint.strip()))
 
     @on(Worker.StateChanged)
     def look_after_worker(self, event: Worker.StateChanged) -> None:
@@ -555,19 +544,63 @@ class MaapApp(App[int]):
         self.notify(f"Theme: {self.theme}", timeout=2, markup=False)
 
     def action_leave(self) -> None:
-        self.run_worker(self._leave, group="leave", exclusive=True, exit_on_error=False)
+        if not self._is_leaving:
+            self._is_leaving = True
+            self.run_worker(self._leave, group="leave", exit_on_error=False)
 
     async def _leave(self) -> None:
-        active = self.transfers.active if self.transfers else 0
-        if active and not await self.confirm(
-            f"{active} transfers are running. Leave? Their parts and the queue stay.", verb="Leave"
-        ):
-            return
-        self.exit(0)
+        try:
+            jobs = list(self.transfers.jobs.values()) if self.transfers and self.transfers.active else []
+            running = [job for job in jobs if job.state == "running"]
+            keys = [job.tracked.key for job in jobs if job.tracked is not None and job.state in LIVE]
+            names = [(key.collection, key.product_type, key.baseline) for key in keys]
+            if running and not await self.confirm(
+                f"{plural(len(running), 'transfer')} {'is' if len(running) == 1 else 'are'} running. Leave? "
+                f"Their parts and the queue stay{_without_app(names)}.",
+                verb="Leave",
+            ):
+                return
+            self.exit(0)
+        finally:
+            self._is_leaving = False
+
+    def action_help_quit(self) -> None:
+        """What ctrl+c does where no text is selected: it used to end programs."""
+        key = self._keymap.get("everywhere.leave", BY_ID["everywhere.leave"].keys).split(",")[0]
+        self.notify(f"{show_key(key)} leaves the app. ctrl+c copies text that is selected.", markup=False)
+
+    def on_notify(self, event: Notify) -> None:
+        """Of each severity only the newest is shown: many would hide what is worked on."""
+        for old in list(self._notifications):
+            if old.severity == event.notification.severity:
+                self._unnotify(old, refresh=False)
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Say something in a line over the footer."""
+        text = f"{title}: {message}" if title else message
+        super().notify(text, severity=severity, timeout=timeout, markup=markup)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Nothing of Textual's own: the palette is made of our table of keys."""
         return ()
+
+
+def _without_app(names: Sequence[tuple[str, str, str]]) -> str:
+    """How transfers that the registry follows go on without the app; '' where it follows none."""
+    baselines = sorted(set(names))
+    if not baselines:
+        return ""
+    words = " ".join(baselines[0])
+    more = f", and so on for {plural(len(baselines) - 1, 'other baseline')}" if len(baselines) > 1 else ""
+    return f"; without the app: `maap download {words} --registry`{more}"
 
 
 def cannot_run() -> str:

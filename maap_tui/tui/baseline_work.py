@@ -203,11 +203,13 @@ class BaselineWork:
             work.done += len(batch)
             if not work.go_on():
                 break
-        words = f"Queued {plural(new, 'file')}."
+        baselines = list(dict.fromkeys(f"{key.product_type} {key.baseline}" for key, _ in entries))
+        whose = baselines[0] if len(baselines) == 1 else plural(len(baselines), "baseline")
+        words = f"Queued {plural(new, 'file')} of {whose}."
         others = work.done - new - refused
         words += f" {others} in the queue already." if others else ""
         words += f" {refused} refused: see the log with 5." if refused else ""
-        self._screen.say(words + " 3 shows the queue.", severity="warning" if refused else "information")
+        self._screen.say(words, "3 shows the queue.", severity="warning" if refused else "information")
 
     # Mark and unmark
 
@@ -223,6 +225,18 @@ class BaselineWork:
             self._screen.say(
                 f"No unmarked file is here in {words_of(scopes)}: only what was downloaded is marked."
             )
+            return
+        are_whole = any(scope.day is None and scope.files is None for scope in scopes)
+        if (
+            are_whole
+            and len(paths) > 1
+            and not await self._screen.ask(
+                f"Mark {plural(len(paths), 'file')} of {words_of(scopes)} as processed?",
+                lines=[self._brief(path) for _, path, _ in paths],
+                verb="Mark",
+                key="y",
+            )
+        ):
             return
         await self._change_marks("mark", scopes, paths, work)
 
@@ -286,13 +300,13 @@ class BaselineWork:
                     break
         if len(scopes) == 1:
             self._undo = (verb, scopes[0], done)
+        await self._screen.read_again(dict.fromkeys(key for key, _, _ in done))
+        count = f"{plural(changed, 'file')} of {words_of(scopes)}"
         if verb == "mark":
-            words = f"Marked {plural(changed, 'file')} as processed."
-            words += " u takes it back." if self._undo else " u unmarks."
+            hint = "u takes it back." if self._undo else "u unmarks."
+            self._screen.say(f"Marked {count} as processed.", hint)
         else:
-            words = f"Unmarked {plural(changed, 'file')}."
-            words += " m marks them again." if self._undo else ""
-        self._screen.say(words)
+            self._screen.say(f"Unmarked {count}.", "m marks them again." if self._undo else "")
 
     # Clean up
 
@@ -333,7 +347,7 @@ class BaselineWork:
                 freed += report.bytes
                 failed += [one for one in report.refused if one not in refused]
                 work.done += len(batch)
-        words = f"Deleted {plural(deleted, 'file')}, {format_bytes(freed)}."
+        words = f"Deleted {plural(deleted, 'file')} of {words_of(scopes)}, {format_bytes(freed)}."
         if deleted < len(files):
             words += f" {len(files) - deleted} were kept."
         self._screen.say(f"{words} The journal is {self._session.places.journal_file}")

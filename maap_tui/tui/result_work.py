@@ -15,7 +15,7 @@ from maap_tui.engine.model import Asset
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
 from maap_tui.engine.transfer import Wanted
-from maap_tui.text import clean, format_bytes, format_count, plural
+from maap_tui.text import clean, format_bytes, format_count, format_sum, plural
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.export import SUFFIXES, export_text
 from maap_tui.tui.widgets.results import Result, free_bytes
@@ -82,7 +82,7 @@ class ResultWork:
             raise InvalidRequestError(f"{out_dir} is a file", "Name a folder.")
         await self._demand_room(folder, len(work), size)
         count = await self._app.queue_files(work)
-        words = f"Queued {plural(count, 'file')}, {'over ' if unknown else ''}{format_bytes(size)}"
+        words = f"Queued {plural(count, 'file')}, {format_sum(size, unknown=unknown)}"
         words += f", to {out_dir}" if out_dir is not None else ""
         self._app.notify(clean(f"{words}{f'; {rest}' if rest else ''}. 3 shows the queue."), markup=False)
         return [wanted.url for wanted, tracked in work if tracked is not None]
@@ -95,8 +95,9 @@ class ResultWork:
         if free is not None and size + waiting + keep > free:
             queued = f", the queue another {format_bytes(waiting)}" if waiting else ""
             raise DiskFullError(
-                f"{plural(count, 'file')} need {format_bytes(size)}{queued}; {folder} has "
-                f"{format_bytes(free)} free, of which {format_bytes(keep)} are kept. Nothing was queued.",
+                f"{plural(count, 'file')} {'needs' if count == 1 else 'need'} {format_bytes(size)}{queued}; "
+                f"{folder} has {format_bytes(free)} free, and {format_bytes(keep)} must stay free. "
+                "Nothing was queued.",
                 "Select fewer, clean up in place 4, or press o to download to another disk.",
             )
 

@@ -38,10 +38,12 @@ class Glyphs:
     rule: str
     ellipsis: str
     dot: str
+    down: str
+    """What comes down the line."""
 
 
-UNICODE = Glyphs("●", "○", "▌", "■", "◪", "·", "✗", "▶", "…", "‖", "█", "░", "▁▂▃▄▅▆▇█", "─", "…", "·")
-ASCII = Glyphs("*", "o", ">", "#", "+", ".", "x", ">", "~", "=", "#", "-", "._-=+*%#", "-", "~", "-")
+UNICODE = Glyphs("●", "○", "▌", "■", "◪", "·", "✗", "▶", "…", "‖", "█", "░", "▁▂▃▄▅▆▇█", "─", "…", "·", "↓")
+ASCII = Glyphs("*", "o", ">", "#", "+", ".", "x", ">", "~", "=", "#", "-", "._-=+*%#", "-", "~", "-", "v")
 
 _FALLBACKS = str.maketrans(
     {
@@ -104,8 +106,10 @@ def _plain(style: Style) -> Style:
 
 
 def wants_ascii(environ: Mapping[str, str] | None = None) -> bool:
-    """Whether the locale has no UTF-8."""
+    """Whether the locale has no UTF-8, or the terminal is a console whose font has few signs."""
     environ = os.environ if environ is None else environ
+    if environ.get("TERM") == "linux":
+        return True
     for name in ("LC_ALL", "LC_CTYPE", "LANG"):
         if environ.get(name):
             return "utf-8" not in environ[name].lower().replace("utf8", "utf-8")

@@ -101,10 +101,15 @@ async def test_leaving_with_running_transfers_is_confirmed(make_app: MakeApp, ar
         files = await find_files(app, 8)
         archive.faults.add(target="data", rate=500.0)
         await app.queue_files(files)
-        await wait_until(lambda: app.transfers is not None and app.transfers.active == 8, pilot)
+        await wait_until(lambda: "↓8 " in text_of(app), pilot)
         await pilot.press("q")
         await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
-        assert "8 transfers are running" in text_of(app)
+        text = text_of(app)
+        assert "1 Browse  2 Search  3 Downloads  4 Registry  5 Log" in text
+        assert "8 transfers are running" in text
+        assert "`maap download EarthCAREL2Validated_MAAP CPR_CLD_2A BC" in text and "--registry`." in text
+        await pilot.press("ctrl+q")
+        assert len([one for one in app.screen_stack if isinstance(one, ConfirmDialog)]) == 1
         await pilot.press("q")
         await wait_until(lambda: not isinstance(app.screen, ConfirmDialog), pilot)
         assert app.return_code is None
@@ -114,6 +119,57 @@ async def test_leaving_with_running_transfers_is_confirmed(make_app: MakeApp, ar
         app.transfers = None
         await pilot.press("q")
         await wait_until(lambda: app.return_code == 0, pilot)
+
+
+async def test_an_archive_that_does_not_answer_is_said_above_every_place(
+    make_app: MakeApp, archive: Archive
+) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        archive.faults.add(target="all", latency_s=60.0)
+        asked = app.engine.submit(
+            lambda session: session.catalogue.queryables("EarthCAREL2Validated_MAAP", refresh=True)
+        )
+        words = "The archive has not answered since"
+        for key in "12345":
+            await pilot.press(key)
+            await wait_until(lambda: words in text_of(app) and " no answer " in text_of(app), pilot)
+        asked.cancel()
+        archive.faults.clear()
+        await app.ask(lambda session: session.probe())
+        await wait_until(lambda: words not in text_of(app) and " no answer " not in text_of(app), pilot)
+
+
+async def test_ctrl_q_leaves_from_every_dialog_and_ctrl_c_says_how_to_leave(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        for number, key in enumerate(("", "f1", "f8", "ctrl+p")):
+            if key:
+                await pilot.press(key)
+                await wait_until(lambda number=number: len(app.screen_stack) > 1, pilot)  # type: ignore[misc]
+            if key != "ctrl+p":
+                await pilot.press("ctrl+c")
+                await wait_until(lambda: "ctrl+q leaves the app" in text_of(app), pilot)
+                app.clear_notifications()
+            if key != "ctrl+p" and key:
+                await pilot.press("escape")
+                await wait_until(lambda: len(app.screen_stack) == 1, pilot)
+        await pilot.press("ctrl+q")
+        await wait_until(lambda: app.return_code == 0, pilot)
+
+
+async def test_what_is_said_takes_one_line_and_the_newest_counts(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await wait_until(lambda: "12 of 12" in text_of(app), pilot)
+        before = text_of(app).splitlines()
+        for number in range(3):
+            app.notify(f"Said {number}", title="Marked")
+        app.notify("Careful", severity="warning")
+        await wait_until(lambda: "Marked: Said 2" in text_of(app) and "Careful" in text_of(app), pilot)
+        after = text_of(app).splitlines()
+        assert "Said 0" not in text_of(app) and "Said 1" not in text_of(app)
+        assert before[:-2] == after[:-2]
 
 
 @pytest.mark.fault("H13")
@@ -156,7 +212,7 @@ async def test_what_the_engine_tells_stands_in_the_log_and_a_dead_token_is_notif
         told = [(line.level, line.text) for line in app.log_lines]
         assert ("error", "FAILED DAY: 2025-03-14 (503)") in told
         assert ("error", "file.h5: 404 Not Found") in told
-        await wait_until(lambda: "Press F8" in text_of(app), pilot)
+        await wait_until(lambda: "F8 signs in: The token" in text_of(app), pilot)
         assert "[@click=app.quit]x[/]" in text_of(app)
 
 

@@ -459,8 +459,9 @@ async def test_a_build_that_fails_says_so(make_app: MakeApp, archive: Archive) -
 async def test_build_and_sync_on_a_mission_say_where_they_work(make_app: MakeApp, offline: Offline) -> None:
     app = make_app(prepare=known_here, **offline)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
-        await pilot.press("b", "S")
+        await pilot.press("b")
         assert "Put the cursor on a collection" in toasts(app)
+        await pilot.press("S")
         assert "Put the cursor on a product type" in toasts(app)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import re
 import shutil
 import socket
 import sqlite3
@@ -148,7 +149,7 @@ async def test_a_slow_transfer_shows_bytes_rate_time_left_and_moves_only_on_the_
         await wait_until(lambda: lines(app)[0].rate > 0 and lines(app)[0].seconds_left, pilot)
         text = screen_text(app)
         assert "running" in text and "KiB/s" in text and "/144 KiB" in text
-        await wait_until(lambda: "2 active" in screen_text(app) and "token" in screen_text(app), pilot)
+        await wait_until(lambda: "5 Log" in screen_text(app) and "↓2 " in screen_text(app), pilot)
 
 
 async def test_pause_and_resume_one_and_all(make_app: MakeApp, archive: Archive) -> None:
@@ -272,6 +273,65 @@ async def test_to_the_top_changes_what_is_next(make_app: MakeApp, archive: Archi
         await pilot.press("G", "t")
         await wait_until(lambda: has(app, "waiting", 3)() and lines(app)[1] is last, pilot)
         assert app.screen.table.current is last, "the cursor stays on its row"  # type: ignore[attr-defined]
+
+
+async def test_the_cursor_and_the_view_never_run_away(make_app: MakeApp, other_process: int) -> None:
+    app = make_app()
+    async with app.run_test(size=(60, 16), notifications=True) as pilot:
+        (wanted, tracked), *_ = await find_files(app, 1)
+        paths = [wanted.path.with_name(f"{number:05}.h5") for number in range(300)]
+        files = [(Wanted(f"{wanted.url}{n}", path, 1, wanted.root), tracked) for n, path in enumerate(paths)]
+        rows = [
+            row_of(files, n, state="running" if n < 8 else "waiting", pid=other_process)
+            for n in range(len(files))
+        ]
+        born = born_at(other_process)
+        rows = [replace(row, born=born) for row in rows]
+
+        async def change(*numbers: int, state: str) -> None:
+            changed = [replace(rows[n], state=state, changed=time.time() + n) for n in numbers]
+            for n, row in zip(numbers, changed, strict=True):
+                rows[n] = row
+            write_elsewhere(app, changed)
+            count = sum(row.state == state for row in rows)
+            order = ["running", "waiting", "finished"].index
+            await wait_until(lambda: states(app).count(state) == count, pilot)
+            await wait_until(lambda: states(app) == sorted(states(app), key=order), pilot)
+            await pilot.pause()
+
+        def cursor() -> tuple[str, int]:
+            """The name under the cursor, which the detail is about, and its line in the view."""
+            line = table.current
+            assert line is not None and f"\n {line.name}" in screen_text(app)
+            return line.name, table.cursor - table.scroll_offset.y
+
+        write_elsewhere(app, rows)
+        await pilot.press("3")
+        await wait_until(lambda: isinstance(app.screen, DownloadsScreen) and len(lines(app)) == 300, pilot)
+        table = app.screen.table  # type: ignore[attr-defined]
+        await wait_until(lambda: states(app)[:9] == ["running"] * 8 + ["waiting"], pilot)
+        await pilot.press("home")
+        assert cursor() == ("00000.h5", 0)
+        await change(0, state="finished")
+        assert cursor() == ("00001.h5", 0)
+
+        table.move_to_key(str(paths[150]))
+        await pilot.pause()
+        _, line_before = cursor()
+        await change(1, 2, 3, state="finished")
+        assert cursor() == ("00150.h5", line_before)
+        await change(150, state="running")
+        assert cursor() == ("00149.h5", line_before)
+        await change(149, state="finished")
+        assert cursor() == ("00151.h5", line_before)
+
+        await pilot.press("end")
+        assert table.current.state == "finished"
+        await pilot.press("1", "3")
+        await wait_until(lambda: app.current_mode == "downloads" and table.cursor == 0, pilot)
+        await pilot.pause()
+        assert cursor() == ("00004.h5", 0)
+        assert table.current.state == "running"
 
 
 async def test_more_and_fewer_at_once(make_app: MakeApp) -> None:
@@ -521,7 +581,7 @@ async def test_an_unusable_queue_file_is_said_once_with_what_to_do_and_transfers
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("3")
         await wait_until(lambda: "The queue file cannot be used" in screen_text(app), pilot)
-        assert "Transfers go on; mend it, restart." in screen_text(app)
+        assert "Transfers go on; fix it, restart." in screen_text(app)
         await app.queue_files(await find_files(app, 2))
         await wait_until(has(app, "finished", 2), pilot)
         await wait_until(lambda: "2/2 files" in screen_text(app), pilot)
@@ -545,7 +605,7 @@ async def test_a_queue_file_that_breaks_while_the_place_is_shown_is_said_and_own
         await wait_until(has(app, "running", 1), pilot)
         await wait_until(lambda: len(app.queue.load()) == 3, pilot)
         app.session.places.queue_file.write_bytes(b"no database" * 5000)
-        await wait_until(lambda: "The queue file was damaged and begun anew" in screen_text(app), pilot)
+        await wait_until(lambda: "The queue file was damaged, a new one is used" in screen_text(app), pilot)
         assert states(app) == ["running", "waiting", "waiting"]
         archive.faults.clear()
         await wait_until(has(app, "finished", 3), pilot)
@@ -559,7 +619,7 @@ async def test_a_damaged_queue_file_is_begun_anew_and_kept_beside(make_app: Make
     file.write_bytes(b"this is no database, whatever its name says" * 100)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("3")
-        await wait_until(lambda: "The queue file was damaged and begun anew" in screen_text(app), pilot)
+        await wait_until(lambda: "The queue file was damaged, a new one is used" in screen_text(app), pilot)
         assert "press 4, then d" in screen_text(app)
         await app.queue_files(await find_files(app, 2))
         await wait_until(has(app, "finished", 2), pilot)
@@ -569,20 +629,57 @@ async def test_a_damaged_queue_file_is_begun_anew_and_kept_beside(make_app: Make
         assert app.queue.trouble == "" and app.queue.set_aside == aside
 
 
-async def test_a_dead_token_stops_the_run_and_says_so(make_app: MakeApp, archive: Archive) -> None:
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"target": "token", "status": 401}, "Stopped: Failed to refresh token"),
+        ({"target": "data", "html_login": True}, "Stopped: The archive answered with a web page"),
+    ],
+    ids=["token", "page"],
+)
+async def test_what_stops_the_run_is_said_with_its_remedy_first(
+    make_app: MakeApp, archive: Archive, fault: dict[str, Any], words: str
+) -> None:
     app = make_app()
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
+    async with app.run_test(size=(60, 16), notifications=True) as pilot:
         await pilot.press("3")
         files = await find_files(app, 3)
-        archive.faults.add(target="token", status=401)
+        archive.faults.add(**fault)
         await app.queue_files(files)
         await wait_until(lambda: app.transfers.report.stopped is not None, pilot)
-        await wait_until(lambda: "Stopped: Failed to refresh token" in screen_text(app), pilot)
+        remedy = f"F8 signs in, r goes on. {words}"
+        await wait_until(lambda: " ".join(screen_text(app).split()).count(remedy) == 2, pilot)
         assert has(app, "waiting", 3)()
         archive.faults.clear()
         app.session.tokens.forget()
         await pilot.press("r")
         await wait_until(has(app, "finished", 3), pilot)
+
+
+async def test_sizes_that_are_not_known_are_said_to_be_guessed_or_left_out(
+    make_app: MakeApp, archive: Archive
+) -> None:
+    first = make_app(overrides={"downloads.parallel": 1})
+    async with first.run_test(size=SIZE, notifications=True) as pilot:
+        await pilot.press("3")
+        files = [(replace(wanted, size=None), tracked) for wanted, tracked in await find_files(first, 4)]
+        rule = archive.faults.add(target="data", latency_s=30.0)
+        await first.queue_files(files)
+        await wait_until(lambda: "0 B of at least 0 B" in screen_text(first), pilot)
+        archive.faults.rules.remove(rule)
+        archive.faults.add(target="data", rate=20_000.0)
+        await pilot.press("P")
+        await wait_until(has(first, "paused", 4), pilot)
+        await pilot.press("P")
+        await wait_until(lambda: re.search(r" of about \d+ KiB", screen_text(first)), pilot)
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        await wait_until(lambda: "4 transfers were interrupted, about" in screen_text(app), pilot)
+        text = " ".join(screen_text(app).replace("│", " ").split())
+        size = re.search(r"about (\d+) KiB are missing", text)
+        assert size is not None and 300 < int(size.group(1)) < 700
+        assert "`maap download EarthCAREL2Validated_MAAP CPR_CLD_2A BC --registry`" in text
 
 
 async def test_hostile_names_and_reasons_change_nothing_but_the_text(make_app: MakeApp) -> None:

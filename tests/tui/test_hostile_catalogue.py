@@ -210,7 +210,7 @@ def test_every_byte_of_a_hostile_catalogue_comes_as_text(
     shown = see(b"5", b"l", b"l", b"l", b"l", b"\x1b[H", b"\x1b[6~")
     assert b"[/foo]" in shown
     see(b"\x1b[200~" + EVIL.encode() + b"\x1b[201~")
-    assert b"Refresh" in see(b"\x1b", b"1")  # it lives, and no action ran that leaves
+    assert b"product types" in see(b"\x1b", b"1")  # it lives, and no action ran that leaves
     one.kill(signal.SIGTERM)
     assert one.ended() == 143
     assert any(path.endswith("/queryables") for path in asked)

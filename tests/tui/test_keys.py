@@ -17,6 +17,7 @@ from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.help import HelpDialog
 from maap_tui.tui.keys import KEYS, PLACE_TITLES, PLACES, check_keymap, keys_in
 from maap_tui.tui.screens.place import PlaceScreen
+from maap_tui.tui.widgets.bars import FooterBar
 from maap_tui.tui.widgets.rows import RowList
 
 MakeApp = Callable[..., MaapApp]
@@ -156,7 +157,7 @@ async def test_a_key_of_the_configuration_works_and_is_shown(make_app: MakeApp, 
     app = make_app(prepare=remap)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await pilot.pause()
-        assert " x Build" in text_of(app)
+        assert " x Build" in app.screen.query_one(FooterBar).render().plain
         assert any("no.such" in line.text for line in app.log_lines)
         await pilot.press("f4")
         await wait_until(lambda: app.clipboard == "EarthCARE", pilot)

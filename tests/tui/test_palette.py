@@ -54,7 +54,7 @@ async def test_offers_the_actions_of_the_place_and_the_places(make_app: MakeApp)
         await wait_until(lambda: "Refresh  (Browse, r)" in text_of(app), pilot)
         offered = [str(option.prompt) for option in app.screen.query_one(OptionList).options]
         assert any(one.startswith("Go to Registry  (4)") for one in offered)
-        assert any(one.startswith("Quit  (Everywhere, q ctrl+q)") for one in offered)
+        assert any(one.startswith("Quit  (Everywhere, q)") for one in offered)
         assert not any(one.startswith("Mark ") for one in offered)
 
 

@@ -9,6 +9,7 @@ from driving import wait_until
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
+from maap_tui.tui.dialogs.sort import letters_of
 from maap_tui.tui.widgets import rows as rows_module
 from maap_tui.tui.widgets.rows import Column, RowList
 
@@ -131,6 +132,37 @@ async def test_marks_of_a_long_list_are_set_between_keys() -> None:
         await wait_until(lambda: board.news[-1] == ("marks", 3 * rows_module.SLICE), pilot)
         listed.invert_marks()
         await wait_until(lambda: board.news[-1] == ("marks", 0), pilot)
+
+
+def test_every_column_has_a_letter_of_its_own_to_sort_by() -> None:
+    def column(title: str) -> Column:
+        return Column(title.lower(), title, 5, str)
+
+    titles = ["Product", "Base", "Found", "Pending", "Failed", "On disk", "Of"]
+    found = {letter: one.title for letter, one in letters_of([column(title) for title in titles]).items()}
+    assert found == {
+        "p": "Product",
+        "b": "Base",
+        "f": "Found",
+        "e": "Pending",
+        "a": "Failed",
+        "o": "On disk",
+        "c": "Of",
+    }
+
+
+async def test_what_is_cut_shows_what_it_is_known_by() -> None:
+    columns = [
+        Column("name", "Name", 10, lambda row: "abcdefghijklmnop", keeps_end=True),
+        Column("found", "Found", 5, lambda row: "x"),
+    ]
+    board = Board(columns)
+    async with board.run_test(size=(60, 24)) as pilot:
+        listed = await _filled(board, pilot, 1)
+        listed.sort_by("found", is_reversed=True)
+        await pilot.pause()
+        assert board.lines[0].split() == ["Name", "Founv"]
+        assert "abc…klmnop" in board.lines[1]
 
 
 async def test_the_cursor_stays_on_its_row() -> None:

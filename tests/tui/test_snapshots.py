@@ -335,7 +335,7 @@ async def downloads_left(app: MaapApp, pilot: Pilot[Any]) -> None:
 
 async def downloads_damaged(app: MaapApp, pilot: Pilot[Any]) -> None:
     screen: DownloadsScreen = await go("3", DownloadsScreen, app, pilot)
-    await wait_for("begun anew", app, pilot)
+    await wait_for("a new one is used", app, pilot)
     queue_up(app.session, busy_rows())
     await wait_until(lambda: len(screen.table.rows) == 16, pilot)
     await wait_for("free", app, pilot)

@@ -33,14 +33,14 @@ class ConfirmDialog(Dialog[bool]):
             yield Static(clean(self._question), markup=False, classes="question")
             if self._lines:
                 yield RowList(
-                    [Column("text", "", 0, lambda row: row[1])],
+                    [Column("text", "", 0, lambda row: row[1], keeps_end=True)],
                     key=lambda row: row[0],
                     can_mark=False,
                     id="lines",
                 )
             with Horizontal(classes="buttons"):
-                yield Button(f"{self._verb} ({self._key})", id="yes", variant="error")
-                yield Button("No (esc)", id="no")
+                yield Button(f"{self._verb} ({self._key})", id="yes", variant="error", compact=True)
+                yield Button("No (esc)", id="no", compact=True)
 
     def on_mount(self) -> None:
         if self._lines:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 from textual import events, on
+from textual.binding import Binding
 from textual.screen import ModalScreen
 from textual.worker import Worker, WorkerState
 
@@ -17,6 +18,7 @@ Result = TypeVar("Result")
 class Dialog(ModalScreen[Result]):
     """Base of all dialogs: a click beside one, or on what says how it closes, does what Escape does."""
 
+    BINDINGS: ClassVar = [Binding("ctrl+c", "app.help_quit", "How to quit", show=False)]
     closes_beside: ClassVar[bool] = True
     """Whether a click beside it closes it; not where something is written in it."""
 

@@ -14,6 +14,9 @@ from maap_tui.tui.dialogs.dialog import Dialog
 from maap_tui.tui.keys import PLACE_TITLES, Key, keys_in, show_key
 from maap_tui.tui.widgets.rows import Column, RowList
 
+WHERE_FROM = 100
+"""Cells of the terminal from which there is room to say where a key works."""
+
 
 class HelpDialog(Dialog[None]):
     """Opened by `?`."""
@@ -37,7 +40,7 @@ class HelpDialog(Dialog[None]):
             yield Input(placeholder="a word or a key", compact=True)
             yield RowList(
                 [
-                    Column("key", "Key", 11, self._shown, tone=lambda key: "primary"),
+                    Column("key", "Key", 13, self._shown, tone=lambda key: "primary"),
                     Column("help", "What it does", 0, lambda key: key.help),
                     Column("where", "Where", 10, lambda key: PLACE_TITLES[key.place].split()[0]),
                 ],
@@ -52,7 +55,10 @@ class HelpDialog(Dialog[None]):
         return " ".join(show_key(one) for one in keys.split(","))
 
     def on_mount(self) -> None:
-        self.query_one(RowList).set_rows(keys_in(self._place))
+        rows = self.query_one(RowList)
+        if self.app.size.width < WHERE_FROM:
+            rows.set_columns(["key", "help"])
+        rows.set_rows(keys_in(self._place))
         self.show_whole()
 
     @on(Input.Changed)

@@ -40,7 +40,7 @@ class ListDialog(Dialog[bool]):
         with Vertical(classes="dialog -wide"):
             yield Static(clean(self.title_text), markup=False, classes="question")
             yield RowList(
-                [Column("text", "", 0, lambda row: row[1])],
+                [Column("text", "", 0, lambda row: row[1], keeps_end=True)],
                 key=lambda row: row[0],
                 can_mark=False,
                 empty_text="Nothing to list.",

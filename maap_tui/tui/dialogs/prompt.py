@@ -45,8 +45,8 @@ class PromptDialog(Dialog[str | None]):
             yield Input(self._value)
             yield Static(clean(self._hint), markup=False, classes="hint", id="trouble")
             with Horizontal(classes="buttons"):
-                yield Button("OK (enter)", id="ok", variant="primary")
-                yield Button("Cancel (esc)", id="cancel")
+                yield Button("OK (enter)", id="ok", variant="primary", compact=True)
+                yield Button("Cancel (esc)", id="cancel", compact=True)
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()

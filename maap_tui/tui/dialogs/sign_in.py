@@ -19,7 +19,7 @@ from maap_tui.engine.errors import (
     CredentialsError,
     MaapError,
 )
-from maap_tui.text import clean, plural
+from maap_tui.text import as_sentence, clean, plural, sentences
 from maap_tui.tui.dialogs.dialog import Dialog
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ class SignInDialog(Dialog[bool]):
                 "Bearer, quotes, JSON and line breaks around it do no harm.", markup=False, id="verdict"
             )
             with Horizontal(classes="buttons"):
-                yield Button("Check and store (ctrl+s)", id="store", variant="primary")
-                yield Button("Cancel (esc)", id="cancel")
+                yield Button("Check and store (ctrl+s)", id="store", variant="primary", compact=True)
+                yield Button("Cancel (esc)", id="cancel", compact=True)
 
     def on_mount(self) -> None:
         self.query_one(TextArea).focus()
@@ -68,7 +68,7 @@ class SignInDialog(Dialog[bool]):
         try:
             info = describe_token(read_pasted(text).token)
         except CredentialsError as error:
-            self._say(error.message)
+            self._say(as_sentence(error.message))
             return
         days = info.days_left(self._now)
         who = f" of {info.name}" if info.name else ""
@@ -100,13 +100,14 @@ class SignInDialog(Dialog[bool]):
             self._say("Asking the service...")
             await app.ask(lambda session: session.sign_in(text))
         except AuthServiceUnavailable as error:
-            self._say(f"{error.message} The token was not stored; try again later.")
+            self._say(sentences(error.message, "The token was not stored; try again later."))
             return
         except (AuthenticationError, CredentialsError) as error:
-            self._say(f"{error.message} {error.hint}")
+            # The page where tokens are issued is named above, and this is the place to store one.
+            self._say(sentences(error.message, "Paste another offline token."))
             return
         except MaapError as error:
-            self._say(f"{error.message} {error.hint}")
+            self._say(sentences(error.message, error.hint))
             return
         self.query_one(TextArea).text = ""
         app.notify("The token is stored.", title="Signed in", markup=False)

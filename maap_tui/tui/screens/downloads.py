@@ -24,8 +24,9 @@ from maap_tui.engine.downloads import Downloads, of_row
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.integrity.verify import Judge, Verdict
 from maap_tui.engine.queue import LIVE, Process, QueueRow, dead_processes
+from maap_tui.engine.tally import sum_sizes
 from maap_tui.engine.transfer import Wanted
-from maap_tui.text import clean, format_bytes, format_time, plural
+from maap_tui.text import clean, fold, format_bytes, format_sum, format_time, plural
 from maap_tui.tui import collector
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
@@ -91,6 +92,15 @@ class DownloadsScreen(PlaceScreen):
         self._columns = ColumnMemory(self.maap.session.places.cache_file("downloads.json"), self.table)
         self.run_worker(self._restore_columns, group="columns", exit_on_error=False)
         self._watch_others()
+        self.app.mode_change_signal.subscribe(self, self._open_on_running)
+
+    def _open_on_running(self, mode: str) -> None:
+        """Show what runs to who comes back from another place; marks are work that goes on."""
+        table = self.table
+        running = table.first_running(table.shown)
+        states = {line.state for line in table.shown[running : running + 1]}
+        if mode == self.PLACE and not table.marks and states & {"running", "retrying"}:
+            table.start_at(running)
 
     @property
     def table(self) -> TransferList:
@@ -141,6 +151,7 @@ class DownloadsScreen(PlaceScreen):
         self.table.repaint()
         self.head.stopped = self.table.stopped
         self.head.awaited = self.table.awaited
+        self.head.elsewhere_rate = sum(line.rate for line in self._order.group("running") if line.job is None)
         self.head.sample()
         self._show_detail()
 
@@ -294,8 +305,11 @@ class DownloadsScreen(PlaceScreen):
         folder = clean(str(Path(line.key).parent))
         if len(folder) > room:
             folder = "..." + folder[3 - room :]
-        reason = clean(self.table.reason_of(line)) or self.table.state_text(line)
-        self._set_detail(f"{clean(first, room)}\n{folder}\n{reason}")
+        lines = [clean(first, room), folder]
+        lines += fold(clean(self.table.reason_of(line)) or self.table.state_text(line), room, 2)
+        if len(lines) > self.query_one("#detail").content_size.height:
+            lines.remove(folder)  # enter shows it; what to do is needed more
+        self._set_detail("\n".join(lines))
 
     def _set_detail(self, text: str) -> None:
         if self._detail != text:
@@ -563,7 +577,8 @@ def _verdict_of(judge: Judge, line: Line) -> Verdict:
 
 
 def _size_of(lines: Iterable[Line]) -> str:
-    return format_bytes(sum(line.source.size or 0 for line in lines))
+    total, unknown, guessed = sum_sizes((line.kind, line.source.size) for line in lines)
+    return format_sum(total, unknown=unknown, guessed=guessed)
 
 
 async def _texts_of(lines: Iterable[Line]) -> list[str]:

@@ -262,7 +262,9 @@ class LogScreen(PlaceScreen):
         self._log_words = words
         self._log_title.update(Text(words))
         empty = (
-            "Nothing was logged yet." if not self._all else "No line of this level or filter; l shows more."
+            "Nothing was logged since the app started; cron's commands write to their own logs."
+            if not self._all
+            else "No line of this level or filter; l shows more."
         )
         if log.empty_text != empty:
             log.empty_text = empty
@@ -369,10 +371,11 @@ class LogScreen(PlaceScreen):
         try:
             setting = find_setting(row.key)
         except SettingsError:
-            return f"{row.help} From {row.origin}."
+            return f"{row.help} Set by {row.origin}."
         default = (setting.default_text or "none").replace("`", "")
-        unit = f" In {setting.unit}." if setting.unit else ""
-        return f"{row.help}{unit} Default: {default}. From {row.origin}."
+        expected = setting.expected[0].upper() + setting.expected[1:]
+        origin = "" if row.origin == "default" else f" Set by {row.origin}."
+        return f"{row.help} {expected}. Default: {default}.{origin}"
 
     @on(RowList.Chosen)
     def act_on_row(self) -> None:
@@ -394,7 +397,12 @@ class LogScreen(PlaceScreen):
                 self._check(row.key, text)
 
         text = await self.app.push_screen_wait(
-            PromptDialog(row.key, row.value, check=check, hint=f"{self._help(row)} Empty goes back to it.")
+            PromptDialog(
+                row.key,
+                row.value,
+                check=check,
+                hint=f"{self._help(row)} Without a value, the default is used.",
+            )
         )
         if text is not None and text.strip() != row.value:
             await self._write(row.key, text)
@@ -448,7 +456,7 @@ class LogScreen(PlaceScreen):
         words = f"{key} is {'back to' if is_unset else 'now'} {row.value or 'nothing'}"
         if origin.kind in ("environment", "flag"):
             words = f"The file was changed, but {origin.text} goes before it: {key} stays {row.value}"
-        words += ", from the next start on." if row.is_pending else ", in force now."
+        words += ", from the next start on." if row.is_pending else "."
         if is_unset and old:
             words += f" It was {old}."
         self._say(words)

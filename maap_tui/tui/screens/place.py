@@ -33,6 +33,9 @@ class PlaceScreen(Screen[None]):
     MINIMUM: ClassVar = (40, 10)
     """Cells below which it says nothing else."""
 
+    _silence = ""
+    """What is shown of an archive that does not answer."""
+
     def __init_subclass__(cls, **options: Any) -> None:
         """Its rules are read when it is first shown."""
         super().__init_subclass__(**options)
@@ -44,6 +47,7 @@ class PlaceScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield HeaderBar(self.PLACE)
+        yield Static(id="silence", markup=False)
         with Container(id="body"):
             yield from self.body()
         yield Static(id="too-small", markup=False)
@@ -67,6 +71,17 @@ class PlaceScreen(Screen[None]):
         """Called a few times a second while the place is shown: repaint what changed, nothing else."""
         for bar in self.query(HeaderBar):  # none while the screen is made or taken down
             bar.sample()
+        self._show_silence()
+
+    def _show_silence(self) -> None:
+        """Say right above the place that the archive does not answer, since nothing new can come."""
+        words = self.maap.silence
+        if words == self._silence:
+            return
+        self._silence = words
+        for line in self.query("#silence").results(Static):
+            line.update(f" {words}")
+            line.display = bool(words)
 
     def on_screen_resume(self) -> None:
         self.sample()
@@ -114,6 +129,18 @@ class PlaceScreen(Screen[None]):
         else:
             at = keys.index(rows.sort_key) + 1 if rows.sort_key in keys else len(keys)
             rows.sort_by(keys[at] if at < len(keys) else None)
+
+    def action_sort_by(self) -> None:
+        rows = self.focused_list
+        if rows is None:
+            return
+        from maap_tui.tui.dialogs.sort import Choice, SortDialog
+
+        def sort(choice: Choice | None) -> None:
+            if choice is not None:
+                rows.sort_by(choice[0], is_reversed=choice[1])
+
+        self.app.push_screen(SortDialog(rows.columns), sort)
 
     def action_filter(self) -> None:
         """Ask for the filter of the list; subclasses with a filter line of their own override it."""

@@ -9,6 +9,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,8 @@ from textual.widgets import Static
 from maap_tui.engine import audit
 from maap_tui.engine.audit import Failure, TrackedFile
 from maap_tui.engine.errors import MaapError
+from maap_tui.engine.model import TimeRange
+from maap_tui.engine.query import Query
 from maap_tui.engine.registry import BaselineRegistry, Key
 from maap_tui.text import clean, format_bytes, format_count, format_time
 from maap_tui.tui.baseline_work import BaselineWork, Scope, Work
@@ -408,6 +411,18 @@ class RegistryScreen(PlaceScreen):
         if row is not None:
             self.maap.copy_text(getattr(row, "path", "") or row.url)
 
+    def action_search_here(self) -> None:
+        row = self._baselines.current
+        key = self.opened or (row.key if row is not None else None)
+        if key is None:
+            return
+        day = self._strip.day if self.opened is not None else None
+        names = key.collection, key.product_type, key.baseline
+        if day is None:
+            self.maap.go("search", collection=names[0], product_type=names[1], baseline=names[2])
+        else:
+            self.maap.go("search", query=Query(*names, time=TimeRange.of_day(day)))
+
     # What an action is about
 
     def _scopes(self) -> list[Scope]:
@@ -424,8 +439,9 @@ class RegistryScreen(PlaceScreen):
             return [Scope(key, day, chosen, failures)] if chosen else []
         return [Scope(key, day)]
 
-    def say(self, sentence: str, *, severity: Any = "information") -> None:
-        self.notify(clean(sentence), severity=severity, timeout=8, markup=False)
+    def say(self, sentence: str, hint: str = "", *, severity: Any = "information") -> None:
+        """Say what was done, and a hint about what can be done now, which the log does not keep."""
+        self.notify(clean(f"{sentence} {hint}".strip()), severity=severity, timeout=8, markup=False)
         self.maap.write_log("warning" if severity == "warning" else "info", sentence)
 
     def _start(self, title: str, job: Callable[[Work], Coroutine[Any, Any, None]]) -> None:
@@ -446,6 +462,12 @@ class RegistryScreen(PlaceScreen):
             if self.is_attached:
                 self._show_work()
                 self._look_again()
+
+    async def read_again(self, keys: Iterable[Key]) -> None:
+        """Count baselines again that were changed here, so that the table shows it when it is said."""
+        for key in keys:
+            with suppress(MaapError, OSError):  # the next look says what is wrong
+                await self._read(key)
 
     def _look_again(self) -> None:
         """Look for changes at once."""

@@ -21,7 +21,16 @@ from maap_tui.engine.errors import InvalidRequestError, MaapError, NetworkSetupE
 from maap_tui.engine.query import Query
 from maap_tui.engine.search import Page, Search
 from maap_tui.engine.session import Session
-from maap_tui.text import clean, format_bytes, format_count, format_duration, format_rate, plural, sentences
+from maap_tui.text import (
+    clean,
+    format_bytes,
+    format_count,
+    format_duration,
+    format_rate,
+    format_sum,
+    plural,
+    sentences,
+)
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.granule import GranuleDialog
 from maap_tui.tui.keys import bindings
@@ -387,7 +396,7 @@ class SearchScreen(PlaceScreen):
             self._search_run = session.search(query)
             return aiter(self._search_run)
 
-        pages = self.maap.pull(begin)
+        pages = self.maap.engine.aiterate(begin)
         try:
             async for page in pages:
                 yield page
@@ -440,6 +449,7 @@ class SearchScreen(PlaceScreen):
         if self.is_searching and not self._outcome:
             count = len(self.results.rows) + len(self._incoming)
             words = progress_in_words(count, run, self._expected(), time.monotonic() - self._begun)
+            words += f". {self.maap.silence}" if self.maap.silence else ""
         else:
             words = self._outcome
             if words and self._is_other_search():
@@ -511,14 +521,17 @@ class SearchScreen(PlaceScreen):
                 granules = "" if file_count == count else f"{plural(count, 'granule')}, "
                 words.append(
                     f"{'Selected' if marks else 'All'}: {granules}{plural(file_count, 'file')}, "
-                    f"{'over ' if unknown else ''}{format_bytes(size)}"
+                    f"{format_sum(size, unknown=unknown)}"
                 )
                 words.append(f"{format_count(here)} here")
             if free is not None:
                 words.append(f"{format_bytes(free)} free")
             rate = self.maap.last_rate
             if count and left and rate:
-                words.append(f"{format_duration(left / rate)} at {format_rate(rate)}")
+                snapshot = self.maap.tally.snapshot()
+                before = max(0, snapshot.bytes_total - snapshot.bytes_done)
+                how = "with the queue" if before else f"at {format_rate(rate)}"
+                words.append(f"{format_duration((before + left) / rate)} {how}")
             self.query_one("#sum", Static).update(clean(f" {self.maap.glyphs.dot} ".join(words)))
         finally:
             self._is_summing = False

@@ -46,24 +46,34 @@ class HeaderBar(Widget):
 
     def render(self) -> Text:
         width = self.size.width or 80
-        right = Text(no_wrap=True)
         app = self.maap
-        if app.is_offline:
-            right.append(" offline ", style="bold reverse")
-        snapshot = app.tally.snapshot()
-        if snapshot.active:
-            right.append(f" {snapshot.active} active {format_rate(snapshot.rate)} ")
-        right.append_text(self._token(width))
-        if width >= 100:
-            right.append(f" {clean(app.session.settings.mission.name or 'EarthCARE')} ")
-        left = self._places(is_long=True)
-        if left.cell_len + right.cell_len > width:
-            left = self._places(is_long=False)
-        space = width - left.cell_len - right.cell_len
-        if space < 0:
-            right = Text()
-            space = max(0, width - left.cell_len)
-        return Text.assemble(left, " " * space, right, no_wrap=True)
+        away = Text(" offline ", style="bold reverse") if app.is_offline else Text()
+        if not app.is_offline and app.silence:
+            away = Text(" no answer ", style="bold reverse")
+        moving = Text(self._moving(is_long=width >= 100))
+        token, is_urgent = self._token()
+        mission = Text(f" {clean(app.session.settings.mission.name or 'EarthCARE')} " if width >= 100 else "")
+        # What does not fit goes in this order: a token that is good, the names of the other places.
+        for is_long, parts in (
+            (True, (away, moving, token, mission)),
+            (True, (away, moving, *((token,) if is_urgent else ()), mission)),
+            (False, (away, moving, token, mission)),
+            (False, (away, moving)),
+            (False, (away,)),
+            (False, ()),
+        ):
+            left, right = self._places(is_long=is_long), Text.assemble(*parts)
+            if left.cell_len + right.cell_len <= width:
+                break
+        return Text.assemble(left, " " * max(0, width - left.cell_len - right.cell_len), right, no_wrap=True)
+
+    def _moving(self, *, is_long: bool) -> str:
+        """How many transfers run, and how quickly."""
+        snapshot = self.maap.tally.snapshot()
+        if not snapshot.active:
+            return ""
+        count = f"{snapshot.active} active" if is_long else f"{self.maap.glyphs.down}{snapshot.active}"
+        return f" {count} {format_rate(snapshot.rate)} " if snapshot.rate else f" {count} "
 
     def _places(self, *, is_long: bool) -> Text:
         places = Text(no_wrap=True)
@@ -76,21 +86,22 @@ class HeaderBar(Widget):
             self._ends.append((places.cell_len, place))
         return places
 
-    def _token(self, width: int) -> Text:
+    def _token(self) -> tuple[Text, bool]:
+        """What to say of the token, and whether it has to be said whatever else is."""
         app = self.maap
         days = app.days_left
         if app.token_trouble:
-            return Text(" no token ", style="bold " + self._colour("error"))
+            return Text(" no token ", style="bold " + self._colour("error")), True
         if app.token is not None and app.token.is_opaque:
-            return Text(" token stored ")
+            return Text(" token stored "), False
         if days is None:
-            return Text(" token ok ")
+            return Text(" token ok "), False
         words = f" token {days} d " if days >= 0 else " token expired "
         if days < TOKEN_ALARM_DAYS:
-            return Text(words, style="bold " + self._colour("error"))
+            return Text(words, style="bold " + self._colour("error")), True
         if days < TOKEN_WARN_DAYS:
-            return Text(words, style="bold " + self._colour("warning"))
-        return Text(words)
+            return Text(words, style="bold " + self._colour("warning")), True
+        return Text(words), False
 
     def _colour(self, name: str) -> str:
         if self.maap.no_colour:

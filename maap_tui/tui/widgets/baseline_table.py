@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from maap_tui.engine.audit import Summary
 from maap_tui.engine.registry import Key
-from maap_tui.text import format_bytes
+from maap_tui.text import format_bytes, format_count
 from maap_tui.tui.widgets.rows import Column, RowList
 
 if TYPE_CHECKING:
@@ -28,9 +28,11 @@ class BaselineRow:
 
 
 def short_count(count: int) -> str:
-    """A count in five cells."""
+    """A count in five cells, its last digits left out where there is no room for them."""
+    if count < 10_000:
+        return format_count(count)
     if count < 100_000:
-        return str(count)
+        return f"{count / 1000:.1f}k" if count < 99_950 else "100k"
     return f"{count // 1000}k" if count < 1_000_000 else f"{count / 1e6:.1f}M"
 
 

@@ -194,7 +194,7 @@ class BaselineView(Vertical):
             )
             words += f", {failed} failed" if failed else ""
         else:
-            words += "no files; [ and ] go to the days that have some"
+            words += "nothing tracked; [ ] go to days that have files, f searches this one"
         self._about_day.update(Text(words))
         # A worker of the screen: it looks after the errors of those.
         self.screen.run_worker(

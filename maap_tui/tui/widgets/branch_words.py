@@ -51,9 +51,9 @@ def mission_words(mission: Mission, collections: Sequence[KnownCollection]) -> S
     with_names = [one for one in collections if one.has_names or one.catalog]
     rows: Rows = [
         ("", f"Mission with {plural(len(collections), 'collection')}."),
-        ("Time", f"{format_date(mission.start)} to {format_date(mission.end)}"),
+        ("Time", f"since {format_date(mission.start)}"),
         ("Formats", ", ".join(mission.formats)),
-        ("Known", f"product types of {len(with_names)} of {len(collections)} are here"),
+        ("Known", f"the product types of {len(with_names)} of {plural(len(collections), 'collection')}"),
     ]
     if mission.frames:
         rows.insert(2, ("Frames", f"{mission.frames[0]} to {mission.frames[-1]}, eight to an orbit"))

@@ -189,7 +189,9 @@ class DayStrip(Widget, can_focus=True):
         self._left = max(0, min(self._left, last - room + 1))
 
     def on_resize(self) -> None:
+        # It may have been drawn already, from its first day on.
         self._show_cursor()
+        self.refresh()
 
     def _day_at(self, x: int, y: int) -> date | None:
         if self.is_grid:
@@ -232,9 +234,11 @@ class DayStrip(Widget, can_focus=True):
             last = first + (6 * _DAY if self.is_grid else 0 * _DAY)
             x = gutter + step * column
             # A month is named above the column of its first day, and the first one at the left edge.
-            starts_here = last.day <= (7 if self.is_grid else 1)
+            starts_here = last.day <= (7 if self.is_grid else 1) and last.replace(day=1) <= self._last
             if first <= self._last and (starts_here or column == 0) and len(line) <= x:
-                label = f"{last:%Y-%m}"
+                label = f"{last if starts_here else first:%Y-%m}"
+                if x + len(label) > width:
+                    break
                 if column == 0 and not starts_here and self._next_month_x(last, step) < len(label) + 1:
                     continue
                 line = line.ljust(x) + label + " "
@@ -283,7 +287,7 @@ class DayStrip(Widget, can_focus=True):
         }.get(state, glyphs.none)
 
     def _legend(self, base: Style) -> list[Segment]:
-        words = {state: state for state in STATES} | {"": "no files"}
+        words = {state: state for state in STATES} | {"": "nothing tracked"}
         needed = sum(4 + len(word) for word in words.values()) + (_GUTTER if self.is_grid else 0)
         gap = "  " if needed <= self.size.width else " "
         segments = [Segment(" " * _GUTTER if self.is_grid else "", base)]

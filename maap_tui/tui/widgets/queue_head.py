@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from maap_tui.engine.queue import QueueRow
-from maap_tui.text import clean, format_bytes, format_duration, format_rate, plural
+from maap_tui.text import clean, fold, format_bytes, format_duration, format_rate, format_sum, plural
 from maap_tui.tui import theme
 from maap_tui.tui.widgets.transfers import who_has
 
@@ -29,12 +29,14 @@ class QueueHead(Vertical):
         """State -> transfers in it."""
         self.elsewhere: list[QueueRow] = []
         """Transfers that live processes other than this one have."""
+        self.elsewhere_rate = 0.0
+        """Bytes a second that those bring."""
         self.free: int | None = None
         """Bytes free where data go; None where that is not known."""
         self.doing = ""
         """What is done to files now, in place of the counts; '' for nothing."""
         self.stopped = ""
-        """What stopped the own run and what to do about it; '' while it goes on."""
+        """The keys that let the own run go on, then what stopped it; '' while it goes on."""
         self.awaited = ""
         """What the own run waits for; '' while it goes on."""
         self._rates: deque[float] = deque(maxlen=240)
@@ -56,7 +58,7 @@ class QueueHead(Vertical):
         self._shown.clear()
 
     def _note_rate(self) -> None:
-        self._rates.append(self.maap.tally.snapshot().rate)
+        self._rates.append(self.maap.tally.snapshot().rate + self.elsewhere_rate)
 
     def sample(self) -> None:
         """Repaint what changed."""
@@ -65,11 +67,15 @@ class QueueHead(Vertical):
         self._show("trouble", self._queue_trouble)
 
     def _show(self, name: str, text: str) -> None:
+        """Show a text in at most two lines, the summary in one."""
         if self._shown.get(name) == text:
             return
+        lines = [f" {line}" for line in fold(text, max(20, self.app.size.width - 2), 2)]
+        shown = text if name == "summary" else "\n".join(lines)
         for line in self.query(f"#{name}").results(Static):  # none while the place is made or taken down
             self._shown[name] = text
-            line.update(Text(text, no_wrap=True, end=""), layout=False)
+            line.update(Text(shown, no_wrap=True, end=""), layout=False)
+            line.styles.height = 1 if name == "summary" else max(1, len(lines))
             line.display = bool(text)
 
     def _show_summary(self) -> None:
@@ -77,8 +83,9 @@ class QueueHead(Vertical):
         parts = []
         if snapshot.queued:
             parts.append(f"{snapshot.done}/{plural(snapshot.queued, 'file')}")
-            parts.append(f"{format_bytes(snapshot.bytes_done)} of {format_bytes(snapshot.bytes_total)}")
-            if snapshot.active:
+            total = format_sum(snapshot.bytes_total, unknown=snapshot.unknown, guessed=snapshot.guessed)
+            parts.append(f"{format_bytes(snapshot.bytes_done)} of {total}")
+            if snapshot.active and snapshot.rate:
                 parts.append(format_rate(snapshot.rate))
             if snapshot.active and snapshot.seconds_left is not None:
                 parts.append(f"{format_duration(snapshot.seconds_left)} left")
@@ -104,15 +111,17 @@ class QueueHead(Vertical):
                 parts.append(f"{counts[state]:,} {theme.STATE_WORDS.get(state, state)} ({hint})")
         running = [row for row in self.elsewhere if row.state == "running"]
         if self.elsewhere:
-            parts.append(f"{who_has(running[0] if running else self.elsewhere[0])}: {len(running):,} running")
-        note = " " + f" {self.maap.glyphs.dot} ".join(parts)
+            words = f"{who_has(running[0] if running else self.elsewhere[0])}: {len(running):,} running"
+            words += f" {format_rate(self.elsewhere_rate)}" if self.elsewhere_rate else ""
+            parts.append(words)
+        note = f" {self.maap.glyphs.dot} ".join(parts)
         is_stopped = False
         if self.doing:
-            note = f" {self.doing}"
-        elif stopped := self.stopped:
-            note, is_stopped = f" Stopped: {stopped} r goes on.", True
+            note = self.doing
+        elif self.stopped:
+            note, is_stopped = self.stopped, True
         elif self.awaited:
-            note, is_stopped = f" Waiting: {self.awaited}", True
+            note, is_stopped = f"Waiting: {self.awaited}", True
         if self.has_class("-stopped") is not is_stopped:
             self.set_class(is_stopped, "-stopped")
         self._show("note", clean(note))
@@ -122,9 +131,9 @@ class QueueHead(Vertical):
         """What is wrong with the queue on disk and what to do, in a line; '' when nothing is."""
         queue = self.maap.queue
         if queue.trouble:
-            return " The queue file cannot be used (5 says why). Transfers go on; mend it, restart."
+            return "The queue file cannot be used (5 says why). Transfers go on; fix it, restart."
         if queue.set_aside is not None:
-            return " The queue file was damaged and begun anew. What waited: press 4, then d there."
+            return "The queue file was damaged, a new one is used. What waited: press 4, then d."
         return ""
 
     @property

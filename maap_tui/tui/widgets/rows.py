@@ -54,6 +54,8 @@ class Column:
     """Whether the text ends at the right edge."""
     is_untrusted: bool = True
     """Whether the text may come from outside and has to be made safe."""
+    keeps_end: bool = False
+    """Whether a text that is too long loses its middle: names of files differ near their end."""
 
 
 class RowList(ScrollView, can_focus=True):
@@ -142,6 +144,8 @@ class RowList(ScrollView, can_focus=True):
         """Keys of marked rows; rows that the filter hides may be among them."""
         self.cursor = 0
         """Index of the cursor among the rows shown."""
+        self.has_moved = False
+        """Whether the user has put the cursor somewhere."""
         self._anchor: int | None = None
         self.sort_key: str | None = None
         self.sort_reversed = False
@@ -321,6 +325,7 @@ class RowList(ScrollView, can_focus=True):
         at = max(0, min(at, len(self._shown) - 1))
         before = self.cursor
         self.cursor = max(at, 0)
+        self.has_moved |= self.cursor != before
         top, height = self._top, self._visible_rows
         if self.cursor < top:
             self.scroll_to(y=self.cursor, animate=False, immediate=True)
@@ -335,17 +340,27 @@ class RowList(ScrollView, can_focus=True):
         """Put the cursor on the row of that key; False when it is not shown."""
         for at, row in enumerate(self._shown):
             if self._key(row) == key:
+                self.has_moved = True
                 self.move_to(at)
                 return True
         return False
 
+    def start_at(self, at: int) -> None:
+        """Put the cursor on a row at the top of the view, as if the user had not moved it yet."""
+        self.move_to(at)
+        self.scroll_to(y=self.cursor, animate=False, immediate=True)
+        self.has_moved = False
+
     def action_move(self, by: int) -> None:
+        self.has_moved = True
         self.move_to(self.cursor + by)
 
     def action_move_page(self, by: int) -> None:
+        self.has_moved = True
         self.move_to(self.cursor + by * max(1, self._visible_rows - 1))
 
     def action_move_end(self, towards: int) -> None:
+        self.has_moved = True
         self.move_to(0 if towards < 0 else len(self._shown) - 1)
 
     def action_choose(self) -> None:
@@ -362,6 +377,7 @@ class RowList(ScrollView, can_focus=True):
             return
         at = self._top + event.y - 1
         if 0 <= at < len(self._shown):
+            self.has_moved = True
             if event.ctrl or event.shift or is_at_marks:
                 self.move_to(at)
                 if event.shift:
@@ -431,8 +447,8 @@ class RowList(ScrollView, can_focus=True):
             self._is_arranging = False
             self.workers.cancel_group(self, "arrange")
 
-    async def _arrange_slowly(self, steps: Generator[None, None, _Arranged], kept: Hashable | None) -> None:
-        found: list[_Arranged] = []
+    async def _arrange_slowly(self, steps: Generator[None, None, Arranged], kept: Hashable | None) -> None:
+        found: list[Arranged] = []
         seen = len(self._rows)
 
         def work() -> Generator[None, None, None]:
@@ -440,7 +456,13 @@ class RowList(ScrollView, can_focus=True):
 
         await _go_through(work(), lambda: None)
         self._is_arranging = False
-        self._show(found[0])
+        shown, cursor, _ = found[0]
+        now = self._key(self.current) if self.current is not None else None
+        if now != kept:
+            # The cursor was moved meanwhile: it stays on what it was moved to.
+            kept = now
+            cursor = next((at for at, row in enumerate(shown) if self._key(row) == now), cursor)
+        self._show((shown, cursor, kept))
         came = self._rows[seen:]
         if came and self._order():
             self._arrange(kept)
@@ -454,7 +476,7 @@ class RowList(ScrollView, can_focus=True):
                 return column.order or column.text
         return None
 
-    def _arranged(self, kept: Hashable | None, among: list[Any] | None) -> Generator[None, None, _Arranged]:
+    def _arranged(self, kept: Hashable | None, among: list[Any] | None) -> Generator[None, None, Arranged]:
         """Find the rows to show and the place of the cursor, with a pause after each slice."""
         rows = self._rows if among is None else among
         matches = self._matcher() if self.needle else None
@@ -487,20 +509,31 @@ class RowList(ScrollView, can_focus=True):
                     yield
         return shown, cursor, kept
 
-    def _show(self, arranged: _Arranged) -> None:
-        shown, cursor, kept = arranged
-        before = self.cursor
+    def _show(self, arranged: Arranged) -> None:
+        shown, found, kept = arranged
+        before, top = self.cursor, self._top
+        was_in_view = top <= before < top + max(1, self._visible_rows)
+        cursor = self.cursor_after(before, found, shown)
         self._shown = shown
         self.cursor = max(0, min(cursor, len(shown) - 1))
         self._set_virtual_size()
         self.refresh()
         if self.cursor != before or self.current is None or self._key(self.current) != kept:
             self._tell_cursor()
-        self.show_cursor_after(before)
+        if was_in_view:
+            # The view goes with the cursor, which keeps its line on the screen where that is possible.
+            self.scroll_to(y=top + self.cursor - before, animate=False, immediate=True)
+            self.move_to(self.cursor)
 
-    def show_cursor_after(self, before: int) -> None:
-        """Bring the cursor into view after its row went to another place; `before` is where it was."""
-        self.move_to(self.cursor)
+    def cursor_after(self, before: int, found: int, shown: Sequence[Any]) -> int:
+        """Where the cursor is to be when the rows have changed: on its row.
+
+        Args:
+            before: where it was.
+            found: where its row is now; as before when that is gone.
+            shown: the rows to be shown.
+        """
+        return found
 
     def _matcher(self) -> Callable[[Any], bool]:
         """What says whether a row passes the filter."""
@@ -579,7 +612,8 @@ class RowList(ScrollView, can_focus=True):
         for column, cells in zip(self.columns, self._widths(), strict=True):
             title = column.title
             if column.key == self.sort_key:
-                title += "v" if self.sort_reversed else "^"
+                sign = "v" if self.sort_reversed else "^"
+                title = f"{title}{sign}" if len(title) < cells else f"{title[: cells - 1]}{sign}"
             parts.append(_fit(title, cells, column.is_right) + " ")
         return Strip([Segment(set_cell_size("".join(parts), width), style)], width)
 
@@ -607,14 +641,15 @@ class RowList(ScrollView, can_focus=True):
             if column.tone is not None:
                 style = style + self._style(column.tone(row))
             # The cursor's own colours win over a tone, which stays readable as bold.
-            segments.append(Segment(_fit(text, cells, column.is_right) + " ", style + cursor))
+            fitted = _fit(text, cells, column.is_right, column.keeps_end)
+            segments.append(Segment(f"{fitted} ", style + cursor))
             used += cells + 1
         if used < width:
             segments.append(Segment(" " * (width - used), base + cursor))
         return Strip(segments).adjust_cell_length(width, base + cursor)
 
 
-_Arranged = tuple[list[Any], int, Hashable | None]
+Arranged = tuple[list[Any], int, Hashable | None]
 """Rows to show, the place of the cursor, and the key that it stays on."""
 
 
@@ -635,9 +670,13 @@ async def _go_through(steps: Generator[None, None, None], finish: Callable[[], N
     finish()
 
 
-def _fit(text: str, width: int, is_right: bool) -> str:
+def _fit(text: str, width: int, is_right: bool, keeps_end: bool = False) -> str:
     """The text in exactly that many cells."""
     length = len(text) if text.isascii() else cell_len(text)
     if length > width:
+        # A sentence is read from its beginning, whatever it ends with.
+        if keeps_end and text.isascii() and len(text.rpartition(" ")[2]) > width // 3 > 0:
+            begin = width // 3
+            return f"{text[:begin]}…{text[length - (width - begin - 1) :]}"
         return set_cell_size(text, width - 1) + "…" if width > 1 else set_cell_size(text, width)
     return " " * (width - length) + text if is_right else text + " " * (width - length)

@@ -113,11 +113,12 @@ class MatchList(RowList, can_focus=False):
 
     def show(self, found: list[Match]) -> None:
         """Show other matches, the names as wide as they are."""
-        width = max(min(32, len(match.name) + 1) for match in found)
-        self._all_columns = self.columns = [
-            Column("name", "Matches", width, lambda match: match.name, tone=lambda match: "primary"),
-            Column("about", "", 0, _about),
-        ]
+        title = "Matches"
+        width = max(len(title), *(min(32, len(match.name) + 1) for match in found))
+        names = [Column("name", title, width, lambda match: match.name, tone=lambda match: "primary")]
+        if where := max(len(match.collection) for match in found):
+            names.append(Column("where", "", min(32, where), lambda match: match.collection))
+        self._all_columns = self.columns = [*names, Column("about", "", 0, lambda match: match.about)]
         self.set_rows(found)
         self.move_to(0)
 
@@ -382,7 +383,3 @@ class SearchForm(Vertical):
     def unfold(self) -> None:
         """A click on the folded line."""
         self.post_message(self.Unfold())
-
-
-def _about(match: Match) -> str:
-    return f"{match.collection}  {match.about}" if match.collection else match.about

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from maap_tui.engine.downloads import Job
+from maap_tui.engine.errors import MaapError, needs_new_token
 from maap_tui.engine.integrity.verify import Verdict
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.queue import LIVE, Process, QueueRow
 from maap_tui.text import format_bytes, format_rate, sentences
 from maap_tui.tui import theme
-from maap_tui.tui.widgets.rows import Column, RowList
+from maap_tui.tui.widgets.rows import Arranged, Column, RowList
 
 if TYPE_CHECKING:
     from maap_tui.tui.app import MaapApp
@@ -47,8 +48,8 @@ class Line:
     """One row of the list: a transfer of this app or of another process."""
 
     __slots__ = (
-        "_short", "again_s", "cells", "ended", "job", "key", "marks", "place", "placed_as", "row", "state",
-        "url", "verdict",
+        "_short", "again_s", "cells", "ended", "job", "key", "marks", "place", "placed_as", "row", "shown_as",
+        "state", "url", "verdict",
     )  # fmt: skip
 
     def __init__(self, key: str, url: str, *, job: Job | None = None, row: QueueRow | None = None) -> None:
@@ -73,6 +74,8 @@ class Line:
         self.state = ""
         self.place: tuple[int, float, str] | tuple[()] = ()
         """Where its `TransferOrder` has it; () for nowhere."""
+        self.shown_as: tuple[int, float, str] | tuple[()] = ()
+        """The `place` that it was last shown in; () for nowhere."""
         self.placed_as = ""
         """The state it is counted as there; '' for none."""
         self.update(set())
@@ -124,6 +127,18 @@ class Line:
         found = self.job if self.job is not None else self.row
         assert found is not None
         return found
+
+    @property
+    def kind(self) -> tuple[str, str, str]:
+        """What files of about the same size have in common: collection, product type and baseline."""
+        if self.row is not None:
+            return self.row.collection, self.row.product_type, self.row.baseline
+        tracked = self.job.tracked if self.job is not None else None
+        return (
+            (tracked.key.collection, tracked.key.product_type, tracked.key.baseline)
+            if tracked is not None
+            else ("", "", "")
+        )
 
     @property
     def rate(self) -> float:
@@ -196,12 +211,29 @@ class TransferList(RowList):
     def maap(self) -> MaapApp:
         return cast("MaapApp", self.app)
 
-    def show_cursor_after(self, before: int) -> None:
-        """Follow a row that moved a little; one that went far away, having ended, is not run after."""
-        visible = max(1, self._visible_rows)
-        was_in_view = self._top <= before < self._top + visible
-        if was_in_view and abs(self.cursor - before) < visible:
-            super().show_cursor_after(before)
+    def _show(self, arranged: Arranged) -> None:
+        super()._show(arranged)
+        for line in self._shown:
+            line.shown_as = line.place
+
+    def cursor_after(self, before: int, found: int, shown: Sequence[Line]) -> int:
+        """Where the cursor is to be: on its row, but never far away from where it was.
+
+        It stays at its position when its row went elsewhere because that ended, or out of view because
+        its state changed. Before anyone moved it, it is on the first transfer that runs.
+        """
+        if not self.has_moved:
+            return self.first_running(shown)
+        if not 0 <= found < len(shown) or shown[found].place == shown[found].shown_as:
+            return found
+        is_far = abs(found - before) >= max(1, self._visible_rows)
+        return before if is_far or shown[found].state not in GROUPS else found
+
+    def first_running(self, shown: Sequence[Line]) -> int:
+        """Where the first transfer that runs is; 0 when none does."""
+        if self.sort_key is None:
+            return 0
+        return next((at for at, row in enumerate(shown) if row.state in ("running", "retrying")), 0)
 
     def _matcher(self) -> Callable[[Line], bool]:
         shown = super()._matcher()
@@ -225,7 +257,7 @@ class TransferList(RowList):
         width = self.app.size.width
         keys = [*MOVING_COLUMNS, "name"]
         if width < 76:
-            keys = ["state", "bytes", "rate", "name"]
+            keys = ["state", "bar", "rate", "name"]
         elif width >= 110:
             keys.append("reason")
         self.set_columns(keys)
@@ -280,25 +312,29 @@ class TransferList(RowList):
         return line.name if self.app.size.width >= 150 else line.short
 
     def _reason_text(self, line: Line) -> str:
+        if line.state == "damaged":
+            return line.verdict.sentence if line.verdict else line.source.reason
+        # What to do stands in the detail below: here is room for the reason alone.
         is_plain = line.state in ("waiting", "running", "paused", "cancelled") and line.row is None
-        return line.source.reason if is_plain else self.reason_of(line)
+        return line.source.reason if is_plain or line.state == "failed" else self.reason_of(line)
 
     def reason_of(self, line: Line) -> str:
         """Why it stands where it stands, and what to do, in words."""
         reason = line.source.reason
         stopped = self.stopped
         if line.state == "retrying":
-            return f"{reason}; next try in {line.again_s:.0f} s"
+            when = f"next try in {line.again_s:.0f} s" if line.again_s else "trying again now"
+            return f"{when}: {reason}"
         if line.state == "failed":
-            return f"{reason}. {_advice(reason)}"
+            return f"{_advice(reason)}: {reason}"
         if line.state == "damaged":
-            return f"{line.verdict.sentence if line.verdict else reason}. r fetches it again."
+            return f"r fetches it again: {line.verdict.sentence if line.verdict else reason}"
         if line.state == "interrupted" and line.row is not None:
-            return f"{who_has(line.row)} ended before it was done. T goes on with it."
+            return f"T goes on with it: {who_has(line.row)} ended before it was done."
         if line.row is not None and line.row.is_live:
             return f"{who_has(line.row)} has it and controls it."
         if line.state == "waiting" and stopped:
-            return f"{stopped} r goes on."
+            return stopped
         if line.state == "waiting" and (awaited := self.awaited):
             return awaited
         if line.state == "waiting":
@@ -311,9 +347,9 @@ class TransferList(RowList):
 
     @property
     def stopped(self) -> str:
-        """What stopped the own run and what to do about it; '' while it goes on."""
+        """The keys that let the own run go on, then what stopped it; '' while it goes on."""
         stopped = self.maap.transfers.report.stopped if self.maap.transfers else None
-        return "" if stopped is None else sentences(stopped.message, stopped.hint)
+        return "" if stopped is None else remedy_of(stopped)
 
     @property
     def awaited(self) -> str:
@@ -322,16 +358,22 @@ class TransferList(RowList):
         return "" if halt is None else f"{halt.message}. It goes on by itself when there is room."
 
 
+def remedy_of(stopped: MaapError) -> str:
+    """What to do about an error that stopped the run, the keys first: the end may be cut off."""
+    keys = "F8 signs in, r goes on" if needs_new_token(stopped) else "r goes on"
+    return f"{keys}. Stopped: {sentences(stopped.message, stopped.hint)}"
+
+
 def _advice(reason: str) -> str:
     if "403" in reason:
-        return "Ask ESA for access to the collection, then r."
+        return "Ask ESA for access to the collection, then r"
     if "404" in reason or "410" in reason:
-        return "Search again: it may have a new version."
+        return "Search again, it may have a new version"
     if "not on the archive" in reason:
-        return "Add its origin to api.data_origins if you trust it."
+        return "Add its origin to api.data_origins if you trust it, then r"
     if "max_file" in reason:
-        return "Raise downloads.max_file, then r."
-    return "r tries again and keeps the part."
+        return "Raise downloads.max_file, then r"
+    return "r tries again and keeps the part"
 
 
 def who_has(row: QueueRow) -> str:
@@ -365,7 +407,7 @@ def _rate_text(line: Line) -> str:
 
 def _left_text(line: Line) -> str:
     if line.state == "retrying":
-        return f"in {line.again_s:.0f}s"
+        return f"in {line.again_s:.0f}s" if line.again_s else "now"
     seconds = line.seconds_left if line.state == "running" else None
     if seconds is None:
         return ""
