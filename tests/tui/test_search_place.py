@@ -39,7 +39,7 @@ from maap_tui.tui.screens import search as search_module
 from maap_tui.tui.screens.search import SLICE, SearchScreen
 from maap_tui.tui.widgets import results
 from maap_tui.tui.widgets.area_field import read_area
-from maap_tui.tui.widgets.results import Result, result_of
+from maap_tui.tui.widgets.results import COLUMNS, NARROW_COLUMNS, Result, result_of
 from maap_tui.tui.widgets.search_words import progress_in_words
 from maap_tui.tui.widgets.terms import Names, Terms, cron_line, read_terms
 from maap_tui.tui.widgets.time_field import read_time
@@ -371,6 +371,15 @@ async def test_sorted_newest_first_the_newest_is_seen(make_app: Make) -> None:
         assert screen.results.current.granule.sensing_start.day == 3
 
 
+@pytest.mark.parametrize(("width", "has_names"), [(80, False), (120, False), (180, True)])
+async def test_names_are_shown_where_they_fit(make_app: Make, width: int, has_names: bool) -> None:
+    app = make_app()
+    async with searching(app, (width, 24)) as (screen, pilot):
+        await wait_until(lambda: ("Name" in text_of(app)) is has_names, pilot)
+        assert ("Direction" in text_of(app)) is not has_names
+        assert screen.results.columns
+
+
 async def test_columns_are_on_or_off_without_colours_too(make_app: Make) -> None:
     app = make_app(no_colour=True, is_ascii=True)
     async with searching(app) as (screen, pilot):
@@ -378,9 +387,11 @@ async def test_columns_are_on_or_off_without_colours_too(make_app: Make) -> None
         await wait_until(lambda: isinstance(app.screen, ColumnsDialog), pilot)
         lines = text_of(app).splitlines()
         assert next("X" in line.partition("Orbit")[0] for line in lines if "Orbit" in line)
-        assert not next("X" in line.partition("Created")[0] for line in lines if "Created" in line)
+        assert not next("X" in line.partition("Sensing end")[0] for line in lines if "Sensing end" in line)
         await pilot.press("space", "down", "space", "escape")
-        assert [column.key for column in screen.results.columns] == ["baseline", "size", "state", "name"]
+        assert [column.key for column in screen.results.columns] == [
+            column.key for column in COLUMNS if column.key in NARROW_COLUMNS[2:]
+        ]
 
 
 async def test_a_match_is_taken_by_a_click(make_app: Make) -> None:
@@ -463,7 +474,7 @@ async def test_the_form_is_a_line_while_results_are_looked_at(make_app: Make) ->
         await pilot.click("#summary")
         await wait_until(lambda: screen.form.field_in_hand == "time", pilot)
         assert not screen.has_class("-folded")
-        assert len([line for line in text_of(app).splitlines() if "ECA_EXBC" in line]) >= 8
+        assert len([line for line in text_of(app).splitlines() if " 2025-12-01 " in line]) >= 8
         await pilot.press("escape")
         assert screen.has_class("-folded")
 
@@ -477,7 +488,7 @@ async def test_other_sizes_show_form_and_results(make_app: Make, size: tuple[int
         await wait_until(lambda: screen.form.field_in_hand, pilot)
         await pilot.pause()
         text = text_of(app)
-        assert "Collection" in text and "ECA_" in text and "$ maap search" in text
+        assert "Collection" in text and " 2025-12-01 " in text and "$ maap search" in text
         assert screen.has_class("-wide") is (size[0] == 120)
 
 
@@ -620,6 +631,7 @@ async def test_columns_sort_and_form_are_remembered(make_app: Make, tmp_path: Pa
     async with searching(app) as (screen, pilot):
         await run_search(screen, pilot)
         screen.results.set_columns(["start", "state", "name"])
+        screen.results.post_message(ColumnsDialog.Changed(screen.results))
         screen.results.sort_by("state", is_reversed=True)
         kept = screen._memory_file
         await wait_until(
@@ -778,7 +790,7 @@ async def test_a_granule_that_cannot_be_fetched_again_says_so(
 
 async def test_hostile_names_change_nothing_but_the_text_shown(make_app: Make) -> None:
     app = make_app()
-    async with searching(app, (120, 40)) as (screen, pilot):
+    async with searching(app, (180, 40)) as (screen, pilot):
         rows = []
         for number, text in enumerate(HOSTILE):
             asset = Asset(text, f"https://example.org/{number}.h5", text, "h5", 10, text, (text,))

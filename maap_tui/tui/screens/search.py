@@ -42,6 +42,8 @@ from maap_tui.tui.widgets.result_states import ResultStates
 from maap_tui.tui.widgets.results import (
     COLUMNS,
     FIRST_COLUMNS,
+    NARROW_COLUMNS,
+    ROOM_FOR_NAMES,
     Result,
     free_bytes,
     merged,
@@ -97,13 +99,15 @@ class SearchScreen(PlaceScreen):
         self._sum_is_old = False
         self._is_summing = False
         self._next_sum = 0.0
+        self._chosen_columns: list[str] | None = None
+        """Columns that the user chose; None for those that there is room for."""
         self._remembered: dict[str, Any] = {}
         self._is_restored = False
         self._is_touched = False
 
     def body(self) -> Sequence[Widget]:
         rows = RowList(COLUMNS, key=result_key, empty_text=NO_SEARCH, id="results")
-        rows.set_columns(FIRST_COLUMNS)
+        rows.set_columns(NARROW_COLUMNS)
         self.states = ResultStates(self.maap, rows)
         self.work = ResultWork(self.maap)
         return [
@@ -156,7 +160,8 @@ class SearchScreen(PlaceScreen):
         self._remembered = found
         columns = found.get("columns")
         if isinstance(columns, list):
-            self.results.set_columns([key for key in columns if isinstance(key, str)])
+            self._chosen_columns = [key for key in columns if isinstance(key, str)]
+        self._fit_columns()
         sort = found.get("sort")
         if isinstance(sort, list) and len(sort) == 2 and sort[0] in {column.key for column in COLUMNS}:
             self.results.sort_by(sort[0], is_reversed=sort[1] is True)
@@ -165,6 +170,13 @@ class SearchScreen(PlaceScreen):
             self.form.fill(Terms.from_dict(found["terms"]))
         self._is_restored = True
         await self._learn_names()
+
+    def _fit_columns(self) -> None:
+        """Show the columns that were chosen, or those that there is room for."""
+        has_room = self.results.size.width >= ROOM_FOR_NAMES
+        columns = self._chosen_columns or list(FIRST_COLUMNS if has_room else NARROW_COLUMNS)
+        if columns != [column.key for column in self.results.columns]:
+            self.results.set_columns(columns)
 
     @property
     def _memory_file(self) -> Path:
@@ -176,7 +188,7 @@ class SearchScreen(PlaceScreen):
             return
         rows = self.results
         now = {
-            "columns": [column.key for column in rows.columns],
+            "columns": self._chosen_columns,
             "sort": [rows.sort_key, rows.sort_reversed],
             "terms": self.form.terms.as_dict(),
         }
@@ -482,6 +494,7 @@ class SearchScreen(PlaceScreen):
         super().sample()
         if not self.query("#sum"):
             return  # the screen is being made or taken down
+        self._fit_columns()
         self._take_incoming()
         self._show_progress()
         self.states.follow_transfers()
@@ -612,6 +625,7 @@ class SearchScreen(PlaceScreen):
     def keep_columns(self, event: ColumnsDialog.Changed) -> None:
         """Write the choice down."""
         event.stop()
+        self._chosen_columns = [column.key for column in event.rows.columns]
         self._remember()
 
 

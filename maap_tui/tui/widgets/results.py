@@ -109,8 +109,8 @@ COLUMNS = (
     Column("end", "Sensing end", 19,
            lambda row: f"{row.granule.sensing_end:%Y-%m-%d %H:%M:%S}" if row.granule.sensing_end else "",
            is_untrusted=False),
-    Column("created", "Created", 19,
-           lambda row: f"{row.granule.created:%Y-%m-%d %H:%M:%S}" if row.granule.created else "",
+    Column("created", "Created", 16,
+           lambda row: f"{row.granule.created:%Y-%m-%d %H:%M}" if row.granule.created else "",
            is_untrusted=False),
     Column("direction", "Direction", 10, lambda row: (row.granule.orbit_state or "").lower()),
     Column("files", "Files", 5, lambda row: str(len(row.files)), order=lambda row: len(row.files),
@@ -119,7 +119,13 @@ COLUMNS = (
 """Every column there is."""
 
 FIRST_COLUMNS = ("start", "orbit", "baseline", "size", "state", "name")
-"""The columns shown until others are chosen."""
+"""The columns shown until others are chosen, where names fit beside them."""
+
+NARROW_COLUMNS = ("start", "orbit", "baseline", "size", "state", "direction", "created")
+"""The same where a name would be cut before the part that differs."""
+
+ROOM_FOR_NAMES = 112
+"""Cells of the list from which on names are shown whole."""
 
 DayOf = tuple[Key, date]
 """A baseline's day: the unit that states are looked up in."""

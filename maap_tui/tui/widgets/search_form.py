@@ -43,7 +43,7 @@ _PLACEHOLDERS = {
     "time": "7d or 2025-12-01..2025-12-07",
     "orbit": "7655C, 8960-8970",
     "frames": "A,B",
-    "area": "61.8,24.3 r100, or west,south,east,north",
+    "area": "61.8,24.3 r100 or W,S,E,N",
 }
 _ROWS = (
     ("collection",),
