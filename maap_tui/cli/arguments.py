@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
+    from maap_tui.engine.missions import Mission
     from maap_tui.engine.model import TimeRange
     from maap_tui.engine.query import Query
     from maap_tui.engine.session import Session
@@ -142,8 +143,9 @@ def add_orbit(group: Any) -> None:
 
 
 def add_frame(parser: argparse.ArgumentParser) -> None:
-    """Add `--frame`."""
-    parser.add_argument("--frame", metavar="FRAMES", help="frame letters, as C,D; joins time or orbit")
+    """Add `--frame` and `--track`."""
+    parser.add_argument("--frame", metavar="FRAMES", help="frames, as C,D or 192; joins time, orbit or track")
+    parser.add_argument("--track", metavar="TRACKS", help="numbers of ground tracks, as 14; Biomass and FLEX")
 
 
 def add_area(parser: argparse.ArgumentParser) -> None:
@@ -163,7 +165,7 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         metavar="FORMAT",
-        help="h5, hdr, eof, dbl, nc, bufr, eef, zip or all; default the mission's",
+        help="as h5, nc, zip, measurement or all; several, best first; default the mission's",
     )
     parser.add_argument("--newest-first", action="store_true", help="latest sensing time first")
     parser.add_argument(
@@ -203,37 +205,49 @@ def span_of(args: argparse.Namespace, session: Session, *, days_back: int | None
     return time_range(date=args.date, start=args.start, end=args.end, days_back=days, now=session.now())
 
 
-def orbits_of(
-    args: argparse.Namespace, session: Session
-) -> tuple[tuple[tuple[int, int], ...], tuple[str, ...]]:
-    """The orbits and the frames asked for.
-
-    Raises:
-        InvalidRequestError: when they exclude one another or cannot be.
-    """
+def _orbits_of(
+    args: argparse.Namespace, mission: Mission
+) -> tuple[tuple[tuple[int, int], ...], tuple[str, ...], tuple[str, ...]]:
     from maap_tui.engine.errors import InvalidRequestError
-    from maap_tui.engine.query import parse_frames, parse_orbits
+    from maap_tui.engine.query import read_frames, read_orbits, read_tracks
 
-    mission = session.mission_of(args.collection)
     orbits: tuple[tuple[int, int], ...] = ()
     frames: tuple[str, ...] = ()
     if getattr(args, "orbit", None) is not None:
-        orbits, frames = parse_orbits(args.orbit, mission.frames or "-")
-    if getattr(args, "frame", None) is not None:
+        orbits, frames = read_orbits(args.orbit, mission)
+    if args.frame is not None:
         if frames:
             raise InvalidRequestError(
                 f"--orbit {args.orbit} names its frame and cannot be used with --frame", "Give one of them."
             )
-        if not mission.frames:
-            raise InvalidRequestError(
-                f"Orbits of {mission.name} are not cut into frames", "Leave --frame out."
-            )
-        frames = parse_frames(args.frame, mission.frames)
-    return orbits, frames
+        frames = read_frames(args.frame, mission)
+    return orbits, frames, read_tracks(args.track, mission) if args.track is not None else ()
 
 
-def query_of(args: argparse.Namespace, session: Session, *, days_back: int | None = None) -> Query:
-    """The query that the options mean.
+async def meant_by(
+    args: argparse.Namespace, session: Session
+) -> tuple[tuple[tuple[int, int], ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """The orbits, frames, tracks and formats asked for, no formats for the mission's own.
+
+    What a mission has of them depends on the collection: one that does not exist is reported first.
+
+    Raises:
+        InvalidRequestError: for unknown names, and for what exclude one another or cannot be.
+    """
+    from maap_tui.engine.errors import InvalidRequestError
+    from maap_tui.engine.query import parse_formats
+
+    try:
+        mission = session.mission_of(args.collection)
+        formats = parse_formats(args.format, mission) if args.format is not None else ()
+        return *_orbits_of(args, mission), formats
+    except InvalidRequestError:
+        await session.check_names_first(args.collection, args.product, args.baseline)
+        raise
+
+
+async def query_of(args: argparse.Namespace, session: Session, *, days_back: int | None = None) -> Query:
+    """The query that the options mean; names that do not exist are reported before anything else.
 
     Args:
         args: parsed options.
@@ -241,11 +255,11 @@ def query_of(args: argparse.Namespace, session: Session, *, days_back: int | Non
         days_back: the range without any time option; None for the whole mission.
 
     Raises:
-        InvalidRequestError: for options that exclude one another or cannot be.
+        InvalidRequestError: for unknown names, and for options that exclude one another or cannot be.
     """
-    from maap_tui.engine.query import Query, parse_formats
+    from maap_tui.engine.query import Query
 
-    orbits, frames = orbits_of(args, session)
+    orbits, frames, tracks, formats = await meant_by(args, session)
     span = span_of(args, session, days_back=None if orbits else days_back)
     box, circle, area = _area_of(args)
     query = Query(
@@ -258,17 +272,18 @@ def query_of(args: argparse.Namespace, session: Session, *, days_back: int | Non
         box=box,
         circle=circle,
         area=area,
-        formats=parse_formats(args.format) if args.format is not None else (),
+        formats=formats,
         newest_first=args.newest_first,
         max_items=session.settings.search.max_items,
         use_catalog=getattr(args, "use_catalog", False),
         every_version=args.all_versions,
+        tracks=tracks,
     )
-    _refuse_what_cannot_join(args, session, query)
+    await _refuse_what_cannot_join(args, session, query)
     return query
 
 
-def _refuse_what_cannot_join(args: argparse.Namespace, session: Session, query: Query) -> None:
+async def _refuse_what_cannot_join(args: argparse.Namespace, session: Session, query: Query) -> None:
     from maap_tui.engine.errors import InvalidRequestError
 
     is_unindexed = query.product_type in session.mission_of(query.collection).unindexed
@@ -277,16 +292,13 @@ def _refuse_what_cannot_join(args: argparse.Namespace, session: Session, query: 
             f"{query.product_type} has no ground track at the archive, so it cannot be searched by area",
             "Search another product by area and take its times or frames.",
         )
-    if query.orbits and query.time and not is_unindexed:
-        # Where the archive has no index of orbits, names are filtered inside a time range.
-        local = session.catalogue.local_queryables(query.collection)
-        if local is None or local.has_frames:
-            given = next(
-                option
-                for option, value in (("--date", args.date), ("--start", args.start), ("--days-back", 1))
-                if value
-            )
-            raise InvalidRequestError(f"--orbit cannot be used with {given}", "Give one of them.")
+    if query.orbits and query.time and not await session.takes_orbit_in_time(query):
+        given = next(
+            option
+            for option, value in (("--date", args.date), ("--start", args.start), ("--days-back", 1))
+            if value
+        )
+        raise InvalidRequestError(f"--orbit cannot be used with {given}", "Give one of them.")
 
 
 def _area_of(args: argparse.Namespace) -> tuple[Any, Any, Any]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
+from maap_tui.client.connection import Connection
 from maap_tui.engine.errors import InvalidRequestError
-from maap_tui.engine.missions import parse_name
+from maap_tui.engine.missions import Mission, parse_name
 from maap_tui.engine.model import Granule, TimeRange, to_zulu
-from maap_tui.engine.query import Query, parse_formats, parse_frames, parse_orbits
+from maap_tui.engine.query import Query, parse_formats, read_frames, read_orbits, read_tracks
 from maap_tui.engine.search import Search
-from maap_tui.engine.session import Session
 from maap_tui.engine.skipped import SkippedItem
 
 
@@ -42,31 +42,40 @@ def days_of(start: datetime | None, end: datetime | None) -> tuple[date | None, 
 
 
 def orbits_of(
-    orbit: str | int | None, frames: Sequence[str] | None
+    orbit: str | int | None, frames: Sequence[str] | None, mission: Mission
 ) -> tuple[tuple[tuple[int, int], ...], tuple[str, ...]]:
-    """Orbits and frame letters, wherever the letters stand.
+    """Orbits and frames, wherever the letters of frames stand.
 
     Raises:
         InvalidRequestError: when one of them is wrong, or the frames are named twice.
     """
-    letters = parse_frames(",".join(frames)) if frames else ()
+    names = read_frames(",".join(map(str, frames)), mission) if frames else ()
     if orbit is None or orbit == "":
-        return (), letters
-    orbits, named = parse_orbits(str(orbit))
-    if named and letters:
+        return (), names
+    orbits, named = read_orbits(str(orbit), mission)
+    if named and names:
         raise InvalidRequestError(f"orbit '{orbit}' already includes a frame letter", "Name the frames once.")
-    return orbits, named or letters
+    return orbits, named or names
 
 
-def formats_of(format: str | Sequence[str] | None) -> tuple[str, ...]:
+def tracks_of(tracks: Sequence[str | int] | None, mission: Mission) -> tuple[str, ...]:
+    """The track numbers named; () for none.
+
+    Raises:
+        InvalidRequestError: when one of them is no number, or the mission has none.
+    """
+    return read_tracks(",".join(map(str, tracks)), mission) if tracks else ()
+
+
+def formats_of(format: str | Sequence[str] | None, mission: Mission) -> tuple[str, ...]:
     """The formats named; () for none."""
     if not format:
         return ()
-    return parse_formats(format if isinstance(format, str) else ",".join(format))
+    return parse_formats(format if isinstance(format, str) else ",".join(format), mission)
 
 
 def query_of(
-    session: Session,
+    connection: Connection,
     collection: str,
     product_type: str,
     baseline: str | None,
@@ -79,29 +88,38 @@ def query_of(
     reverse: bool,
     *,
     use_catalog: bool = False,
+    tracks: Sequence[str | int] | None = None,
 ) -> Query:
     """The query that the arguments of `search` mean.
 
     Raises:
-        InvalidRequestError: when one of them is wrong, or two exclude each other.
+        InvalidRequestError: when a name does not exist, another argument is wrong, or two exclude each other.
     """
-    orbits, letters = orbits_of(orbit, frames)
+    mission = connection.session.mission_of(collection)
     span = span_of(start, end)
-    unindexed = product_type in session.mission_of(collection).unindexed
-    if orbits and span is not None and not unindexed:
-        raise InvalidRequestError("'orbit' cannot be used with 'start' or 'end'", "Give one of them.")
-    return Query(
+    try:
+        orbits, names = orbits_of(orbit, frames, mission)
+        numbers, formats = tracks_of(tracks, mission), formats_of(format, mission)
+    except InvalidRequestError:
+        # What a mission has depends on the collection, which may not exist.
+        connection.run(lambda session: session.check_names_first(collection, product_type, baseline))
+        raise
+    query = Query(
         collection,
         product_type,
         baseline,
         time=span,
         orbits=orbits,
-        frames=letters,
-        formats=formats_of(format),
+        frames=names,
+        formats=formats,
         newest_first=reverse,
         max_items=max_items,
         use_catalog=use_catalog,
+        tracks=numbers,
     )
+    if orbits and span and not connection.run(lambda session: session.takes_orbit_in_time(query)):
+        raise InvalidRequestError("'orbit' cannot be used with 'start' or 'end'", "Give one of them.")
+    return query
 
 
 def urls_of(granules: Sequence[Granule], formats: tuple[str, ...]) -> list[str]:

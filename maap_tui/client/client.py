@@ -19,6 +19,7 @@ from maap_tui.client.arguments import (
     query_of,
     skipped_of,
     span_of,
+    tracks_of,
 )
 from maap_tui.client.catalog import CatalogQueryablesManager
 from maap_tui.client.config import MaapConfig
@@ -217,6 +218,7 @@ class MaapClient:
         reverse: bool = False,
         frames: Sequence[str] | None = None,
         on_day: Callable[[list[str]], None] | None = None,
+        tracks: Sequence[str | int] | None = None,
     ) -> SearchResult:
         """Find granules by sensing start or by orbit.
 
@@ -226,14 +228,16 @@ class MaapClient:
             baseline: baseline in any case; None searches all.
             start: first sensing start wanted, timezone-aware; None is the mission's start.
             end: last sensing start wanted, timezone-aware; None is now.
-            orbit: `07655`, `07655C`, or a number; excludes start and end.
+            orbit: `07655`, `07655C`, or a number; excludes start and end where the archive has an index
+                of orbits, and needs them where it has none.
             use_catalog: let the built catalogue narrow the range.
             max_items: granules at most.
             verbose: log what is done at INFO.
             format: `h5`, `hdr`, ...; several; `all`; None takes the mission's own.
             reverse: newest first.
-            frames: frame letters.
+            frames: frames, letters or numbers as the mission has them.
             on_day: called with the URLs of each page as it comes.
+            tracks: numbers of ground tracks, for missions that have them.
 
         Raises:
             InvalidRequestError: when the request is wrong.
@@ -241,7 +245,7 @@ class MaapClient:
         """
         return self._searcher.search(
             collection, product_type, baseline, start, end, orbit, use_catalog, max_items, verbose, format,
-            reverse, frames, on_day,
+            reverse, frames, on_day, tracks,
         )  # fmt: skip
 
     def download(
@@ -304,11 +308,14 @@ class MaapClient:
         orbit: str | int | None = None,
         frames: Sequence[str] | None = None,
         format: str | Sequence[str] | None = None,
+        tracks: Sequence[str | int] | None = None,
     ) -> DownloadResult:
         """Download what the registry has pending; arguments as `search` and `download`."""
-        orbits, letters = orbits_of(orbit, frames)
-        formats = formats_of(format) or self._session.mission_of(collection).formats
-        selection = Selection(formats, span_of(start, end), orbits, letters)
+        mission = self._session.mission_of(collection)
+        orbits, names = orbits_of(orbit, frames, mission)
+        numbers = tracks_of(tracks, mission)
+        formats = formats_of(format, mission) or mission.formats
+        selection = Selection(formats, span_of(start, end), orbits, names, tracks=numbers)
         pending = self._session.pending(collection, product_type, baseline, selection, newest_first=reverse)
         if dry_run:
             return DownloadResult(skipped=[entry.url for _, entry in pending])
@@ -337,6 +344,7 @@ class MaapClient:
         reverse: bool = False,
         frames: Sequence[str] | None = None,
         everything: bool = False,
+        tracks: Sequence[str | int] | None = None,
     ) -> DownloadResult:
         """Search and download in one step, followed by no registry; arguments as `search` and `download`.
 
@@ -345,13 +353,13 @@ class MaapClient:
                 `max_items` bounds it.
             collection, product_type, baseline, start, end, orbit, out_dir, max_items, dry_run, verbose: as
                 in `search` and `download`.
-            format, product_dir, reverse, frames: as in `search` and `download`.
+            format, product_dir, reverse, frames, tracks: as in `search` and `download`.
 
         Raises:
             InvalidRequestError: when nothing bounds what would be downloaded.
         """
         query = query_of(
-            self._session,
+            self._connection,
             collection,
             product_type,
             baseline,
@@ -362,6 +370,7 @@ class MaapClient:
             format,
             max_items,
             reverse,
+            tracks=tracks,
         )
         found = self._connection.run(
             lambda session: session.get(
@@ -394,14 +403,15 @@ class MaapClient:
         reverse: bool = False,
         frames: Sequence[str] | None = None,
         max_consecutive_failures: int | None = None,
+        tracks: Sequence[str | int] | None = None,
     ) -> SyncResult:
         """Register what the archive has and download what is pending; the last 3 days without start and end.
 
         Args:
-            max_items: files fetched at most in this run.
+            max_items: granules at most of which files are fetched in this run.
             max_consecutive_failures: files failing in a row that end the run; None goes on to the end.
-            collection, product_type, baseline, start, end, verbose, format, product_dir, reverse, frames:
-                as in `search` and `download`.
+            collection, product_type, baseline, start, end, verbose, format, product_dir, reverse, frames,
+                tracks: as in `search` and `download`.
 
         Raises:
             DownloadError: when `max_consecutive_failures` is reached; what was downloaded is recorded.
@@ -411,7 +421,7 @@ class MaapClient:
             end = datetime.now(UTC)
             start = end - timedelta(days=3)
         query = query_of(
-            self._session,
+            self._connection,
             collection,
             product_type,
             baseline,
@@ -422,6 +432,7 @@ class MaapClient:
             format,
             DEFAULT_MAX_ITEMS,
             reverse,
+            tracks=tracks,
         )
         report = self._connection.run(
             lambda session: session.sync(

@@ -38,12 +38,13 @@ class Searcher:
         reverse: bool = False,
         frames: Sequence[str] | None = None,
         on_day: Callable[[list[str]], None] | None = None,
+        tracks: Sequence[str | int] | None = None,
     ) -> SearchResult:
         """As `MaapClient.search`."""
         session = self._connection.session
         query = query_of(
-            session, collection, product_type, baseline, start, end, orbit, frames, format, max_items,
-            reverse, use_catalog=use_catalog,
+            self._connection, collection, product_type, baseline, start, end, orbit, frames, format,
+            max_items, reverse, use_catalog=use_catalog, tracks=tracks,
         )  # fmt: skip
         search = session.search(query)
         formats = session.formats_of(query)
@@ -87,8 +88,9 @@ class Searcher:
         """
         session = self._connection.session
         query = query_of(
-            session, collection, product_type, baseline, start, end, None, frames, format, max_items, reverse
-        )
+            self._connection, collection, product_type, baseline, start, end, None, frames, format,
+            max_items, reverse,
+        )  # fmt: skip
         search = session.search(query)
         formats = session.formats_of(query)
         buffer: dict[date, list[Granule]] = {}
@@ -181,8 +183,8 @@ class Searcher:
         """
         session = self._connection.session
         query = query_of(
-            session, collection, product_type, baseline, start, end, None, None, None, DEFAULT_MAX_ITEMS,
-            reverse=False,
+            self._connection, collection, product_type, baseline, start, end, None, None, None,
+            DEFAULT_MAX_ITEMS, reverse=False,
         )  # fmt: skip
         search = session.search(query)
         count = self._connection.run(lambda _: search.count()) or 0

@@ -26,6 +26,9 @@ SCHEMA = "1.0"
 _GROUPS = 8
 """Parts that a range is cut into at each step towards its first or last granule."""
 
+_MOMENT = timedelta(microseconds=1)
+"""The least length of a range."""
+
 T = TypeVar("T")
 
 
@@ -267,13 +270,31 @@ class Builder:
 
     async def _last(self, query: Query, span: TimeRange) -> Granule | None:
         """The granule that starts last."""
-        mirror = span.start + span.duration
 
-        async def holds(offset_end: datetime) -> bool:
-            begin = mirror - (offset_end - span.start)
+        async def holds(begin: datetime) -> bool:
             return await self._finds_any(query, TimeRange(begin, span.end))
 
-        reach = await self._narrow(span.start, span.end, holds)
+        found = await self._newest_in_day(query, span, holds)
+        if found is not None:
+            return found
+        # Orbit files and stacks are valid for days or for ever: what the last day overlaps began long before.
+
+        async def begins(begin: datetime) -> bool:
+            before = begin - timedelta(seconds=1)
+            overlapping, already = await together(
+                self._total(query, TimeRange(before, span.end)),
+                self._total(query, TimeRange(before, before + _MOMENT)),
+            )
+            return overlapping > already
+
+        return await self._newest_in_day(query, span, begins)
+
+    async def _newest_in_day(
+        self, query: Query, span: TimeRange, holds: Callable[[datetime], Coroutine[Any, Any, bool]]
+    ) -> Granule | None:
+        """The granule that starts last in the latest day from which on `holds(its begin)`."""
+        mirror = span.start + span.duration
+        reach = await self._narrow(span.start, span.end, lambda end: holds(mirror - (end - span.start)))
         begin = mirror - (reach - span.start)
         # It may have started before the day that it still overlaps.
         return await self._edge(
@@ -305,6 +326,10 @@ class Builder:
     async def _finds_any(self, query: Query, span: TimeRange) -> bool:
         async with self._slots:
             return await self._search(query.replace(time=span)).finds_any()
+
+    async def _total(self, query: Query, span: TimeRange) -> int:
+        async with self._slots:
+            return await self._search(query.replace(time=span)).total()
 
     async def _edge(self, query: Query, span: TimeRange, *, newest: bool) -> Granule | None:
         async with self._slots:

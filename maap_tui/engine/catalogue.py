@@ -19,8 +19,8 @@ from maap_tui.engine.errors import CatalogError, InvalidRequestError, MaapError,
 from maap_tui.engine.events import Emit, Noted, Warned, ignore
 from maap_tui.engine.geometry import is_geometry, read_bbox
 from maap_tui.engine.http import Http, Reply, TransportFault, origin_of
-from maap_tui.engine.missions import default_collections, format_of, parse_name
-from maap_tui.engine.model import Asset, Collection, Granule, parse_zulu
+from maap_tui.engine.missions import MISSIONS, default_collections, format_of, parse_name
+from maap_tui.engine.model import OTHER, Asset, Collection, Granule, parse_zulu
 from maap_tui.engine.query import NEW_KEYS, OLD_KEYS, Keys
 
 _RESTRICTED = re.compile(r"RESTRICTED|_COMM\b|COMMISSIONING|CORE_COMM", re.I)
@@ -67,6 +67,11 @@ class Queryables:
         return "frame" in self.properties or self.keys.orbit in self.properties
 
     @property
+    def has_tracks(self) -> bool:
+        """Whether track numbers can be searched."""
+        return "track" in self.properties
+
+    @property
     def _is_new(self) -> bool:
         return NEW_KEYS.product in self.properties
 
@@ -78,6 +83,15 @@ class Queryables:
     def product_spellings(self, product_type: str) -> list[str]:
         """How items may spell a product type; their names have it in capitals."""
         return [product_type, *_same(product_type, self.products), product_type.upper()]
+
+    @property
+    def numbers(self) -> frozenset[str]:
+        """The names of those of its properties that are numbers."""
+        return frozenset(
+            name
+            for name, entry in self.properties.items()
+            if isinstance(entry, dict) and entry.get("type") in ("integer", "number")
+        )
 
     def _values(self, key: str) -> list[str]:
         entry = self.properties.get(key)
@@ -630,9 +644,11 @@ def granule_of(item: Any, collection: str, mission: str) -> Granule:
         value = properties.get("sat:absolute_orbit", properties.get("orbitNumber"))
         is_orbit = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10_000_000
         orbit = value if is_orbit else None
-    frame = name.frame if name else None
-    if frame is None and isinstance(properties.get("frame"), str):
-        frame = properties["frame"]
+    rules = MISSIONS.get(mission)
+    frame = (name.frame if name else None) or _number(properties, "frame", rules.frame_digits if rules else 0)
+    track = (name.track if name else None) or (
+        _number(properties, "track", rules.track_digits) if rules and rules.track_digits else None
+    )
     grid = _GRID.fullmatch(str(properties.get("grid:code")))
     if grid is not None:
         orbit = int(grid[1]) if orbit is None else orbit
@@ -656,6 +672,7 @@ def granule_of(item: Any, collection: str, mission: str) -> Granule:
         bbox=read_bbox(item.get("bbox")),
         published=_moment(properties, "published"),
         updated=_moment(properties, "updated"),
+        track_number=track,
     )
 
 
@@ -686,10 +703,10 @@ def _assets_of(raw: Any) -> tuple[Asset, ...]:
             continue
         roles = value.get("roles")
         roles = tuple(str(role) for role in roles) if isinstance(roles, list) else ()
-        kind = format_of(href)
+        kind = format_of(href) or OTHER
         if kind == "zip" and not name.lower().endswith(".zip"):
             name += ".zip"
-        if str(key).startswith(("quicklook", "thumbnail", "metadata")) or "/public/" in href:
+        if _is_beside(str(key), href, roles):
             kind = ""
         size = value.get("file:size")
         is_size = isinstance(size, int) and not isinstance(size, bool) and size >= 0
@@ -707,6 +724,13 @@ def _assets_of(raw: Any) -> tuple[Asset, ...]:
     return tuple(found) if any(asset.format for asset in found) else ()
 
 
+def _is_beside(key: str, href: str, roles: Sequence[str]) -> bool:
+    """Whether an asset is not of the product itself: a preview for the portal or a catalogue record."""
+    if key.startswith(("quicklook", "thumbnail", "metadata")) or "/public/" in href:
+        return True
+    return not key.startswith("enclosure") and bool({"thumbnail", "overview"} & set(roles))
+
+
 def _moment(properties: Mapping[str, Any], *keys: str) -> datetime | None:
     for key in keys:
         value = properties.get(key)
@@ -716,6 +740,16 @@ def _moment(properties: Mapping[str, Any], *keys: str) -> datetime | None:
             except (ValueError, OverflowError):
                 continue
     return None
+
+
+def _number(properties: Mapping[str, Any], key: str, digits: int) -> str | None:
+    """A frame or a track of an item: a letter, or a number with its leading zeros."""
+    value = properties.get(key)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        value = str(value)
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z]?|[A-Za-z]?\d{1,6}", value):
+        return None
+    return (value.lstrip("FTft").zfill(digits) if digits else value) or None
 
 
 def _word(properties: Mapping[str, Any], *keys: str) -> str:

@@ -4,14 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 from maap_tui.engine import places
-from maap_tui.engine.missions import Mission, earthcare, format_of, mission_of_collection, parse_name
+from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.missions import (
+    MISSIONS,
+    Mission,
+    earthcare,
+    folder_of,
+    format_of,
+    mission_of_collection,
+    parse_name,
+)
 from maap_tui.engine.model import Asset, Granule
 from maap_tui.engine.registry import Entry, Key, Registry
 from maap_tui.engine.transfer import Wanted
+
+
+class Chosen:
+    """The files meant of the granules of one search, and what is said of granules that have none of them."""
+
+    def __init__(self, formats: tuple[str, ...]) -> None:
+        self.formats = formats
+        self._granules = self._lacking = 0
+        self._others: set[str] = set()
+
+    def files(self, granule: Granule) -> list[Asset]:
+        """The files meant of one granule."""
+        found = granule.files(self.formats)
+        self._granules += 1
+        if not found:
+            self._lacking += 1
+            self._others |= {asset.format for asset in granule.assets if asset.format}
+        return found
+
+    def error(self) -> InvalidRequestError | None:
+        """Why the result lacks granules, None when each had a file."""
+        if not self._lacking:
+            return None
+        wanted, others = " or ".join(self.formats), ", ".join(sorted(self._others))
+        if self._granules == 1:
+            message = f"The one granule found has no file in {wanted}"
+        elif self._lacking == self._granules:
+            message = f"None of {self._granules} granules found has a file in {wanted}"
+        else:
+            message = f"{self._lacking} of {self._granules} granules found without a file in {wanted}"
+        there = "it has" if self._lacking == 1 else "they have"
+        return InvalidRequestError(f"{message}; {there} {others}", "Give one of these, or all, as --format.")
 
 
 class Filing:
@@ -55,30 +97,33 @@ class Filing:
             InvalidRequestError: when one of its names is refused.
         """
         if out_dir is not None:
-            path = places.flat_path(places.absolute(out_dir), asset.name, product_dir=product_dir)
-            return Wanted(asset.href, path, asset.size, places.absolute(out_dir))
-        path = self._path(self.key_of(granule), granule.day, asset.name, product_dir=product_dir)
+            return replace(flat(asset.href, out_dir, product_dir=product_dir), size=asset.size)
+        path = self._path(self.key_of(granule), granule.day, asset.href, product_dir=product_dir)
         return Wanted(asset.href, path, asset.size, self.data_dir)
 
     def wanted_of_entry(self, key: Key, entry: Entry, *, product_dir: bool = False) -> Wanted:
         """A line of the registry as a file to fetch.
 
-        The path is made anew from the names: what a registry line says can be anyone's.
+        The path is made again from the names: what a registry line says can be anyone's.
 
         Raises:
             InvalidRequestError: when the URL names no usable file.
         """
-        path = self._path(key, entry.day, name_of_url(entry.url), product_dir=product_dir)
+        path = self._path(key, entry.day, entry.url, product_dir=product_dir)
         return Wanted(entry.url, path, None, self.data_dir)
 
     def in_product_dir(self, wanted: Wanted) -> Wanted:
-        """The same file, in a folder of its own named after its stem."""
+        """The same file, in a folder of its own named after its stem; or where it is, in its granule's."""
+        if folder_of(wanted.url):
+            return wanted
         path = places.flat_path(wanted.path.parent, wanted.path.name, product_dir=True)
         return replace(wanted, path=path)
 
-    def _path(self, key: Key, day: date, name: str, *, product_dir: bool) -> Path:
+    def _path(self, key: Key, day: date, url: str, *, product_dir: bool) -> Path:
         names = (key.mission, key.collection, key.product_type, key.baseline)
-        return places.granule_path(self.data_dir, *names, day, name, product_dir=product_dir)
+        return places.granule_path(
+            self.data_dir, *names, day, name_of_url(url), product_dir=product_dir, folder=folder_of(url)
+        )
 
     def tracked_keys(self, collection: str, product_type: str, baseline: str | None = None) -> list[Key]:
         """The baselines of a product that the registry follows; one of that name for a baseline given."""
@@ -95,28 +140,44 @@ class Filing:
         return found
 
     def only_newest(
-        self, product_type: str, entries: Sequence[tuple[Key, Entry]], every_version: bool = False
+        self, product_type: str, keys: Sequence[Key], selected: Sequence[tuple[Key, Entry]]
     ) -> list[tuple[Key, Entry]]:
-        """Leave out older processings, for products that are archived in several versions."""
-        if not entries or every_version:
-            return list(entries)
-        if product_type not in self.mission_of(entries[0][0].collection).newest_only:
-            return list(entries)
+        """Leave out older processings, for products that are archived in several versions.
+
+        Args:
+            product_type: the product type.
+            keys: the baselines that are meant; what is downloaded of them counts too.
+            selected: lines of their registries.
+        """
+        if not selected or not self.mission_of(selected[0][0].collection).keeps_newest(product_type):
+            return list(selected)
+        newest: dict[tuple[object, ...], tuple[Any, ...]] = {}
+        days = {entry.day for _, entry in selected}
+        urls = [entry.url for _, entry in selected]
+        for tracker in map(self.registry.baseline, keys):
+            urls += [done.url for day in days for done in tracker.downloads(day, day)]
+        for url in urls:
+            version = _version_of(url)
+            if version is not None:
+                granule, rank = version
+                newest[granule] = max(newest.get(granule, rank), rank)
         kept = []
-        had: dict[tuple[Key, date], dict[tuple[datetime, str], str]] = {}
-        for key, entry in sorted(entries, key=lambda one: one[1].url, reverse=True):
-            versions = had.get((key, entry.day))
-            if versions is None:
-                versions = had[key, entry.day] = {}
-                for done in self.registry.baseline(key).downloads(entry.day, entry.day):
-                    mark = _granule_mark(done.url)
-                    versions[mark] = max(versions.get(mark, ""), done.url)
-            mark = _granule_mark(entry.url)
-            # Names of one granule differ in the creation time alone, so that the last one is the newest.
-            if versions.get(mark, "") < entry.url:
-                versions[mark] = entry.url
+        for key, entry in selected:
+            version = _version_of(entry.url)
+            if version is None or version[1] == newest[version[0]]:
                 kept.append((key, entry))
-        return sorted(kept, key=lambda one: (one[1].day, one[1].url))
+        return kept
+
+
+def flat(url: str, out_dir: Path, *, product_dir: bool = False) -> Wanted:
+    """A file that goes into a folder that the user named.
+
+    Raises:
+        InvalidRequestError: when the URL names no usable file.
+    """
+    root = places.absolute(out_dir)
+    path = places.flat_path(root, name_of_url(url), product_dir=product_dir, folder=folder_of(url))
+    return Wanted(url, path, None, root)
 
 
 def name_of_url(url: str) -> str:
@@ -131,9 +192,7 @@ def name_of_url(url: str) -> str:
     return name
 
 
-def _granule_mark(url: str) -> tuple[datetime, str]:
+def _version_of(url: str) -> tuple[tuple[object, ...], tuple[Any, ...]] | None:
+    """(what granule a file is a version of, its rank among the versions); None for an unknown name."""
     name = parse_name(url)
-    if name is None:
-        return datetime.min.replace(tzinfo=UTC), url
-    suffix = url.rpartition(".")[2].lower()
-    return name.sensing_start, f"{name.orbit}{name.frame}{suffix}"
+    return None if name is None else MISSIONS[name.mission].version_of(name)

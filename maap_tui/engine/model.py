@@ -19,9 +19,50 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "eef": (".eef",),
     "nc": (".nc",),
     "bufr": (".bufr", ".bufr4"),
+    "tiff": (".tiff", ".tif"),
+    "xml": (".xml",),
+    "kml": (".kml",),
+    "png": (".png",),
     "zip": (".zip",),
 }
-"""File formats a user can ask for, and the suffixes (compared without case) that make them."""
+"""File formats by their suffixes, which are compared without case."""
+
+MEASUREMENT = "measurement"
+"""The format that stands for all data files of a granule that is a folder of files."""
+
+ALL = "all"
+"""The format that stands for every file of a granule."""
+
+FORMAT_NAMES: tuple[str, ...] = (*FORMATS, MEASUREMENT)
+"""Formats a user can ask for, besides `all`."""
+
+OTHER = "other"
+"""The format of a file of a granule whose suffix is none of `FORMATS`."""
+
+_SIDE_FOLDERS = ("/annotation/", "/preview/", "/schema/", "/support/", "/public/")
+
+
+def format_of(name: str) -> str:
+    """The format a file name or URL has by its suffix; '' for none that is known."""
+    lowered = name.split("?", 1)[0].lower()
+    for format_name, suffixes in FORMATS.items():
+        if lowered.endswith(suffixes):
+            return format_name
+    if "/data/zipper/" in lowered:
+        return "zip"
+    return ""
+
+
+def has_format(url: str, name: str) -> bool:
+    """Whether a file is of a format: by its suffix, a measurement by the folder it is in as well."""
+    if name == ALL:
+        return True
+    if name != MEASUREMENT:
+        return format_of(url) == name
+    path = url.split("?", 1)[0].lower()
+    if "/data/zipper/" in path or any(folder in path for folder in _SIDE_FOLDERS):
+        return False
+    return "/measurement/" in path or path.endswith((".tiff", ".tif", ".dat"))
 
 
 PICTURES = frozenset({"jpeg", "jpg", "png", "gif", "webp"})
@@ -104,7 +145,7 @@ class Asset:
     name: str
     """File name on disk."""
     format: str
-    """One of `FORMATS`, or '' for quicklooks and metadata."""
+    """One of `FORMATS`, `OTHER`, or '' for what is not of the product: previews, catalogue records."""
     size: int | None = None
     """Bytes, None when the catalogue does not say."""
     media_type: str = ""
@@ -132,7 +173,12 @@ class FileName:
     """Processing time, None when the name has none."""
     orbit: int | None = None
     frame: str | None = None
+    """A letter, or digits where the mission numbers its frames."""
     agency: str = ""
+    track: str | None = None
+    """Number of the repeating ground track, digits; None where the mission has none."""
+    processing: str = ""
+    """What else tells one processing of a granule from another; '' for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +198,7 @@ class Granule:
     """Processing time, UTC; None when neither name nor item tells."""
     orbit: int | None = None
     frame: str | None = None
+    """A letter, or digits where the mission numbers its frames."""
     orbit_state: str | None = None
     """ASCENDING, DESCENDING or None."""
     geometry: Mapping[str, Any] | None = None
@@ -165,6 +212,8 @@ class Granule:
     """When the archive had it, UTC; None when the item does not tell."""
     updated: datetime | None = None
     """When the catalogue last changed the item, UTC; None when the item does not tell."""
+    track_number: str | None = None
+    """Number of the repeating ground track, digits; None where the mission has none."""
 
     @property
     def day(self) -> date:
@@ -173,18 +222,28 @@ class Granule:
 
     @property
     def orbit_frame(self) -> str:
-        """`07655C`, `07655`, or '' without an orbit."""
-        return "" if self.orbit is None else f"{self.orbit:05d}{self.frame or ''}"
+        """`07655C`, `07655`, or '' without an orbit; a frame that is a number is not part of it."""
+        return orbit_frame(self.orbit, self.frame)
+
+    @property
+    def track_frame(self) -> str:
+        """`T014_F192`, or '' where the mission has no track numbers."""
+        if self.track_number is None:
+            return ""
+        return f"T{self.track_number}" + (f"_F{self.frame}" if self.frame else "")
 
     def files(self, formats: Sequence[str]) -> list[Asset]:
-        """The assets wanted: all of them for `("all",)`, otherwise the first format that exists."""
-        data = [asset for asset in self.assets if asset.format]
-        if "all" in formats:
-            return [asset for asset in data if asset.format != "zip"] or data
+        """The assets wanted: those of the first format that the granule has, or every file for `all`.
+
+        The zip file of a whole granule is among all its files only where there is nothing else.
+        """
+        data = list({asset.href: asset for asset in self.assets if asset.format}.values())
         for wanted in formats:
-            for asset in data:
-                if asset.format == wanted:
-                    return [asset]
+            if wanted == ALL:
+                return [asset for asset in data if asset.format != "zip"] or data
+            found = [asset for asset in data if has_format(asset.href, wanted)]
+            if found:
+                return found
         return []
 
     @property
@@ -270,6 +329,13 @@ class BaselineInfo:
         if self.time_start is None or self.time_end is None:
             return None
         return TimeRange(self.time_start, self.time_end + timedelta(seconds=1))
+
+
+def orbit_frame(orbit: int | None, frame: str | None) -> str:
+    """`07655C`, `07655`, or '' without an orbit."""
+    if orbit is None:
+        return ""
+    return f"{orbit:05d}" + (frame if frame and frame.isalpha() else "")
 
 
 _LEAP_SECOND = re.compile(r"([T ]23:?59:?)60(?!\d)")

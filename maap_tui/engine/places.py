@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from maap_tui.engine.errors import InvalidRequestError, SettingsError, StorageError
+from maap_tui.engine.missions import folder_of
 
 if TYPE_CHECKING:
     from maap_tui.engine.settings import Settings
@@ -269,6 +270,7 @@ def granule_path(
     file_name: str,
     *,
     product_dir: bool = False,
+    folder: str = "",
 ) -> Path:
     """Where a file goes: `{data_dir}/{mission}/{collection}/{product}/{baseline}/YYYY/MM/DD/{file}`.
 
@@ -281,22 +283,25 @@ def granule_path(
         day: Day of the sensing start, UTC.
         file_name: Name of the file.
         product_dir: Whether a folder named after the file's stem comes between.
+        folder: A folder that comes between in any case, named after the granule; '' for none.
 
     Raises:
         InvalidRequestError: A name is refused.
     """
     parts = [safe_name(part) for part in (mission, collection, product_type, baseline)]
-    folder = data_dir.joinpath(*parts, f"{day.year:04d}", f"{day.month:02d}", f"{day.day:02d}")
-    return flat_path(folder, file_name, product_dir=product_dir)
+    of_day = data_dir.joinpath(*parts, f"{day.year:04d}", f"{day.month:02d}", f"{day.day:02d}")
+    return flat_path(of_day, file_name, product_dir=product_dir, folder=folder)
 
 
-def flat_path(out_dir: Path, file_name: str, *, product_dir: bool = False) -> Path:
-    """Where a file goes when the user named the folder.
+def flat_path(out_dir: Path, file_name: str, *, product_dir: bool = False, folder: str = "") -> Path:
+    """Where a file goes when the user named the folder; `product_dir` and `folder` as in `granule_path`.
 
     Raises:
         InvalidRequestError: The name is refused.
     """
     name = safe_file_name(file_name)
+    if folder:
+        return out_dir / safe_name(folder) / name
     return out_dir / Path(name).stem / name if product_dir else out_dir / name
 
 
@@ -306,7 +311,8 @@ def collection_of(
     """Read collection, product type, baseline and day back from a path of the dated layout.
 
     Args:
-        path: `.../{mission}/{collection}/{product}/{baseline}/YYYY/MM/DD/[stem/]file`.
+        path: `.../{mission}/{collection}/{product}/{baseline}/YYYY/MM/DD/[stem/]file`, the stem that of
+            the file or of its granule.
         known: Collections that count; None for any.
 
     Returns:
@@ -314,8 +320,12 @@ def collection_of(
     """
     parts = Path(path).parts
     for end in (len(parts) - 1, len(parts) - 2):
-        # The folder between day and file only counts when it is named after the file.
-        if end < 7 or (end == len(parts) - 2 and parts[-2] != Path(parts[-1]).stem):
+        # The folder between day and file only counts when it is named after the file or its granule.
+        if end < 7 or (
+            end == len(parts) - 2
+            and parts[-2] != Path(parts[-1]).stem
+            and parts[-2] != folder_of("/".join(parts[-2:]))
+        ):
             continue
         found = _DAY.fullmatch("/".join(parts[end - 3 : end]))
         names = parts[end - 7 : end - 3]

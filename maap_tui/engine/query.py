@@ -9,17 +9,22 @@ import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from maap_tui.engine import cql2
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.geometry import EARTH_RADIUS_KM, Footprint, circle_around, positions_of
-from maap_tui.engine.model import FORMATS, Granule, TimeRange, parse_zulu, to_zulu
+from maap_tui.engine.model import ALL, FORMAT_NAMES, Granule, TimeRange, parse_zulu, to_zulu
+
+if TYPE_CHECKING:
+    from maap_tui.engine.missions import Mission
 
 MAX_ORBIT_TERMS = 50
 """Terms of one orbit filter that the service takes in a request (maap-facts.md 1.4)."""
 
 DEFAULT_MAX_ITEMS = 50_000
+
+_LETTERS = "ABCDEFGH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,7 @@ class Keys:
     orbit: str
     frame: str = "frame"
     direction: str = ""
+    track: str = "track"
 
     def values_of(self, properties: Mapping[str, Any]) -> dict[str, Any]:
         """What the properties of an item, in either spelling, say of each of these."""
@@ -129,7 +135,7 @@ class Query:
     orbits: tuple[tuple[int, int], ...] = ()
     """Absolute orbits wanted as (first, last) pairs, both included; () means all."""
     frames: tuple[str, ...] = ()
-    """Frame letters wanted; () means all."""
+    """Frames wanted, letters or numbers with their leading zeros; () means all."""
     box: Box | None = None
     circle: Circle | None = None
     area: Mapping[str, Any] | None = None
@@ -143,6 +149,8 @@ class Query:
     """Whether the built catalogue narrows the time range before anything is asked."""
     every_version: bool = False
     """Whether older processings of the same granule are kept for products that are archived in several."""
+    tracks: tuple[str, ...] = ()
+    """Track numbers wanted, with their leading zeros; () means all."""
     days_back: int | None = None
     """The `--days-back` that made `time`, so that the command line stays relative; None otherwise."""
     open_end: bool = False
@@ -168,10 +176,8 @@ class Query:
                 "Search them in parts, or give a time range.",
             )
         for name in self.formats:
-            if name != "all" and name not in FORMATS:
-                raise InvalidRequestError(
-                    f"'{name}' is no file format", f"Use one of {', '.join(FORMATS)}, all."
-                )
+            if name != ALL and name not in FORMAT_NAMES:
+                raise _unknown_format(name, FORMAT_NAMES)
 
     def replace(self, **changes: Any) -> Query:
         return replace(self, **changes)
@@ -194,6 +200,8 @@ class Query:
             granule.orbit is not None and low <= granule.orbit <= high for low, high in self.orbits
         ):
             return False
+        if self.tracks and granule.track_number not in self.tracks:
+            return False
         if self.frames and granule.frame is not None and granule.frame not in self.frames:
             return False
         if self.frames and granule.frame is None and granule.orbit is not None:
@@ -202,8 +210,14 @@ class Query:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """What the filter asks for: those of frame, baseline, orbit and product that it has."""
-        given = {"frame": self.frames, "baseline": self.baseline, "orbit": self.orbits, "product": True}
+        """What the filter asks for: those of frame, track, baseline, orbit and product that it has."""
+        given = {
+            "frame": self.frames,
+            "track": self.tracks,
+            "baseline": self.baseline,
+            "orbit": self.orbits,
+            "product": True,
+        }
         return tuple(name for name, value in given.items() if value)
 
     def to_filter(
@@ -213,6 +227,7 @@ class Query:
         baselines: Sequence[str] = (),
         products: Sequence[str] = (),
         without: Collection[str] = (),
+        numbers: Collection[str] = (),
     ) -> cql2.Condition | None:
         """The filter for the catalogue; None when nothing is left to ask.
 
@@ -221,12 +236,16 @@ class Query:
             baselines: the spellings that the baseline may have there; () takes the query's own.
             products: the same of the product type.
             without: parts to leave out.
+            numbers: the properties that are numbers there.
         """
+        frames = _spellings(self.frames, as_numbers=keys.frame in numbers)
+        tracks = _spellings(self.tracks, as_numbers=keys.track in numbers)
         conditions = {
             "product": lambda: cql2.equals(keys.product, products or [self.product_type]),
             "baseline": lambda: cql2.equals(keys.baseline, baselines or [self.baseline or ""]),
             "orbit": lambda: cql2.either(cql2.between(keys.orbit, low, high) for low, high in self.orbits),
-            "frame": lambda: cql2.equals(keys.frame, self.frames),
+            "frame": lambda: cql2.equals(keys.frame, frames),
+            "track": lambda: cql2.equals(keys.track, tracks),
         }
         wanted = [name for name in conditions if name in self.parts and name not in without]
         return cql2.every(conditions[name]() for name in wanted)
@@ -271,9 +290,9 @@ class Query:
         """Refuse a query that means all of a product: fetching it takes days and fills disks.
 
         Raises:
-            InvalidRequestError: when neither time, orbits nor an area bound it.
+            InvalidRequestError: when neither time, orbits, tracks nor an area bound it.
         """
-        if self.time is None and not (self.orbits or self.box or self.circle or self.area):
+        if self.time is None and not (self.orbits or self.tracks or self.box or self.circle or self.area):
             names = f"{self.product_type} {self.baseline or ''}".strip()
             raise InvalidRequestError(
                 f"This would download all of {names}",
@@ -304,7 +323,7 @@ class Query:
         words += self.time_words()
         if self.orbits:
             low, high = self.orbits[0]
-            if len(self.orbits) == 1 and low == high and len(self.frames) == 1:
+            if len(self.orbits) == 1 and low == high and len(self.frames) == 1 and self.frames[0].isalpha():
                 words += ["--orbit", f"{low:05d}{self.frames[0]}"]
             else:
                 words += ["--orbit", format_orbits(self.orbits)]
@@ -312,6 +331,8 @@ class Query:
                     words += ["--frame", ",".join(self.frames)]
         elif self.frames:
             words += ["--frame", ",".join(self.frames)]
+        if self.tracks:
+            words += ["--track", ",".join(self.tracks)]
         if self.box:
             box = self.box
             words += [f"--bbox={','.join(map(_degrees, (box.west, box.south, box.east, box.north)))}"]
@@ -340,6 +361,13 @@ def _degrees(number: float) -> str:
 
 def _is_midnight(moment: datetime) -> bool:
     return (moment.hour, moment.minute, moment.second, moment.microsecond) == (0, 0, 0, 0)
+
+
+def _spellings(values: Sequence[str], *, as_numbers: bool) -> Sequence[str | int]:
+    """Frames or tracks as they may be spelled; a number is also asked for without its leading zeros."""
+    if as_numbers and all(value.isdecimal() for value in values):
+        return [int(value) for value in values]
+    return list(dict.fromkeys(form for value in values for form in (value, value.lstrip("0") or value)))
 
 
 def parse_moment(text: str, option: str) -> tuple[datetime, timedelta]:
@@ -420,7 +448,7 @@ def time_range(
     return TimeRange(begin, until + length)
 
 
-def parse_frames(text: str, letters: str = "ABCDEFGH") -> tuple[str, ...]:
+def parse_frames(text: str, letters: str = _LETTERS) -> tuple[str, ...]:
     """Read frame letters such as `C,D`, in any case, with commas or spaces or neither.
 
     Raises:
@@ -435,7 +463,7 @@ def parse_frames(text: str, letters: str = "ABCDEFGH") -> tuple[str, ...]:
     return tuple(sorted(set(found)))
 
 
-def parse_orbits(text: str, letters: str = "ABCDEFGH") -> tuple[tuple[tuple[int, int], ...], tuple[str, ...]]:
+def parse_orbits(text: str, letters: str = _LETTERS) -> tuple[tuple[tuple[int, int], ...], tuple[str, ...]]:
     """Read `07655`, `07655C`, `8960-8970`, or a comma-separated list of them.
 
     Returns:
@@ -480,21 +508,78 @@ def format_orbits(orbits: Sequence[tuple[int, int]]) -> str:
     return ",".join(f"{low:05d}" if low == high else f"{low:05d}-{high:05d}" for low, high in orbits)
 
 
-def parse_formats(text: str) -> tuple[str, ...]:
-    """Read `h5`, `h5,hdr` or `all`.
+def read_orbits(text: str, mission: Mission) -> tuple[tuple[tuple[int, int], ...], tuple[str, ...]]:
+    """As `parse_orbits`, with the frames that the mission has.
+
+    Raises:
+        InvalidRequestError: when it is no orbit, or names a letter where frames have none.
+    """
+    letters = mission.frames or ("" if mission.is_known else _LETTERS)
+    if not letters and re.search(r"\d[A-Za-z]", text):
+        raise InvalidRequestError(
+            f"'{text[:40]}' names a frame, and orbits of {mission.name} are not cut into lettered frames",
+            "Give the number of the orbit alone.",
+        )
+    return parse_orbits(text, letters or _LETTERS)
+
+
+def read_frames(text: str, mission: Mission) -> tuple[str, ...]:
+    """Read the frames of `--frame`: letters such as `C,D`, or numbers such as `192,193`.
+
+    Raises:
+        InvalidRequestError: when one of them is no frame, or the mission has none.
+    """
+    if mission.frame_digits:
+        return _parse_digits(text, mission.frame_digits, "F", "frames")
+    if mission.frames:
+        return parse_frames(text, mission.frames)
+    if mission.is_known:
+        raise InvalidRequestError(f"Orbits of {mission.name} are not cut into frames", "Leave --frame out.")
+    return _parse_digits(text, 0, "F", "frames") if re.search(r"\d", text) else parse_frames(text)
+
+
+def read_tracks(text: str, mission: Mission) -> tuple[str, ...]:
+    """Read the track numbers of `--track`, such as `14` or `14,15`.
+
+    Raises:
+        InvalidRequestError: when one of them is no number, or the mission has no tracks.
+    """
+    if not mission.track_digits and mission.is_known:
+        raise InvalidRequestError(
+            f"{mission.name} does not number its ground tracks",
+            "Leave --track out" + ("; --orbit takes an orbit." if mission.has_orbits else "."),
+        )
+    return _parse_digits(text, mission.track_digits, "T", "tracks")
+
+
+def _parse_digits(text: str, digits: int, prefix: str, what: str) -> tuple[str, ...]:
+    parts = [part for part in re.split(r"[,\s]+", text.strip()) if part]
+    numbers = [part[1:] if part[:1].upper() == prefix else part for part in parts]
+    if not numbers or not all(re.fullmatch(r"[0-9]{1,6}", one) for one in numbers):
+        raise InvalidRequestError(
+            f"'{text[:40]}' is not a list of {what}", f"Write numbers, as in {'192'[: digits or 3]}."
+        )
+    return tuple(sorted({one.lstrip("0").zfill(max(digits, 1)) for one in numbers}))
+
+
+def parse_formats(text: str, mission: Mission | None = None) -> tuple[str, ...]:
+    """Read `h5`, `h5,hdr` or `all`, best first; a message names the formats of `mission`.
 
     Raises:
         InvalidRequestError: for a format that does not exist.
     """
+    known = mission.all_formats if mission is not None else FORMAT_NAMES
     names = tuple(part.strip().lower().lstrip(".") for part in text.split(",") if part.strip())
     for name in names:
-        if name != "all" and name not in FORMATS:
-            raise InvalidRequestError(
-                f"'{name[:40]}' is no file format", f"Use one of {', '.join(FORMATS)}, all."
-            )
+        if name != ALL and name not in FORMAT_NAMES:
+            raise _unknown_format(name, known)
     if not names:
-        raise InvalidRequestError("An empty --format finds nothing", f"Use one of {', '.join(FORMATS)}, all.")
-    return ("all",) if "all" in names else names
+        raise InvalidRequestError("An empty --format finds nothing", f"Use one of {', '.join(known)}, all.")
+    return (ALL,) if ALL in names else tuple(dict.fromkeys(names))
+
+
+def _unknown_format(name: str, known: Sequence[str]) -> InvalidRequestError:
+    return InvalidRequestError(f"'{name[:40]}' is not a file format", f"Use one of {', '.join(known)}, all.")
 
 
 def parse_numbers(text: str, count: int, option: str, form: str) -> list[float]:

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -33,7 +33,7 @@ from maap_tui.engine.catalogue import (
 )
 from maap_tui.engine.errors import CatalogError, InvalidRequestError
 from maap_tui.engine.events import DayFailed, Emit, ItemSkipped, Noted, PageFetched, Warned, ignore
-from maap_tui.engine.missions import Mission, mission_of_collection
+from maap_tui.engine.missions import MISSIONS, Mission, mission_of_collection, parse_name
 from maap_tui.engine.model import Granule, TimeRange, to_zulu
 from maap_tui.engine.query import Query
 from maap_tui.engine.skipped import SkippedItem, skipped_granule, skipped_item
@@ -291,6 +291,7 @@ class Search:
             return
         query = self.query
         self._queryables = await self._catalogue.check(query.collection, query.product_type, query.baseline)
+        self._refuse_what_means_nothing()
         span = query.time
         if query.orbits and span is None:
             if self._by_name:
@@ -300,12 +301,12 @@ class Search:
                     "Give one beside --orbit: " + self._orbit_dates() + ".",
                 )
             return
-        first = self._rules.start or self._mission.start
+        first = self._first_moment
         last = min(self._rules.end or self._mission.end, self._now)
         if span is None and first >= last:
             raise InvalidRequestError(
                 f"The mission ends ({to_zulu(last)}) before it starts ({to_zulu(first)})",
-                "Mend mission.start and mission.end in the configuration.",
+                "Correct mission.start and mission.end in the configuration.",
             )
         start, end = (span.start, span.end) if span else (first, last)
         start, end = max(start, first), min(end, max(last, first))
@@ -313,6 +314,24 @@ class Search:
             start, end = max(start, self._within.start), min(end, self._within.end)
         # A range outside of the mission holds nothing; an empty window is never asked for.
         self.range = TimeRange(start, max(start, end))
+
+    @property
+    def _first_moment(self) -> datetime:
+        mission = self._mission
+        return self._rules.start or mission.starts.get(self.query.collection, mission.start)
+
+    def _refuse_what_means_nothing(self) -> None:
+        """Refuse orbits and frames that neither the archive's index nor names and items can tell."""
+        query, mission, known = self.query, self._mission, self._queryables
+        assert known is not None
+        if query.orbits and not mission.has_orbits and not known.has_orbits:
+            instead = "--track and --frame, or " if mission.track_digits else ""
+            raise InvalidRequestError(
+                f"{query.collection} cannot be searched by orbit: neither its index nor its names have one",
+                f"Use {instead}a time range.",
+            )
+        if query.frames and not mission.is_known and "frame" not in known.properties:
+            raise InvalidRequestError(f"{query.collection} has no frames", "Leave --frame out.")
 
     def _orbit_dates(self) -> str:
         low, high = self.query.orbits[0][0], self.query.orbits[-1][1]
@@ -330,7 +349,12 @@ class Search:
         known = self._queryables
         if known is None:
             return False
-        return not (known.has_orbits if self.query.orbits else known.has_frames)
+        query = self.query
+        if query.tracks and not known.has_tracks:
+            return True
+        if query.frames and self._mission.frame_digits and "frame" not in known.properties:
+            return True
+        return not (known.has_orbits if query.orbits else known.has_frames)
 
     def _windows(self) -> list[TimeRange | None]:
         if self.range is None:
@@ -390,7 +414,7 @@ class Search:
             expected = await asyncio.to_thread(self._expect, query, self.range)
         if expected is None and self._trusting:
             return False
-        sent = set(query.parts) - self._dropped - ({"orbit", "frame"} if self._by_name else set())
+        sent = set(query.parts) - self._dropped - ({"orbit", "frame", "track"} if self._by_name else set())
         unproven = sent - self._catalogue.honoured(query.collection)
         if self.range is None:
             unproven -= {"orbit"}  # nothing else would limit the search
@@ -547,7 +571,7 @@ class Search:
 
     @property
     def _keeps_newest(self) -> bool:
-        return self.query.product_type in self._mission.newest_only and not self.query.every_version
+        return self._mission.keeps_newest(self.query.product_type) and not self.query.every_version
 
     def _condensed(self, held: list[Granule]) -> list[Granule]:
         """Without what will not be handed on, once there is so much of it that it matters."""
@@ -595,7 +619,7 @@ class Search:
             try:
                 await self._fetch_area(window, span, area, closing=closing and number == len(areas))
             except _TooMany as too_many:
-                whole = span or self.range or TimeRange(self._rules.start or self._mission.start, self._now)
+                whole = span or self.range or TimeRange(self._first_moment, self._now)
                 window.splits += 1
                 if whole.duration < timedelta(seconds=2) or window.splits > _MAX_SPLITS:
                     raise CatalogError(
@@ -687,7 +711,7 @@ class Search:
         query = self.query
         without = {*without, *self._dropped}
         if self._by_name:
-            without |= {"orbit", "frame"}
+            without |= {"orbit", "frame", "track"}
         body: dict[str, Any] = {"collections": [query.collection], "limit": limit, **area}
         if span is not None:
             body["datetime"] = f"{to_zulu(span.start)}/{to_zulu(span.end)}"
@@ -717,6 +741,7 @@ class Search:
             baselines=known.baseline_spellings(query.baseline) if query.baseline else (),
             products=known.product_spellings(query.product_type),
             without=without,
+            numbers=known.numbers,
         )
 
     def _obeyed(self, condition: cql2.Condition | None, features: list[Any]) -> bool | None:
@@ -795,15 +820,15 @@ def _matched(data: Mapping[str, Any]) -> int | None:
 
 
 def _newest_versions(granules: Sequence[Granule]) -> list[Granule]:
-    """Of several processings of one granule, the one created last."""
-    newest: dict[tuple[datetime, str, str], Granule] = {}
+    """Of several versions of one granule, the newest."""
+    newest: dict[tuple[object, ...], tuple[tuple[Any, ...], Granule]] = {}
     for granule in granules:
-        key = (granule.sensing_start, granule.orbit_frame, granule.baseline)
-        other = newest.get(key)
-        if other is None or _creation(granule) > _creation(other):
-            newest[key] = granule
-    return list(newest.values())
-
-
-def _creation(granule: Granule) -> tuple[datetime, str]:
-    return granule.created or datetime.min.replace(tzinfo=UTC), granule.id
+        name = parse_name(granule.id)
+        if name is None:
+            newest[granule.id,] = (), granule
+            continue
+        version, rank = MISSIONS[name.mission].version_of(name)
+        other = newest.get(version)
+        if other is None or rank > other[0]:
+            newest[version] = rank, granule
+    return [granule for _, granule in newest.values()]

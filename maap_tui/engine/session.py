@@ -40,7 +40,7 @@ from maap_tui.engine.errors import (
     StorageError,
 )
 from maap_tui.engine.events import Emit, Event, Noted, Warned, ignore
-from maap_tui.engine.filing import Filing, name_of_url
+from maap_tui.engine.filing import Chosen, Filing, flat, name_of_url
 from maap_tui.engine.http import Http, origin_of
 from maap_tui.engine.integrity.hashes import Hashes
 from maap_tui.engine.integrity.verify import Judge
@@ -51,15 +51,17 @@ from maap_tui.engine.missions import (
     mission_named,
     parse_name,
 )
-from maap_tui.engine.model import Asset, BaselineInfo, Granule, TimeRange
+from maap_tui.engine.model import ALL, Asset, BaselineInfo, Granule, TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.queue import Queue, QueueRow
 from maap_tui.engine.registry import BaselineRegistry, CleanupReport, Entry, Key, Registry, Stats, StatsCache
 from maap_tui.engine.search import COUNT_LIMIT, Expected, Rules, Search
 from maap_tui.engine.sync import (
+    Room,
     Selection,
     SyncReport,
     alone,
+    first_granules,
     left_in_registry,
     pending_of,
     queue_entry,
@@ -92,6 +94,8 @@ class GetReport:
     wanted: list[Wanted]
     """Every file meant, whether it was fetched or only would have been."""
     downloads: Report = field(default_factory=Report)
+    lacking: InvalidRequestError | None = None
+    """Says which granules have no file in the formats meant; None when each has one."""
 
 
 @dataclass(slots=True)
@@ -380,7 +384,7 @@ class Session:
         """What the registry and the built catalogue know of what a search of a span should find."""
         if span is None or query.areas() != [{}]:
             return None
-        selection = Selection(("all",), span, query.orbits, query.frames)
+        selection = Selection.of_query(query, (ALL,), span)
         try:
             days = [
                 entry.day
@@ -395,10 +399,38 @@ class Session:
             words = f"the registry has {len(days)} {'file' if len(days) == 1 else 'files'} of that time"
             return Expected(words, days[-1], is_listed=True)
         known = catalog.span(query.product_type, query.baseline) if catalog else None
-        if known is None or query.orbits or query.frames or known.start >= span.end or known.end < span.start:
+        if (
+            known is None
+            or {"orbit", "frame", "track"} & {*query.parts}
+            or known.start >= span.end
+            or known.end < span.start
+        ):
             return None
         words = f"the built catalogue has granules from {known.first_day} to {known.end.date()}"
         return Expected(words, min(known.end.date(), span.last_day), is_listed=False)
+
+    async def check_names_first(self, collection: str, product_type: str, baseline: str | None) -> None:
+        """Judge names before what depends on them, for a request that cannot be read.
+
+        Raises:
+            InvalidRequestError: when a name does not exist; a catalogue that does not answer says nothing.
+        """
+        try:
+            await self.catalogue.check(collection, product_type, baseline)
+        except CatalogError:
+            return
+
+    async def takes_orbit_in_time(self, query: Query) -> bool:
+        """Whether orbits are looked for in a time range, as where the archive has no index of them.
+
+        Raises:
+            InvalidRequestError: for unknown names.
+            CatalogError: when they cannot be checked.
+        """
+        if query.product_type in self.mission_of(query.collection).unindexed:
+            return True
+        known = await self.catalogue.check(query.collection, query.product_type, query.baseline)
+        return not known.has_orbits
 
     async def find(self, collection: str, identity: str) -> Granule | None:
         """The granule of that id, None when the collection has none.
@@ -433,10 +465,9 @@ class Session:
             InvalidRequestError: when neither tells where it belongs.
             CatalogError: when the catalogue has to be asked and does not answer.
         """
-        file_name = name_of_url(url)
         if out_dir is not None:
-            path = places.flat_path(places.absolute(out_dir), file_name, product_dir=product_dir)
-            return Wanted(url, path, None, places.absolute(out_dir)), None
+            return flat(url, out_dir, product_dir=product_dir), None
+        file_name = name_of_url(url)
         name = parse_name(url)
         if name is not None and name.baseline is not None:
             mission = self.mission_of(collection).name
@@ -570,6 +601,7 @@ class Session:
         out_dir = None if out_dir is None else places.data_folder(out_dir)
         search = self.search(query, patient=not dry_run)
         report = GetReport(search, [], [])
+        chosen = Chosen(formats)
         verb = "download" if track else "get"
         async with self.downloads(verb=verb) as downloads, aclosing(aiter(search)) as pages:
             async for page in pages:
@@ -577,7 +609,7 @@ class Session:
                 if track and not dry_run and out_dir is None:
                     await register(self.filing, page.granules, formats, emit=self.emit)
                 for granule in page.granules:
-                    for asset in granule.files(formats):
+                    for asset in chosen.files(granule):
                         try:
                             wanted = self.filing.wanted_of(
                                 granule, asset, out_dir=out_dir, product_dir=product_dir
@@ -593,6 +625,7 @@ class Session:
                 await self.save_skipped(search)
             report.downloads = await downloads.join()
         report.granules = search.ordered(report.granules)
+        report.lacking = chosen.error()
         return report
 
     async def download(
@@ -691,13 +724,14 @@ class Session:
         newest_first: bool = False,
         max_items: int | None = None,
     ) -> list[tuple[Key, Entry]]:
-        """What the registry has discovered and not downloaded."""
+        """What the registry has discovered and not downloaded; `max_items` are granules."""
         keys = self.tracked_keys(collection, product_type, baseline)
         found = pending_of(self.filing, keys, selection)
-        found = self.filing.only_newest(product_type, found, selection.every_version)
+        if not selection.every_version:
+            found = self.filing.only_newest(product_type, keys, found)
         if newest_first:
             found.reverse()
-        return found[:max_items]
+        return first_granules(found, max_items)
 
     async def download_pending(
         self,
@@ -792,9 +826,7 @@ class Session:
         """
         found = await self.get(query, product_dir=product_dir, dry_run=True)
         names = (query.collection, query.product_type, query.baseline)
-        selection = Selection(
-            self.formats_of(query), query.time, query.orbits, query.frames, query.every_version
-        )
+        selection = Selection.of_query(query, self.formats_of(query))
         done: set[str] = set()
         for tracker in map(self.registry.baseline, self.tracked_keys(*names)):
             done |= {entry.url for entry in tracker.downloads(selection.first_day, selection.last_day)}
@@ -807,7 +839,8 @@ class Session:
                 wanted[entry.url] = self.wanted_of_entry(key, entry, product_dir=product_dir)
             except InvalidRequestError as error:
                 self.emit(left_in_registry(entry, error))
-        return list(wanted.values())[: query.max_items]
+        room = Room(query.max_items)
+        return [one for one in wanted.values() if room.has(one.url)]
 
     def _keys_of(self, query: Query, baseline: str) -> list[Key]:
         """The key of a baseline; none for a name that no registry could have."""

@@ -13,8 +13,8 @@ from datetime import UTC, date, datetime
 from maap_tui.engine.downloads import Downloads, Report, Tracked
 from maap_tui.engine.errors import InvalidRequestError, LockedError, NoLockError
 from maap_tui.engine.events import Emit, ItemSkipped, Warned, ignore
-from maap_tui.engine.filing import Filing
-from maap_tui.engine.missions import format_of, parse_name
+from maap_tui.engine.filing import Chosen, Filing
+from maap_tui.engine.missions import granule_name, has_format, parse_name
 from maap_tui.engine.model import Granule, TimeRange, to_zulu
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry import MISSING_FOR, BaselineRegistry, Entry, Key, Registry, Stats
@@ -50,6 +50,8 @@ class SyncReport:
     held_back: int = 0
     """Pending files beyond `max_items`, left for another run."""
     failed_days: list[FailedDay] = field(default_factory=list)
+    lacking: InvalidRequestError | None = None
+    """Says which granules have no file in the formats meant; None when each has one."""
     skipped: list[SkippedItem] = field(default_factory=list)
     """Items of the archive that could not be used."""
     downloads: Report = field(default_factory=Report)
@@ -66,9 +68,16 @@ class Selection:
     orbits: tuple[tuple[int, int], ...] = ()
     """Absolute orbits meant as (first, last) pairs, both included; () means all."""
     frames: tuple[str, ...] = ()
-    """Frame letters meant; () means all."""
+    """Frames meant; () means all."""
     every_version: bool = False
     """Whether older processings of the same granule are meant too, see `Query.every_version`."""
+    tracks: tuple[str, ...] = ()
+    """Track numbers meant; () means all."""
+
+    @classmethod
+    def of_query(cls, query: Query, formats: tuple[str, ...], span: TimeRange | None = None) -> Selection:
+        """What a query means, in the span that is searched where that is another than its own."""
+        return cls(formats, span or query.time, query.orbits, query.frames, query.every_version, query.tracks)
 
     @property
     def first_day(self) -> date | None:
@@ -80,16 +89,18 @@ class Selection:
 
     def accepts(self, entry: Entry) -> bool:
         """Whether a line is meant; a name that says nothing is judged by its day alone."""
-        if "all" not in self.formats and self.formats and format_of(entry.url) not in self.formats:
+        if self.formats and not any(has_format(entry.url, name) for name in self.formats):
             return False
         name = parse_name(entry.url)
         if name is None:
-            return not (self.orbits or self.frames)
+            return not (self.orbits or self.frames or self.tracks)
         if self.span and name.sensing_start not in self.span:
             return False
         if self.orbits and not any(
             name.orbit is not None and low <= name.orbit <= high for low, high in self.orbits
         ):
+            return False
+        if self.tracks and name.track not in self.tracks:
             return False
         return not (self.frames and name.frame not in self.frames)
 
@@ -127,7 +138,31 @@ def pending_of(filing: Filing, keys: Iterable[Key], selection: Selection) -> lis
         for entry in filing.registry.baseline(key).pending_downloads(selection.first_day, selection.last_day)
         if selection.accepts(entry)
     ]
-    return sorted(found, key=lambda one: (one[1].day, one[1].url))
+    found.sort(key=lambda one: (one[1].day, one[1].url))
+    return found
+
+
+def first_granules(entries: Sequence[tuple[Key, Entry]], count: int | None) -> list[tuple[Key, Entry]]:
+    """The lines of the first `count` granules, all of them for None."""
+    if count is None:
+        return list(entries)
+    room = Room(count)
+    return [one for one in entries if room.has(one[1].url)]
+
+
+class Room:
+    """The granules that files are fetched of, no more than so many."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._granules: set[str] = set()
+
+    def has(self, url: str) -> bool:
+        """Whether a file belongs to one of them; a granule that is new takes a place while there is one."""
+        granule = granule_name(url)
+        if len(self._granules) < self._most:
+            self._granules.add(granule)
+        return granule in self._granules
 
 
 @dataclass(slots=True)
@@ -144,14 +179,14 @@ async def register(
     filing: Filing, granules: Sequence[Granule], formats: tuple[str, ...], *, emit: Emit = ignore
 ) -> int:
     """Write the files of granules into the registry as discovered; returns how many are new."""
-    return (await asyncio.to_thread(_register, filing, granules, formats, emit)).new
+    return (await asyncio.to_thread(_register, filing, granules, Chosen(formats), emit)).new
 
 
-def _register(filing: Filing, granules: Sequence[Granule], formats: tuple[str, ...], emit: Emit) -> _Filed:
+def _register(filing: Filing, granules: Sequence[Granule], chosen: Chosen, emit: Emit) -> _Filed:
     filed = _Filed()
     by_key: dict[Key, list[Entry]] = defaultdict(list)
     for granule in granules:
-        for asset in granule.files(formats):
+        for asset in chosen.files(granule):
             try:
                 key, wanted = filing.key_of(granule), filing.wanted_of(granule, asset)
             except InvalidRequestError as error:
@@ -255,7 +290,7 @@ async def sync(
         search: a search that is not cut, so that everything is registered.
         downloads: a queue that records into the same registry.
         formats: formats meant.
-        max_items: files fetched at most.
+        max_items: granules at most of which files are fetched.
         product_dir: whether each file gets a folder named after its stem.
         emit: told of lines that cannot be registered or fetched.
         is_waited_for: whether to wait for the downloads; without it the report says nothing of them.
@@ -264,36 +299,36 @@ async def sync(
     report = SyncReport(query)
     keys: set[Key] = set()
     missing = _Missing(filing, downloads)
+    room = Room(max_items)
+    chosen = Chosen(formats)
     async with aclosing(aiter(search)) as pages:
         async for page in pages:
-            pending = await asyncio.to_thread(_take_page, filing, page.granules, formats, keys, report, emit)
+            pending = await asyncio.to_thread(_take_page, filing, page.granules, chosen, keys, report, emit)
             for wanted, tracked in pending:
-                if report.pending >= max_items:
-                    break
-                if missing.has(tracked.key, wanted.url):
+                if missing.has(tracked.key, wanted.url) or not room.has(wanted.url):
                     continue
                 report.pending += downloads.add(
                     filing.in_product_dir(wanted) if product_dir else wanted, tracked
                 )
     report.failed_days = search.failed
+    report.lacking = chosen.error()
     report.skipped = list(search.skipped.values())
     await asyncio.to_thread(record_skipped, filing, search, emit)
     keys |= set(filing.tracked_keys(query.collection, query.product_type, query.baseline))
-    selection = Selection(
-        formats, search.range or query.time, query.orbits, query.frames, query.every_version
-    )
+    selection = Selection.of_query(query, formats, search.range)
     left = await asyncio.to_thread(pending_of, filing, sorted(keys), selection)
-    # What is queued already takes part in the choice among versions, and is left out only then.
-    left = await asyncio.to_thread(filing.only_newest, query.product_type, left, selection.every_version)
+    if not query.every_version:
+        # What is queued already takes part in the choice among versions, and is left out only then.
+        left = await asyncio.to_thread(filing.only_newest, query.product_type, sorted(keys), left)
     left = [
         (key, entry)
         for key, entry in left
         if entry.url not in downloads.jobs and not missing.has(key, entry.url)
     ]
-    for number, (key, entry) in enumerate(left):
-        if report.pending >= max_items:
-            report.held_back = len(left) - number
-            break
+    for key, entry in left:
+        if not room.has(entry.url):
+            report.held_back += 1
+            continue
         report.pending += queue_entry(filing, downloads, key, entry, product_dir=product_dir, emit=emit)
     if is_waited_for:
         report.downloads = await downloads.join()
@@ -366,13 +401,13 @@ def left_in_registry(entry: Entry, error: InvalidRequestError) -> ItemSkipped:
 def _take_page(
     filing: Filing,
     granules: Sequence[Granule],
-    formats: tuple[str, ...],
+    chosen: Chosen,
     keys: set[Key],
     report: SyncReport,
     emit: Emit,
 ) -> list[tuple[Wanted, Tracked]]:
     """Register a page and count it; returns what of it has to be fetched."""
-    filed = _register(filing, granules, formats, emit)
+    filed = _register(filing, granules, chosen, emit)
     pending: dict[tuple[Key, date], set[str]] = {}
     wanted: list[tuple[Wanted, Tracked]] = []
     for key, day, file in filed.files:

@@ -175,7 +175,7 @@ def test_a_product_without_an_orbit_index(maap: Callable) -> None:
         (["--days-back", "0"], "--days-back"),
         (["--days-back", "soon"], "--days-back"),
         (["--max-items", "0"], "--max-items"),
-        (["--format", "pdf"], "no file format"),
+        (["--format", "pdf"], "not a file format"),
         (["--bbox", "1,2,3"], "--bbox"),
         (["--bbox", "0,60,10,50"], "latitude"),
         (["--point", "95,0"], "no point on Earth"),

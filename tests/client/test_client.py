@@ -149,7 +149,7 @@ def test_search_by_orbit_with_its_frame(client: MaapClient) -> None:
         ({"orbit": "08574C", "frames": ["D"]}, "orbit '08574C' already includes a frame letter"),
         ({"orbit": "x"}, "is no orbit"),
         ({"frames": ["Z"]}, "frames"),
-        ({"format": "tiff"}, "no file format"),
+        ({"format": "docx"}, "not a file format"),
         ({"max_items": 0}, "maximum of 0"),
         ({"baseline": "ZZ", **HOUR}, "There is no baseline 'ZZ'"),
     ],

@@ -41,6 +41,24 @@ async def test_reads_what_maap_client_wrote(session: Make, file: Path) -> None:
     assert catalog.span("CPR_CLD_2A", "ZZ") is None and catalog.baseline("NOPE", "BC") is None
 
 
+@pytest.mark.parametrize(
+    ("product_type", "last"),
+    [
+        # Valid for thirty days each.
+        ("AUX_ORBPRE", datetime(2026, 1, 14, tzinfo=UTC)),
+        # Valid for ever, long before the range ends.
+        ("MPL_ORBSCT", datetime(2024, 5, 28, 21, 49, 17, tzinfo=UTC)),
+    ],
+)
+async def test_products_of_long_validity_have_a_time_end(
+    session: Make, product_type: str, last: datetime
+) -> None:
+    async with session() as opened:
+        info = await opened.baseline_at_archive("EarthCAREOrbitData_MAAP", product_type, "AA")
+    assert info is not None and info.count > 0
+    assert (info.time_end, info.frame_end) == (last, None)
+
+
 async def test_builds_one_baseline_and_says_where_it_begins_and_ends(
     session: Make, file: Path, events: list[Event]
 ) -> None:

@@ -12,7 +12,7 @@ from maap_tui.cli.arguments import (
     add_orbit,
     add_search,
     add_time,
-    orbits_of,
+    meant_by,
     read_text,
     span_of,
 )
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 _EPILOG = """\
 A file of URLs has lines `URL`, `URL|PATH`, or JSON with "url" as --json prints it; blank lines and lines
 that begin with # are left out.
-With --registry the time options, --orbit and --frame choose among what is pending there; an area
-cannot, as the registry knows none."""
+With --registry the time options, --orbit, --frame and --track choose among what is pending
+there; an area cannot, as the registry knows none."""
 
 
 def add_parser(subparsers: Any, words: str) -> None:
@@ -133,30 +133,28 @@ def _refuse_area(args: argparse.Namespace) -> None:
 
 
 async def _download_pending(call: Call, session: Session) -> None:
-    from maap_tui.engine.missions import format_of
-    from maap_tui.engine.query import parse_formats
-    from maap_tui.engine.sync import Selection
+    from maap_tui.engine.missions import format_of, has_format
+    from maap_tui.engine.sync import Selection, first_granules
 
     args = call.args
     _refuse_area(args)
-    orbits, frames = orbits_of(args, session)
+    orbits, frames, tracks, formats = await meant_by(args, session)
     span = span_of(args, session)
-    mission = session.mission_of(args.collection)
-    formats = parse_formats(args.format) if args.format is not None else mission.formats
+    formats = formats or session.mission_of(args.collection).formats
     names = (args.collection, args.product, args.baseline)
-    every = session.pending(*names, Selection(("all",), span, orbits, frames, True))
-    meant = Selection(formats, span, orbits, frames, args.all_versions)
+    every = session.pending(*names, Selection(("all",), span, orbits, frames, True, tracks))
+    meant = Selection(formats, span, orbits, frames, args.all_versions, tracks)
     pending = session.pending(*names, meant, newest_first=args.newest_first)
-    entries = pending[: args.max_items]
+    entries = first_granules(pending, args.max_items)
     if "all" not in formats:
-        others = [entry.url for _, entry in every if format_of(entry.url) not in formats]
+        others = [entry.url for _, entry in every if not any(has_format(entry.url, name) for name in formats)]
         if others:
             kinds = ", ".join(sorted({format_of(url) or "unknown" for url in others}))
             call.report.say(
                 f"{plural(len(others), 'pending file')} in other formats ({kinds}) left; "
                 "--format all takes them"
             )
-        every = [one for one in every if format_of(one[1].url) in formats]
+        every = [one for one in every if one[1].url not in others]
     if older := len(every) - len(pending):
         call.report.say(f"{plural(older, 'older version')} left; --all-versions takes them")
     if held_back := len(pending) - len(entries):

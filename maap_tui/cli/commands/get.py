@@ -49,7 +49,7 @@ async def search_and_download(call: Call, *, track: bool) -> None:
     """Search and download, followed by the registry with `track`."""
     args = call.args
     async with call.session(bulk=True) as session:
-        query = query_of(args, session)
+        query = await query_of(args, session)
         everything = args.everything or args.max_items is not None
         if not args.dry_run:
             if not everything:
@@ -68,7 +68,11 @@ async def search_and_download(call: Call, *, track: bool) -> None:
         if args.dry_run:
             list_wanted(call, report.wanted, args.out_dir or session.places.data_dir)
         tell_of_cut(call, len(report.granules), query)
-        nothing = nothing_found(query, found_granules=len(report.granules))
+        if report.lacking is not None:
+            call.report.fail(report.lacking)
+        nothing = nothing_found(query)
+        if report.granules:
+            nothing = "Nothing to download"
         if report.search.failed:
             nothing = "Nothing to download in what could be searched"
             call.report.say(unsearched(len(report.search.failed)))

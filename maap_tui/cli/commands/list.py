@@ -43,10 +43,12 @@ def run(call: Call) -> int | None:
 
 
 def _list_known(call: Call) -> None:
-    from maap_tui.engine.missions import earthcare, mission_named
+    from maap_tui.engine.missions import default_collections, mission_named
 
     mission = call.settings()[0].mission
-    names = list(mission.collections or mission_named(mission.name or earthcare.MISSION.name).collections)
+    names = list(mission.collections)
+    if not names:
+        names = list(mission_named(mission.name).collections) if mission.name else default_collections()
     for name in dict.fromkeys([*names, *mission.collections_extend]):
         if call.output.as_json:
             call.output.record({"collection": name})

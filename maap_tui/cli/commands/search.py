@@ -61,7 +61,7 @@ async def run(call: Call) -> None:
     """Search and print."""
     args = call.args
     async with call.session() as session:
-        query = query_of(args, session)
+        query = await query_of(args, session)
         if args.count:
             async with call.watched():
                 await _count(call, session, query)
@@ -76,6 +76,8 @@ async def _count(call: Call, session: Session, query: Query) -> None:
         call.output.record({"count": count})
     else:
         call.output.line(str(count))
+    if session.mission_of(query.collection).has_folders:
+        call.report.say(f"{plural(count, 'granule')}; a granule may have several files")
     if count and (besides := search.counted_besides()):
         call.report.say(f"The archive may count more than a search lists: {'; '.join(besides)}")
     if count > query.max_items:
@@ -84,9 +86,11 @@ async def _count(call: Call, session: Session, query: Query) -> None:
 
 async def _search(call: Call, session: Session, query: Query) -> None:
     from maap_tui.engine import files
+    from maap_tui.engine.filing import Chosen
 
     args, output, report = call.args, call.output, call.report
     formats = session.formats_of(query)
+    chosen = Chosen(formats)
     search = session.search(query)
     found: list[tuple[Any, str, list[str], list[dict[str, Any]]]] = []
     size = sizes = new = 0
@@ -95,7 +99,7 @@ async def _search(call: Call, session: Session, query: Query) -> None:
             if args.registry_save:
                 new += await session.save_to_registry(page.granules, formats)
             for granule in page.granules:
-                assets = granule.files(formats)
+                assets = chosen.files(granule)
                 known = [asset.size for asset in assets if asset.size is not None]
                 size, sizes = size + sum(known), sizes + len(known)
                 # A page may come late, after a second try: rows are small, granules are not kept.
@@ -123,14 +127,17 @@ async def _search(call: Call, session: Session, query: Query) -> None:
         report.say(f"Registered {plural(new, 'new URL')}{words}")
     if search.failed:
         report.say(unsearched(len(search.failed)))
+    if (error := chosen.error()) is not None:
+        report.fail(error)
     if not urls:
-        if not search.failed:
-            report.say(nothing_found(query, found_granules=len(found)))
+        if not search.failed and not found:
+            report.say(nothing_found(query))
         return
     tell_of_cut(call, len(found), query)
     total = f", {format_bytes(size)}" if sizes == len(urls) else ""
     cut = " (--max-items reached)" if len(found) >= query.max_items else ""
-    report.say(f"Found {plural(len(urls), 'file')}{total}{cut}")
+    of = f" of {plural(len(found), 'granule')}" if len(found) != len(urls) else ""
+    report.say(f"Found {plural(len(urls), 'file')}{of}{total}{cut}")
 
 
 def tell_of_cut(call: Call, granules: int, query: Query) -> None:
@@ -148,12 +155,8 @@ def unsearched(days: int) -> str:
     return f"{plural(days, 'day')} could not be searched; run the same command again for the rest"
 
 
-def nothing_found(query: Query, *, found_granules: int = 0) -> str:
-    """What to say, and to try, when a search ends without a file."""
-    if found_granules:
-        return (
-            f"{plural(found_granules, 'granule')} found, none with a file of this format; try --format all."
-        )
+def nothing_found(query: Query) -> str:
+    """What to say, and to try, when a search ends without a granule."""
     names = f"{query.collection} {query.product_type}"
     where = f" {query.baseline}" if query.baseline else ""
     return (

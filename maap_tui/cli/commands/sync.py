@@ -52,7 +52,7 @@ async def run(call: Call) -> None:
     report.names_baselines = True
     overrides: dict[str, object] = {"paths.data_dir": args.out_dir} if args.out_dir else {}
     async with call.session(bulk=True, overrides=overrides) as session:
-        query = query_of(args, session, days_back=DEFAULT_DAYS_BACK)
+        query = await query_of(args, session, days_back=DEFAULT_DAYS_BACK)
         if args.dry_run:
             async with call.watched():
                 wanted = await session.would_sync(query, product_dir=session.settings.downloads.product_dir)
@@ -64,6 +64,8 @@ async def run(call: Call) -> None:
             done = await session.sync(query, product_dir=session.settings.downloads.product_dir)
         if done.refused:
             report.codes.add(WRONG)
+        if done.lacking is not None:
+            report.fail(done.lacking)
         if done.failed_days:
             report.say(unsearched(len(done.failed_days)))
         if done.held_back:

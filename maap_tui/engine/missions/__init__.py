@@ -9,11 +9,13 @@ import re
 from collections.abc import Iterable
 
 from maap_tui.engine.errors import InvalidRequestError
-from maap_tui.engine.missions import aeolus, earthcare
+from maap_tui.engine.missions import aeolus, biomass, cryosat, earthcare, flex
 from maap_tui.engine.missions.base import Mission, Product
-from maap_tui.engine.model import FORMATS, FileName
+from maap_tui.engine.model import ALL, FORMAT_NAMES, FileName, format_of, has_format
 
-MISSIONS: dict[str, Mission] = {m.name: m for m in (earthcare.MISSION, aeolus.MISSION)}
+MISSIONS: dict[str, Mission] = {
+    m.name: m for m in (earthcare.MISSION, aeolus.MISSION, biomass.MISSION, cryosat.MISSION, flex.MISSION)
+}
 """The missions this program knows, by name."""
 
 __all__ = [
@@ -22,7 +24,10 @@ __all__ = [
     "Product",
     "all_formats",
     "default_collections",
+    "folder_of",
     "format_of",
+    "granule_name",
+    "has_format",
     "mission_named",
     "mission_of_collection",
     "parse_name",
@@ -39,8 +44,8 @@ def mission_named(name: str) -> Mission:
         if mission.name.lower() == name.lower():
             return mission
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", name):
-        raise InvalidRequestError(f"'{name}' is no mission name", f"Use one of {', '.join(MISSIONS)}.")
-    return Mission(name=name, formats=("h5", "nc", "dbl", "zip", "eof", "eef", "bufr", "hdr"))
+        raise InvalidRequestError(f"'{name}' is not a mission name", f"Use one of {', '.join(MISSIONS)}.")
+    return Mission(name=name, formats=("h5", "nc", "dbl", "zip", "eof", "eef", "bufr", "hdr"), is_known=False)
 
 
 def mission_of_collection(collection: str, setting: str = "") -> Mission:
@@ -51,10 +56,8 @@ def mission_of_collection(collection: str, setting: str = "") -> Mission:
     if setting:
         return mission_named(setting)
     # A folder has to be named after something: the leading letters of the collection, as in
-    # BiomassLevel1b -> Biomass, CryoSatIceL110 -> CryoSat.
+    # SwarmLevel1b -> Swarm.
     lead = re.match(r"[A-Z][a-z]+(?:[A-Z][a-z]+)*?(?=[A-Z0-9_]|$)", collection)
-    if collection.lower().startswith("cryosat"):
-        return mission_named("CryoSat")
     return mission_named(lead.group(0) if lead else "Other")
 
 
@@ -68,20 +71,23 @@ def parse_name(name: str) -> FileName | None:
     return None
 
 
-def format_of(name: str) -> str:
-    """The format a file name or URL has by its suffix; '' for none that is known."""
-    lowered = name.split("?", 1)[0].lower()
-    for format_name, suffixes in FORMATS.items():
-        if lowered.endswith(suffixes):
-            return format_name
-    if "/data/zipper/" in lowered:
-        return "zip"
-    return ""
+def granule_name(url: str) -> str:
+    """The granule that a file belongs to: its id as far as the address tells, otherwise the address."""
+    name = parse_name(url)
+    return name.stem if name is not None else url
+
+
+def folder_of(url: str) -> str:
+    """The folder that a file has to itself and its granule, named after it; '' where none is needed."""
+    name = parse_name(url)
+    if name is None or format_of(url) == "zip" or not MISSIONS[name.mission].has_folders:
+        return ""
+    return name.stem
 
 
 def all_formats() -> tuple[str, ...]:
     """Every format name, and `all`."""
-    return (*FORMATS, "all")
+    return (*FORMAT_NAMES, ALL)
 
 
 def default_collections(extra: Iterable[str] = ()) -> list[str]:

@@ -54,6 +54,7 @@ def parse(name: str, url: str) -> FileName | None:
 MISSION = Mission(
     name="Aeolus",
     formats=("dbl", "nc", "bufr", "eef"),
+    all_formats=("dbl", "nc", "bufr", "eef", "hdr", "zip"),
     collections=(
         "AeolusL0ProductsB16",
         "AeolusL1AProducts",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
-from maap_tui.engine.model import FileName
+from maap_tui.engine.model import FORMAT_NAMES, FileName
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,11 @@ def _know_no_name(name: str, url: str) -> FileName | None:
     return None
 
 
+def _by_creation(name: FileName) -> tuple[tuple[object, ...], tuple[Any, ...]]:
+    key = (name.product_type, name.baseline, name.sensing_start, name.orbit, name.frame)
+    return key, (name.created or datetime.min.replace(tzinfo=UTC), name.stem)
+
+
 @dataclass(frozen=True, slots=True)
 class Mission:
     """Everything the program has to know of one mission."""
@@ -33,26 +39,53 @@ class Mission:
     """Also the folder under data_dir and the registry."""
     formats: tuple[str, ...]
     """Formats taken when the user names none, best first."""
+    all_formats: tuple[str, ...] = FORMAT_NAMES
+    """Formats that its products come in, for help and messages."""
     collections: tuple[str, ...] = ()
     """Its collections at the archive, in the order they are listed."""
     prefixes: tuple[str, ...] = ()
     """Starts of collection names that belong to it."""
     start: datetime = datetime(1990, 1, 1, tzinfo=UTC)
     """First sensing time there can be."""
+    starts: Mapping[str, datetime] = field(default_factory=dict)
+    """The same for collections that begin earlier."""
     end: datetime = datetime(2046, 1, 1, tzinfo=UTC)
     """First moment after the mission."""
+    is_known: bool = True
+    """Whether its rules are its own; False for the generic rules of a mission this program does not know."""
     frames: str = ""
-    """Letters of its frames; '' when orbits are not cut into frames."""
+    """Letters of its frames; '' when it has none."""
+    frame_digits: int = 0
+    """Digits of its frames where they are numbers; 0 when they are not."""
+    track_digits: int = 0
+    """Digits of the numbers of its repeating ground tracks; 0 when it has none."""
+    has_orbits: bool = True
+    """Whether names or items say the absolute orbit."""
     orbit_digits: int = 5
+    has_folders: bool = False
+    """Whether a granule is a folder of files, which it then is here as well."""
     products: Mapping[str, Product] = field(default_factory=dict)
     unindexed: frozenset[str] = frozenset()
     """Product types that the archive cannot search by orbit or area."""
     newest_only: frozenset[str] = frozenset()
     """Product types with several versions a granule, of which only the newest is of use."""
+    has_versions: bool = False
+    """Whether that holds for all of its product types."""
+    version_of: Callable[[FileName], tuple[tuple[object, ...], tuple[Any, ...]]] = _by_creation
+    """Name -> (what it is a version of, its rank among the versions, the greatest of which is the newest)."""
     parse: Callable[[str, str], FileName | None] = _know_no_name
     """(file name or id, URL it came from) -> what it says, or None."""
     orbit_time: Callable[[int], datetime] | None = None
     """About when an orbit was flown, within two days; None when orbits do not tell."""
+
+    @property
+    def has_frames(self) -> bool:
+        """Whether granules have frames, lettered or numbered."""
+        return bool(self.frames or self.frame_digits)
+
+    def keeps_newest(self, product_type: str) -> bool:
+        """Whether older versions of a granule are left out."""
+        return self.has_versions or product_type in self.newest_only
 
     def owns(self, collection: str) -> bool:
         return collection in self.collections or collection.startswith(self.prefixes or ("\0",))

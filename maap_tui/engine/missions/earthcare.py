@@ -129,6 +129,7 @@ AUX_CSMO_M||AUX|MSI|spectral model tables
 MISSION = Mission(
     name="EarthCARE",
     formats=("h5", "eof", "dbl"),
+    all_formats=("h5", "eof", "dbl", "hdr", "zip"),
     # Of each level first what everybody may have: the same granules are in all of its collections.
     collections=(
         "EarthCAREL1Validated_MAAP",

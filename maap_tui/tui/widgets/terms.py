@@ -23,6 +23,9 @@ from maap_tui.engine.query import (
     parse_formats,
     parse_frames,
     parse_orbits,
+    read_frames,
+    read_orbits,
+    read_tracks,
 )
 from maap_tui.text import plural, sentences
 from maap_tui.tui.widgets.area_field import area_text, read_area
@@ -84,7 +87,7 @@ class Terms:
             product_type=query.product_type,
             baseline=query.baseline or "",
             time=time_text(query),
-            orbit=format_orbits(query.orbits),
+            orbit=" ".join([format_orbits(query.orbits), *(f"T{track}" for track in query.tracks)]).strip(),
             frames=",".join(query.frames),
             formats=",".join(query.formats),
             maximum="" if query.max_items == default_maximum else str(query.max_items),
@@ -187,7 +190,9 @@ def read_terms(
     reading = Reading()
     troubles = reading.troubles
     collection = _read_collection(terms.collection, names, troubles)
-    mission = mission_of(collection) if collection and "collection" not in troubles else None
+    # What a mission has says nothing of a collection that may not exist.
+    is_known = collection in names.collections or collection in names.queryables
+    mission = mission_of(collection) if is_known and "collection" not in troubles else None
     product_type = _read_product(terms.product_type, collection, names, troubles)
     baseline = _read_baseline(terms.baseline, collection, product_type, names, troubles)
     changes: dict[str, Any] = {name: getattr(terms, name) for name in BOXES}
@@ -195,12 +200,12 @@ def read_terms(
     _try(troubles, "area", changes, lambda: _read_area(terms.area, product_type, mission))
     _try(troubles, "orbit", changes, lambda: _read_orbits(terms.orbit, mission))
     _try(troubles, "frames", changes, lambda: _read_frames(terms.frames, mission, changes.get("frames", ())))
-    _try(troubles, "formats", changes, lambda: {"formats": _read_formats(terms.formats)})
+    _try(troubles, "formats", changes, lambda: {"formats": _read_formats(terms.formats, mission)})
     _try(troubles, "maximum", changes, lambda: {"max_items": _read_maximum(terms.maximum, default_maximum)})
     if mission is not None and changes.get("orbits"):
         by_name = product_type in mission.unindexed
         local = names.queryables.get(collection)
-        by_name = by_name or (local is not None and not local.has_frames)
+        by_name = by_name or (local is not None and not local.has_orbits)
         if changes.get("time") is not None and not by_name:
             troubles.setdefault("orbit", "an orbit and a time exclude one another, clear one of them")
         elif changes.get("time") is None and by_name and product_type:
@@ -301,10 +306,16 @@ def _read_area(text: str, product_type: str, mission: Mission | None) -> dict[st
 
 
 def _read_orbits(text: str, mission: Mission | None) -> dict[str, Any]:
-    if not text.strip():
-        return {}
-    orbits, frames = parse_orbits(text, (mission.frames if mission else "ABCDEFGH") or "-")
-    return {"orbits": orbits, "frames": frames}
+    """Orbits, and track numbers such as T014 where the mission has them."""
+    words = [word for word in re.split(r"[,\s]+", text.strip()) if word]
+    tracks = [word for word in words if re.fullmatch(r"[Tt]\d+", word)]
+    found: dict[str, Any] = {}
+    if tracks and mission is not None:
+        found["tracks"] = read_tracks(",".join(tracks), mission)
+    rest = ",".join(word for word in words if word not in tracks)
+    if rest:
+        found["orbits"], found["frames"] = read_orbits(rest, mission) if mission else parse_orbits(rest)
+    return found
 
 
 def _read_frames(text: str, mission: Mission | None, named: tuple[str, ...]) -> dict[str, Any]:
@@ -312,13 +323,11 @@ def _read_frames(text: str, mission: Mission | None, named: tuple[str, ...]) -> 
         return {}
     if named:
         raise InvalidRequestError("the orbit names its frame already, clear one of them")
-    if mission is not None and not mission.frames:
-        raise InvalidRequestError(f"orbits of {mission.name} are not cut into frames")
-    return {"frames": parse_frames(text, mission.frames if mission else "ABCDEFGH")}
+    return {"frames": read_frames(text, mission) if mission else parse_frames(text)}
 
 
-def _read_formats(text: str) -> tuple[str, ...]:
-    return parse_formats(text) if text.strip() else ()
+def _read_formats(text: str, mission: Mission | None) -> tuple[str, ...]:
+    return parse_formats(text, mission) if text.strip() else ()
 
 
 def _read_maximum(text: str, default: int) -> int:

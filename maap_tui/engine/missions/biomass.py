@@ -1,0 +1,125 @@
+"""Biomass: its names, tracks, frames, collections and product types (maap-facts.md sections 1.2, 2, 5.4)."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from maap_tui.engine.missions.base import Mission, Product
+from maap_tui.engine.model import MEASUREMENT, FileName, parse_stamp
+
+_HEAD = r"BIO_(?P<type>[A-Z0-9_]{10})_(?P<start>\d{8}T\d{6})_(?P<stop>\d{8}T\d{6})_"
+_GRANULE = re.compile(_HEAD + r"(?P<middle>(?:[A-Z0-9_]*_)?)(?P<baseline>\d{2})_(?P<code>[0-9A-Z]{6})")
+_FILE = re.compile(_HEAD + r"[A-Z0-9_]*(?:\.[A-Z0-9]{1,5})?")
+"""A file of a granule, whose name goes on after the frame as it likes."""
+_TRACK = re.compile(r"(?:^|_)T(\d{3})(?:_|$)")
+_FRAME = re.compile(r"(?:^|_)F(\d{3})(?:_|$)")
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def parse(name: str, url: str) -> FileName | None:
+    """Read `BIO_S2_DGM__1S_20251212T011542_20251212T011603_T_G01_M01_C01_T001_F222_01_DJJDIM`.
+
+    The files of a granule have lower-case names that may lack baseline and creation code; the folder that
+    they are in has the name of the granule.
+    """
+    # Files named after nothing, such as a schema, are known by their folder alone.
+    if "bio_" not in url.lower():
+        return None
+    segments = [part for part in re.split(r"[/\\]", url.split("?", 1)[0]) if part]
+    for segment in (name, *reversed(segments[:-1])):
+        found = _GRANULE.fullmatch(segment.split(".", 1)[0].upper())
+        if found is not None:
+            return _name_of(found[0], found.groupdict())
+    found = _FILE.fullmatch(name.upper())
+    if found is None:
+        return None
+    return _name_of(name.split(".", 1)[0].upper(), found.groupdict() | {"middle": name.upper()})
+
+
+def _name_of(stem: str, parts: dict[str, str]) -> FileName | None:
+    try:
+        start, stop = parse_stamp(parts["start"]), parse_stamp(parts["stop"])
+        code = parts.get("code", "")
+        created = _EPOCH + timedelta(seconds=int(code, 36)) if code else None
+    except (ValueError, OverflowError):
+        return None
+    track, frame = _TRACK.search(parts["middle"]), _FRAME.search(parts["middle"])
+    return FileName(
+        stem=stem,
+        mission="Biomass",
+        product_type=parts["type"],
+        baseline=parts.get("baseline"),
+        sensing_start=start,
+        sensing_end=stop,
+        created=created,
+        frame=frame[1] if frame else None,
+        agency="ESA",
+        track=track[1] if track else None,
+        processing=code,
+    )
+
+
+def version_of(name: FileName) -> tuple[tuple[object, ...], tuple[Any, ...]]:
+    """Granules that differ in the last six characters alone are processings of one; the code counts time."""
+    code = name.processing
+    return (name.stem.removesuffix(f"_{code}") if code else name.stem,), (code,)
+
+
+_CONTENT = {
+    "RAW": ("0", "raw packets"),
+    "SCS": ("1A", "single-look complex, slant range"),
+    "DGM": ("1B", "detected, ground range, multi-looked"),
+    "STA": ("1C", "coregistered stack"),
+}
+
+
+def _products() -> dict[str, Product]:
+    found = {}
+    for swath in ("S1", "S2", "S3"):
+        for kind, (level, content) in _CONTENT.items():
+            head = f"{swath}_{kind}__{level[0]}"
+            found[f"{head}S"] = Product("", level, "P-band SAR", content)
+            found[f"{head}M"] = Product("", level, "P-band SAR", f"{content}, metadata only")
+    found["FP_FH__L2A"] = Product("FH", "2A", "P-band SAR", "forest height")
+    found["FP_GN__L2A"] = Product("GN", "2A", "P-band SAR", "ground-notched backscatter")
+    found["FP_FD__L2A"] = Product("FD", "2A", "P-band SAR", "forest disturbance")
+    return found
+
+
+MISSION = Mission(
+    name="Biomass",
+    # What has no measurement, such as level 0 and auxiliary files, is only had whole.
+    formats=(MEASUREMENT, "zip"),
+    all_formats=(MEASUREMENT, "tiff", "nc", "xml", "kml", "png", "zip"),
+    collections=(
+        "BiomassLevel0",
+        "BiomassLevel0IOC",
+        "BiomassLevel1a",
+        "BiomassLevel1aIOC",
+        "BiomassLevel1b",
+        "BiomassLevel1bIOC",
+        "BiomassLevel1c",
+        "BiomassLevel1cIOC",
+        "BiomassLevel2a",
+        "BiomassLevel2aIOC",
+        "BiomassLevel2b",
+        "BiomassLevel2bIOC",
+        "BiomassAux",
+        "BiomassAuxIOC",
+        "BiomassAuxRest",
+        "BiomassSimulated",
+    ),
+    prefixes=("Biomass",),
+    start=datetime(2025, 4, 29, tzinfo=UTC),
+    # Simulated products carry times from before the launch.
+    starts={"BiomassSimulated": datetime(2015, 1, 1, tzinfo=UTC)},
+    frame_digits=3,
+    track_digits=3,
+    has_folders=True,
+    has_versions=True,
+    version_of=version_of,
+    products=_products(),
+    parse=parse,
+)
