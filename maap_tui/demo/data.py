@@ -37,6 +37,9 @@ MEDIA_TYPES = {
     ".DBL": "application/octet-stream",
 }
 
+HEADS = {".tiff": b"II*\0", ".nc": b"CDF\x01", ".png": b"\x89PNG\r\n\x1a\n"}
+"""How binary files begin that are noise otherwise."""
+
 QUICKLOOK = base64.b64decode(
     "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABsSFBcUERsXFhceHBsgKEIrKCUlKFE6PTBCYFVlZF9VXVtqeJmBanGQc1tdhbWGkJ6jq62r"
     "Z4C8ybqmx5moq6T/wAALCAAIABABAREA/8QAFQABAQAAAAAAAAAAAAAAAAAABQb/xAAXEAADAQAAAAAAAAAAAAAAAAAAAwQx/9oACAEB"
@@ -110,8 +113,8 @@ class DataServer:
     def _serve_quicklook(self, request: Request, path: str) -> Response:
         folder, _, name = path.rpartition("/public/")
         stem, mark, bid = name.partition(".BID_")
-        granule = self.content.find(stem)
-        if granule is None or folder != granule.folder or not mark or bid not in ("0.jpeg", "1.jpeg"):
+        granule = self.content.find(stem) if mark else self._granule_of(folder.split("/"))
+        if granule is None or folder != granule.folder or bid not in ("0.jpeg", "1.jpeg", ""):
             return error(404, f"Not found: {name}")
         headers = {
             "Content-Type": "image/jpeg",
@@ -162,7 +165,16 @@ def _make(granule: Granule, path: str, generation: int) -> bytes:
         track = granule.series.axis.track(granule.number)
         start, end = granule.start - SECONDS_1970_TO_2000, granule.end - SECONDS_1970_TO_2000
         return hdf5.content(name, generation, size, track, start, end)
-    return hashlib.shake_128(f"{name}#{generation}".encode()).digest(size)
+    if suffix in (".xml", ".kml"):
+        return _plain_xml(name, generation, size)
+    head = HEADS.get(suffix, b"")
+    return head + hashlib.shake_128(f"{name}#{generation}".encode()).digest(size - len(head))
+
+
+def _plain_xml(name: str, generation: int, size: int) -> bytes:
+    head, tail = b'<?xml version="1.0" encoding="UTF-8"?>\n<product>', b"</product>\n"
+    noise = hashlib.shake_128(f"{name}#{generation}".encode()).hexdigest(size).encode()
+    return head + noise[: size - len(head) - len(tail)] + tail
 
 
 def _xml(granule: Granule, name: str, generation: int, size: int) -> bytes:

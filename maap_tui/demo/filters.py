@@ -37,7 +37,7 @@ KEYS = {
 
 PER_SERIES = frozenset(
     "product version exact_version nothing instrument platform level collection acquisition phase center"
-    " processor sensor status track mode doi".split()
+    " processor sensor status mode doi".split()
 )
 """Meanings that are the same for every granule of a series."""
 

@@ -118,6 +118,7 @@ def values_of(collection: Collection, granule: Granule) -> dict[str, Any]:
         "orbit": granule.orbit,
         "frame": granule.frame,
         "direction": granule.direction,
+        "track": granule.series.mission.track_number(granule),
         "updated": granule.updated,
         "created": granule.published,
         "processed": granule.created,
@@ -226,7 +227,7 @@ class Finder:
                 continue
             if area is not None:
                 areas.append(area)
-            elif about <= filters.PER_SERIES | {"frame", "direction"}:
+            elif about <= filters.PER_SERIES | {"frame", "direction"} and not series.mission.is_listed:
                 found = _residues_of_frames(part, series, constants)
                 if found is not None:
                     residues = found if residues is None else residues & found

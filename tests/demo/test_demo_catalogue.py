@@ -60,7 +60,7 @@ def test_collections_are_paged_and_say_who_may_download(client: httpx.Client) ->
         page = client.get(url).json()
         seen += page["collections"]
         url = next((link["href"] for link in page["links"] if link["rel"] == "next"), None)
-    assert len(seen) == page["numberMatched"] == len({one["id"] for one in seen}) == 15
+    assert len(seen) == page["numberMatched"] == len({one["id"] for one in seen}) == 21
     rights = {one["id"]: one["keywords"] for one in seen}
     assert "RESTRICTED" in rights["EarthCAREAuxiliary_MAAP"]
     assert "PUBLIC" in rights[L2]

@@ -69,6 +69,8 @@ class Mission:
     """First folders of its files below /data/."""
     extensions: tuple[str, ...] = ()
     """STAC extensions that its items declare."""
+    is_listed = False
+    """Whether its granules are listed one by one, so that their frames follow no rule."""
 
     def series(self, now: float) -> Iterator[Series]:
         """Every series as of a moment."""
@@ -99,6 +101,14 @@ class Mission:
     def files(self, granule: Granule) -> dict[str, int]:
         """Path below `home` to bytes of each file, the measurement first."""
         raise NotImplementedError
+
+    def made(self, granule: Granule) -> float | None:
+        """When a granule was processed, None for the rule that is common to all."""
+        return None
+
+    def track_number(self, granule: Granule) -> str | None:
+        """Number of the repeating ground track, None where the mission has none."""
+        return None
 
     def level(self, product: str) -> str | None:
         """Processing level, None for auxiliary files."""
@@ -256,6 +266,9 @@ class Granule:
     @cached_property
     def created(self) -> float:
         """When it was processed, whole seconds."""
+        made = self.series.mission.made(self)
+        if made is not None:
+            return made
         if self.is_reprocessed:
             assert self.series.campaign is not None
             return float(int(self.series.campaign) + self.chance % (CAMPAIGN_DAYS * DAY))
@@ -264,6 +277,8 @@ class Granule:
     @cached_property
     def published(self) -> float:
         """When the archive had it, milliseconds."""
+        if self.series.mission.is_listed:
+            return self.created + 3600
         if self.is_reprocessed:
             return self.created + 28 * DAY + self.chance % (2 * DAY * 1000) / 1000
         hours = DELAYS_H[self.chance // 7 % len(DELAYS_H)] * (1 + self.chance // 41 % 200 / 1000)
