@@ -29,6 +29,7 @@ from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.dialogs.sign_in import SignInDialog
 from maap_tui.tui.keys import PLACES
 from maap_tui.tui.screens.log import LogScreen
+from maap_tui.tui.theme import wants_ascii
 
 SIZE = (80, 24)
 MakeApp = Callable[..., MaapApp]
@@ -304,6 +305,23 @@ async def test_signing_in_says_what_is_wrong_with_anything_pasted(make_app: Make
         assert "\x1b" not in text_of(app)
         await pilot.press("escape")
         await wait_until(lambda: not isinstance(app.screen, SignInDialog), pilot)
+
+
+async def test_signing_in_shows_its_keys_in_the_smallest_terminal(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(60, 16), notifications=True) as pilot:
+        await pilot.press("f8")
+        await wait_until(lambda: isinstance(app.screen, SignInDialog), pilot)
+        await wait_until(lambda: "Check and store (ctrl+s)" in text_of(app), pilot)
+        assert "Cancel (esc)" in text_of(app)
+
+
+@pytest.mark.parametrize(
+    ("terminal", "locale", "is_ascii"),
+    [("linux", "C.UTF-8", True), ("xterm", "C.UTF-8", False), ("xterm", "C", True)],
+)
+def test_a_console_or_a_locale_of_few_signs_gets_ascii(terminal: str, locale: str, is_ascii: bool) -> None:
+    assert wants_ascii({"TERM": terminal, "LANG": locale}) is is_ascii
 
 
 async def test_a_token_is_stored_only_after_the_service_took_it(make_app: MakeApp, archive: Archive) -> None:

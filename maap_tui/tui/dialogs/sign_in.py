@@ -9,6 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.events import Resize
 from textual.widgets import Button, Static, TextArea
 
 from maap_tui.engine.credentials import describe_token, read_pasted
@@ -49,6 +50,10 @@ class SignInDialog(Dialog[bool]):
 
     def on_mount(self) -> None:
         self.query_one(TextArea).focus()
+
+    def on_resize(self, event: Resize) -> None:
+        """Leave room for the buttons, which name the keys, in a low terminal."""
+        self.query_one(TextArea).styles.height = 6 if event.size.height >= 20 else 4
 
     @property
     def _now(self) -> datetime:
