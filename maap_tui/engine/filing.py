@@ -97,8 +97,10 @@ class Filing:
             InvalidRequestError: when one of its names is refused.
         """
         if out_dir is not None:
-            return replace(flat(asset.href, out_dir, product_dir=product_dir), size=asset.size)
-        path = self._path(self.key_of(granule), granule.day, asset.href, product_dir=product_dir)
+            found = flat(asset.href, out_dir, name=asset.name, product_dir=product_dir)
+            return replace(found, size=asset.size)
+        key = self.key_of(granule)
+        path = self._path(key, granule.day, asset.href, asset.name, product_dir=product_dir)
         return Wanted(asset.href, path, asset.size, self.data_dir)
 
     def wanted_of_entry(self, key: Key, entry: Entry, *, product_dir: bool = False) -> Wanted:
@@ -109,7 +111,7 @@ class Filing:
         Raises:
             InvalidRequestError: when the URL names no usable file.
         """
-        path = self._path(key, entry.day, entry.url, product_dir=product_dir)
+        path = self._path(key, entry.day, entry.url, name_of_url(entry.url), product_dir=product_dir)
         return Wanted(entry.url, path, None, self.data_dir)
 
     def in_product_dir(self, wanted: Wanted) -> Wanted:
@@ -119,10 +121,10 @@ class Filing:
         path = places.flat_path(wanted.path.parent, wanted.path.name, product_dir=True)
         return replace(wanted, path=path)
 
-    def _path(self, key: Key, day: date, url: str, *, product_dir: bool) -> Path:
+    def _path(self, key: Key, day: date, url: str, name: str, *, product_dir: bool) -> Path:
         names = (key.mission, key.collection, key.product_type, key.baseline)
         return places.granule_path(
-            self.data_dir, *names, day, name_of_url(url), product_dir=product_dir, folder=folder_of(url)
+            self.data_dir, *names, day, name, product_dir=product_dir, folder=folder_of(url)
         )
 
     def tracked_keys(self, collection: str, product_type: str, baseline: str | None = None) -> list[Key]:
@@ -169,14 +171,14 @@ class Filing:
         return kept
 
 
-def flat(url: str, out_dir: Path, *, product_dir: bool = False) -> Wanted:
-    """A file that goes into a folder that the user named.
+def flat(url: str, out_dir: Path, *, name: str = "", product_dir: bool = False) -> Wanted:
+    """A file that goes into a folder that the user named; `name` on disk, '' for that of its URL.
 
     Raises:
         InvalidRequestError: when the URL names no usable file.
     """
     root = places.absolute(out_dir)
-    path = places.flat_path(root, name_of_url(url), product_dir=product_dir, folder=folder_of(url))
+    path = places.flat_path(root, name or name_of_url(url), product_dir=product_dir, folder=folder_of(url))
     return Wanted(url, path, None, root)
 
 
