@@ -560,7 +560,7 @@ async def test_shows_what_is_here_and_sees_the_registry_change(make_app: MakeApp
         await wait_until(lambda: "1 here, 2 to get" in text_of(app), pilot)
         app.session.registry.baseline(key).record("https://x.invalid/1.h5", "/d/1.h5", day)
         app.session.registry.baseline(key).mark([("/d/1.h5", day)])
-        await wait_until(lambda: "2 downloaded, 1 marked" in detail(app), pilot)
+        await wait_until(lambda: "3 discovered, 2 here, 1 marked, 1 to download" in detail(app), pilot)
         await pilot.press("h", "h")
         await wait_until(lambda: "53,988" in detail(app) and "3 discovered" in detail(app), pilot)
 
