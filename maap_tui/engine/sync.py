@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from typing import ParamSpec, TypeVar
 
+from maap_tui.engine import files
 from maap_tui.engine.downloads import Downloads, Report, Tracked
-from maap_tui.engine.errors import InvalidRequestError, LockedError, NoLockError
+from maap_tui.engine.errors import InvalidRequestError, LockedError, MaapError, NoLockError
 from maap_tui.engine.events import Emit, ItemSkipped, Warned, ignore
 from maap_tui.engine.filing import Chosen, Filing
 from maap_tui.engine.missions import granule_name, has_format, parse_name
@@ -22,7 +24,12 @@ from maap_tui.engine.search import FailedDay, Search
 from maap_tui.engine.skipped import SkippedItem, by_key
 from maap_tui.engine.transfer import Wanted
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 _LOCK_POLL_S = 0.25
+_FILES_WAIT_S = 0.1
+"""Seconds until work that found too many files open is tried again."""
 _REWRITE_S = 0.05
 """Seconds that another program may take to rewrite a file of the registry."""
 
@@ -303,7 +310,7 @@ async def sync(
     chosen = Chosen(formats)
     async with aclosing(aiter(search)) as pages:
         async for page in pages:
-            pending = await asyncio.to_thread(_take_page, filing, page.granules, chosen, keys, report, emit)
+            pending = await _outlast(downloads, _take_page, filing, page.granules, chosen, keys, report, emit)
             for wanted, tracked in pending:
                 if missing.has(tracked.key, wanted.url) or not room.has(wanted.url):
                     continue
@@ -313,13 +320,14 @@ async def sync(
     report.failed_days = search.failed
     report.lacking = chosen.error()
     report.skipped = list(search.skipped.values())
-    await asyncio.to_thread(record_skipped, filing, search, emit)
-    keys |= set(filing.tracked_keys(query.collection, query.product_type, query.baseline))
+    await _outlast(downloads, record_skipped, filing, search, emit)
+    names = (query.collection, query.product_type, query.baseline)
+    keys |= set(await _outlast(downloads, filing.tracked_keys, *names))
     selection = Selection.of_query(query, formats, search.range)
-    left = await asyncio.to_thread(pending_of, filing, sorted(keys), selection)
+    left = await _outlast(downloads, pending_of, filing, sorted(keys), selection)
     if not query.every_version:
         # What is queued already takes part in the choice among versions, and is left out only then.
-        left = await asyncio.to_thread(filing.only_newest, query.product_type, sorted(keys), left)
+        left = await _outlast(downloads, filing.only_newest, query.product_type, sorted(keys), left)
     left = [
         (key, entry)
         for key, entry in left
@@ -335,6 +343,17 @@ async def sync(
     await _keep_lines(filing, sorted(keys), wait_s=_REWRITE_S if report.new else 0.0)
     report.keys = sorted(keys)
     return report
+
+
+async def _outlast(downloads: Downloads, work: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+    """Do work of the disk in a thread, again while transfers hold all files that may be open at once."""
+    while True:
+        try:
+            return await asyncio.to_thread(work, *args, **options)
+        except (OSError, MaapError) as error:
+            if not (files.is_out_of_files(error) and downloads.active):
+                raise
+        await asyncio.sleep(_FILES_WAIT_S)
 
 
 class _Missing:
