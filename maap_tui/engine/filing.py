@@ -42,18 +42,22 @@ class Chosen:
         return found
 
     def error(self) -> InvalidRequestError | None:
-        """Why the result lacks granules, None when each had a file."""
-        if not self._lacking:
+        """Why there is no file at all although granules were found, None otherwise."""
+        if not self._lacking or self._lacking < self._granules:
             return None
         wanted, others = " or ".join(self.formats), ", ".join(sorted(self._others))
         if self._granules == 1:
-            message = f"The one granule found has no file in {wanted}"
-        elif self._lacking == self._granules:
-            message = f"None of {self._granules} granules found has a file in {wanted}"
+            message = f"The one granule found has no file in {wanted}; it has {others}"
         else:
-            message = f"{self._lacking} of {self._granules} granules found without a file in {wanted}"
-        there = "it has" if self._lacking == 1 else "they have"
-        return InvalidRequestError(f"{message}; {there} {others}", "Give one of these, or all, as --format.")
+            message = f"None of {self._granules} granules found has a file in {wanted}; they have {others}"
+        return InvalidRequestError(message, "Give one of these, or all, as --format.")
+
+    def warning(self) -> str:
+        """What to say of granules that the format asked for leaves out, '' when each or none has a file."""
+        if not 0 < self._lacking < self._granules:
+            return ""
+        wanted = " or ".join(self.formats)
+        return f"{self._lacking} of {self._granules} granules found have no file in {wanted} and are left out"
 
 
 class Filing:

@@ -95,7 +95,7 @@ class GetReport:
     """Every file meant, whether it was fetched or only would have been."""
     downloads: Report = field(default_factory=Report)
     lacking: InvalidRequestError | None = None
-    """Says which granules have no file in the formats meant; None when each has one."""
+    """Says that no granule found has a file in the formats meant; None otherwise."""
 
 
 @dataclass(slots=True)
@@ -626,6 +626,8 @@ class Session:
             report.downloads = await downloads.join()
         report.granules = search.ordered(report.granules)
         report.lacking = chosen.error()
+        if warning := chosen.warning():
+            self.emit(Warned(warning))
         return report
 
     async def download(

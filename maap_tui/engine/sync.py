@@ -58,7 +58,7 @@ class SyncReport:
     """Pending files beyond `max_items`, left for another run."""
     failed_days: list[FailedDay] = field(default_factory=list)
     lacking: InvalidRequestError | None = None
-    """Says which granules have no file in the formats meant; None when each has one."""
+    """Says that no granule found has a file in the formats meant; None otherwise."""
     skipped: list[SkippedItem] = field(default_factory=list)
     """Items of the archive that could not be used."""
     downloads: Report = field(default_factory=Report)
@@ -319,6 +319,8 @@ async def sync(
                 )
     report.failed_days = search.failed
     report.lacking = chosen.error()
+    if warning := chosen.warning():
+        emit(Warned(warning))
     report.skipped = list(search.skipped.values())
     await _outlast(downloads, record_skipped, filing, search, emit)
     names = (query.collection, query.product_type, query.baseline)

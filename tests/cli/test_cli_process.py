@@ -100,7 +100,7 @@ def test_closed_streams_do_no_harm(home: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     ended = subprocess.run(["sh", "-c", line], env=environment, capture_output=True, timeout=30)
     assert ended.returncode == 0
-    assert len(ended.stdout.splitlines()) == 12
+    assert len(ended.stdout.splitlines()) > 12
 
 
 @pytest.mark.fault("P2")

@@ -97,6 +97,7 @@ def test_a_granule_without_the_usual_file_is_skipped_and_one_without_the_format_
     assert "Skipped 1 item: no file of h5" in ended.err
     ended = maap("search", *CLD, *DAY, "--format", "zip")
     assert (ended.code, len(ended.lines)) == (0, 1)
+    assert "1 of 2 granules found have no file in zip and are left out" in ended.err
 
 
 @pytest.mark.parametrize("words", [("search",), ("get", "--dry-run")], ids=" ".join)

@@ -675,8 +675,13 @@ async def test_sizes_that_are_not_known_are_said_to_be_guessed_or_left_out(
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
-        await wait_until(lambda: "4 transfers were interrupted, about" in screen_text(app), pilot)
-        text = " ".join(screen_text(app).replace("│", " ").split())
+
+        def text_now() -> str:
+            return " ".join(screen_text(app).replace("│", " ").split())
+
+        await wait_until(lambda: "--registry`" in text_now(), pilot)
+        text = text_now()
+        assert "4 transfers were interrupted, about" in text
         size = re.search(r"about (\d+) KiB are missing", text)
         assert size is not None and 300 < int(size.group(1)) < 700
         assert "`maap download EarthCAREL2Validated_MAAP CPR_CLD_2A BC --registry`" in text

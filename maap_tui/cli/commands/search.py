@@ -129,6 +129,8 @@ async def _search(call: Call, session: Session, query: Query) -> None:
         report.say(unsearched(len(search.failed)))
     if (error := chosen.error()) is not None:
         report.fail(error)
+    if warning := chosen.warning():
+        report.warn(warning)
     if not urls:
         if not search.failed and not found:
             report.say(nothing_found(query))
