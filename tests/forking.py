@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,18 @@ def can_fork(environ: Mapping[str, str]) -> bool:
     return sys.platform == "linux" and asked == SERVER_LOCALE
 
 
+_making = threading.Lock()
+
+
 @functools.cache
+def _server() -> ForkServer:
+    return ForkServer()
+
+
 def server() -> ForkServer:
     """The one of this process."""
-    return ForkServer()
+    with _making:
+        return _server()
 
 
 class ForkServer:
@@ -48,6 +57,7 @@ class ForkServer:
         if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "prctl")
         self._socket, there = socket.socketpair()
+        self._turn = threading.Lock()
         clean = {name: text for name, text in os.environ.items() if name not in LOCALE}
         # Its own streams are a terminal's, so that those of its forks are made as for one.
         self._terminal, inner = pty.openpty()
@@ -78,8 +88,9 @@ class ForkServer:
             "folder": os.getcwd(),
             "ignored": list(ignored),
         }
-        socket.send_fds(self._socket, [json.dumps(asked).encode() + b"\n"], [terminal])
-        return int(self._socket.recv(64))
+        with self._turn:
+            socket.send_fds(self._socket, [json.dumps(asked).encode() + b"\n"], [terminal])
+            return int(self._socket.recv(64))
 
     def _close(self) -> None:
         self._socket.close()

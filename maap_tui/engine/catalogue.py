@@ -23,6 +23,7 @@ from maap_tui.engine.missions import MISSIONS, default_collections, format_of, p
 from maap_tui.engine.model import OTHER, Asset, Collection, Granule, parse_zulu
 from maap_tui.engine.query import NEW_KEYS, OLD_KEYS, Keys
 
+_PRINTABLE = re.compile(r"[!-~]+")
 _RESTRICTED = re.compile(r"RESTRICTED|_COMM\b|COMMISSIONING|CORE_COMM", re.I)
 
 
@@ -596,10 +597,11 @@ def resolved(item: Any, url: str) -> Any:
 
 
 def _absolute(href: str, base: str) -> str:
-    if href.startswith(("https://", "http://")):
+    # urljoin drops control characters: a link that has some stays as it is, and is refused.
+    if href.startswith(("https://", "http://")) or not _PRINTABLE.fullmatch(href):
         return href
     try:
-        joined = urljoin(base, href.strip())
+        joined = urljoin(base, href)
     except ValueError:
         return href
     scheme, colon, rest = joined.partition(":")

@@ -126,6 +126,8 @@ def test_the_quicklook_is_found_by_role_and_suffix(
         (None, "HTTP://Host/a.h5", "http://Host/a.h5"),
         (None, "HttpS://Host/A.h5", "https://Host/A.h5"),
         (None, "https://host/a.h5", "https://host/a.h5"),
+        (None, "a\n.h5", "a\n.h5"),
+        (None, "\x1ba.h5", "\x1ba.h5"),
     ],
 )
 def test_links_are_relative_to_the_item_s_own_address(links: Any, href: str, expected: str) -> None:

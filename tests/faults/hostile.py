@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
 import pty
+import re
 import select
 import sys
 import traceback
@@ -13,7 +15,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urljoin
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -131,6 +133,9 @@ class Watched:
             properties |= {"title": text, "frame": text, "start_datetime": text}
             name = f"odd-{number}"
         self._hrefs.add(href)
+        if re.fullmatch("[!-~]+", href):
+            with contextlib.suppress(ValueError):
+                self._hrefs.add(urljoin(f"{self.stage.url}/catalogue/search", href))
         properties.setdefault("start_datetime", "2025-12-01T10:00:00Z")
         return {"type": "Feature", "id": name, "properties": properties, "assets": {key: {"href": href}}}
 
