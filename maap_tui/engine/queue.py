@@ -291,6 +291,10 @@ class Queue:
         with self._lock:
             self._let_go()
 
+    def __del__(self) -> None:
+        # From Python 3.13 on a connection that nobody closed is warned of.
+        self._let_go()
+
     def _let_go(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:

@@ -78,11 +78,17 @@ async def test_collections_stand_in_the_order_of_the_tree(make_app: MakeApp) -> 
         assert found == order
 
 
+def highlighted(app: MaapApp) -> str:
+    """The command that enter takes."""
+    found = app.screen.query_one(OptionList)
+    return "" if found.highlighted is None else str(found.get_option_at_index(found.highlighted).prompt)
+
+
 async def test_goes_to_a_place(make_app: MakeApp) -> None:
     app = make_app(**OFFLINE)
     async with app.run_test(size=(80, 24)) as pilot:
         await type_into_palette(pilot, "go to registry", key="ctrl+p")
-        await wait_until(lambda: "Go to Registry" in text_of(app), pilot)
+        await wait_until(lambda: highlighted(app).startswith("Go to Registry"), pilot)
         await pilot.press("enter")
         await wait_until(lambda: app.current_mode == "registry", pilot)
 
@@ -91,7 +97,7 @@ async def test_runs_an_action_of_this_place(make_app: MakeApp) -> None:
     app = make_app(**OFFLINE)
     async with app.run_test(size=(80, 24)) as pilot:
         await type_into_palette(pilot, "copy the names")
-        await wait_until(lambda: "Copy  (Browse, y)" in text_of(app), pilot)
+        await wait_until(lambda: highlighted(app).startswith("Copy  (Browse, y)"), pilot)
         await pilot.press("enter")
         await wait_until(lambda: app.clipboard == "EarthCARE", pilot)
 
@@ -101,7 +107,7 @@ async def test_an_action_of_another_place_goes_there_first(make_app: MakeApp) ->
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("5")
         await type_into_palette(pilot, "copy the names")
-        await wait_until(lambda: "Copy  (go to Browse, y)" in text_of(app), pilot)
+        await wait_until(lambda: highlighted(app).startswith("Copy  (go to Browse, y)"), pilot)
         await pilot.press("enter")
         await wait_until(lambda: app.clipboard == "EarthCARE", pilot)
         assert app.current_mode == "browse"
@@ -112,7 +118,7 @@ async def test_finds_a_product_type_by_its_content_and_shows_it(make_app: MakeAp
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("2")
         await type_into_palette(pilot, "cloud prec cpr")
-        await wait_until(lambda: f"CPR_CLD_2A  in {L2}" in text_of(app), pilot)
+        await wait_until(lambda: highlighted(app).startswith(f"CPR_CLD_2A  in {L2}"), pilot)
         await pilot.press("enter")
         await wait_until(lambda: app.current_mode == "browse", pilot)
         screen = app.screen

@@ -110,8 +110,8 @@ class QueueHead(Vertical):
             if counts[state]:
                 parts.append(f"{counts[state]:,} {theme.STATE_WORDS.get(state, state)} ({hint})")
         running = [row for row in self.elsewhere if row.state == "running"]
-        if self.elsewhere:
-            words = f"{who_has(running[0] if running else self.elsewhere[0])}: {len(running):,} running"
+        if running:
+            words = f"{who_has(running[0])}: {len(running):,} running"
             words += f" {format_rate(self.elsewhere_rate)}" if self.elsewhere_rate else ""
             parts.append(words)
         note = f" {self.maap.glyphs.dot} ".join(parts)
