@@ -49,7 +49,7 @@ def parse_datetime(dt_str: str) -> datetime:
     """Read an ISO 8601 time or date; without a zone it is UTC.
 
     Raises:
-        ValueError: when the text is no time.
+        ValueError: when the text is not a time.
     """
     return parse_zulu(dt_str)
 
@@ -75,7 +75,7 @@ def parse_orbit(value: str) -> tuple[int, str | None]:
     """Read `01525E` or `1525` as orbit and frame letter; None without a letter.
 
     Raises:
-        InvalidRequestError: (a ValueError) when it is no such thing, or more than one orbit.
+        InvalidRequestError: (a ValueError) when it is not one, or more than one orbit.
     """
     orbits, frames = query.parse_orbits(value.strip())
     if len(orbits) != 1 or orbits[0][0] != orbits[0][1] or len(frames) > 1:

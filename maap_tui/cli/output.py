@@ -31,7 +31,7 @@ class Output:
         """
         self.as_json = as_json
         self.goes_on = False
-        """Whether stdout that takes no more is no reason to stop, for commands that do work."""
+        """Whether stdout that takes no more is not a reason to stop, for commands that do work."""
         self.lost: StorageError | None = None
         """Why something was not printed that should have been, where that was no reason to stop."""
         self._is_closed = False

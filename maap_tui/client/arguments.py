@@ -62,7 +62,7 @@ def tracks_of(tracks: Sequence[str | int] | None, mission: Mission) -> tuple[str
     """The track numbers named; () for none.
 
     Raises:
-        InvalidRequestError: when one of them is no number, or the mission has none.
+        InvalidRequestError: when one of them is not a number, or the mission has none.
     """
     return read_tracks(",".join(map(str, tracks)), mission) if tracks else ()
 

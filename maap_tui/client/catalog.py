@@ -64,7 +64,7 @@ class Catalog:
         """Make one of what `to_dict` gave, or of a file.
 
         Raises:
-            ValueError: when a time is no time.
+            ValueError: when a time cannot be read.
         """
         hints = get_type_hints(cls.__init__)
 

@@ -576,7 +576,7 @@ def resolved(item: Any, url: str) -> Any:
     """An item whose assets have absolute links, the scheme in lower case.
 
     Args:
-        item: as served; what is no item stays as it is.
+        item: as served; what is not an item stays as it is.
         url: where it was served, which relative links are relative to when the item has no `self` link.
     """
     assets = item.get("assets") if isinstance(item, dict) else None

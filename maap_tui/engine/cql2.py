@@ -135,7 +135,7 @@ def _compare(left: Any, op: str, right: Value) -> bool | None:
 
 
 def _name(name: str) -> str:
-    # A colon is no part of a bare identifier.
+    # A colon is not part of a bare identifier.
     return name if name.isidentifier() else f'"{name}"'
 
 

@@ -131,7 +131,7 @@ def describe_token(token: str) -> TokenInfo:
 
 
 def refuse_access_token(token: str) -> None:
-    """Refuse a token that says itself that it is no offline token.
+    """Refuse a token that says itself that it is not an offline token.
 
     Raises:
         CredentialsError: when it does.

@@ -41,7 +41,7 @@ class Deletions:
         return frozenset(path for path, word in last.items() if word == b"deleted")
 
     def note(self, names: str, day: date, deleted: Iterable[str] = (), back: Iterable[str] = ()) -> None:
-        """Write down what was deleted and what came again; a folder that cannot be written is no failure."""
+        """Write down what was deleted and what came again; a folder that refuses it is not a failure."""
         lines = [*(f"deleted|{path}" for path in deleted), *(f"back|{path}" for path in back)]
         with contextlib.suppress(StorageError):
             files.append_lines(self.day_file(names, day), lines, sync=False)

@@ -286,7 +286,7 @@ class BaselineInfo:
         """Read the entry of a built catalogue; what it has besides is left out.
 
         Raises:
-            ValueError: when a time is no time, or the count no number.
+            ValueError: when a time or the count cannot be read.
         """
 
         def moment(name: str) -> datetime | None:
@@ -345,7 +345,7 @@ def parse_stamp(text: str) -> datetime:
     """Read the `20250316T133058` of a file name, UTC; a leap second is the second before it.
 
     Raises:
-        ValueError: when the text is no time.
+        ValueError: when the text is not a time.
     """
     return datetime.strptime(_LEAP_SECOND.sub(r"\g<1>59", text), "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
 
@@ -360,7 +360,7 @@ def parse_zulu(text: str) -> datetime:
     """Read an ISO 8601 time; without a zone it is UTC, and a leap second is the second before it.
 
     Raises:
-        ValueError: when the text is no time.
+        ValueError: when the text is not a time.
     """
     moment = datetime.fromisoformat(_LEAP_SECOND.sub(r"\g<1>59", text.strip()))
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

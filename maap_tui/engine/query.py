@@ -512,7 +512,7 @@ def read_orbits(text: str, mission: Mission) -> tuple[tuple[tuple[int, int], ...
     """As `parse_orbits`, with the frames that the mission has.
 
     Raises:
-        InvalidRequestError: when it is no orbit, or names a letter where frames have none.
+        InvalidRequestError: when it is not an orbit, or names a letter where frames have none.
     """
     letters = mission.frames or ("" if mission.is_known else _LETTERS)
     if not letters and re.search(r"\d[A-Za-z]", text):
@@ -527,7 +527,7 @@ def read_frames(text: str, mission: Mission) -> tuple[str, ...]:
     """Read the frames of `--frame`: letters such as `C,D`, or numbers such as `192,193`.
 
     Raises:
-        InvalidRequestError: when one of them is no frame, or the mission has none.
+        InvalidRequestError: when one of them is not a frame, or the mission has none.
     """
     if mission.frame_digits:
         return _parse_digits(text, mission.frame_digits, "F", "frames")
@@ -542,7 +542,7 @@ def read_tracks(text: str, mission: Mission) -> tuple[str, ...]:
     """Read the track numbers of `--track`, such as `14` or `14,15`.
 
     Raises:
-        InvalidRequestError: when one of them is no number, or the mission has no tracks.
+        InvalidRequestError: when one of them is not a number, or the mission has no tracks.
     """
     if not mission.track_digits and mission.is_known:
         raise InvalidRequestError(

@@ -256,7 +256,7 @@ class StatsCache:
         return days
 
     def save(self, root: Path, key: Key, days: dict[str, tuple[_Signature, _Counts]]) -> None:
-        """Write the counts of one baseline; a folder that cannot be written is no failure."""
+        """Write the counts of one baseline; a folder that cannot be written is not a failure."""
         content = json.dumps({"version": 2, "days": days}, separators=(",", ":"))
         with contextlib.suppress(MaapError):
             files.write_atomic(self._file(root, key), content)

@@ -757,7 +757,7 @@ class Search:
                 continue
             judged.append(cql2.holds(condition, known.keys.values_of(properties)))
         strays, fits = judged.count(False), judged.count(True)
-        # One item that is catalogued wrongly is no sign of a filter that does nothing.
+        # One item that is catalogued wrongly is not a sign of a filter that does nothing.
         return False if strays > len(judged) / 2 else True if fits and not strays else None
 
     def _explained(self, refused: SearchRefused) -> Exception:

@@ -399,7 +399,7 @@ def _error_of(reply: Reply) -> str:
 
 
 def _is_passing(reply: Reply) -> bool:
-    """Whether to ask again: the service has an error of its own, or answered what is no token."""
+    """Whether to ask again: the service has an error of its own, or answered what is not a token."""
     return _error_of(reply) in _PASSING or (reply.status == 200 and _access_of(reply) is None)
 
 

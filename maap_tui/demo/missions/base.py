@@ -54,7 +54,7 @@ class Mark:
         return f"@{name}@"
 
     def raw(self, name: str) -> str:
-        """Something that is no text: a number, a list, an object."""
+        """Something that is not text: a number, a list, an object."""
         return f"@#{name}@"
 
 

@@ -26,7 +26,7 @@ def read_time(text: str, now: datetime) -> dict[str, Any]:
 
     Returns:
         The fields of `Query` that say it: `time` and, where they apply, `days_back` and `open_end`; {} for
-        an empty text, which is no limit.
+        an empty text, which means no limit.
 
     Raises:
         InvalidRequestError: when it is none of these, or lies in the future.
