@@ -1,4 +1,4 @@
-"""`maap`: where the program begins, and the one door to the full-screen app."""
+"""`maap`: where the program begins."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from maap_tui import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from maap_tui.cli.call import Call
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (OSError, ValueError, AttributeError):
             pass  # closed or full: the command line says so
     try:
-        from maap_tui.cli.program import run_words
+        from maap_tui.cli.dispatch import run_words
 
         return run_words(words)
     except KeyboardInterrupt:
@@ -64,35 +62,6 @@ def _insist_on_utf8() -> None:
         # What is printed stays in the encoding of the terminal.
         environ.setdefault("PYTHONIOENCODING", f"{sys.stdout.encoding}:backslashreplace")
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environ)
-
-
-def has_terminal() -> bool:
-    """Whether a person can use the app here: all three streams are a terminal."""
-    streams = (sys.stdin, sys.stdout, sys.stderr)
-    return all(stream is not None and stream.isatty() for stream in streams)
-
-
-def can_draw() -> bool:
-    """Whether the app can be drawn here: a person sits at a terminal that moves its cursor."""
-    return has_terminal() and os.environ.get("TERM", "") not in ("", "dumb")
-
-
-def open_app(call: Call, **options: object) -> int:
-    """Open the full-screen app on the session of a call and give back its exit code.
-
-    Args:
-        call: the command that opens it.
-        options: as for `maap_tui.tui.app.run_app`.
-
-    Raises:
-        InvalidRequestError: when it cannot be drawn here, or the configuration is wrong.
-    """
-    from maap_tui.engine.errors import InvalidRequestError
-    from maap_tui.tui.app import cannot_run, run_app
-
-    if reason := cannot_run():
-        raise InvalidRequestError(reason)
-    return run_app(call.session(bulk=True), **options)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 IMPORTED = (
     "filelock",
-    "maap_tui.cli.program",
-    "maap_tui.cli.call",
+    "maap_tui.cli.dispatch",
+    "maap_tui.cli.context",
     *(f"maap_tui.cli.commands.{name}" for name in ("download", "search", "state", "sync")),
     "maap_tui.engine.session",
     "httpx",

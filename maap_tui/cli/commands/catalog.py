@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maap_tui.cli.arguments import add_command
-from maap_tui.cli.call import Call
+from maap_tui.cli.context import CommandContext
+from maap_tui.cli.options import add_command
 from maap_tui.cli.report import AGAIN
 from maap_tui.engine.errors import InvalidRequestError, MaapError, NetworkSetupError
 from maap_tui.text import plural
@@ -48,13 +48,13 @@ def add_parser(subparsers: Any, words: str) -> None:
     build.set_defaults(run=run_build)
 
 
-async def run_update(call: Call) -> None:
+async def run_update(context: CommandContext) -> None:
     """Fetch queryables; one collection that fails does not stop the others."""
     from maap_tui.engine.built import together
 
-    args = call.args
+    args = context.args
     overrides: dict[str, object] = {"paths.catalog_dir": args.out_dir} if args.out_dir else {}
-    async with call.session(overrides=overrides) as session:
+    async with context.session(overrides=overrides) as session:
         names = [args.collection] if args.collection else session.collections()
         slots = asyncio.Semaphore(session.settings.search.parallel)
 
@@ -65,11 +65,11 @@ async def run_update(call: Call) -> None:
                 except NetworkSetupError:
                     raise  # no other collection will fare better
                 except MaapError as error:
-                    call.report.fail(error, "" if args.collection else name)
+                    context.report.fail(error, "" if args.collection else name)
                     return False
             file = session.places.queryables_file(name)
-            if call.output.as_json:
-                call.output.record(
+            if context.output.as_json:
+                context.output.record(
                     {
                         "collection": name,
                         "path": file,
@@ -78,35 +78,35 @@ async def run_update(call: Call) -> None:
                     }
                 )
             else:
-                call.output.line(str(file))
+                context.output.line(str(file))
             return True
 
         done = await together(*(fetch(name) for name in names))
-        call.output.flush()
-        call.report.say(f"Updated {sum(done)} of {plural(len(names), 'collection')}")
+        context.output.flush()
+        context.report.say(f"Updated {sum(done)} of {plural(len(names), 'collection')}")
 
 
-async def run_build(call: Call) -> None:
+async def run_build(context: CommandContext) -> None:
     """Build catalogues, one collection after the other."""
-    args = call.args
+    args = context.args
     overrides: dict[str, object] = {"paths.built_catalog_dir": args.out_dir} if args.out_dir else {}
-    async with call.session(overrides=overrides) as session, call.watched():
+    async with context.session(overrides=overrides) as session, context.watched():
         for name in [args.collection] if args.collection else session.collections():
             try:
-                await _build(call, session, name)
+                await _build(context, session, name)
             except NetworkSetupError:
                 raise
             except MaapError as error:
                 if args.collection:
                     raise
-                call.report.fail(error, name)
+                context.report.fail(error, name)
 
 
-async def _build(call: Call, session: Session, name: str) -> None:
+async def _build(context: CommandContext, session: Session, name: str) -> None:
     from maap_tui.engine import built
 
-    args = call.args
-    pairs = await _pairs(call, session, name)
+    args = context.args
+    pairs = await _pairs(context, session, name)
     catalog = None if args.force else built.load(session.places, name)
     catalog = catalog or built.BuiltCatalog(name)
     file = session.places.built_catalog_file(name)
@@ -114,8 +114,8 @@ async def _build(call: Call, session: Session, name: str) -> None:
     found = 0
     async for product_type, baseline, info in builder.build(pairs):
         found += 1
-        if call.output.as_json:
-            call.output.record(
+        if context.output.as_json:
+            context.output.record(
                 {
                     "collection": name,
                     "product_type": product_type,
@@ -128,19 +128,19 @@ async def _build(call: Call, session: Session, name: str) -> None:
                     "updated_at": info.updated_at,
                 }
             )
-    if not call.output.as_json:
-        call.output.line(str(file))
-        call.output.flush()
+    if not context.output.as_json:
+        context.output.line(str(file))
+        context.output.flush()
     failed = len(builder.failures)
     if failed:
-        call.report.codes.add(AGAIN)
+        context.report.codes.add(AGAIN)
     words = f"; {failed} could not be counted, run the same command again for them" if failed else ""
-    call.report.say(f"{name}: {plural(found, 'baseline')} with granules{words}")
+    context.report.say(f"{name}: {plural(found, 'baseline')} with granules{words}")
 
 
-async def _pairs(call: Call, session: Session, name: str) -> list[tuple[str, str]]:
+async def _pairs(context: CommandContext, session: Session, name: str) -> list[tuple[str, str]]:
     """The (product type, baseline) pairs to count."""
-    args = call.args
+    args = context.args
     if args.baseline:
         queryables = await session.catalogue.check(name, args.product, args.baseline)
         return [(args.product, args.baseline.upper())]

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from maap_tui.cli.arguments import add_command
-from maap_tui.cli.call import Call
+from maap_tui.cli.context import CommandContext
+from maap_tui.cli.options import add_command
 
 
 def add_parser(subparsers: Any, words: str) -> None:
@@ -33,24 +33,24 @@ def add_parser(subparsers: Any, words: str) -> None:
     path.set_defaults(run=print_path)
 
 
-def _file(call: Call) -> Path:
+def _file(context: CommandContext) -> Path:
     from maap_tui.engine import places
 
-    return places.absolute(call.config_file or places.config_file(os.environ))
+    return places.absolute(context.config_file or places.config_file(os.environ))
 
 
-def show(call: Call) -> None:
+def show(context: CommandContext) -> None:
     """Print every setting."""
-    settings, places = call.settings()
+    settings, places = context.settings()
     rows = settings.describe(places)
-    origin = "flag" if call.config_file else "default"
+    origin = "flag" if context.config_file else "default"
     exists = places.config_file.exists()
-    if call.output.as_json:
+    if context.output.as_json:
         for row in rows:
-            call.output.record(
+            context.output.record(
                 {"key": row.key, "value": row.value_text, "origin": row.origin_text, "help": row.help}
             )
-        call.output.record(
+        context.output.record(
             {
                 "key": "config_file",
                 "value": str(places.config_file),
@@ -61,46 +61,46 @@ def show(call: Call) -> None:
         return
     table = [(row.key, row.value_text or "-", row.origin_text) for row in rows]
     table.append(("config_file", str(places.config_file), origin if exists else "does not exist"))
-    call.output.table(table)
+    context.output.table(table)
 
 
-def set_key(call: Call) -> None:
+def set_key(context: CommandContext) -> None:
     """Write one setting; a file with other mistakes can be mended this way, so it is not loaded."""
     from maap_tui.engine import settings
 
-    file = _file(call)
-    settings.set_value(file, call.args.key, call.args.value)
-    verb = "Set" if call.args.value.strip() else "Unset"
-    call.report.say(f"{verb} {call.args.key} in {file}")
-    _warn_when_hidden(call)
+    file = _file(context)
+    settings.set_value(file, context.args.key, context.args.value)
+    verb = "Set" if context.args.value.strip() else "Unset"
+    context.report.say(f"{verb} {context.args.key} in {file}")
+    _warn_when_hidden(context)
 
 
-def _warn_when_hidden(call: Call) -> None:
+def _warn_when_hidden(context: CommandContext) -> None:
     from maap_tui.engine import settings
     from maap_tui.engine.errors import SettingsError
 
     try:
-        variable = settings.find_setting(call.args.key).variable
+        variable = settings.find_setting(context.args.key).variable
     except SettingsError:
         return  # a key of the app, which has no variable
     if os.environ.get(variable, "").strip():
-        call.report.warn(f"{variable} is set in the environment and is used instead")
+        context.report.warn(f"{variable} is set in the environment and is used instead")
 
 
-def unset_key(call: Call) -> None:
+def unset_key(context: CommandContext) -> None:
     """Take one setting out of the file."""
     from maap_tui.engine import settings
 
-    file = _file(call)
-    if settings.unset_value(file, call.args.key):
-        call.report.say(f"Unset {call.args.key} in {file}")
+    file = _file(context)
+    if settings.unset_value(file, context.args.key):
+        context.report.say(f"Unset {context.args.key} in {file}")
     else:
-        call.report.say(f"{call.args.key} is not set in {file}")
+        context.report.say(f"{context.args.key} is not set in {file}")
 
 
-def print_path(call: Call) -> None:
+def print_path(context: CommandContext) -> None:
     """Print the path of the configuration file."""
-    if call.output.as_json:
-        call.output.record({"path": _file(call)})
+    if context.output.as_json:
+        context.output.record({"path": _file(context)})
     else:
-        call.output.line(str(_file(call)))
+        context.output.line(str(_file(context)))

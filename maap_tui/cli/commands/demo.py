@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maap_tui.cli.arguments import add_command
-from maap_tui.cli.call import Call
-from maap_tui.cli.main import can_draw, main, open_app
+from maap_tui.cli.app_door import can_draw, load_app, open_app
+from maap_tui.cli.context import CommandContext
+from maap_tui.cli.main import main
+from maap_tui.cli.options import add_command
 from maap_tui.cli.report import DONE
 from maap_tui.demo.flags import add_arguments, options_of
 from maap_tui.engine.errors import InvalidRequestError, MaapError
@@ -61,9 +62,9 @@ def add_parser(subparsers: Any, words: str) -> None:
     parser.set_defaults(run=run)
 
 
-def run(call: Call) -> int | None:
+def run(context: CommandContext) -> int | None:
     """Start an archive, and run what was asked for in it."""
-    args = call.args
+    args = context.args
     if args.serve and args.inner:
         raise InvalidRequestError("--serve runs no command", "Leave out one of the two.")
     if not 0 <= (args.port or 0) <= 65535:
@@ -76,25 +77,25 @@ def run(call: Call) -> int | None:
             home = args.home.absolute()
         _refuse_a_real_home(home)
         if not args.serve and not args.inner and can_draw():
-            return _open(call, home, stack)
-        archive = stack.enter_context(_start(call, home))
+            return _open(context, home, stack)
+        archive = stack.enter_context(_start(context, home))
         _prepare(archive, home)
         environment = archive.environment(home)
         if args.serve:
-            return _serve(call, environment)
+            return _serve(context, environment)
         stack.enter_context(_set(environment))
-        return main(args.inner) if args.inner else _tour(call)
+        return main(args.inner) if args.inner else _tour(context)
 
 
-def _open(call: Call, home: Path, stack: contextlib.ExitStack) -> int:
+def _open(context: CommandContext, home: Path, stack: contextlib.ExitStack) -> int:
     """Open the app on an archive in another process, where it takes none of the app's turns."""
     from maap_tui.demo.process import ArchiveProcess, StartError
 
-    args = call.args
+    args = context.args
     options, is_throwaway = options_of(args), args.home is None
     port = args.port if args.port is not None else _port_of(home)
     child = stack.enter_context(ArchiveProcess(port, home, is_throwaway=is_throwaway, options=options))
-    import maap_tui.tui.app  # noqa: F401 - loaded while the archive comes up
+    load_app()  # while the archive comes up
 
     try:
         try:
@@ -102,13 +103,13 @@ def _open(call: Call, home: Path, stack: contextlib.ExitStack) -> int:
         except StartError as error:
             if args.port is not None or not port or not error.told.get("is_port"):
                 raise
-            _warn_of_port(call, port, str(error))
+            _warn_of_port(context, port, str(error))
             child = stack.enter_context(ArchiveProcess(0, home, is_throwaway=is_throwaway, options=options))
             environment = child.wait()
     except StartError as error:
         raise _not_started(home, error.told) from None
     stack.enter_context(_set(environment))
-    return open_app(call)
+    return open_app(context)
 
 
 def _not_started(home: Path, told: Mapping[str, Any]) -> MaapError:
@@ -132,19 +133,19 @@ def _cannot_start(words: object) -> MaapError:
     return InvalidRequestError(f"The archive cannot start: {words}", "See maap demo -h.")
 
 
-def _warn_of_port(call: Call, port: int, words: str) -> None:
-    call.report.warn(
+def _warn_of_port(context: CommandContext, port: int, words: str) -> None:
+    context.report.warn(
         f"Port {port}, which this home's registry was made with, cannot be had ({words}); "
         "files registered before have other addresses now"
     )
 
 
-def _start(call: Call, home: Path) -> Archive:
+def _start(context: CommandContext, home: Path) -> Archive:
     try:
         from maap_tui.demo.archive import Archive
     except ImportError as error:
         raise _lacks(error.name) from None
-    args = call.args
+    args = context.args
     port = args.port if args.port is not None else _port_of(home)
     try:
         options = options_of(args)
@@ -153,7 +154,7 @@ def _start(call: Call, home: Path) -> Archive:
         except OSError as error:
             if args.port is not None or not port:
                 raise
-            _warn_of_port(call, port, error.strerror)
+            _warn_of_port(context, port, error.strerror)
             return Archive.start(0, **options)
     except (OSError, TypeError, ValueError) as error:
         raise _cannot_start(getattr(error, "strerror", None) or error) from None
@@ -205,31 +206,33 @@ def _set(environment: Mapping[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _serve(call: Call, environment: Mapping[str, str]) -> int:
+def _serve(context: CommandContext, environment: Mapping[str, str]) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: stop.set())
     for name, value in environment.items():
-        call.output.line(f"export {name}={shlex.quote(value)}")
-    call.output.goes_on = True
-    call.output.flush()
-    call.report.say("Serving; Ctrl-C ends it.")
+        context.output.line(f"export {name}={shlex.quote(value)}")
+    context.output.goes_on = True
+    context.output.flush()
+    context.report.say("Serving; Ctrl-C ends it.")
     stop.wait()
     return DONE
 
 
-def _tour(call: Call) -> int:
+def _tour(context: CommandContext) -> int:
     """Run the commands of the tour, each shown before its output; ends with the first code that is not 0."""
     ended = DONE
     for command in TOUR:
-        call.output.line(f"$ maap {command}")
-        call.output.flush()
+        context.output.line(f"$ maap {command}")
+        context.output.flush()
         code = main(shlex.split(command))
-        call.output.line("")
+        context.output.line("")
         if code >= 128:
             return code
         ended = ended or code
-    call.output.flush()
-    call.report.say("The tour is over. Anything else: maap demo -- COMMAND, for instance maap demo -- config")
+    context.output.flush()
+    context.report.say(
+        "The tour is over. Anything else: maap demo -- COMMAND, for instance maap demo -- config"
+    )
     return ended

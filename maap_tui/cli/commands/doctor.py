@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from maap_tui.cli.arguments import add_command
-from maap_tui.cli.call import Call
+from maap_tui.cli.context import CommandContext
+from maap_tui.cli.options import add_command
 from maap_tui.cli.report import AGAIN, CREDENTIALS, DONE, WRONG
 
 if TYPE_CHECKING:
@@ -22,17 +22,19 @@ def add_parser(subparsers: Any, words: str) -> None:
     parser.set_defaults(run=run)
 
 
-async def run(call: Call) -> int:
+async def run(context: CommandContext) -> int:
     """Print a line for each thing looked at."""
     from maap_tui.engine import doctor
 
-    session = call.session()
+    session = context.session()
     found: list[Finding] = []
     async with session:
-        async for finding in doctor.examine(session, offline=call.args.offline, repair=call.args.repair):
+        async for finding in doctor.examine(
+            session, offline=context.args.offline, repair=context.args.repair
+        ):
             found.append(finding)
-            if call.output.as_json:
-                call.output.record(
+            if context.output.as_json:
+                context.output.record(
                     {
                         "subject": finding.subject,
                         "state": finding.state,
@@ -42,11 +44,11 @@ async def run(call: Call) -> int:
                 )
                 continue
             hint = f" -> {finding.hint}" if finding.hint else ""
-            call.output.line(f"{finding.state:<8} {finding.subject:<14} {finding.message}{hint}")
-            call.output.flush()
+            context.output.line(f"{finding.state:<8} {finding.subject:<14} {finding.message}{hint}")
+            context.output.flush()
     failures = [finding for finding in found if finding.state == doctor.FAILURE]
     warnings = sum(finding.state == doctor.WARNING for finding in found)
-    call.report.say(f"{len(found)} things looked at: {len(failures)} failures, {warnings} warnings")
+    context.report.say(f"{len(found)} things looked at: {len(failures)} failures, {warnings} warnings")
     if not failures:
         return DONE
     if any(finding.is_credential for finding in failures):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from maap_tui.cli.arguments import (
+from maap_tui.cli.commands.get import search_and_download
+from maap_tui.cli.context import CommandContext
+from maap_tui.cli.download_options import add_everything, add_transfer, list_wanted, summarise
+from maap_tui.cli.options import (
     add_area,
     add_command,
     add_frame,
@@ -16,10 +19,7 @@ from maap_tui.cli.arguments import (
     read_text,
     span_of,
 )
-from maap_tui.cli.call import Call
-from maap_tui.cli.commands.get import search_and_download
 from maap_tui.cli.report import WRONG
-from maap_tui.cli.transfers import add_everything, add_transfer, list_wanted, summarise
 from maap_tui.text import plural
 
 if TYPE_CHECKING:
@@ -61,38 +61,38 @@ def add_parser(subparsers: Any, words: str) -> None:
     parser.set_defaults(run=run)
 
 
-async def run(call: Call) -> None:
+async def run(context: CommandContext) -> None:
     """Download from the source that was named."""
-    args = call.args
+    args = context.args
     if args.registry:
-        async with call.session(bulk=True) as session:
-            await _download_pending(call, session)
+        async with context.session(bulk=True) as session:
+            await _download_pending(context, session)
     elif args.url is not None or args.url_file is not None:
-        async with call.session(bulk=True) as session:
-            await _download_urls(call, session)
+        async with context.session(bulk=True) as session:
+            await _download_urls(context, session)
     else:
-        await search_and_download(call, track=True)
+        await search_and_download(context, track=True)
 
 
-def _urls_of(call: Call) -> list[str]:
+def _urls_of(context: CommandContext) -> list[str]:
     from maap_tui.engine.url_list import read_lines
 
-    args = call.args
+    args = context.args
     if args.url is not None:
         return [args.url.strip()]
     found = read_lines(read_text(args.url_file, "--url-file"), "url")
     for number, line, reason in found.refused:
-        call.report.refuse(f"line {number} of {args.url_file}", f"{reason}: {line[:80]}")
-        call.report.codes.add(WRONG)
+        context.report.refuse(f"line {number} of {args.url_file}", f"{reason}: {line[:80]}")
+        context.report.codes.add(WRONG)
     urls = found.values[: args.max_items]
     if left := len(found.values) - len(urls):
-        call.report.say(f"{plural(left, 'URL')} of {args.url_file} left (--max-items)")
+        context.report.say(f"{plural(left, 'URL')} of {args.url_file} left (--max-items)")
     return urls
 
 
-async def _download_urls(call: Call, session: Session) -> None:
-    args = call.args
-    urls = _urls_of(call)
+async def _download_urls(context: CommandContext, session: Session) -> None:
+    args = context.args
+    urls = _urls_of(context)
     product_dir = session.settings.downloads.product_dir
     if args.dry_run:
         from maap_tui.engine.errors import CatalogError, InvalidRequestError, NetworkSetupError
@@ -107,16 +107,16 @@ async def _download_urls(call: Call, session: Session) -> None:
             except NetworkSetupError:
                 raise
             except (InvalidRequestError, CatalogError) as error:
-                call.report.fail(error)
-        list_wanted(call, wanted, args.out_dir or session.places.data_dir)
+                context.report.fail(error)
+        list_wanted(context, wanted, args.out_dir or session.places.data_dir)
         return
-    call.check_token(session)
-    call.prints_files()
-    async with call.watched():
+    context.check_token(session)
+    context.prints_files()
+    async with context.watched():
         report = await session.download(
             urls, args.collection, out_dir=args.out_dir, product_dir=product_dir, track=True
         )
-    summarise(call, report, nothing=f"No URL in {args.url_file}")
+    summarise(context, report, nothing=f"No URL in {args.url_file}")
 
 
 def _refuse_area(args: argparse.Namespace) -> None:
@@ -132,11 +132,11 @@ def _refuse_area(args: argparse.Namespace) -> None:
             )
 
 
-async def _download_pending(call: Call, session: Session) -> None:
+async def _download_pending(context: CommandContext, session: Session) -> None:
     from maap_tui.engine.missions import format_of, has_format
     from maap_tui.engine.sync import Selection, first_granules
 
-    args = call.args
+    args = context.args
     _refuse_area(args)
     orbits, frames, tracks, formats = await meant_by(args, session)
     span = span_of(args, session)
@@ -150,15 +150,15 @@ async def _download_pending(call: Call, session: Session) -> None:
         others = [entry.url for _, entry in every if not any(has_format(entry.url, name) for name in formats)]
         if others:
             kinds = ", ".join(sorted({format_of(url) or "unknown" for url in others}))
-            call.report.say(
+            context.report.say(
                 f"{plural(len(others), 'pending file')} in other formats ({kinds}) left; "
                 "--format all takes them"
             )
         every = [one for one in every if one[1].url not in others]
     if older := len(every) - len(pending):
-        call.report.say(f"{plural(older, 'older version')} left; --all-versions takes them")
+        context.report.say(f"{plural(older, 'older version')} left; --all-versions takes them")
     if held_back := len(pending) - len(entries):
-        call.report.say(f"{plural(held_back, 'file')} left for another run (--max-items)")
+        context.report.say(f"{plural(held_back, 'file')} left for another run (--max-items)")
     product_dir = session.settings.downloads.product_dir
     if args.dry_run:
         wanted = []
@@ -169,11 +169,11 @@ async def _download_pending(call: Call, session: Session) -> None:
                     entry.url, key.collection, out_dir=args.out_dir, product_dir=product_dir
                 )
             wanted.append(one)
-        list_wanted(call, wanted, args.out_dir or session.places.data_dir)
+        list_wanted(context, wanted, args.out_dir or session.places.data_dir)
         return
     if entries:
-        call.check_token(session)
-    call.prints_files()
-    async with call.watched():
+        context.check_token(session)
+    context.prints_files()
+    async with context.watched():
         report = await session.download_pending(entries, out_dir=args.out_dir, product_dir=product_dir)
-    summarise(call, report, nothing="Nothing pending in the registry")
+    summarise(context, report, nothing="Nothing pending in the registry")

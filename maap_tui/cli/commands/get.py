@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from maap_tui.cli.arguments import (
+from maap_tui.cli.commands.search import nothing_found, tell_of_cut, unsearched
+from maap_tui.cli.context import CommandContext
+from maap_tui.cli.download_options import add_everything, add_transfer, list_wanted, summarise
+from maap_tui.cli.options import (
     add_area,
     add_command,
     add_frame,
@@ -14,9 +17,6 @@ from maap_tui.cli.arguments import (
     add_time,
     query_of,
 )
-from maap_tui.cli.call import Call
-from maap_tui.cli.commands.search import nothing_found, tell_of_cut, unsearched
-from maap_tui.cli.transfers import add_everything, add_transfer, list_wanted, summarise
 
 
 def add_parser(subparsers: Any, words: str) -> None:
@@ -40,23 +40,23 @@ def add_parser(subparsers: Any, words: str) -> None:
     parser.set_defaults(run=run)
 
 
-async def run(call: Call) -> None:
+async def run(context: CommandContext) -> None:
     """Search and download."""
-    await search_and_download(call, track=False)
+    await search_and_download(context, track=False)
 
 
-async def search_and_download(call: Call, *, track: bool) -> None:
+async def search_and_download(context: CommandContext, *, track: bool) -> None:
     """Search and download, followed by the registry with `track`."""
-    args = call.args
-    async with call.session(bulk=True) as session:
+    args = context.args
+    async with context.session(bulk=True) as session:
         query = await query_of(args, session)
         everything = args.everything or args.max_items is not None
         if not args.dry_run:
             if not everything:
                 query.demand_bounds()
-            call.check_token(session)
-            call.prints_files()
-        async with call.watched():
+            context.check_token(session)
+            context.prints_files()
+        async with context.watched():
             report = await session.get(
                 query,
                 out_dir=args.out_dir,
@@ -66,17 +66,17 @@ async def search_and_download(call: Call, *, track: bool) -> None:
                 everything=everything,
             )
         if args.dry_run:
-            list_wanted(call, report.wanted, args.out_dir or session.places.data_dir)
-        tell_of_cut(call, len(report.granules), query)
+            list_wanted(context, report.wanted, args.out_dir or session.places.data_dir)
+        tell_of_cut(context, len(report.granules), query)
         if report.lacking is not None:
-            call.report.fail(report.lacking)
+            context.report.fail(report.lacking)
         nothing = nothing_found(query)
         if report.granules:
             nothing = "Nothing to download"
         if report.search.failed:
             nothing = "Nothing to download in what could be searched"
-            call.report.say(unsearched(len(report.search.failed)))
+            context.report.say(unsearched(len(report.search.failed)))
         if not args.dry_run:
-            summarise(call, report.downloads, nothing=nothing)
+            summarise(context, report.downloads, nothing=nothing)
         elif not report.wanted:
-            call.report.say(nothing)
+            context.report.say(nothing)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from maap_tui.cli.arguments import add_command
-from maap_tui.cli.call import Call
+from maap_tui.cli.context import CommandContext
+from maap_tui.cli.options import add_command
 from maap_tui.cli.signals import run_async
 
 if TYPE_CHECKING:
@@ -33,47 +33,47 @@ def add_parser(subparsers: Any, words: str) -> None:
     parser.set_defaults(run=run)
 
 
-def run(call: Call) -> int | None:
+def run(context: CommandContext) -> int | None:
     """List; the names of the configured collections need no engine."""
-    args = call.args
+    args = context.args
     if args.collection is None and not args.verify:
-        _list_known(call)
+        _list_known(context)
         return None
-    return run_async(_ask(call), call.report)
+    return run_async(_ask(context), context.report)
 
 
-def _list_known(call: Call) -> None:
+def _list_known(context: CommandContext) -> None:
     from maap_tui.engine.missions import default_collections, mission_named
 
-    mission = call.settings()[0].mission
+    mission = context.settings()[0].mission
     names = list(mission.collections)
     if not names:
         names = list(mission_named(mission.name).collections) if mission.name else default_collections()
     for name in dict.fromkeys([*names, *mission.collections_extend]):
-        if call.output.as_json:
-            call.output.record({"collection": name})
+        if context.output.as_json:
+            context.output.record({"collection": name})
         else:
-            call.output.line(name)
+            context.output.line(name)
 
 
-async def _ask(call: Call) -> None:
-    args = call.args
-    async with call.session() as session:
+async def _ask(context: CommandContext) -> None:
+    args = context.args
+    async with context.session() as session:
         if args.collection is None:
-            await _list_archive(call, session)
+            await _list_archive(context, session)
         elif args.product is None:
-            await _list_products(call, session)
+            await _list_products(context, session)
         elif args.baseline is None:
-            await _list_baselines(call, session)
+            await _list_baselines(context, session)
         else:
-            await _show_baseline(call, session)
+            await _show_baseline(context, session)
 
 
-async def _list_archive(call: Call, session: Session) -> None:
+async def _list_archive(context: CommandContext, session: Session) -> None:
     rows = []
     for one in await session.catalogue.collections():
-        if call.output.as_json:
-            call.output.record(
+        if context.output.as_json:
+            context.output.record(
                 {
                     "collection": one.id,
                     "title": one.title,
@@ -84,18 +84,18 @@ async def _list_archive(call: Call, session: Session) -> None:
             )
         else:
             rows.append((one.id, one.title + (" (restricted)" if one.restricted else "")))
-    _print_rows(call, rows)
+    _print_rows(context, rows)
 
 
-async def _list_products(call: Call, session: Session) -> None:
-    name = call.args.collection
-    queryables = await session.catalogue.queryables(name, refresh=call.args.verify)
+async def _list_products(context: CommandContext, session: Session) -> None:
+    name = context.args.collection
+    queryables = await session.catalogue.queryables(name, refresh=context.args.verify)
     known = session.mission_of(name).products
     rows = []
     for product_type in queryables.products:
         words = known.get(product_type)
-        if call.output.as_json:
-            call.output.record(
+        if context.output.as_json:
+            context.output.record(
                 {
                     "collection": name,
                     "product_type": product_type,
@@ -108,22 +108,22 @@ async def _list_products(call: Call, session: Session) -> None:
         else:
             shown = (words.short, words.level, words.instrument, words.content) if words else ("",) * 4
             rows.append((product_type, *shown))
-    _print_rows(call, rows)
+    _print_rows(context, rows)
     if not queryables.products:
-        call.report.say(f"{name} lists no product types; search it with the names of its documentation.")
+        context.report.say(f"{name} lists no product types; search it with the names of its documentation.")
 
 
-def _print_rows(call: Call, rows: Sequence[tuple[str, ...]]) -> None:
-    if call.args.long and rows:
-        call.output.table(rows)
+def _print_rows(context: CommandContext, rows: Sequence[tuple[str, ...]]) -> None:
+    if context.args.long and rows:
+        context.output.table(rows)
     else:
-        call.output.lines(row[0] for row in rows)
+        context.output.lines(row[0] for row in rows)
 
 
-async def _list_baselines(call: Call, session: Session) -> None:
+async def _list_baselines(context: CommandContext, session: Session) -> None:
     from maap_tui.engine import built
 
-    args, report = call.args, call.report
+    args, report = context.args, context.report
     counts: dict[str, int | None]
     if args.verify:
         found = await session.baselines_at_archive(args.collection, args.product)
@@ -145,8 +145,8 @@ async def _list_baselines(call: Call, session: Session) -> None:
     names = list(counts)[-1:] if args.latest_baseline else list(counts)
     rows = []
     for name in names:
-        if call.output.as_json:
-            call.output.record(
+        if context.output.as_json:
+            context.output.record(
                 {
                     "collection": args.collection,
                     "product_type": args.product,
@@ -156,14 +156,14 @@ async def _list_baselines(call: Call, session: Session) -> None:
             )
         else:
             rows.append((name, "" if counts[name] is None else f"{counts[name]:,}"))
-    _print_rows(call, rows)
+    _print_rows(context, rows)
 
 
-async def _show_baseline(call: Call, session: Session) -> None:
+async def _show_baseline(context: CommandContext, session: Session) -> None:
     from maap_tui.engine import built
     from maap_tui.engine.errors import InvalidRequestError
 
-    args, report = call.args, call.report
+    args, report = context.args, context.report
     info: BaselineInfo | None = None
     if not args.verify:
         catalog = built.load(session.places, args.collection)
@@ -186,16 +186,16 @@ async def _show_baseline(call: Call, session: Session) -> None:
         "count": info.count,
         "updated_at": info.updated_at,
     }
-    if call.output.as_json:
+    if context.output.as_json:
         names = {
             "collection": args.collection,
             "product_type": args.product,
             "baseline": args.baseline.upper(),
         }
-        call.output.record({**names, **values})
+        context.output.record({**names, **values})
         return
     from maap_tui.engine.model import to_zulu
 
     for key, value in values.items():
         text = to_zulu(value) if isinstance(value, datetime) else str(value or "")
-        call.output.line(f"{key}: {text}".rstrip())
+        context.output.line(f"{key}: {text}".rstrip())

@@ -6,8 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from maap_tui.cli.arguments import add_command, read_text
-from maap_tui.cli.call import Call
+from maap_tui.cli.context import CommandContext
+from maap_tui.cli.options import add_command, read_text
 from maap_tui.cli.signals import run_async
 from maap_tui.engine.errors import TOKEN_PAGE, CredentialsError
 from maap_tui.text import format_date, plural
@@ -36,14 +36,14 @@ def add_parser(subparsers: Any, words: str) -> None:
     parser.set_defaults(run=run)
 
 
-def run(call: Call) -> int | None:
+def run(context: CommandContext) -> int | None:
     """Ask for the token, check it, store it."""
-    session = call.session()
+    session = context.session()
     # Asked for outside of the loop, where Ctrl-C ends a prompt and gives the terminal its echo back.
-    return run_async(_store(call, session, _ask(call)), call.report)
+    return run_async(_store(context, session, _ask(context)), context.report)
 
 
-async def _store(call: Call, session: Session, given: str) -> None:
+async def _store(context: CommandContext, session: Session, given: str) -> None:
     async with session:
         info = await session.sign_in(given)
         days = info.days_left(session.now())
@@ -56,18 +56,18 @@ async def _store(call: Call, session: Session, given: str) -> None:
         if days is not None and days >= 0:
             until += f" ({plural(days, 'day')})"
         who = f"Signed in as {info.name}. " if info.name else ""
-        call.report.say(f"{who}The token {until}; it is stored in {session.places.credentials_file}")
+        context.report.say(f"{who}The token {until}; it is stored in {session.places.credentials_file}")
         if os.environ.get("MAAP_TOKEN", "").strip():
-            call.report.warn("MAAP_TOKEN is set in the environment and is used instead of the file")
+            context.report.warn("MAAP_TOKEN is set in the environment and is used instead of the file")
 
 
-def _ask(call: Call) -> str:
-    name = call.args.token_file
+def _ask(context: CommandContext) -> str:
+    name = context.args.token_file
     if name is not None:
         return read_text(name, "--token-file", limit=MAX_TOKEN_BYTES)
     if sys.stdin is None or sys.stderr is None or not sys.stdin.isatty():
         return read_text("-", "stdin", limit=MAX_TOKEN_BYTES)
-    call.report.say(f"A token is issued at {TOKEN_PAGE}")
+    context.report.say(f"A token is issued at {TOKEN_PAGE}")
     given = _read_unseen("Offline token (not shown): ")
     if not given.strip():
         raise CredentialsError("No token was given", "Paste it, or name a file with --token-file.")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maap_tui.cli.arguments import (
+from maap_tui.cli.context import CommandContext
+from maap_tui.cli.options import (
     add_area,
     add_command,
     add_frame,
@@ -15,7 +16,6 @@ from maap_tui.cli.arguments import (
     add_time,
     query_of,
 )
-from maap_tui.cli.call import Call
 from maap_tui.cli.report import AGAIN
 from maap_tui.text import format_bytes, format_count, plural
 
@@ -57,44 +57,44 @@ def add_parser(subparsers: Any, words: str) -> None:
     parser.set_defaults(run=run)
 
 
-async def run(call: Call) -> None:
+async def run(context: CommandContext) -> None:
     """Search and print."""
-    args = call.args
-    async with call.session() as session:
+    args = context.args
+    async with context.session() as session:
         query = await query_of(args, session)
         if args.count:
-            async with call.watched():
-                await _count(call, session, query)
+            async with context.watched():
+                await _count(context, session, query)
         else:
-            await _search(call, session, query)
+            await _search(context, session, query)
 
 
-async def _count(call: Call, session: Session, query: Query) -> None:
+async def _count(context: CommandContext, session: Session, query: Query) -> None:
     search = session.search(query)
     count = await search.total()
-    if call.output.as_json:
-        call.output.record({"count": count})
+    if context.output.as_json:
+        context.output.record({"count": count})
     else:
-        call.output.line(str(count))
+        context.output.line(str(count))
     if session.mission_of(query.collection).has_folders:
-        call.report.say(f"{plural(count, 'granule')}; a granule may have several files")
+        context.report.say(f"{plural(count, 'granule')}; a granule may have several files")
     if count and (besides := search.counted_besides()):
-        call.report.say(f"The archive may count more than a search lists: {'; '.join(besides)}")
+        context.report.say(f"The archive may count more than a search lists: {'; '.join(besides)}")
     if count > query.max_items:
-        call.report.say(f"A search lists at most {format_count(query.max_items)} (--max-items)")
+        context.report.say(f"A search lists at most {format_count(query.max_items)} (--max-items)")
 
 
-async def _search(call: Call, session: Session, query: Query) -> None:
+async def _search(context: CommandContext, session: Session, query: Query) -> None:
     from maap_tui.engine import files
     from maap_tui.engine.filing import Chosen
 
-    args, output, report = call.args, call.output, call.report
+    args, output, report = context.args, context.output, context.report
     formats = session.formats_of(query)
     chosen = Chosen(formats)
     search = session.search(query)
     found: list[tuple[Any, str, list[str], list[dict[str, Any]]]] = []
     size = sizes = new = 0
-    async with call.watched():
+    async with context.watched():
         async for page in search:
             if args.registry_save:
                 new += await session.save_to_registry(page.granules, formats)
@@ -135,21 +135,21 @@ async def _search(call: Call, session: Session, query: Query) -> None:
         if not search.failed and not found:
             report.say(nothing_found(query))
         return
-    tell_of_cut(call, len(found), query)
+    tell_of_cut(context, len(found), query)
     total = f", {format_bytes(size)}" if sizes == len(urls) else ""
     cut = " (--max-items reached)" if len(found) >= query.max_items else ""
     of = f" of {plural(len(found), 'granule')}" if len(found) != len(urls) else ""
     report.say(f"Found {plural(len(urls), 'file')}{of}{total}{cut}")
 
 
-def tell_of_cut(call: Call, granules: int, query: Query) -> None:
+def tell_of_cut(context: CommandContext, granules: int, query: Query) -> None:
     """Say that a result is cut where nobody asked for that on the command line; it is not all of it."""
-    if granules >= query.max_items and call.args.max_items is None:
-        call.report.warn(
+    if granules >= query.max_items and context.args.max_items is None:
+        context.report.warn(
             f"Only the first {format_count(query.max_items)} granules are taken (search.max_items), there "
             "may be more. Give a shorter time, or --max-items"
         )
-        call.report.codes.add(AGAIN)
+        context.report.codes.add(AGAIN)
 
 
 def unsearched(days: int) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from maap_tui.cli.arguments import add_command, add_names, add_time, read_text, span_of
-from maap_tui.cli.call import Call
+from maap_tui.cli.context import CommandContext
+from maap_tui.cli.options import add_command, add_names, add_time, read_text, span_of
 from maap_tui.cli.report import WRONG
 from maap_tui.text import format_bytes, format_count, plural
 
@@ -69,15 +69,15 @@ def add_parser(subparsers: Any, words: str) -> None:
     clean_up.set_defaults(run=cleanup)
 
 
-def show_state(call: Call) -> None:
+def show_state(context: CommandContext) -> None:
     """Print counts of one baseline, or a row for each that matches."""
-    args = call.args
-    session = call.session()
+    args = context.args
+    session = context.session()
     span = span_of(args, session)
     if args.baseline is not None:
         stats = session.stats(args.collection, args.product, args.baseline, span)
-        _show_one(call, session, stats, span)
-        _warn_of_undated(call, session.tracker(args.collection, args.product, args.baseline))
+        _show_one(context, session, stats, span)
+        _warn_of_undated(context, session.tracker(args.collection, args.product, args.baseline))
         return
     keys = [
         key
@@ -86,10 +86,10 @@ def show_state(call: Call) -> None:
     ]
     rows = []
     for key in keys:
-        _warn_of_undated(call, session.registry.baseline(key))
+        _warn_of_undated(context, session.registry.baseline(key))
         stats = session.stats(key.collection, key.product_type, key.baseline, span)
-        if call.output.as_json:
-            call.output.record(
+        if context.output.as_json:
+            context.output.record(
                 {
                     "mission": key.mission,
                     "collection": key.collection,
@@ -104,30 +104,30 @@ def show_state(call: Call) -> None:
             (key.collection, key.product_type, key.baseline, *(f"{counts[name]:,}" for _, name in _HEADINGS))
         )
     if rows:
-        call.output.table(
+        context.output.table(
             [("COLLECTION", "PRODUCT", "BASELINE", *(_short(title) for title, _ in _HEADINGS)), *rows]
         )
     if not keys:
-        call.report.say(f"The registry {session.places.registry_dir} tracks nothing of this yet.")
+        context.report.say(f"The registry {session.places.registry_dir} tracks nothing of this yet.")
 
 
-def _warn_of_undated(call: Call, tracker: BaselineRegistry) -> None:
+def _warn_of_undated(context: CommandContext, tracker: BaselineRegistry) -> None:
     for path in tracker.undated():
-        call.report.warn(f"{path} is ignored: its name holds no date that exists")
+        context.report.warn(f"{path} is ignored: its name holds no date that exists")
 
 
 def _short(title: str) -> str:
     return title.upper().replace(" ", "-")
 
 
-def _show_one(call: Call, session: Session, stats: Stats, span: TimeRange | None) -> None:
+def _show_one(context: CommandContext, session: Session, stats: Stats, span: TimeRange | None) -> None:
     from maap_tui.engine.model import to_zulu
 
-    args = call.args
+    args = context.args
     counts = stats.as_view()
-    if call.output.as_json:
+    if context.output.as_json:
         key = session.tracker(args.collection, args.product, args.baseline).key
-        call.output.record(
+        context.output.record(
             {
                 "mission": key.mission,
                 "collection": key.collection,
@@ -140,47 +140,47 @@ def _show_one(call: Call, session: Session, stats: Stats, span: TimeRange | None
     if not any(counts.values()) and session.tracker(args.collection, args.product, args.baseline).key not in (
         session.registry.tracked()
     ):
-        call.report.say("The registry tracks no such baseline; `maap state show` lists those it does.")
+        context.report.say("The registry tracks no such baseline; `maap state show` lists those it does.")
     when = f" ({to_zulu(span.start)} to {to_zulu(span.end)})" if span else ""
-    call.output.line(f"State for {args.collection}/{args.product}/{args.baseline}{when}:")
+    context.output.line(f"State for {args.collection}/{args.product}/{args.baseline}{when}:")
     for title, name in _HEADINGS:
-        call.output.line(f"{title + ':':<21}{counts[name]}")
+        context.output.line(f"{title + ':':<21}{counts[name]}")
 
 
-def list_pending(call: Call) -> None:
+def list_pending(context: CommandContext) -> None:
     """Print URLs that are to be downloaded, or paths that are to be marked."""
     from maap_tui.engine.query import parse_formats
     from maap_tui.engine.sync import Selection
 
-    args = call.args
-    session = call.session()
+    args = context.args
+    session = context.session()
     formats = parse_formats(args.format) if args.format is not None else ("all",)
     selection = Selection(formats, span_of(args, session))
     tracker = session.tracker(args.collection, args.product, args.baseline)
     of = tracker.pending_downloads if args.type == "downloads" else tracker.pending_marks
     found = [entry for entry in of(selection.first_day, selection.last_day) if selection.accepts(entry)]
     for entry in sorted(found, key=lambda one: (one.day, one.url, one.path)):
-        if call.output.as_json:
-            call.output.record({"url": entry.url, "path": entry.path, "day": entry.day})
+        if context.output.as_json:
+            context.output.record({"url": entry.url, "path": entry.path, "day": entry.day})
         else:
-            call.output.line(entry.url if args.type == "downloads" else entry.path)
-    call.output.flush()
-    _warn_of_undated(call, tracker)
+            context.output.line(entry.url if args.type == "downloads" else entry.path)
+    context.output.flush()
+    _warn_of_undated(context, tracker)
     verb = "to download" if args.type == "downloads" else "to mark"
-    call.report.say(f"{plural(len(found), 'file')} {verb}")
+    context.report.say(f"{plural(len(found), 'file')} {verb}")
 
 
-def _paths_of(call: Call) -> list[str]:
+def _paths_of(context: CommandContext) -> list[str]:
     from maap_tui.engine.errors import InvalidRequestError
     from maap_tui.engine.url_list import read_lines
 
-    args = call.args
+    args = context.args
     paths: list[str] = []
     if args.file is not None:
         found = read_lines(read_text(args.file, "--file"), "path")
         for number, line, reason in found.refused:
-            call.report.refuse(f"line {number} of {args.file}", f"{reason}: {line[:80]}")
-            call.report.codes.add(WRONG)
+            context.report.refuse(f"line {number} of {args.file}", f"{reason}: {line[:80]}")
+            context.report.codes.add(WRONG)
         paths += found.values
     paths += args.paths
     if not paths:
@@ -188,40 +188,40 @@ def _paths_of(call: Call) -> list[str]:
     return list(dict.fromkeys(paths))
 
 
-def mark(call: Call) -> int | None:
+def mark(context: CommandContext) -> int | None:
     """Mark files; those that cannot be are listed, and the others are marked."""
-    return _say_marks(call, call.session().mark(_paths_of(call)), "Marked", "marked before")
+    return _say_marks(context, context.session().mark(_paths_of(context)), "Marked", "marked before")
 
 
-def unmark(call: Call) -> int | None:
+def unmark(context: CommandContext) -> int | None:
     """Take marks away, as `mark` sets them."""
-    return _say_marks(call, call.session().unmark(_paths_of(call)), "Unmarked", "not marked")
+    return _say_marks(context, context.session().unmark(_paths_of(context)), "Unmarked", "not marked")
 
 
-def _say_marks(call: Call, done: MarkReport, verb: str, otherwise: str) -> int | None:
+def _say_marks(context: CommandContext, done: MarkReport, verb: str, otherwise: str) -> int | None:
     for path, reason in done.refused:
-        call.report.refuse(path, reason)
+        context.report.refuse(path, reason)
     rest = f"; {format_count(done.already)} {otherwise}" if done.already else ""
     rest += f"; {format_count(len(done.refused))} refused" if done.refused else ""
-    call.report.say(f"{verb} {plural(done.new, 'file')}{rest}")
+    context.report.say(f"{verb} {plural(done.new, 'file')}{rest}")
     return WRONG if done.refused else None
 
 
-def cleanup(call: Call) -> int | None:
+def cleanup(context: CommandContext) -> int | None:
     """Delete marked files, or list them."""
-    args = call.args
-    report = call.session().cleanup(args.collection, args.product, args.baseline, dry_run=args.dry_run)
+    args = context.args
+    report = context.session().cleanup(args.collection, args.product, args.baseline, dry_run=args.dry_run)
     for path in report.deleted:
-        if call.output.as_json:
-            call.output.record({"path": path, "state": "wanted" if args.dry_run else "deleted"})
+        if context.output.as_json:
+            context.output.record({"path": path, "state": "wanted" if args.dry_run else "deleted"})
         elif args.dry_run:
-            call.output.line(str(path))
+            context.output.line(str(path))
         else:
-            call.report.detail(f"Deleted {path}")
-    call.output.flush()
+            context.report.detail(f"Deleted {path}")
+    context.output.flush()
     for text, reason in report.refused:
-        call.report.refuse(text, reason)
+        context.report.refuse(text, reason)
     verb = "Would delete" if args.dry_run else "Deleted"
     size = f" ({format_bytes(report.bytes)})" if report.deleted else ""
-    call.report.say(f"{verb} {plural(len(report.deleted), 'file')}{size}")
+    context.report.say(f"{verb} {plural(len(report.deleted), 'file')}{size}")
     return WRONG if report.refused and not report.deleted else None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from maap_tui.cli.arguments import add_command, add_frame, add_names, add_search, add_time, query_of
-from maap_tui.cli.call import Call
 from maap_tui.cli.commands.search import unsearched
+from maap_tui.cli.context import CommandContext
+from maap_tui.cli.download_options import add_transfer, list_wanted, summarise
+from maap_tui.cli.options import add_command, add_frame, add_names, add_search, add_time, query_of
 from maap_tui.cli.report import WRONG
-from maap_tui.cli.transfers import add_transfer, list_wanted, summarise
 from maap_tui.text import format_count, plural
 
 if TYPE_CHECKING:
@@ -46,21 +46,21 @@ def add_parser(subparsers: Any, words: str) -> None:
     parser.set_defaults(run=run)
 
 
-async def run(call: Call) -> None:
+async def run(context: CommandContext) -> None:
     """Bring the local copy up to date."""
-    args, report = call.args, call.report
+    args, report = context.args, context.report
     report.names_baselines = True
     overrides: dict[str, object] = {"paths.data_dir": args.out_dir} if args.out_dir else {}
-    async with call.session(bulk=True, overrides=overrides) as session:
+    async with context.session(bulk=True, overrides=overrides) as session:
         query = await query_of(args, session, days_back=DEFAULT_DAYS_BACK)
         if args.dry_run:
-            async with call.watched():
+            async with context.watched():
                 wanted = await session.would_sync(query, product_dir=session.settings.downloads.product_dir)
-            list_wanted(call, wanted, session.places.data_dir)
+            list_wanted(context, wanted, session.places.data_dir)
             return
-        call.check_token(session)
-        call.prints_files()
-        async with call.watched():
+        context.check_token(session)
+        context.prints_files()
+        async with context.watched():
             done = await session.sync(query, product_dir=session.settings.downloads.product_dir)
         if done.refused:
             report.codes.add(WRONG)
@@ -71,7 +71,7 @@ async def run(call: Call) -> None:
         if done.held_back:
             report.say(f"{plural(done.held_back, 'file')} left for another run (--max-items)")
         summarise(
-            call,
+            context,
             done.downloads,
             nothing=_nothing_new(query, done),
             nothing_to_do=f"Nothing new: {plural(len(done.downloads.skipped), 'file')} were here already, "

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from maap_tui.cli.arguments import add_command
-from maap_tui.cli.call import Call
+from maap_tui.cli.context import CommandContext
+from maap_tui.cli.options import add_command
 from maap_tui.cli.report import CREDENTIALS, WRONG
 from maap_tui.engine.errors import TOKEN_PAGE
 from maap_tui.text import format_time, plural
@@ -34,20 +34,20 @@ def add_parser(subparsers: Any, words: str) -> None:
     parser.set_defaults(run=run)
 
 
-def run(call: Call) -> int | None:
+def run(context: CommandContext) -> int | None:
     """Describe the token; one that has expired ends with the code for dead credentials."""
-    session = call.session()
+    session = context.session()
     info = session.token_info()
     credentials = session.credentials()
     days = info.days_left(session.now())
     expired = days is not None and days < 0
-    if call.args.days_left and info.is_opaque:
-        call.report.warn(f"{_SAYS_NOTHING}. `maap doctor` asks the service whether it is accepted.")
+    if context.args.days_left and info.is_opaque:
+        context.report.warn(f"{_SAYS_NOTHING}. `maap doctor` asks the service whether it is accepted.")
         return WRONG
-    if call.args.days_left:
-        call.output.line(str(ENDLESS_DAYS if days is None else days))
-    elif call.output.as_json:
-        call.output.record(
+    if context.args.days_left:
+        context.output.line(str(ENDLESS_DAYS if days is None else days))
+    elif context.output.as_json:
+        context.output.record(
             {
                 "name": info.name,
                 "kind": info.kind,
@@ -62,7 +62,7 @@ def run(call: Call) -> int | None:
     else:
         left = "never" if days is None else f"{format_time(info.expires)} ({_left(days)})"
         left = "not known: the token does not say it" if info.is_opaque else left
-        call.output.table(
+        context.output.table(
             [
                 ("Name:", info.name or "-"),
                 ("Issuer:", info.issuer or "-"),
@@ -73,8 +73,8 @@ def run(call: Call) -> int | None:
         )
     if not expired:
         return None
-    call.output.flush()
-    call.report.warn(
+    context.output.flush()
+    context.report.warn(
         f"The offline token has expired. Get a new one at {TOKEN_PAGE} and store it with `maap login`."
     )
     return CREDENTIALS

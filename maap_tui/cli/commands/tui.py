@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from maap_tui.cli.arguments import add_command
-from maap_tui.cli.call import Call
-from maap_tui.cli.main import has_terminal, open_app
+from maap_tui.cli.app_door import has_terminal, open_app
+from maap_tui.cli.context import CommandContext
+from maap_tui.cli.options import add_command
 from maap_tui.engine.errors import InvalidRequestError
 
 
@@ -23,13 +23,13 @@ def add_parser(subparsers: Any, words: str) -> None:
     parser.set_defaults(run=run)
 
 
-def run(call: Call) -> int:
-    """Open the app on the session of the call."""
+def run(context: CommandContext) -> int:
+    """Open the app on the session of the context."""
     if not has_terminal():
         raise InvalidRequestError("The full-screen app needs a terminal", "For the commands see maap -h.")
-    args = call.args
+    args = context.args
     return open_app(
-        call,
+        context,
         is_ascii=args.ascii,
         low_bandwidth=args.low_bandwidth,
         mouse=False if args.no_mouse else None,

@@ -6,8 +6,8 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from maap_tui.cli.arguments import add_command, add_time, span_of
-from maap_tui.cli.call import Call
+from maap_tui.cli.context import CommandContext
+from maap_tui.cli.options import add_command, add_time, span_of
 from maap_tui.cli.report import WRONG
 from maap_tui.text import format_bytes, format_count, plural
 
@@ -38,13 +38,13 @@ def add_parser(subparsers: Any, words: str) -> None:
     parser.set_defaults(run=run)
 
 
-async def run(call: Call) -> int:
+async def run(context: CommandContext) -> int:
     """Look at every file, say what is wrong, fetch again what has to be."""
-    from maap_tui.cli.transfers import summarise
+    from maap_tui.cli.download_options import summarise
     from maap_tui.engine.integrity import verify
 
-    args = call.args
-    session = call.session(bulk=bool(args.repair))
+    args = context.args
+    session = context.session(bulk=bool(args.repair))
     span = span_of(args, session)
     keys = [
         key
@@ -54,7 +54,7 @@ async def run(call: Call) -> int:
         and (args.baseline is None or args.baseline.lower() == key.baseline.lower())
     ]
     if not keys:
-        call.report.say(f"The registry {session.places.registry_dir} tracks nothing of this yet.")
+        context.report.say(f"The registry {session.places.registry_dir} tracks nothing of this yet.")
         return WRONG if args.collection else 0
     found = verify.verify(
         session.registry,
@@ -72,8 +72,8 @@ async def run(call: Call) -> int:
             verdict = one.verdict
             counts[verdict.state] += 1
             size += verdict.size
-            if call.output.as_json:
-                call.output.record(
+            if context.output.as_json:
+                context.output.record(
                     {
                         "path": verdict.path,
                         "url": verdict.url,
@@ -84,22 +84,22 @@ async def run(call: Call) -> int:
                     }
                 )
             elif verdict.is_bad:
-                call.output.line(f"{verdict.state}: {verdict.path} ({verdict.reason})")
+                context.output.line(f"{verdict.state}: {verdict.path} ({verdict.reason})")
             if verdict.is_bad:
                 bad.append(one)
         deleted = counts[verify.DELETED]
         total = sum(counts.values()) - deleted
         words = f"{len(bad)} bad" if bad else "all good"
         words += f"; {format_count(deleted)} deleted by a clean-up" if deleted else ""
-        call.report.say(f"Verified {plural(total, 'file')} ({format_bytes(size)}): {words}")
+        context.report.say(f"Verified {plural(total, 'file')} ({format_bytes(size)}): {words}")
         if not bad or not args.repair:
             return BAD_FILES if bad else 0
-        call.check_token(session)
-        call.prints_files()
-        async with call.watched():
+        context.check_token(session)
+        context.prints_files()
+        async with context.watched():
             report = await session.fetch_again([(one.key, one.entry) for one in bad])
-        summarise(call, report, nothing="Nothing was fetched")
-    return call.report.code
+        summarise(context, report, nothing="Nothing was fetched")
+    return context.report.code
 
 
 def _next(found: Iterator[Checked]) -> Checked | None:

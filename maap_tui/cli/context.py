@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maap_tui.cli.arguments import overrides_of
+from maap_tui.cli.options import overrides_of
 from maap_tui.cli.output import Output
 from maap_tui.cli.report import Reporter
 from maap_tui.engine.errors import TOKEN_PAGE
@@ -30,7 +30,7 @@ SAY_IT_THEMSELVES = frozenset({"login", "demo", "tui"})
 
 
 @dataclass(slots=True)
-class Call:
+class CommandContext:
     """What a command is handed."""
 
     args: argparse.Namespace
@@ -59,7 +59,7 @@ class Call:
         return config, where
 
     def session(self, *, bulk: bool = False, overrides: dict[str, object] | None = None) -> Session:
-        """The session of this call; unopened, so that it costs nothing.
+        """The session of this command; unopened, so that it costs nothing.
 
         Args:
             bulk: whether files will be moved.

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maap_tui.cli.arguments import add_product_dir, seconds
-from maap_tui.cli.call import Call
+from maap_tui.cli.context import CommandContext
+from maap_tui.cli.options import add_product_dir, seconds
 from maap_tui.text import format_bytes, format_count, format_duration, plural
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ def add_everything(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def list_wanted(call: Call, wanted: Sequence[Wanted], folder: Path) -> None:
+def list_wanted(context: CommandContext, wanted: Sequence[Wanted], folder: Path) -> None:
     """Print what a dry run found: a URL a line, the totals on stderr.
 
     Args:
-        call: where to print.
+        context: where to print.
         wanted: every file meant.
         folder: where they would go, for the space left.
     """
@@ -61,12 +61,12 @@ def list_wanted(call: Call, wanted: Sequence[Wanted], folder: Path) -> None:
             here += 1
         else:
             size, sizes = size + (one.size or 0), sizes + (one.size is not None)
-        if call.output.as_json:
+        if context.output.as_json:
             state = "here" if is_here else "wanted"
-            call.output.record({"url": one.url, "path": one.path, "state": state, "bytes": one.size})
+            context.output.record({"url": one.url, "path": one.path, "state": state, "bytes": one.size})
         elif not is_here:
-            call.output.line(one.url)
-    call.output.flush()
+            context.output.line(one.url)
+    context.output.flush()
     missing = len(wanted) - here
     words = ""
     if missing and sizes == missing:
@@ -76,9 +76,9 @@ def list_wanted(call: Call, wanted: Sequence[Wanted], folder: Path) -> None:
     words += f"; {format_count(here)} here already" if here else ""
     free = _free_bytes(folder)
     words += f"; {format_bytes(free)} free in {folder}" if free is not None else ""
-    call.report.say(f"Would download {plural(missing, 'file')}{words}")
+    context.report.say(f"Would download {plural(missing, 'file')}{words}")
     if free is not None and size > free:
-        call.report.warn(f"{format_bytes(size)} will not fit in {folder}")
+        context.report.warn(f"{format_bytes(size)} will not fit in {folder}")
 
 
 def _size_of(path: Path) -> int | None:
@@ -99,21 +99,21 @@ def _free_bytes(folder: Path) -> int | None:
     return None
 
 
-def _run_of(call: Call) -> str:
+def _run_of(context: CommandContext) -> str:
     """Which run a summary is of, as a log of several is read: names, start and length."""
-    args = call.args
+    args = context.args
     names = [getattr(args, name, None) for name in ("collection", "product")]
     names.append(getattr(args, "baseline", None) or "all baselines")
-    seconds = (datetime.now(UTC) - call.begun).total_seconds()
+    seconds = (datetime.now(UTC) - context.begun).total_seconds()
     what = " ".join(name for name in names if name)
-    return f" [{what}, begun {call.begun:%Y-%m-%dT%H:%M:%SZ}, took {format_duration(seconds)}]"
+    return f" [{what}, begun {context.begun:%Y-%m-%dT%H:%M:%SZ}, took {format_duration(seconds)}]"
 
 
-def summarise(call: Call, report: Report, *, nothing: str, nothing_to_do: str = "") -> None:
+def summarise(context: CommandContext, report: Report, *, nothing: str, nothing_to_do: str = "") -> None:
     """Say how the downloads went, and raise what stopped them.
 
     Args:
-        call: where to say it.
+        context: where to say it.
         report: what became of the files.
         nothing: the sentence for a run without any file.
         nothing_to_do: the sentence when every file was here already; '' counts them.
@@ -123,7 +123,7 @@ def summarise(call: Call, report: Report, *, nothing: str, nothing_to_do: str = 
     """
 
     def say(text: str) -> None:
-        call.report.say(f"{text}{_run_of(call)}")
+        context.report.say(f"{text}{_run_of(context)}")
 
     count = len(report.downloaded)
     words = [f"Downloaded {plural(count, 'file')} ({format_bytes(report.received)})"]

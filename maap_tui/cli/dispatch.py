@@ -12,8 +12,8 @@ from pathlib import Path
 from types import CoroutineType
 
 from maap_tui import __version__
-from maap_tui.cli.arguments import Parser, UsageError, join_signed
-from maap_tui.cli.main import has_terminal, open_app
+from maap_tui.cli.app_door import has_terminal, open_app
+from maap_tui.cli.options import Parser, UsageError, join_signed
 from maap_tui.cli.output import Output, PipeClosed
 from maap_tui.cli.report import WRONG, Reporter
 from maap_tui.cli.signals import INTERRUPTED, run_async
@@ -103,12 +103,12 @@ def run_words(words: list[str]) -> int:
 
 def run(args: argparse.Namespace, report: Reporter) -> int:
     """Run the command that was parsed."""
-    from maap_tui.cli.call import Call
+    from maap_tui.cli.context import CommandContext
 
-    call = Call(args, Output(as_json=getattr(args, "json", False)), report)
+    context = CommandContext(args, Output(as_json=getattr(args, "json", False)), report)
     code: int | None = None
     try:
-        ended = args.run(call)
+        ended = args.run(context)
         if isinstance(ended, CoroutineType):
             code = run_async(ended, report, getattr(args, "max_time", None))
         else:
@@ -121,7 +121,7 @@ def run(args: argparse.Namespace, report: Reporter) -> int:
     except Exception as error:
         report.fail(error)
     report.close()
-    return _flushed(call.output, report, report.code if code is None else code)
+    return _flushed(context.output, report, report.code if code is None else code)
 
 
 def _split_demo(words: list[str]) -> tuple[list[str], list[str] | None]:
