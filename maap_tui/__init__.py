@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         SettingsError,
         StorageError,
     )
-    from maap_tui.engine.model import Asset, BaselineInfo, Collection, Granule, TimeRange
+    from maap_tui.engine.model import Asset, BaselineInfo, Collection, Granule, TimeRange, granule_record
 
 _HOMES = {
     "maap_tui.client": (
@@ -59,7 +59,14 @@ _HOMES = {
         "SettingsError",
         "StorageError",
     ),
-    "maap_tui.engine.model": ("Asset", "BaselineInfo", "Collection", "Granule", "TimeRange"),
+    "maap_tui.engine.model": (
+        "Asset",
+        "BaselineInfo",
+        "Collection",
+        "Granule",
+        "TimeRange",
+        "granule_record",
+    ),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -92,6 +99,7 @@ __all__ = [
     "SyncResult",
     "TimeRange",
     "__version__",
+    "granule_record",
 ]
 
 

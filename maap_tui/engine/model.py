@@ -268,6 +268,39 @@ class Granule:
         )
 
 
+def granule_record(granule: Granule, asset: Asset) -> dict[str, Any]:
+    """One file of a granule, ready for JSON, as `maap search --json` prints it.
+
+    Times are ISO 8601 in UTC, sizes bytes, `geometry` GeoJSON and `bbox` west, south, east, north in degrees,
+    `track` longitude and latitude in degrees along the flight direction; None is what the item does not say.
+    """
+    times = ("sensing_start", "sensing_end", "created", "published", "updated")
+    moments = {name: getattr(granule, name) for name in times}
+    said = {name: to_zulu(moment) if moment else None for name, moment in moments.items()}
+    return {
+        "id": granule.id,
+        "url": asset.href,
+        "collection": granule.collection,
+        "mission": granule.mission,
+        "product_type": granule.product_type,
+        "baseline": granule.baseline,
+        "sensing_start": said["sensing_start"],
+        "sensing_end": said["sensing_end"],
+        "created": said["created"],
+        "orbit": granule.orbit,
+        "frame": granule.frame,
+        "orbit_state": granule.orbit_state,
+        "size": asset.size,
+        "format": asset.format,
+        "geometry": granule.geometry,
+        "bbox": granule.bbox,
+        "track": granule.track,
+        "published": said["published"],
+        "updated": said["updated"],
+        "quicklook": granule.quicklook.href if granule.quicklook else None,
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class BaselineInfo:
     """What a built catalogue knows of one baseline."""

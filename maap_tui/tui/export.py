@@ -9,17 +9,19 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from maap_tui.engine.model import Asset, Granule, to_zulu
+from maap_tui.engine.model import Asset, Granule, granule_record
 from maap_tui.text import clean
 from maap_tui.tui.widgets.results import Result
 
 SUFFIXES = ".csv for a table, .jsonl for JSON lines, anything else for URLs, one a line"
 
-_FIELDS = (
+FIELDS = (
     "id", "url", "collection", "mission", "product_type", "baseline", "sensing_start", "sensing_end",
     "created", "orbit", "frame", "orbit_state", "size", "format",
     "published", "updated",
 )  # fmt: skip
+"""What is written of each file. Later results of a long list are kept without their geometry and pictures,
+so that these are left out of all."""
 
 
 def export_text(path: Path, results: Sequence[Result]) -> str:
@@ -34,29 +36,13 @@ def export_text(path: Path, results: Sequence[Result]) -> str:
 
 
 def _record(granule: Granule, asset: Asset) -> dict[str, Any]:
-    return {
-        "id": granule.id,
-        "url": asset.href,
-        "collection": granule.collection,
-        "mission": granule.mission,
-        "product_type": granule.product_type,
-        "baseline": granule.baseline,
-        "sensing_start": to_zulu(granule.sensing_start),
-        "sensing_end": to_zulu(granule.sensing_end) if granule.sensing_end else None,
-        "created": to_zulu(granule.created) if granule.created else None,
-        "orbit": granule.orbit,
-        "frame": granule.frame,
-        "orbit_state": granule.orbit_state,
-        "size": asset.size,
-        "format": asset.format,
-        "published": to_zulu(granule.published) if granule.published else None,
-        "updated": to_zulu(granule.updated) if granule.updated else None,
-    }
+    record = granule_record(granule, asset)
+    return {name: record[name] for name in FIELDS}
 
 
 def _as_csv(files: Iterable[tuple[Granule, Asset]]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, _FIELDS, lineterminator="\n")
+    writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
     writer.writeheader()
     for granule, asset in files:
         record = _record(granule, asset)

@@ -20,7 +20,6 @@ from maap_tui.cli.report import AGAIN
 from maap_tui.text import format_bytes, format_count, plural
 
 if TYPE_CHECKING:
-    from maap_tui.engine.model import Asset, Granule
     from maap_tui.engine.query import Query
     from maap_tui.engine.session import Session
 
@@ -87,6 +86,7 @@ async def _count(context: CommandContext, session: Session, query: Query) -> Non
 async def _search(context: CommandContext, session: Session, query: Query) -> None:
     from maap_tui.engine import files
     from maap_tui.engine.filing import Chosen
+    from maap_tui.engine.model import granule_record
 
     args, output, report = context.args, context.output, context.report
     formats = session.formats_of(query)
@@ -103,7 +103,7 @@ async def _search(context: CommandContext, session: Session, query: Query) -> No
                 known = [asset.size for asset in assets if asset.size is not None]
                 size, sizes = size + sum(known), sizes + len(known)
                 # A page may come late, after a second try: rows are small, granules are not kept.
-                records = [file_record(granule, asset) for asset in assets] if output.as_json else []
+                records = [granule_record(granule, asset) for asset in assets] if output.as_json else []
                 urls = [asset.href for asset in assets]
                 found.append((granule.sensing_start, granule.id, urls, records))
     if args.registry_save:
@@ -165,29 +165,3 @@ def nothing_found(query: Query) -> str:
         f"Nothing found for {names}{where} in what was asked; "
         f"`maap list {names} --verify` shows the baselines that hold something."
     )
-
-
-def file_record(granule: Granule, asset: Asset) -> dict[str, Any]:
-    """One file of a granule as a JSON object."""
-    return {
-        "id": granule.id,
-        "url": asset.href,
-        "collection": granule.collection,
-        "mission": granule.mission,
-        "product_type": granule.product_type,
-        "baseline": granule.baseline,
-        "sensing_start": granule.sensing_start,
-        "sensing_end": granule.sensing_end,
-        "created": granule.created,
-        "orbit": granule.orbit,
-        "frame": granule.frame,
-        "orbit_state": granule.orbit_state,
-        "size": asset.size,
-        "format": asset.format,
-        "geometry": granule.geometry,
-        "bbox": granule.bbox,
-        "track": granule.track,
-        "published": granule.published,
-        "updated": granule.updated,
-        "quicklook": granule.quicklook.href if granule.quicklook else None,
-    }
