@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 from maap_tui.engine import files
 from maap_tui.engine.credentials import (
@@ -52,6 +53,12 @@ _LATER = "The token may be fine; run the same command again later."
 
 _PASSING = frozenset({"temporarily_unavailable", "server_error"})
 """Errors of the service itself (RFC 6749 section 4.1.2.1), which some services send with status 400."""
+
+_LASTING = frozenset({301, 308, 501})
+"""Statuses besides 4xx that another try does not change (RFC 9110 section 15)."""
+
+_NOT_YET = frozenset({408, 421, 423, 425, 429})
+"""Statuses of 4xx that another try may change."""
 
 _REFUSALS = frozenset({"invalid_grant", "invalid_client", "unauthorized_client", "invalid_scope",
                        "unsupported_grant_type", "invalid_request"})  # fmt: skip
@@ -245,13 +252,15 @@ class Tokens:
                 reply = await self._exchange(credentials, patient)
         found = _access_of(reply)
         if found is None:
-            if not _is_refusal(reply):
-                raise AuthServiceUnavailable(
-                    f"Failed to refresh token: {reply.status} {reply.reason or 'Error'}",
-                    f"{_LATER} Where it stays so, check api.token_url.",
-                )
-            self._refused = self._refusal(reply, credentials)
-            raise self._refused
+            if _is_refusal(reply):
+                self._refused = self._refusal(reply, credentials)
+                raise self._refused
+            if _is_lasting(reply.status):
+                self._refused = self._no_service(reply, credentials)
+                raise self._refused
+            raise AuthServiceUnavailable(
+                f"Failed to refresh token: {reply.status} {reply.reason or 'Error'}", self._later
+            )
         access, lifetime_s, rotated = found
         if rotated and rotated != credentials.offline_token:
             credentials = self._store_rotated(credentials, rotated)
@@ -293,11 +302,16 @@ class Tokens:
         except TransportFault as fault:
             if fault.status == 200:
                 message = "The token service answered something that is no token"
-            elif fault.status is not None:
+                raise AuthServiceUnavailable(message, self._later) from fault
+            if fault.status is not None:
                 message = f"The token service is unavailable: {fault.message}"
             else:
                 message = f"The token service did not answer: {fault.message}"
             raise AuthServiceUnavailable(message, _LATER) from fault
+
+    @property
+    def _later(self) -> str:
+        return f"{_LATER} If it stays so, check api.token_url, which is {self._token_url}."
 
     @property
     def _check_url(self) -> str:
@@ -306,11 +320,23 @@ class Tokens:
             "service exchanges tokens. A new token does not help."
         )
 
+    def _no_service(self, reply: Reply, credentials: Credentials) -> TokenRequestError:
+        """What it means that no token service answers at its address."""
+        message = _failure(reply, credentials)
+        if 300 <= reply.status < 400:
+            # The secrets go where the settings say, and nowhere else.
+            where = _moved_to(self._token_url, reply)
+            return TokenRequestError(f"{message}: the token service has moved{where}", self._check_url)
+        if reply.status == 403:
+            return TokenRequestError(
+                f"{message}: something in front of the token service refuses the request",
+                f"{self._check_url} If it is right, ask who runs the network.",
+            )
+        return TokenRequestError(f"{message}: no token service answers there", self._check_url)
+
     def _refusal(self, reply: Reply, credentials: Credentials) -> AuthenticationError:
         """What a refusal means, and what helps."""
-        words = hide(reply.error_words(), (credentials.offline_token, credentials.client_secret))
-        message = f"Failed to refresh token: {reply.status} {reply.reason or 'Error'}"
-        message += f" ({words})" if words else ""
+        message = _failure(reply, credentials)
         is_public = (credentials.client_id, credentials.client_secret) == (
             PUBLIC_CLIENT_ID,
             PUBLIC_CLIENT_SECRET,
@@ -376,6 +402,13 @@ class Tokens:
         return renewed
 
 
+def _failure(reply: Reply, credentials: Credentials) -> str:
+    """What the service answered in place of a token, without the secrets that it may quote."""
+    words = hide(reply.error_words(), (credentials.offline_token, credentials.client_secret))
+    message = f"Failed to refresh token: {reply.status} {reply.reason or 'Error'}"
+    return f"{message} ({words})" if words else message
+
+
 async def _finished(renewal: Coroutine[Any, Any, None]) -> None:
     """Run a renewal; when its task is cancelled, give it time to end.
 
@@ -410,6 +443,20 @@ def _is_refusal(reply: Reply) -> bool:
         or (reply.status < 500 and _error_of(reply) in _REFUSALS)
         or (reply.status == 403 and bool(reply.error_words()))
     )
+
+
+def _is_lasting(status: int) -> bool:
+    """Whether the same request will be answered with this status again."""
+    return status in _LASTING or (400 <= status < 500 and status not in _NOT_YET)
+
+
+def _moved_to(url: str, reply: Reply) -> str:
+    """` to` the address that an answer points to, without user, password and query; '' for none."""
+    try:
+        target = urlsplit(urljoin(url, reply.headers["location"]))
+    except (KeyError, ValueError):
+        return ""
+    return f" to {target.scheme}://{target.netloc.rpartition('@')[2]}{target.path}"
 
 
 def _object_of(reply: Reply) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from maap_tui.engine.errors import (
     AuthServiceUnavailable,
     ClientRefusedError,
     TokenRequestError,
+    exit_code_of,
     needs_new_token,
 )
 from maap_tui.engine.events import Warned
@@ -79,8 +80,7 @@ ODD_REPLIES = {
     "cut": answer("200 OK", b'{"access', content_length="500"),
     "nothing": b"",
     "redirect": answer("302 Found", location="http://127.0.0.2:1/login"),
-    "missing": answer("404 Not Found"),
-    "forbidden_by_a_gateway": answer("403 Forbidden", LOGIN_PAGE, content_type="text/html"),
+    "too_early": answer("425 Too Early"),
 }
 
 
@@ -97,10 +97,41 @@ async def test_odd_replies_are_trouble_of_the_service(
         await parts.tokens.access_token()
     told = f"{caught.value!r} {caught.value.hint} {parts.events!r}"
     assert "may be fine" in caught.value.hint
+    if kind in ("html", "redirect"):
+        assert f"api.token_url, which is {raw.url}/token" in caught.value.hint
     assert not any(secret in told for secret in ("canary", jwt(), PUBLIC_CLIENT_SECRET))
     assert len(raw.requests) in (1, 3)
     raw.at("/token", token_reply())
     assert await parts.tokens.access_token() == "access-1"
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (answer("404 Not Found", b'{"error": "Realm does not exist"}'), "Realm does not exist"),
+        (answer("405 Method Not Allowed", LOGIN_PAGE, content_type="text/html"), "no token service answers"),
+        (answer("410 Gone"), "no token service answers"),
+        (answer("501 Unsupported method ('POST')"), "no token service answers"),
+        (answer("403 Forbidden", LOGIN_PAGE, content_type="text/html"), "in front of the token service"),
+        (answer("301 Moved Permanently", location="https://u:canary@new.example/t"), "https://new.example/t"),
+        (answer("308 Permanent Redirect", location="/t?canary=1"), "has moved to http://127.0.0.1:"),
+        (answer("301 Moved Permanently", location="http://[x"), "has moved"),
+    ],
+    ids=lambda value: value.split(b"\r\n")[0].split()[1].decode() if isinstance(value, bytes) else "",
+)
+async def test_an_address_that_is_no_token_service_is_named_and_asked_once(
+    reply: bytes, said: str, kit: Callable[..., Kit], raw: FileServer
+) -> None:
+    raw.at("/token", reply)
+    tokens = kit(raw, http_retries=2).tokens
+    for _ in range(2):
+        with pytest.raises(TokenRequestError) as caught:
+            await tokens.access_token()
+        assert exit_code_of(caught.value) == 4
+        assert said in caught.value.message and "canary" not in caught.value.message
+        assert f"api.token_url, which is {raw.url}/token" in caught.value.hint
+        assert "may be fine" not in caught.value.hint
+    assert [request.target for request in raw.requests] == ["/token"]
 
 
 @pytest.mark.fault("A3")
