@@ -83,7 +83,7 @@ check: setup ## Lint, check types and the import rules
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_imports.py
 
-screenshots: setup ## Draw the pictures of the README anew
+screenshots: setup ## Draw the pictures of the README and of docs/ again
 	$(BIN)/python screenshots/take.py
 
 bench: setup ## Measure; prints tables, peers beside where they are installed

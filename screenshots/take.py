@@ -1,8 +1,8 @@
-"""Draws the pictures of the README: the app, driven by keys against the embedded archive, one SVG a screen.
+"""Draws the pictures of the README and of docs/: the app, driven by keys on the embedded archive.
 
-`make screenshots` runs it; `take.py browse help` draws those two alone. Nothing of the machine it runs on
-is in a picture: the clock stands still, transfers are held where they are, and the home reads like
-anybody's. Drawn again, each picture is the same byte for byte.
+One SVG a screen. `make screenshots` runs it; `take.py browse help` draws those two alone. Nothing of the
+machine it runs on is in a picture: the clock stands still, transfers are held where they are, and the home
+reads like anybody's. Drawn again, each picture is the same byte for byte.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Every setting, declared once: its place in the file, its variable, its type, default and help.
 
-The reader of `config.toml`, the reader of the environment, `maap config`, `maap config set` and the README's
-table all come from the declarations below; nothing else spells a setting's name. The first that applies wins:
-flag, environment, file, default. An empty variable, or an empty text in the file, counts as not set.
-Secrets are not settings.
+The reader of `config.toml`, the reader of the environment, `maap config`, `maap config set` and the table
+of docs/configuration.md all come from the declarations below; nothing else spells a setting's name. The
+first that applies wins: flag, environment, file, default. An empty variable, or an empty text in the file,
+counts as not set. Secrets are not settings.
 """
 
 from __future__ import annotations
@@ -483,7 +483,7 @@ class Row:
     help: str
 
 
-_HINT = "The configuration table of the README lists every setting."
+_HINT = "`maap config` lists every setting."
 _DEFAULT = Origin("default", "default")
 
 
@@ -725,7 +725,7 @@ def _split_key(key: str) -> tuple[str, list[str]]:
 
 
 def as_markdown_table() -> str:
-    """The configuration table of the README."""
+    """The table of docs/configuration.md."""
     lines = [
         "| Key in `config.toml` | Environment | Default | Meaning |",
         "|---|---|---|---|",

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - a table, one line a key
-"""The one table of keys: bindings, help, footer and the README's table are made from it.
+"""The one table of keys: bindings, help, footer and the table of docs/app.md are made from it.
 
 A user remaps keys by their id in `[keys]` of the configuration, `downloads.pause = "f5"`.
 """
@@ -197,7 +197,7 @@ def check_keymap(keymap: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
 
 
 def as_markdown_table(keys: Iterable[Key] = KEYS) -> str:
-    """The table of the README."""
+    """The table of docs/app.md."""
     lines = ["| place | key | what it does | name in `[keys]` |", "|---|---|---|---|"]
     for key in keys:
         shown = " ".join(f"`{show_key(one)}`" for one in key.keys.split(","))

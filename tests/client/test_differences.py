@@ -1,4 +1,7 @@
-"""What differs from maap-client 0.2.1 on purpose, as the README's table says: each seen in both programs."""
+"""What differs from maap-client 0.2.1 on purpose, each seen in both programs.
+
+The table is in docs/moving-from-maap-client.md.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from tests.faults.forks import Forks, closed_gate, pass_gate
 KEY = Key("EarthCARE", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
 DAY = date(2025, 12, 1)
 REFERENCE_S = 0.031
-"""Seconds that `slowness` measures where 500 a second are promised: the machine of the README's figures."""
+"""Seconds that `slowness` measures where 500 a second are promised: the machine of docs/reliability.md."""
 
 SHARED_EVERY = 10
 """Rounds of which one has a line that every writer offers."""

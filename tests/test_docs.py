@@ -1,0 +1,185 @@
+"""What the README and the pages of docs/ show is what happens: blocks run, tables are the program's own."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from maap_tui.cli.dispatch import build_parser
+from maap_tui.cli.options import join_signed
+from maap_tui.demo.archive import Archive
+from maap_tui.engine import settings
+from maap_tui.tui import keys
+from tests.shell import Shell
+
+ROOT = Path(__file__).parent.parent
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text("utf-8")
+    for path in [*ROOT.glob("*.md"), *sorted((ROOT / "docs").glob("*.md"))]
+}
+"""Every page, by its path."""
+LANGUAGES = {"sh", "python", "toml", "console", "text"}
+"""What a block may be: run, run, read as a configuration, read as command lines, or no program at all."""
+EVERYWHERE = "".join(PAGES.values())
+
+
+@dataclass(frozen=True)
+class Block:
+    page: str
+    line: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+BLOCKS = [
+    Block(page, text.count("\n", 0, found.start()) + 1, found[1], found[2])
+    for page, text in PAGES.items()
+    for found in re.finditer(r"^```(\w*)\n(.*?)^```$", text, flags=re.S | re.M)
+]
+
+
+def blocks(language: str) -> list[Block]:
+    return [block for block in BLOCKS if block.language == language]
+
+
+def pages_with(language: str) -> list[str]:
+    return list(dict.fromkeys(block.page for block in blocks(language)))
+
+
+@pytest.fixture(scope="module")
+def archive() -> Iterator[Archive]:
+    with Archive.start(now="2026-01-15T00:00:00Z", offline_days=3650) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def shell() -> Iterator[Shell]:
+    # The path of a socket has to be short.
+    with tempfile.TemporaryDirectory() as folder, Shell(Path(folder)) as started:
+        yield started
+
+
+@pytest.fixture
+def environment(archive: Archive, tmp_path: Path) -> dict[str, str]:
+    archive.prepare(tmp_path)
+    return {**archive.environment(tmp_path), "HOME": str(tmp_path)}
+
+
+def test_every_block_is_of_a_kind_that_is_checked() -> None:
+    assert [str(block) for block in BLOCKS if block.language not in LANGUAGES] == []
+    assert EVERYWHERE.count("\n```") == 2 * len(BLOCKS)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+@pytest.mark.parametrize("page", pages_with("sh"))
+def test_shell_blocks_run(page: str, shell: Shell, environment: dict[str, str], tmp_path: Path) -> None:
+    """Those of a page, one after the other, in one home."""
+    for block in blocks("sh"):
+        if block.page == page:
+            done = shell.run(block.text, environment, tmp_path)
+
+            # -13 and 141 are the end of a command whose reader has seen enough.
+            assert done.returncode in (0, -13, 141), f"{block}: {done.stderr}"
+            assert "Error" not in done.stderr and "Traceback" not in done.stderr, f"{block}: {done.stderr}"
+            assert done.stdout.strip(), block
+
+
+@pytest.mark.parametrize("block", blocks("python"), ids=str)
+@pytest.mark.parametrize("loop", ["script", "running loop"])
+def test_python_block_runs(
+    block: Block, loop: str, shell: Shell, environment: dict[str, str], tmp_path: Path
+) -> None:
+    code = block.text
+    if loop == "running loop":
+        # As a notebook cell: the code runs while a loop of its own is running in the same thread.
+        code = (
+            "import asyncio\nasync def cell():\n" + textwrap.indent(code, "    ") + "\nasyncio.run(cell())\n"
+        )
+    done = shell.run_python(code, environment, tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("block", blocks("toml"), ids=str)
+def test_toml_block_is_a_configuration(block: Block, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(block.text)
+
+    config = settings.load(file, environ={})
+
+    good, problems = keys.check_keymap(config.keys)
+    assert (bool(good), problems) == ("[keys]" in block.text, [])
+
+
+@pytest.mark.parametrize("block", blocks("console"), ids=str)
+def test_console_block_names_commands_that_exist(block: Block) -> None:
+    """What needs an account, a crontab or an installation is not run, but its options have to be right."""
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.M)
+    for line in block.text.splitlines():
+        words = shlex.split(re.sub(r"\s>>? .*", "", line), comments=True)
+        if "maap" in words:
+            rest = words[words.index("maap") + 1 :]
+            inner = rest[rest.index("--") + 1 :] if "--" in rest else []
+            build_parser().parse_args(join_signed(rest[: rest.index("--")] if inner else rest))
+            assert not inner or build_parser().parse_args(join_signed(inner))
+        elif words[:1] == ["make"]:
+            assert set(words[1:]) <= set(targets), line
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\((?!https?://)([^)]+)\)", PAGES[page]):
+        path, _, anchor = target.partition("#")
+        file = (ROOT / page).parent / path if path else ROOT / page
+        assert file.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", file.read_text("utf-8"), flags=re.M)
+            assert anchor in [re.sub(r"[^\w\- ]", "", one).lower().replace(" ", "-") for one in headings]
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [("settings", settings.as_markdown_table), ("keys", keys.as_markdown_table)],
+    ids=["settings", "keys"],
+)
+def test_table_is_the_program_s(name: str, table: object) -> None:
+    shown = re.findall(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", EVERYWHERE, flags=re.S)
+
+    assert [one.strip() for one in shown] == [table().strip()]  # type: ignore[operator]
+
+
+def test_every_picture_is_there_and_is_shown() -> None:
+    # The list is read from the script itself: importing it would need the embedded archive.
+    script = (ROOT / "screenshots" / "take.py").read_text(encoding="utf-8")
+    listed = re.search(r"^PICTURES: .*? = \{\n(.*?)^\}", script, flags=re.S | re.M)
+    assert listed is not None
+    names = re.findall(r'^    "(\w+)":', listed[1], flags=re.M)
+
+    assert len(names) >= 10
+    for name in names:
+        picture = ROOT / "screenshots" / f"{name}.svg"
+        assert picture.read_text(encoding="utf-8").startswith("<svg"), name
+        assert f"](../screenshots/{name}.svg)" in EVERYWHERE, f"{name}.svg is not shown"
+    assert {path.stem for path in picture.parent.glob("*.svg")} == set(names)
+
+
+def test_readme_is_short_and_begins_with_what_a_newcomer_needs() -> None:
+    text = PAGES["README.md"]
+    first = text.partition("\n## ")[0]
+
+    assert len(text.split()) <= 1300
+    assert first.count("![") == 1
+    assert len(re.findall(r"^make ", first, flags=re.M)) == 2
+    assert len(re.findall(r"^maap ", first, flags=re.M)) == 3
