@@ -8,29 +8,28 @@ import importlib
 import io
 import signal
 from collections.abc import Collection
-from pathlib import Path
 from types import CoroutineType
 
 from maap_tui import __version__
 from maap_tui.cli.app_door import has_terminal, open_app
-from maap_tui.cli.options import Parser, UsageError, join_signed
+from maap_tui.cli.options import VERBOSE_HELP, Parser, UsageError, add_shared_options, join_signed
 from maap_tui.cli.output import Output, PipeClosed
 from maap_tui.cli.report import WRONG, Reporter
 from maap_tui.cli.signals import INTERRUPTED, run_async
 from maap_tui.engine.errors import InvalidRequestError, MaapError
 
 COMMANDS = {
-    "list": "names of collections, product types, baselines; what one baseline holds",
+    "list": "list collections, product types, baselines, or what one baseline holds",
     "search": "find files at the archive by time, orbit or area",
     "download": "download from a search, URLs or the registry, and track it",
     "get": "search and download in one step, without tracking",
     "sync": "fetch what is new and keep track of it, for cron",
-    "state": "what is discovered, downloaded, marked and pending; mark and clean up",
-    "catalog": "refresh queryables, build catalogues of what there is",
+    "state": "show what is discovered, downloaded, marked, pending; mark and clean up",
+    "catalog": "refresh queryables, and build catalogues of what there is",
     "config": "show every setting and where it came from; set one",
-    "token": "who the offline token belongs to and when it expires",
+    "token": "show who the offline token belongs to and when it expires",
     "login": "check an offline token and store it",
-    "verify": "check downloaded files against size, structure and the hash recorded when they came",
+    "verify": "check downloaded files by size, structure and recorded hash",
     "doctor": "check configuration, token, clock, disk, locks, registry and terminal",
     "demo": "try everything on an embedded archive, without an account",
     "tui": "open the full-screen app",
@@ -38,10 +37,20 @@ COMMANDS = {
 """Commands and what they are for; each is a module of `commands`."""
 
 _EPILOG = """\
-exit codes: 0 done; 2 credentials dead or missing; 3 transient or partial: run the same command again;
-4 the request is wrong; 130, 143, 129 interrupted (what was done is kept)
+examples:
+  maap
+  maap list EarthCAREL2Validated_MAAP
+  maap sync EarthCAREL2Validated_MAAP CPR_CLD_2A BC
 
-without a command, and with a terminal, the full-screen app opens"""
+exit codes:
+  0             done, all of it
+  2             credentials dead or missing: get a new token
+  3             transient or partial: run the same command again
+  4             the request or the environment is wrong: fix it
+  130, 143, 129 interrupted; what was done is kept
+
+Without a command, and with a terminal, the full-screen app opens.
+`maap COMMAND -h` describes a command."""
 
 
 def build_parser(wanted: Collection[str] = tuple(COMMANDS)) -> Parser:
@@ -52,18 +61,16 @@ def build_parser(wanted: Collection[str] = tuple(COMMANDS)) -> Parser:
     """
     parser = Parser(
         prog="maap",
+        usage="%(prog)s [options] COMMAND ...",
         description="Search, download and track ESA MAAP satellite data.",
         epilog=_EPILOG,
     )
-    parser.add_argument("--version", action="version", version=f"maap {__version__}")
-    parser.add_argument("-c", "--config", type=Path, metavar="FILE", help="configuration file")
-    parser.add_argument("-d", "--data-dir", type=Path, metavar="DIR", help="where granules go")
-    parser.add_argument("-v", "--verbose", action="count", default=0, help="say more; -vv with tracebacks")
-    parser.add_argument("-q", "--quiet", action="store_true", help="say only warnings and errors")
-    parser.add_argument(
-        "--log-times", action="store_true", help="begin each line on stderr with the UTC time"
-    )
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", prog="maap")
+    group = parser.add_argument_group("general options (before or after the command)")
+    add_shared_options(group)
+    group.add_argument("-v", "--verbose", action="count", default=0, help=VERBOSE_HELP)
+    group.add_argument("--version", action="version", version=f"maap {__version__}", help="print the version")
+    group.add_argument("-h", "--help", action="help", help="show this help and exit")
     for name, words in COMMANDS.items():
         if name not in wanted:
             subparsers.add_parser(name, help=words, description=f"{words.capitalize()}.")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maap_tui.cli.context import CommandContext
-from maap_tui.cli.options import add_product_dir, seconds
+from maap_tui.cli.options import seconds
 from maap_tui.text import format_bytes, format_count, format_duration, plural
 
 if TYPE_CHECKING:
@@ -19,27 +19,37 @@ if TYPE_CHECKING:
     from maap_tui.engine.transfer import Wanted
 
 
-def add_transfer(parser: argparse.ArgumentParser, *, out_dir_help: str) -> None:
-    """Add `--out-dir`, `--product-dir`, `--max-time` and `--dry-run`."""
+def add_download_options(
+    parser: argparse.ArgumentParser,
+    *,
+    out_dir_help: str = "a flat folder in place of the dated layout",
+    needs_bounds: bool = False,
+) -> None:
+    """Add what says where files go and when to end.
+
+    Args:
+        parser: where to add it.
+        out_dir_help: what `--out-dir` means.
+        needs_bounds: whether `--everything` is there, without which a search that downloads is bounded.
+    """
     group = parser.add_argument_group("files")
     group.add_argument("-o", "--out-dir", type=Path, metavar="DIR", help=out_dir_help)
-    add_product_dir(group)
+    group.add_argument(
+        "--product-dir", action="store_true", default=None, help="put each file in a folder named after it"
+    )
     group.add_argument(
         "--max-time",
         type=seconds,
         metavar="SECONDS",
-        help="end after this long, keeping what is here, with 3 if anything is left (default: no limit)",
+        help="end after this long and keep what is here; exit code 3 if anything is left (default: no limit)",
     )
     group.add_argument("--dry-run", action="store_true", help="only list what would be fetched")
-
-
-def add_everything(parser: argparse.ArgumentParser) -> None:
-    """Add `--everything`, without which a search that downloads has to be bounded."""
-    parser.add_argument(
-        "--everything",
-        action="store_true",
-        help="download all of the product or baseline; needed without a time, an orbit, an area or -n",
-    )
+    if needs_bounds:
+        group.add_argument(
+            "--everything",
+            action="store_true",
+            help="fetch all of the product or baseline; needed without a time, an orbit, an area or -n",
+        )
 
 
 def list_wanted(context: CommandContext, wanted: Sequence[Wanted], folder: Path) -> None:

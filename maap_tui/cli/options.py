@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 SIGNED_OPTIONS = ("--bbox", "--point")
 """Options whose value may begin with a minus sign."""
 MAX_AREA_BYTES = 10_000_000
+HELP_COLUMNS = 80
+NAMES = ("collection", "product", "baseline")
+"""The positional arguments that name what is in the archive, in their order."""
+VERBOSE_HELP = "print more on stderr; -vv with tracebacks"
 
 
 class UsageError(Exception):
@@ -27,12 +33,21 @@ class UsageError(Exception):
         self.prog = prog
 
 
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Help of at most 80 columns, for reading; narrower where the terminal is."""
+
+    def __init__(self, prog: str, **kwargs: Any) -> None:
+        kwargs["width"] = min(shutil.get_terminal_size().columns, HELP_COLUMNS + 2) - 2
+        super().__init__(prog, max_help_position=26, **kwargs)
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that takes no shortened options, which a later option would make ambiguous."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("allow_abbrev", False)
-        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        kwargs.setdefault("add_help", False)  # `add_general_options` adds it where it belongs, at the end
+        kwargs.setdefault("formatter_class", HelpFormatter)
         super().__init__(*args, **kwargs)
 
     def error(self, message: str) -> NoReturn:
@@ -58,49 +73,108 @@ def join_signed(words: list[str]) -> list[str]:
     return joined
 
 
-def add_command(subparsers: Any, name: str, *, json_help: str = "", **kwargs: Any) -> Parser:
-    """A parser of one command, with the options that every command takes.
+def add_command(
+    subparsers: Any,
+    name: str,
+    words: str,
+    *,
+    arguments: str = "",
+    examples: Sequence[str] = (),
+    notes: str = "",
+    usage: str = "",
+) -> Parser:
+    """A parser of one command; `add_general_options` completes it.
 
     Args:
         subparsers: where to add it.
         name: the word that calls it.
-        json_help: what `--json` prints; '' for a command without it.
-        kwargs: as for argparse.
+        words: what it is for, in the list of commands; with a capital and a full stop its description.
+        arguments: what the command takes besides options, as the usage shows it.
+        examples: command lines to show.
+        notes: what else has to be known, lines of at most 80 columns.
+        usage: the usage, where options do not come last; '' to make it of `arguments`.
     """
-    kwargs.setdefault("description", f"{kwargs['help'][:1].upper()}{kwargs['help'][1:]}.")
-    parser: Parser = subparsers.add_parser(name, **kwargs)
+    epilog = "\n".join(["examples:" if len(examples) > 1 else "example:", *(f"  {one}" for one in examples)])
+    parser: Parser = subparsers.add_parser(
+        name,
+        help=words,
+        description=f"{words[:1].upper()}{words[1:]}.",
+        usage=usage or " ".join(filter(None, ("%(prog)s", arguments, "[options]"))),
+        epilog="\n\n".join(filter(None, (epilog if examples else "", notes))) or None,
+    )
+    return parser
+
+
+def add_actions(parser: Parser, *, required: bool = True) -> Any:
+    """Where the actions of a command are added."""
+    return parser.add_subparsers(
+        dest="action", metavar="ACTION", required=required, title="actions", prog=parser.prog
+    )
+
+
+def add_general_options(
+    parser: Parser, run: Callable[..., Any] | None = None, *, json_help: str = ""
+) -> None:
+    """Add the options that every command takes, after its own, and what runs it.
+
+    Args:
+        parser: the command's.
+        run: what runs the command; None for one that only has actions.
+        json_help: what `--json` prints; '' for a command without it.
+    """
     group = parser.add_argument_group("general options")
     if json_help:
-        group.add_argument("--json", action="store_true", help=json_help)
+        group.add_argument("--json", action="store_true", help=f"print {json_help}")
     # Without a default of their own they leave alone what was given before the command.
     absent = argparse.SUPPRESS
-    group.add_argument("-c", "--config", default=absent, type=Path, metavar="FILE", help="configuration file")
-    group.add_argument("--data-dir", default=absent, type=Path, metavar="DIR", help="where granules go")
+    add_shared_options(group, default=absent)
     group.add_argument(
         "-v",
         "--verbose",
         dest="more_verbose",
         action="count",
         default=absent,
-        help="say more; -vv tracebacks",
+        help=VERBOSE_HELP,
     )
-    group.add_argument(
-        "-q", "--quiet", action="store_true", default=absent, help="say only warnings and errors"
-    )
-    group.add_argument(
-        "--log-times", action="store_true", default=absent, help="begin each line on stderr with the UTC time"
-    )
-    return parser
+    group.add_argument("-h", "--help", action="help", help="show this help and exit")
+    if run is not None:
+        parser.set_defaults(run=run)
 
 
-def add_names(parser: argparse.ArgumentParser, *, baseline: str = "?") -> None:
-    """Add collection, product type and baseline, the last '?' where it may be left out and '' where not."""
-    parser.add_argument("collection", type=_name, help="collection, as `maap list` shows it")
-    parser.add_argument("product", type=_name, help="product type, as `maap list COLLECTION` shows it")
-    if baseline:
-        parser.add_argument("baseline", nargs="?", type=_name, help="baseline; left out for all of them")
-    else:
-        parser.add_argument("baseline", type=_name, help="baseline")
+def add_shared_options(group: Any, **kwargs: Any) -> None:
+    """Add the options that may stand before the command as well as after it.
+
+    Args:
+        group: where to add them.
+        kwargs: for all of them, as for argparse.
+    """
+    group.add_argument("-c", "--config", type=Path, metavar="FILE", help="configuration file", **kwargs)
+    flags = ["--data-dir"] if kwargs else ["-d", "--data-dir"]  # after a command -d is --days-back
+    group.add_argument(*flags, type=Path, metavar="DIR", help="folder of the granules", **kwargs)
+    group.add_argument(
+        "-q", "--quiet", action="store_true", help="print only warnings and errors on stderr", **kwargs
+    )
+    group.add_argument(
+        "--log-times", action="store_true", help="begin each line on stderr with the UTC time", **kwargs
+    )
+
+
+def add_names(parser: argparse.ArgumentParser, *, required: int = 2) -> None:
+    """Add collection, product type and baseline.
+
+    Args:
+        parser: where to add them.
+        required: how many of the three have to be given.
+    """
+    words = ("as `maap list` shows it", "as `maap list COLLECTION` shows it", "such as BC")
+    for at, name in enumerate(NAMES):
+        help_text = f"{'product type' if name == 'product' else name}, {words[at]}"
+        if at < required:
+            parser.add_argument(name, type=_name, metavar=name.upper(), help=help_text)
+        else:
+            parser.add_argument(
+                name, nargs="?", type=_name, metavar=name.upper(), help=f"{help_text} (default: all)"
+            )
 
 
 def _name(text: str) -> str:
@@ -130,53 +204,66 @@ def positive(text: str) -> int:
 def add_time(parser: argparse.ArgumentParser, *, title: str = "time (one of)") -> Any:
     """Add `--date`, `--start`, `--end` and `--days-back`; returns the group."""
     group = parser.add_argument_group(title)
-    group.add_argument("--date", metavar="DATE", help="a UTC day, or the minute from an exact time")
+    group.add_argument("--date", metavar="DATE", help="a UTC day, 2025-12-01, or a minute, 2025-12-01T06:30Z")
     group.add_argument("-s", "--start", metavar="DATE", help="first sensing day or time, UTC")
-    group.add_argument("-e", "--end", metavar="DATE", help="last one, included; now if left out")
-    group.add_argument("-d", "--days-back", metavar="N", type=positive, help="the last N days")
+    group.add_argument("-e", "--end", metavar="DATE", help="last one, included (default: now)")
+    group.add_argument(
+        "-d", "--days-back", metavar="N", type=positive, help="the last N times 24 hours, up to now"
+    )
     return group
 
 
-def add_orbit(group: Any) -> None:
-    """Add `--orbit`."""
-    group.add_argument("--orbit", metavar="ORBIT", help="07655, 07655C, 8960-8970 or 8960,8962")
+def add_query_options(parser: argparse.ArgumentParser, *, default_days: int | None = None) -> None:
+    """Add collection, product type and baseline, and what chooses among their granules.
 
-
-def add_frame(parser: argparse.ArgumentParser) -> None:
-    """Add `--frame` and `--track`."""
-    parser.add_argument("--frame", metavar="FRAMES", help="frames, as C,D or 192; joins time, orbit or track")
-    parser.add_argument("--track", metavar="TRACKS", help="numbers of ground tracks, as 14; Biomass and FLEX")
-
-
-def add_area(parser: argparse.ArgumentParser) -> None:
-    """Add `--bbox`, `--point` with `--radius`, and `--area`."""
-    group = parser.add_argument_group("area (one of)")
-    group.add_argument("--bbox", metavar="W,S,E,N", help="degrees; W > E crosses the antimeridian")
-    group.add_argument("--point", metavar="LAT,LON", help="within --radius of a point")
-    group.add_argument("--radius", metavar="KM", help="default 50")
-    group.add_argument(
-        "--area", metavar="FILE", help="a GeoJSON geometry or feature, or its text; - for stdin"
+    Args:
+        parser: where to add them.
+        default_days: the range without a time, in days, of a command that takes neither orbit nor area;
+            None for a search.
+    """
+    add_names(parser)
+    searches = default_days is None
+    title = "time (one of)" if searches else f"time (one of; default: --days-back {default_days})"
+    time = add_time(parser, title=title)
+    if searches:
+        time.add_argument("--orbit", metavar="ORBIT", help="07655, 07655C, 8960-8970 or 8960,8962")
+    where = parser.add_argument_group("frame and track (with a time or an orbit)")
+    where.add_argument("--frame", metavar="FRAMES", help="letters or numbers, as C,D or 192")
+    where.add_argument("--track", metavar="TRACKS", help="numbers of ground tracks, as 14; Biomass and FLEX")
+    if searches:
+        _add_area(parser)
+    choice = parser.add_argument_group("choice of granules and files")
+    choice.add_argument(
+        "-n",
+        "--max-items",
+        type=positive,
+        metavar="N",
+        help="at most N granules (default: the setting search.max_items, 50,000)",
     )
-
-
-def add_search(parser: argparse.ArgumentParser) -> None:
-    """Add what chooses among the results of a search."""
-    parser.add_argument("-n", "--max-items", type=positive, metavar="N", help="at most this many granules")
-    parser.add_argument(
+    choice.add_argument(
         "--format",
         metavar="FORMAT",
-        help="as h5, nc, zip, measurement or all; several, best first; default the mission's",
+        help="h5, nc, zip, measurement or all; several, as h5,hdr, best first (default: the mission's)",
     )
-    parser.add_argument("--newest-first", action="store_true", help="latest sensing time first")
-    parser.add_argument(
+    choice.add_argument(
+        "--newest-first", action="store_true", help="latest sensing time first (default: last)"
+    )
+    choice.add_argument(
         "--all-versions", action="store_true", help="also older processings of the same granule"
     )
+    if searches:
+        choice.add_argument(
+            "--use-catalog", action="store_true", help="stay in the time range of the built catalogue"
+        )
 
 
-def add_product_dir(parser: Any) -> None:
-    """Add `--product-dir`."""
-    parser.add_argument(
-        "--product-dir", action="store_true", default=None, help="put each file in a folder named after it"
+def _add_area(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("area (one of)")
+    group.add_argument("--bbox", metavar="W,S,E,N", help="degrees; W > E crosses the antimeridian")
+    group.add_argument("--point", metavar="LAT,LON", help="degrees; all within --radius of the point")
+    group.add_argument("--radius", metavar="KM", help="kilometres around --point (default: 50)")
+    group.add_argument(
+        "--area", metavar="FILE", help="a GeoJSON geometry or feature, or its text; - for stdin"
     )
 
 

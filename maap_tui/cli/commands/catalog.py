@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.context import CommandContext
-from maap_tui.cli.options import add_command
+from maap_tui.cli.options import add_actions, add_command, add_general_options, add_names
 from maap_tui.cli.report import AGAIN
 from maap_tui.engine.errors import InvalidRequestError, MaapError, NetworkSetupError
 from maap_tui.text import plural
@@ -18,34 +18,43 @@ if TYPE_CHECKING:
 
 def add_parser(subparsers: Any, words: str) -> None:
     """Describe the command."""
-    catalog = add_command(subparsers, "catalog", help=words)
-    actions = catalog.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions")
+    catalog = add_command(
+        subparsers,
+        "catalog",
+        words,
+        arguments="ACTION",
+        examples=("maap catalog update", "maap catalog build EarthCAREL2Validated_MAAP CPR_CLD_2A"),
+    )
+    actions = add_actions(catalog)
+    add_general_options(catalog)
 
     update = add_command(
         actions,
         "update",
-        help="fetch the queryables of one collection or of all",
-        json_help="one object a collection",
+        "fetch the queryables of one collection or of all",
+        arguments="[COLLECTION]",
+        examples=("maap catalog update EarthCAREL2Validated_MAAP",),
     )
-    update.add_argument("collection", nargs="?", help="left out for all that are configured")
+    update.add_argument(
+        "collection", nargs="?", metavar="COLLECTION", help="collection (default: all that are configured)"
+    )
     update.add_argument("-o", "--out-dir", type=Path, metavar="DIR", help="write them there")
-    update.set_defaults(run=run_update)
+    add_general_options(update, run_update, json_help="one object a collection")
 
     build = add_command(
         actions,
         "build",
-        help="find time range, orbit range and count of every baseline",
-        json_help="one object a baseline",
-        usage="%(prog)s [collection [product [baseline]]] [options]",
-        epilog="Baselines that are known are counted again, with one request each. The file is saved\n"
-        "after every baseline, so that an interrupted build goes on where it was.",
+        "find time range, orbit range and count of every baseline",
+        arguments="[COLLECTION [PRODUCT [BASELINE]]]",
+        examples=("maap catalog build EarthCAREL2Validated_MAAP CPR_CLD_2A",),
+        notes="Baselines that are known are counted again, with one request each. The file is\n"
+        "saved after every baseline, so that an interrupted build goes on where it was.",
     )
-    for name in ("collection", "product", "baseline"):
-        build.add_argument(name, nargs="?")
+    add_names(build, required=0)
     build.add_argument("--force", action="store_true", help="forget what is known")
     build.add_argument("--latest-baseline", action="store_true", help="only each product's latest baseline")
     build.add_argument("-o", "--out-dir", type=Path, metavar="DIR", help="write the catalogue there")
-    build.set_defaults(run=run_build)
+    add_general_options(build, run_build, json_help="one object a baseline")
 
 
 async def run_update(context: CommandContext) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from maap_tui.cli.context import CommandContext
-from maap_tui.cli.options import add_command
+from maap_tui.cli.options import add_actions, add_command, add_general_options
 
 
 def add_parser(subparsers: Any, words: str) -> None:
@@ -15,22 +15,36 @@ def add_parser(subparsers: Any, words: str) -> None:
     config = add_command(
         subparsers,
         "config",
-        help=words,
-        json_help="one object a setting",
+        words,
+        arguments="[ACTION]",
+        examples=("maap config", "maap config set downloads.parallel 4"),
+        notes="Without an action every setting is printed.",
     )
-    config.set_defaults(run=show)
-    actions = config.add_subparsers(dest="action", metavar="ACTION", title="actions")
-    assign = add_command(actions, "set", help="write a setting into the configuration file")
-    assign.add_argument("key", help="as downloads.parallel")
-    assign.add_argument("value", help="its value; a list is comma separated")
-    assign.set_defaults(run=set_key)
-    drop = add_command(actions, "unset", help="take a setting out of the configuration file")
-    drop.add_argument("key", help="as downloads.parallel")
-    drop.set_defaults(run=unset_key)
+    actions = add_actions(config, required=False)
+    add_general_options(config, show, json_help="one object a setting")
+    assign = add_command(
+        actions,
+        "set",
+        "write a setting into the configuration file",
+        arguments="KEY VALUE",
+        examples=("maap config set downloads.parallel 4",),
+    )
+    assign.add_argument("key", metavar="KEY", help="such as downloads.parallel")
+    assign.add_argument("value", metavar="VALUE", help="its value; a list is comma separated")
+    add_general_options(assign, set_key)
+    drop = add_command(
+        actions,
+        "unset",
+        "take a setting out of the configuration file",
+        arguments="KEY",
+        examples=("maap config unset downloads.parallel",),
+    )
+    drop.add_argument("key", metavar="KEY", help="such as downloads.parallel")
+    add_general_options(drop, unset_key)
     path = add_command(
-        actions, "path", help="print the path of the configuration file", json_help="one object"
+        actions, "path", "print the path of the configuration file", examples=("maap config path",)
     )
-    path.set_defaults(run=print_path)
+    add_general_options(path, print_path, json_help="one object")
 
 
 def _file(context: CommandContext) -> Path:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from maap_tui.cli.app_door import can_draw, load_app, open_app
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.main import main
-from maap_tui.cli.options import add_command
+from maap_tui.cli.options import add_command, add_general_options
 from maap_tui.cli.report import DONE
 from maap_tui.demo.flags import add_arguments, options_of
 from maap_tui.engine.errors import InvalidRequestError, MaapError
@@ -23,10 +23,12 @@ from maap_tui.engine.errors import InvalidRequestError, MaapError
 if TYPE_CHECKING:
     from maap_tui.demo import Archive
 
-_EPILOG = """\
-maap demo -- sync EarthCAREL2Validated_MAAP CPR_CLD_2A BC --date 2025-12-01
-maap demo --home here -- state show
-maap demo --serve --port 8765"""
+_EXAMPLES = (
+    "maap demo",
+    "maap demo -- sync EarthCAREL2Validated_MAAP CPR_CLD_2A BC --date 2025-12-01",
+    "maap demo --home here -- state show",
+    "maap demo --serve --port 8765",
+)
 
 TOUR = (
     "list",
@@ -47,19 +49,22 @@ def add_parser(subparsers: Any, words: str) -> None:
     parser = add_command(
         subparsers,
         "demo",
-        help=words,
-        epilog=_EPILOG,
-        usage="%(prog)s [options] [-- COMMAND...]",
+        words,
+        usage="%(prog)s [options] [-- COMMAND ...]",
+        examples=_EXAMPLES,
+        notes="Without a command the app opens, or a tour is printed where there is no\nterminal.",
     )
     parser.add_argument(
-        "--home", type=Path, metavar="DIR", help="keep all files there; else they are deleted"
+        "--home", type=Path, metavar="DIR", help="keep all files there (default: delete them at the end)"
     )
     parser.add_argument(
         "--serve", action="store_true", help="print the variables to set, serve until interrupted"
     )
-    parser.add_argument("--port", type=int, default=None, metavar="N", help="port on 127.0.0.1; default any")
+    parser.add_argument(
+        "--port", type=int, default=None, metavar="N", help="port on 127.0.0.1 (default: any)"
+    )
     add_arguments(parser)
-    parser.set_defaults(run=run)
+    add_general_options(parser, run)
 
 
 def run(context: CommandContext) -> int | None:

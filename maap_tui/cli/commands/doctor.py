@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.context import CommandContext
-from maap_tui.cli.options import add_command
+from maap_tui.cli.options import add_command, add_general_options
 from maap_tui.cli.report import AGAIN, CREDENTIALS, DONE, WRONG
 
 if TYPE_CHECKING:
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 def add_parser(subparsers: Any, words: str) -> None:
     """Describe the command."""
-    parser = add_command(subparsers, "doctor", help=words, json_help="one object a finding")
+    parser = add_command(subparsers, "doctor", words, examples=("maap doctor", "maap doctor --offline"))
     parser.add_argument("--offline", action="store_true", help="leave out what needs the network")
     parser.add_argument(
         "--repair", action="store_true", help="make comments of damaged lines of the registry; files are kept"
     )
-    parser.set_defaults(run=run)
+    add_general_options(parser, run, json_help="one object a finding")
 
 
 async def run(context: CommandContext) -> int:

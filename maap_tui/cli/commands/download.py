@@ -6,15 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.commands.get import search_and_download
 from maap_tui.cli.context import CommandContext
-from maap_tui.cli.download_options import add_everything, add_transfer, list_wanted, summarise
+from maap_tui.cli.download_options import add_download_options, list_wanted, summarise
 from maap_tui.cli.options import (
-    add_area,
     add_command,
-    add_frame,
-    add_names,
-    add_orbit,
-    add_search,
-    add_time,
+    add_general_options,
+    add_query_options,
     meant_by,
     read_text,
     span_of,
@@ -27,11 +23,15 @@ if TYPE_CHECKING:
 
     from maap_tui.engine.session import Session
 
-_EPILOG = """\
-A file of URLs has lines `URL`, `URL|PATH`, or JSON with "url" as --json prints it; blank lines and lines
-that begin with # are left out.
-With --registry the time options, --orbit, --frame and --track choose among what is pending
-there; an area cannot, as the registry knows none."""
+_EXAMPLES = (
+    "maap download EarthCAREL2Validated_MAAP CPR_CLD_2A BC --date 2025-12-01",
+    "maap download EarthCAREL2Validated_MAAP CPR_CLD_2A BC --registry",
+)
+_NOTES = """\
+A file of URLs has lines `URL`, `URL|PATH`, or JSON with "url" as --json prints
+it; blank lines and lines that begin with # are left out.
+With --registry the time options, --orbit, --frame and --track choose among what
+is pending there; an area cannot, as the registry knows none."""
 
 
 def add_parser(subparsers: Any, words: str) -> None:
@@ -39,26 +39,19 @@ def add_parser(subparsers: Any, words: str) -> None:
     parser = add_command(
         subparsers,
         "download",
-        help=words,
-        json_help="one object a file as it ends",
-        epilog=_EPILOG,
+        words,
+        arguments="COLLECTION PRODUCT [BASELINE]",
+        examples=_EXAMPLES,
+        notes=_NOTES,
     )
-    add_names(parser)
     source = parser.add_argument_group("source (a search of the archive without any of them)")
     one = source.add_mutually_exclusive_group()
     one.add_argument("-u", "--url", help="one URL")
     one.add_argument("-f", "--url-file", metavar="FILE", help="URLs from a file; - for stdin")
     one.add_argument("--registry", action="store_true", help="what is discovered and not downloaded")
-    add_orbit(add_time(parser))
-    add_frame(parser)
-    add_area(parser)
-    add_search(parser)
-    add_everything(parser)
-    parser.add_argument(
-        "--use-catalog", action="store_true", help="stay inside the time range of the built catalogue"
-    )
-    add_transfer(parser, out_dir_help="a flat folder instead of the dated layout")
-    parser.set_defaults(run=run)
+    add_query_options(parser)
+    add_download_options(parser, needs_bounds=True)
+    add_general_options(parser, run, json_help="one object a file as it ends")
 
 
 async def run(context: CommandContext) -> None:

@@ -6,17 +6,8 @@ from typing import Any
 
 from maap_tui.cli.commands.search import nothing_found, tell_of_cut, unsearched
 from maap_tui.cli.context import CommandContext
-from maap_tui.cli.download_options import add_everything, add_transfer, list_wanted, summarise
-from maap_tui.cli.options import (
-    add_area,
-    add_command,
-    add_frame,
-    add_names,
-    add_orbit,
-    add_search,
-    add_time,
-    query_of,
-)
+from maap_tui.cli.download_options import add_download_options, list_wanted, summarise
+from maap_tui.cli.options import add_command, add_general_options, add_query_options, query_of
 
 
 def add_parser(subparsers: Any, words: str) -> None:
@@ -24,20 +15,16 @@ def add_parser(subparsers: Any, words: str) -> None:
     parser = add_command(
         subparsers,
         "get",
-        help=words,
-        json_help="one object a file as it ends",
+        words,
+        arguments="COLLECTION PRODUCT [BASELINE]",
+        examples=(
+            "maap get EarthCAREL2Validated_MAAP CPR_CLD_2A BC --date 2025-12-01",
+            "maap get EarthCAREL2Validated_MAAP CPR_CLD_2A --orbit 07655C -o here",
+        ),
     )
-    add_names(parser)
-    add_orbit(add_time(parser))
-    add_frame(parser)
-    add_area(parser)
-    add_search(parser)
-    add_everything(parser)
-    parser.add_argument(
-        "--use-catalog", action="store_true", help="stay inside the time range of the built catalogue"
-    )
-    add_transfer(parser, out_dir_help="a flat folder instead of the dated layout")
-    parser.set_defaults(run=run)
+    add_query_options(parser)
+    add_download_options(parser, needs_bounds=True)
+    add_general_options(parser, run, json_help="one object a file as it ends")
 
 
 async def run(context: CommandContext) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.context import CommandContext
-from maap_tui.cli.options import add_command
+from maap_tui.cli.options import add_command, add_general_options, add_names
 from maap_tui.cli.signals import run_async
 
 if TYPE_CHECKING:
@@ -20,17 +20,19 @@ def add_parser(subparsers: Any, words: str) -> None:
     parser = add_command(
         subparsers,
         "list",
-        help=words,
-        json_help="one object a line",
-        usage="%(prog)s [collection [product [baseline]]] [options]",
+        words,
+        arguments="[COLLECTION [PRODUCT [BASELINE]]]",
+        examples=(
+            "maap list",
+            "maap list EarthCAREL2Validated_MAAP CPR_CLD_2A --verify",
+        ),
     )
-    parser.add_argument("collection", nargs="?")
-    parser.add_argument("product", nargs="?")
-    parser.add_argument("baseline", nargs="?")
-    parser.add_argument("--verify", action="store_true", help="ask the archive instead of local copies")
-    parser.add_argument("--latest-baseline", action="store_true", help="only the latest baseline")
-    parser.add_argument("-l", "--long", action="store_true", help="with words on each name")
-    parser.set_defaults(run=run)
+    add_names(parser, required=0)
+    output = parser.add_argument_group("output")
+    output.add_argument("--verify", action="store_true", help="ask the archive instead of local copies")
+    output.add_argument("--latest-baseline", action="store_true", help="only the latest baseline")
+    output.add_argument("-l", "--long", action="store_true", help="with a description of each name")
+    add_general_options(parser, run, json_help="one object a line")
 
 
 def run(context: CommandContext) -> int | None:

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.context import CommandContext
-from maap_tui.cli.options import add_command, read_text
+from maap_tui.cli.options import add_command, add_general_options, read_text
 from maap_tui.cli.signals import run_async
 from maap_tui.engine.errors import TOKEN_PAGE, CredentialsError
 from maap_tui.text import format_date, plural
@@ -25,15 +25,16 @@ def add_parser(subparsers: Any, words: str) -> None:
     parser = add_command(
         subparsers,
         "login",
-        help=words,
-        epilog=f"A token for 90 days is issued at {TOKEN_PAGE}.",
+        words,
+        examples=("maap login", "maap login --token-file token.txt"),
+        notes=f"A token for 90 days is issued at\n{TOKEN_PAGE}",
     )
     parser.add_argument(
         "--token-file",
         metavar="FILE",
-        help="read the token there, - for stdin; default is to ask on a terminal, otherwise stdin",
+        help="read the token there, - for stdin (default: ask on a terminal, otherwise stdin)",
     )
-    parser.set_defaults(run=run)
+    add_general_options(parser, run)
 
 
 def run(context: CommandContext) -> int | None:

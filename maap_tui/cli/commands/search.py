@@ -6,16 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.context import CommandContext
-from maap_tui.cli.options import (
-    add_area,
-    add_command,
-    add_frame,
-    add_names,
-    add_orbit,
-    add_search,
-    add_time,
-    query_of,
-)
+from maap_tui.cli.options import add_command, add_general_options, add_query_options, query_of
 from maap_tui.cli.report import AGAIN
 from maap_tui.text import format_bytes, format_count, plural
 
@@ -23,12 +14,14 @@ if TYPE_CHECKING:
     from maap_tui.engine.query import Query
     from maap_tui.engine.session import Session
 
-_EPILOG = """\
---date, --start, --days-back and --orbit exclude one another; --frame joins any of them but an
-orbit that names its frame. With --registry-save or -o stdout stays empty; `-o -` prints as well.
-
-maap search EarthCAREL1Validated_MAAP CPR_NOM_1B DA --date 2024-12-01
-maap search EarthCAREL1Validated_MAAP CPR_NOM_1B --orbit 07655C"""
+_EXAMPLES = (
+    "maap search EarthCAREL2Validated_MAAP CPR_CLD_2A BC --date 2025-12-01",
+    "maap search EarthCAREL1Validated_MAAP CPR_NOM_1B --orbit 07655C",
+)
+_NOTES = """\
+--date, --start, --days-back and --orbit exclude one another; --frame joins any
+of them but an orbit that names its frame. With --registry-save or -o stdout
+stays empty; `-o -` prints as well."""
 
 
 def add_parser(subparsers: Any, words: str) -> None:
@@ -36,24 +29,19 @@ def add_parser(subparsers: Any, words: str) -> None:
     parser = add_command(
         subparsers,
         "search",
-        help=words,
-        json_help="one object a file instead of URLs",
-        epilog=_EPILOG,
+        words,
+        arguments="COLLECTION PRODUCT [BASELINE]",
+        examples=_EXAMPLES,
+        notes=_NOTES,
     )
-    add_names(parser)
-    add_orbit(add_time(parser))
-    add_frame(parser)
-    add_area(parser)
-    add_search(parser)
-    parser.add_argument("-o", "--url-file", metavar="FILE", help="write the URLs there; - for stdout")
-    parser.add_argument("--registry-save", action="store_true", help="register what is found as discovered")
-    parser.add_argument(
-        "--use-catalog", action="store_true", help="stay inside the time range of the built catalogue"
-    )
-    parser.add_argument(
+    add_query_options(parser)
+    output = parser.add_argument_group("output")
+    output.add_argument("-o", "--url-file", metavar="FILE", help="write the URLs there; - for stdout")
+    output.add_argument("--registry-save", action="store_true", help="register what is found as discovered")
+    output.add_argument(
         "--count", action="store_true", help="print only the number that the archive announces"
     )
-    parser.set_defaults(run=run)
+    add_general_options(parser, run, json_help="one object a file instead of URLs")
 
 
 async def run(context: CommandContext) -> None:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.context import CommandContext
-from maap_tui.cli.options import add_command, add_names, add_time, read_text, span_of
+from maap_tui.cli.options import (
+    add_actions,
+    add_command,
+    add_general_options,
+    add_names,
+    add_time,
+    read_text,
+    span_of,
+)
 from maap_tui.cli.report import WRONG
 from maap_tui.text import format_bytes, format_count, plural
 
@@ -31,42 +39,68 @@ def add_parser(subparsers: Any, words: str) -> None:
     state = add_command(
         subparsers,
         "state",
-        help=words,
+        words,
+        arguments="ACTION",
+        examples=("maap state show", "maap state pending EarthCAREL2Validated_MAAP CPR_CLD_2A BC"),
     )
-    actions = state.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions")
+    actions = add_actions(state)
+    add_general_options(state)
 
     show = add_command(
-        actions, "show", help="counts of one baseline, or a table of all", json_help="one object a baseline"
+        actions,
+        "show",
+        "show the counts of one baseline, or a table of all",
+        arguments="[COLLECTION [PRODUCT [BASELINE]]]",
+        examples=("maap state show", "maap state show EarthCAREL2Validated_MAAP CPR_CLD_2A BC -d 30"),
     )
-    for name in ("collection", "product", "baseline"):
-        show.add_argument(name, nargs="?")
+    add_names(show, required=0)
     add_time(show)
-    show.set_defaults(run=show_state)
+    add_general_options(show, show_state, json_help="one object a baseline")
 
     pending = add_command(
-        actions, "pending", help="list what is to be downloaded or marked", json_help="one object a file"
+        actions,
+        "pending",
+        "list what is to be downloaded or marked",
+        arguments="COLLECTION PRODUCT BASELINE",
+        examples=("maap state pending EarthCAREL2Validated_MAAP CPR_CLD_2A BC --type marks",),
     )
-    add_names(pending, baseline="")
-    pending.add_argument("--type", choices=("downloads", "marks"), default="downloads")
-    pending.add_argument("--format", metavar="FORMAT", help="only these formats, as h5,hdr; default all")
+    add_names(pending, required=3)
     add_time(pending)
-    pending.set_defaults(run=list_pending)
+    choice = pending.add_argument_group("choice of files")
+    choice.add_argument(
+        "--type",
+        choices=("downloads", "marks"),
+        default="downloads",
+        help="what is to be downloaded, or what is to be marked (default: downloads)",
+    )
+    choice.add_argument("--format", metavar="FORMAT", help="only these formats, as h5,hdr (default: all)")
+    add_general_options(pending, list_pending, json_help="one object a file")
 
-    for verb, run, words in (
+    for verb, run, purpose in (
         ("mark", mark, "mark downloaded files as processed"),
         ("unmark", unmark, "take marks away"),
     ):
-        parser = add_command(actions, verb, help=words)
-        parser.add_argument("paths", nargs="*", metavar="PATH")
+        parser = add_command(
+            actions,
+            verb,
+            purpose,
+            arguments="[PATH ...]",
+            examples=(f"maap state {verb} granule.h5", f"maap state {verb} --file paths.txt"),
+        )
+        parser.add_argument("paths", nargs="*", metavar="PATH", help="downloaded files")
         parser.add_argument("-f", "--file", metavar="FILE", help="paths from a file, one a line; - for stdin")
-        parser.set_defaults(run=run)
+        add_general_options(parser, run)
 
     clean_up = add_command(
-        actions, "cleanup", help="delete the marked files of a baseline", json_help="one object a file"
+        actions,
+        "cleanup",
+        "delete the marked files of a baseline",
+        arguments="COLLECTION PRODUCT BASELINE",
+        examples=("maap state cleanup EarthCAREL2Validated_MAAP CPR_CLD_2A BC --dry-run",),
     )
-    add_names(clean_up, baseline="")
+    add_names(clean_up, required=3)
     clean_up.add_argument("--dry-run", action="store_true", help="only list what would be deleted")
-    clean_up.set_defaults(run=cleanup)
+    add_general_options(clean_up, cleanup, json_help="one object a file")
 
 
 def show_state(context: CommandContext) -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.commands.search import unsearched
 from maap_tui.cli.context import CommandContext
-from maap_tui.cli.download_options import add_transfer, list_wanted, summarise
-from maap_tui.cli.options import add_command, add_frame, add_names, add_search, add_time, query_of
+from maap_tui.cli.download_options import add_download_options, list_wanted, summarise
+from maap_tui.cli.options import add_command, add_general_options, add_query_options, query_of
 from maap_tui.cli.report import WRONG
 from maap_tui.text import format_count, plural
 
@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
 DEFAULT_DAYS_BACK = 3
 
-_EPILOG = """\
-What earlier runs left in the range is fetched too. Each day that could not be searched is a line
-`FAILED DAY: BASELINE YYYY-MM-DD (REASON)` on stderr, and the exit code is 3: run it again.
-
-0 6 * * * maap sync EarthCAREL2Validated_MAAP CPR_CLD_2A BC"""
+_EXAMPLES = (
+    "maap sync EarthCAREL2Validated_MAAP CPR_CLD_2A BC",
+    "maap sync EarthCAREL2Validated_MAAP CPR_CLD_2A BC --days-back 7 --quiet",
+)
+_NOTES = """\
+What earlier runs left in the range is fetched too. Each day that could not be
+searched is a line `FAILED DAY: BASELINE YYYY-MM-DD (REASON)` on stderr, and the
+exit code is 3: run it again. In a crontab, each day at six:
+  0 6 * * * maap sync EarthCAREL2Validated_MAAP CPR_CLD_2A BC"""
 
 
 def add_parser(subparsers: Any, words: str) -> None:
@@ -29,21 +33,20 @@ def add_parser(subparsers: Any, words: str) -> None:
     parser = add_command(
         subparsers,
         "sync",
-        help=words,
-        json_help="one object a file as it ends",
-        epilog=_EPILOG,
+        words,
+        arguments="COLLECTION PRODUCT [BASELINE]",
+        examples=_EXAMPLES,
+        notes=_NOTES,
     )
-    add_names(parser)
-    add_time(parser, title=f"time (one of; default --days-back {DEFAULT_DAYS_BACK})")
-    add_frame(parser)
-    add_search(parser)
-    add_transfer(parser, out_dir_help="used in place of the data folder, with the dated layout in it")
-    parser.add_argument(
+    add_query_options(parser, default_days=DEFAULT_DAYS_BACK)
+    add_download_options(parser, out_dir_help="in place of the data folder, with the dated layout in it")
+    run_group = parser.add_argument_group("other syncs")
+    run_group.add_argument(
         "--lock-wait",
         metavar="SECONDS",
-        help="how long to wait for another sync of the same baseline (default: end at once, with 3)",
+        help="wait this long for another sync of the same baseline (default: end at once, exit code 3)",
     )
-    parser.set_defaults(run=run)
+    add_general_options(parser, run, json_help="one object a file as it ends")
 
 
 async def run(context: CommandContext) -> None:

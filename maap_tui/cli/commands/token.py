@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from maap_tui.cli.context import CommandContext
-from maap_tui.cli.options import add_command
+from maap_tui.cli.options import add_command, add_general_options
 from maap_tui.cli.report import CREDENTIALS, WRONG
 from maap_tui.engine.errors import TOKEN_PAGE
 from maap_tui.text import format_time, plural
@@ -21,9 +21,9 @@ def add_parser(subparsers: Any, words: str) -> None:
     parser = add_command(
         subparsers,
         "token",
-        help=words,
-        json_help="one object",
-        epilog=f"A new token is issued at {TOKEN_PAGE}; store it with `maap login`.",
+        words,
+        examples=("maap token", "maap token --days-left"),
+        notes=f"A new token is issued at\n{TOKEN_PAGE}\nStore it with `maap login`.",
     )
     parser.add_argument(
         "--days-left",
@@ -31,7 +31,7 @@ def add_parser(subparsers: Any, words: str) -> None:
         help=f"print only the whole days left, negative once expired, {ENDLESS_DAYS} without an end; "
         f"nothing, with exit code {WRONG}, for a token that does not say it",
     )
-    parser.set_defaults(run=run)
+    add_general_options(parser, run, json_help="one object")
 
 
 def run(context: CommandContext) -> int | None:

@@ -6,21 +6,21 @@ from typing import Any
 
 from maap_tui.cli.app_door import has_terminal, open_app
 from maap_tui.cli.context import CommandContext
-from maap_tui.cli.options import add_command
+from maap_tui.cli.options import add_command, add_general_options
 from maap_tui.engine.errors import InvalidRequestError
 
 
 def add_parser(subparsers: Any, words: str) -> None:
     """Describe the command."""
-    parser = add_command(subparsers, "tui", help=words)
+    parser = add_command(subparsers, "tui", words, examples=("maap tui", "maap tui --ascii --no-mouse"))
     parser.add_argument("--ascii", action="store_true", help="send no character beyond ASCII")
     parser.add_argument(
         "--low-bandwidth",
         action="store_true",
-        help="repaint half as often, as over SSH, where it is on anyway",
+        help="repaint half as often; default over SSH",
     )
     parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
-    parser.set_defaults(run=run)
+    add_general_options(parser, run)
 
 
 def run(context: CommandContext) -> int:

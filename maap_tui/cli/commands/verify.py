@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.context import CommandContext
-from maap_tui.cli.options import add_command, add_time, span_of
+from maap_tui.cli.options import add_command, add_general_options, add_names, add_time, span_of
 from maap_tui.cli.report import WRONG
 from maap_tui.text import format_bytes, format_count, plural
 
@@ -25,17 +25,22 @@ def add_parser(subparsers: Any, words: str) -> None:
     parser = add_command(
         subparsers,
         "verify",
-        help=words,
-        json_help="one object a file, good ones too",
-        epilog="A file is good, missing, truncated, changed, unreadable, or deleted by a clean-up (not bad)."
-        " One without a recorded hash is judged by its size and structure.",
+        words,
+        arguments="[COLLECTION [PRODUCT [BASELINE]]]",
+        examples=(
+            "maap verify",
+            "maap verify EarthCAREL2Validated_MAAP CPR_CLD_2A BC --days-back 30 --repair",
+        ),
+        notes="A file is good, missing, truncated, changed, unreadable, or deleted by a\n"
+        "clean-up (not bad). One without a recorded hash is judged by its size and\n"
+        "structure.",
     )
-    for name in ("collection", "product", "baseline"):
-        parser.add_argument(name, nargs="?")
+    add_names(parser, required=0)
     add_time(parser)
-    parser.add_argument("--repair", action="store_true", help="fetch bad files again")
-    parser.add_argument("--quick", action="store_true", help="size and structure only; read no file whole")
-    parser.set_defaults(run=run)
+    files = parser.add_argument_group("files")
+    files.add_argument("--repair", action="store_true", help="fetch bad files again")
+    files.add_argument("--quick", action="store_true", help="size and structure only; read no file whole")
+    add_general_options(parser, run, json_help="one object a file, good ones too")
 
 
 async def run(context: CommandContext) -> int:

@@ -1,0 +1,107 @@
+"""The help of each command: a sentence, examples that can be run, options in groups, 80 columns."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+
+import pytest
+
+from maap_tui.cli.dispatch import COMMANDS, build_parser
+from maap_tui.cli.main import main
+from maap_tui.engine.settings import SearchSettings
+
+WIDEST = 80
+
+
+def help_of(*words: str) -> str:
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = "200"
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            assert main([*words, "-h"]) == 0
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
+    return printed.getvalue()
+
+
+def actions_of(command: str) -> list[str]:
+    """The actions that the help of a command lists."""
+    block = help_of(command).partition("\nactions:\n")[2].partition("\n\n")[0]
+    return re.findall(r"^    (\w+)", block, re.MULTILINE)
+
+
+PATHS = [(), *((name,) for name in COMMANDS), *((n, a) for n in COMMANDS for a in actions_of(n))]
+
+
+def title(path: tuple[str, ...]) -> str:
+    return " ".join(("maap", *path))
+
+
+def test_commands_with_actions_are_among_them() -> None:
+    assert {path[0] for path in PATHS if len(path) == 2} >= {"state", "catalog", "config"}
+
+
+@pytest.mark.parametrize("path", PATHS, ids=title)
+def test_help_fits_and_describes_all(path: tuple[str, ...]) -> None:
+    text = help_of(*path)
+    assert text.startswith(f"usage: {title(path)}")
+    assert [line for line in text.splitlines() if len(line) > WIDEST] == []
+    assert re.search(r"^[A-Z][^\n]*(\n[^\n]+)*\.$", text.partition("\n\n")[2].partition("\n\n")[0])
+    lines = text.splitlines()
+    bare = [
+        line
+        for line, following in zip(lines, [*lines[1:], ""], strict=True)
+        if re.fullmatch(r"  (-|(?!COMMAND|ACTION)[A-Z]+$)\S*( \S+|, -\S+)*", line)
+        and not following.startswith(" " * 20)
+    ]
+    assert bare == [], "each option and argument is described"
+    assert "\ngeneral options" in text
+
+
+@pytest.mark.parametrize("path", PATHS, ids=title)
+def test_examples_can_be_run(path: tuple[str, ...]) -> None:
+    examples = re.findall(r"^  (maap\b.*)$", help_of(*path).partition("\nexample")[2], re.MULTILINE)
+    assert examples
+    for example in examples:
+        words = shlex.split(example)[1:]
+        assert tuple(words[: len(path)]) == path
+        if "--" in words:
+            build_parser().parse_args(words[words.index("--") + 1 :])
+            words = words[: words.index("--")]
+        build_parser().parse_args(words)
+
+
+def test_a_narrow_terminal_gets_narrow_help(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(["get", "-h"]) == 0
+    options = capsys.readouterr().out.partition("time (one of)")[2].partition("examples:")[0]
+    assert max(map(len, options.splitlines())) <= 60
+
+
+@pytest.mark.parametrize("command", ["search", "get", "download", "sync"])
+def test_the_default_of_max_items_is_the_setting_s(command: str) -> None:
+    assert f"{SearchSettings.max_items.default:,})" in help_of(command)
+
+
+@pytest.mark.parametrize("command", ["search", "get", "download", "sync", "verify"])
+def test_options_that_belong_together_stand_together(command: str) -> None:
+    assert "\noptions:" not in help_of(command)
+
+
+def test_what_chooses_granules_is_the_same_for_all() -> None:
+    def options(command: str) -> set[str]:
+        block = help_of(command).partition("time (one of")[2].partition("files:\n")[0]
+        return set(re.findall(r"(?<![\w-])--[a-z-]+", block))
+
+    assert options("search") == options("get") == options("download")
+    only_searches = {"--orbit", "--bbox", "--point", "--radius", "--area", "--use-catalog"}
+    assert options("sync") == options("get") - only_searches
