@@ -196,3 +196,20 @@ def test_what_a_clean_interpreter_loads(module: str, absent: str) -> None:
         [sys.executable, "-c", code], cwd=ROOT.parent, capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.split() == []
+
+
+def test_one_function_starts_every_worker() -> None:
+    """Elsewhere a forgotten `exit_on_error=False` would end the app on the first error."""
+    starts = [
+        f"{file.relative_to(ROOT)}:{node.lineno}"
+        for file in sources("tui")
+        if file.name != "workers.py"
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Attribute) and node.attr == "run_worker")
+        or (
+            isinstance(node, ast.ImportFrom)
+            and node.module == "textual"
+            and "work" in {one.name for one in node.names}
+        )
+    ]
+    assert starts == []

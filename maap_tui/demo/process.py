@@ -67,7 +67,11 @@ class ArchiveProcess:
         """
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        told = json.loads(line) if line else {"words": f"its process ended with {self._process.wait()}"}
+        told: dict[str, Any]
+        if line:
+            told = json.loads(line)
+        else:
+            told = {"words": f"its process ended with {self._process.wait()}"}
         if "environment" not in told:
             raise StartError(told)
         environment: dict[str, str] = told["environment"]

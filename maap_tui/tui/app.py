@@ -53,6 +53,7 @@ from maap_tui.tui.messages import EngineTold, KeyDone
 from maap_tui.tui.screens.browse import BrowseScreen
 from maap_tui.tui.terminal import Ending, TerminalDriver
 from maap_tui.tui.troubles import words_of
+from maap_tui.tui.workers import start_worker
 
 T = TypeVar("T")
 
@@ -70,6 +71,13 @@ KEY_S = 1.0
 
 OSC52_LIMIT = 74_000
 """Bytes of base64 that terminals take in one OSC 52."""
+
+
+WIDTHS = [(0, "-tiny"), (60, "-narrow"), (110, "-wide")]
+"""Least columns -> the class that screens of that width have."""
+
+HEIGHTS = [(0, "-flat"), (16, "-short"), (30, "-tall")]
+"""Least lines -> the class that screens of that height have."""
 
 
 class LogLine(NamedTuple):
@@ -123,8 +131,8 @@ class MaapApp(App[int]):
     DEFAULT_MODE: ClassVar = "browse"
     BINDINGS: ClassVar = bindings("everywhere")
     COMMANDS: ClassVar = {MaapCommands}
-    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-tiny"), (60, "-narrow"), (110, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar = [(0, "-flat"), (16, "-short"), (30, "-tall")]
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
     ENABLE_COMMAND_PALETTE = True
 
     def __init__(
@@ -210,7 +218,7 @@ class MaapApp(App[int]):
         for sentence in self._troubles:
             self.write_log("warning", sentence)
             self.notify(clean(sentence), severity="warning", timeout=10, markup=False)
-        self.run_worker(self._look_for_left_work, group="start", exit_on_error=False)
+        start_worker(self, self._look_for_left_work, group="start")
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if self.low_bandwidth and hasattr(event.widget, "cursor_blink"):
@@ -318,9 +326,7 @@ class MaapApp(App[int]):
         now = time.monotonic()
         if self.is_offline and now >= self._probe_at:
             self._probe_at = now + PROBE_S
-            self.run_worker(
-                self.ask(lambda session: session.probe()), group="probe", exclusive=True, exit_on_error=False
-            )
+            start_worker(self, self.ask, Session.probe, group="probe", exclusive=True)
         elif not self.is_offline:
             self._probe_at = now + PROBE_S
 
@@ -446,7 +452,7 @@ class MaapApp(App[int]):
         return self.token.days_left(self.now()) if self.token else None
 
     async def action_sign_in(self) -> None:
-        self.run_worker(self._sign_in, group="sign-in", exclusive=True, exit_on_error=False)
+        start_worker(self, self._sign_in, group="sign-in", exclusive=True)
 
     async def _sign_in(self) -> None:
         from maap_tui.tui.dialogs.sign_in import SignInDialog
@@ -485,7 +491,8 @@ class MaapApp(App[int]):
         """
         from maap_tui.tui.dialogs.confirm import ConfirmDialog
 
-        return bool(await self.push_screen_wait(ConfirmDialog(question, lines, verb, key)))
+        answer = await self.push_screen_wait(ConfirmDialog(question, lines, verb, key))
+        return bool(answer)
 
     def show_error(self, error: BaseException) -> None:
         """Show what went wrong and what to do about it, and write it to the log."""
@@ -505,7 +512,7 @@ class MaapApp(App[int]):
 
     def copy_text(self, text: str, what: str = "Copied") -> None:
         """Copy to the clipboard by whatever reaches it here, and show the text where nothing does."""
-        self.run_worker(partial(self._copy, text, what), group="copy", exit_on_error=False)
+        start_worker(self, self._copy, text, what, group="copy")
 
     async def _copy(self, text: str, what: str) -> None:
         if os.environ.get("TMUX"):
@@ -546,7 +553,7 @@ class MaapApp(App[int]):
     def action_leave(self) -> None:
         if not self._is_leaving:
             self._is_leaving = True
-            self.run_worker(self._leave, group="leave", exit_on_error=False)
+            start_worker(self, self._leave, group="leave")
 
     async def _leave(self) -> None:
         try:

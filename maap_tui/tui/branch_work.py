@@ -19,6 +19,7 @@ from maap_tui.engine.sync import Selection, SyncReport
 from maap_tui.text import clean, format_count, format_date, plural
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.widgets.archive_tree import Branch
+from maap_tui.tui.workers import start_worker
 
 if TYPE_CHECKING:
     from maap_tui.tui.app import MaapApp
@@ -83,7 +84,7 @@ class BranchWork:
         self._app.counted.pop(branch.collection, None)
         self._seen_counts.pop(branch.collection, None)
         # The app's own worker: it goes on when another place is shown.
-        worker = self._app.run_worker(partial(self._build, branch), group="build", exit_on_error=False)
+        worker = start_worker(self._app, self._build, branch, group="build")
         self._builds[branch.collection] = (branch, worker)
 
     async def _build(self, branch: Branch) -> None:
@@ -123,7 +124,7 @@ class BranchWork:
             running.cancel()
             self._say(f"Stopped the sync of {branch.title}. What was found is registered and queued.")
             return
-        self._app.run_worker(partial(self._sync, branch), group="sync", exit_on_error=False)
+        start_worker(self._app, self._sync, branch, group="sync")
 
     async def _sync(self, branch: Branch) -> None:
         app = self._app
@@ -151,9 +152,7 @@ class BranchWork:
         question = f"Sync the last {plural(days, 'day')} of {words}?"
         if not await app.confirm(question, lines=lines, verb="Sync", key="y"):
             return
-        self._syncs[branch] = app.run_worker(
-            partial(self._run_sync, branch, query), group="sync", exit_on_error=False
-        )
+        self._syncs[branch] = start_worker(app, self._run_sync, branch, query, group="sync")
 
     async def _sync_lines(self, query: Query) -> list[str]:
         """What a sync would mean, with counts."""

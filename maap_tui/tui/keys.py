@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 
 PLACES = ("browse", "search", "downloads", "registry", "log")
 """The places, in the order of their digits."""
@@ -150,7 +150,7 @@ def keys_in(place: str) -> list[Key]:
     return keys_of(place, *lists_of(place), "everywhere")
 
 
-def bindings(*places: str) -> list[Binding]:
+def bindings(*places: str) -> list[BindingType]:
     """The bindings of places, for `BINDINGS`."""
     return [
         Binding(

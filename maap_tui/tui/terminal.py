@@ -176,12 +176,14 @@ class TerminalDriver(LinuxDriver):
         self._ending = ending
         self._has_dropped = False
         self._watcher: threading.Thread | None = None
-        self._file = _Outlet(self._file, self)  # type: ignore[assignment]
+        assert self._file is not None  # the app is not opened without a terminal on stderr
+        self._outlet = _Outlet(self._file, self)
+        self._file = self._outlet  # type: ignore[assignment]  # the driver writes, flushes and asks its number
         ending.driver = self
 
     def start_application_mode(self) -> None:
         self._ending.loop = asyncio.get_running_loop()
-        super().start_application_mode()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
         if self._watcher is None:
             self._watcher = threading.Thread(target=self._watch, name="maap-terminal", daemon=True)
             self._watcher.start()
@@ -256,7 +258,7 @@ class TerminalDriver(LinuxDriver):
         if self.attrs_before is not None:
             with contextlib.suppress(termios.error, OSError):
                 termios.tcsetattr(self.fileno, termios.TCSANOW, self.attrs_before)
-        number = self._file.fileno()
+        number = self._outlet.fileno()
         with contextlib.suppress(OSError, ValueError):
             if select.select([], [number], [], 0)[1]:
                 os.write(number, RESTORE)

@@ -159,7 +159,7 @@ def _start(context: CommandContext, home: Path) -> Archive:
         except OSError as error:
             if args.port is not None or not port:
                 raise
-            _warn_of_port(context, port, error.strerror)
+            _warn_of_port(context, port, error.strerror or str(error))
             return Archive.start(0, **options)
     except (OSError, TypeError, ValueError) as error:
         raise _cannot_start(getattr(error, "strerror", None) or error) from None

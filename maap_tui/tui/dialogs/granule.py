@@ -21,6 +21,7 @@ from maap_tui.tui.dialogs.dialog import Dialog
 from maap_tui.tui.theme import STATE_WORDS
 from maap_tui.tui.widgets.results import Result
 from maap_tui.tui.widgets.terms import about_product
+from maap_tui.tui.workers import start_worker
 
 if TYPE_CHECKING:
     from maap_tui.tui.app import MaapApp
@@ -54,7 +55,7 @@ class GranuleDialog(Dialog[None]):
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()
         if not self._result.is_whole:
-            self.run_worker(self._fetch, group="granule", exclusive=True, exit_on_error=False)
+            start_worker(self, self._fetch, group="granule", exclusive=True)
 
     async def _fetch(self) -> None:
         granule = self._granule

@@ -22,6 +22,7 @@ from maap_tui.engine.errors import (
 )
 from maap_tui.text import as_sentence, clean, plural, sentences
 from maap_tui.tui.dialogs.dialog import Dialog
+from maap_tui.tui.workers import start_worker
 
 if TYPE_CHECKING:
     from maap_tui.tui.app import MaapApp
@@ -96,7 +97,7 @@ class SignInDialog(Dialog[bool]):
 
     @on(Button.Pressed, "#store")
     def action_store(self) -> None:
-        self.run_worker(self._store, group="sign-in", exclusive=True, exit_on_error=False)
+        start_worker(self, self._store, group="sign-in", exclusive=True)
 
     async def _store(self) -> None:
         app = cast("MaapApp", self.app)

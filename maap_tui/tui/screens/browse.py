@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
-from functools import partial
 from typing import Any, ClassVar
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.containers import Container, Vertical, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static, Tree
@@ -31,6 +30,7 @@ from maap_tui.tui.widgets.archive_tree import ArchiveTree, Branch, Pieces
 from maap_tui.tui.widgets.branch_words import Sheet
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.tree_filter import TreeFilter
+from maap_tui.tui.workers import start_worker
 
 REGISTRY_EVERY_S = 2.0
 """Seconds between looks at the registry while the place is shown."""
@@ -94,7 +94,7 @@ class BrowseScreen(PlaceScreen):
         if self._known.missions and not self._opened:
             self._opened.add(Branch(self._known.missions[0]))
         self._show()
-        self.run_worker(self._start, group="start", exit_on_error=False)
+        start_worker(self, self._start, group="start")
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
@@ -185,7 +185,7 @@ class BrowseScreen(PlaceScreen):
         shown = {
             (branch.collection, branch.product_type)
             for branch in [*self._opened, *self._toggled, self.tree_view.branch]
-            if branch is not None and branch.product_type is not None
+            if branch is not None and branch.collection is not None and branch.product_type is not None
         }
         self._looking = True
         try:
@@ -366,7 +366,7 @@ class BrowseScreen(PlaceScreen):
         elif branch.product_type is None and branch.collection not in self._fetched:
             names = [branch.collection]
         if names:
-            self.run_worker(partial(self._fetch_names, names), group="names", exit_on_error=False)
+            start_worker(self, self._fetch_names, names, group="names")
 
     def _close(self, branch: Branch) -> None:
         self._toggled[branch] = False
@@ -435,7 +435,7 @@ class BrowseScreen(PlaceScreen):
             self._told = branch
             pane.scroll_home(animate=False)
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:
         self.call_after_refresh(self._show_detail)
 
     def _sheet(self, branch: Branch) -> Sheet:
@@ -487,7 +487,7 @@ class BrowseScreen(PlaceScreen):
         self.work.look()
         if not self._looking and time.monotonic() - self._looked >= REGISTRY_EVERY_S:
             self._looking = True
-            self.run_worker(self._look_at_registry, group="registry", exit_on_error=False)
+            start_worker(self, self._look_at_registry, group="registry")
 
     # What other places ask for
 
@@ -518,9 +518,7 @@ class BrowseScreen(PlaceScreen):
         self._show()
         self.tree_view.focus()
         if self._wanted is not None:
-            self.run_worker(
-                partial(self._fetch_wanted, branch), group="wanted", exclusive=True, exit_on_error=False
-            )
+            start_worker(self, self._fetch_wanted, branch, group="wanted", exclusive=True)
 
     async def _fetch_wanted(self, branch: Branch) -> None:
         assert branch.collection is not None
@@ -577,9 +575,7 @@ class BrowseScreen(PlaceScreen):
     def action_refresh(self) -> None:
         branch = self._branch
         if branch is not None:
-            self.run_worker(
-                partial(self._refresh, branch), group="refresh", exclusive=True, exit_on_error=False
-            )
+            start_worker(self, self._refresh, branch, group="refresh", exclusive=True)
 
     async def _refresh(self, branch: Branch) -> None:
         before = self._products_of(branch)
@@ -626,14 +622,14 @@ class BrowseScreen(PlaceScreen):
 
     def _take_count(self, name: str) -> None:
         if self.maap.is_running and self.is_mounted:
-            self.run_worker(partial(self._reload, (name,)), group="reload", exit_on_error=False)
+            start_worker(self, self._reload, (name,), group="reload")
 
     def _take_sync(self) -> None:
         self._looked = 0.0
 
 
 def _count_here(
-    session: Session, shown: set[tuple[str | None, str | None]]
+    session: Session, shown: set[tuple[str, str]]
 ) -> tuple[set[tuple[str, str, str]], dict[tuple[str, str, str], Stats]]:
     """The baselines that the registry follows, and the counts of those of the product types shown."""
     tracked: dict[tuple[str, str, str], Key] = {}

@@ -11,12 +11,11 @@ import itertools
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.text import Text
-from textual import on, work
+from textual import events, on
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -39,6 +38,7 @@ from maap_tui.tui.widgets.results import free_bytes
 from maap_tui.tui.widgets.rows import RowList
 from maap_tui.tui.widgets.transfer_order import TransferOrder
 from maap_tui.tui.widgets.transfers import ENDED, Line, TransferList, state_word, who_has
+from maap_tui.tui.workers import start_worker
 
 POLL_S = 0.5
 """Seconds between two looks at what other processes wrote."""
@@ -90,8 +90,8 @@ class DownloadsScreen(PlaceScreen):
     def on_mount(self) -> None:
         self.table.focus()
         self._columns = ColumnMemory(self.maap.session.places.cache_file("downloads.json"), self.table)
-        self.run_worker(self._restore_columns, group="columns", exit_on_error=False)
-        self._watch_others()
+        start_worker(self, self._restore_columns, group="columns")
+        start_worker(self, self._watch_others, group="queue", exclusive=True)
         self.app.mode_change_signal.subscribe(self, self._open_on_running)
 
     def _open_on_running(self, mode: str) -> None:
@@ -112,7 +112,7 @@ class DownloadsScreen(PlaceScreen):
         """The lines above the list."""
         return self.query_one(QueueHead)
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:
         self._detail = ""
 
     async def _restore_columns(self) -> None:
@@ -123,7 +123,7 @@ class DownloadsScreen(PlaceScreen):
     def keep_columns(self) -> None:
         """Let the user's choice of columns stand, whatever the width, and write it down."""
         self.table.keep_columns()
-        self.run_worker(partial(self._columns.keep, self.table), group="columns", exit_on_error=False)
+        start_worker(self, self._columns.keep, self.table, group="columns")
 
     @on(FilterLine.Filtered)
     def filter_lines(self, event: FilterLine.Filtered) -> None:
@@ -138,7 +138,7 @@ class DownloadsScreen(PlaceScreen):
         now = time.monotonic()
         if self._take_news() and not self._is_catching_up:
             self._is_catching_up = True
-            self._catch_up()
+            start_worker(self, self._catch_up, group="news")
         for state in ("running", "retrying"):
             for line in list(self._order.group(state)):
                 self._look_at(line)
@@ -155,7 +155,6 @@ class DownloadsScreen(PlaceScreen):
         self.head.sample()
         self._show_detail()
 
-    @work(group="news", exit_on_error=False)
     async def _catch_up(self) -> None:
         """Take the news of very many transfers, with a look at the keys in between."""
         try:
@@ -227,7 +226,6 @@ class DownloadsScreen(PlaceScreen):
         ]
         self.table.set_rows(self._order.lines)
 
-    @work(group="queue", exclusive=True, exit_on_error=False)
     async def _watch_others(self) -> None:
         """Follow what other processes write, while this place is shown."""
         while True:
@@ -345,7 +343,7 @@ class DownloadsScreen(PlaceScreen):
     # What can be done
 
     def _run(self, work: Callable[..., Coroutine[Any, Any, object]], *args: object) -> None:
-        self.run_worker(partial(work, *args), group="downloads-act", exit_on_error=False)
+        start_worker(self, work, *args, group="downloads-act")
 
     def _say(self, sentence: str, *, is_bad: bool = False) -> None:
         self.notify(clean(sentence, 200), severity="warning" if is_bad else "information", markup=False)
@@ -518,11 +516,10 @@ class DownloadsScreen(PlaceScreen):
             return
         lines = [line for line in self.table.chosen if line.state in ("finished", "skipped", "damaged")]
         if lines:
-            self._verify(lines)
+            start_worker(self, self._verify, lines, group="verify", exclusive=True)
         else:
             self._say("Only a file that is here can be checked.")
 
-    @work(group="verify", exclusive=True, exit_on_error=False)
     async def _verify(self, lines: Sequence[Line]) -> None:
         """Look at files again, one after the other."""
         bad = done = 0

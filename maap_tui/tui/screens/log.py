@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from rich.text import Text
@@ -27,6 +26,7 @@ from maap_tui.tui.screens.place import PlaceScreen
 from maap_tui.tui.widgets.bars import TOKEN_ALARM_DAYS, TOKEN_WARN_DAYS
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.rows import Column, RowList
+from maap_tui.tui.workers import start_worker
 
 LEVELS = ("debug", "info", "warning", "error")
 """Levels of the log, the least first."""
@@ -188,7 +188,7 @@ class LogScreen(PlaceScreen):
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
-        self.run_worker(self._read_again, group="settings", exclusive=True, exit_on_error=False)
+        start_worker(self, self._read_again, group="settings", exclusive=True)
 
     def on_resize(self, event: Resize) -> None:
         self.set_class(event.size.height < BOTH_FROM, "-one-pane")
@@ -386,7 +386,7 @@ class LogScreen(PlaceScreen):
         if self.focused is self._table:
             row = self._table.current
             if row is not None:
-                self.run_worker(partial(self._edit, row), group="edit", exclusive=True, exit_on_error=False)
+                start_worker(self, self._edit, row, group="edit", exclusive=True)
         elif self._log.current is not None:
             line = self._log.current.line
             self.app.push_screen(TextDialog(f"{line.time:%Y-%m-%d %H:%M:%S} UTC {line.level}", line.text))
@@ -424,9 +424,7 @@ class LogScreen(PlaceScreen):
     def action_unset(self) -> None:
         row = self._table.current
         if row is not None and self.focused is self._table:
-            self.run_worker(
-                partial(self._write, row.key, ""), group="edit", exclusive=True, exit_on_error=False
-            )
+            start_worker(self, self._write, row.key, "", group="edit", exclusive=True)
 
     async def _write(self, key: str, text: str) -> None:
         """Write a value, or take it out of the file for '', and say what follows."""
@@ -503,7 +501,7 @@ class LogScreen(PlaceScreen):
                 else:
                     transfers.set_limit_rate(value)
 
-            app.run_worker(partial(app.with_transfers, change), group="settings", exit_on_error=False)
+            start_worker(app, app.with_transfers, change, group="settings")
 
     # Keys
 

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from rich.text import Text
@@ -40,6 +39,7 @@ from maap_tui.tui.widgets.baseline_view import BaselineView
 from maap_tui.tui.widgets.day_strip import DayStrip
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.rows import RowList
+from maap_tui.tui.workers import start_worker
 
 POLL_S = 1.0
 """Seconds between two looks at whether the registry changed."""
@@ -111,7 +111,7 @@ class RegistryScreen(PlaceScreen):
         self._columns = ColumnMemory(
             self.maap.session.places.cache_file("registry.json"), self._baselines, self._files, self._errors
         )
-        self.run_worker(self._columns.restore, group="columns", exit_on_error=False)
+        start_worker(self, self._columns.restore, group="columns")
         self._is_ready = True
         self._fit(self.size.height)
         self._show_level()
@@ -121,7 +121,7 @@ class RegistryScreen(PlaceScreen):
     @on(ColumnsDialog.Changed)
     def keep_columns(self, event: ColumnsDialog.Changed) -> None:
         """Write the choice down."""
-        self.run_worker(partial(self._columns.keep, event.rows), group="columns", exit_on_error=False)
+        start_worker(self, self._columns.keep, event.rows, group="columns")
 
     def on_unmount(self) -> None:
         self._left.set()
@@ -175,7 +175,7 @@ class RegistryScreen(PlaceScreen):
         self._show_work()
         if not self._is_polling and time.monotonic() - self._polled_at >= POLL_S:
             self._is_polling = True
-            self.run_worker(self._poll, group="watch", exit_on_error=False)
+            start_worker(self, self._poll, group="watch")
 
     # What changed
 
@@ -204,7 +204,7 @@ class RegistryScreen(PlaceScreen):
             self._view.show_day()
         if self._unsized and not self._is_sizing:
             self._is_sizing = True
-            self.run_worker(self._sum_sizes, group="sizes", exit_on_error=False)
+            start_worker(self, self._sum_sizes, group="sizes")
 
     async def _read(self, key: Key) -> None:
         assert self._watch is not None
@@ -451,7 +451,7 @@ class RegistryScreen(PlaceScreen):
             return
         self.work = Work(title)
         self._show_work()
-        self.run_worker(partial(self._run, self.work, job), group="work", exit_on_error=False)
+        start_worker(self, self._run, self.work, job, group="work")
 
     async def _run(self, work: Work, job: Callable[[Work], Coroutine[Any, Any, None]]) -> None:
         try:
@@ -491,7 +491,8 @@ class RegistryScreen(PlaceScreen):
     async def list_lines(self, title: str, lines: Sequence[str], *, verb: str = "", key: str = "") -> bool:
         self._work_line.display = False
         self._work_words = ""
-        return bool(await self.app.push_screen_wait(ListDialog(title, lines, verb=verb, key=key)))
+        answer = await self.app.push_screen_wait(ListDialog(title, lines, verb=verb, key=key))
+        return bool(answer)
 
     def action_download(self) -> None:
         self._start_on_chosen("Looking for what is pending", self._doing.download)

@@ -61,6 +61,7 @@ from maap_tui.tui.widgets.search_words import (
     progress_in_words,
 )
 from maap_tui.tui.widgets.terms import Names, Terms, cron_line
+from maap_tui.tui.workers import start_worker
 
 TYPING_S = 0.4
 """Seconds after the last key before the archive is asked for the count."""
@@ -147,12 +148,12 @@ class SearchScreen(PlaceScreen):
     def _start(self) -> None:
         if self.focused is None:
             self.results.focus()
-        self.run_worker(self._restore, group="start", exit_on_error=False)
+        start_worker(self, self._restore, group="start")
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
         if self._is_restored:
-            self.run_worker(self._learn_local, group="names", exclusive=True, exit_on_error=False)
+            start_worker(self, self._learn_local, group="names", exclusive=True)
             self.states.look_at_all()
 
     async def _restore(self) -> None:
@@ -194,11 +195,7 @@ class SearchScreen(PlaceScreen):
         }
         if now != self._remembered:
             self._remembered = now
-            self.run_worker(
-                partial(asyncio.to_thread, remember, self._memory_file, now),
-                group="memory",
-                exit_on_error=False,
-            )
+            start_worker(self, asyncio.to_thread, remember, self._memory_file, now, group="memory")
 
     async def _learn_local(self) -> None:
         """Read the names that need no request."""
@@ -262,7 +259,7 @@ class SearchScreen(PlaceScreen):
         self._typing = self.set_timer(TYPING_S, self._start_count)
 
     def _start_count(self) -> None:
-        self.run_worker(self._count, group="count", exclusive=True, exit_on_error=False)
+        start_worker(self, self._count, group="count", exclusive=True)
 
     async def _count(self) -> None:
         form = self.form
@@ -306,7 +303,7 @@ class SearchScreen(PlaceScreen):
             form.judge()
 
     def action_form(self) -> None:
-        if self.form.field_in_hand or self.focused in self.form.query("*"):
+        if self.form.field_in_hand or self.form.has_focus_within:
             self.results.focus()
         else:
             self._unfold(self._first_field())
@@ -355,9 +352,7 @@ class SearchScreen(PlaceScreen):
             return
         if self._typing is not None:
             self._typing.stop()
-        self._runner = self.run_worker(
-            partial(self._search, query), group="search", exclusive=True, exit_on_error=False
-        )
+        self._runner = start_worker(self, self._search, query, group="search", exclusive=True)
         self.results.focus()
         self._fold()
 
@@ -446,7 +441,7 @@ class SearchScreen(PlaceScreen):
         if len(rows.rows) <= SLICE:
             rows.reorder([row for part in slices for row in part])
         else:
-            self.run_worker(partial(self._merge, slices), group="order", exclusive=True, exit_on_error=False)
+            start_worker(self, self._merge, slices, group="order", exclusive=True)
 
     async def _merge(self, slices: Iterator[list[Result]]) -> None:
         in_order: list[Result] = []
@@ -502,7 +497,7 @@ class SearchScreen(PlaceScreen):
             self._states_seen, self._sum_is_old = self.states.version, True
         if self._sum_is_old and not self._is_summing and time.monotonic() >= self._next_sum:
             self._sum_is_old, self._is_summing = False, True
-            self.run_worker(self._sum, group="sum", exclusive=True, exit_on_error=False)
+            start_worker(self, self._sum, group="sum", exclusive=True)
         self._remember()
 
     @on(RowList.MarksChanged, "#results")
@@ -572,11 +567,11 @@ class SearchScreen(PlaceScreen):
 
     def action_queue(self) -> None:
         if chosen := self._chosen():
-            self.run_worker(partial(self._queue, chosen), group="queue", exit_on_error=False)
+            start_worker(self, self._queue, chosen, group="queue")
 
     def action_get_to(self) -> None:
         if chosen := self._chosen():
-            self.run_worker(partial(self._get_to, chosen), group="queue", exit_on_error=False)
+            start_worker(self, self._get_to, chosen, group="queue")
 
     async def _get_to(self, chosen: Sequence[Result]) -> None:
         folder = await self.work.ask_folder(chosen)
@@ -588,7 +583,7 @@ class SearchScreen(PlaceScreen):
 
     def action_save(self) -> None:
         if chosen := self._chosen():
-            self.run_worker(partial(self.work.save, chosen, self._query), group="save", exit_on_error=False)
+            start_worker(self, self.work.save, chosen, self._query, group="save")
 
     def action_export(self) -> None:
         rows = self.results
@@ -596,11 +591,7 @@ class SearchScreen(PlaceScreen):
         if not chosen:
             self._chosen()
             return
-        self.run_worker(
-            partial(self.work.export, chosen, "selected" if rows.marks else "shown"),
-            group="export",
-            exit_on_error=False,
-        )
+        start_worker(self, self.work.export, chosen, "selected" if rows.marks else "shown", group="export")
 
     def action_copy(self) -> None:
         if (query := self._ready_query()) is not None:

@@ -165,12 +165,12 @@ class ArchiveTree(Tree[Branch], inherit_bindings=False):
                     child.remove()
             if [child.data for child in node.children] != [one for one in wanted if one in set(here)]:
                 node.remove_children()
-            for at, branch in enumerate(wanted):
+            for at, one in enumerate(wanted):
                 children = node.children
-                if at < len(children) and children[at].data == branch:
+                if at < len(children) and children[at].data == one:
                     continue
-                leaf = branch.baseline is not None or bool(branch.note)
-                node.add(self._label(branch), branch, before=at, allow_expand=not leaf)
+                leaf = one.baseline is not None or bool(one.note)
+                node.add(self._label(one), one, before=at, allow_expand=not leaf)
         for child in node.children:
             branch = child.data
             assert branch is not None

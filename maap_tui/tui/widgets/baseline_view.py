@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date
-from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from rich.text import Text
@@ -25,6 +24,7 @@ from maap_tui.tui.widgets.baseline_table import BaselineRow
 from maap_tui.tui.widgets.day_strip import DayStrip
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.rows import Column, RowList
+from maap_tui.tui.workers import start_worker
 
 if TYPE_CHECKING:
     from maap_tui.tui.app import MaapApp
@@ -197,12 +197,7 @@ class BaselineView(Vertical):
             words += "nothing tracked; [ ] go to days that have files, f searches this one"
         self._about_day.update(Text(words))
         # A worker of the screen: it looks after the errors of those.
-        self.screen.run_worker(
-            partial(self._read_day, row.key, day, row.summary),
-            group="day",
-            exclusive=True,
-            exit_on_error=False,
-        )
+        start_worker(self.screen, self._read_day, row.key, day, row.summary, group="day", exclusive=True)
 
     async def _read_day(self, key: Key, day: date, summary: Summary) -> None:
         trouble = ""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from maap_tui.engine.session import Session
 from maap_tui.tui.widgets.results import LIVE, Result, by_day, look_at_disk, result_key, with_queue
 from maap_tui.tui.widgets.rows import RowList
+from maap_tui.tui.workers import start_worker
 
 if TYPE_CHECKING:
     from maap_tui.tui.app import MaapApp
@@ -77,7 +78,7 @@ class ResultStates:
         self._unlooked.extend(rows)
         if self._unlooked and not self.is_looking:
             self.is_looking = True
-            self._rows.screen.run_worker(self._look, group="states", exit_on_error=False)
+            start_worker(self._rows.screen, self._look, group="states")
 
     async def _look(self) -> None:
         """Find the states of the rows that wait for it, a slice at a time."""

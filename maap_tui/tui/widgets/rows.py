@@ -10,7 +10,6 @@ import heapq
 import itertools
 from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from rich.cells import cell_len, set_cell_size
@@ -25,6 +24,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from maap_tui.text import clean
+from maap_tui.tui.workers import start_worker
 
 T = TypeVar("T")
 
@@ -307,9 +307,7 @@ class RowList(ScrollView, can_focus=True):
             _exhaust(steps())
             finish()
         else:
-            self.run_worker(
-                partial(_go_through, steps(), finish), group="marks", exclusive=True, exit_on_error=False
-            )
+            start_worker(self, _go_through, steps(), finish, group="marks", exclusive=True)
 
     def clear_marks(self) -> None:
         """Unmark everything."""
@@ -438,9 +436,7 @@ class RowList(ScrollView, can_focus=True):
             return
         self._is_arranging = True
         self.refresh(Region(0, 0, self.size.width, 1))
-        self.run_worker(
-            partial(self._arrange_slowly, steps, kept), group="arrange", exclusive=True, exit_on_error=False
-        )
+        start_worker(self, self._arrange_slowly, steps, kept, group="arrange", exclusive=True)
 
     def _stop_arranging(self) -> None:
         if self._is_arranging:

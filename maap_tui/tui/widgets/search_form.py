@@ -188,8 +188,23 @@ class SearchForm(Vertical):
     @property
     def terms(self) -> Terms:
         """The texts of the fields."""
-        texts = {name: self.query_one(f"#{name}", Input).value for name in LABELS}
-        return Terms(**texts, **{name: self._box(name).value for name in BOXES})
+
+        def text(name: str) -> str:
+            return self.query_one(f"#{name}", Input).value
+
+        return Terms(
+            collection=text("collection"),
+            product_type=text("product_type"),
+            baseline=text("baseline"),
+            time=text("time"),
+            orbit=text("orbit"),
+            frames=text("frames"),
+            formats=text("formats"),
+            maximum=text("maximum"),
+            area=text("area"),
+            newest_first=self._box("newest_first").value,
+            every_version=self._box("every_version").value,
+        )
 
     def _box(self, name: str) -> FieldBox:
         return self.query_one(f"#{name.replace('_', '-')}", FieldBox)

@@ -1,0 +1,39 @@
+"""Workers: background coroutines of the app, whose errors are shown and never end it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, TypeVarTuple
+
+from textual.dom import DOMNode
+from textual.worker import Worker
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
+
+
+def start_worker(
+    node: DOMNode,
+    work: Callable[[*Args], Coroutine[Any, Any, T]],
+    *args: *Args,
+    group: str,
+    exclusive: bool = False,
+) -> Worker[T]:
+    """Run a coroutine function in the background.
+
+    It takes the function, not a coroutine: a coroutine of a worker that is cancelled before its first step
+    would never be awaited, and Python warns of that.
+
+    Args:
+        node: what the worker belongs to. It is cancelled when the node is removed; its state changes are sent
+            to the node and from there to the screen or the app, whose `look_after_worker` shows an error.
+        work: the coroutine function.
+        args: what it is called with.
+        group: the name under which the workers of a node are found and cancelled.
+        exclusive: cancel the workers of this group first.
+    """
+
+    async def run() -> T:
+        return await work(*args)
+
+    return node.run_worker(run, group=group, exclusive=exclusive, exit_on_error=False)
