@@ -11,8 +11,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(addpre
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-interop lock demo test test-interop test-newest test-pythons test-install test-faults check screenshots bench \
-  build clean
+.PHONY: help setup setup-interop lock demo test test-interop test-newest test-pythons test-install test-faults check docs \
+  screenshots bench build clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml $(LOCK)
 	@touch $(STAMP)
 
 # Run it with the oldest Python that is supported: what is newest there installs on the others too.
-lock: ## Renew constraints.txt: every package at the newest version that pyproject.toml permits
+lock: ## Renew constraints.txt and constraints-docs.txt: the newest versions that pyproject.toml permits
 	rm -rf $(VENV)/lock
 	$(MAKE) setup VENV=$(VENV)/lock LOCK=
 	$(VENV)/lock/bin/python -m pip --disable-pip-version-check install --quiet hatchling editables
@@ -35,6 +35,11 @@ lock: ## Renew constraints.txt: every package at the newest version that pyproje
 	$(VENV)/lock/bin/python -m pip --disable-pip-version-check freeze --all --exclude-editable \
 	  --exclude setuptools >>$(VENV)/lock/new
 	mv $(VENV)/lock/new constraints.txt
+	$(PYTHON) -m venv --without-pip $(VENV)/lock/docs
+	$(VENV)/lock/bin/python -m pip --python $(VENV)/lock/docs --disable-pip-version-check install --quiet --group docs
+	echo '# The exact version of every package that `make docs` installs. Renewed by `make lock`.' >$(VENV)/lock/new
+	$(VENV)/lock/bin/python -m pip --python $(VENV)/lock/docs --disable-pip-version-check freeze --all >>$(VENV)/lock/new
+	mv $(VENV)/lock/new constraints-docs.txt
 	rm -rf $(VENV)/lock
 
 demo: setup ## Try everything on the embedded archive (a tour where there is no terminal)
@@ -56,7 +61,8 @@ test-pythons: ## Run the engine's and the real terminal's tests on each Python f
 test-install: setup ## Install the program alone, as its users do, and run it
 	rm -rf $(VENV)/plain
 	$(PYTHON) -m venv $(VENV)/plain
-	$(VENV)/plain/bin/python -m pip --disable-pip-version-check install --quiet .
+	$(BIN)/python -m build --outdir $(VENV)/plain/dist . >/dev/null
+	$(VENV)/plain/bin/python -m pip --disable-pip-version-check install --quiet $(VENV)/plain/dist/*.whl
 	MAAP_PLAIN_BIN="$(abspath $(VENV)/plain/bin)" $(BIN)/python -m pytest -q --tb=native tests/test_install.py
 
 # Their packages never meet ours: what they need decides nothing of what we run with.
@@ -83,6 +89,18 @@ check: setup ## Lint, check types and the import rules
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_imports.py
 
+# What the site needs is in an environment of its own: nothing that runs or tests the program depends on it.
+$(VENV)/docs/.set-up: pyproject.toml constraints-docs.txt | $(STAMP)
+	rm -rf $(VENV)/docs
+	$(PYTHON) -m venv --without-pip $(VENV)/docs
+	$(BIN)/python -m pip --python $(VENV)/docs --disable-pip-version-check install --quiet \
+	  --constraint constraints-docs.txt --group docs
+	@touch $@
+
+# The theme warns of its successor at each build.
+docs: $(VENV)/docs/.set-up ## Build the site from docs/ into site/; a warning or a dead link fails
+	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/python -m mkdocs build --strict --clean
+
 screenshots: setup ## Draw the pictures of the README and of docs/ again
 	$(BIN)/python screenshots/take.py
 
@@ -93,5 +111,5 @@ build: setup ## Build the wheel and the source archive into dist/
 	$(BIN)/python -m build --outdir dist .
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis snapshot_report.html
+	rm -rf $(VENV) dist build site .pytest_cache .mypy_cache .ruff_cache .hypothesis snapshot_report.html
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import maap_tui
 from maap_tui.cli.dispatch import build_parser
 from maap_tui.cli.options import join_signed
 from maap_tui.demo.archive import Archive
@@ -183,3 +184,74 @@ def test_readme_is_short_and_begins_with_what_a_newcomer_needs() -> None:
     assert first.count("![") == 1
     assert len(re.findall(r"^make ", first, flags=re.M)) == 2
     assert len(re.findall(r"^maap ", first, flags=re.M)) == 3
+
+
+def paths_in(page: str) -> list[str]:
+    """The paths of this repository that a page names."""
+    return re.findall(r"`((?:maap_tui|tests|docs|bench|screenshots|\.ci|\.github)/[^`\s{}*]*)`", PAGES[page])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_paths_that_a_page_names_exist(page: str) -> None:
+    assert [path for path in paths_in(page) if not (ROOT / path).exists()] == []
+
+
+def test_the_map_names_every_folder() -> None:
+    folders = {file.parent for file in (ROOT / "maap_tui").rglob("*") if file.suffix in (".py", ".tcss")}
+    named = {(ROOT / path).resolve() for path in paths_in("docs/architecture.md")}
+
+    missing = sorted(str(one.relative_to(ROOT)) for one in folders - named - {ROOT / "maap_tui"})
+    assert missing == [], "docs/architecture.md has to say what these folders are"
+
+
+def test_seven_new_things_have_one_place_each() -> None:
+    table = re.search(r"^\| a new \|.*?\n\n", PAGES["CONTRIBUTING.md"], flags=re.S | re.M)
+    assert table is not None
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table[0].strip().splitlines()[2:]
+    ]
+
+    things = [
+        "mission",
+        "command",
+        "setting",
+        "mode of the app",
+        "file check",
+        "verdict on a file",
+        "transport",
+    ]
+    assert [row[0] for row in rows] == things
+    for _, place, test in rows:
+        assert re.fullmatch(r"`maap_tui/[^`]+`", place) and (ROOT / place.strip("`")).exists(), place
+        assert re.fullmatch(r"`tests/[^`]+`", test) and (ROOT / test.strip("`")).exists(), test
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    shown = re.findall(r"^::: maap_tui\.(\w+)$", PAGES["docs/reference.md"], flags=re.M)
+
+    told = {*shown, *re.findall(r"`maap_tui\.(\w+)`", PAGES["docs/reference.md"])}
+    assert sorted(told) == sorted(maap_tui.__all__)
+    assert len(set(shown)) == len(shown)
+
+
+def rows_of(text: str) -> set[str]:
+    """The first cells of a table, with `A to B` spelled out."""
+    found: set[str] = set()
+    for cell in re.findall(r"^\| ([A-Z]\d[^|]*?) \|", text, flags=re.M):
+        for part in cell.split(", "):
+            ends = re.findall(r"\d+", part)
+            found |= {f"{part[0]}{number}" for number in range(int(ends[0]), int(ends[-1]) + 1)}
+    return found
+
+
+def test_every_row_of_faults_is_explained() -> None:
+    figures, played = PAGES["docs/reliability.md"].split("## Faults that tests play")
+    guarded = PAGES["docs/architecture.md"].split("## What each fault row guards")[1]
+    marks = {
+        mark
+        for file in (ROOT / "tests").rglob("*.py")
+        for mark in re.findall(r"\bfault\(\"(\w+)\"", file.read_text("utf-8"))
+    }
+
+    assert rows_of(figures) == rows_of(guarded)
+    assert marks <= rows_of(played) | rows_of(figures) and len(marks) > 50

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import tarfile
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import pytest
 from maap_tui.demo.archive import Archive
 
 BIN = Path(os.environ.get("MAAP_PLAIN_BIN", ""))
+ROOT = Path(__file__).parent.parent
 CLD = ("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
 DAY = ("--date", "2025-12-01")
 EVERY_MODULE = (
@@ -72,3 +76,17 @@ def test_the_demo_says_what_it_needs(run: Run) -> None:
     ended = run("maap", "demo")
     assert ended.returncode == 4
     assert "pip install 'maap-tui[demo]'" in ended.stderr
+
+
+def test_what_is_given_away_has_its_licence_and_its_pages() -> None:
+    (wheel,) = BIN.parent.glob("dist/*.whl")
+    (source,) = BIN.parent.glob("dist/*.tar.gz")
+    with zipfile.ZipFile(wheel) as archive:
+        assert any(name.endswith(".dist-info/licenses/LICENSE") for name in archive.namelist())
+    with tarfile.open(source) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "constraints.txt"} <= names
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        assert str(page.relative_to(ROOT)) in names
+        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text("utf-8")):
+            assert os.path.relpath(page.parent / link, ROOT) in names, f"{page.name}: {link}"

@@ -346,14 +346,13 @@ class MaapClient:
         everything: bool = False,
         tracks: Sequence[str | int] | None = None,
     ) -> DownloadResult:
-        """Search and download in one step, followed by no registry; arguments as `search` and `download`.
+        """Search and download in one step, followed by no registry.
+
+        The arguments that are not described here are those of `search` and `download`.
 
         Args:
             everything: download all of the product or baseline, where neither a time, an orbit nor a lower
                 `max_items` bounds it.
-            collection, product_type, baseline, start, end, orbit, out_dir, max_items, dry_run, verbose: as
-                in `search` and `download`.
-            format, product_dir, reverse, frames, tracks: as in `search` and `download`.
 
         Raises:
             InvalidRequestError: when nothing bounds what would be downloaded.
@@ -407,11 +406,11 @@ class MaapClient:
     ) -> SyncResult:
         """Register what the archive has and download what is pending; the last 3 days without start and end.
 
+        The arguments that are not described here are those of `search` and `download`.
+
         Args:
             max_items: granules at most of which files are fetched in this run.
             max_consecutive_failures: files failing in a row that end the run; None goes on to the end.
-            collection, product_type, baseline, start, end, verbose, format, product_dir, reverse, frames,
-                tracks: as in `search` and `download`.
 
         Raises:
             DownloadError: when `max_consecutive_failures` is reached; what was downloaded is recorded.
