@@ -23,11 +23,11 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from maap_tui.engine.downloads import Tracked
-from maap_tui.engine.queue import Queue, QueueRow
-from maap_tui.engine.registry import Entry, Key
+from maap_tui.engine.download.downloads import Tracked
+from maap_tui.engine.download.queue_store import Queue, QueueRow
+from maap_tui.engine.download.transfer import Wanted
+from maap_tui.engine.registry.registry import Entry, Key
 from maap_tui.engine.session import Session
-from maap_tui.engine.transfer import Wanted
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.screens.downloads import DownloadsScreen

@@ -20,9 +20,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from maap_tui.demo.archive import Archive
+from maap_tui.engine.download.queue_store import Queue, QueueRow
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
-from maap_tui.engine.queue import Queue, QueueRow
 from maap_tui.engine.session import Session
 
 FILES = 24

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "1.0.0"
+from maap_tui.version import __version__
 
 if TYPE_CHECKING:
     from maap_tui.client import (

@@ -25,10 +25,10 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from maap_tui.demo.archive import Archive
-from maap_tui.engine.downloads import Job
+from maap_tui.engine.download.downloads import Job
 from maap_tui.engine.model import Granule, TimeRange
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry import Key
+from maap_tui.engine.registry.registry import Key
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
@@ -467,7 +467,7 @@ def main(names: list[str]) -> int:
         with (
             archive,
             mock.patch("shutil.disk_usage", return_value=usage),
-            mock.patch("maap_tui.engine.http.backoff_s", return_value=0.01),
+            mock.patch("maap_tui.engine.net.http.backoff_s", return_value=0.01),
         ):
             asyncio.run(stage.furnish())
             stage.put_away()

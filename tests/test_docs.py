@@ -17,7 +17,7 @@ import maap_tui
 from maap_tui.cli.dispatch import build_parser
 from maap_tui.cli.options import join_signed
 from maap_tui.demo.archive import Archive
-from maap_tui.engine import settings
+from maap_tui.engine.config import settings
 from maap_tui.tui import keys
 from tests.shell import Shell
 

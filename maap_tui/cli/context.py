@@ -19,10 +19,10 @@ from maap_tui.engine.errors import TOKEN_PAGE
 from maap_tui.text import format_date, plural
 
 if TYPE_CHECKING:
+    from maap_tui.engine.config.dirs import AppDirs
+    from maap_tui.engine.config.settings import Settings
     from maap_tui.engine.events import Event
-    from maap_tui.engine.places import Places
     from maap_tui.engine.session import Session
-    from maap_tui.engine.settings import Settings
 
 
 SAY_IT_THEMSELVES = frozenset({"login", "demo", "tui"})
@@ -44,17 +44,17 @@ class CommandContext:
         """The configuration file named on the command line, None for the usual one."""
         return getattr(self.args, "config", None)
 
-    def settings(self, **overrides: object) -> tuple[Settings, Places]:
+    def settings(self, **overrides: object) -> tuple[Settings, AppDirs]:
         """Settings and places alone, for commands that ask nothing of the engine.
 
         Raises:
             SettingsError: when the configuration is wrong.
         """
-        from maap_tui.engine import places, settings
+        from maap_tui.engine.config import settings
 
         config = settings.load(self.config_file, os.environ, {**overrides_of(self.args), **overrides})
         self.report.with_times = config.log.times
-        where = places.locate(config, os.environ)
+        where = settings.locate(config, os.environ)
         self._warn_of_token(config, where)
         return config, where
 
@@ -100,7 +100,7 @@ class CommandContext:
             yield
             return
         from maap_tui.cli.progress import Progress
-        from maap_tui.engine.tally import Tally
+        from maap_tui.engine.download.tally import Tally
 
         report.tally = report.tally or Tally()
         try:
@@ -117,10 +117,10 @@ class CommandContext:
         """
         session.token_info()
 
-    def _warn_of_token(self, config: Settings, where: Places) -> None:
+    def _warn_of_token(self, config: Settings, where: AppDirs) -> None:
         """Say in time that the offline token ends; without a usable one there is nothing to say yet."""
-        from maap_tui.engine.credentials import describe_token, load_credentials
         from maap_tui.engine.errors import MaapError
+        from maap_tui.engine.net.credentials import describe_token, load_credentials
 
         if getattr(self.args, "command", None) in SAY_IT_THEMSELVES:
             return

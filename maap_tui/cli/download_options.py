@@ -15,8 +15,8 @@ from maap_tui.cli.options import seconds
 from maap_tui.text import format_bytes, format_count, format_duration, plural
 
 if TYPE_CHECKING:
-    from maap_tui.engine.downloads import Report
-    from maap_tui.engine.transfer import Wanted
+    from maap_tui.engine.download.downloads import Report
+    from maap_tui.engine.download.transfer import Wanted
 
 
 def add_download_options(
@@ -60,9 +60,9 @@ def list_wanted(context: CommandContext, wanted: Sequence[Wanted], folder: Path)
         wanted: every file meant.
         folder: where they would go, for the space left.
     """
-    from maap_tui.engine import places
+    from maap_tui.engine.config import dirs
 
-    folder = places.absolute(folder)
+    folder = dirs.absolute(folder)
     here = size = sizes = 0
     for one in wanted:
         present = _size_of(one.path)

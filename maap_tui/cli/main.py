@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 
-from maap_tui import __version__
+from maap_tui.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

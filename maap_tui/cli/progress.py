@@ -10,7 +10,7 @@ from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TextCo
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from maap_tui.engine.tally import Snapshot, Tally
+from maap_tui.engine.download.tally import Snapshot, Tally
 from maap_tui.text import format_bytes, format_duration, format_rate, format_sum, plural
 
 PERIOD_S = 0.2

@@ -26,8 +26,8 @@ from maap_tui.text import clean, format_bytes, format_rate, plural, sentences, w
 
 if TYPE_CHECKING:
     from maap_tui.cli.progress import Progress
+    from maap_tui.engine.download.tally import Tally
     from maap_tui.engine.events import Event
-    from maap_tui.engine.tally import Tally
 
 DONE, CREDENTIALS, AGAIN, WRONG = EXIT_OK, EXIT_AUTH_FATAL, EXIT_TRANSIENT, EXIT_NON_TRANSIENT
 BUG = 1
@@ -114,7 +114,7 @@ class Reporter:
     def hear(self, event: Event) -> None:
         """Take an event of the engine: count it, and say what has to be said."""
         if self.tally is None:
-            from maap_tui.engine.tally import Tally
+            from maap_tui.engine.download.tally import Tally
 
             self.tally = Tally()
         self.tally.apply(event)

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from maap_tui.client.connection import Connection
+from maap_tui.engine.catalogue.search import Search
+from maap_tui.engine.catalogue.skipped import SkippedItem
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import Mission, parse_name
 from maap_tui.engine.model import Granule, TimeRange, to_zulu
 from maap_tui.engine.query import Query, parse_formats, read_frames, read_orbits, read_tracks
-from maap_tui.engine.search import Search
-from maap_tui.engine.skipped import SkippedItem
 
 
 def span_of(start: datetime | None, end: datetime | None) -> TimeRange | None:

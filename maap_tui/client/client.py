@@ -27,15 +27,15 @@ from maap_tui.client.connection import Connection, logger
 from maap_tui.client.results import DownloadResult, SearchResult, SyncResult
 from maap_tui.client.searcher import Searcher
 from maap_tui.client.state import GlobalStateTracker, StateTracker
-from maap_tui.engine import built
-from maap_tui.engine.downloads import Report
+from maap_tui.engine.catalogue import built
+from maap_tui.engine.download.downloads import Report
 from maap_tui.engine.errors import CatalogError, InvalidRequestError
 from maap_tui.engine.events import Event
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.model import BaselineInfo
 from maap_tui.engine.query import DEFAULT_MAX_ITEMS
 from maap_tui.engine.session import Session
-from maap_tui.engine.sync import Selection
+from maap_tui.engine.workflows.sync import Selection
 
 
 class MaapClient:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from pathlib import Path
 
+from maap_tui.engine.config.settings import SETTINGS
 from maap_tui.engine.model import to_zulu
 from maap_tui.engine.session import Session
-from maap_tui.engine.settings import SETTINGS
 
 KEYS = {
     "data_dir": "paths.data_dir",

@@ -11,9 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from maap_tui.engine import places
 from maap_tui.engine.missions import aeolus, earthcare, mission_named, parse_name
 from maap_tui.engine.model import FileName, parse_stamp
+from maap_tui.engine.storage import layout
+from maap_tui.engine.storage.names import safe_name
 
 EARTHCARE_DATA_URL = "https://catalog.maap.eo.esa.int/data/earthcare-pdgs-01/EarthCARE"
 """Root of EarthCARE's files at the archive; below it the layout follows from the file's name."""
@@ -117,7 +118,7 @@ def extract_info(uri: str) -> dict[str, Any]:
 
 def extract_collection(path: str | Path) -> str | None:
     """The collection of a path in the dated layout that agrees with the file's name; None for others."""
-    found = places.collection_of(path)
+    found = layout.collection_of(path)
     name = _of(str(path))
     if found is None or name is None:
         return None
@@ -136,14 +137,14 @@ def generate_data_path(
     filename: str,
     product_dir: bool = False,
 ) -> Path:
-    """Where a file goes; arguments as `maap_tui.engine.places.granule_path`, with the sensing start `dt`.
+    """Where a file goes; arguments as those of `layout.granule_path`, with the sensing start `dt`.
 
     Raises:
         InvalidRequestError: when a name is not safe as part of a path.
     """
     day = dt.date()
     names = (mission, collection, product_type, baseline)
-    return places.granule_path(Path(data_dir), *names, day, filename, product_dir=product_dir)
+    return layout.granule_path(Path(data_dir), *names, day, filename, product_dir=product_dir)
 
 
 def generate_registry_path(
@@ -154,8 +155,8 @@ def generate_registry_path(
     Raises:
         InvalidRequestError: when a name is not safe as part of a path.
     """
-    names = (prefix, mission, collection, product_type, baseline)
-    return Path(registry_dir).joinpath(*map(places.safe_name, names))
+    parts = (prefix, mission, collection, product_type, baseline)
+    return Path(registry_dir).joinpath(*map(safe_name, parts))
 
 
 def url_to_local_path(

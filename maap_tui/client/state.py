@@ -8,11 +8,12 @@ from datetime import date, datetime
 from pathlib import Path
 
 from maap_tui.client.arguments import day_of, days_of, span_of
-from maap_tui.engine import places, settings
-from maap_tui.engine.deletions import Deletions
-from maap_tui.engine.filing import Filing
-from maap_tui.engine.registry import BaselineRegistry, Entry, Key, Registry, StatsCache
-from maap_tui.engine.sync import Selection, stats_of
+from maap_tui.engine.config import dirs, settings
+from maap_tui.engine.registry.deletions import Deletions
+from maap_tui.engine.registry.registry import BaselineRegistry, Entry, Key, Registry, StatsCache
+from maap_tui.engine.storage import layout
+from maap_tui.engine.workflows.filing import Filing
+from maap_tui.engine.workflows.sync import Selection, stats_of
 
 
 class StateTracker:
@@ -45,7 +46,7 @@ class StateTracker:
             SettingsError: when a folder is not given and the configuration is wrong.
         """
         if data_dir is None or state_dir is None:
-            where = places.locate(settings.load(), os.environ)
+            where = settings.locate(settings.load(), os.environ)
             data_dir, state_dir = data_dir or where.data_dir, state_dir or where.state_dir
         self._data_dir, self._state_dir = Path(data_dir).absolute(), Path(state_dir).absolute()
         self._root = Path(registry_dir).absolute()
@@ -150,7 +151,7 @@ class StateTracker:
         text = str(path)
         day = day_of(text)
         if day is None:
-            place = places.collection_of(text)
+            place = layout.collection_of(text)
             day = place[3] if place else None
         if day is None:
             return False
@@ -171,7 +172,7 @@ class StateTracker:
 
     def cleanup_marked(self, dry_run: bool = False) -> list[Path]:
         """Delete marked files under the data folder; returns them."""
-        journal = places.journal_file(self._state_dir)
+        journal = dirs.journal_file(self._state_dir)
         return self.registry.cleanup(self._data_dir, journal, dry_run).deleted
 
     def get_stats(self, start: datetime | None = None, end: datetime | None = None) -> dict[str, int]:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-from maap_tui.engine import files
 from maap_tui.engine.errors import (
     AuthenticationError,
     AuthServiceUnavailable,
@@ -27,9 +26,10 @@ from maap_tui.engine.errors import (
     StorageError,
     TokenRequestError,
 )
-from maap_tui.engine.http import TransportFault
 from maap_tui.engine.model import to_zulu
-from maap_tui.engine.network_env import proxies_of, ssl_context_of, trust_of
+from maap_tui.engine.net.http import TransportFault
+from maap_tui.engine.net.network_env import proxies_of, ssl_context_of, trust_of
+from maap_tui.engine.storage import files
 
 if TYPE_CHECKING:
     from maap_tui.engine.session import Session

@@ -18,19 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin
 
-from maap_tui.engine import built, places, settings
-from maap_tui.engine.catalogue import BadItem, Catalogue, granule_of
-from maap_tui.engine.credentials import (
-    Credentials,
-    TokenInfo,
-    describe_token,
-    load_credentials,
-    read_pasted,
-    save_credentials,
-    stored_client,
-)
-from maap_tui.engine.deletions import Deletions
-from maap_tui.engine.downloads import Downloads, Job, Report, Tracked, of_row
+from maap_tui.engine.catalogue import built
+from maap_tui.engine.catalogue.client import BadItem, Catalogue, granule_of
+from maap_tui.engine.catalogue.search import COUNT_LIMIT, Expected, Rules, Search
+from maap_tui.engine.config import dirs, settings
+from maap_tui.engine.download.downloads import Downloads, Job, Report, Tracked, of_row
+from maap_tui.engine.download.queue_store import Queue, QueueRow
+from maap_tui.engine.download.transfer import Fetched, HostPause, Transfer, TransferRules, Wanted
 from maap_tui.engine.errors import (
     CatalogError,
     DownloadError,
@@ -40,8 +34,6 @@ from maap_tui.engine.errors import (
     StorageError,
 )
 from maap_tui.engine.events import Emit, Event, Noted, Warned, ignore
-from maap_tui.engine.filing import Chosen, Filing, flat, name_of_url
-from maap_tui.engine.http import Http, origin_of
 from maap_tui.engine.integrity.hashes import Hashes
 from maap_tui.engine.integrity.verify import Judge
 from maap_tui.engine.missions import (
@@ -52,11 +44,31 @@ from maap_tui.engine.missions import (
     parse_name,
 )
 from maap_tui.engine.model import ALL, Asset, BaselineInfo, Granule, TimeRange
+from maap_tui.engine.net.credentials import (
+    Credentials,
+    TokenInfo,
+    describe_token,
+    load_credentials,
+    read_pasted,
+    save_credentials,
+    stored_client,
+)
+from maap_tui.engine.net.http import Http, origin_of
+from maap_tui.engine.net.tokens import Tokens, TokenShare
 from maap_tui.engine.query import Query
-from maap_tui.engine.queue import Queue, QueueRow
-from maap_tui.engine.registry import BaselineRegistry, CleanupReport, Entry, Key, Registry, Stats, StatsCache
-from maap_tui.engine.search import COUNT_LIMIT, Expected, Rules, Search
-from maap_tui.engine.sync import (
+from maap_tui.engine.registry.deletions import Deletions
+from maap_tui.engine.registry.registry import (
+    BaselineRegistry,
+    CleanupReport,
+    Entry,
+    Key,
+    Registry,
+    Stats,
+    StatsCache,
+)
+from maap_tui.engine.storage import layout
+from maap_tui.engine.workflows.filing import Chosen, Filing, flat, name_of_url
+from maap_tui.engine.workflows.sync import (
     Room,
     Selection,
     SyncReport,
@@ -70,9 +82,7 @@ from maap_tui.engine.sync import (
     stats_of,
     sync,
 )
-from maap_tui.engine.tokens import Tokens, TokenShare
-from maap_tui.engine.transfer import Fetched, HostPause, Transfer, TransferRules, Wanted
-from maap_tui.engine.url_list import with_plain_scheme
+from maap_tui.engine.workflows.url_list import with_plain_scheme
 
 if TYPE_CHECKING:
     import httpx
@@ -115,7 +125,7 @@ class Session:
     def __init__(
         self,
         config: settings.Settings,
-        where: places.Places,
+        where: dirs.AppDirs,
         *,
         environ: Mapping[str, str] | None = None,
         emit: Emit = ignore,
@@ -160,7 +170,7 @@ class Session:
         """
         environ = os.environ if environ is None else environ
         config = settings.load(config_file, environ, overrides)
-        return cls(config, places.locate(config, environ), environ=environ, **rest)
+        return cls(config, settings.locate(config, environ), environ=environ, **rest)
 
     def again(self) -> Session:
         """A session of the same settings that shares nothing of what this one has opened."""
@@ -598,7 +608,7 @@ class Session:
         if not (dry_run or everything):
             query.demand_bounds()
         formats = self.formats_of(query)
-        out_dir = None if out_dir is None else places.data_folder(out_dir)
+        out_dir = None if out_dir is None else dirs.data_folder(out_dir)
         search = self.search(query, patient=not dry_run)
         report = GetReport(search, [], [])
         chosen = Chosen(formats)
@@ -642,7 +652,7 @@ class Session:
         again: bool = False,
     ) -> Report:
         """Download URLs that are known already; what cannot be filed is a permanent failure in the report."""
-        out_dir = None if out_dir is None else places.data_folder(out_dir)
+        out_dir = None if out_dir is None else dirs.data_folder(out_dir)
         async with self.downloads(verb="download") as downloads:
             for url in dict.fromkeys(map(with_plain_scheme, urls)):
                 try:
@@ -743,7 +753,7 @@ class Session:
         product_dir: bool = False,
     ) -> Report:
         """Download lines of the registry; with `out_dir` flat, and recorded with the path they got there."""
-        out_dir = None if out_dir is None else places.data_folder(out_dir)
+        out_dir = None if out_dir is None else dirs.data_folder(out_dir)
         async with self.downloads(verb="download") as downloads:
             for key, entry in entries:
                 if out_dir is None:
@@ -873,7 +883,7 @@ class Session:
         """
         where = self.places
         if out_dir is not None:
-            where = replace(where, built_catalog_dir=places.absolute(out_dir))
+            where = replace(where, built_catalog_dir=dirs.absolute(out_dir))
         queryables = await self.catalogue.queryables(collection, refresh=not product_type)
         if product_type:
             queryables = await self.catalogue.check(collection, product_type, baseline)
@@ -1025,7 +1035,7 @@ class Session:
 
 def _unpickled(
     config: settings.Settings,
-    where: places.Places,
+    where: dirs.AppDirs,
     bulk: bool,
     transport: httpx.AsyncBaseTransport | None,
 ) -> Session:
@@ -1033,9 +1043,9 @@ def _unpickled(
 
 
 def _absolute(text: str) -> str:
-    places.absolute(Path(text))
+    dirs.absolute(Path(text))
     return os.path.abspath(text)
 
 
 def _place_of(text: str) -> tuple[str, str, str, date] | None:
-    return places.collection_of(_absolute(text))
+    return layout.collection_of(_absolute(text))

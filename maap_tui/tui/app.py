@@ -22,8 +22,10 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
-from maap_tui.engine.credentials import TokenInfo
-from maap_tui.engine.downloads import Downloads, Tracked
+from maap_tui.engine.download.downloads import Downloads, Tracked
+from maap_tui.engine.download.queue_store import LIVE, QueueRow, left_behind, missing_bytes
+from maap_tui.engine.download.tally import Tally
+from maap_tui.engine.download.transfer import Wanted
 from maap_tui.engine.errors import CredentialsError, needs_new_token
 from maap_tui.engine.events import (
     BaselineCounted,
@@ -38,13 +40,11 @@ from maap_tui.engine.events import (
     SignInNeeded,
     Warned,
 )
+from maap_tui.engine.net.credentials import TokenInfo
 from maap_tui.engine.query import Query
-from maap_tui.engine.queue import LIVE, QueueRow, left_behind, missing_bytes
 from maap_tui.engine.session import Session
-from maap_tui.engine.sync import SyncReport
-from maap_tui.engine.tally import Tally
 from maap_tui.engine.thread import EngineThread
-from maap_tui.engine.transfer import Wanted
+from maap_tui.engine.workflows.sync import SyncReport
 from maap_tui.text import as_sentence, clean, format_sum, plural
 from maap_tui.tui import collector, theme
 from maap_tui.tui.commands import MaapCommands

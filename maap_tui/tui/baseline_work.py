@@ -16,17 +16,16 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maap_tui.engine import audit
-from maap_tui.engine.audit import Failure, Stray, TrackedFile
-from maap_tui.engine.downloads import Tracked
+from maap_tui.engine.download.downloads import Tracked
+from maap_tui.engine.download.transfer import Wanted
 from maap_tui.engine.errors import InvalidRequestError
-from maap_tui.engine.integrity import verify
+from maap_tui.engine.integrity import audit, verify
+from maap_tui.engine.integrity.audit import Failure, Stray, TrackedFile
 from maap_tui.engine.integrity.verify import Checked
-from maap_tui.engine.places import collection_of
-from maap_tui.engine.registry import BaselineRegistry, CleanupReport, Entry, Key
+from maap_tui.engine.registry.registry import BaselineRegistry, CleanupReport, Entry, Key
 from maap_tui.engine.session import Session
-from maap_tui.engine.sync import Selection
-from maap_tui.engine.transfer import Wanted
+from maap_tui.engine.storage.layout import collection_of
+from maap_tui.engine.workflows.sync import Selection
 from maap_tui.text import clean, format_bytes, format_count, plural
 
 if TYPE_CHECKING:

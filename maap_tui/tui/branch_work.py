@@ -15,7 +15,7 @@ from textual.worker import Worker
 from maap_tui.engine.errors import InvalidRequestError, MaapError
 from maap_tui.engine.model import BaselineInfo
 from maap_tui.engine.query import Query, time_range
-from maap_tui.engine.sync import Selection, SyncReport
+from maap_tui.engine.workflows.sync import Selection, SyncReport
 from maap_tui.text import clean, format_count, format_date, plural
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.widgets.archive_tree import Branch

@@ -12,7 +12,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.fuzzy import Matcher
 
-from maap_tui.engine import known
+from maap_tui.engine.catalogue import index as known
 from maap_tui.engine.missions import mission_named
 from maap_tui.text import clean
 from maap_tui.tui.keys import PLACE_TITLES, PLACES, Key, keys_in, keys_of, show_key

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from maap_tui.engine import files
 from maap_tui.engine.errors import MaapError
+from maap_tui.engine.storage import files
 from maap_tui.tui.widgets.rows import RowList
 
 

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maap_tui.engine import files
-from maap_tui.engine.downloads import Tracked
+from maap_tui.engine.download.downloads import Tracked
+from maap_tui.engine.download.transfer import Wanted
 from maap_tui.engine.errors import DiskFullError, InvalidRequestError
 from maap_tui.engine.model import Asset
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
-from maap_tui.engine.transfer import Wanted
+from maap_tui.engine.storage import files
 from maap_tui.text import clean, format_bytes, format_count, format_sum, plural
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.export import SUFFIXES, export_text

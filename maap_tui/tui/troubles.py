@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from maap_tui.engine import files
 from maap_tui.engine.errors import MaapError
+from maap_tui.engine.storage import files
 from maap_tui.text import sentences
 
 

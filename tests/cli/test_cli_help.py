@@ -12,7 +12,7 @@ import pytest
 
 from maap_tui.cli.dispatch import COMMANDS, build_parser
 from maap_tui.cli.main import main
-from maap_tui.engine.settings import SearchSettings
+from maap_tui.engine.config.settings import SearchSettings
 
 WIDEST = 80
 

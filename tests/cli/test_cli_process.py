@@ -17,7 +17,7 @@ import pytest
 
 from maap_tui.demo import Archive
 from maap_tui.demo.tokens import CLIENT_SECRET, read, sign
-from maap_tui.engine.credentials import load_credentials
+from maap_tui.engine.net.credentials import load_credentials
 
 CLD = ("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
 DAY = ("--date", "2025-12-01")
@@ -43,7 +43,7 @@ def test_the_version_costs_little() -> None:
     ("words", "never"),
     [
         (["list"], ["textual", "rich", "httpx", "asyncio", "maap_tui.engine.session"]),
-        (["-h"], ["textual", "rich", "httpx", "asyncio", "maap_tui.engine.settings"]),
+        (["-h"], ["textual", "rich", "httpx", "asyncio", "maap_tui.engine.config.settings"]),
         (["config"], ["textual", "rich", "httpx", "asyncio"]),
         (["state", "show"], ["textual", "rich", "httpx"]),
         (["token"], ["textual", "rich", "httpx"]),

@@ -11,7 +11,7 @@ import pytest
 
 from maap_tui.demo import Archive
 from maap_tui.demo.tokens import CLIENT_ID, CLIENT_SECRET
-from maap_tui.engine.credentials import load_credentials
+from maap_tui.engine.net.credentials import load_credentials
 
 
 class Pipe(io.TextIOWrapper):

@@ -12,7 +12,7 @@ import pytest
 
 from maap_tui import __version__
 from maap_tui.demo import Archive
-from maap_tui.engine import built
+from maap_tui.engine.catalogue import built
 from maap_tui.engine.errors import BuiltCatalogMissing, CatalogError
 from maap_tui.engine.events import BaselineCounted, Event, Warned
 from maap_tui.engine.query import Query

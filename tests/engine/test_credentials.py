@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from maap_tui.engine.credentials import (
+from maap_tui.engine.errors import CredentialsError
+from maap_tui.engine.net.credentials import (
     PUBLIC_CLIENT_ID,
     PUBLIC_CLIENT_SECRET,
     Credentials,
@@ -17,7 +18,6 @@ from maap_tui.engine.credentials import (
     read_pasted,
     save_credentials,
 )
-from maap_tui.engine.errors import CredentialsError
 from tests.engine.raw_files import jwt
 
 NOW = datetime(2026, 1, 15, tzinfo=UTC)

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from maap_tui.demo import Archive
-from maap_tui.engine.downloads import REFUSALS, Downloads, Job, Tracked
+from maap_tui.engine.download.downloads import REFUSALS, Downloads, Job, Tracked
+from maap_tui.engine.download.tally import Tally
+from maap_tui.engine.download.transfer import Fetched, Wanted
 from maap_tui.engine.errors import (
     AuthenticationError,
     AuthServiceUnavailable,
@@ -33,9 +35,7 @@ from maap_tui.engine.events import (
     SignInNeeded,
     Warned,
 )
-from maap_tui.engine.registry import Key
-from maap_tui.engine.tally import Tally
-from maap_tui.engine.transfer import Fetched, Wanted
+from maap_tui.engine.registry.registry import Key
 from tests.engine.raw_files import FileServer, Request, answer
 from tests.engine.transfer_kit import Kit, Remote, asked, hdf5_body, open_sockets, other_tasks
 
@@ -535,7 +535,7 @@ async def test_a_run_through_every_kind_of_failure_ends_whole_and_unmixed(
 async def test_a_file_that_ends_meanwhile_does_not_end_the_wait_for_room(
     kit: Callable[..., Kit], raw: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("maap_tui.engine.downloads.ROOM_CHECK_S", 0.01)
+    monkeypatch.setattr("maap_tui.engine.download.downloads.ROOM_CHECK_S", 0.01)
     full, looks = tmp_path / "full", []
 
     def usage(path: Path) -> SimpleNamespace:

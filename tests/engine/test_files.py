@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from maap_tui.engine import files
 from maap_tui.engine.errors import DiskFullError, LockedError, StorageError
+from maap_tui.engine.storage import files, locks
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -259,7 +259,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from maap_tui.engine import files
-with files.lock(Path(sys.argv[1]), timeout_s=10, purpose="sync"):
+with locks.lock(Path(sys.argv[1]), timeout_s=10, purpose="sync"):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -272,7 +272,7 @@ def test_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:
     assert holder.stdout is not None and holder.stdin is not None
     with holder:
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(LockedError) as failure, files.lock(path, timeout_s=0.05):
+        with pytest.raises(LockedError) as failure, locks.lock(path, timeout_s=0.05):
             pass
         note = json.loads((tmp_path / "base" / ".lock.holder").read_text())
         assert note["pid"] == holder.pid
@@ -280,7 +280,7 @@ def test_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:
             assert part in failure.value.message
         holder.send_signal(signal.SIGKILL)
         holder.wait(timeout=10)
-        with files.lock(path, timeout_s=5):
+        with locks.lock(path, timeout_s=5):
             pass
     assert path.exists()
 
@@ -292,7 +292,7 @@ def test_lock_excludes_threads(tmp_path: Path) -> None:
 
     def work() -> None:
         for _ in range(20):
-            with files.lock(path, timeout_s=10):
+            with locks.lock(path, timeout_s=10):
                 inside.append(1)
                 seen.append(len(inside))
                 inside.pop()
@@ -311,17 +311,17 @@ def test_waiting_thread_gives_up_with_the_holder_named(tmp_path: Path) -> None:
 
     def wait() -> None:
         try:
-            with files.lock(path, timeout_s=0.02):
+            with locks.lock(path, timeout_s=0.02):
                 pass
         except LockedError as error:
             errors.append(error)
 
-    with files.lock(path, timeout_s=1, purpose="marking"):
+    with locks.lock(path, timeout_s=1, purpose="marking"):
         thread = threading.Thread(target=wait)
         thread.start()
         thread.join()
     assert str(os.getpid()) in errors[0].message
-    with files.lock(path, timeout_s=0):
+    with locks.lock(path, timeout_s=0):
         pass
 
 
@@ -334,7 +334,7 @@ def test_lock_where_the_file_system_has_none(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     path = tmp_path / ".lock"
-    with files.lock(path, timeout_s=1):
+    with locks.lock(path, timeout_s=1):
         assert (tmp_path / ".lock.soft").exists()
     assert not (tmp_path / ".lock.soft").exists()
 
@@ -342,5 +342,5 @@ def test_lock_where_the_file_system_has_none(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.fault("D9")
 def test_lock_in_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError), files.lock(tmp_path / "file" / ".lock", timeout_s=0):
+    with pytest.raises(StorageError), locks.lock(tmp_path / "file" / ".lock", timeout_s=0):
         pass

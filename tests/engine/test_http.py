@@ -12,7 +12,7 @@ import pytest
 
 from maap_tui.demo import Archive
 from maap_tui.engine.events import Noted
-from maap_tui.engine.http import (
+from maap_tui.engine.net.http import (
     BUSY,
     RETRY_AFTER_CAP_S,
     Http,
@@ -289,7 +289,7 @@ async def test_an_impossible_address_is_not_tried_again(
 async def test_an_answer_without_end_is_cut_off(
     kit: Callable[..., Kit], raw: FileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("maap_tui.engine.http.PAGE_CAP", 1 << 20)
+    monkeypatch.setattr("maap_tui.engine.net.http.PAGE_CAP", 1 << 20)
 
     async def pour(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(answer("200 OK", content_length=""))

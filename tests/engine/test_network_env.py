@@ -19,8 +19,8 @@ import trustme
 
 from maap_tui.engine.errors import NetworkSetupError
 from maap_tui.engine.events import Noted
-from maap_tui.engine.http import TransportFault
-from maap_tui.engine.network_env import CERTIFICATE_VARIABLES, proxies_of
+from maap_tui.engine.net.http import TransportFault
+from maap_tui.engine.net.network_env import CERTIFICATE_VARIABLES, proxies_of
 from tests.engine.raw_files import FileServer, answer
 from tests.engine.transfer_kit import Kit
 from tests.faults.links import ConnectProxy

@@ -17,10 +17,8 @@ from pathlib import Path
 import pytest
 from counting import counted
 
-from maap_tui.engine.downloads import Downloads, Job, Tracked, of_row
-from maap_tui.engine.errors import InvalidRequestError
-from maap_tui.engine.events import Event, FileStarted, Warned
-from maap_tui.engine.queue import (
+from maap_tui.engine.download.downloads import Downloads, Job, Tracked, of_row
+from maap_tui.engine.download.queue_store import (
     KEEP_ENDED_S,
     SILENT_S,
     Queue,
@@ -31,9 +29,11 @@ from maap_tui.engine.queue import (
     is_alive,
     left_behind,
 )
-from maap_tui.engine.registry import Key
-from maap_tui.engine.tally import Tally
-from maap_tui.engine.transfer import Fetched, Wanted
+from maap_tui.engine.download.tally import Tally
+from maap_tui.engine.download.transfer import Fetched, Wanted
+from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.events import Event, FileStarted, Warned
+from maap_tui.engine.registry.registry import Key
 
 HOST = socket.gethostname()
 DEAD = 2**22 - 3
@@ -197,7 +197,8 @@ def test_a_file_kept_busy_by_others_is_tried_again_later(file: Path) -> None:
 
 def test_many_threads_and_processes_write_at_once(file: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from maap_tui.engine.queue import Queue, QueueRow\n"
+        "import sys; from pathlib import Path\n"
+        "from maap_tui.engine.download.queue_store import Queue, QueueRow\n"
         "queue = Queue(Path(sys.argv[1]))\n"
         "for n in range(100):\n"
         "    assert queue.save([QueueRow(f'/{sys.argv[2]}/{n}', 'u', 'waiting')]) and not queue.trouble\n"

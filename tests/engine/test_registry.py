@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maap_tui.engine import files
 from maap_tui.engine.errors import InvalidRequestError, LockedError, RegistryError, StorageError
-from maap_tui.engine.registry import BaselineRegistry, Entry, Key, Registry, Stats, StatsCache
+from maap_tui.engine.registry.registry import BaselineRegistry, Entry, Key, Registry, Stats, StatsCache
+from maap_tui.engine.storage import files, locks
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = Key("EarthCARE", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
@@ -536,7 +536,7 @@ def test_threads_share_one_object(registry: BaselineRegistry) -> None:
 def test_busy_baseline_is_a_locked_error(tmp_path: Path) -> None:
     registry = BaselineRegistry(tmp_path, KEY, lock_timeout_s=0.02)
     with (
-        files.lock(tmp_path / "downloads" / BELOW / ".lock", timeout_s=1, purpose="sync"),
+        locks.lock(tmp_path / "downloads" / BELOW / ".lock", timeout_s=1, purpose="sync"),
         pytest.raises(LockedError, match=str(os.getpid())),
     ):
         add(registry, entry(1))
@@ -779,12 +779,12 @@ def test_earlier_versions_at_work_are_seen_and_see_this_one(tmp_path: Path, kind
             return registry.sync_lock(KEY, "sync")
         return registry.baseline(KEY).locked("marking files")
 
-    with files.lock(earlier, timeout_s=0, purpose="an earlier version"):
+    with locks.lock(earlier, timeout_s=0, purpose="an earlier version"):
         with pytest.raises(LockedError, match="an earlier version"), take():
             pass
         with pytest.raises(LockedError, match="an earlier version"):
             registry.drop_earlier_locks(KEY)
-    with take(), pytest.raises(LockedError), files.lock(earlier, timeout_s=0):
+    with take(), pytest.raises(LockedError), locks.lock(earlier, timeout_s=0):
         pass
     assert registry.drop_earlier_locks(KEY) == 1 and not earlier.exists()
     with take():

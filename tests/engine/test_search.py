@@ -15,15 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maap_tui.demo import Archive
-from maap_tui.engine.catalogue import BadItem, granule_of
+from maap_tui.engine.catalogue.client import BadItem, granule_of
+from maap_tui.engine.catalogue.search import Page, Search
 from maap_tui.engine.errors import CatalogError, InvalidRequestError
 from maap_tui.engine.events import DayFailed, Event, ItemSkipped, PageFetched
-from maap_tui.engine.filing import Filing
 from maap_tui.engine.model import Granule, TimeRange
 from maap_tui.engine.query import Box, Circle, Query
-from maap_tui.engine.registry import Registry
-from maap_tui.engine.search import Page, Search
+from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.session import Session
+from maap_tui.engine.workflows.filing import Filing
 from tests.engine.conftest import requests_of, told
 from tests.engine.raw_server import COLLECTION, Asked, RawServer, item, page
 

@@ -13,9 +13,9 @@ from maap_tui.demo import Archive
 from maap_tui.engine.errors import CredentialsError, InvalidRequestError, SettingsError
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry import Entry
+from maap_tui.engine.registry.registry import Entry
 from maap_tui.engine.session import Session
-from maap_tui.engine.sync import Selection
+from maap_tui.engine.workflows.sync import Selection
 from tests.engine.conftest import requests_of
 from tests.engine.raw_server import RawServer
 

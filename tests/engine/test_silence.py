@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from maap_tui.engine.silence import Silence
+from maap_tui.engine.net.silence import Silence
 
 
 class Clock:

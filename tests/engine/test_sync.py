@@ -20,9 +20,9 @@ from maap_tui.engine.errors import DownloadError, InvalidRequestError
 from maap_tui.engine.events import Event, FileFinished, ItemSkipped
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry import Entry
+from maap_tui.engine.registry.registry import Entry
 from maap_tui.engine.session import Session
-from maap_tui.engine.sync import Selection, SyncReport
+from maap_tui.engine.workflows.sync import Selection, SyncReport
 from tests.engine.conftest import NOW, told
 from tests.engine.raw_server import RawServer, item, page
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from maap_tui.engine.download.tally import RATE_WINDOW_S, Tally, sum_sizes
 from maap_tui.engine.events import (
     BytesReceived,
     DayFailed,
@@ -21,7 +22,6 @@ from maap_tui.engine.events import (
     Noted,
     PageFetched,
 )
-from maap_tui.engine.tally import RATE_WINDOW_S, Tally, sum_sizes
 
 PATH = Path("a")
 

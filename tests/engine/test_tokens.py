@@ -13,12 +13,6 @@ from urllib.parse import parse_qs
 import pytest
 
 from maap_tui.demo import Archive
-from maap_tui.engine.credentials import (
-    PUBLIC_CLIENT_SECRET,
-    Credentials,
-    load_credentials,
-    save_credentials,
-)
 from maap_tui.engine.errors import (
     AuthenticationError,
     AuthServiceUnavailable,
@@ -28,7 +22,13 @@ from maap_tui.engine.errors import (
     needs_new_token,
 )
 from maap_tui.engine.events import Warned
-from maap_tui.engine.tokens import Tokens
+from maap_tui.engine.net.credentials import (
+    PUBLIC_CLIENT_SECRET,
+    Credentials,
+    load_credentials,
+    save_credentials,
+)
+from maap_tui.engine.net.tokens import Tokens
 from tests.engine.raw_files import FileServer, Request, answer, token_reply
 from tests.engine.transfer_kit import LOGIN_PAGE, Kit, asked, jwt
 

@@ -17,16 +17,10 @@ from typing import Any
 import pytest
 
 from maap_tui.demo import Archive
+from maap_tui.engine.download.transfer import OVERLAP, HostPause, Transfer, Wanted, existing_size
 from maap_tui.engine.errors import AuthenticationError, DiskFullError, DownloadError, StorageError
 from maap_tui.engine.events import BytesReceived, FileRetried, FileStarted, Noted
 from maap_tui.engine.integrity.hashes import PIECE
-from maap_tui.engine.transfer import (
-    OVERLAP,
-    HostPause,
-    Transfer,
-    Wanted,
-    existing_size,
-)
 from tests.engine.raw_files import NOT_DATA, FileServer, RawFile, Reply, Request, answer
 from tests.engine.transfer_kit import LOGIN_PAGE, Kit, Remote, asked, hdf5_body, open_sockets, other_tasks
 
@@ -864,10 +858,10 @@ async def test_two_tasks_on_one_file_fetch_it_once(
 FETCH = """
 import asyncio, sys
 from pathlib import Path
-from maap_tui.engine.http import Http, origin_of
-from maap_tui.engine.credentials import load_credentials
-from maap_tui.engine.tokens import Tokens
-from maap_tui.engine.transfer import Transfer, TransferRules, Wanted
+from maap_tui.engine.net.http import Http, origin_of
+from maap_tui.engine.net.credentials import load_credentials
+from maap_tui.engine.net.tokens import Tokens
+from maap_tui.engine.download.transfer import Transfer, TransferRules, Wanted
 
 async def main(url, path, size, token_url, credentials):
     http = Http(bearer_origins=frozenset({origin_of(url)}), bulk=True)

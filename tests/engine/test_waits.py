@@ -13,12 +13,14 @@ import pytest
 
 from maap_tui.demo import Archive
 from maap_tui.engine import events as news
-from maap_tui.engine import files, tokens, transfer
+from maap_tui.engine.download import transfer
 from maap_tui.engine.errors import LockedError
 from maap_tui.engine.events import Event, Waits, Warned
+from maap_tui.engine.net import tokens
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry import Entry, Key, Registry
+from maap_tui.engine.registry.registry import Entry, Key, Registry
 from maap_tui.engine.session import Session
+from maap_tui.engine.storage import locks
 
 L2 = "EarthCAREL2Validated_MAAP"
 KEY = Key("EarthCARE", L2, "CPR_CLD_2A", "BC")
@@ -85,7 +87,7 @@ async def test_rate_limit_is_named(session: Make) -> None:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every wait for a lock counts as a long one at once."""
-    for module in (files, tokens, transfer, news):
+    for module in (locks, tokens, transfer, news):
         monkeypatch.setattr(module, "LONG_WAIT_S", 0.01)
 
 
@@ -106,7 +108,7 @@ def test_writer_that_is_waited_for_is_named(tmp_path: Path, holder: str) -> None
         # Under another name the same file has another queue of threads, as in another process.
         (tmp_path / "link").symlink_to(tmp_path / "registry")
         path = tmp_path / "link" / path.relative_to(registry.root)
-    with files.lock(path, timeout_s=0, purpose="marking files"):
+    with locks.lock(path, timeout_s=0, purpose="marking files"):
         entry = Entry("https://h/a.h5", "/d/a.h5", date(2025, 12, 1))
         writer = threading.Thread(target=registry.baseline(KEY).add, args=([entry],))
         writer.start()
@@ -119,8 +121,8 @@ def test_writer_that_is_waited_for_is_named(tmp_path: Path, holder: str) -> None
 @pytest.mark.usefixtures("soon")
 def test_a_lock_that_is_tried_once_is_not_waited_for(tmp_path: Path) -> None:
     told: list[str] = []
-    with files.lock(tmp_path / "lock", timeout_s=0), pytest.raises(LockedError):
-        with files.lock(tmp_path / "lock", timeout_s=0, on_wait=told.append):
+    with locks.lock(tmp_path / "lock", timeout_s=0), pytest.raises(LockedError):
+        with locks.lock(tmp_path / "lock", timeout_s=0, on_wait=told.append):
             pass
     assert told == []
 
@@ -130,7 +132,7 @@ async def test_part_and_renewal_of_others_are_named(session: Make, home: Path) -
     opened = session(bulk=True)
     query = Query(L2, "CPR_CLD_2A", "BC", orbits=((8574, 8574),), frames=("D",))
     shared = opened.places.access_token_file
-    with files.lock(opened.places.lock_file(shared), timeout_s=0, purpose="renewing the access token"):
+    with locks.lock(opened.places.lock_file(shared), timeout_s=0, purpose="renewing the access token"):
         said = await first_warning(opened, lambda one: one.get(query))
         assert "(renewing the access token); still waiting for it" in said
     again = session(bulk=True)
@@ -139,7 +141,7 @@ async def test_part_and_renewal_of_others_are_named(session: Make, home: Path) -
     wanted.path.parent.mkdir(parents=True, exist_ok=True)
     part = wanted.path.with_name(f"{wanted.path.name}.part")
     with part.open("wb") as file:
-        let_go = files.hold(file.fileno(), part)
+        let_go = locks.hold(file.fileno(), part)
         assert let_go is not None
         said = await first_warning(session(bulk=True), lambda one: one.get(query))
         assert said.startswith(f"{wanted.path.name} is being fetched by ") and "still waiting" in said

@@ -13,12 +13,12 @@ import pytest
 from maap_tui.demo import Archive
 from maap_tui.demo.data import DataServer
 from maap_tui.demo.missions.base import Granule
-from maap_tui.engine.credentials import Credentials, load_credentials
-from maap_tui.engine.downloads import Downloads
+from maap_tui.engine.download.downloads import Downloads
+from maap_tui.engine.download.transfer import HostPause, Transfer, TransferRules, Wanted
 from maap_tui.engine.events import Event
-from maap_tui.engine.http import Http, origin_of
-from maap_tui.engine.tokens import Tokens
-from maap_tui.engine.transfer import HostPause, Transfer, TransferRules, Wanted
+from maap_tui.engine.net.credentials import Credentials, load_credentials
+from maap_tui.engine.net.http import Http, origin_of
+from maap_tui.engine.net.tokens import Tokens
 from tests.engine.raw_files import LOGIN_PAGE as LOGIN_PAGE
 from tests.engine.raw_files import FileServer, jwt
 from tests.engine.raw_files import hdf5_body as hdf5_body

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal
 
-from maap_tui.engine.registry import BaselineRegistry, Entry, Key, Registry
+from maap_tui.engine.registry.registry import BaselineRegistry, Entry, Key, Registry
 from tests.faults.figure import Figure
 
 Kind = Literal["url", "dwl", "mrk"]

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from maap_tui.demo import Archive
-from maap_tui.engine.credentials import load_credentials
+from maap_tui.engine.net.credentials import load_credentials
 from tests.faults.crashes import BASELINE, COLLECTION, DAY, NAMES, NOW, Home
 from tests.faults.figure import Figure
 from tests.faults.preloaded import Ended, Missing, Preloaded

@@ -6,10 +6,10 @@ import asyncio
 import time
 from pathlib import Path
 
-from maap_tui.engine.credentials import load_credentials
-from maap_tui.engine.http import Http, origin_of
-from maap_tui.engine.tokens import Tokens
-from maap_tui.engine.transfer import Transfer, TransferRules, Wanted
+from maap_tui.engine.download.transfer import Transfer, TransferRules, Wanted
+from maap_tui.engine.net.credentials import load_credentials
+from maap_tui.engine.net.http import Http, origin_of
+from maap_tui.engine.net.tokens import Tokens
 from tests.engine.raw_files import Request, answer, hdf5_body, token_reply
 from tests.faults.figure import Figure
 from tests.faults.stage import CANARY, SYNC, Stage

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from maap_tui.engine import files
 from maap_tui.engine.errors import DiskFullError
+from maap_tui.engine.storage import files, locks
 from tests.faults.preloaded import Ended, Missing, Preloaded, traced
 from tests.faults.stage import SYNC, Stage
 
@@ -100,13 +100,13 @@ def test_a_file_that_cannot_be_cut_stays_held_when_another_takes_its_place(
     path = tmp_path / "a.part"
     path.write_bytes(b"old")
     held, other = (os.open(path, os.O_RDWR) for _ in range(2))
-    let_go = files.hold(held, path)
+    let_go = locks.hold(held, path)
     assert let_go is not None
     files.empty(held, path)
     assert path.read_bytes() == b"" and os.path.samestat(os.fstat(held), path.stat())
     again = os.open(path, os.O_RDWR)
-    assert files.hold(again, path) is None
+    assert locks.hold(again, path) is None
     let_go()
-    assert files.hold(again, path) is not None
+    assert locks.hold(again, path) is not None
     for descriptor in (held, other, again):
         os.close(descriptor)

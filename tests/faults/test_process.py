@@ -27,8 +27,8 @@ from textual.pilot import Pilot
 
 import maap_tui.tui
 from maap_tui.demo import Archive
+from maap_tui.engine.download.transfer import Transfer, Wanted
 from maap_tui.engine.session import Session
-from maap_tui.engine.transfer import Transfer, Wanted
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.error import ErrorDialog
 from maap_tui.tui.screens.downloads import DownloadsScreen

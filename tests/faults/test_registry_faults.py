@@ -23,11 +23,11 @@ from hypothesis import strategies as st
 
 from maap_tui import MaapClient
 from maap_tui.demo import Archive
-from maap_tui.engine import files
 from maap_tui.engine.events import FileFinished
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.model import TimeRange, parse_zulu
-from maap_tui.engine.registry import BaselineRegistry
+from maap_tui.engine.registry.registry import BaselineRegistry
+from maap_tui.engine.storage import files, locks
 from tests.faults.beside_peer import run_beside
 from tests.faults.damage import survive
 from tests.faults.figure import PEER_PYTHON
@@ -72,7 +72,7 @@ from tests.faults.writers import refuse_flock
 if int(sys.argv[2]):
     refuse_flock(int(sys.argv[2]))
 try:
-    with files.lock(Path(sys.argv[1]), timeout_s=float(sys.argv[3])):
+    with locks.lock(Path(sys.argv[1]), timeout_s=float(sys.argv[3])):
         print("held", flush=True)
         sys.stdin.readline()
     print("let go", flush=True)
@@ -194,9 +194,9 @@ import os, signal, subprocess, sys
 from pathlib import Path
 from maap_tui.engine import files
 part = Path(sys.argv[1] + ".part")
-with files.lock(Path(sys.argv[1]), timeout_s=10):
+with locks.lock(Path(sys.argv[1]), timeout_s=10):
     descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-    let_go = files.hold(descriptor, part)
+    let_go = locks.hold(descriptor, part)
     heir = subprocess.Popen(["sleep", "60"], close_fds=False, stdout=subprocess.DEVNULL)
     print(heir.pid, flush=True)
     sys.stdin.readline()
@@ -225,8 +225,8 @@ def test_a_child_does_not_inherit_the_lock(tmp_path: Path, ending: str) -> None:
             assert parent.stdin is not None
             print(file=parent.stdin, flush=True)
             assert line_of(parent) == "let go"
-        with files.lock(path, timeout_s=0.1), (tmp_path / ".lock.part").open("r+") as part:
-            assert files.hold(part.fileno(), tmp_path / ".lock.part") is not None
+        with locks.lock(path, timeout_s=0.1), (tmp_path / ".lock.part").open("r+") as part:
+            assert locks.hold(part.fileno(), tmp_path / ".lock.part") is not None
             os.kill(heir, 0)  # it is still there
     finally:
         os.kill(heir, signal.SIGKILL)
@@ -238,7 +238,7 @@ FORKED = """
 import os, sys
 from pathlib import Path
 from maap_tui.engine import files
-with files.lock(Path(sys.argv[1]), timeout_s=10):
+with locks.lock(Path(sys.argv[1]), timeout_s=10):
     pid = os.fork()
     if pid == 0:
         print(os.getpid(), flush=True)
@@ -260,7 +260,7 @@ def test_a_forked_child_does_not_keep_the_lock_of_a_killed_parent(tmp_path: Path
     try:
         parent.kill()
         parent.wait()
-        with files.lock(path, timeout_s=5):
+        with locks.lock(path, timeout_s=5):
             os.kill(child, 0)
     finally:
         os.kill(child, signal.SIGKILL)

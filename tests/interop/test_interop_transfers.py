@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from maap_tui.engine.credentials import Credentials, load_credentials
+from maap_tui.engine.net.credentials import Credentials, load_credentials
 from tests.interop.conftest import COLLECTION, Service
 
 CLD = (COLLECTION, "CPR_CLD_2A", "BC")

@@ -18,7 +18,7 @@ import pytest
 from terminal_kit import ROOT, Terminal
 
 from maap_tui.demo.archive import Archive
-from maap_tui.engine import known
+from maap_tui.engine.catalogue import index as known
 from maap_tui.engine.errors import MaapError
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp

@@ -11,11 +11,11 @@ from typing import Any
 from textual.app import App
 from textual.pilot import Pilot
 
-from maap_tui.engine.downloads import Tracked
+from maap_tui.engine.download.downloads import Tracked
+from maap_tui.engine.download.transfer import Wanted
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
-from maap_tui.engine.transfer import Wanted
 from maap_tui.tui.app import MaapApp
 
 

@@ -15,9 +15,9 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from maap_tui.demo.archive import Archive
-from maap_tui.engine import built
+from maap_tui.engine.catalogue import built
 from maap_tui.engine.model import BaselineInfo, Collection, parse_zulu
-from maap_tui.engine.registry import Entry, Key
+from maap_tui.engine.registry.registry import Entry, Key
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
@@ -287,7 +287,7 @@ def test_the_filter_is_quick_over_everything_known(make_app: MakeApp) -> None:
 
     app = make_app(prepare=many)
     screen = BrowseScreen()
-    from maap_tui.engine import known
+    from maap_tui.engine.catalogue import index as known
 
     screen._known = known.load(app.session)
     screen.filter.words = ("abc", "02")
@@ -598,7 +598,7 @@ async def test_damaged_copies_are_told_in_words(make_app: MakeApp, offline: Offl
 
 async def test_hostile_names_change_nothing_but_the_text(make_app: MakeApp, offline: Offline) -> None:
     def hostile(session: Session) -> None:
-        from maap_tui.engine import known
+        from maap_tui.engine.catalogue import index as known
 
         write_names(session, L1, [*HOSTILE, "ATL_NOM_1B"], list(HOSTILE))
         rows = [

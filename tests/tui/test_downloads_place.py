@@ -23,11 +23,11 @@ from driving import find_files, wait_until
 from driving import text_of as screen_text
 
 from maap_tui.demo.archive import Archive
+from maap_tui.engine.download.queue_store import Queue, QueueRow, born_at
+from maap_tui.engine.download.transfer import Wanted
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
-from maap_tui.engine.queue import Queue, QueueRow, born_at
 from maap_tui.engine.session import Session
-from maap_tui.engine.transfer import Wanted
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.dialogs.show_text import TextDialog

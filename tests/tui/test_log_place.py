@@ -13,8 +13,8 @@ from driving import find_files, text_of, wait_until
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from maap_tui.engine.credentials import describe_token
-from maap_tui.engine.settings import SETTINGS
+from maap_tui.engine.config.settings import SETTINGS
+from maap_tui.engine.net.credentials import describe_token
 from maap_tui.tui.app import LOG_LINES, MaapApp
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog

@@ -26,7 +26,7 @@ from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import mission_of_collection
 from maap_tui.engine.model import Asset, Granule, TimeRange
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry import Entry, Key
+from maap_tui.engine.registry.registry import Entry, Key
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.columns import ColumnsDialog
@@ -824,7 +824,7 @@ async def test_hostile_names_change_nothing_but_the_text_shown(make_app: Make) -
 
 
 async def test_files_of_another_process_are_queued(make_app: Make) -> None:
-    from maap_tui.engine.queue import QueueRow
+    from maap_tui.engine.download.queue_store import QueueRow
 
     app = make_app()
     async with searching(app) as (screen, pilot):

@@ -18,9 +18,9 @@ import pytest
 from terminal_kit import HERE, PATIENCE_S, Terminal, is_alive, text_of, until
 
 from maap_tui.demo.archive import Archive
+from maap_tui.engine.download.queue_store import Queue, QueueRow
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
-from maap_tui.engine.queue import Queue, QueueRow
 from maap_tui.engine.session import Session
 from maap_tui.tui.terminal import terse
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from maap_tui.engine.downloads import Job
-from maap_tui.engine.transfer import Wanted
+from maap_tui.engine.download.downloads import Job
+from maap_tui.engine.download.transfer import Wanted
 from maap_tui.tui.widgets.transfer_order import TransferOrder
 from maap_tui.tui.widgets.transfers import Line
 

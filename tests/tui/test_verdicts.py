@@ -17,11 +17,11 @@ from driving import find_files, wait_until
 
 from maap_tui.cli.main import main
 from maap_tui.demo import Archive
-from maap_tui.engine.downloads import Tracked
+from maap_tui.engine.download.downloads import Tracked
+from maap_tui.engine.download.transfer import Wanted
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
-from maap_tui.engine.transfer import Wanted
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.listing import ListDialog
 from maap_tui.tui.screens.downloads import DownloadsScreen

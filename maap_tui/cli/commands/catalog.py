@@ -59,7 +59,7 @@ def add_parser(subparsers: Any, words: str) -> None:
 
 async def run_update(context: CommandContext) -> None:
     """Fetch queryables; one collection that fails does not stop the others."""
-    from maap_tui.engine.built import together
+    from maap_tui.engine.catalogue.built import together
 
     args = context.args
     overrides: dict[str, object] = {"paths.catalog_dir": args.out_dir} if args.out_dir else {}
@@ -112,7 +112,7 @@ async def run_build(context: CommandContext) -> None:
 
 
 async def _build(context: CommandContext, session: Session, name: str) -> None:
-    from maap_tui.engine import built
+    from maap_tui.engine.catalogue import built
 
     args = context.args
     pairs = await _pairs(context, session, name)

@@ -48,9 +48,9 @@ def add_parser(subparsers: Any, words: str) -> None:
 
 
 def _file(context: CommandContext) -> Path:
-    from maap_tui.engine import places
+    from maap_tui.engine.config import dirs
 
-    return places.absolute(context.config_file or places.config_file(os.environ))
+    return dirs.absolute(context.config_file or dirs.config_file(os.environ))
 
 
 def show(context: CommandContext) -> None:
@@ -58,7 +58,7 @@ def show(context: CommandContext) -> None:
     settings, places = context.settings()
     rows = settings.describe(places)
     origin = "flag" if context.config_file else "default"
-    exists = places.config_file.exists()
+    exists = dirs.config_file.exists()
     if context.output.as_json:
         for row in rows:
             context.output.record(
@@ -67,20 +67,20 @@ def show(context: CommandContext) -> None:
         context.output.record(
             {
                 "key": "config_file",
-                "value": str(places.config_file),
+                "value": str(dirs.config_file),
                 "origin": origin,
                 "help": "The configuration file." if exists else "The configuration file; it does not exist.",
             }
         )
         return
     table = [(row.key, row.value_text or "-", row.origin_text) for row in rows]
-    table.append(("config_file", str(places.config_file), origin if exists else "does not exist"))
+    table.append(("config_file", str(dirs.config_file), origin if exists else "does not exist"))
     context.output.table(table)
 
 
 def set_key(context: CommandContext) -> None:
     """Write one setting; a file with other mistakes can be mended this way, so it is not loaded."""
-    from maap_tui.engine import settings
+    from maap_tui.engine.config import settings
 
     file = _file(context)
     settings.set_value(file, context.args.key, context.args.value)
@@ -90,7 +90,7 @@ def set_key(context: CommandContext) -> None:
 
 
 def _warn_when_hidden(context: CommandContext) -> None:
-    from maap_tui.engine import settings
+    from maap_tui.engine.config import settings
     from maap_tui.engine.errors import SettingsError
 
     try:
@@ -103,7 +103,7 @@ def _warn_when_hidden(context: CommandContext) -> None:
 
 def unset_key(context: CommandContext) -> None:
     """Take one setting out of the file."""
-    from maap_tui.engine import settings
+    from maap_tui.engine.config import settings
 
     file = _file(context)
     if settings.unset_value(file, context.args.key):

@@ -121,7 +121,7 @@ def _not_started(home: Path, told: Mapping[str, Any]) -> MaapError:
     if "missing" in told:
         return _lacks(told["missing"])
     if "errno" in told:
-        from maap_tui.engine.files import storage_error
+        from maap_tui.engine.storage.files import storage_error
 
         return storage_error(home, OSError(told["errno"], told["words"], told["file"]))
     return _cannot_start(told["words"])
@@ -188,7 +188,7 @@ def _port_of(home: Path) -> int:
 
 
 def _prepare(archive: Archive, home: Path) -> None:
-    from maap_tui.engine.files import storage_error
+    from maap_tui.engine.storage.files import storage_error
 
     try:
         archive.prepare(home)

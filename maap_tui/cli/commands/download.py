@@ -68,7 +68,7 @@ async def run(context: CommandContext) -> None:
 
 
 def _urls_of(context: CommandContext) -> list[str]:
-    from maap_tui.engine.url_list import read_lines
+    from maap_tui.engine.workflows.url_list import read_lines
 
     args = context.args
     if args.url is not None:
@@ -127,7 +127,7 @@ def _refuse_area(args: argparse.Namespace) -> None:
 
 async def _download_pending(context: CommandContext, session: Session) -> None:
     from maap_tui.engine.missions import format_of, has_format
-    from maap_tui.engine.sync import Selection, first_granules
+    from maap_tui.engine.workflows.sync import Selection, first_granules
 
     args = context.args
     _refuse_area(args)

@@ -123,7 +123,7 @@ def _print_rows(context: CommandContext, rows: Sequence[tuple[str, ...]]) -> Non
 
 
 async def _list_baselines(context: CommandContext, session: Session) -> None:
-    from maap_tui.engine import built
+    from maap_tui.engine.catalogue import built
 
     args, report = context.args, context.report
     counts: dict[str, int | None]
@@ -162,7 +162,7 @@ async def _list_baselines(context: CommandContext, session: Session) -> None:
 
 
 async def _show_baseline(context: CommandContext, session: Session) -> None:
-    from maap_tui.engine import built
+    from maap_tui.engine.catalogue import built
     from maap_tui.engine.errors import InvalidRequestError
 
     args, report = context.args, context.report

@@ -72,9 +72,9 @@ async def _count(context: CommandContext, session: Session, query: Query) -> Non
 
 
 async def _search(context: CommandContext, session: Session, query: Query) -> None:
-    from maap_tui.engine import files
-    from maap_tui.engine.filing import Chosen
     from maap_tui.engine.model import granule_record
+    from maap_tui.engine.storage import files
+    from maap_tui.engine.workflows.filing import Chosen
 
     args, output, report = context.args, context.output, context.report
     formats = session.formats_of(query)

@@ -19,7 +19,7 @@ from maap_tui.text import format_bytes, format_count, plural
 
 if TYPE_CHECKING:
     from maap_tui.engine.model import TimeRange
-    from maap_tui.engine.registry import BaselineRegistry, Stats
+    from maap_tui.engine.registry.registry import BaselineRegistry, Stats
     from maap_tui.engine.session import MarkReport, Session
 
 _HEADINGS = (
@@ -184,7 +184,7 @@ def _show_one(context: CommandContext, session: Session, stats: Stats, span: Tim
 def list_pending(context: CommandContext) -> None:
     """Print URLs that are to be downloaded, or paths that are to be marked."""
     from maap_tui.engine.query import parse_formats
-    from maap_tui.engine.sync import Selection
+    from maap_tui.engine.workflows.sync import Selection
 
     args = context.args
     session = context.session()
@@ -206,7 +206,7 @@ def list_pending(context: CommandContext) -> None:
 
 def _paths_of(context: CommandContext) -> list[str]:
     from maap_tui.engine.errors import InvalidRequestError
-    from maap_tui.engine.url_list import read_lines
+    from maap_tui.engine.workflows.url_list import read_lines
 
     args = context.args
     paths: list[str] = []

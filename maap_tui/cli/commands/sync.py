@@ -13,7 +13,7 @@ from maap_tui.text import format_count, plural
 
 if TYPE_CHECKING:
     from maap_tui.engine.query import Query
-    from maap_tui.engine.sync import SyncReport
+    from maap_tui.engine.workflows.sync import SyncReport
 
 DEFAULT_DAYS_BACK = 3
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from maap_tui.engine import files
-from maap_tui.engine.registry import Key
+from maap_tui.engine.registry.registry import Key
+from maap_tui.engine.storage import files
 
 PIECE = 8 * 1024 * 1024
 """Bytes of a file that share one hash."""

@@ -12,7 +12,6 @@ from textual.containers import Horizontal, Vertical
 from textual.events import Resize
 from textual.widgets import Button, Static, TextArea
 
-from maap_tui.engine.credentials import describe_token, read_pasted
 from maap_tui.engine.errors import (
     TOKEN_PAGE,
     AuthenticationError,
@@ -20,6 +19,7 @@ from maap_tui.engine.errors import (
     CredentialsError,
     MaapError,
 )
+from maap_tui.engine.net.credentials import describe_token, read_pasted
 from maap_tui.text import as_sentence, clean, plural, sentences
 from maap_tui.tui.dialogs.dialog import Dialog
 from maap_tui.tui.workers import start_worker

@@ -13,12 +13,12 @@ from textual.containers import Container, Vertical, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static, Tree
 
-from maap_tui.engine import known
+from maap_tui.engine.catalogue import index as known
+from maap_tui.engine.catalogue.index import Known, KnownCollection
 from maap_tui.engine.errors import MaapError
-from maap_tui.engine.known import Known, KnownCollection
 from maap_tui.engine.missions import mission_named
 from maap_tui.engine.model import BaselineInfo
-from maap_tui.engine.registry import Key, Stats
+from maap_tui.engine.registry.registry import Key, Stats
 from maap_tui.engine.session import Session
 from maap_tui.text import clean, format_count, format_date, plural
 from maap_tui.tui.branch_work import BranchWork

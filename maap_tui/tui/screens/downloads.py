@@ -19,12 +19,12 @@ from textual import events, on
 from textual.widget import Widget
 from textual.widgets import Static
 
-from maap_tui.engine.downloads import Downloads, of_row
+from maap_tui.engine.download.downloads import Downloads, of_row
+from maap_tui.engine.download.queue_store import LIVE, Process, QueueRow, dead_processes
+from maap_tui.engine.download.tally import sum_sizes
+from maap_tui.engine.download.transfer import Wanted
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.integrity.verify import Judge, Verdict
-from maap_tui.engine.queue import LIVE, Process, QueueRow, dead_processes
-from maap_tui.engine.tally import sum_sizes
-from maap_tui.engine.transfer import Wanted
 from maap_tui.text import clean, fold, format_bytes, format_sum, format_time, plural
 from maap_tui.tui import collector
 from maap_tui.tui.dialogs.columns import ColumnsDialog

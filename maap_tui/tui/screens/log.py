@@ -14,10 +14,10 @@ from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import Static
 
-from maap_tui.engine import places, settings
-from maap_tui.engine.downloads import Downloads
+from maap_tui.engine.config import settings
+from maap_tui.engine.config.settings import SETTINGS, Settings, find_setting
+from maap_tui.engine.download.downloads import Downloads
 from maap_tui.engine.errors import SettingsError
-from maap_tui.engine.settings import SETTINGS, Settings, find_setting
 from maap_tui.text import clean, format_date, plural, sentences
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
@@ -336,7 +336,7 @@ class LogScreen(PlaceScreen):
         fresh, now = self._fresh, self.maap.session.settings
         if fresh is None:
             return []
-        located = places.locate(fresh, self.maap.session.environ)
+        located = settings.locate(fresh, self.maap.session.environ)
         in_use = {setting.key: now.value(setting) for setting in SETTINGS}
         rows = []
         for row in fresh.describe(located):

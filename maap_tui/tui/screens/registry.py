@@ -19,12 +19,12 @@ from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import Static
 
-from maap_tui.engine import audit
-from maap_tui.engine.audit import Failure, TrackedFile
 from maap_tui.engine.errors import MaapError
+from maap_tui.engine.integrity import audit
+from maap_tui.engine.integrity.audit import Failure, TrackedFile
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry import BaselineRegistry, Key
+from maap_tui.engine.registry.registry import BaselineRegistry, Key
 from maap_tui.text import clean, format_bytes, format_count, format_time
 from maap_tui.tui.baseline_work import BaselineWork, Scope, Work
 from maap_tui.tui.dialogs.columns import ColumnsDialog

@@ -16,10 +16,10 @@ from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker
 
-from maap_tui.engine import built
+from maap_tui.engine.catalogue import built
+from maap_tui.engine.catalogue.search import Page, Search
 from maap_tui.engine.errors import InvalidRequestError, MaapError, NetworkSetupError
 from maap_tui.engine.query import Query
-from maap_tui.engine.search import Page, Search
 from maap_tui.engine.session import Session
 from maap_tui.text import (
     clean,

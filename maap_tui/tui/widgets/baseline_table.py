@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
-from maap_tui.engine.audit import Summary
-from maap_tui.engine.registry import Key
+from maap_tui.engine.integrity.audit import Summary
+from maap_tui.engine.registry.registry import Key
 from maap_tui.text import format_bytes, format_count
 from maap_tui.tui.widgets.rows import Column, RowList
 

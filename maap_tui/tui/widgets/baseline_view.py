@@ -12,11 +12,11 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from maap_tui.engine import audit
-from maap_tui.engine.audit import Summary, TrackedFile
 from maap_tui.engine.errors import MaapError
+from maap_tui.engine.integrity import audit
+from maap_tui.engine.integrity.audit import Summary, TrackedFile
 from maap_tui.engine.missions import parse_name
-from maap_tui.engine.registry import DayStats, Key
+from maap_tui.engine.registry.registry import DayStats, Key
 from maap_tui.text import clean, format_bytes, format_count, plural
 from maap_tui.tui import theme
 from maap_tui.tui.troubles import trouble_of

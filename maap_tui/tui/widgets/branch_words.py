@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from rich.text import Text
 
-from maap_tui.engine.known import KnownCollection
+from maap_tui.engine.catalogue.index import KnownCollection
 from maap_tui.engine.missions.base import Mission
 from maap_tui.engine.model import BaselineInfo, Collection
-from maap_tui.engine.registry import Stats
+from maap_tui.engine.registry.registry import Stats
 from maap_tui.text import clean, format_count, format_date, format_time, plural
 from maap_tui.tui.widgets.archive_tree import Branch
 

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from maap_tui.engine.queue import QueueRow
+from maap_tui.engine.download.queue_store import QueueRow
 from maap_tui.text import clean, fold, format_bytes, format_duration, format_rate, format_sum, plural
 from maap_tui.tui import theme
 from maap_tui.tui.widgets.transfers import who_has

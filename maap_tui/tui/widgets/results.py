@@ -11,10 +11,10 @@ from datetime import date
 from itertools import islice, pairwise
 from pathlib import Path
 
-from maap_tui.engine.downloads import Job
+from maap_tui.engine.download.downloads import Job
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.model import Asset, Granule
-from maap_tui.engine.registry import Key
+from maap_tui.engine.registry.registry import Key
 from maap_tui.engine.session import Session
 from maap_tui.text import format_bytes
 from maap_tui.tui.theme import STATE_TONES, STATE_WORDS

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from maap_tui.engine.catalogue.search import Search
 from maap_tui.engine.query import Query
-from maap_tui.engine.search import Search
 from maap_tui.text import format_count, format_duration, plural
 
 NO_SEARCH = (

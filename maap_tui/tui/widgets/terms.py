@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from maap_tui.engine.built import BuiltCatalog
-from maap_tui.engine.catalogue import Queryables, nearest
+from maap_tui.engine.catalogue.built import BuiltCatalog
+from maap_tui.engine.catalogue.client import Queryables, nearest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import MISSIONS, Mission, Product, all_formats
 from maap_tui.engine.model import TimeRange

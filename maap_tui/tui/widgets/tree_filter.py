@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from maap_tui.engine.known import Known, KnownCollection
+from maap_tui.engine.catalogue.index import Known, KnownCollection
 from maap_tui.engine.missions import mission_named
 from maap_tui.tui.widgets.archive_tree import Branch
 

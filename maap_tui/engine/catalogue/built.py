@@ -13,13 +13,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from maap_tui import __version__
-from maap_tui.engine import files, places
+from maap_tui.engine.catalogue.search import Search
+from maap_tui.engine.config import dirs
 from maap_tui.engine.errors import BuiltCatalogMissing, CatalogError, MaapError, NetworkSetupError
 from maap_tui.engine.events import BaselineCounted, Emit, Warned, ignore
 from maap_tui.engine.model import BaselineInfo, Granule, TimeRange, parse_zulu, to_zulu
 from maap_tui.engine.query import Query
-from maap_tui.engine.search import Search
+from maap_tui.engine.storage import files
+from maap_tui.version import __version__
 
 SCHEMA = "1.0"
 
@@ -75,7 +76,7 @@ class BuiltCatalog:
         return TimeRange(min(one.start for one in ranges), max(one.end for one in ranges))
 
 
-def load(where: places.Places, collection: str) -> BuiltCatalog | None:
+def load(where: dirs.AppDirs, collection: str) -> BuiltCatalog | None:
     """The built catalogue of a collection, None when there is none.
 
     Raises:
@@ -101,7 +102,7 @@ def load(where: places.Places, collection: str) -> BuiltCatalog | None:
         ) from None
 
 
-def demand(where: places.Places, collection: str) -> BuiltCatalog:
+def demand(where: dirs.AppDirs, collection: str) -> BuiltCatalog:
     """As `load`, but its absence is an error.
 
     Raises:

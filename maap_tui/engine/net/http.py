@@ -23,10 +23,9 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus, urlsplit
 
-from maap_tui import __version__
 from maap_tui.engine.errors import MaapError, NetworkSetupError
 from maap_tui.engine.events import Emit, Noted, Waits, Warned, ignore
-from maap_tui.engine.network_env import (
+from maap_tui.engine.net.network_env import (
     Proxies,
     Proxy,
     Trust,
@@ -35,7 +34,8 @@ from maap_tui.engine.network_env import (
     trust_of,
     with_key_log,
 )
-from maap_tui.engine.silence import Silence
+from maap_tui.engine.net.silence import Silence
+from maap_tui.version import __version__
 
 if TYPE_CHECKING:
     import ssl

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, cast, overload
 
-from maap_tui.engine import places
-from maap_tui.engine.config_file import ConfigFile, load_file, remove_entry, set_entry, shown
-from maap_tui.engine.errors import SettingsError
-from maap_tui.engine.kinds import (
+from maap_tui.engine.config import dirs
+from maap_tui.engine.config.toml_file import ConfigFile, load_file, remove_entry, set_entry, shown
+from maap_tui.engine.config.types import (
     NAME,
     NAMES,
     NUMBER,
@@ -32,6 +31,7 @@ from maap_tui.engine.kinds import (
     Kind,
     T,
 )
+from maap_tui.engine.errors import InvalidRequestError, SettingsError
 
 CATALOG_URL = "https://catalog.maap.eo.esa.int/catalogue/"
 """Root of the STAC service (maap-facts.md section 1); without the last slash it answers 503."""
@@ -182,7 +182,7 @@ class Section:
 
 
 class PathSettings(Section):
-    """Folders and files; None leaves the place to `places.locate`."""
+    """Folders and files; None leaves the place to `settings.locate`."""
 
     section = "paths"
     __slots__ = ()
@@ -515,7 +515,7 @@ class Settings:
         section = getattr(self, setting.key.partition(".")[0])
         return cast(T, getattr(section, setting.name))
 
-    def describe(self, located: places.Places | None = None) -> list[Row]:
+    def describe(self, located: dirs.AppDirs | None = None) -> list[Row]:
         """Every setting with its value and origin, in the order of the file.
 
         Args:
@@ -552,7 +552,7 @@ def load(
     """
     environ = os.environ if environ is None else environ
     if config_file is None:
-        file = places.config_file(environ)
+        file = dirs.config_file(environ)
         source = load_file(file, missing_ok=True)
     else:
         file = config_file
@@ -586,6 +586,28 @@ def load(
 
     return Settings(
         **{cls.section: section(cls) for cls in _SECTIONS}, keys=keys, config_file=file, origins=origins
+    )
+
+
+def locate(settings: Settings, environ: Mapping[str, str]) -> dirs.AppDirs:
+    """Decide every folder and file, absolute: what settings say, else under `home`, else the platform's."""
+    base = dirs.base_dirs(environ)
+    paths = settings.paths
+    try:
+        data_dir = dirs.data_folder(paths.data_dir or base.data / "data")
+    except InvalidRequestError as error:
+        raise SettingsError(
+            f"{settings.origin('paths.data_dir').text}: {error.message}", error.hint
+        ) from None
+    return dirs.AppDirs(
+        data_dir=data_dir,
+        catalog_dir=dirs.absolute(paths.catalog_dir or base.cache / "catalogs"),
+        # Built catalogues take many requests to make: not for a folder that cleaners empty.
+        built_catalog_dir=dirs.absolute(paths.built_catalog_dir or base.data / "built_catalogs"),
+        registry_dir=dirs.absolute(paths.registry_dir or base.data / "registry"),
+        credentials_file=dirs.absolute(paths.credentials_file or base.config / "credentials.txt"),
+        state_dir=dirs.absolute(paths.state_dir or base.state),
+        config_file=dirs.absolute(settings.config_file),
     )
 
 
@@ -698,7 +720,7 @@ def set_value(config_file: Path, key: str, text: str, environ: Mapping[str, str]
         setting = _BY_KEY[f"{section}.{names[0]}"]
         read = setting.read(text, os.environ if environ is None else environ, typed=True)
         if setting.name == "data_dir":
-            places.data_folder(read)
+            dirs.data_folder(read)
         value = setting.kind.to_toml(text.strip(), read)
 
     set_entry(config_file, section, names, value)

@@ -21,10 +21,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from maap_tui.engine import files
+from maap_tui.engine.download.tally import sum_sizes
 from maap_tui.engine.errors import StorageError
 from maap_tui.engine.events import Emit, Warned, ignore
-from maap_tui.engine.tally import sum_sizes
+from maap_tui.engine.storage import files
 
 T = TypeVar("T")
 

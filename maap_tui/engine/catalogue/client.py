@@ -14,14 +14,17 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urljoin
 
-from maap_tui.engine import cql2, dialect, files, places
+from maap_tui.engine import cql2
+from maap_tui.engine.catalogue import dialect
+from maap_tui.engine.config import dirs
 from maap_tui.engine.errors import CatalogError, InvalidRequestError, MaapError, StorageError
 from maap_tui.engine.events import Emit, Noted, Warned, ignore
 from maap_tui.engine.geometry import is_geometry, read_bbox
-from maap_tui.engine.http import Http, Reply, TransportFault, origin_of
 from maap_tui.engine.missions import MISSIONS, default_collections, format_of, parse_name
 from maap_tui.engine.model import OTHER, Asset, Collection, Granule, parse_zulu
+from maap_tui.engine.net.http import Http, Reply, TransportFault, origin_of
 from maap_tui.engine.query import NEW_KEYS, OLD_KEYS, Keys
+from maap_tui.engine.storage import files, names
 
 _PRINTABLE = re.compile(r"[!-~]+")
 _RESTRICTED = re.compile(r"RESTRICTED|_COMM\b|COMMISSIONING|CORE_COMM", re.I)
@@ -142,7 +145,7 @@ class Catalogue:
     """The catalogue of the archive."""
 
     def __init__(
-        self, http: Http, root: str, where: places.Places, *, emit: Emit = ignore, unkept: Emit = ignore
+        self, http: Http, root: str, where: dirs.AppDirs, *, emit: Emit = ignore, unkept: Emit = ignore
     ) -> None:
         """Take the way to it; ask nothing.
 
@@ -700,7 +703,7 @@ def _assets_of(raw: Any) -> tuple[Asset, ...]:
         if not is_clean_url(href):
             continue
         try:
-            name = places.file_name_of(href)
+            name = names.file_name_of(href)
         except InvalidRequestError:
             continue
         roles = value.get("roles")

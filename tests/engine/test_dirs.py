@@ -8,19 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maap_tui.engine import places
+from maap_tui.engine.config import dirs
+from maap_tui.engine.config.settings import load, locate
 from maap_tui.engine.errors import InvalidRequestError, SettingsError, StorageError
-from maap_tui.engine.places import (
-    collection_of,
-    ensure_under,
-    file_name_of,
-    flat_path,
-    granule_path,
-    locate,
-    safe_file_name,
-    safe_name,
-)
-from maap_tui.engine.settings import load
+from maap_tui.engine.storage.layout import collection_of, ensure_under, flat_path, granule_path
+from maap_tui.engine.storage.names import file_name_of, safe_file_name, safe_name
 
 DAY = date(2025, 3, 14)
 NAME = "ECA_EXBC_CPR_CLD_2A_20250314T123456Z_20250315T010203Z_04537E.h5"
@@ -98,9 +90,9 @@ def environ(tmp_path: Path) -> dict[str, str]:
 def test_maap_home_stands_for_the_folder(tmp_path: Path, environ: dict[str, str]) -> None:
     (tmp_path / ".maap").mkdir()
     environ |= {"MAAP_HOME": "$HOME/other"}
-    assert places.home(environ) == tmp_path / "other"
+    assert dirs.home(environ) == tmp_path / "other"
     found = locate(load(None, environ, {}), environ)
-    assert found == places.Places(
+    assert found == dirs.AppDirs(
         data_dir=tmp_path / "other/data",
         catalog_dir=tmp_path / "other/catalogs",
         built_catalog_dir=tmp_path / "other/built_catalogs",
@@ -114,16 +106,16 @@ def test_maap_home_stands_for_the_folder(tmp_path: Path, environ: dict[str, str]
 
 def test_maap_home_with_an_unset_variable_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"MAAP_HOME: must be a path, got \$NOWHERE is not set"):
-        places.home({"MAAP_HOME": "$NOWHERE/x"})
+        dirs.home({"MAAP_HOME": "$NOWHERE/x"})
 
 
 def test_dot_maap_is_the_home_when_it_is_there(tmp_path: Path, environ: dict[str, str]) -> None:
-    assert places.home(environ) is None
+    assert dirs.home(environ) is None
     (tmp_path / ".maap").write_text("a file is no home")
-    assert places.home(environ) is None
+    assert dirs.home(environ) is None
     (tmp_path / ".maap").unlink()
     (tmp_path / ".maap").mkdir()
-    assert places.home(environ | {"MAAP_HOME": ""}) == tmp_path / ".maap"
+    assert dirs.home(environ | {"MAAP_HOME": ""}) == tmp_path / ".maap"
     assert locate(load(None, environ, {}), environ).registry_dir == tmp_path / ".maap" / "registry"
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from maap_tui.engine import cql2, files
+from maap_tui.engine import cql2
 from maap_tui.engine.errors import StorageError
+from maap_tui.engine.storage import files
 
 NO_METHOD = frozenset({404, 405, 501})
 """Statuses that refuse the method, whatever the filter."""

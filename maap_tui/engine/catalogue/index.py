@@ -11,10 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from maap_tui.engine import built, files, places
+from maap_tui.engine.catalogue import built
+from maap_tui.engine.config import dirs
 from maap_tui.engine.errors import MaapError
 from maap_tui.engine.missions import MISSIONS, mission_named, mission_of_collection
 from maap_tui.engine.model import BaselineInfo, Collection, parse_zulu, to_zulu
+from maap_tui.engine.storage import files
 
 if TYPE_CHECKING:
     from maap_tui.engine.session import Session
@@ -176,7 +178,7 @@ async def fetch_collections(session: Session) -> list[Collection]:
     return found
 
 
-def save_collections(where: places.Places, collections: Sequence[Collection]) -> None:
+def save_collections(where: dirs.AppDirs, collections: Sequence[Collection]) -> None:
     """Remember what the archive said of its collections; a disk that refuses it changes nothing."""
     rows = [
         {
@@ -197,7 +199,7 @@ def save_collections(where: places.Places, collections: Sequence[Collection]) ->
         return  # a cache: what is shown now is not less true
 
 
-def load_collections(where: places.Places) -> tuple[list[Collection], str]:
+def load_collections(where: dirs.AppDirs) -> tuple[list[Collection], str]:
     """What the archive said of its collections last, and what is wrong with the file; '' for nothing."""
     file = where.cache_file(_FILE)
     try:

@@ -21,7 +21,7 @@ from functools import partial
 from typing import Any
 
 from maap_tui.engine import cql2
-from maap_tui.engine.catalogue import (
+from maap_tui.engine.catalogue.client import (
     ENOUGH,
     Answer,
     BadItem,
@@ -31,12 +31,12 @@ from maap_tui.engine.catalogue import (
     granule_of,
     next_link,
 )
+from maap_tui.engine.catalogue.skipped import SkippedItem, skipped_granule, skipped_item
 from maap_tui.engine.errors import CatalogError, InvalidRequestError
 from maap_tui.engine.events import DayFailed, Emit, ItemSkipped, Noted, PageFetched, Warned, ignore
 from maap_tui.engine.missions import MISSIONS, Mission, mission_of_collection, parse_name
 from maap_tui.engine.model import Granule, TimeRange, to_zulu
 from maap_tui.engine.query import Query
-from maap_tui.engine.skipped import SkippedItem, skipped_granule, skipped_item
 
 WHOLE_UP_TO = timedelta(days=10)
 """Longest range that is asked for in one piece; longer ones are faster day by day (maap-facts.md 1.5)."""

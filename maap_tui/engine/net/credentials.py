@@ -21,8 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from maap_tui.engine import files
 from maap_tui.engine.errors import TOKEN_PAGE, CredentialsError
+from maap_tui.engine.storage import files
 
 PUBLIC_CLIENT_ID = "offline-token"
 """Client id that the archive's documentation gives to everyone."""

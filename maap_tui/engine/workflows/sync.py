@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import ParamSpec, TypeVar
 
-from maap_tui.engine import files
-from maap_tui.engine.downloads import Downloads, Report, Tracked
+from maap_tui.engine.catalogue.search import FailedDay, Search
+from maap_tui.engine.catalogue.skipped import SkippedItem, by_key
+from maap_tui.engine.download.downloads import Downloads, Report, Tracked
+from maap_tui.engine.download.transfer import Wanted
 from maap_tui.engine.errors import InvalidRequestError, LockedError, MaapError, NoLockError
 from maap_tui.engine.events import Emit, ItemSkipped, Warned, ignore
-from maap_tui.engine.filing import Chosen, Filing
 from maap_tui.engine.missions import granule_name, has_format, parse_name
 from maap_tui.engine.model import Granule, TimeRange, to_zulu
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry import MISSING_FOR, BaselineRegistry, Entry, Key, Registry, Stats
-from maap_tui.engine.search import FailedDay, Search
-from maap_tui.engine.skipped import SkippedItem, by_key
-from maap_tui.engine.transfer import Wanted
+from maap_tui.engine.registry.registry import MISSING_FOR, BaselineRegistry, Entry, Key, Registry, Stats
+from maap_tui.engine.storage import files
+from maap_tui.engine.workflows.filing import Chosen, Filing
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
-from maap_tui.engine import files
 from maap_tui.engine.errors import StorageError
+from maap_tui.engine.storage import files
 
 
 class Deletions:

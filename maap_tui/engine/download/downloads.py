@@ -11,7 +11,8 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-from maap_tui.engine import files
+from maap_tui.engine.download.queue_store import HOST, LIVE, Queue, QueueRow, QueueWriter, born_at
+from maap_tui.engine.download.transfer import Fetched, Transfer, Wanted
 from maap_tui.engine.errors import (
     AuthenticationError,
     BatchDownloadAborted,
@@ -40,9 +41,8 @@ from maap_tui.engine.events import (
     Warned,
     ignore,
 )
-from maap_tui.engine.queue import HOST, LIVE, Queue, QueueRow, QueueWriter, born_at
-from maap_tui.engine.registry import Key
-from maap_tui.engine.transfer import Fetched, Transfer, Wanted
+from maap_tui.engine.registry.registry import Key
+from maap_tui.engine.storage import files
 
 ROOM_CHECK_S = 1.0
 """Seconds before a full disk is looked at again; doubles up to `LONGEST_ROOM_CHECK_S`."""

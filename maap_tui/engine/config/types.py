@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
-from maap_tui.engine import places
+from maap_tui.engine.config import dirs
 
 T = TypeVar("T")
 
@@ -94,7 +94,7 @@ class FilePath(Kind["Path | None"]):
     def from_text(self, text: str, environ: Mapping[str, str]) -> Path:
         if not text.strip() or "\0" in text:
             raise ValueError
-        return places.expand_path(text, environ)
+        return dirs.expand_path(text, environ)
 
     def from_value(self, value: object, environ: Mapping[str, str]) -> Path:
         if not isinstance(value, str | Path):

@@ -166,7 +166,7 @@ def _open_document(file: Path) -> Any:
 
 def _save(file: Path, text: str) -> None:
     # files brings what most commands never need.
-    from maap_tui.engine.files import write_atomic
+    from maap_tui.engine.storage.files import write_atomic
 
     write_atomic(file, text)
 

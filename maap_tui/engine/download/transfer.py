@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from maap_tui.engine import files, places
 from maap_tui.engine.errors import (
     AuthenticationError,
     DiskFullError,
@@ -43,15 +42,6 @@ from maap_tui.engine.events import (
     Warned,
     ignore,
 )
-from maap_tui.engine.http import (
-    BUSY,
-    Http,
-    Stream,
-    TransportFault,
-    backoff_s,
-    origin_of,
-    retry_after_s,
-)
 from maap_tui.engine.integrity.content import (
     SNIFF,
     format_by_url,
@@ -61,7 +51,17 @@ from maap_tui.engine.integrity.content import (
     structure_fault,
 )
 from maap_tui.engine.integrity.hashes import PIECE
-from maap_tui.engine.tokens import Tokens
+from maap_tui.engine.net.http import (
+    BUSY,
+    Http,
+    Stream,
+    TransportFault,
+    backoff_s,
+    origin_of,
+    retry_after_s,
+)
+from maap_tui.engine.net.tokens import Tokens
+from maap_tui.engine.storage import files, layout, locks
 
 OVERLAP = 64 * 1024
 """Bytes asked for again and compared when the server gives no strong validator."""
@@ -393,7 +393,7 @@ class Transfer:
                 permanent=True,
                 hint="Add its origin to api.data_origins if you trust it.",
             )
-        path = places.ensure_under(wanted.root or wanted.path.parent, wanted.path)
+        path = layout.ensure_under(wanted.root or wanted.path.parent, wanted.path)
         here = existing_size(path)
         is_same = here is not None and here == wanted.size and not wanted.again
         if here is not None and is_same and is_whole(path):
@@ -441,7 +441,7 @@ class Transfer:
             except OSError as error:
                 raise files.storage_error(part_path, error) from error
             try:
-                let_go = files.hold(descriptor, part_path)
+                let_go = locks.hold(descriptor, part_path)
             except OSError:
                 os.close(descriptor)
                 raise

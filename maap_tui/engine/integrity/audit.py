@@ -19,11 +19,19 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final, Literal
 
-from maap_tui.engine import places
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.integrity.content import is_whole
 from maap_tui.engine.missions import parse_name
-from maap_tui.engine.registry import BaselineRegistry, DayStats, Entry, Key, Kind, Registry, is_skipped
+from maap_tui.engine.registry.registry import (
+    BaselineRegistry,
+    DayStats,
+    Entry,
+    Key,
+    Kind,
+    Registry,
+    is_skipped,
+)
+from maap_tui.engine.storage import names
 
 FileState = Literal["discovered", "failed", "downloaded", "marked", "missing", "deleted"]
 
@@ -355,7 +363,7 @@ def _granules(folder: Path, inside: str = "") -> Iterator[tuple[Path, int]]:
                     yield from _granules(Path(item.path), item.name)
                 continue
             # Refuses parts, hidden files and names that nothing here would have written.
-            places.safe_file_name(item.name)
+            names.safe_file_name(item.name)
             if item.is_file(follow_symlinks=False) and (not inside or Path(item.name).stem == inside):
                 yield Path(item.path), item.stat(follow_symlinks=False).st_size
         except (OSError, InvalidRequestError):

@@ -22,10 +22,10 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from maap_tui.engine import files
-from maap_tui.engine.deletions import Deletions
 from maap_tui.engine.errors import InvalidRequestError, MaapError, RegistryError, StorageError
 from maap_tui.engine.model import FORMATS
+from maap_tui.engine.registry.deletions import Deletions
+from maap_tui.engine.storage import files, locks
 
 Kind = Literal["url", "dwl", "mrk"]
 
@@ -1036,7 +1036,7 @@ def _locked(
 
     def take(one: Path) -> contextlib.AbstractContextManager[None]:
         left_s = max(deadline - time.monotonic(), 0.0)
-        return files.lock(one, timeout_s=left_s, purpose=purpose, what=what, on_wait=on_wait)
+        return locks.lock(one, timeout_s=left_s, purpose=purpose, what=what, on_wait=on_wait)
 
     with contextlib.ExitStack() as held:
         is_held = False

@@ -8,7 +8,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from maap_tui.engine import places
+from maap_tui.engine.config import dirs
+from maap_tui.engine.download.transfer import Wanted
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import (
     MISSIONS,
@@ -20,8 +21,8 @@ from maap_tui.engine.missions import (
     parse_name,
 )
 from maap_tui.engine.model import Asset, Granule
-from maap_tui.engine.registry import Entry, Key, Registry
-from maap_tui.engine.transfer import Wanted
+from maap_tui.engine.registry.registry import Entry, Key, Registry
+from maap_tui.engine.storage import layout, names
 
 
 class Chosen:
@@ -122,12 +123,12 @@ class Filing:
         """The same file, in a folder of its own named after its stem; or where it is, in its granule's."""
         if folder_of(wanted.url):
             return wanted
-        path = places.flat_path(wanted.path.parent, wanted.path.name, product_dir=True)
+        path = layout.flat_path(wanted.path.parent, wanted.path.name, product_dir=True)
         return replace(wanted, path=path)
 
     def _path(self, key: Key, day: date, url: str, name: str, *, product_dir: bool) -> Path:
         names = (key.mission, key.collection, key.product_type, key.baseline)
-        return places.granule_path(
+        return layout.granule_path(
             self.data_dir, *names, day, name, product_dir=product_dir, folder=folder_of(url)
         )
 
@@ -181,8 +182,8 @@ def flat(url: str, out_dir: Path, *, name: str = "", product_dir: bool = False) 
     Raises:
         InvalidRequestError: when the URL names no usable file.
     """
-    root = places.absolute(out_dir)
-    path = places.flat_path(root, name or name_of_url(url), product_dir=product_dir, folder=folder_of(url))
+    root = dirs.absolute(out_dir)
+    path = layout.flat_path(root, name or name_of_url(url), product_dir=product_dir, folder=folder_of(url))
     return Wanted(url, path, None, root)
 
 
@@ -192,7 +193,7 @@ def name_of_url(url: str) -> str:
     Raises:
         InvalidRequestError: when it names no usable file.
     """
-    name = places.file_name_of(url)
+    name = names.file_name_of(url)
     if format_of(url) == "zip" and not name.lower().endswith(".zip"):
         name += ".zip"
     return name

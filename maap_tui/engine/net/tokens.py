@@ -17,17 +17,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from maap_tui.engine import files
-from maap_tui.engine.credentials import (
-    NEW_TOKEN,
-    PUBLIC_CLIENT_ID,
-    PUBLIC_CLIENT_SECRET,
-    Credentials,
-    describe_token,
-    is_token,
-    refuse_access_token,
-    save_credentials,
-)
 from maap_tui.engine.errors import (
     AuthenticationError,
     AuthServiceUnavailable,
@@ -38,7 +27,18 @@ from maap_tui.engine.errors import (
     TokenRequestError,
 )
 from maap_tui.engine.events import LONG_WAIT_S, Emit, Warned, ignore
-from maap_tui.engine.http import Http, Reply, TransportFault, hide
+from maap_tui.engine.net.credentials import (
+    NEW_TOKEN,
+    PUBLIC_CLIENT_ID,
+    PUBLIC_CLIENT_SECRET,
+    Credentials,
+    describe_token,
+    is_token,
+    refuse_access_token,
+    save_credentials,
+)
+from maap_tui.engine.net.http import Http, Reply, TransportFault, hide
+from maap_tui.engine.storage import files, locks
 
 FALLBACK_LIFETIME_S = 300.0
 """Lifetime of an access token when the service does not say it."""
@@ -92,7 +92,7 @@ class TokenShare:
             while self.lock is not None:
                 try:
                     held.enter_context(
-                        files.lock(self.lock, timeout_s=0, purpose="renewing the access token")
+                        locks.lock(self.lock, timeout_s=0, purpose="renewing the access token")
                     )
                 except LockedError as error:
                     if on_wait is not None and time.monotonic() >= long_at:

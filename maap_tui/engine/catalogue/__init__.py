@@ -1,0 +1,5 @@
+"""Catalogue: all that is asked of the archive, and what is remembered of it."""
+
+from __future__ import annotations
+
+__all__ = ["built", "client", "dialect", "index", "search", "skipped"]

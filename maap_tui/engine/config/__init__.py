@@ -1,0 +1,5 @@
+"""Config: what the user sets, and which folders are used."""
+
+from __future__ import annotations
+
+__all__ = ["dirs", "settings", "toml_file", "types"]

@@ -1,0 +1,5 @@
+"""Download: how a file gets here whole, many at a time."""
+
+from __future__ import annotations
+
+__all__ = ["downloads", "queue_store", "tally", "transfer"]

@@ -1,0 +1,5 @@
+"""Net: the one door to the network, and who may pass it."""
+
+from __future__ import annotations
+
+__all__ = ["credentials", "http", "network_env", "silence", "tokens"]

@@ -1,0 +1,5 @@
+"""Registry: the text files of what was discovered, downloaded and marked."""
+
+from __future__ import annotations
+
+__all__ = ["deletions", "registry"]

@@ -1,0 +1,5 @@
+"""Storage: how bytes and names reach the disk."""
+
+from __future__ import annotations
+
+__all__ = ["files", "layout", "locks", "names"]
