@@ -20,6 +20,7 @@ from urllib.parse import quote, urljoin
 
 from maap_tui.engine.catalogue import built
 from maap_tui.engine.catalogue.client import BadItem, Catalogue, granule_of
+from maap_tui.engine.catalogue.index import CatalogueIndex
 from maap_tui.engine.catalogue.search import COUNT_LIMIT, Expected, Rules, Search
 from maap_tui.engine.config import dirs, settings
 from maap_tui.engine.download.downloads import Downloads, Job, Report, Tracked, of_row
@@ -330,6 +331,11 @@ class Session:
             name = self.settings.mission.name or earthcare.MISSION.name
             chosen = list(mission_named(name).collections)
         return list(dict.fromkeys([*chosen, *self.settings.mission.collections_extend]))
+
+    @property
+    def index(self) -> CatalogueIndex:
+        """What is known of the archive without asking it."""
+        return CatalogueIndex(self.catalogue, self.places, self.collections(), self.settings.mission.name)
 
     def formats_of(self, query: Query) -> tuple[str, ...]:
         """The formats that a query means."""

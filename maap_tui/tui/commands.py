@@ -12,7 +12,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.fuzzy import Matcher
 
-from maap_tui.engine.catalogue import index as known
+from maap_tui.engine.catalogue.index import Known
 from maap_tui.engine.missions import mission_named
 from maap_tui.text import clean
 from maap_tui.tui.keys import PLACE_TITLES, PLACES, Key, keys_in, keys_of, show_key
@@ -53,7 +53,7 @@ class MaapCommands(Provider):
 
     async def startup(self) -> None:
         """Read what is known here, away from the screen's thread."""
-        names = await asyncio.to_thread(known.load, self._maap.session)
+        names = await asyncio.to_thread(self._maap.session.index.load)
         self._commands = (*self._actions(), *self._places(), *self._others(), *self._names(names))
 
     def _actions(self) -> list[Command]:
@@ -107,7 +107,7 @@ class MaapCommands(Provider):
 
         app.call_later(act)
 
-    def _names(self, names: known.Known) -> list[Command]:
+    def _names(self, names: Known) -> list[Command]:
         app = self._maap
         found = []
         for mission_name in names.missions:

@@ -70,7 +70,7 @@ def test_failed_write_leaves_the_file_and_no_sibling(tmp_path: Path) -> None:
     code = """
 import resource, signal, sys
 from pathlib import Path
-from maap_tui.engine import files
+from maap_tui.engine.storage import files
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
@@ -101,7 +101,7 @@ def test_the_next_write_removes_what_a_killed_one_left_and_nothing_of_one_that_l
     code = """
 import os, signal, sys
 from pathlib import Path
-from maap_tui.engine import files
+from maap_tui.engine.storage import files
 os.replace = lambda *paths: (print(flush=True), sys.stdin.readline(), os.kill(os.getpid(), signal.SIGKILL))
 files.write_atomic(Path(sys.argv[1]), "new")
 """
@@ -148,7 +148,7 @@ def test_short_append_is_undone(tmp_path: Path) -> None:
     code = """
 import resource, signal, sys
 from pathlib import Path
-from maap_tui.engine import files
+from maap_tui.engine.storage import files
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
@@ -258,7 +258,7 @@ def test_read_lines_takes_any_bytes(tmp_path: Path) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from maap_tui.engine import files
+from maap_tui.engine.storage import locks
 with locks.lock(Path(sys.argv[1]), timeout_s=10, purpose="sync"):
     print("held", flush=True)
     sys.stdin.readline()

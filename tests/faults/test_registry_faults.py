@@ -66,7 +66,7 @@ def test_writers_without_flock_lose_and_repeat_nothing(tmp_path: Path, flock_err
 LOCKER = """
 import sys
 from pathlib import Path
-from maap_tui.engine import files
+from maap_tui.engine.storage import locks
 from maap_tui.engine.errors import LockedError
 from tests.faults.writers import refuse_flock
 if int(sys.argv[2]):
@@ -192,7 +192,7 @@ def test_after_a_lock_file_was_removed_all_newcomers_agree_on_one(lock_file: Pat
 FAMILY = """
 import os, signal, subprocess, sys
 from pathlib import Path
-from maap_tui.engine import files
+from maap_tui.engine.storage import locks
 part = Path(sys.argv[1] + ".part")
 with locks.lock(Path(sys.argv[1]), timeout_s=10):
     descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
@@ -237,7 +237,7 @@ def test_a_child_does_not_inherit_the_lock(tmp_path: Path, ending: str) -> None:
 FORKED = """
 import os, sys
 from pathlib import Path
-from maap_tui.engine import files
+from maap_tui.engine.storage import locks
 with locks.lock(Path(sys.argv[1]), timeout_s=10):
     pid = os.fork()
     if pid == 0:

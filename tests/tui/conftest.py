@@ -18,7 +18,6 @@ import pytest
 from terminal_kit import ROOT, Terminal
 
 from maap_tui.demo.archive import Archive
-from maap_tui.engine.catalogue import index as known
 from maap_tui.engine.errors import MaapError
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
@@ -40,8 +39,8 @@ def fetch_names(archive: Archive, home: Path) -> Path:
 
     async def fetch() -> None:
         async with Session.load(environ=archive.environment(home)) as session:
-            await known.fetch_collections(session)
-            names = [one.name for one in known.load(session).of_mission("EarthCARE")]
+            await session.index.fetch_collections()
+            names = [one.name for one in session.index.load().of_mission("EarthCARE")]
             for name in names:
                 with suppress(MaapError):
                     await session.catalogue.queryables(name)

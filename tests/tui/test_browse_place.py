@@ -287,9 +287,7 @@ def test_the_filter_is_quick_over_everything_known(make_app: MakeApp) -> None:
 
     app = make_app(prepare=many)
     screen = BrowseScreen()
-    from maap_tui.engine.catalogue import index as known
-
-    screen._known = known.load(app.session)
+    screen._known = app.session.index.load()
     screen.filter.words = ("abc", "02")
     with counted() as calls:
         screen.filter.find(screen._known, screen._baselines)
@@ -598,14 +596,14 @@ async def test_damaged_copies_are_told_in_words(make_app: MakeApp, offline: Offl
 
 async def test_hostile_names_change_nothing_but_the_text(make_app: MakeApp, offline: Offline) -> None:
     def hostile(session: Session) -> None:
-        from maap_tui.engine.catalogue import index as known
+        from maap_tui.engine.catalogue import index
 
         write_names(session, L1, [*HOSTILE, "ATL_NOM_1B"], list(HOSTILE))
         rows = [
             Collection(L1, HOSTILE[0], f"{HOSTILE[1]} {HOSTILE[2]}", HOSTILE, restricted=True),
             *(Collection(name, name, name) for name in HOSTILE),
         ]
-        known.save_collections(session.places, rows)
+        index.save_collections(session.places, rows)
 
     app = make_app(prepare=hostile, **offline)
     async with app.run_test(size=(60, 16), notifications=True, tooltips=True) as pilot:

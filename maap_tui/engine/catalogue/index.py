@@ -9,17 +9,15 @@ import asyncio
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from maap_tui.engine.catalogue import built
+from maap_tui.engine.catalogue.client import Catalogue
 from maap_tui.engine.config import dirs
 from maap_tui.engine.errors import MaapError
 from maap_tui.engine.missions import MISSIONS, mission_named, mission_of_collection
 from maap_tui.engine.model import BaselineInfo, Collection, parse_zulu, to_zulu
 from maap_tui.engine.storage import files
-
-if TYPE_CHECKING:
-    from maap_tui.engine.session import Session
 
 _FILE = "collections.json"
 _MAX_WORDS = 4000
@@ -86,96 +84,113 @@ class Known:
         return [one for one in self.collections.values() if one.mission == mission]
 
 
-def tables(session: Session) -> Known:
-    """What the program's own tables and the settings say; nothing is read."""
-    return _in_order(session, [], {})
+class CatalogueIndex:
+    """Names, baselines and counts of the archive, from the copies on this machine."""
 
+    def __init__(self, client: Catalogue, where: dirs.AppDirs, own: Sequence[str], mission: str = "") -> None:
+        """Take what it reads; nothing is opened.
 
-def load(session: Session, only: Iterable[str] | None = None, known: Known | None = None) -> Known:
-    """Read all local copies.
+        Args:
+            client: The archive.
+            where: The folders of the copies.
+            own: The collections of the settings, or of the mission in use.
+            mission: The mission that collections of `own` belong to; '' when their names tell.
+        """
+        self._client = client
+        self._dirs = where
+        self._own = own
+        self._mission = mission
 
-    Args:
-        session: whose folders.
-        only: the collections to read again; None for all.
-        known: what was read before; what `only` leaves out is taken from it.
-    """
-    listed, trouble = load_collections(session.places)
-    here = [
-        path.name.removesuffix("_queryables.json")
-        for path in sorted(session.places.catalog_dir.glob("*_queryables.json"))
-    ]
-    before = dict(known.collections) if known is not None else {}
-    found = _in_order(session, [*here, *before], {one.id: one for one in listed})
-    again = None if only is None else set(only)
-    for name, one in found.collections.items():
-        old = before.get(name)
-        if again is None or name in again or old is None:
-            found.collections[name] = _read(session, one)
-        else:
-            found.collections[name] = replace(old, info=one.info, is_listed=one.is_listed)
-    found.trouble = trouble
-    return found
+    def tables(self) -> Known:
+        """What the program's own tables and the settings say; nothing is read."""
+        return self._in_order([], {})
 
+    def load(self, only: Iterable[str] | None = None, known: Known | None = None) -> Known:
+        """Read all local copies.
 
-def _in_order(session: Session, here: Sequence[str], listed: dict[str, Collection]) -> Known:
-    own = session.collections()
-    names = [*own, *(name for mission in MISSIONS.values() for name in mission.collections), *here, *listed]
-    rows = []
-    for name in dict.fromkeys(names):
-        # A collection of the settings belongs to the mission of the settings; others tell by their name.
-        mission = (session.mission_of(name) if name in own else mission_of_collection(name)).name
-        rows.append(
-            KnownCollection(name, mission, listed.get(name), is_listed=name in listed if listed else None)
+        Args:
+            only: the collections to read again; None for all.
+            known: what was read before; what `only` leaves out is taken from it.
+        """
+        listed, trouble = load_collections(self._dirs)
+        here = [
+            path.name.removesuffix("_queryables.json")
+            for path in sorted(self._dirs.catalog_dir.glob("*_queryables.json"))
+        ]
+        before = dict(known.collections) if known is not None else {}
+        found = self._in_order([*here, *before], {one.id: one for one in listed})
+        again = None if only is None else set(only)
+        for name, one in found.collections.items():
+            old = before.get(name)
+            if again is None or name in again or old is None:
+                found.collections[name] = self._read(one)
+            else:
+                found.collections[name] = replace(old, info=one.info, is_listed=one.is_listed)
+        found.trouble = trouble
+        return found
+
+    def _in_order(self, here: Sequence[str], listed: dict[str, Collection]) -> Known:
+        own = self._own
+        names = [
+            *own,
+            *(name for mission in MISSIONS.values() for name in mission.collections),
+            *here,
+            *listed,
+        ]
+        rows = []
+        for name in dict.fromkeys(names):
+            # A collection of the settings belongs to the mission of the settings; others tell by their name.
+            mission = (mission_of_collection(name, self._mission if name in own else "")).name
+            rows.append(
+                KnownCollection(name, mission, listed.get(name), is_listed=name in listed if listed else None)
+            )
+        first = mission_named(self._mission or next(iter(MISSIONS))).name
+        order = {name: at for at, name in enumerate([first, *MISSIONS])}
+        rows.sort(key=lambda one: (order.get(one.mission, len(order)), one.mission))
+        return Known({one.name: one for one in rows})
+
+    def _read(self, one: KnownCollection) -> KnownCollection:
+        troubles = []
+        products: set[str] = set()
+        baselines: list[str] = []
+        has_names = False
+        catalog = None
+        try:
+            queryables = self._client.local_queryables(one.name)
+            if queryables is not None:
+                products |= set(queryables.products)
+                baselines = queryables.baselines
+                has_names = True
+            elif self._dirs.queryables_file(one.name).exists():
+                troubles.append("The local copy of its names cannot be read; refresh it.")
+        except (MaapError, OSError) as error:
+            troubles.append(str(error))
+        try:
+            catalog = built.load(self._dirs, one.name)
+            if catalog is not None:
+                products |= set(catalog.products)
+        except MaapError as error:
+            if str(error) not in troubles:
+                troubles.append(f"{error.message}. {error.hint}".strip())
+        return replace(
+            one,
+            products=tuple(sorted(products)),
+            baselines=tuple(baselines),
+            has_names=has_names,
+            catalog=catalog,
+            trouble=" ".join(troubles),
         )
-    first = mission_named(session.settings.mission.name or next(iter(MISSIONS))).name
-    order = {name: at for at, name in enumerate([first, *MISSIONS])}
-    rows.sort(key=lambda one: (order.get(one.mission, len(order)), one.mission))
-    return Known({one.name: one for one in rows})
 
+    async def fetch_collections(self) -> list[Collection]:
+        """Ask the archive for its collections and remember the answer.
 
-def _read(session: Session, one: KnownCollection) -> KnownCollection:
-    troubles = []
-    products: set[str] = set()
-    baselines: list[str] = []
-    has_names = False
-    catalog = None
-    try:
-        queryables = session.catalogue.local_queryables(one.name)
-        if queryables is not None:
-            products |= set(queryables.products)
-            baselines = queryables.baselines
-            has_names = True
-        elif session.places.queryables_file(one.name).exists():
-            troubles.append("The local copy of its names cannot be read; refresh it.")
-    except (MaapError, OSError) as error:
-        troubles.append(str(error))
-    try:
-        catalog = built.load(session.places, one.name)
-        if catalog is not None:
-            products |= set(catalog.products)
-    except MaapError as error:
-        if str(error) not in troubles:
-            troubles.append(f"{error.message}. {error.hint}".strip())
-    return replace(
-        one,
-        products=tuple(sorted(products)),
-        baselines=tuple(baselines),
-        has_names=has_names,
-        catalog=catalog,
-        trouble=" ".join(troubles),
-    )
-
-
-async def fetch_collections(session: Session) -> list[Collection]:
-    """Ask the archive for its collections and remember the answer.
-
-    Raises:
-        CatalogError: when it does not answer.
-    """
-    found = await session.catalogue.collections()
-    if found:
-        await asyncio.to_thread(save_collections, session.places, found)
-    return found
+        Raises:
+            CatalogError: when it does not answer.
+        """
+        found = await self._client.collections()
+        if found:
+            await asyncio.to_thread(save_collections, self._dirs, found)
+        return found
 
 
 def save_collections(where: dirs.AppDirs, collections: Sequence[Collection]) -> None:

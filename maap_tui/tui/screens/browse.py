@@ -13,7 +13,6 @@ from textual.containers import Container, Vertical, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static, Tree
 
-from maap_tui.engine.catalogue import index as known
 from maap_tui.engine.catalogue.index import Known, KnownCollection
 from maap_tui.engine.errors import MaapError
 from maap_tui.engine.missions import mission_named
@@ -90,7 +89,7 @@ class BrowseScreen(PlaceScreen):
         yield self._activity_line
 
     def on_mount(self) -> None:
-        self._known = known.tables(self.maap.session)
+        self._known = self.maap.session.index.tables()
         if self._known.missions and not self._opened:
             self._opened.add(Branch(self._known.missions[0]))
         self._show()
@@ -116,7 +115,7 @@ class BrowseScreen(PlaceScreen):
         names = None if only is None else list(only)
         # One at a time: each takes over from the last what it does not read itself.
         async with self._reading:
-            self._known = await asyncio.to_thread(known.load, self.maap.session, names, self._known)
+            self._known = await asyncio.to_thread(self.maap.session.index.load, names, self._known)
         if self.filter.words:
             self.filter.find(self._known, self._baselines)
         self._show()
@@ -124,7 +123,7 @@ class BrowseScreen(PlaceScreen):
     async def _list_collections(self) -> None:
         """Ask what collections there are; without an answer the last one stays."""
         try:
-            await self.maap.ask(known.fetch_collections)
+            await self.maap.ask(lambda session: session.index.fetch_collections())
         except MaapError as error:
             self._list_trouble = error.message
             self.maap.write_log("warning", f"The list of collections was not refreshed: {error.message}")
