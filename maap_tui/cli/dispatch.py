@@ -10,13 +10,13 @@ import signal
 from collections.abc import Collection
 from types import CoroutineType
 
-from maap_tui import __version__
 from maap_tui.cli.app_door import has_terminal, open_app
 from maap_tui.cli.options import VERBOSE_HELP, Parser, UsageError, add_shared_options, join_signed
 from maap_tui.cli.output import Output, PipeClosed
 from maap_tui.cli.report import WRONG, Reporter
 from maap_tui.cli.signals import INTERRUPTED, run_async
 from maap_tui.engine.errors import InvalidRequestError, MaapError
+from maap_tui.version import __version__
 
 COMMANDS = {
     "list": "list collections, product types, baselines, or what one baseline holds",
