@@ -453,7 +453,7 @@ WRITER = """
 import sys
 from datetime import date
 from pathlib import Path
-from maap_tui.engine.registry import BaselineRegistry, Entry, Key
+from maap_tui.engine.registry.registry import BaselineRegistry, Entry, Key
 root, start, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 day = date(2025, 12, 1)
 registry = BaselineRegistry(root, Key("EarthCARE", "C", "P", "BC"))
@@ -550,7 +550,7 @@ def test_full_disk_keeps_old_lines(tmp_path: Path) -> None:
 import resource, signal, sys
 from datetime import date
 from pathlib import Path
-from maap_tui.engine.registry import BaselineRegistry, Entry, Key
+from maap_tui.engine.registry.registry import BaselineRegistry, Entry, Key
 from maap_tui.engine.errors import StorageError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 size = int(sys.argv[2]) + 100
@@ -809,7 +809,7 @@ def test_ascii_locale_changes_nothing(tmp_path: Path) -> None:
 import sys
 from datetime import date
 from pathlib import Path
-from maap_tui.engine.registry import BaselineRegistry, Key
+from maap_tui.engine.registry.registry import BaselineRegistry, Key
 registry = BaselineRegistry(Path(sys.argv[1]), Key("EarthCARE", "C", "P", "BC"))
 registry.mark([("/data/\\u65e5\\u672c.h5", date(2025, 12, 1))])
 print(ascii(list(registry.marked())[0][0]))
