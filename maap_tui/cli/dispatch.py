@@ -33,6 +33,7 @@ COMMANDS = {
     "doctor": "check configuration, token, clock, disk, locks, registry and terminal",
     "demo": "try everything on an embedded archive, without an account",
     "tui": "open the full-screen app",
+    "completion": "print a script that completes commands, options and names in a shell",
 }
 """Commands and what they are for; each is a module of `commands`."""
 

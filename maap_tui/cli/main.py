@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+NAMES_WORD = "__names"
+"""Asks for names that may come next, for the shells' completion; it is in no help."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line, the process's own for None; returns its exit code."""
     if argv is None:
@@ -29,6 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         except (OSError, ValueError, AttributeError):
             pass  # closed or full: the command line says so
+    if words[:1] == [NAMES_WORD]:
+        from maap_tui.cli.completion import print_names
+
+        return print_names(words[1:])
     try:
         from maap_tui.cli.dispatch import run_words
 

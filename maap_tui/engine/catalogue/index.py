@@ -13,13 +13,13 @@ from typing import Any
 
 from maap_tui.engine.catalogue import built
 from maap_tui.engine.catalogue.client import Catalogue
+from maap_tui.engine.catalogue.local_names import LISTED_FILE, baselines_to_offer
 from maap_tui.engine.config import dirs
 from maap_tui.engine.errors import MaapError
 from maap_tui.engine.missions import MISSIONS, mission_named, mission_of_collection
 from maap_tui.engine.model import BaselineInfo, Collection, parse_zulu, to_zulu
 from maap_tui.engine.storage import files
 
-_FILE = "collections.json"
 _MAX_WORDS = 4000
 """Characters kept of a description."""
 
@@ -60,10 +60,7 @@ class KnownCollection:
         Those that were counted; with them, or alone when there are none, the ones of the collection
         that are newer and were not.
         """
-        counted = self.counted(product_type)
-        newest = max((name.upper() for name in counted), default="")
-        rest = [name for name in self.baselines if name.upper() > newest]
-        return sorted({*counted, *rest})
+        return baselines_to_offer(self.counted(product_type), self.baselines)
 
 
 @dataclass(slots=True)
@@ -209,14 +206,14 @@ def save_collections(where: dirs.AppDirs, collections: Sequence[Collection]) -> 
     ]
     text = json.dumps({"collections": rows}, indent=1) + "\n"
     try:
-        files.write_atomic(where.cache_file(_FILE), text)
+        files.write_atomic(where.cache_file(LISTED_FILE), text)
     except MaapError:
         return  # a cache: what is shown now is not less true
 
 
 def load_collections(where: dirs.AppDirs) -> tuple[list[Collection], str]:
     """What the archive said of its collections last, and what is wrong with the file; '' for nothing."""
-    file = where.cache_file(_FILE)
+    file = where.cache_file(LISTED_FILE)
     try:
         rows = json.loads(file.read_bytes())["collections"]
         return [_collection(row) for row in rows], ""
