@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-interop lock demo test test-interop test-newest test-pythons test-install test-faults check docs \
-  screenshots bench build clean
+  screenshots bench build man clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -109,6 +109,9 @@ bench: setup ## Measure; prints tables, peers beside where they are installed
 
 build: setup ## Build the wheel and the source archive into dist/
 	$(BIN)/python -m build --outdir dist .
+
+man: setup ## Write the manual pages into build/man/man1
+	$(BIN)/python -m maap_tui.cli.man build/man/man1
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) dist build site .pytest_cache .mypy_cache .ruff_cache .hypothesis snapshot_report.html
