@@ -371,6 +371,7 @@ def orbit_frame(orbit: int | None, frame: str | None) -> str:
     return f"{orbit:05d}" + (frame if frame and frame.isalpha() else "")
 
 
+_STAMP = re.compile(r"[0-9]{8}T[0-9]{6}")
 _LEAP_SECOND = re.compile(r"([T ]23:?59:?)60(?!\d)")
 
 
@@ -380,7 +381,10 @@ def parse_stamp(text: str) -> datetime:
     Raises:
         ValueError: when the text is not a time.
     """
-    return datetime.strptime(_LEAP_SECOND.sub(r"\g<1>59", text), "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    if not _STAMP.fullmatch(text):
+        raise ValueError(f"not a time: {text[:40]!a}")
+    # Read for every name: strptime takes five times as long.
+    return datetime.fromisoformat(_LEAP_SECOND.sub(r"\g<1>59", text)).replace(tzinfo=UTC)
 
 
 def to_zulu(moment: datetime) -> str:

@@ -4,27 +4,53 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maap_tui.engine.download.downloads import Tracked
 from maap_tui.engine.download.transfer import Wanted
 from maap_tui.engine.errors import DiskFullError, InvalidRequestError
-from maap_tui.engine.model import Asset
+from maap_tui.engine.model import Asset, Granule
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
 from maap_tui.engine.storage import files
-from maap_tui.text import clean, format_bytes, format_count, format_sum, plural
+from maap_tui.text import clean, format_bytes, format_count, format_duration, format_sum, plural
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.export import SUFFIXES, export_text
-from maap_tui.tui.widgets.results import Result, free_bytes
+from maap_tui.tui.widgets.results import Result, free_bytes, order_of
 
 if TYPE_CHECKING:
     from maap_tui.tui.app import MaapApp
 
+PROGRESS_S = 15.0
+"""Seconds that a report of progress stands at most; the next one, or the outcome, takes its place."""
+
 SLICE = 5000
-"""Files looked at between two looks at the keys."""
+"""Granules handled between two looks at the keys, and between two reports of the progress."""
+
+
+class Progress:
+    """Says how far the work on many granules is; of what one slice holds nothing, that is done at once."""
+
+    def __init__(self, app: MaapApp, verb: str, total: int) -> None:
+        self._app = app
+        self._verb = verb
+        self._total = total
+        self._begun = time.monotonic()
+
+    def say(self, done: int) -> None:
+        """Say it in the line over the footer, in place of what was said before."""
+        if self._total <= SLICE:
+            return
+        words = f"{self._verb} {plural(self._total, 'granule')}"
+        if done:
+            left = (time.monotonic() - self._begun) * (self._total - done) / done
+            share = f"{format_count(done)} of {plural(self._total, 'granule')}, {done * 100 // self._total} %"
+            words = f"{self._verb}: {share}, {format_duration(left)} left"
+        self._app.notify(f"{words}...", timeout=PROGRESS_S, markup=False)
 
 
 class ResultWork:
@@ -53,9 +79,13 @@ class ResultWork:
             InvalidRequestError: when the folder is a file.
         """
         session = self._app.session
+        progress = Progress(self._app, "Queueing", len(chosen))
         work: list[tuple[Wanted, Tracked | None]] = []
         size = unknown = left_out = refused = 0
-        for row in chosen:
+        for number, row in enumerate(chosen):
+            if number % SLICE == 0:
+                progress.say(number)
+                await asyncio.sleep(0)
             if out_dir is None and (row.is_here or row.state == "queued"):
                 left_out += 1
                 continue
@@ -68,8 +98,6 @@ class ResultWork:
                     continue
                 size += asset.size or 0
                 unknown += asset.size is None
-            if len(work) % SLICE == 0:
-                await asyncio.sleep(0)
         rest = f"{plural(left_out, 'granule')} here or queued already" if left_out else ""
         if refused:
             words = f"{plural(refused, 'file')} refused because of the names, see the log"
@@ -81,6 +109,8 @@ class ResultWork:
         if out_dir is not None and not await asyncio.to_thread(_can_be_folder, out_dir):
             raise InvalidRequestError(f"{out_dir} is a file", "Name a folder.")
         await self._demand_room(folder, len(work), size)
+        if len(work) > SLICE:
+            self._app.notify(f"Writing {plural(len(work), 'file')} to the queue...", markup=False)
         count = await self._app.queue_files(work)
         words = f"Queued {plural(count, 'file')}, {format_sum(size, unknown=unknown)}"
         words += f", to {out_dir}" if out_dir is not None else ""
@@ -103,9 +133,15 @@ class ResultWork:
 
     async def save(self, chosen: Sequence[Result], query: Query | None) -> None:
         """Write the files of granules to the registry as discovered."""
-        granules = [row.granule for row in chosen]
         formats = self._app.session.formats_of(query) if query is not None else ()
-        new = await self._app.ask(lambda session: session.save_to_registry(granules, formats))
+        new = 0
+        # In the order of days: each slice then writes to few of the registry's files.
+        rows = sorted(chosen, key=order_of) if len(chosen) > SLICE else chosen
+        progress = Progress(self._app, "Registering", len(chosen))
+        for start in range(0, len(rows), SLICE):
+            progress.say(start)
+            granules = [row.granule for row in rows[start : start + SLICE]]
+            new += await self._app.ask(partial(_save, granules=granules, formats=formats))
         files_count = sum(len(row.files) for row in chosen)
         known = files_count - new
         rest = f", {format_count(known)} known already" if known else ""
@@ -130,8 +166,14 @@ class ResultWork:
             f"{path} exists ({format_bytes(size)}). Replace it?", verb="Replace"
         ):
             return
+        if len(chosen) > SLICE:
+            self._app.notify(clean(f"Writing {plural(len(chosen), 'granule')} to {path}..."), markup=False)
         await asyncio.to_thread(_write_export, path, chosen)
         self._app.notify(clean(f"Wrote {plural(len(chosen), 'granule')} to {path}."), markup=False)
+
+
+async def _save(session: Session, granules: Sequence[Granule], formats: tuple[str, ...]) -> int:
+    return await session.save_to_registry(granules, formats)
 
 
 def _work_of(

@@ -281,7 +281,7 @@ def test_a_ground_track_is_told_in_words() -> None:
 async def test_an_empty_place_says_what_to_do(make_app: Make) -> None:
     app = make_app()
     async with searching(app) as (screen, pilot):
-        assert "esc goes to the form" in text_of(app)
+        assert "f goes to the form" in text_of(app)
         assert "$ maap search" not in text_of(app)
         await pilot.press("d", "w", "e", "o", "enter")
         assert "There are no results yet" in notes(app)
@@ -293,7 +293,7 @@ async def test_an_empty_place_says_what_to_do(make_app: Make) -> None:
 async def test_a_product_is_found_by_typing_and_counted(make_app: Make) -> None:
     app = make_app()
     async with searching(app) as (screen, pilot):
-        await pilot.press("escape", "tab")
+        await pilot.press("f", "tab")
         assert screen.form.field_in_hand == "product_type"
         await type_text(pilot, "cld")
         assert "CPR_CLD_2A" in text_of(app) and "cloud and precipitation" in text_of(app)
@@ -314,7 +314,7 @@ async def test_a_product_is_found_by_typing_and_counted(make_app: Make) -> None:
 async def test_arrows_walk_through_matches_and_right_completes(make_app: Make) -> None:
     app = make_app()
     async with searching(app) as (screen, pilot):
-        await pilot.press("escape")
+        await pilot.press("f")
         await type_text(pilot, "EarthCAREL2")
         await pilot.press("down", "up", "down", "enter")
         assert screen.form.terms.collection == screen.form.matches_of("collection")[0].name
@@ -331,10 +331,22 @@ async def test_arrows_walk_through_matches_and_right_completes(make_app: Make) -
         assert screen.form.field_in_hand == "baseline", "without matches the arrows go to the next field"
 
 
+async def test_escape_only_leaves_the_form(make_app: Make) -> None:
+    app = make_app()
+    async with searching(app) as (screen, pilot):
+        for _ in range(2):
+            await pilot.press("escape")
+            assert app.focused is screen.results
+        await pilot.press("f")
+        await wait_until(lambda: screen.form.field_in_hand == "collection", pilot)
+        await pilot.press("escape")
+        assert app.focused is screen.results
+
+
 async def test_tab_takes_the_suggestion_and_then_goes_on(make_app: Make) -> None:
     app = make_app()
     async with searching(app) as (screen, pilot):
-        await pilot.press("escape")
+        await pilot.press("f")
         await type_text(pilot, "EarthCAREL2V")
         await pilot.press("tab")
         assert screen.form.terms.collection == L2
@@ -397,7 +409,7 @@ async def test_columns_are_on_or_off_without_colours_too(make_app: Make) -> None
 async def test_a_match_is_taken_by_a_click(make_app: Make) -> None:
     app = make_app()
     async with searching(app, (120, 40)) as (screen, pilot):
-        await pilot.press("escape")
+        await pilot.press("f")
         await type_text(pilot, "jaxal2")
         await pilot.click("#matches", offset=(4, 1))
         assert screen.form.terms.collection.startswith("JAXAL2")
@@ -484,7 +496,7 @@ async def test_other_sizes_show_form_and_results(make_app: Make, size: tuple[int
     app = make_app()
     async with searching(app, size) as (screen, pilot):
         await run_search(screen, pilot)
-        await pilot.press("escape")
+        await pilot.press("f")
         await wait_until(lambda: screen.form.field_in_hand, pilot)
         await pilot.pause()
         text = text_of(app)
@@ -724,6 +736,67 @@ async def test_granules_are_saved_to_the_registry(make_app: Make) -> None:
         await wait_until(lambda: f"{count} known already" in notes(app), pilot)
 
 
+async def test_registering_many_says_at_once_how_far_it_is(
+    make_app: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app()
+    said: list[str] = []
+    async with searching(app) as (screen, pilot):
+        await run_search(screen, pilot)
+        found = screen.results.rows[0].granule
+        count = 2 * SLICE + 1
+        screen.results.set_rows(
+            [
+                result_of(replace(found, id=f"{found.id}{number}", assets=()), (), keep_whole=True)
+                for number in range(count - 1)
+            ]
+            + screen.results.rows[:1]
+        )
+        notify = app.notify
+        monkeypatch.setattr(
+            app, "notify", lambda message, **more: (said.append(message), notify(message, **more))
+        )
+        await pilot.press("a", "w")
+        await wait_until(lambda: "Registered 1 new file" in notes(app), pilot)
+        assert said[0] == f"Registering {count:,} granules..."
+        assert [words.partition(" granules")[0] for words in said[1:3]] == [
+            f"Registering: {SLICE:,} of {count:,}",
+            f"Registering: {2 * SLICE:,} of {count:,}",
+        ]
+        assert "99 %" in said[2] and said[2].endswith(" left...")
+
+
+BIOMASS = Terms("BiomassLevel1a", "S1_SCS__1S", time="2025-12-12")
+
+
+async def test_a_granule_of_biomass_is_known_by_track_and_frame(make_app: Make) -> None:
+    app = make_app()
+    async with searching(app) as (screen, pilot):
+        await run_search(screen, pilot, BIOMASS)
+        assert "Track" in text_of(app) and " T001_F222 " in text_of(app)
+        row = next(row for row in screen.results.rows if row.granule.track_frame == "T001_F222")
+        words = str(GranuleDialog(row).words())
+        assert "Track, frame   T001_F222" in words and f"Orbit          {row.granule.orbit_frame}" in words
+        await run_search(screen, pilot, replace(BIOMASS, orbit="T001", frames="222", time=""))
+        assert {row.granule.track_frame for row in screen.results.rows} == {"T001_F222"}
+        assert "--frame 222 --track 001" in words_of(screen, "command")
+        await run_search(screen, pilot)
+        assert "Track" not in text_of(app) and "Orbit " in text_of(app), "the next mission has orbits"
+
+
+async def test_every_file_of_a_granule_is_queued_with_format_all(make_app: Make) -> None:
+    app = make_app()
+    async with searching(app) as (screen, pilot):
+        await run_search(screen, pilot, replace(BIOMASS, orbit="", frames="222", formats="all"))
+        row = screen.results.current
+        assert {asset.format for asset in row.files} == {"tiff", "xml", "kml", "png"} and len(row.files) == 7
+        await pilot.press("d")
+        await wait_until(lambda: "Queued 7 files" in notes(app), pilot)
+        await wait_until(lambda: row.state == "here", pilot)
+        paths = [app.session.filing.wanted_of(row.granule, asset).path for asset in row.files]
+        assert len(set(paths)) == 7 and all(path.is_file() for path in paths)
+
+
 async def test_results_are_exported(make_app: Make, tmp_path: Path) -> None:
     app = make_app()
     async with searching(app) as (screen, pilot):
@@ -864,7 +937,7 @@ async def test_ascii_without_colour_shows_all_of_it(make_app: Make) -> None:
         await wait_until(lambda: "Selected: 1 file" in words_of(screen, "sum"), pilot)
         assert "*" in text_of(app)
         screen.form.fill(Terms())
-        await pilot.press("escape")
+        await pilot.press("f")
         await wait_until(lambda: "| newest first" in text_of(app), pilot)
         assert "| | newest first" in text_of(app)
         screen.form.fill(Terms(newest_first=True))

@@ -93,8 +93,10 @@ class GranuleDialog(Dialog[None]):
             _line(text, "Published", f"{granule.published:%Y-%m-%d %H:%M:%S} UTC  ({later} after sensing)")
         if granule.updated:
             _line(text, "Updated", f"{granule.updated:%Y-%m-%d %H:%M:%S} UTC")
+        if granule.track_frame:
+            _line(text, "Track, frame", granule.track_frame)
         if granule.orbit_frame:
-            _line(text, "Orbit, frame", granule.orbit_frame)
+            _line(text, "Orbit" if granule.track_frame else "Orbit, frame", granule.orbit_frame)
         size = "unknown" if result.size is None else format_bytes(result.size)
         _line(text, "State", f"{STATE_WORDS.get(result.state, result.state)}, {size}")
         is_waiting = not result.is_whole and granule is result.granule

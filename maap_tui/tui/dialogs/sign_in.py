@@ -14,10 +14,10 @@ from textual.widgets import Button, Static, TextArea
 
 from maap_tui.engine.errors import (
     TOKEN_PAGE,
-    AuthenticationError,
     AuthServiceUnavailable,
     CredentialsError,
     MaapError,
+    needs_new_token,
 )
 from maap_tui.engine.net.credentials import describe_token, read_pasted
 from maap_tui.text import as_sentence, clean, plural, sentences
@@ -108,12 +108,10 @@ class SignInDialog(Dialog[bool]):
         except AuthServiceUnavailable as error:
             self._say(sentences(error.message, "The token was not stored; try again later."))
             return
-        except (AuthenticationError, CredentialsError) as error:
-            # The page where tokens are issued is named above, and this is the place to store one.
-            self._say(sentences(error.message, "Paste another offline token."))
-            return
         except MaapError as error:
-            self._say(sentences(error.message, error.hint))
+            # The page where tokens are issued is named above, and this is the place to store one.
+            is_token = needs_new_token(error)
+            self._say(sentences(error.message, "Paste another offline token." if is_token else error.hint))
             return
         self.query_one(TextArea).text = ""
         app.notify("The token is stored.", title="Signed in", markup=False)

@@ -41,10 +41,10 @@ from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.result_states import ResultStates
 from maap_tui.tui.widgets.results import (
     COLUMNS,
-    FIRST_COLUMNS,
     NARROW_COLUMNS,
-    ROOM_FOR_NAMES,
     Result,
+    columns_for,
+    first_columns,
     free_bytes,
     merged,
     order_of,
@@ -174,8 +174,9 @@ class SearchScreen(PlaceScreen):
 
     def _fit_columns(self) -> None:
         """Show the columns that were chosen, or those that there is room for."""
-        has_room = self.results.size.width >= ROOM_FOR_NAMES
-        columns = self._chosen_columns or list(FIRST_COLUMNS if has_room else NARROW_COLUMNS)
+        query = self._query
+        mission = self.maap.session.mission_of(query.collection) if query is not None else None
+        columns = self._chosen_columns or first_columns(mission, self.results.size.width)
         if columns != [column.key for column in self.results.columns]:
             self.results.set_columns(columns)
 
@@ -303,10 +304,10 @@ class SearchScreen(PlaceScreen):
             form.judge()
 
     def action_form(self) -> None:
-        if self.form.field_in_hand or self.form.has_focus_within:
-            self.results.focus()
-        else:
-            self._unfold(self._first_field())
+        self._unfold(self._first_field())
+
+    def action_results(self) -> None:
+        self.results.focus()
 
     def _first_field(self) -> str:
         terms, troubles = self.form.terms, self.form.reading.troubles
@@ -375,6 +376,8 @@ class SearchScreen(PlaceScreen):
         self.workers.cancel_group(self, "order")
         rows.clear_marks()
         rows.set_rows([])
+        rows.offer_columns(columns_for(self.maap.session.mission_of(query.collection)))
+        self._fit_columns()
         formats = self.maap.session.formats_of(query)
         count = 0
         outcome = "failed"
@@ -562,7 +565,7 @@ class SearchScreen(PlaceScreen):
     def _chosen(self) -> list[Result]:
         chosen: list[Result] = self.results.chosen
         if not chosen:
-            self.notify("There are no results yet: esc goes to the form, ctrl+r searches.", markup=False)
+            self.notify("There are no results yet: f goes to the form, ctrl+r searches.", markup=False)
         return chosen
 
     def action_queue(self) -> None:

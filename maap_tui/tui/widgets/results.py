@@ -13,6 +13,7 @@ from pathlib import Path
 
 from maap_tui.engine.download.downloads import Job
 from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.missions import Mission
 from maap_tui.engine.model import Asset, Granule
 from maap_tui.engine.registry.registry import Key
 from maap_tui.engine.session import Session
@@ -126,6 +127,27 @@ NARROW_COLUMNS = ("start", "orbit", "baseline", "size", "state", "direction", "c
 
 ROOM_FOR_NAMES = 112
 """Cells of the list from which on names are shown whole."""
+
+_BY_TRACK = Column(
+    "orbit", "Track", 9, lambda row: row.granule.track_frame or row.granule.orbit_frame,
+    order=lambda row: (row.granule.track_frame, row.granule.orbit or -1),
+)  # fmt: skip
+"""In place of the orbit where the granules of a mission are known by track and frame."""
+
+
+def columns_for(mission: Mission) -> list[Column]:
+    """Every column there is for results of a mission."""
+    return [_BY_TRACK if column.key == "orbit" and mission.track_digits else column for column in COLUMNS]
+
+
+def first_columns(mission: Mission | None, width: int) -> list[str]:
+    """The columns shown in so many cells until others are chosen."""
+    if width >= ROOM_FOR_NAMES:
+        return list(FIRST_COLUMNS)
+    if mission is not None and mission.track_digits:
+        return [key for key in NARROW_COLUMNS if key != "direction"]  # the track takes its place
+    return list(NARROW_COLUMNS)
+
 
 DayOf = tuple[Key, date]
 """A baseline's day: the unit that states are looked up in."""

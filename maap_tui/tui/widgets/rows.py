@@ -248,6 +248,12 @@ class RowList(ScrollView, can_focus=True):
         self.columns = [by_key[key] for key in keys if key in by_key] or list(self._all_columns)
         self.refresh()
 
+    def offer_columns(self, columns: Sequence[Column]) -> None:
+        """Take other columns to choose from; of those shown, the ones that are still there stay."""
+        if list(columns) != self._all_columns:
+            self._all_columns = list(columns)
+            self.set_columns([column.key for column in self.columns])
+
     @property
     def all_columns(self) -> list[Column]:
         """Every column there is."""

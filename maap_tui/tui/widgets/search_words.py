@@ -10,7 +10,7 @@ from maap_tui.text import format_count, format_duration, plural
 
 NO_SEARCH = (
     "No search yet.\n\n"
-    "esc goes to the form: choose a collection, a product type and a time.\n"
+    "f goes to the form: choose a collection, a product type and a time.\n"
     "ctrl+r runs the search, and stops it while it runs."
 )
 
@@ -91,9 +91,9 @@ def empty_in_words(outcome: str, run: Search | None) -> str:
     if outcome == "failed" or (run is not None and run.failed):
         return "The search failed before anything was found.\n\nctrl+r tries it again, 5 shows the log."
     if outcome == "stopped":
-        return "Stopped before anything was found.\n\nctrl+r searches again, esc goes to the form."
+        return "Stopped before anything was found.\n\nctrl+r searches again, f goes to the form."
     doubt = f"{run.doubts[0]}.\n\n" if run is not None and run.doubts else ""
     return (
         f"{doubt}The archive has nothing that matches.\n\n"
-        "esc goes to the form: try another time, or any baseline; 1 shows what there is."
+        "f goes to the form: try another time, or any baseline; 1 shows what there is."
     )

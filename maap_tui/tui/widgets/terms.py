@@ -251,7 +251,7 @@ def _read_collection(text: str, names: Names, troubles: dict[str, str]) -> str:
     if words in names.refused:
         troubles["collection"] = names.refused[words]
     elif not _NAME.fullmatch(words):
-        troubles["collection"] = f"'{words[:40]}' is no collection name"
+        troubles["collection"] = f"'{words[:40]}' is not a collection name"
     elif any(words.lower() in name.lower() for name in names.collections):
         troubles["collection"] = f"'{words[:40]}' is only a part of a name, enter takes the one in the list"
     return words
@@ -264,7 +264,7 @@ def _read_product(text: str, collection: str, names: Names, troubles: dict[str, 
     if not words or known is not None:
         return known or ""
     if not _NAME.fullmatch(words):
-        troubles["product_type"] = f"'{words[:40]}' is no product type name"
+        troubles["product_type"] = f"'{words[:40]}' is not a product type name"
     elif products and "collection" not in troubles:
         if any(words.lower() in name.lower() for name in products):
             trouble = f"'{words[:40]}' is only a part of a name, enter takes the one in the list"
@@ -292,7 +292,7 @@ def _read_baseline(
     if spelled is not None:
         return spelled
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", words):
-        troubles["baseline"] = f"'{words[:40]}' is no baseline"
+        troubles["baseline"] = f"'{words[:40]}' is not a baseline"
     elif every:
         troubles["baseline"] = f"there is no '{words[:40]}', it has {', '.join(known or every)}"
     return words
