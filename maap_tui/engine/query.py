@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.engine import cql2
@@ -40,14 +41,19 @@ class Keys:
 
     def values_of(self, properties: Mapping[str, Any]) -> dict[str, Any]:
         """What the properties of an item, in either spelling, say of each of these."""
-        spelled = zip(astuple(self), astuple(NEW_KEYS), astuple(OLD_KEYS), strict=True)
-        return {name: properties.get(new, properties.get(old)) for name, new, old in spelled}
+        return {name: properties.get(new, properties.get(old)) for name, new, old in _names_of(self)}
 
 
 NEW_KEYS = Keys("product:type", "version", "sat:absolute_orbit", direction="sat:orbit_state")
 """Spelling since February 2026."""
 OLD_KEYS = Keys("productType", "productVersion", "orbitNumber", direction="orbitDirection")
 """Spelling before; the service still takes it."""
+
+
+@cache
+def _names_of(keys: Keys) -> tuple[tuple[str, str, str], ...]:
+    """Each of these keys with its new and its old spelling; read for every item, so kept."""
+    return tuple(zip(astuple(keys), astuple(NEW_KEYS), astuple(OLD_KEYS), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
