@@ -11,6 +11,7 @@ from typing import Any, Self, Union, get_args, get_origin, get_type_hints
 
 from maap_tui.client.connection import Connection
 from maap_tui.engine.catalogue.client import Queryables
+from maap_tui.engine.errors import NoCollectionError
 from maap_tui.engine.model import parse_zulu, to_zulu
 from maap_tui.engine.storage.files import storage_error, write_atomic
 
@@ -206,13 +207,17 @@ class CatalogQueryablesManager:
         Returns:
             Collection -> file.
         """
-        names = self._connection.session.collections() if collections is None else collections
-        return {
-            name: self.get_path(name)
-            if not force and self.get_path(name).exists()
-            else self.get_path(self.load(name, refresh=True).collection)
-            for name in names
-        }
+        session, found = self._connection.session, {}
+        for name in session.collections() if collections is None else collections:
+            if force or not self.get_path(name).exists():
+                try:
+                    self.load(name, refresh=True)
+                except NoCollectionError:
+                    if collections is None and not session.is_chosen(name):
+                        continue
+                    raise
+            found[name] = self.get_path(name)
+        return found
 
     def list_downloaded(self) -> list[str]:
         """The collections of the configuration that have a local copy."""

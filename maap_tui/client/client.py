@@ -29,7 +29,7 @@ from maap_tui.client.searcher import Searcher
 from maap_tui.client.state import GlobalStateTracker, StateTracker
 from maap_tui.engine.catalogue import built
 from maap_tui.engine.download.downloads import Report
-from maap_tui.engine.errors import CatalogError, InvalidRequestError
+from maap_tui.engine.errors import CatalogError, InvalidRequestError, NetworkSetupError, NoCollectionError
 from maap_tui.engine.events import Event
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.model import BaselineInfo
@@ -555,8 +555,13 @@ class MaapClient:
         for name in [collection] if collection else self.list_collections():
             try:
                 file, failures = self._connection.run(build(name), verbose=verbose)
-            except CatalogError as error:
-                if failures_out is None:
+            except (CatalogError, InvalidRequestError) as error:
+                is_ours = collection is None and not self._session.is_chosen(name)
+                if is_ours and isinstance(error, NoCollectionError):
+                    continue
+                if failures_out is None or isinstance(error, NetworkSetupError):
+                    raise
+                if collection and isinstance(error, InvalidRequestError):
                     raise
                 failures_out.append((name, "*", "*", error.message))
                 continue

@@ -81,6 +81,7 @@ class Searcher:
         format: str | None = None,
         reverse: bool = False,
         frames: Sequence[str] | None = None,
+        tracks: Sequence[str | int] | None = None,
     ) -> Iterator[list[str]]:
         """The URLs of each day of a range, day by day; a day that failed comes last or not at all.
 
@@ -89,7 +90,7 @@ class Searcher:
         session = self._connection.session
         query = query_of(
             self._connection, collection, product_type, baseline, start, end, None, frames, format,
-            max_items, reverse,
+            max_items, reverse, tracks=tracks,
         )  # fmt: skip
         search = session.search(query)
         formats = session.formats_of(query)
@@ -124,6 +125,7 @@ class Searcher:
         reverse: bool = False,
         frames: Sequence[str] | None = None,
         on_day: Callable[[list[str]], None] | None = None,
+        tracks: Sequence[str | int] | None = None,
     ) -> list[str]:
         """The URLs of a range, ordered by sensing start."""
         result = self.search(
@@ -138,6 +140,7 @@ class Searcher:
             reverse=reverse,
             frames=frames,
             on_day=on_day,
+            tracks=tracks,
         )
         self.last_failed_days = result.failed_days
         return result.urls

@@ -3,6 +3,7 @@
 * MaapError
   + InvalidRequestError        the request is wrong; the same call will never work
     - SettingsError            a setting or the configuration file is wrong
+    - NoCollectionError        the archive has no collection of that name
     - NetworkSetupError        proxy, certificates or TLS stand in the way until somebody changes them
   + CredentialsError           credentials missing, unreadable, malformed or expired
   + AuthenticationError        the token service refused the offline token
@@ -43,6 +44,10 @@ class InvalidRequestError(MaapError, ValueError):
 
 class SettingsError(InvalidRequestError):
     """A setting or the configuration file is wrong; the message names file and line."""
+
+
+class NoCollectionError(InvalidRequestError):
+    """The archive has no collection of that name."""
 
 
 class NetworkSetupError(InvalidRequestError):

@@ -39,7 +39,7 @@ from maap_tui.engine.integrity.hashes import Hashes
 from maap_tui.engine.integrity.verify import Judge
 from maap_tui.engine.missions import (
     Mission,
-    earthcare,
+    collections_in_use,
     format_of,
     mission_named,
     parse_name,
@@ -325,12 +325,14 @@ class Session:
         return self.filing.mission_of(collection)
 
     def collections(self) -> list[str]:
-        """The collections of the configuration, otherwise those of the mission in use."""
-        chosen = list(self.settings.mission.collections)
-        if not chosen:
-            name = self.settings.mission.name or earthcare.MISSION.name
-            chosen = list(mission_named(name).collections)
-        return list(dict.fromkeys([*chosen, *self.settings.mission.collections_extend]))
+        """The collections of the configuration, otherwise those of the mission set, or of all missions."""
+        own = self.settings.mission
+        return collections_in_use(own.collections, own.name, own.collections_extend)
+
+    def is_chosen(self, collection: str) -> bool:
+        """Whether the configuration names a collection; the archive may lack one that only missions name."""
+        own = self.settings.mission
+        return collection in (*own.collections, *own.collections_extend)
 
     @property
     def index(self) -> CatalogueIndex:

@@ -13,9 +13,46 @@ CLD = (L2, "CPR_CLD_2A", "BC")
 def test_update_of_all_collections(maap: Callable, home: Path) -> None:
     ended = maap("catalog", "update")
     assert ended.code == 0
-    assert len(ended.lines) == 12
-    assert all(json.loads(Path(line).read_text())["collection"] in line for line in ended.lines)
-    assert ended.err == "Updated 12 of 12 collections\n"
+    listed = maap("list").lines
+    updated = [json.loads(Path(line).read_text())["collection"] for line in ended.lines]
+    assert set(updated) < set(listed) and len(updated) > 12
+    lacking = len(listed) - len(updated)
+    assert ended.err.startswith(f"Updated {len(updated)} of {len(updated)} collections")
+    assert f"the archive does not have {lacking} others of the missions" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({"MAAP_MISSION": "CryoSat"}, ["CryoSatIceL110"]),
+        ({"MAAP_MISSION_COLLECTIONS": f"AeolusL2BProducts,{L2}"}, ["AeolusL2BProducts", L2]),
+        (
+            {"MAAP_MISSION": "CryoSat", "MAAP_MISSION_COLLECTIONS_EXTEND": "BiomassLevel1b"},
+            ["CryoSatIceL110", "BiomassLevel1b"],
+        ),
+    ],
+)
+def test_update_means_the_collections_that_are_listed(
+    maap: Callable, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], names: list[str]
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    assert maap("list").lines == names
+    rows = map(json.loads, maap("catalog", "update", "--json").lines)
+    assert sorted(row["collection"] for row in rows) == sorted(names)
+
+
+@pytest.mark.parametrize(("chosen", "code"), [("", 0), ("FLEXL1Products", 4)])
+def test_only_a_collection_that_is_set_has_to_be_at_the_archive(
+    maap: Callable, archive: Archive, monkeypatch: pytest.MonkeyPatch, chosen: str, code: int
+) -> None:
+    archive.control(status=404, target="catalogue", match="FLEX")
+    monkeypatch.setenv("MAAP_MISSION", "FLEX")
+    monkeypatch.setenv("MAAP_MISSION_COLLECTIONS_EXTEND", chosen)
+    for words in (("update",), ("build",)):
+        ended = maap("catalog", *words)
+        assert (ended.code, ended.out) == (code, "")
+        assert ("There is no collection 'FLEXL1Products'" in ended.err) == bool(chosen)
 
 
 def test_update_of_one_into_a_folder(maap: Callable, tmp_path: Path) -> None:
@@ -31,9 +68,9 @@ def test_one_collection_that_fails_does_not_stop_the_others(maap: Callable, arch
     archive.control(status=503, target="catalogue", match="JAXAL2Products_MAAP")
     ended = maap("catalog", "update")
     assert ended.code == 3
-    assert len(ended.lines) == 11
-    assert "JAXAL2Products_MAAP" in ended.err
-    assert "Updated 11 of 12 collections" in ended.err
+    missing = len(maap("list").lines) - len(ended.lines)
+    assert ended.err.count("Error: ") == 1 and "JAXAL2Products_MAAP" in ended.err
+    assert f"Updated {len(ended.lines)} of {len(ended.lines) + 1} collections" in ended.err and missing >= 1
 
 
 def test_build_of_one_baseline_and_again(

@@ -68,6 +68,19 @@ def test_sync_tracks_each_file_of_a_granule(maap: Callable, home: Path) -> None:
     assert [file.exists() for file in files] == [False, True]
 
 
+@pytest.mark.parametrize("layout", ["dated", "flat"])
+def test_a_granule_that_has_a_folder_gets_no_second_one(maap: Callable, tmp_path: Path, layout: str) -> None:
+    where = ["--out-dir", tmp_path / "out"] if layout == "flat" else ["--data-dir", tmp_path / "out"]
+    assert maap("get", *L1A, "01", *FRAME, "--product-dir", *where).code == 0
+    files = sorted(path for path in (tmp_path / "out").rglob("*.tiff"))
+    granule = "BIO_S1_SCS__1S_20251212T011542_20251212T011603_T_G01_M01_C01_T001_F222_01_DJJDIM"
+    assert len(files) == 2 and {path.parent.name for path in files} == {granule}
+    above = tmp_path / "out"
+    if layout == "dated":
+        above = above.joinpath("Biomass", *L1A, "01", "2025", "12", "12")
+    assert {path.parent.parent for path in files} == {above}
+
+
 def test_pending_files_and_a_maximum_count_granules(maap: Callable) -> None:
     assert maap("search", *L1A, "01", *DAY, "--track", "001", "--registry-save").code == 0
     assert len(maap("state", "pending", *L1A, "01").lines) == 12

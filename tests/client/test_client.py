@@ -443,3 +443,26 @@ def test_verbose_logs_each_file(client: MaapClient, caplog: pytest.LogCaptureFix
         client.get(*NAMES, orbit="08574D", out_dir=tmp_path / "loud", verbose=True)
     assert caplog.text.count("Downloaded ") == 1
     assert "Already exists: " in caplog.text
+
+
+def test_numbers_of_tracks_are_arguments_everywhere(client: MaapClient, tmp_path: Path) -> None:
+    names = ("BiomassLevel1a", "S1_SCS__1S", "01")
+    day = datetime(2025, 12, 12, tzinfo=UTC)
+    span = {"start": day, "end": day.replace(hour=23)}
+    found = client.search(*names, **span, tracks=[1], frames=["222"])
+    assert {path.rpartition("_f222_")[2] for path in found.urls} == {"i_abs.tiff", "i_phase.tiff"}
+    assert client.search(*names, **span, tracks=["002"]).urls == []
+    only = {"baseline": names[2], **span, "tracks": ["1"], "frames": ["222"]}
+    assert client.searcher.search_urls(*names[:2], **only) == found.urls
+    days = client.searcher.search_urls_iter_day(*names[:2], **only)
+    assert [url for urls in days for url in urls] == found.urls
+    dry = client.get(*names, **span, tracks=[1], frames=["222"], out_dir=tmp_path, dry_run=True)
+    assert dry.skipped == found.urls
+    synced = client.sync(*names, **span, tracks=["1"], frames=["222"])
+    assert synced.urls_downloaded == 2
+    client.save_to_registry(client.search(*names, **span, tracks=[1]).urls, *names[:2])
+    some = client.download_from_registry(*names, **span, tracks=[2], dry_run=True)
+    rest = client.download_from_registry(*names, **span, tracks=[1], dry_run=True)
+    assert some.skipped == [] and rest.skipped and not set(rest.skipped) & set(found.urls)
+    with pytest.raises(InvalidRequestError, match="does not number its ground tracks"):
+        client.search(*NAMES, **HOUR, tracks=[1])

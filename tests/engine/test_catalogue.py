@@ -143,12 +143,21 @@ async def test_list_of_collections_ends(session: Make, href: Any) -> None:
         assert len(server.asked) <= 3
 
 
-@pytest.mark.parametrize("answer", [b"<html>", b"[]", b'{"properties": []}', (418, {})])
+@pytest.mark.parametrize("answer", [b"<html>", b"[]", b'{"properties": []}', (505, {})])
 async def test_unreadable_queryables(session: Make, answer: Any) -> None:
     raw = answer if isinstance(answer, tuple) else (200, answer)
     async with RawServer(lambda asked: raw) as server, session(server.url, **{"api.retries": 0}) as opened:
         with pytest.raises(CatalogError):
             await opened.catalogue.collection("One")
+
+
+@pytest.mark.parametrize("status", [403, 404, 405, 410, 301])
+async def test_an_address_that_is_no_catalogue_is_a_wrong_setting(session: Make, status: int) -> None:
+    async with RawServer(lambda asked: (status, {})) as server, session(server.url) as opened:
+        with pytest.raises(InvalidRequestError, match=str(status)) as caught:
+            await opened.catalogue.collections()
+        assert f"api.catalog_url, which is {server.url}" in caught.value.hint
+        assert len(server.asked) == 1
 
 
 async def test_queryables_that_are_not_all_leave_orbits_to_be_asked_for(session: Make, home: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.options import add_actions, add_command, add_general_options, add_names
 from maap_tui.cli.report import AGAIN
-from maap_tui.engine.errors import InvalidRequestError, MaapError, NetworkSetupError
+from maap_tui.engine.errors import InvalidRequestError, MaapError, NetworkSetupError, NoCollectionError
 from maap_tui.text import plural
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def add_parser(subparsers: Any, words: str) -> None:
         examples=("maap catalog update EarthCAREL2Validated_MAAP",),
     )
     update.add_argument(
-        "collection", nargs="?", metavar="COLLECTION", help="collection (default: all that are configured)"
+        "collection", nargs="?", metavar="COLLECTION", help="collection (default: all of `maap list`)"
     )
     update.add_argument("-o", "--out-dir", type=Path, metavar="DIR", help="write them there")
     add_general_options(update, run_update, json_help="one object a collection")
@@ -67,13 +67,15 @@ async def run_update(context: CommandContext) -> None:
         names = [args.collection] if args.collection else session.collections()
         slots = asyncio.Semaphore(session.settings.search.parallel)
 
-        async def fetch(name: str) -> bool:
+        async def fetch(name: str) -> bool | None:
             async with slots:
                 try:
                     queryables = await session.catalogue.queryables(name, refresh=True, must_keep=True)
                 except NetworkSetupError:
                     raise  # no other collection will fare better
                 except MaapError as error:
+                    if _may_lack(session, error, name, args.collection):
+                        return None
                     context.report.fail(error, "" if args.collection else name)
                     return False
             file = session.places.queryables_file(name)
@@ -90,9 +92,11 @@ async def run_update(context: CommandContext) -> None:
                 context.output.line(str(file))
             return True
 
-        done = await together(*(fetch(name) for name in names))
+        done = [one for one in await together(*(fetch(name) for name in names)) if one is not None]
         context.output.flush()
-        context.report.say(f"Updated {sum(done)} of {plural(len(names), 'collection')}")
+        lacking = len(names) - len(done)
+        more = f"; the archive does not have {plural(lacking, 'other')} of the missions" if lacking else ""
+        context.report.say(f"Updated {sum(done)} of {plural(len(done), 'collection')}{more}")
 
 
 async def run_build(context: CommandContext) -> None:
@@ -108,7 +112,13 @@ async def run_build(context: CommandContext) -> None:
             except MaapError as error:
                 if args.collection:
                     raise
-                context.report.fail(error, name)
+                if not _may_lack(session, error, name):
+                    context.report.fail(error, name)
+
+
+def _may_lack(session: Session, error: MaapError, name: str, asked: str | None = None) -> bool:
+    """Whether the archive lacks a collection that nobody asked for by its name, which is no error."""
+    return isinstance(error, NoCollectionError) and not asked and not session.is_chosen(name)
 
 
 async def _build(context: CommandContext, session: Session, name: str) -> None:
@@ -116,6 +126,9 @@ async def _build(context: CommandContext, session: Session, name: str) -> None:
 
     args = context.args
     pairs = await _pairs(context, session, name)
+    if not pairs and not args.collection:
+        context.report.say(f"{name}: lists no product types and baselines; name them to have them counted")
+        return
     catalog = None if args.force else built.load(session.places, name)
     catalog = catalog or built.BuiltCatalog(name)
     file = session.places.built_catalog_file(name)
@@ -160,6 +173,8 @@ async def _pairs(context: CommandContext, session: Session, name: str) -> list[t
         queryables = await session.catalogue.queryables(name)
         products = queryables.products
     if not products or not queryables.baselines:
+        if not args.collection and not session.is_chosen(name):
+            return []
         raise InvalidRequestError(
             f"The queryables of {name} list no product types and baselines",
             f"Refresh them (maap catalog update {name}), or name product type and baseline.",

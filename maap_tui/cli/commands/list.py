@@ -45,13 +45,10 @@ def run(context: CommandContext) -> int | None:
 
 
 def _list_known(context: CommandContext) -> None:
-    from maap_tui.engine.missions import default_collections, mission_named
+    from maap_tui.engine.missions import collections_in_use
 
     mission = context.settings()[0].mission
-    names = list(mission.collections)
-    if not names:
-        names = list(mission_named(mission.name).collections) if mission.name else default_collections()
-    for name in dict.fromkeys([*names, *mission.collections_extend]):
+    for name in collections_in_use(mission.collections, mission.name, mission.collections_extend):
         if context.output.as_json:
             context.output.record({"collection": name})
         else:

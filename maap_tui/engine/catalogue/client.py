@@ -17,12 +17,18 @@ from urllib.parse import quote, urljoin
 from maap_tui.engine import cql2
 from maap_tui.engine.catalogue import dialect
 from maap_tui.engine.config import dirs
-from maap_tui.engine.errors import CatalogError, InvalidRequestError, MaapError, StorageError
+from maap_tui.engine.errors import (
+    CatalogError,
+    InvalidRequestError,
+    MaapError,
+    NoCollectionError,
+    StorageError,
+)
 from maap_tui.engine.events import Emit, Noted, Warned, ignore
 from maap_tui.engine.geometry import is_geometry, read_bbox
 from maap_tui.engine.missions import MISSIONS, default_collections, format_of, parse_name
 from maap_tui.engine.model import OTHER, Asset, Collection, Granule, parse_zulu
-from maap_tui.engine.net.http import Http, Reply, TransportFault, origin_of
+from maap_tui.engine.net.http import Http, Reply, TransportFault, is_lasting, origin_of
 from maap_tui.engine.query import NEW_KEYS, OLD_KEYS, Keys
 from maap_tui.engine.storage import files, names
 
@@ -453,13 +459,15 @@ class Catalogue:
 
     async def _get(self, url: str, what: str, collection: str = "") -> Mapping[str, Any]:
         reply = await self._ask("GET", url)
-        if reply.status == 404 and collection:
-            raise unknown("collection", collection, self.known_collections(), "See `maap list`.")
+        if reply.status in (404, 410) and collection:
+            error = unknown("collection", collection, self.known_collections(), "See `maap list`.")
+            raise NoCollectionError(error.message, error.hint)
         if reply.status != 200:
             words = reply.error_words() or reply.reason
-            raise CatalogError(
-                f"Failed to fetch {what}: {reply.status} {words}", "Run the same command again later."
-            )
+            message = f"Failed to fetch {what}: {reply.status} {words}"
+            if is_lasting(reply.status):
+                raise InvalidRequestError(message, f"Check api.catalog_url, which is {self.root}.")
+            raise CatalogError(message, "Run the same command again later.")
         return _object_of(reply, what)
 
     async def _ask(self, method: str, url: str, *, json_body: Any = None) -> Reply:

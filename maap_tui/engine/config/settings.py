@@ -279,7 +279,7 @@ class MissionSettings(Section):
         "MAAP_MISSION",
         NAME,
         "",
-        "Mission of collections whose name tells none; empty for inferred.",
+        "Mission to list, and of collections whose name tells none; empty for all, inferred.",
         unset="inferred from the collection",
     )
     start = Setting(

@@ -23,6 +23,7 @@ __all__ = [
     "Mission",
     "Product",
     "all_formats",
+    "collections_in_use",
     "default_collections",
     "folder_of",
     "format_of",
@@ -88,6 +89,20 @@ def folder_of(url: str) -> str:
 def all_formats() -> tuple[str, ...]:
     """Every format name, and `all`."""
     return (*FORMAT_NAMES, ALL)
+
+
+def collections_in_use(chosen: Iterable[str], mission_name: str, extend: Iterable[str]) -> list[str]:
+    """The collections that are meant where none is named, in the order they are listed.
+
+    Args:
+        chosen: the setting `mission.collections`; without any, those of the mission.
+        mission_name: the setting `mission.name`; '' means every known mission.
+        extend: the setting `mission.collections_extend`.
+    """
+    names = list(chosen)
+    if not names:
+        names = list(mission_named(mission_name).collections) if mission_name else default_collections()
+    return list(dict.fromkeys([*names, *extend]))
 
 
 def default_collections(extra: Iterable[str] = ()) -> list[str]:

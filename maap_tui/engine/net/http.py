@@ -51,6 +51,12 @@ RETRY_AFTER_CAP_S = 120.0
 BUSY = frozenset({429, 500, 502, 503, 504})
 """Statuses that say: ask again later."""
 
+_LASTING = frozenset({301, 308, 501})
+"""Statuses besides 4xx that another try does not change (RFC 9110 section 15)."""
+
+_NOT_YET = frozenset({408, 421, 423, 425, 429})
+"""Statuses of 4xx that another try may change."""
+
 CHUNK_SIZE = 256 * 1024
 """Bytes read from a socket at a time."""
 
@@ -157,6 +163,11 @@ class Stream:
             if isinstance(fault, TransportFault) and fault.offline:
                 self._silence.lose()
             raise fault from error
+
+
+def is_lasting(status: int) -> bool:
+    """Whether the same request will be answered with this status again."""
+    return status in _LASTING or (400 <= status < 500 and status not in _NOT_YET)
 
 
 def origin_of(url: str) -> str:

@@ -37,7 +37,7 @@ from maap_tui.engine.net.credentials import (
     refuse_access_token,
     save_credentials,
 )
-from maap_tui.engine.net.http import Http, Reply, TransportFault, hide
+from maap_tui.engine.net.http import Http, Reply, TransportFault, hide, is_lasting
 from maap_tui.engine.storage import files, locks
 
 FALLBACK_LIFETIME_S = 300.0
@@ -53,12 +53,6 @@ _LATER = "The token may be fine; run the same command again later."
 
 _PASSING = frozenset({"temporarily_unavailable", "server_error"})
 """Errors of the service itself (RFC 6749 section 4.1.2.1), which some services send with status 400."""
-
-_LASTING = frozenset({301, 308, 501})
-"""Statuses besides 4xx that another try does not change (RFC 9110 section 15)."""
-
-_NOT_YET = frozenset({408, 421, 423, 425, 429})
-"""Statuses of 4xx that another try may change."""
 
 _REFUSALS = frozenset({"invalid_grant", "invalid_client", "unauthorized_client", "invalid_scope",
                        "unsupported_grant_type", "invalid_request"})  # fmt: skip
@@ -255,7 +249,7 @@ class Tokens:
             if _is_refusal(reply):
                 self._refused = self._refusal(reply, credentials)
                 raise self._refused
-            if _is_lasting(reply.status):
+            if is_lasting(reply.status):
                 self._refused = self._no_service(reply, credentials)
                 raise self._refused
             raise AuthServiceUnavailable(
@@ -443,11 +437,6 @@ def _is_refusal(reply: Reply) -> bool:
         or (reply.status < 500 and _error_of(reply) in _REFUSALS)
         or (reply.status == 403 and bool(reply.error_words()))
     )
-
-
-def _is_lasting(status: int) -> bool:
-    """Whether the same request will be answered with this status again."""
-    return status in _LASTING or (400 <= status < 500 and status not in _NOT_YET)
 
 
 def _moved_to(url: str, reply: Reply) -> str:
