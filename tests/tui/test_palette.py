@@ -11,6 +11,7 @@ from textual.command import CommandPalette
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
+from maap_tui.engine.missions import earthcare
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.screens.browse import BrowseScreen
@@ -62,7 +63,7 @@ async def test_collections_stand_in_the_order_of_the_tree(make_app: MakeApp) -> 
     def write(session: Session) -> None:
         session.places.catalog_dir.mkdir(parents=True, exist_ok=True)
         properties = {"product:type": {"enum": ["CPR_CLD_2A"]}, "version": {"enum": ["bc"]}}
-        for name in session.collections():
+        for name in earthcare.MISSION.collections:
             session.places.queryables_file(name).write_text(json.dumps({"properties": properties}))
 
     app = make_app(prepare=write, **OFFLINE)

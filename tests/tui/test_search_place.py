@@ -23,7 +23,7 @@ from textual.widgets import Input, Static
 
 from maap_tui.demo.archive import Archive
 from maap_tui.engine.errors import InvalidRequestError
-from maap_tui.engine.missions import mission_of_collection
+from maap_tui.engine.missions import earthcare, mission_of_collection
 from maap_tui.engine.model import Asset, Granule, TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.registry import Entry, Key
@@ -61,7 +61,7 @@ def local_names(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> P
 
     async def fetch() -> None:
         async with session:
-            for name in session.collections():
+            for name in earthcare.MISSION.collections:
                 await session.catalogue.queryables(name)
 
     asyncio.run(fetch())

@@ -28,6 +28,7 @@ from maap_tui.demo.faults import Faults
 from maap_tui.demo.stats import Stats
 from maap_tui.demo.tokens import CLIENT_ID, CLIENT_SECRET, TokenService
 from maap_tui.engine.download.queue_store import Queue, QueueRow
+from maap_tui.engine.missions import earthcare
 from maap_tui.engine.registry.registry import Entry, Key
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
@@ -128,7 +129,7 @@ def furnished(archive: Application, tmp_path_factory: pytest.TempPathFactory) ->
 
     async def fetch() -> None:
         async with load(home, within(archive)) as session:
-            for collection in session.collections():
+            for collection in earthcare.MISSION.collections:
                 await session.catalogue.queryables(collection)
             await session.build_catalog(L2, product_type="AC__TC__2B", baseline="BC")
 
