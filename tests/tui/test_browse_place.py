@@ -194,6 +194,11 @@ async def test_without_archive_and_copies_it_says_what_to_do(make_app: MakeApp, 
         await wait_until(lambda: "Shown as it was known last" in detail(app), pilot)
         await pilot.press("down", "enter", "down")
         await wait_until(lambda: "Not fetched" in text_of(app), pilot)
+        await pilot.resize_terminal(60, 16)
+        await wait_until(
+            lambda: any(line.endswith("…") for line in text_of(app).splitlines() if "Not fetched:" in line),
+            pilot,
+        )
         assert "r fetches the names" in detail(app)
         await pilot.press("enter")
         await wait_until(lambda: "were not fetched" in toasts(app), pilot)

@@ -260,6 +260,9 @@ async def test_columns_are_chosen_and_fitted() -> None:
         listed.sort_by("number", is_reversed=True)
         await pilot.pause()
         assert "Numberv" in board.lines[0]
+        listed.offer_columns([Column(sign, sign, 30, lambda row, sign=sign: sign * 30) for sign in "xyz"])
+        await pilot.pause()
+        assert board.lines[1].rstrip().endswith("xxx yyyyyy…"), "what the edge cuts ends with an ellipsis"
 
 
 async def test_a_click_goes_to_the_row_and_the_header_sorts() -> None:

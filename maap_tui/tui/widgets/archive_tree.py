@@ -209,10 +209,11 @@ class ArchiveTree(Tree[Branch], inherit_bindings=False):
         if self.words:
             hit = self.get_component_rich_style("tree--hit", partial=True)
             text.highlight_words(self.words, style=hit, case_sensitive=False)
+        depth = len(node.data.path) if node.data else 1
+        room = max(self.scrollable_content_region.width - self.guide_depth * (depth - 1), 1)
+        text.truncate(room, overflow="ellipsis")
         if at_cursor:
-            depth = len(node.data.path) if node.data else 1
-            room = self.size.width - self.guide_depth * (depth - 1) - text.cell_len
-            text.append(" " * max(room, 0), style=style)
+            text.append(" " * max(room - text.cell_len, 0), style=style)
         return text
 
     def _tone(self, tone: str) -> Style:

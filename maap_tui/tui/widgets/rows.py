@@ -575,7 +575,13 @@ class RowList(ScrollView, can_focus=True):
     def _widths(self) -> list[int]:
         total = self.scrollable_content_region.width
         fixed = sum(column.width for column in self.columns) + len(self.columns) + 1
-        return [column.width or max(4, total - fixed) for column in self.columns]
+        widths, used = [], 2
+        for column in self.columns:
+            cells = column.width or max(4, total - fixed)
+            # What the edge cuts ends with an ellipsis like all that is cut.
+            widths.append(max(min(cells, total - used), 0))
+            used += cells + 1
+        return widths
 
     def _style(self, name: str) -> Style:
         return self.get_component_rich_style(f"rowlist--{name}")
