@@ -255,3 +255,16 @@ def test_every_row_of_faults_is_explained() -> None:
 
     assert rows_of(figures) == rows_of(guarded)
     assert marks <= rows_of(played) | rows_of(figures) and len(marks) > 50
+
+
+def test_docstrings_cite_pages_and_sections_that_exist() -> None:
+    wrong, cited = [], 0
+    for file in [*(ROOT / "maap_tui").rglob("*.py"), *(ROOT / "bench").glob("*.py")]:
+        text = re.sub(r"\s*\n\s*(?:# )?", " ", file.read_text("utf-8"))
+        for page, section in re.findall(r"([\w/.-]+\.md)\b(?:, ([A-Z][^)]*)\))?", text):
+            cited += 1
+            headings = re.findall(r"^#+ (.*)$", PAGES.get(page, ""), flags=re.M)
+            if page not in PAGES or (section and section not in headings):
+                wrong.append(f"{file.relative_to(ROOT)}: {page} {section}")
+    assert wrong == []
+    assert cited > 10

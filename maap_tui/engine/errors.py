@@ -24,7 +24,7 @@
 from __future__ import annotations
 
 TOKEN_PAGE = "https://portal.maap.eo.esa.int/ini/services/auth/token/90dToken.php"
-"""Where a new 90-day offline token is issued (maap-facts.md section 3)."""
+"""Where a new 90-day offline token is issued (docs/service.md, Tokens)."""
 
 
 class MaapError(Exception):

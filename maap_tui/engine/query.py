@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from maap_tui.engine.missions import Mission
 
 MAX_ORBIT_TERMS = 50
-"""Terms of one orbit filter that the service takes in a request (maap-facts.md 1.4)."""
+"""Terms of one orbit filter that the service takes in a request (docs/service.md, Searches)."""
 
 DEFAULT_MAX_ITEMS = 50_000
 
@@ -30,7 +30,7 @@ _LETTERS = "ABCDEFGH"
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """How a collection spells the properties that can be searched (maap-facts.md 1.3)."""
+    """How a collection spells the properties that can be searched (docs/service.md, Queryables)."""
 
     product: str
     baseline: str

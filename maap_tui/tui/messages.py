@@ -1,4 +1,7 @@
-"""The rare news that become messages; bytes never do (design.md section 2)."""
+"""The rare news that become messages; bytes never do.
+
+See docs/architecture.md.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Built catalogues: time range, orbit range and count of every baseline, kept in one file a collection.
 
-The file is that of maap-client (design.md section 3); either program reads the other's.
+The file is that of maap-client (docs/searching.md, Catalogues); either program reads the other's.
 """
 
 from __future__ import annotations

@@ -503,7 +503,7 @@ class SearchRefused(MaapError):
 
     @property
     def is_page_limit(self) -> bool:
-        """Whether it only says that the service pages no further (maap-facts.md 1.4)."""
+        """Whether it only says that the service pages no further (docs/service.md, Searches)."""
         return self.status == 422 and "startRecord" in self.message
 
 
@@ -517,7 +517,7 @@ def next_link(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _is_passing_error(reply: Reply) -> bool:
-    # Seen on page requests that work when repeated (maap-facts.md 1.4). A gateway's HTML under
+    # Seen on page requests that work when repeated (docs/service.md, Searches). A gateway's HTML under
     # status 200 is the same kind of trouble.
     if reply.status == 400:
         return reply.error_words().startswith("Invalid token")

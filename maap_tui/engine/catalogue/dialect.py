@@ -39,7 +39,7 @@ class Dialect:
 
 
 USUAL = Dialect("POST", "cql2-text")
-"""What the ESA MAAP catalogue takes (maap-facts.md 1.4)."""
+"""What the ESA MAAP catalogue takes (docs/service.md, Searches)."""
 
 FILTERING = (USUAL, Dialect("POST", "cql2-json"), Dialect("GET", "cql2-text"), Dialect("GET", "cql2-json"))
 """Every way to send a filter, in the order of trying."""

@@ -39,10 +39,10 @@ from maap_tui.engine.model import Granule, TimeRange, to_zulu
 from maap_tui.engine.query import Query
 
 WHOLE_UP_TO = timedelta(days=10)
-"""Longest range that is asked for in one piece; longer ones are faster day by day (maap-facts.md 1.5)."""
+"""Longest range asked for in one piece; longer ones are faster day by day (docs/service.md, Searches)."""
 
 START_RECORD_LIMIT = 100_000
-"""The service pages no further than this record (maap-facts.md 1.4)."""
+"""The service pages no further than this record (docs/service.md, Searches)."""
 
 COUNT_LIMIT = 100_000
 """Items that are read at most to count those of one product, where the service does not filter."""

@@ -34,9 +34,9 @@ from maap_tui.engine.config.types import (
 from maap_tui.engine.errors import InvalidRequestError, SettingsError
 
 CATALOG_URL = "https://catalog.maap.eo.esa.int/catalogue/"
-"""Root of the STAC service (maap-facts.md section 1); without the last slash it answers 503."""
+"""Root of the STAC service (docs/service.md, Catalogue); without the last slash it answers 503."""
 TOKEN_URL = "https://iam.maap.eo.esa.int/realms/esa-maap/protocol/openid-connect/token"
-"""Where an offline token is exchanged for an access token (maap-facts.md section 3)."""
+"""Where an offline token is exchanged for an access token (docs/service.md, Tokens)."""
 
 
 class Setting(Generic[T]):

@@ -1,4 +1,4 @@
-"""Aeolus: its names, collections and product types (maap-facts.md sections 1.2 and 5.3)."""
+"""Aeolus: its names, collections and product types (docs/service.md, File names)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Biomass: its names, tracks, frames, collections and product types (maap-facts.md sections 1.2, 2, 5.4)."""
+"""Biomass: its names, tracks, frames, collections and product types (docs/service.md, File names)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CryoSat: its names, collections and product types (maap-facts.md sections 1.2 and 5.5)."""
+"""CryoSat: its names, collections and product types (docs/service.md, File names)."""
 
 from __future__ import annotations
 

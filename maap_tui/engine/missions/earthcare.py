@@ -1,4 +1,4 @@
-"""EarthCARE: its names, frames, collections and product types (maap-facts.md sections 1.2, 5.1, 5.2)."""
+"""EarthCARE: its names, frames, collections and product types (docs/service.md, File names)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FLEX: its names, collections and product types (maap-facts.md sections 1.2 and 5.6).
+"""FLEX: its names, collections and product types (docs/service.md, File names).
 
 The names are those of simulated products, and what their groups of digits mean is our reading. The archive
 has FLEX in pre-operations so far; the identifiers of its collections may still change.

@@ -2,7 +2,7 @@
 
 The rule: a line that was acknowledged stays, whole and once, whoever else writes the files at the
 same time; a damaged line or file is stepped over and reported, never fatal. The format is that of
-maap-client 0.2.1 (design.md section 3) and both may use one registry.
+maap-client 0.2.1 (docs/files-and-registry.md, The registry), and both may use one registry.
 """
 
 from __future__ import annotations
