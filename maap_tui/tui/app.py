@@ -191,7 +191,7 @@ class MaapApp(App[int]):
         self._key_timer: Timer | None = None
         self._is_leaving = False
         self._probe_at = 0.0
-        self.animation_level = "none"
+        self.animation_level = "full" if session.settings.ui.animation and not low_bandwidth else "none"
 
     # Life
 

@@ -394,3 +394,13 @@ async def test_unknown_keys_and_themes_of_the_configuration_are_reported(make_ap
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await wait_until(lambda: "[/nope]" in text_of(app), pilot)
         assert app.is_running
+
+
+@pytest.mark.parametrize(
+    ("is_on", "low_bandwidth", "level"), [(False, False, "none"), (True, False, "full"), (True, True, "none")]
+)
+def test_things_move_where_the_setting_says_so_and_the_line_carries_it(
+    make_app: MakeApp, is_on: bool, low_bandwidth: bool, level: str
+) -> None:
+    app = make_app(overrides={"ui.animation": is_on}, low_bandwidth=low_bandwidth)
+    assert app.animation_level == level
