@@ -83,10 +83,11 @@ test-faults: setup ## Run the long tests of faults and crashes, about ten minute
 	$(BIN)/python -m pytest -q -m 'long and alone' --tb=native tests/faults || failed=1; \
 	exit $$failed
 
-check: setup ## Lint, check types and the import rules
+check: setup ## Lint, check types, dead code and the import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/vulture
 	$(BIN)/python -m pytest -q tests/test_imports.py
 
 # What the site needs is in an environment of its own: nothing that runs or tests the program depends on it.

@@ -36,14 +36,13 @@ class Glyphs:
     levels: str
     """Eight heights of a sparkline, lowest first."""
     rule: str
-    ellipsis: str
     dot: str
     down: str
     """What comes down the line."""
 
 
-UNICODE = Glyphs("●", "○", "▌", "■", "◪", "·", "✗", "▶", "…", "‖", "█", "░", "▁▂▃▄▅▆▇█", "─", "…", "·", "↓")
-ASCII = Glyphs("*", "o", ">", "#", "+", ".", "x", ">", "~", "=", "#", "-", "._-=+*%#", "-", "~", "-", "v")
+UNICODE = Glyphs("●", "○", "▌", "■", "◪", "·", "✗", "▶", "…", "‖", "█", "░", "▁▂▃▄▅▆▇█", "─", "·", "↓")
+ASCII = Glyphs("*", "o", ">", "#", "+", ".", "x", ">", "~", "=", "#", "-", "._-=+*%#", "-", "-", "v")
 
 _FALLBACKS = str.maketrans(
     {

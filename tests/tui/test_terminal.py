@@ -18,7 +18,7 @@ import pytest
 from terminal_kit import HERE, PATIENCE_S, Terminal, is_alive, text_of, until
 
 from maap_tui.demo.archive import Archive
-from maap_tui.engine.download.queue_store import Queue, QueueRow
+from maap_tui.engine.download.queue_store import Queue, QueueRow, left_behind
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
@@ -423,7 +423,7 @@ def test_an_interrupted_queue_goes_on_where_it_was(
     until(lambda: moved(here) > 6_000_000, one)
     one.kill(signal.SIGKILL)  # what a power cut leaves: rows that no process has any more
     one.ended()
-    left = [row for row in rows.load() if row.is_interrupted]
+    left = left_behind(rows.load(), time.time())
     assert len(left) >= 8 and {row.verb for row in left} == {"sync"}
     in_flight = parts(folder)
 
@@ -437,7 +437,7 @@ def test_an_interrupted_queue_goes_on_where_it_was(
     assert two.ended() == 129
     assert two.is_restored()
     left = [row for row in rows.load() if row.is_live]
-    assert left and all(row.is_interrupted for row in left)
+    assert left and left_behind(left, time.time()) == left
     in_flight += parts(folder)
 
     here.faults.clear()
@@ -469,7 +469,7 @@ def test_a_sync_elsewhere_is_seen_while_it_runs(
         until(lambda: any(row.state == "running" for row in rows.load()), one)
         row = next(row for row in rows.load() if row.state == "running")
         assert (row.pid, row.host, row.verb) == (sync.pid, socket.gethostname(), "sync")
-        assert not row.is_interrupted
+        assert left_behind([row], time.time()) == []
         seen = one.type(b"3")
         one.wait_for(b"sync", after=seen)
         seen = one.type(b"4")

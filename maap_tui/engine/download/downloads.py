@@ -87,8 +87,6 @@ class Job:
     """Order in the queue, lowest first."""
     since: float = 0.0
     """When the body began to arrive, on the monotonic clock; 0 before."""
-    since_bytes: int = 0
-    """`received` at that moment."""
     _task: asyncio.Task[None] | None = field(default=None, repr=False)
     _is_ending: bool = field(default=False, repr=False)
     """Whether its outcome is being recorded, which nothing interrupts."""
@@ -381,7 +379,7 @@ class Downloads:
         elif isinstance(event, FileStarted):
             job = self.jobs.get(event.url)
             if job is not None:
-                job.received = job.since_bytes = event.offset
+                job.received = event.offset
                 job.since = time.monotonic()
                 job.size = event.size if event.size is not None else job.size
                 job.reason, job.again_at = "", 0.0

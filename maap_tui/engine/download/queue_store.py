@@ -100,11 +100,6 @@ class QueueRow:
         """The process that has it."""
         return self.pid, self.host, self.born
 
-    @property
-    def is_interrupted(self) -> bool:
-        """Whether it has not ended and the process that had it is gone; for many rows see `left_behind`."""
-        return self.is_live and not is_alive(self.pid, self.host, self.born)
-
 
 @dataclass(frozen=True, slots=True)
 class Changes:

@@ -148,7 +148,6 @@ class SearchForm(Vertical):
         self.note = ""
         """What is known of the number of granules, in words; '' for nothing."""
         self._walked = False
-        self._matches: list[Match] = []
 
     @property
     def maap(self) -> MaapApp:
@@ -300,7 +299,6 @@ class SearchForm(Vertical):
         """Show the matches of the field in hand, unless it holds a name already."""
         name = self.field_in_hand
         found = self.matches_of(name) if name else []
-        self._matches = found
         self._walked = False
         rows = self.query_one(MatchList)
         rows.display = bool(found) and not self._is_complete(name, found)
