@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
+from maap_tui.engine.queue import LIVE
 from maap_tui.engine.session import Session
-from maap_tui.tui.widgets.results import LIVE, Result, by_day, look_at_disk, result_key, with_queue
+from maap_tui.tui.widgets.results import Result, by_day, look_at_disk, result_key, with_queue
 from maap_tui.tui.widgets.rows import RowList
 from maap_tui.tui.workers import start_worker
 

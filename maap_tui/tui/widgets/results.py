@@ -16,13 +16,13 @@ from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import Mission
 from maap_tui.engine.model import Asset, Granule
 from maap_tui.engine.registry.registry import Key
+from maap_tui.engine.queue import LIVE
+from maap_tui.engine.registry import Key
 from maap_tui.engine.session import Session
 from maap_tui.text import format_bytes
 from maap_tui.tui.theme import STATE_TONES, STATE_WORDS
 from maap_tui.tui.widgets.rows import Column
 
-LIVE = frozenset({"waiting", "running", "paused"})
-"""States of a transfer that has not ended."""
 _ORDER = ("queued", "failed", "missing", "new", "deleted", "marked", "here")
 """States of files, the one that a granule of several is called by first."""
 
