@@ -3,6 +3,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 
 from maap_tui import text
+from maap_tui.engine.errors import MaapError
 
 
 @pytest.mark.parametrize(
@@ -109,3 +110,16 @@ def test_every_character_is_printable_once_cleaned() -> None:
 )
 def test_tokens_are_blotted_out(said: str, shown: str) -> None:
     assert text.without_tokens(said) == shown
+
+
+@pytest.mark.parametrize(
+    ("message", "hint", "said"),
+    [
+        ("It is full", "Make room.", "It is full. Make room."),
+        ("It is full.", "Make room.", "It is full. Make room."),
+        ("Is it full?", "Make room.", "Is it full? Make room."),
+        ("It is full", "", "It is full"),
+    ],
+)
+def test_an_error_and_its_hint_as_running_text(message: str, hint: str, said: str) -> None:
+    assert MaapError(message, hint).sentences == said

@@ -22,7 +22,7 @@ from maap_tui.engine.errors import (
     MaapError,
     exit_code_of,
 )
-from maap_tui.text import clean, format_bytes, format_rate, plural, sentences, without_tokens
+from maap_tui.text import clean, format_bytes, format_rate, plural, without_tokens
 
 if TYPE_CHECKING:
     from maap_tui.cli.progress import Progress
@@ -101,7 +101,7 @@ class Reporter:
         self.codes.add(code_of(error))
         about = f"{about}: " if about else ""
         if isinstance(error, MaapError):
-            self._write(f"Error: {about}{sentences(error.message, error.hint)}")
+            self._write(f"Error: {about}{error.sentences}")
         else:
             words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             self._write(f"Error: {about}{words}. This is a mistake in maap_tui; -vv shows where.")

@@ -23,6 +23,8 @@
 
 from __future__ import annotations
 
+from maap_tui.text import sentences
+
 TOKEN_PAGE = "https://portal.maap.eo.esa.int/ini/services/auth/token/90dToken.php"
 """Where a new 90-day offline token is issued (docs/service.md, Tokens)."""
 
@@ -36,6 +38,11 @@ class MaapError(Exception):
         """What happened, one sentence."""
         self.hint = hint
         """What to do about it; empty when the message says it already."""
+
+    @property
+    def sentences(self) -> str:
+        """What happened and what to do about it, as running text."""
+        return sentences(self.message, self.hint)
 
 
 class InvalidRequestError(MaapError, ValueError):

@@ -168,7 +168,7 @@ class CatalogueIndex:
                 products |= set(catalog.products)
         except MaapError as error:
             if str(error) not in troubles:
-                troubles.append(f"{error.message}. {error.hint}".strip())
+                troubles.append(error.sentences)
         return replace(
             one,
             products=tuple(sorted(products)),

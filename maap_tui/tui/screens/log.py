@@ -19,6 +19,8 @@ from maap_tui.engine.config.settings import SETTINGS, Settings, find_setting
 from maap_tui.engine.download.downloads import Downloads
 from maap_tui.engine.errors import SettingsError
 from maap_tui.text import clean, format_date, plural, sentences
+from maap_tui.engine.settings import SETTINGS, Settings, find_setting
+from maap_tui.text import clean, format_date, plural
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings, check_keymap
@@ -320,7 +322,7 @@ class LogScreen(PlaceScreen):
             self._fresh = await asyncio.to_thread(self._load)
             self._trouble = ""
         except SettingsError as error:
-            self._trouble = sentences(error.message, error.hint)
+            self._trouble = error.sentences
             self.maap.write_log("error", self._trouble)
         self._show_settings()
 

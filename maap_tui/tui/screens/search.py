@@ -29,7 +29,6 @@ from maap_tui.text import (
     format_rate,
     format_sum,
     plural,
-    sentences,
 )
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.granule import GranuleDialog
@@ -293,7 +292,7 @@ class SearchScreen(PlaceScreen):
             except NetworkSetupError:
                 raise  # it says nothing of the name
             except InvalidRequestError as error:
-                names.refused[collection] = sentences(error.message, error.hint)
+                names.refused[collection] = error.sentences
             form.judge()
         if form.reading.needs_newest:
             query = _names_in(form)

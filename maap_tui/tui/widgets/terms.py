@@ -27,7 +27,7 @@ from maap_tui.engine.query import (
     read_orbits,
     read_tracks,
 )
-from maap_tui.text import plural, sentences
+from maap_tui.text import plural
 from maap_tui.tui.widgets.area_field import area_text, read_area
 from maap_tui.tui.widgets.time_field import read_time, time_text
 
@@ -238,7 +238,7 @@ def _try(
     try:
         changes |= read()
     except InvalidRequestError as error:
-        troubles[name] = sentences(error.message, error.hint)
+        troubles[name] = error.sentences
 
 
 def _read_collection(text: str, names: Names, troubles: dict[str, str]) -> str:

@@ -14,6 +14,8 @@ from maap_tui.engine.errors import MaapError, needs_new_token
 from maap_tui.engine.integrity.verify import Verdict
 from maap_tui.engine.missions import parse_name
 from maap_tui.text import format_bytes, format_rate, sentences
+from maap_tui.engine.queue import LIVE, Process, QueueRow
+from maap_tui.text import format_bytes, format_rate
 from maap_tui.tui import theme
 from maap_tui.tui.widgets.rows import Arranged, Column, RowList
 
@@ -361,7 +363,7 @@ class TransferList(RowList):
 def remedy_of(stopped: MaapError) -> str:
     """What to do about an error that stopped the run, the keys first: the end may be cut off."""
     keys = "F8 signs in, r goes on" if needs_new_token(stopped) else "r goes on"
-    return f"{keys}. Stopped: {sentences(stopped.message, stopped.hint)}"
+    return f"{keys}. Stopped: {stopped.sentences}"
 
 
 def _advice(reason: str) -> str:
