@@ -18,9 +18,13 @@ def has_terminal() -> bool:
     return all(stream is not None and stream.isatty() for stream in streams)
 
 
-def can_draw() -> bool:
-    """Whether the app can be drawn here: a person sits at a terminal that moves its cursor."""
-    return has_terminal() and os.environ.get("TERM", "") not in ("", "dumb")
+def why_not_drawn() -> str:
+    """Why the app cannot be drawn here; '' when it can."""
+    if not has_terminal():
+        return "The full-screen app needs a terminal"
+    if os.environ.get("TERM", "") in ("", "dumb"):
+        return "This terminal (TERM=dumb or unset) cannot show the app"
+    return ""
 
 
 def load_app() -> None:
@@ -38,8 +42,8 @@ def open_app(context: CommandContext, **options: object) -> int:
     Raises:
         InvalidRequestError: when it cannot be drawn here, or the configuration is wrong.
     """
-    from maap_tui.tui.app import cannot_run, run_app
+    if reason := why_not_drawn():
+        raise InvalidRequestError(reason, "For the commands see maap -h.")
+    from maap_tui.tui.app import run_app
 
-    if reason := cannot_run():
-        raise InvalidRequestError(reason)
     return run_app(context.session(bulk=True), **options)  # type: ignore[arg-type]

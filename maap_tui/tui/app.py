@@ -610,15 +610,6 @@ def _without_app(names: Sequence[tuple[str, str, str]]) -> str:
     return f"; without the app: `maap download {words} --registry`{more}"
 
 
-def cannot_run() -> str:
-    """Why the app cannot be drawn here, in a sentence; '' when it can."""
-    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        return "The full-screen app needs a terminal; here, use the commands (see maap --help)."
-    if os.environ.get("TERM", "") in ("", "dumb"):
-        return "This terminal (TERM=dumb or unset) cannot show the app; use the commands (see maap --help)."
-    return ""
-
-
 def run_app(
     session: Session,
     *,

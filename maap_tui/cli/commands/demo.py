@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maap_tui.cli.app_door import can_draw, load_app, open_app
+from maap_tui.cli.app_door import load_app, open_app, why_not_drawn
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.main import main
 from maap_tui.cli.options import add_command, add_general_options
@@ -81,7 +81,7 @@ def run(context: CommandContext) -> int | None:
         else:
             home = args.home.absolute()
         _refuse_a_real_home(home)
-        if not args.serve and not args.inner and can_draw():
+        if not args.serve and not args.inner and not why_not_drawn():
             return _open(context, home, stack)
         archive = stack.enter_context(_start(context, home))
         _prepare(archive, home)

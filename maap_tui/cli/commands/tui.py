@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from maap_tui.cli.app_door import has_terminal, open_app
+from maap_tui.cli.app_door import open_app
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.options import add_command, add_general_options
-from maap_tui.engine.errors import InvalidRequestError
 
 
 def add_parser(subparsers: Any, words: str) -> None:
@@ -25,8 +24,6 @@ def add_parser(subparsers: Any, words: str) -> None:
 
 def run(context: CommandContext) -> int:
     """Open the app on the session of the context."""
-    if not has_terminal():
-        raise InvalidRequestError("The full-screen app needs a terminal", "For the commands see maap -h.")
     args = context.args
     return open_app(
         context,
