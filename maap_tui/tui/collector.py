@@ -1,6 +1,8 @@
 """The collector of cyclic garbage, kept from looking at everything while very much arrives.
 
 A full look stops every thread, the longer the more there is: 0.2 s with 50,000 transfers in the queue.
+Without this, `bench/queueing.py` with 20,000 files has turns of the app's loop that take 99 ms of processor
+time instead of 29 while they are queued, and 167 ms instead of 91 when interrupted ones are taken over.
 """
 
 from __future__ import annotations
