@@ -36,7 +36,7 @@ def test_the_version_costs_little() -> None:
     ended = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     version, ours, theirs = ended.stdout.splitlines()
     assert re.fullmatch(r"maap \d+\.\d+\.\d+", version)
-    assert (ours, theirs) == ("maap_tui maap_tui.cli maap_tui.cli.main", "set()")
+    assert (ours, theirs) == ("maap_tui maap_tui.cli maap_tui.cli.main maap_tui.version", "set()")
 
 
 @pytest.mark.parametrize(

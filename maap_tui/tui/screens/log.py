@@ -18,8 +18,6 @@ from maap_tui.engine.config import settings
 from maap_tui.engine.config.settings import SETTINGS, Settings, find_setting
 from maap_tui.engine.download.downloads import Downloads
 from maap_tui.engine.errors import SettingsError
-from maap_tui.text import clean, format_date, plural, sentences
-from maap_tui.engine.settings import SETTINGS, Settings, find_setting
 from maap_tui.text import clean, format_date, plural
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog

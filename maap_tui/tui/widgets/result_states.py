@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-from maap_tui.engine.queue import LIVE
+from maap_tui.engine.download.queue_store import LIVE
 from maap_tui.engine.session import Session
 from maap_tui.tui.widgets.results import Result, by_day, look_at_disk, result_key, with_queue
 from maap_tui.tui.widgets.rows import RowList

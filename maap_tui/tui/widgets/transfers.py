@@ -13,8 +13,6 @@ from maap_tui.engine.download.queue_store import LIVE, Process, QueueRow
 from maap_tui.engine.errors import MaapError, needs_new_token
 from maap_tui.engine.integrity.verify import Verdict
 from maap_tui.engine.missions import parse_name
-from maap_tui.text import format_bytes, format_rate, sentences
-from maap_tui.engine.queue import LIVE, Process, QueueRow
 from maap_tui.text import format_bytes, format_rate
 from maap_tui.tui import theme
 from maap_tui.tui.widgets.rows import Arranged, Column, RowList
