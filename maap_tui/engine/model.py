@@ -225,6 +225,13 @@ class Granule:
         """`07655C`, `07655`, or '' without an orbit; a frame that is a number is not part of it."""
         return orbit_frame(self.orbit, self.frame)
 
+    @property
+    def track_frame(self) -> str:
+        """`T014_F192`, or '' where the mission has no track numbers."""
+        if self.track_number is None:
+            return ""
+        return f"T{self.track_number}" + (f"_F{self.frame}" if self.frame else "")
+
     def files(self, formats: Sequence[str]) -> list[Asset]:
         """The assets wanted: those of the first format that the granule has, or every file for `all`.
 
