@@ -496,6 +496,8 @@ async def test_other_sizes_show_form_and_results(make_app: Make, size: tuple[int
     app = make_app()
     async with searching(app, size) as (screen, pilot):
         await run_search(screen, pilot)
+        if size[0] == 60:
+            assert text_of(app).splitlines()[1].endswith("…"), "the folded form is cut with a mark"
         await pilot.press("f")
         await wait_until(lambda: screen.form.field_in_hand, pilot)
         await pilot.pause()
