@@ -268,3 +268,10 @@ def test_docstrings_cite_pages_and_sections_that_exist() -> None:
                 wrong.append(f"{file.relative_to(ROOT)}: {page} {section}")
     assert wrong == []
     assert cited > 10
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_tables_have_as_many_cells_in_each_row(page: str) -> None:
+    for table in re.findall(r"(?:^\|.*\n)+", PAGES[page], flags=re.M):
+        rows = [len(re.findall(r"(?<!\\)\|", re.sub(r"`[^`]*`", "", row))) for row in table.splitlines()]
+        assert len(set(rows)) == 1, table
