@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from textual import events, on
 from textual.app import App, ScreenStackError, SystemCommand
@@ -23,6 +23,7 @@ from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
 from maap_tui.engine.download.downloads import Downloads, Tracked
+from maap_tui.engine.download.elsewhere import Elsewhere, Lookout
 from maap_tui.engine.download.queue_store import LIVE, QueueRow, left_behind, missing_bytes
 from maap_tui.engine.download.tally import Tally
 from maap_tui.engine.download.transfer import Wanted
@@ -43,9 +44,10 @@ from maap_tui.engine.events import (
 from maap_tui.engine.net.credentials import TokenInfo
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
+from maap_tui.engine.storage.log_file import LogFile, LogLine
 from maap_tui.engine.thread import EngineThread
 from maap_tui.engine.workflows.sync import SyncReport
-from maap_tui.text import as_sentence, clean, format_sum, plural
+from maap_tui.text import as_sentence, clean, format_sum, plural, without_tokens
 from maap_tui.tui import collector, theme
 from maap_tui.tui.commands import MaapCommands
 from maap_tui.tui.keys import BY_ID, PLACES, bindings, check_keymap, show_key
@@ -66,6 +68,9 @@ SILENT_S = 3.0
 PROBE_S = 10.0
 """Least seconds between two looks at whether an archive that is away is there again."""
 
+ELSEWHERE_S = 1.0
+"""Seconds between two looks at what other processes transfer."""
+
 KEY_S = 1.0
 """Seconds that a key may take before the next one goes ahead all the same."""
 
@@ -78,15 +83,6 @@ WIDTHS = [(0, "-tiny"), (60, "-narrow"), (110, "-wide")]
 
 HEIGHTS = [(0, "-flat"), (16, "-short"), (30, "-tall")]
 """Least lines -> the class that screens of that height have."""
-
-
-class LogLine(NamedTuple):
-    """One line of the log."""
-
-    time: datetime
-    level: str
-    """debug, info, warning or error."""
-    text: str
 
 
 # The places are loaded when they are first shown: together they cost as much as the first screen.
@@ -160,6 +156,11 @@ class MaapApp(App[int]):
         self.engine = EngineThread(lambda: session)
         self.tally = Tally()
         self.queue = session.queue
+        self.elsewhere = Elsewhere()
+        """What other processes of this user transfer."""
+        self._lookout = Lookout(session.queue)
+        self._elsewhere_at = 0.0
+        """When the next look at them is due, on the monotonic clock."""
         self.transfers: Downloads | None = None
         """The queue of this app; None until something was queued."""
         self.counted: dict[str, BaselineCounted] = {}
@@ -167,6 +168,11 @@ class MaapApp(App[int]):
         self.log_lines: deque[LogLine] = deque(maxlen=LOG_LINES)
         self.log_version = 0
         """Grows with every line of the log."""
+        self.earlier_lines: list[LogLine] = []
+        """The lines that other runs of the app left, read at the start."""
+        places = session.places
+        self._log_file = LogFile(places.log_file, places.lock_file(places.log_file))
+        self._unwritten: deque[LogLine] = deque(maxlen=LOG_LINES)
         self.last_rate = 0.0
         """Bytes a second when something moved last; 0 before."""
         self.glyphs = theme.ASCII if is_ascii else theme.UNICODE
@@ -219,6 +225,28 @@ class MaapApp(App[int]):
             self.write_log("warning", sentence)
             self.notify(clean(sentence), severity="warning", timeout=10, markup=False)
         start_worker(self, self._look_for_left_work, group="start")
+        start_worker(self, self._read_log, group="log")
+
+    async def _look_elsewhere(self) -> None:
+        """See what other processes transfer."""
+        self.elsewhere = await asyncio.to_thread(self._lookout.look)
+        self._elsewhere_at = time.monotonic() + ELSEWHERE_S
+
+    async def _read_log(self) -> None:
+        """Read what other runs logged."""
+        self.earlier_lines = await asyncio.to_thread(self._log_file.earlier)
+        self.log_version += 1
+
+    async def _keep_log(self) -> None:
+        """Write new lines to the log on disk; one after the other, as they came."""
+        await asyncio.to_thread(self._write_log_file)
+
+    def _write_log_file(self) -> None:
+        lines = []
+        with suppress(IndexError):
+            while True:
+                lines.append(self._unwritten.popleft())
+        self._log_file.write(lines)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if self.low_bandwidth and hasattr(event.widget, "cursor_blink"):
@@ -254,6 +282,7 @@ class MaapApp(App[int]):
         if transfers is not None:
             self.engine.run(lambda session: transfers.close())
         self.engine.close()
+        self._write_log_file()
 
     def _handle_exception(self, error: Exception) -> None:
         # A screen that was still being made when the end began looks for parts that it never gets.
@@ -264,6 +293,10 @@ class MaapApp(App[int]):
         """End on an error of our own; who opened the app says it, in a sentence."""
         self.crash = self.crash or self._exception or sys.exception()
         self._close_messages_no_wait()
+
+    def use_few_colours(self) -> None:
+        """Draw with the sixteen colours of a plain terminal."""
+        self._own_filters.append(theme.FewColours())
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *self._own_filters]
@@ -359,9 +392,12 @@ class MaapApp(App[int]):
                 self.post_message(EngineTold(event))
 
     def write_log(self, level: str, text: str) -> None:
-        """Add a line to the log; from any thread."""
-        self.log_lines.append(LogLine(self.now(), level, text))
+        """Add a line to the log, one that says what it is about; from any thread."""
+        line = LogLine(self.now(), level, without_tokens(text))
+        self.log_lines.append(line)
         self.log_version += 1
+        if level != "debug":
+            self._unwritten.append(line)
 
     @on(EngineTold)
     def tell_sign_in(self, message: EngineTold) -> None:
@@ -425,6 +461,11 @@ class MaapApp(App[int]):
 
     def _sample(self) -> None:
         self._look_for_archive()
+        busy = {one.group for one in self.workers if one.node is self}
+        if self._unwritten and "keep-log" not in busy:
+            start_worker(self, self._keep_log, group="keep-log")
+        if time.monotonic() >= self._elsewhere_at and "elsewhere" not in busy:
+            start_worker(self, self._look_elsewhere, group="elsewhere")
         self.last_rate = self.tally.snapshot().rate or self.last_rate
         try:
             screen = self.screen
@@ -457,6 +498,7 @@ class MaapApp(App[int]):
     async def _sign_in(self) -> None:
         from maap_tui.tui.dialogs.sign_in import SignInDialog
 
+        self.clear_notifications()  # what asked for it would hide the buttons
         if await self.push_screen_wait(SignInDialog()):
             self.read_token()
             await self.with_transfers(lambda transfers: transfers.resume_run())
@@ -635,6 +677,8 @@ def run_app(
         low_bandwidth=low_bandwidth or ui.low_bandwidth or bool(os.environ.get("SSH_TTY")),
         no_colour=bool(os.environ.get("NO_COLOR")),
     )
+    if app.console.color_system == "standard" and not app.no_colour:
+        app.use_few_colours()
     with Ending(app) as ending:
         app.driver_class = partial(TerminalDriver, ending=ending)  # type: ignore[assignment]
         code = app.run(mouse=ui.mouse if mouse is None else mouse)

@@ -316,7 +316,7 @@ class BaselineWork:
         for scope in scopes:
             await asyncio.to_thread(self._find_deletable, scope, work, plan, refused)
         if not work.go_on():
-            self._screen.say("Stopped; nothing was deleted.")
+            self._screen.say(f"Stopped; nothing of {words_of(scopes)} was deleted.")
             return
         files = [file for month in plan for file in month.files]
         size = sum(count for _, count in files)
@@ -332,7 +332,7 @@ class BaselineWork:
         question = f"Delete {plural(len(files), 'marked file')} of {words_of(scopes)}, {format_bytes(size)}?"
         lines = [f"{format_bytes(count):>9}  {self._brief(path)}" for path, count in files]
         if not await self._screen.ask(question, lines=lines + kept, verb="Delete", key="y"):
-            self._screen.say("Nothing was deleted.")
+            self._screen.say(f"Nothing of {words_of(scopes)} was deleted.")
             return
         work.title, work.total, work.done = "Deleting", len(files), 0
         deleted, freed = 0, 0
@@ -349,7 +349,7 @@ class BaselineWork:
         words = f"Deleted {plural(deleted, 'file')} of {words_of(scopes)}, {format_bytes(freed)}."
         if deleted < len(files):
             words += f" {len(files) - deleted} were kept."
-        self._screen.say(f"{words} The journal is {self._session.places.journal_file}")
+        self._screen.say(words, f"The journal is {self._session.places.journal_file}")
         if failed:
             await self._screen.list_lines(
                 "These could not be deleted", [f"{path}  ({reason})" for path, reason in failed]
@@ -444,11 +444,12 @@ class BaselineWork:
         data_dir = self._session.places.data_dir
         if not keys:
             keys = await asyncio.to_thread(audit.keys_on_disk, data_dir)
+        whose = words_of([Scope(key) for key in keys]) if keys else "any baseline"
         found: list[tuple[Key, Stray]] = []
         for key in keys:
             found += [(key, one) for one in await asyncio.to_thread(self._strays, key, data_dir, work)]
         if not work.go_on():
-            self._screen.say("Stopped; nothing was recorded.")
+            self._screen.say(f"Stopped; nothing of {whose} was recorded.")
             return
         known = [(key, one) for key, one in found if one.url and one.is_whole]
         lines = [f"{'record':10} {self._brief(one.path)}" for _, one in known]
@@ -459,7 +460,7 @@ class BaselineWork:
         rest = f"{len(unknown)} have no known address, {others} are not whole."
         if not found:
             self._screen.say(
-                f"Looked at {plural(work.done, 'file')} on disk: the registry knows all of them."
+                f"Looked at {plural(work.done, 'file')} of {whose} on disk: the registry knows all of them."
             )
         elif not known:
             await self._screen.list_lines(
@@ -475,7 +476,7 @@ class BaselineWork:
         ):
             work.title, work.total, work.done = "Recording", len(known), 0
             count = await asyncio.to_thread(self._record, known, work)
-            self._screen.say(f"Recorded {plural(count, 'file')} as downloaded. {rest}")
+            self._screen.say(f"Recorded {plural(count, 'file')} of {whose} as downloaded. {rest}")
 
     def _strays(self, key: Key, data_dir: Path, work: Work) -> list[Stray]:
         session = self._session

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import colorsys
 import locale
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
+from rich.color import Color as RichColor
+from rich.color_triplet import ColorTriplet
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
@@ -102,6 +106,44 @@ def _plain(style: Style) -> Style:
         strike=style.strike,
         meta=style.meta,
     )
+
+
+class FewColours(LineFilter):
+    """Turns every colour into one of the sixteen of a plain terminal, by its hue.
+
+    The nearest by distance makes amber the red of an alarm, and the cursor's row white on cyan.
+    """
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """Rebuild the styles with colours that the terminal names itself."""
+        return [
+            Segment(segment.text, _with_few(segment.style), segment.control) if segment.style else segment
+            for segment in segments
+        ]
+
+
+@lru_cache(maxsize=1024)
+def _with_few(style: Style) -> Style:
+    colour, ground = style.color, style.bgcolor
+    return style + Style(
+        color=None if colour is None or colour.triplet is None else _of_16(colour.triplet),
+        bgcolor=None if ground is None or ground.triplet is None else _of_16(ground.triplet, is_ground=True),
+    )
+
+
+_HUES = ((20, 1), (75, 3), (165, 2), (195, 6), (260, 4), (330, 5), (360, 1))
+"""Degrees below which a hue has the number of a colour."""
+_GREYS = ((0.15, 0), (0.45, 8), (0.8, 7), (1.01, 15))
+"""The same for the lightness of what has no hue."""
+
+
+def _of_16(triplet: ColorTriplet, *, is_ground: bool = False) -> RichColor:
+    """One of sixteen colours; a coloured ground is a dark one, so that bright text stands out on it."""
+    hue, lightness, _ = colorsys.rgb_to_hls(*triplet.normalized)
+    if max(triplet) - min(triplet) < 48:
+        return RichColor.from_ansi(next(number for below, number in _GREYS if lightness < below))
+    number = next(number for below, number in _HUES if hue * 360 <= below)
+    return RichColor.from_ansi(number if is_ground else number + 8)
 
 
 def wants_ascii(environ: Mapping[str, str] | None = None) -> bool:

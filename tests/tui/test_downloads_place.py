@@ -23,6 +23,7 @@ from driving import find_files, wait_until
 from driving import text_of as screen_text
 
 from maap_tui.demo.archive import Archive
+from maap_tui.engine.download.downloads import Job
 from maap_tui.engine.download.queue_store import Queue, QueueRow, born_at
 from maap_tui.engine.download.transfer import Wanted
 from maap_tui.engine.model import TimeRange
@@ -146,7 +147,7 @@ async def test_a_slow_transfer_shows_bytes_rate_time_left_and_moves_only_on_the_
         archive.faults.add(target="data", rate=40_000.0)
         await app.queue_files(files)
         await wait_until(has(app, "running", 2), pilot)
-        await wait_until(lambda: lines(app)[0].rate > 0 and lines(app)[0].seconds_left, pilot)
+        await wait_until(lambda: lines(app)[0].rate and lines(app)[0].seconds_left, pilot)
         text = screen_text(app)
         assert "running" in text and "KiB/s" in text and "/144 KiB" in text
         await wait_until(lambda: "5 Log" in screen_text(app) and "↓2 " in screen_text(app), pilot)
@@ -472,16 +473,35 @@ async def test_what_another_process_does_is_shown_and_cannot_be_controlled(
         await pilot.press("3")
         await wait_until(lambda: "Nothing in the queue" in screen_text(app), pilot)
         born = born_at(other_process)
-        row = row_of(files, 0, pid=other_process, born=born, received=1000)
-        write_elsewhere(app, [row])
+        row = row_of(files, 0, pid=other_process, born=born)
+        second = row_of(files, 1, pid=other_process, born=born, state="waiting")
+        write_elsewhere(app, [row, second])
         await wait_until(has(app, "running", 1), pilot)
-        await wait_until(lambda: f"maap sync {other_process}" in screen_text(app), pilot)
+        await wait_until(lambda: f"maap sync {other_process}: 1 running" in screen_text(app), pilot)
+        await wait_until(lambda: "0/2 files  0 B of" in screen_text(app), pilot)
+        await wait_until(lambda: "↓1 " in screen_text(app), pilot)
+        text = screen_text(app)
+        assert "B/s" not in text and "░" not in text, "nothing is said of how fast before it is known"
+
+        def moves(count: int) -> Callable[[], bool]:
+            def look() -> bool:
+                nonlocal row
+                row = replace(row, received=row.received + 100)
+                write_elsewhere(app, [row])
+                return "↓1 " in screen_text(app) and screen_text(app).count("B/s") == count
+
+            return look
+
+        await wait_until(moves(4), pilot)  # the bar, both lines of the head, and the row
+        await pilot.press("1")
+        await wait_until(moves(1), pilot)
+        await pilot.press("3")
         await pilot.press("p", "x", "r")
-        assert states(app) == ["running"]
+        assert states(app) == ["running", "waiting"]
         write_elsewhere(app, [replace(row, state="finished", received=131072)])
         await wait_until(has(app, "finished", 1), pilot)
         queue = Queue(app.session.places.queue_file)
-        queue.remove([row.path])
+        queue.remove([row.path, second.path])
         queue.close()
         await wait_until(lambda: not lines(app), pilot)
 
@@ -804,6 +824,22 @@ async def test_a_file_that_another_process_has_too_is_one_row(make_app: MakeApp,
         await pilot.press("y")
         await wait_until(lambda: isinstance(app.screen, DownloadsScreen), pilot)
         await wait_until(lambda: "finished" not in states(app), pilot)
+
+
+def test_the_rate_of_a_transfer_is_that_of_what_came_now() -> None:
+    job = Job(Wanted("http://x/1.h5", Path("/data/1.h5"), 10_000), state="running", size=10_000)
+    line = Line("/data/1.h5", job.wanted.url, job=job)
+    line.measure(10.0)
+    job.since, job.received = 10.5, 8_000  # a part that was here before
+    for now in (11.0, 12.0):
+        line.measure(now)
+        assert line.rate is None and line.seconds_left is None, "nothing came yet"
+    job.received += 500
+    line.measure(13.0)
+    assert line.rate == pytest.approx(250)
+    for now in (14.0, 15.0, 16.0, 17.0):
+        line.measure(now)
+    assert line.rate == 0, "it stands still"
 
 
 def test_a_sparkline_has_the_largest_value_full_and_nothing_lowest() -> None:

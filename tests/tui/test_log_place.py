@@ -133,6 +133,34 @@ async def test_empty_log_says_so(make_app: MakeApp) -> None:
         assert app.screen is screen
 
 
+async def test_lines_of_earlier_and_other_runs_are_shown_before_those_of_this_one(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    home = tmp_path / "kept"
+    first, second = make_app(home=home), make_app(home=home)
+    second.now = lambda: datetime(2026, 1, 16, 9, 30, tzinfo=UTC)
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjF9.c2lnbmF0dXJl"
+    async with first.run_test(size=SIZE) as pilot:
+        screen = await go(first, pilot)
+        first.write_log("info", "Marked 2 files of CPR_CLD_2A BC as processed.")
+        first.write_log("error", f"refused {token}")
+        first.write_log("debug", "a detail")
+        file = first.session.places.log_file
+        await wait_until(lambda: file.exists() and "refused" in file.read_text(), pilot)
+        assert token not in file.read_text() and stat.S_IMODE(file.stat().st_mode) == 0o600
+        first.write_log("warning", "said at the very end")
+    async with second.run_test(size=SIZE) as pilot:
+        second.write_log("info", "of this run")
+        screen = await go(second, pilot)
+        await take_lines(second, screen, pilot)
+        await wait_until(lambda: "said at the very end" in text_of(second), pilot)
+        texts = [row.line.text for row in screen._log.shown]
+        assert texts[-1] == "of this run" and "a detail" not in texts
+        assert "01-15 00:00 info    Marked 2 files of CPR_CLD_2A BC" in text_of(second)
+        assert "09:30:00    info    of this run" in text_of(second)
+        assert screen._log.current.line.text == "of this run", "the newest line is where it opens"
+
+
 async def test_hostile_lines_are_text(make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:

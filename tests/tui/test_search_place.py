@@ -28,6 +28,7 @@ from maap_tui.engine.model import Asset, Granule, TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.registry import Entry, Key
 from maap_tui.engine.session import Session
+from maap_tui.text import format_duration
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
@@ -666,6 +667,20 @@ async def test_columns_sort_and_form_are_remembered(make_app: Make, tmp_path: Pa
 
 
 # What is done with results
+
+
+async def test_the_forecast_counts_the_queue_once(make_app: Make, archive: Archive) -> None:
+    archive.faults.add(target="data", stall_after=0)
+    app = make_app()
+    async with searching(app) as (screen, pilot):
+        await run_search(screen, pilot)
+        await pilot.press("a", "d")
+        await wait_until(lambda: all(row.state == "queued" for row in screen.results.rows), pilot)
+        size = sum(row.size for row in screen.results.rows)
+        app.last_rate = 1024.0
+        screen.sum_again()
+        words = f"{format_duration(size / 1024)} with the queue"
+        await wait_until(lambda: words in words_of(screen, "sum"), pilot)
 
 
 async def test_files_are_queued_and_their_state_follows(make_app: Make) -> None:

@@ -320,6 +320,7 @@ async def downloads_busy(app: MaapApp, pilot: Pilot[Any]) -> None:
     await wait_for("free", app, pilot)
     running = [line for line in screen.table.rows if line.state == "running"]
     await wait_until(lambda: all(line.marks for line in running), pilot)
+    await wait_for("2/16 files", app, pilot)  # what others transfer is counted
 
 
 async def left_work(app: MaapApp, pilot: Pilot[Any]) -> None:
@@ -340,6 +341,7 @@ async def downloads_damaged(app: MaapApp, pilot: Pilot[Any]) -> None:
     queue_up(app.session, busy_rows())
     await wait_until(lambda: len(screen.table.rows) == 16, pilot)
     await wait_for("free", app, pilot)
+    await wait_for("2/16 files", app, pilot)  # what others transfer is counted
 
 
 async def downloads_unusable(app: MaapApp, pilot: Pilot[Any]) -> None:

@@ -212,6 +212,20 @@ def test_no_colour_and_a_cursor_that_is_seen(terminal: Callable[..., Terminal]) 
     assert any({b"1", b"4", b"7"} & set(style.split(b";")) for style in moved), one.shown[seen:]
 
 
+def test_a_console_of_16_colours_shows_what_is_pending_in_yellow_and_a_readable_cursor(
+    terminal: Callable[..., Terminal],
+) -> None:
+    one = terminal(changes={"TERM": "linux"})
+    one.wait_for(b"restricted")
+    one.settle()
+    one.type(b"q")
+    assert one.ended() == 0
+    assert [byte for byte in one.shown if byte > 127] == []
+    codes = {code for style in re.findall(rb"\x1b\[([\d;]*)m", one.shown) for code in style.split(b";")}
+    assert {b"93", b"44"} <= codes, "yellow for what warns, the cursor's row on blue"
+    assert not codes & {b"91", b"46", b"38", b"48"}, "nothing is alarming, and the terminal knows all of it"
+
+
 @pytest.mark.parametrize("term", ["xterm", "xterm-direct"])
 def test_any_terminal_with_a_cursor_will_do(terminal: Callable[..., Terminal], term: str) -> None:
     one = terminal(changes={"TERM": term})

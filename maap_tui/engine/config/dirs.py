@@ -152,6 +152,11 @@ class AppDirs:
         return journal_file(self.state_dir)
 
     @property
+    def log_file(self) -> Path:
+        """The last lines of the app's log, a JSON object each."""
+        return self.state_dir / "log.jsonl"
+
+    @property
     def access_token_file(self) -> Path:
         """The access token that this user's processes share, beside the credentials."""
         return self.credentials_file.with_name(self.credentials_file.name + ".access")

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-__all__ = ["downloads", "queue_store", "tally", "transfer"]
+__all__ = ["downloads", "elsewhere", "queue_store", "tally", "transfer"]

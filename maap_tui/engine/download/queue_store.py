@@ -113,6 +113,29 @@ class Changes:
     """Rows in the queue; fewer than the reader knows when some were removed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one process has in the queue, added up; cancelled files are left out."""
+
+    process: Process
+    verb: str
+    """The command that queued it."""
+    changed: float
+    """When it wrote last, seconds since 1970."""
+    running: int
+    """Files being fetched."""
+    queued: int
+    """Files, the ended ones included."""
+    done: int
+    """Files that have ended, failed ones included."""
+    size: int
+    """Bytes of the files that have not failed and whose size is known."""
+    unknown: int
+    """Files whose size is not among them."""
+    received: int
+    """Bytes of these that are here."""
+
+
 _COLUMNS = tuple(one.name for one in fields(QueueRow))
 _NAMES = ",".join(_COLUMNS)
 _LIVE_SQL = "state IN ('waiting','running','paused')"
@@ -147,6 +170,11 @@ def is_alive(pid: int, host: str, born: float) -> bool:
     return not (born and now_born and born != now_born)
 
 
+def has_ended(process: Process, silent_s: float) -> bool:
+    """Whether a process that last wrote so many seconds ago is gone."""
+    return not is_alive(*process) or (process[1] != HOST and silent_s > SILENT_S)
+
+
 def dead_processes(rows: Iterable[QueueRow], now: float) -> set[Process]:
     """The processes that are gone though rows of theirs have not ended; each is looked at once.
 
@@ -161,11 +189,7 @@ def dead_processes(rows: Iterable[QueueRow], now: float) -> set[Process]:
         news[process] = max(news.get(process, 0.0), row.changed)
         if row.is_live:
             live.add(process)
-    return {
-        process
-        for process in live
-        if not is_alive(*process) or (process[1] != HOST and now - news[process] > SILENT_S)
-    }
+    return {process for process in live if has_ended(process, now - news[process])}
 
 
 def left_behind(rows: Sequence[QueueRow], now: float) -> list[QueueRow]:
@@ -251,6 +275,30 @@ class Queue:
             return Changes(serial, [], 0)
         rows, count, last = found
         return Changes(max(last, serial), _rows_of(rows), count)
+
+    def shares(self) -> list[Share]:
+        """What each process other than this one has, of those that have files which did not end."""
+        # total() takes numbers of any size and whatever else stands in a column.
+        found = self._do(
+            lambda connection: connection.execute(
+                f"""
+                SELECT pid, host, born, max(verb), max(changed), total(state = 'running'),
+                    total(state <> 'cancelled'), total(state IN ('finished','skipped','failed')),
+                    total(CASE WHEN state IN ('failed','cancelled') THEN 0 ELSE size END),
+                    total(size IS NULL AND state NOT IN ('failed','cancelled')),
+                    total(CASE WHEN state IN ('failed','cancelled') THEN 0 ELSE received END)
+                FROM transfers WHERE NOT (pid = ? AND host = ?)
+                GROUP BY pid, host, born HAVING total({_LIVE_SQL}) > 0
+                """,
+                (os.getpid(), HOST),
+            ).fetchall()
+        )
+        shares = []
+        for pid, host, born, verb, changed, *counts in found or []:
+            with contextlib.suppress(TypeError, ValueError, OverflowError):
+                process = (int(pid), str(host), float(born))
+                shares.append(Share(process, str(verb), float(changed), *(int(one) for one in counts)))
+        return shares
 
     def remove(self, paths: Iterable[str]) -> None:
         """Forget rows."""

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-__all__ = ["files", "layout", "locks", "names"]
+__all__ = ["files", "layout", "locks", "log_file", "names"]

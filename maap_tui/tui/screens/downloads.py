@@ -151,7 +151,6 @@ class DownloadsScreen(PlaceScreen):
         self.table.repaint()
         self.head.stopped = self.table.stopped
         self.head.awaited = self.table.awaited
-        self.head.elsewhere_rate = sum(line.rate for line in self._order.group("running") if line.job is None)
         self.head.sample()
         self._show_detail()
 
@@ -219,11 +218,6 @@ class DownloadsScreen(PlaceScreen):
         """Show the rows as they are in order now."""
         self._is_out_of_order = False
         self.head.counts = self._order.counts
-        self.head.elsewhere = [
-            line.row
-            for line in self._others_live.values()
-            if line.row is not None and line.state != "interrupted"
-        ]
         self.table.set_rows(self._order.lines)
 
     async def _watch_others(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import UTC
 from typing import Any
 
 from rich.text import Text
@@ -18,6 +19,7 @@ from maap_tui.engine.config import settings
 from maap_tui.engine.config.settings import SETTINGS, Settings, find_setting
 from maap_tui.engine.download.downloads import Downloads
 from maap_tui.engine.errors import SettingsError
+from maap_tui.engine.storage.log_file import LEVELS, LogLine
 from maap_tui.text import clean, format_date, plural
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
@@ -27,9 +29,6 @@ from maap_tui.tui.widgets.bars import TOKEN_ALARM_DAYS, TOKEN_WARN_DAYS
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.rows import Column, RowList
 from maap_tui.tui.workers import start_worker
-
-LEVELS = ("debug", "info", "warning", "error")
-"""Levels of the log, the least first."""
 
 TONES = {"debug": "muted", "warning": "warning", "error": "error"}
 
@@ -70,8 +69,7 @@ class LogRow:
 
     number: int
     """Counts up; tells lines apart."""
-    line: Any
-    """The `LogLine` of the app."""
+    line: LogLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +95,8 @@ class LogScreen(PlaceScreen):
         super().__init__()
         self.level = "info"
         """The least level shown."""
-        self._seen: Any = None
+        self._seen: LogLine | None = None
+        self._earlier: list[LogLine] = []
         self._seen_version = 0
         self._numbered = 0
         self._all: list[LogRow] = []
@@ -113,7 +112,14 @@ class LogScreen(PlaceScreen):
     def body(self) -> Iterable[Widget]:
         log = self._log = RowList(
             [
-                Column("time", "Time", 8, lambda row: f"{row.line.time:%H:%M:%S}", is_untrusted=False),
+                Column(
+                    "time",
+                    "Time",
+                    11,
+                    self._time_text,
+                    order=lambda row: (row.line.time, row.number),
+                    is_untrusted=False,
+                ),
                 Column(
                     "level",
                     "Level",
@@ -175,6 +181,12 @@ class LogScreen(PlaceScreen):
             return row.origin.rpartition("/")[2]
         return "environment" if kind == "environment" else row.origin
 
+    def _time_text(self, row: LogRow) -> str:
+        """The time of today's lines, day and minute of older ones."""
+        time = row.line.time.astimezone(UTC)
+        is_today = time.date() == self.maap.now().astimezone(UTC).date()
+        return f"{time:%H:%M:%S}" if is_today else f"{time:%m-%d %H:%M}"
+
     # Life
 
     def on_mount(self) -> None:
@@ -223,22 +235,28 @@ class LogScreen(PlaceScreen):
             self._show_log_title()
             return
         self._seen_version = app.log_version
+        log = self._log
+        follows = log.cursor >= len(log.shown) - 1
+        if app.earlier_lines is not self._earlier:
+            # They came after lines of this run were listed, and go before them.
+            self._earlier = app.earlier_lines
+            self._seen = None
+            self._all = [LogRow(at - len(self._earlier), line) for at, line in enumerate(self._earlier)]
+            self._numbered = 0
+            log.set_rows(self._passing(self._all))
         lines = app.log_lines.copy()
-        new: list[Any] = []
+        new: list[LogLine] = []
         while lines and lines[-1] is not self._seen:
             new.append(lines.pop())
         new.reverse()
-        if not new:
-            return
-        self._seen = new[-1]
+        if new:
+            self._seen = new[-1]
         rows = [LogRow(self._numbered + at, line) for at, line in enumerate(new)]
         self._numbered += len(new)
         self._all += rows
         too_many = len(self._all) - (app.log_lines.maxlen or len(self._all))
         if too_many > 0:
             del self._all[:too_many]
-        log = self._log
-        follows = log.cursor >= len(log.shown) - 1
         if too_many > 0:
             log.set_rows(self._passing(self._all))
         else:
@@ -262,7 +280,7 @@ class LogScreen(PlaceScreen):
         self._log_words = words
         self._log_title.update(Text(words))
         empty = (
-            "Nothing was logged since the app started; cron's commands write to their own logs."
+            "Nothing was logged yet. What cron's commands say stands where cron writes it."
             if not self._all
             else "No line of this level or filter; l shows more."
         )

@@ -513,7 +513,7 @@ class SearchScreen(PlaceScreen):
         try:
             rows, marks = self.results, self.results.marks
             listed = rows.rows if marks else rows.shown
-            count = file_count = size = unknown = here = left = 0
+            count = file_count = size = unknown = here = left = queued = 0
             for start in range(0, len(listed), SLICE):
                 for row in listed[start : start + SLICE]:
                     if marks and result_key(row) not in marks:
@@ -523,7 +523,9 @@ class SearchScreen(PlaceScreen):
                     unknown += row.size is None
                     size += row.size or 0
                     here += row.is_here
-                    left += 0 if row.is_here else row.size or 0
+                    queued += row.state == "queued"
+                    # What is queued already is among what the queue brings first.
+                    left += 0 if row.is_here or row.state == "queued" else row.size or 0
                 await asyncio.sleep(0)
             free = await asyncio.to_thread(free_bytes, self.maap.session.places.data_dir)
             words = []
@@ -537,7 +539,7 @@ class SearchScreen(PlaceScreen):
             if free is not None:
                 words.append(f"{format_bytes(free)} free")
             rate = self.maap.last_rate
-            if count and left and rate:
+            if rate and (left or queued):
                 snapshot = self.maap.tally.snapshot()
                 before = max(0, snapshot.bytes_total - snapshot.bytes_done)
                 how = "with the queue" if before else f"at {format_rate(rate)}"

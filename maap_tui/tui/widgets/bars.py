@@ -68,12 +68,14 @@ class HeaderBar(Widget):
         return Text.assemble(left, " " * max(0, width - left.cell_len - right.cell_len), right, no_wrap=True)
 
     def _moving(self, *, is_long: bool) -> str:
-        """How many transfers run, and how quickly."""
-        snapshot = self.maap.tally.snapshot()
-        if not snapshot.active:
+        """How many transfers run, here and in other processes, and how quickly."""
+        own, others = self.maap.tally.snapshot(), self.maap.elsewhere
+        active = own.active + others.active
+        if not active:
             return ""
-        count = f"{snapshot.active} active" if is_long else f"{self.maap.glyphs.down}{snapshot.active}"
-        return f" {count} {format_rate(snapshot.rate)} " if snapshot.rate else f" {count} "
+        rate = (own.rate if own.active else 0) + (others.rate if others.active else 0)
+        count = f"{active} active" if is_long else f"{self.maap.glyphs.down}{active}"
+        return f" {count} {format_rate(rate)} " if rate else f" {count} "
 
     def _places(self, *, is_long: bool) -> Text:
         places = Text(no_wrap=True)

@@ -11,10 +11,18 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from maap_tui.engine.download.queue_store import QueueRow
-from maap_tui.text import clean, fold, format_bytes, format_duration, format_rate, format_sum, plural
+from maap_tui.text import (
+    clean,
+    fold,
+    format_bytes,
+    format_count,
+    format_duration,
+    format_rate,
+    format_sum,
+    plural,
+)
 from maap_tui.tui import theme
-from maap_tui.tui.widgets.transfers import who_has
+from maap_tui.tui.widgets.transfers import who_is
 
 if TYPE_CHECKING:
     from maap_tui.tui.app import MaapApp
@@ -27,10 +35,6 @@ class QueueHead(Vertical):
         super().__init__(id="head")
         self.counts: Counter[str] = Counter()
         """State -> transfers in it."""
-        self.elsewhere: list[QueueRow] = []
-        """Transfers that live processes other than this one have."""
-        self.elsewhere_rate = 0.0
-        """Bytes a second that those bring."""
         self.free: int | None = None
         """Bytes free where data go; None where that is not known."""
         self.doing = ""
@@ -58,7 +62,7 @@ class QueueHead(Vertical):
         self._shown.clear()
 
     def _note_rate(self) -> None:
-        self._rates.append(self.maap.tally.snapshot().rate + self.elsewhere_rate)
+        self._rates.append(self.maap.tally.snapshot().rate + self.maap.elsewhere.rate)
 
     def sample(self) -> None:
         """Repaint what changed."""
@@ -79,18 +83,22 @@ class QueueHead(Vertical):
             line.display = bool(text)
 
     def _show_summary(self) -> None:
-        snapshot = self.maap.tally.snapshot()
+        own, others = self.maap.tally.snapshot(), self.maap.elsewhere
         parts = []
-        if snapshot.queued:
-            parts.append(f"{snapshot.done}/{plural(snapshot.queued, 'file')}")
-            total = format_sum(snapshot.bytes_total, unknown=snapshot.unknown, guessed=snapshot.guessed)
-            parts.append(f"{format_bytes(snapshot.bytes_done)} of {total}")
-            if snapshot.active and snapshot.rate:
-                parts.append(format_rate(snapshot.rate))
-            if snapshot.active and snapshot.seconds_left is not None:
-                parts.append(f"{format_duration(snapshot.seconds_left)} left")
+        if queued := own.queued + others.queued:
+            parts.append(f"{format_count(own.done + others.done)}/{plural(queued, 'file')}")
+            done, total = own.bytes_done + others.bytes_done, own.bytes_total + others.bytes_total
+            words = format_sum(total, unknown=own.unknown + others.unknown, guessed=own.guessed)
+            parts.append(f"{format_bytes(done)} of {words}")
+            rate = (own.rate if own.active else 0) + (others.rate if others.active else 0)
+            if rate:
+                parts.append(format_rate(rate))
+            if rate and total > done and not self.maap.silence:
+                parts.append(f"{format_duration((total - done) / rate)} left")
         if self.free is not None:
             parts.append(f"{format_bytes(self.free)} free")
+        while len(parts) > 1 and len("  ".join(parts)) > self.app.size.width - 2:
+            parts.pop()  # what is left out says more than what is cut off
         head = " " + "  ".join(parts)
         room = self.app.size.width - len(head) - 3
         if room >= 4 and any(self._rates):
@@ -109,10 +117,13 @@ class QueueHead(Vertical):
         ):
             if counts[state]:
                 parts.append(f"{counts[state]:,} {theme.STATE_WORDS.get(state, state)} ({hint})")
-        running = [row for row in self.elsewhere if row.state == "running"]
-        if running:
-            words = f"{who_has(running[0])}: {len(running):,} running"
-            words += f" {format_rate(self.elsewhere_rate)}" if self.elsewhere_rate else ""
+        others = self.maap.elsewhere
+        if others.active:
+            busy = [share for share in others.shares if share.running]
+            whose = who_is(busy[0].verb, busy[0].process[0])
+            whose = whose if len(busy) == 1 else f"{format_count(len(busy))} other processes"
+            words = f"{whose}: {format_count(others.active)} running"
+            words += f" {format_rate(others.rate)}" if others.rate else ""
             parts.append(words)
         note = f" {self.maap.glyphs.dot} ".join(parts)
         is_stopped = False

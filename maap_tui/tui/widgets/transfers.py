@@ -48,8 +48,8 @@ class Line:
     """One row of the list: a transfer of this app or of another process."""
 
     __slots__ = (
-        "_short", "again_s", "cells", "ended", "job", "key", "marks", "place", "placed_as", "row", "shown_as",
-        "state", "url", "verdict",
+        "_short", "_since", "again_s", "cells", "ended", "has_come", "job", "key", "marks", "place",
+        "placed_as", "row", "shown_as", "state", "url", "verdict",
     )  # fmt: skip
 
     def __init__(self, key: str, url: str, *, job: Job | None = None, row: QueueRow | None = None) -> None:
@@ -63,6 +63,10 @@ class Line:
         self._short = ""
         self.marks: deque[tuple[float, int]] | None = None
         """(time, bytes here) of the last seconds; None while it does not run."""
+        self._since = 0.0
+        """When the body began to arrive that `marks` are about."""
+        self.has_come = False
+        """Whether a byte came since it runs."""
         self.cells: tuple[str, ...] = ()
         """What the moving columns showed last."""
         self.ended = 0.0
@@ -141,28 +145,32 @@ class Line:
         )
 
     @property
-    def rate(self) -> float:
-        """Bytes a second over the last seconds."""
-        if self.marks is None or len(self.marks) < 2:
-            return 0.0
+    def rate(self) -> float | None:
+        """Bytes a second over the last seconds; None while nothing came that tells."""
+        if self.marks is None or len(self.marks) < 2 or not self.has_come:
+            return None
         (begin, before), (end, after) = self.marks[0], self.marks[-1]
         return max(0.0, (after - before) / max(end - begin, 0.2))
 
     def measure(self, now: float) -> None:
         """Note how far it is, for the rate."""
-        if self.state == "running":
-            received = self.source.received
-            if self.marks is None or (self.marks and received < self.marks[-1][1]):
-                self.marks = deque()
-            self.marks.append((now, received))
-            while len(self.marks) > 2 and now - self.marks[0][0] > RATE_WINDOW_S:
-                self.marks.popleft()
+        if self.state != "running" or (self.job is not None and not self.job.since):
+            return
+        received = self.source.received
+        # A part that was here before did not come now.
+        since = self.job.since if self.job is not None else 0.0
+        if self.marks is None or since != self._since or received < self.marks[-1][1]:
+            self.marks, self.has_come, self._since = deque(), False, since
+        self.marks.append((now, received))
+        self.has_come |= received > self.marks[0][1]
+        while len(self.marks) > 2 and now - self.marks[0][0] > RATE_WINDOW_S:
+            self.marks.popleft()
 
     @property
     def seconds_left(self) -> float | None:
         """None while nothing tells."""
         size, rate = self.source.size, self.rate
-        return (size - self.source.received) / rate if size and rate > 0 else None
+        return (size - self.source.received) / rate if size and rate else None
 
     @property
     def order(self) -> tuple[int, float, str]:
@@ -378,7 +386,12 @@ def _advice(reason: str) -> str:
 
 def who_has(row: QueueRow) -> str:
     """The process that has a transfer, in words."""
-    return f"maap {row.verb or 'process'} {row.pid}" if row.pid else f"maap {row.verb or 'process'}"
+    return who_is(row.verb, row.pid)
+
+
+def who_is(verb: str, pid: int) -> str:
+    """A process in words, by the command that it is."""
+    return f"maap {verb or 'process'} {pid}" if pid else f"maap {verb or 'process'}"
 
 
 def _part_done(line: Line) -> float:
@@ -387,7 +400,7 @@ def _part_done(line: Line) -> float:
     if line.state in ("finished", "skipped"):
         return 1.0
     received = line.source.received
-    return min(1.0, received / size) if size and (received or line.state == "running") else -1.0
+    return min(1.0, received / size) if size and received else -1.0
 
 
 def _bytes_text(line: Line) -> str:
@@ -402,7 +415,8 @@ def _bytes_text(line: Line) -> str:
 
 
 def _rate_text(line: Line) -> str:
-    return format_rate(line.rate) if line.state == "running" and line.marks else ""
+    rate = line.rate if line.state == "running" else None
+    return "" if rate is None else format_rate(rate)
 
 
 def _left_text(line: Line) -> str:
@@ -431,7 +445,7 @@ def _size_order(line: Line) -> int:
 
 
 def _rate_order(line: Line) -> float:
-    return line.rate
+    return line.rate or 0.0
 
 
 def _left_order(line: Line) -> float:
