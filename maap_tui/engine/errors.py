@@ -18,10 +18,13 @@
   + LockedError                another process holds what is needed
     - NoLockError              the file system gives no lock just now
   + StorageError               a file or folder could not be written
+    - UnreadableError          a file or folder of the registry cannot be read
     - DiskFullError            no space is left
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from maap_tui.text import sentences
 
@@ -154,6 +157,23 @@ class NoLockError(LockedError):
 
 class StorageError(MaapError):
     """A file or folder cannot be written; the message names the path."""
+
+
+class UnreadableError(StorageError):
+    """A file or folder of the registry is there and cannot be read; what does not depend on it goes on."""
+
+    def __init__(self, path: Path, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.path = path
+        """What cannot be read."""
+
+    @property
+    def reason(self) -> str:
+        """Why, without the path."""
+        return self.message.removeprefix(f"Cannot use {self.path}: ")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.path, self.message, self.hint)
 
 
 class DiskFullError(StorageError):

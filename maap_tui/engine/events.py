@@ -141,6 +141,26 @@ class ItemSkipped(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RegistryDamaged(Event):
+    """A file or folder of the registry cannot be read, or not all of its lines: what it says is left out."""
+
+    path: Path
+    lines: int
+    """How many lines cannot be read; 0 when it is the file or folder as a whole."""
+    reason: str
+    """Why, for the first of the lines or for the whole, in words that follow a colon."""
+
+    @property
+    def words(self) -> str:
+        """What is left out, and why."""
+        if not self.lines:
+            return f"{self.path} is ignored: {self.reason}"
+        count = f"{self.lines:,} lines" if self.lines > 1 else "1 line"
+        verb = "are" if self.lines > 1 else "is"
+        return f"{count} of {self.path} cannot be read and {verb} left out ({self.reason})"
+
+
+@dataclass(frozen=True, slots=True)
 class BaselineCounted(Event):
     """`catalog build` finished one baseline."""
 

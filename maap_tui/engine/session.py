@@ -264,6 +264,7 @@ class Session:
             StatsCache(state_dir / "cache"),
             Deletions(state_dir),
             on_wait=lambda message: self.emit(Warned(message)),
+            emit=lambda event: self.emit(event),
         )
 
     @cached_property

@@ -7,6 +7,7 @@ marked).
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import stat
@@ -138,21 +139,36 @@ def verify(
     Raises:
         StorageError: the registry or the hashes cannot be read.
     """
-    for key in keys:
-        judge = Judge(registry, hashes)
-        downloads = registry.baseline(key).downloads(first_day, last_day)
-        for day, group in itertools.groupby(downloads, key=lambda entry: entry.day):
-            deleted, here = [], []
-            for entry in sorted(group, key=lambda one: one.path):
-                if entry.path and (urls is None or entry.url in urls):
-                    verdict = judge.judge(entry.path, entry.url, tracked=(key, day), read_all=read_all)
-                    if verdict.state == DELETED:
-                        deleted.append(entry.path)
-                    elif verdict.state != MISSING:
-                        here.append(entry.path)
-                    yield Checked(key, entry, verdict)
-            # What is deleted, or here again, without our doing is counted as such from now on.
-            registry.baseline(key).settle_deleted(day, deleted, here)
+    several = list(keys)
+    for key in several:
+        with registry.going_on() if len(several) > 1 else contextlib.nullcontext():
+            yield from _verify(registry, hashes, key, first_day, last_day, urls, read_all=read_all)
+
+
+def _verify(
+    registry: Registry,
+    hashes: Hashes,
+    key: Key,
+    first_day: date | None,
+    last_day: date | None,
+    urls: Container[str] | None,
+    *,
+    read_all: bool,
+) -> Iterator[Checked]:
+    judge = Judge(registry, hashes)
+    downloads = registry.baseline(key).downloads(first_day, last_day)
+    for day, group in itertools.groupby(downloads, key=lambda entry: entry.day):
+        deleted, here = [], []
+        for entry in sorted(group, key=lambda one: one.path):
+            if entry.path and (urls is None or entry.url in urls):
+                verdict = judge.judge(entry.path, entry.url, tracked=(key, day), read_all=read_all)
+                if verdict.state == DELETED:
+                    deleted.append(entry.path)
+                elif verdict.state != MISSING:
+                    here.append(entry.path)
+                yield Checked(key, entry, verdict)
+        # What is deleted, or here again, without our doing is counted as such from now on.
+        registry.baseline(key).settle_deleted(day, deleted, here)
 
 
 def _judge(path: str, url: str, recorded: Recorded | None, size: int | None, *, read_all: bool) -> Verdict:

@@ -22,7 +22,14 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from maap_tui.engine.errors import InvalidRequestError, MaapError, RegistryError, StorageError
+from maap_tui.engine.errors import (
+    InvalidRequestError,
+    MaapError,
+    RegistryError,
+    StorageError,
+    UnreadableError,
+)
+from maap_tui.engine.events import Emit, RegistryDamaged, ignore
 from maap_tui.engine.model import FORMATS
 from maap_tui.engine.registry.deletions import Deletions
 from maap_tui.engine.storage import files, locks
@@ -50,6 +57,9 @@ MISSING_FOR: Final = timedelta(days=1)
 """How long a file that the archive does not have is not asked for again by itself."""
 _MISSING: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) (?:404|410)\b", re.ASCII)
 """How the line of a file begins that the archive does not have."""
+_TORN: Final = "the line was cut short"
+"""Said of a last line without its line end: no writer was told that it is kept, and the next one heals it."""
+_UNDATED: Final = "its name holds no date that exists"
 _SKIPPED: Final = "skipped: "
 """How the reason of an item begins that could not be used."""
 _REMEMBERED_LINES: Final = 50_000
@@ -228,6 +238,33 @@ class _Counts(NamedTuple):
 _Signature = tuple[tuple[str, int, int, int], ...]
 
 
+class _Counted(NamedTuple):
+    """What is remembered of a day."""
+
+    signature: _Signature
+    counts: _Counts
+    damage: tuple[tuple[str, int, str], ...] = ()
+    """Of each damaged file its path below the registry, how many lines, and why."""
+
+
+class _Contents(NamedTuple):
+    """The files of one kind and day, as bytes."""
+
+    parts: list[tuple[Path, bytes]]
+    is_whole: bool
+    """Whether all of them could be read."""
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether one ends without a line end."""
+        return any(_tail(data) for _, data in self.parts)
+
+    def says_the_same(self, other: _Contents) -> bool:
+        """Whether both hold the same bytes, ended as they should."""
+        mine, theirs = ([data for _, data in one.parts] for one in (self, other))
+        return mine == theirs and not self.is_torn
+
+
 class StatsCache:
     """Counts a day, kept in a folder of the caller's so that the next process need not count again.
 
@@ -241,23 +278,25 @@ class StatsCache:
         digest = hashlib.sha256(f"{os.path.abspath(root)}\n{key}".encode()).hexdigest()[:16]
         return self._folder / f"stats-{key.product_type}-{key.baseline}-{digest}.json"
 
-    def load(self, root: Path, key: Key) -> dict[str, tuple[_Signature, _Counts]]:
+    def load(self, root: Path, key: Key) -> dict[str, _Counted]:
         """Read the counts of one baseline; nothing when there are none or they cannot be read."""
-        days: dict[str, tuple[_Signature, _Counts]] = {}
+        days: dict[str, _Counted] = {}
         try:
             content = json.loads(files.read_data(self._file(root, key)) or b"{}")
-            if content.get("version") != 2:
+            if content.get("version") != 3:
                 return {}
-            for day, (signature, counts) in content["days"].items():
+            for day, (signature, counts, *rest) in content["days"].items():
                 parts = tuple((str(name), int(a), int(b), int(c)) for name, a, b, c in signature)
-                days[day] = (parts, _Counts(*(int(count) for count in counts)))
+                damage = tuple((str(name), int(lines), str(why)) for name, lines, why in rest)
+                days[day] = _Counted(parts, _Counts(*(int(count) for count in counts)), damage)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, MaapError):
             return {}
         return days
 
-    def save(self, root: Path, key: Key, days: dict[str, tuple[_Signature, _Counts]]) -> None:
+    def save(self, root: Path, key: Key, days: dict[str, _Counted]) -> None:
         """Write the counts of one baseline; a folder that cannot be written is not a failure."""
-        content = json.dumps({"version": 2, "days": days}, separators=(",", ":"))
+        rows = {day: (one.signature, one.counts, *one.damage) for day, one in days.items()}
+        content = json.dumps({"version": 3, "days": rows}, separators=(",", ":"))
         with contextlib.suppress(MaapError):
             files.write_atomic(self._file(root, key), content)
 
@@ -275,6 +314,7 @@ class BaselineRegistry:
         deletions: Where it is kept what clean-ups deleted; None keeps nothing of it.
         lock_timeout_s: Longest wait for another writer, in seconds, before LockedError.
         on_wait: Told, in a sentence, of a writer that is waited for longer than `events.LONG_WAIT_S`.
+        emit: Told of each file that cannot be read whole, once as long as it stays so.
     """
 
     def __init__(
@@ -286,6 +326,7 @@ class BaselineRegistry:
         deletions: Deletions | None = None,
         lock_timeout_s: float = 30.0,
         on_wait: Callable[[str], None] | None = None,
+        emit: Emit = ignore,
     ) -> None:
         self.root = root
         self.key = key
@@ -293,6 +334,8 @@ class BaselineRegistry:
         self._deletions = deletions
         self._lock_timeout_s = lock_timeout_s
         self._on_wait = on_wait
+        self._emit = emit
+        self._damage: dict[Path, tuple[object, RegistryDamaged]] = {}
         self._folders: dict[Kind, Path] = {
             kind: root / tree / key.mission / key.collection / key.product_type / key.baseline
             for kind, tree in _TREES.items()
@@ -300,7 +343,7 @@ class BaselineRegistry:
         self._written: OrderedDict[tuple[Kind, date], dict[bytes, str]] = OrderedDict()
         self._written_lines = 0
         self._left_at: dict[tuple[Kind, date], tuple[int, int, int]] = {}
-        self._counted: dict[str, tuple[_Signature, _Counts]] | None = None
+        self._counted: dict[str, _Counted] | None = None
         self._counting = threading.Lock()
 
     @property
@@ -368,7 +411,13 @@ class BaselineRegistry:
         new = 0
         with self.locked("registering files"):
             for day, lines in sorted(days.items()):
-                new += self._append("url", day, lines)
+                try:
+                    new += self._append("url", day, lines)
+                except UnreadableError as error:
+                    # One day that cannot be read must not keep the others from being registered.
+                    for line in lines.values():
+                        url, _, path = line.partition("|")
+                        refused.append((Entry(url, path, day), error.message))
                 self._forget_oldest()
         return Added(new, refused)
 
@@ -388,7 +437,7 @@ class BaselineRegistry:
         with self.locked("recording a download"):
             # The error goes first: what ends this between the two leaves a file that is still pending,
             # and never one that is downloaded and failed at once, which nothing would mend.
-            data = files.read_data(self.errors_file)
+            data = self._error_data()
             if first in data:
                 self._drop_lines(self.errors_file, data, {first})
             new = self._append("dwl", day, {first: f"{url}|{path}"})
@@ -421,7 +470,7 @@ class BaselineRegistry:
             data = _read_settled(self.errors_file)
             if _tail(data) and self._set_tail_aside(self.errors_file, data, "url", [line]):
                 data = files.read_data(self.errors_file)
-            if first in data and first in _firsts(data, "url"):
+            if first in data and first in _firsts(_read(data, "url").good):
                 self._drop_lines(self.errors_file, data, {first}, line)
             else:
                 files.append_lines(self.errors_file, [line])
@@ -456,10 +505,13 @@ class BaselineRegistry:
         if not firsts:
             return refused
         with self.locked("recording skipped items"):
-            data = _read_settled(self.errors_file)
+            try:
+                data = self._read_file(self.errors_file)
+            except UnreadableError as error:
+                return [(url, error.message) for url in listed]
             if _tail(data) and self._set_tail_aside(self.errors_file, data, "url", lines.values()):
                 data = files.read_data(self.errors_file)
-            present = firsts & _firsts(data, "url")
+            present = firsts & _firsts(_read(data, "url").good)
             if present:
                 self._drop_lines(self.errors_file, data, set(present))
             if lines:
@@ -506,7 +558,7 @@ class BaselineRegistry:
                 found: set[bytes] = set()
                 for path in self._day_files("mrk", day):
                     data = files.read_data(path)
-                    present = gone & _firsts(data, "mrk")
+                    present = gone & _firsts(_read(data, "mrk").good)
                     if present:
                         self._drop_lines(path, data, present)
                         found |= present
@@ -567,15 +619,17 @@ class BaselineRegistry:
         # Untouched since this object left it, the file still holds what this object wrote.
         untouched = _identity(path) == self._left_at.get((kind, day))
         wanted = lines if untouched else {**self._written.get((kind, day), {}), **lines}
-        data = _read_settled(path)
+        data = self._read_file(path)
+        if not untouched:
+            self._note(path, _read(data, kind).bad)
         if _tail(data) and self._set_tail_aside(path, data, kind, wanted.values()):
             data = files.read_data(path)
-        parts = [data, *(files.read_data(other) for other in self._day_files(kind, day) if other != path)]
+        parts = [data, *(self._read_file(other) for other in self._day_files(kind, day) if other != path)]
         # Most lines are not there, and a search of the bytes shows that without taking them apart.
         present: set[bytes] = set()
         if any(first in part for first in wanted for part in parts):
             for part in parts:
-                present |= _firsts(part, kind)
+                present |= _firsts(_read(part, kind).good)
         missing = {first: line for first, line in wanted.items() if first not in present}
         if missing:
             files.append_lines(path, list(missing.values()))
@@ -642,31 +696,43 @@ class BaselineRegistry:
 
     def _entries(self, kind: Kind, start: date | None, end: date | None) -> Iterator[Entry]:
         for day, paths in self._listing(kind, start, end).items():
-            for first, second in self._load(kind, paths).items():
+            lines = self._lines(kind, self._contents(paths))
+            for first, second in _first_to_second(lines).items():
                 yield Entry(first.decode(), second.decode(), day)
 
     def pending_downloads(self, start: date | None = None, end: date | None = None) -> list[Entry]:
-        """List what was discovered and is not downloaded, by day and URL."""
+        """List what was discovered and is not downloaded, by day and URL.
+
+        A day whose list of downloads cannot be read has nothing pending: all of it would come again.
+        """
         pending: list[Entry] = []
         downloaded_files = self._listing("dwl", start, end)
         for day, url_files in self._listing("url", start, end).items():
-            dwl_files = downloaded_files.get(day, [])
-            url_data, dwl_data = self._data(url_files), self._data(dwl_files)
-            if url_data == dwl_data and not _tail(url_data):
+            found, done = self._contents(url_files), self._contents(downloaded_files.get(day, []))
+            if found.says_the_same(done):
+                self._note_same(found, self._note_all("dwl", done))
                 continue
-            discovered = _first_to_second(url_data, "url")
-            gone = _firsts(dwl_data, "dwl")
+            discovered = _first_to_second(self._lines("url", found))
+            gone = _firsts(self._lines("dwl", done))
+            if not done.is_whole or self._is_hidden("dwl", day):
+                continue
             for url in sorted(discovered.keys() - gone):
                 pending.append(Entry(url.decode(), discovered[url].decode(), day))
         return pending
 
     def pending_marks(self, start: date | None = None, end: date | None = None) -> list[Entry]:
-        """List what was downloaded to a known path that is not marked, by day and path."""
+        """List what was downloaded to a known path that is not marked, by day and path.
+
+        A day whose list of marks cannot be read has nothing pending: all of it would be processed again.
+        """
         pending: list[Entry] = []
         marked_files = self._listing("mrk", start, end)
         for day, paths in self._listing("dwl", start, end).items():
-            done = _firsts(self._data(marked_files.get(day, [])), "mrk")
-            downloaded = self._load("dwl", paths)
+            marks = self._contents(marked_files.get(day, []))
+            done = _firsts(self._lines("mrk", marks))
+            downloaded = _first_to_second(self._lines("dwl", self._contents(paths)))
+            if not marks.is_whole or self._is_hidden("mrk", day):
+                continue
             found = {path: url for url, path in downloaded.items() if path and path not in done}
             pending.extend(Entry(found[path].decode(), path.decode(), day) for path in sorted(found))
         return pending
@@ -711,7 +777,16 @@ class BaselineRegistry:
         return found
 
     def _error_lines(self) -> dict[bytes, bytes]:
-        return _first_to_second(files.read_data(self.errors_file), "url")
+        found = _read(self._error_data(), "url")
+        self._note(self.errors_file, found.bad)
+        return _first_to_second(found.good)
+
+    def _error_data(self) -> bytes:
+        """Read the list of errors; one that cannot be read stops nothing else."""
+        try:
+            return self._read_file(self.errors_file, is_settled=False)
+        except UnreadableError:
+            return b""
 
     def _count(self, start: date | None, end: date | None) -> list[tuple[date, _Counts]]:
         """Count each day, from memory or the cache where its files are as they were."""
@@ -729,14 +804,17 @@ class BaselineRegistry:
                 signature, settled = self._signature(looked_at)
                 name = day.isoformat()
                 remembered = known.get(name)
-                if remembered is not None and remembered[0] == signature:
-                    result.append((day, remembered[1]))
+                if remembered is not None and remembered.signature == signature:
+                    result.append((day, remembered.counts))
+                    if remembered.damage or self._damage:
+                        self._remember(looked_at, remembered.damage)
                     continue
-                gone = self._deletions.load(str(self.key), day) if self._deletions else frozenset()
-                counts = _count_day(*(self._data(group) for group in paths), gone=gone)
+                contents = [self._contents(group) for group in paths]
+                counts = self._count_day(day, *contents)
                 result.append((day, counts))
-                if settled:
-                    known[name] = (signature, counts)
+                # What may be read is no matter of a file's time and size.
+                if settled and all(one.is_whole for one in contents):
+                    known[name] = _Counted(signature, counts, self._to_remember(looked_at))
                     changed = True
             if changed and self._cache:
                 self._cache.save(self.root, self.key, known)
@@ -756,48 +834,150 @@ class BaselineRegistry:
 
     def _day_files(self, kind: Kind, day: date) -> list[Path]:
         """List where lines of a day may be: its own file, and one moved to a folder above."""
-        name = self.day_file(kind, day).name
-        here = [self.day_file(kind, day), self._folders[kind] / name]
-        return [path for path in here if os.path.isfile(path)]
+        return [path for path in self._day_paths(kind, day) if os.path.isfile(path)]
+
+    def _day_paths(self, kind: Kind, day: date) -> list[Path]:
+        own = self.day_file(kind, day)
+        return [own, self._folders[kind] / own.name]
 
     def _listing(self, kind: Kind, start: date | None, end: date | None) -> dict[date, list[Path]]:
         """List the files of each day of a range, in order."""
         days: dict[date, list[Path]] = {}
-        for path, day in _day_files_below(self._folders[kind], kind):
-            if day is not None and (start is None or day >= start) and (end is None or day <= end):
+        hidden: set[Path] = set()
+
+        def step_over(error: UnreadableError) -> None:
+            hidden.add(error.path)
+            self._note_unread(error)
+
+        for path, day in _day_files_below(self._folders[kind], kind, step_over):
+            if day is None:
+                self._keep(RegistryDamaged(path, 0, _UNDATED))
+            elif (start is None or day >= start) and (end is None or day <= end):
                 days.setdefault(day, []).append(path)
+        for folder in list(self._damage):
+            if folder.parent == self._folders[kind] and folder not in hidden and folder.is_dir():
+                self._damage.pop(folder, None)
         return dict(sorted(days.items()))
 
-    def _data(self, paths: list[Path]) -> bytes:
-        """Read the files of a day as one."""
-        parts = [_read_settled(path) for path in paths]
-        return parts[0] if len(parts) == 1 else b"\n".join(parts)
+    def _count_day(self, day: date, urls: _Contents, downloads: _Contents, marks: _Contents) -> _Counts:
+        """Count one day by sets of URLs and paths."""
+        gone = self._deletions.load(str(self.key), day) if self._deletions else frozenset()
+        downloaded_lines = self._note_all("dwl", downloads)
+        downloaded = _first_to_second([line for one in downloaded_lines for line in one.good])
+        marked = _firsts(self._lines("mrk", marks))
+        paths = set(downloaded.values())
+        paths.discard(b"")
+        pending_marks = len(paths - marked) if marks.is_whole and not self._is_hidden("mrk", day) else 0
+        deleted = sum(path in gone and path in marked for path in downloaded.values()) if gone else 0
+        if urls.says_the_same(downloads):
+            self._note_same(urls, downloaded_lines)
+            return _Counts(len(downloaded), len(downloaded), len(marked), 0, pending_marks, deleted)
+        discovered = _firsts(self._lines("url", urls))
+        is_known = downloads.is_whole and not self._is_hidden("dwl", day)
+        pending = len(discovered - downloaded.keys()) if is_known else 0
+        return _Counts(len(discovered), len(downloaded), len(marked), pending, pending_marks, deleted)
 
-    def _load(self, kind: Kind, paths: list[Path]) -> dict[bytes, bytes]:
-        return _first_to_second(self._data(paths), kind)
-
-    def undated(self) -> list[Path]:
-        """List the files that are ignored, because their names hold no date that exists.
+    def _read_file(self, path: Path, *, is_settled: bool = True) -> bytes:
+        """Read a file, and take note of one that cannot be read.
 
         Raises:
-            StorageError: a folder cannot be read.
+            UnreadableError: it cannot be read.
+            StorageError: nothing can be read now, as too many files are open.
         """
+        try:
+            return _read_settled(path) if is_settled else files.read_data(path)
+        except StorageError as error:
+            if files.is_out_of_files(error):
+                raise
+            unreadable = UnreadableError(path, error.message, error.hint)
+            self._note_unread(unreadable)
+            raise unreadable from error
+
+    def _contents(self, paths: list[Path]) -> _Contents:
+        """Read the files of one kind and day, as far as they can be read."""
+        parts: list[tuple[Path, bytes]] = []
+        for path in paths:
+            with contextlib.suppress(UnreadableError):
+                parts.append((path, self._read_file(path)))
+        return _Contents(parts, len(parts) == len(paths))
+
+    def _lines(self, kind: Kind, contents: _Contents) -> list[bytes]:
+        """Give the good lines of a day, and take note of the others."""
+        found = self._note_all(kind, contents)
+        return found[0].good if len(found) == 1 else [line for one in found for line in one.good]
+
+    def _note_all(self, kind: Kind, contents: _Contents) -> list[_Lines]:
+        """Take the files of a day apart, and take note of their bad lines."""
+        found = [_read(data, kind) for _, data in contents.parts]
+        self._note_same(contents, found)
+        return found
+
+    def _note_same(self, contents: _Contents, found: list[_Lines]) -> None:
+        for (path, _), lines in zip(contents.parts, found, strict=True):
+            self._note(path, lines.bad)
+
+    def _note(self, path: Path, bad: list[tuple[int, str]]) -> None:
+        """Take note of the lines of a file that are stepped over, or that there are none any more."""
+        damaged = [reason for _, reason in sorted(bad) if reason != _TORN]
+        if damaged:
+            self._keep(RegistryDamaged(path, len(damaged), damaged[0]))
+        elif self._damage:
+            self._damage.pop(path, None)
+
+    def _note_unread(self, error: UnreadableError) -> None:
+        self._keep(RegistryDamaged(error.path, 0, error.reason))
+
+    def _keep(self, damage: RegistryDamaged) -> None:
+        """Remember what is damaged, and tell of it when that is new."""
+        old = self._damage.get(damage.path)
+        self._damage[damage.path] = (_identity(damage.path), damage)
+        if old is None or old[1] != damage:
+            self._emit(damage)
+
+    def _to_remember(self, paths: list[Path]) -> tuple[tuple[str, int, str], ...]:
+        found = [kept[1] for kept in map(self._damage.get, paths) if kept is not None]
+        return tuple((os.path.relpath(one.path, self.root), one.lines, one.reason) for one in found)
+
+    def _remember(self, paths: list[Path], damage: tuple[tuple[str, int, str], ...]) -> None:
+        for path in paths:
+            self._note(path, [])
+        for name, lines, reason in damage:
+            self._keep(RegistryDamaged(self.root / name, lines, reason))
+
+    @property
+    def damage(self) -> list[RegistryDamaged]:
+        """What could not be read of the files and folders that were read, by path."""
+        kept = list(self._damage.items())
         return [
-            path
-            for kind in _TREES
-            for path, day in _day_files_below(self._folders[kind], kind)
-            if day is None
+            one
+            for path, (identity, one) in sorted(kept)
+            if os.path.lexists(path) and _identity(path) == identity
         ]
+
+    def is_unreadable(self, day: date) -> bool:
+        """Whether files of a day were there and could not be read, when they were read last."""
+        for kind in _TREES:
+            kept = [self._damage.get(path) for path in self._day_paths(kind, day)]
+            if self._is_hidden(kind, day) or any(one is not None and not one[1].lines for one in kept):
+                return True
+        return False
+
+    def _is_hidden(self, kind: Kind, day: date) -> bool:
+        """Whether the folder of a day could not be listed."""
+        return bool(self._damage) and self.day_file(kind, day).parent in self._damage
 
     def problems(self) -> list[Problem]:
         """List what cannot be read: damaged lines, impossible dates, files without permission."""
         found: list[Problem] = []
+
+        def step_over(error: UnreadableError) -> None:
+            found.append(Problem(error.path, 0, error.message))
+
         for kind in _TREES:
             try:
-                for path, day in _day_files_below(self._folders[kind], kind):
+                for path, day in _day_files_below(self._folders[kind], kind, step_over):
                     if day is None:
-                        reason = "its name holds no date that exists; the file is ignored"
-                        found.append(Problem(path, 0, reason))
+                        found.append(Problem(path, 0, f"{_UNDATED}; the file is ignored"))
                     else:
                         found.extend(_file_problems(path, kind))
             except StorageError as error:
@@ -944,7 +1124,10 @@ class Registry:
     """Longest wait for another writer, in seconds."""
     on_wait: Callable[[str], None] | None = None
     """Told, in a sentence, of a writer that is waited for longer than `events.LONG_WAIT_S`."""
+    emit: Emit = ignore
+    """Told of each file and folder that cannot be read whole, once as long as it stays so."""
     _baselines: dict[Key, BaselineRegistry] = field(default_factory=dict, init=False, repr=False)
+    _hidden: dict[Path, RegistryDamaged] = field(default_factory=dict, init=False, repr=False)
 
     def baseline(self, key: Key) -> BaselineRegistry:
         """Give the registry of one baseline, the same object each time; nothing is created on disk."""
@@ -955,8 +1138,32 @@ class Registry:
             deletions=self.deletions,
             lock_timeout_s=self.lock_timeout_s,
             on_wait=self.on_wait,
+            emit=self.emit,
         )
         return self._baselines.setdefault(key, fresh)
+
+    @contextlib.contextmanager
+    def going_on(self) -> Iterator[None]:
+        """Read one of several baselines: one that cannot be read must not keep the others from it.
+
+        Raises:
+            StorageError: nothing can be read now, as too many files are open.
+        """
+        try:
+            yield
+        except UnreadableError as error:
+            self._hide(error.path, error.reason)
+
+    def _hide(self, folder: Path, reason: str) -> None:
+        damage = RegistryDamaged(folder, 0, reason)
+        if self._hidden.get(folder) != damage:
+            self._hidden[folder] = damage
+            self.emit(damage)
+
+    @property
+    def hidden(self) -> list[RegistryDamaged]:
+        """The folders above baselines that could not be listed when `tracked` was asked last."""
+        return [self._hidden[folder] for folder in sorted(self._hidden)]
 
     def sync_lock(self, key: Key, purpose: str) -> contextlib.AbstractContextManager[None]:
         """Hold the one sync a baseline may have at a time, on any host that shares the registry.
@@ -1000,19 +1207,30 @@ class Registry:
     def tracked(self) -> list[Key]:
         """List the baselines that have a folder in any of the three trees, sorted.
 
+        Folders in the trees that cannot be listed are stepped over, and told of.
+
         Raises:
             RegistryError: the registry folder is there and cannot be read.
         """
         keys: set[Key] = set()
+        seen: set[Path] = set()
         for tree in _TREES.values():
             level: list[tuple[str, ...]] = [()]
-            for _ in range(4):
-                level = [
-                    (*names, name)
-                    for names in level
-                    for name in _folder_names(self.root.joinpath(tree, *names))
-                ]
+            for depth in range(4):
+                below: list[tuple[str, ...]] = []
+                for names in level:
+                    folder = self.root.joinpath(tree, *names)
+                    try:
+                        below += [(*names, name) for name in _folder_names(folder)]
+                    except RegistryError as error:
+                        if depth == 0 or files.is_out_of_files(error):
+                            raise
+                        seen.add(folder)
+                        self._hide(folder, error.message.removeprefix(f"Cannot use {folder}: "))
+                level = below
             keys.update(Key(*names) for names in level)
+        for folder in self._hidden.keys() - seen:
+            del self._hidden[folder]
         return sorted(keys)
 
 
@@ -1067,12 +1285,32 @@ def _folder_names(path: Path) -> list[str]:
         raise RegistryError(told.message, told.hint) from error
 
 
-def _day_files_below(folder: Path, kind: Kind) -> Iterator[tuple[Path, date | None]]:
-    """Find the day files of a tree, at any depth as maap-client does, with None for an impossible date."""
+def _day_files_below(
+    folder: Path, kind: Kind, step_over: Callable[[UnreadableError], None]
+) -> Iterator[tuple[Path, date | None]]:
+    """Find the day files of a tree, at any depth as maap-client does, with None for an impossible date.
+
+    Args:
+        folder: the tree.
+        kind: of which files.
+        step_over: told of each folder in it that cannot be listed.
+
+    Raises:
+        UnreadableError: the tree itself cannot be listed.
+        StorageError: no folder can be listed now, as too many files are open.
+    """
 
     def fail(error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError):
-            raise files.storage_error(error.filename or folder, error) from error
+        if isinstance(error, FileNotFoundError):
+            return
+        where = Path(error.filename or folder)
+        told = files.storage_error(where, error)
+        if files.is_out_of_files(error):
+            raise told from error
+        unreadable = UnreadableError(where, told.message, told.hint)
+        if where == folder:
+            raise unreadable from error
+        step_over(unreadable)
 
     for parent, names, found in os.walk(folder, onerror=fail):
         names.sort()
@@ -1176,7 +1414,7 @@ def _read(data: bytes, kind: Kind) -> _Lines:
     if tail.strip(_BLANK) and not tail.lstrip(_BLANK + _BOM).startswith(b"#"):
         judged = _judge_tail(data, kind)
         if judged != tail:
-            bad.append((len(data.splitlines()), "the line was cut short"))
+            bad.append((len(data.splitlines()), _TORN))
             data = data[: len(data) - len(tail)] + judged
     if not data.translate(None, _PLAIN):
         lines = data.split(b"\n")
@@ -1216,29 +1454,13 @@ def _read_carefully(data: bytes, kind: Kind, bad: list[tuple[int, str]]) -> _Lin
     return _Lines(good, bad)
 
 
-def _first_to_second(data: bytes, kind: Kind) -> dict[bytes, bytes]:
+def _first_to_second(lines: list[bytes]) -> dict[bytes, bytes]:
     """Map first fields to second ones; of one URL's lines the last counts, as in maap-client."""
-    lines = _read(data, kind).good
     return {first: second for line in lines for first, _, second in (line.partition(b"|"),)}
 
 
-def _firsts(data: bytes, kind: Kind) -> set[bytes]:
-    return {line.partition(b"|")[0] for line in _read(data, kind).good}
-
-
-def _count_day(url_data: bytes, dwl_data: bytes, mrk_data: bytes, *, gone: frozenset[bytes]) -> _Counts:
-    """Count one day by sets of URLs and paths."""
-    downloaded = _first_to_second(dwl_data, "dwl")
-    marked = _firsts(mrk_data, "mrk")
-    paths = set(downloaded.values())
-    paths.discard(b"")
-    pending_marks = len(paths - marked)
-    deleted = sum(path in gone and path in marked for path in downloaded.values()) if gone else 0
-    if url_data == dwl_data and not _tail(url_data):
-        return _Counts(len(downloaded), len(downloaded), len(marked), 0, pending_marks, deleted)
-    discovered = _firsts(url_data, "url")
-    pending = len(discovered - downloaded.keys())
-    return _Counts(len(discovered), len(downloaded), len(marked), pending, pending_marks, deleted)
+def _firsts(lines: list[bytes]) -> set[bytes]:
+    return {line.partition(b"|")[0] for line in lines}
 
 
 def _file_problems(path: Path, kind: Kind) -> list[Problem]:

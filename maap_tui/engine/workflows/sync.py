@@ -50,6 +50,8 @@ class SyncReport:
     """Of them, not known to the registry before."""
     already: int = 0
     """Files of the range that the registry had as downloaded."""
+    undecided: int = 0
+    """Files of days whose lists in the registry cannot be read: nobody knows whether they are downloaded."""
     refused: int = 0
     """Files of the range that cannot be registered, because of their names or of the data folder's."""
     pending: int = 0
@@ -139,12 +141,13 @@ def stats_of(tracker: BaselineRegistry, span: TimeRange | None = None) -> Stats:
 
 def pending_of(filing: Filing, keys: Iterable[Key], selection: Selection) -> list[tuple[Key, Entry]]:
     """Discovered and not downloaded, of several baselines, oldest first."""
-    found = [
-        (key, entry)
-        for key in keys
-        for entry in filing.registry.baseline(key).pending_downloads(selection.first_day, selection.last_day)
-        if selection.accepts(entry)
-    ]
+    found: list[tuple[Key, Entry]] = []
+    for key in keys:
+        with filing.registry.going_on():
+            entries = filing.registry.baseline(key).pending_downloads(
+                selection.first_day, selection.last_day
+            )
+            found += [(key, entry) for entry in entries if selection.accepts(entry)]
     found.sort(key=lambda one: (one[1].day, one[1].url))
     return found
 
@@ -431,6 +434,7 @@ def _take_page(
     filed = _register(filing, granules, chosen, emit)
     pending: dict[tuple[Key, date], set[str]] = {}
     wanted: list[tuple[Wanted, Tracked]] = []
+    undecided = 0
     for key, day, file in filed.files:
         keys.add(key)
         if (key, day) not in pending:
@@ -438,8 +442,11 @@ def _take_page(
             pending[key, day] = {entry.url for entry in entries}
         if file.url in pending[key, day]:
             wanted.append((file, Tracked(key, day)))
+        else:
+            undecided += filing.registry.baseline(key).is_unreadable(day)
+    report.undecided += undecided
     report.found += len(filed.files) + filed.refused
     report.refused += filed.refused
     report.new += filed.new
-    report.already += len(filed.files) - len(wanted)
+    report.already += len(filed.files) - len(wanted) - undecided
     return wanted
