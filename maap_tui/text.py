@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection
 from datetime import UTC, date, datetime
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -151,3 +152,18 @@ def _escape(character: str) -> str:
     if code <= 0xFF:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def damage_words(lines_of_files: Collection[int]) -> str:
+    """How much of the registry cannot be read: `4 lines of 2 files and 1 whole file or folder`.
+
+    Args:
+        lines_of_files: of each damaged file how many lines, 0 for all of a file or folder.
+    """
+    lines, whole = sum(lines_of_files), sum(not count for count in lines_of_files)
+    words = []
+    if lines:
+        words.append(f"{plural(lines, 'line')} of {plural(len(lines_of_files) - whole, 'file')}")
+    if whole:
+        words.append(plural(whole, "whole file or folder", "whole files or folders"))
+    return " and ".join(words)

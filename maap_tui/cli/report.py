@@ -22,7 +22,7 @@ from maap_tui.engine.errors import (
     MaapError,
     exit_code_of,
 )
-from maap_tui.text import clean, format_bytes, format_rate, plural, without_tokens
+from maap_tui.text import clean, damage_words, format_bytes, format_rate, plural, without_tokens
 
 if TYPE_CHECKING:
     from maap_tui.cli.progress import Progress
@@ -61,6 +61,7 @@ class Reporter:
         """Whether a failed day is told with its baseline."""
         self._warned: set[str] = set()
         self._skipped: Counter[str] = Counter()
+        self._damaged: dict[object, int] = {}
         self.codes: set[int] = set()
         """What went wrong so far, as exit codes."""
         self.with_times = False
@@ -142,8 +143,26 @@ class Reporter:
         else:
             self.detail(words)
 
+    def damaged(self, event: Any) -> None:
+        """A file of the registry that cannot be read whole: the first ones by name, all in the end."""
+        self.codes.add(AGAIN)
+        is_new = event.path not in self._damaged
+        self._damaged[event.path] = event.lines
+        words = f"{event.words}; `maap doctor` lists what is damaged"
+        if is_new and len(self._damaged) <= SHOWN_SKIPS:
+            self.warn(words)
+        elif is_new:
+            self.detail(f"Warning: {words}")
+
     def close(self) -> None:
         """Say what is known only in the end: how many items were skipped, and why."""
+        if len(self._damaged) > 1:
+            words = damage_words(self._damaged.values())
+            self._write(
+                f"Left out of the registry: {words}; `maap doctor` lists them and "
+                "`maap doctor --repair` makes comments of damaged lines"
+            )
+            self._damaged.clear()
         if self._skipped:
             reasons = ", ".join(
                 f"{reason.removeprefix('has ')} ({count:,})" for reason, count in self._skipped.most_common(5)
@@ -212,6 +231,7 @@ def _retried(report: Reporter, event: Any) -> None:
 _VOICES: dict[str, Any] = {
     "DayFailed": Reporter.failed_day,
     "ItemSkipped": Reporter.skipped_item,
+    "RegistryDamaged": Reporter.damaged,
     "FileFailed": Reporter.failed_file,
     "FileFinished": _finished,
     "FileSkipped": lambda report, event: report.detail(f"Here already: {event.path}"),

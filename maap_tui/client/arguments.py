@@ -89,6 +89,7 @@ def query_of(
     *,
     use_catalog: bool = False,
     tracks: Sequence[str | int] | None = None,
+    all_versions: bool = False,
 ) -> Query:
     """The query that the arguments of `search` mean.
 
@@ -116,6 +117,7 @@ def query_of(
         max_items=max_items,
         use_catalog=use_catalog,
         tracks=numbers,
+        every_version=all_versions,
     )
     if orbits and span and not connection.run(lambda session: session.takes_orbit_in_time(query)):
         raise InvalidRequestError("'orbit' cannot be used with 'start' or 'end'", "Give one of them.")

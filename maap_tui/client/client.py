@@ -219,6 +219,7 @@ class MaapClient:
         frames: Sequence[str] | None = None,
         on_day: Callable[[list[str]], None] | None = None,
         tracks: Sequence[str | int] | None = None,
+        all_versions: bool = False,
     ) -> SearchResult:
         """Find granules by sensing start or by orbit.
 
@@ -238,6 +239,8 @@ class MaapClient:
             frames: frames, letters or numbers as the mission has them.
             on_day: called with the URLs of each page as it comes.
             tracks: numbers of ground tracks, for missions that have them.
+            all_versions: keep older processings of the same granule, for products that are archived in
+                several; without it only the newest of each counts.
 
         Raises:
             InvalidRequestError: when the request is wrong.
@@ -245,7 +248,7 @@ class MaapClient:
         """
         return self._searcher.search(
             collection, product_type, baseline, start, end, orbit, use_catalog, max_items, verbose, format,
-            reverse, frames, on_day, tracks,
+            reverse, frames, on_day, tracks, all_versions,
         )  # fmt: skip
 
     def download(
@@ -309,23 +312,27 @@ class MaapClient:
         frames: Sequence[str] | None = None,
         format: str | Sequence[str] | None = None,
         tracks: Sequence[str | int] | None = None,
+        all_versions: bool = False,
     ) -> DownloadResult:
         """Download what the registry has pending; arguments as `search` and `download`."""
         mission = self._session.mission_of(collection)
         orbits, names = orbits_of(orbit, frames, mission)
         numbers = tracks_of(tracks, mission)
         formats = formats_of(format, mission) or mission.formats
-        selection = Selection(formats, span_of(start, end), orbits, names, tracks=numbers)
+        selection = Selection(formats, span_of(start, end), orbits, names, all_versions, numbers)
         pending = self._session.pending(collection, product_type, baseline, selection, newest_first=reverse)
-        if dry_run:
-            return DownloadResult(skipped=[entry.url for _, entry in pending])
-        report = self._connection.run(
-            lambda session: session.download_pending(
-                pending, out_dir=Path(out_dir) if out_dir else None, product_dir=product_dir
-            ),
-            verbose=verbose,
-        )
-        return _download_result(report)
+        result = DownloadResult(skipped=[entry.url for _, entry in pending])
+        if not dry_run:
+            report = self._connection.run(
+                lambda session: session.download_pending(
+                    pending, out_dir=Path(out_dir) if out_dir else None, product_dir=product_dir
+                ),
+                verbose=verbose,
+            )
+            result = _download_result(report)
+        keys = self._session.tracked_keys(collection, product_type, baseline)
+        result.damaged = self._session.damaged(keys)
+        return result
 
     def get(
         self,
@@ -345,6 +352,7 @@ class MaapClient:
         frames: Sequence[str] | None = None,
         everything: bool = False,
         tracks: Sequence[str | int] | None = None,
+        all_versions: bool = False,
     ) -> DownloadResult:
         """Search and download in one step, followed by no registry.
 
@@ -370,6 +378,7 @@ class MaapClient:
             max_items,
             reverse,
             tracks=tracks,
+            all_versions=all_versions,
         )
         found = self._connection.run(
             lambda session: session.get(
@@ -403,6 +412,7 @@ class MaapClient:
         frames: Sequence[str] | None = None,
         max_consecutive_failures: int | None = None,
         tracks: Sequence[str | int] | None = None,
+        all_versions: bool = False,
     ) -> SyncResult:
         """Register what the archive has and download what is pending; the last 3 days without start and end.
 
@@ -432,6 +442,7 @@ class MaapClient:
             DEFAULT_MAX_ITEMS,
             reverse,
             tracks=tracks,
+            all_versions=all_versions,
         )
         report = self._connection.run(
             lambda session: session.sync(
@@ -456,6 +467,7 @@ class MaapClient:
             tracker=self.get_tracker(collection, product_type, names[0]) if len(names) == 1 else None,
             failed_days=[(baseline or "*", day, reason) for day, reason in days if day is not None],
             skipped_items=skipped_of(report.skipped),
+            damaged=self._session.damaged(report.keys),
         )
 
     def save_to_registry(

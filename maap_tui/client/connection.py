@@ -22,6 +22,7 @@ from maap_tui.engine.events import (
     ItemSkipped,
     Noted,
     PageFetched,
+    RegistryDamaged,
     Warned,
 )
 from maap_tui.engine.session import Session
@@ -166,6 +167,8 @@ class Connection:
     def _hear(self, event: Event) -> None:
         if isinstance(event, Warned):
             logger.warning("%s", event.message)
+        elif isinstance(event, RegistryDamaged):
+            logger.warning("%s; see `maap doctor`", event.words)
         elif isinstance(event, ItemSkipped):
             logger.warning("Skipped: %s: %s", event.name or event.url, event.reason)
         elif isinstance(event, DayFailed):

@@ -68,6 +68,9 @@ class DownloadResult:
     """Days that could not be searched (`get` only)."""
     skipped_items: list[str] = field(default_factory=list)
     """`URL: reason` of items of the archive that could not be used (`get` only)."""
+    damaged: list[str] = field(default_factory=list)
+    """Sentences on files of the registry that cannot be read whole (`download_from_registry` only): what they
+    say is left out. `maap doctor` lists the lines, `maap doctor --repair` makes comments of them."""
 
 
 @dataclass
@@ -88,3 +91,5 @@ class SyncResult:
     """(baseline or `*`, day, reason) of days that could not be searched."""
     skipped_items: list[str] = field(default_factory=list)
     """`URL: reason` of items of the archive that could not be used."""
+    damaged: list[str] = field(default_factory=list)
+    """Sentences on files of the registry that cannot be read whole, as in `DownloadResult`."""

@@ -8,12 +8,19 @@ from datetime import date, datetime
 from pathlib import Path
 
 from maap_tui.client.arguments import day_of, days_of, span_of
+from maap_tui.client.connection import logger
 from maap_tui.engine.config import dirs, settings
+from maap_tui.engine.events import Event, RegistryDamaged
 from maap_tui.engine.registry.deletions import Deletions
 from maap_tui.engine.registry.registry import BaselineRegistry, Entry, Key, Registry, StatsCache
 from maap_tui.engine.storage import layout
 from maap_tui.engine.workflows.filing import Filing
 from maap_tui.engine.workflows.sync import Selection, stats_of
+
+
+def _log(event: Event) -> None:
+    if isinstance(event, RegistryDamaged):
+        logger.warning("%s; see `maap doctor`", event.words)
 
 
 class StateTracker:
@@ -52,7 +59,7 @@ class StateTracker:
         self._root = Path(registry_dir).absolute()
         known = (
             key
-            for key in Registry(self._root).tracked()
+            for key in Registry(self._root, emit=_log).tracked()
             if (key.mission, key.collection, key.product_type) == (mission, collection, product_type)
             and key.baseline.lower() == baseline.lower()
         )
@@ -77,7 +84,7 @@ class StateTracker:
     def _files(self) -> Filing:
         if self._filing is None:
             cache = StatsCache(self._state_dir / "cache")
-            registry = Registry(self._root, cache, Deletions(self._state_dir))
+            registry = Registry(self._root, cache, Deletions(self._state_dir), emit=_log)
             self._filing = Filing(self._data_dir, registry, self._key.mission)
         return self._filing
 
@@ -89,6 +96,11 @@ class StateTracker:
     @property
     def errors_file(self) -> Path:
         return self.registry.errors_file
+
+    @property
+    def damaged(self) -> list[str]:
+        """Sentences on its files that cannot be read whole, of those that were read."""
+        return [one.words for one in self.registry.damage]
 
     def _entries(self, entries: Iterator[Entry], start: datetime | None, end: datetime | None) -> list[Entry]:
         selection = Selection(("all",), span_of(start, end))
@@ -229,7 +241,7 @@ class GlobalStateTracker:
 
     def list_tracked(self) -> list[tuple[str, str, str]]:
         """(collection, product type, baseline) of each."""
-        tracked = Registry(self._registry_dir).tracked()
+        tracked = Registry(self._registry_dir, emit=_log).tracked()
         return [(key.collection, key.product_type, key.baseline) for key in tracked]
 
     def get_all_stats(self) -> dict[tuple[str, str, str], dict[str, int]]:

@@ -9,7 +9,7 @@ import secrets
 import shutil
 import stat
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -29,6 +29,7 @@ from maap_tui.engine.errors import (
 from maap_tui.engine.model import to_zulu
 from maap_tui.engine.net.http import TransportFault
 from maap_tui.engine.net.network_env import proxies_of, ssl_context_of, trust_of
+from maap_tui.engine.registry.registry import Problem
 from maap_tui.engine.storage import files
 
 if TYPE_CHECKING:
@@ -246,7 +247,8 @@ def _registry(session: Session, repair: bool) -> Iterator[Finding]:
         except (LockedError, StorageError) as error:
             passing = isinstance(error, LockedError)
             yield Finding("registry", FAILURE, error.message, error.hint, is_passing=passing)
-    problems = [problem for key in keys for problem in registry.baseline(key).problems()]
+    problems = [Problem(hidden.path, 0, hidden.reason) for hidden in registry.hidden]
+    problems += [problem for key in keys for problem in registry.baseline(key).problems()]
     if problems:
         first = problems[0]
         yield Finding(
@@ -276,7 +278,17 @@ def _registry(session: Session, repair: bool) -> Iterator[Finding]:
         yield Finding("locks", WARNING, held[0], "It ends by itself when that process does.", is_passing=True)
     else:
         yield Finding("locks", OK, "no baseline is locked")
-    parts = list(_unfinished(session.places.data_dir))
+    unread: list[OSError] = []
+    parts = list(_unfinished(session.places.data_dir, unread.append))
+    if unread:
+        first_unread = files.storage_error(unread[0].filename or session.places.data_dir, unread[0])
+        how_many = f"{len(unread)} folders" if len(unread) > 1 else "1 folder"
+        yield Finding(
+            "folder",
+            WARNING,
+            f"{how_many} of the data folder cannot be read, the first one: {first_unread.message}",
+            first_unread.hint,
+        )
     if parts:
         size = sum(path.stat().st_size for path in parts if path.exists())
         yield Finding(
@@ -286,8 +298,8 @@ def _registry(session: Session, repair: bool) -> Iterator[Finding]:
         )
 
 
-def _unfinished(folder: Path) -> Iterator[Path]:
-    for parent, _, names in os.walk(folder):
+def _unfinished(folder: Path, step_over: Callable[[OSError], object]) -> Iterator[Path]:
+    for parent, _, names in os.walk(folder, onerror=step_over):
         for name in names:
             if name.endswith(".part"):
                 yield Path(parent) / name

@@ -514,6 +514,13 @@ class Session:
         """The registry of one baseline, found without regard to case."""
         return self.registry.baseline(self.tracked_keys(collection, product_type, baseline)[0])
 
+    def damaged(self, keys: Iterable[Key]) -> list[str]:
+        """Sentences on what of baselines could not be read, in their registries or above them."""
+        found = list(self.registry.hidden)
+        for key in keys:
+            found += self.registry.baseline(key).damage
+        return [one.words for one in found]
+
     def stats(
         self, collection: str, product_type: str, baseline: str, span: TimeRange | None = None
     ) -> Stats:

@@ -38,6 +38,7 @@ from maap_tui.engine.events import (
     FileSkipped,
     ItemSkipped,
     Noted,
+    RegistryDamaged,
     SignInNeeded,
     Warned,
 )
@@ -382,6 +383,8 @@ class MaapApp(App[int]):
             self.write_log("error", f"{event.url.rpartition('/')[2]}: {event.reason}")
         elif isinstance(event, BaselineCounted):
             self.counted[event.collection] = event
+        elif isinstance(event, RegistryDamaged):
+            self.write_log("warning", event.words)
         elif isinstance(event, ItemSkipped):
             self.write_log("warning", f"Skipped: {event.name[:120] or 'an item'}: {event.reason}")
         elif isinstance(event, DayFailed):

@@ -442,12 +442,15 @@ class BaselineWork:
     async def rebuild(self, keys: list[Key], work: Work) -> None:
         """Record files on disk that the registry does not know; for no baselines, of all."""
         data_dir = self._session.places.data_dir
+        unread = audit.Unread()
         if not keys:
-            keys = await asyncio.to_thread(audit.keys_on_disk, data_dir)
+            keys = await asyncio.to_thread(audit.keys_on_disk, data_dir, unread)
         whose = words_of([Scope(key) for key in keys]) if keys else "any baseline"
         found: list[tuple[Key, Stray]] = []
         for key in keys:
-            found += [(key, one) for one in await asyncio.to_thread(self._strays, key, data_dir, work)]
+            found += [
+                (key, one) for one in await asyncio.to_thread(self._strays, key, data_dir, work, unread)
+            ]
         if not work.go_on():
             self._screen.say(f"Stopped; nothing of {whose} was recorded.")
             return
@@ -456,9 +459,17 @@ class BaselineWork:
         lines += [f"{'not whole':10} {self._brief(one.path)}" for _, one in found if not one.is_whole]
         unknown = [one.path for _, one in found if not one.url and one.is_whole]
         lines += [f"{'unknown':10} {self._brief(path)}" for path in unknown]
+        hidden = [f"{'not read':10} {path}  ({reason})" for path, reason in unread.found.items()]
+        lines += hidden
         others = len(found) - len(known) - len(unknown)
         rest = f"{len(unknown)} have no known address, {others} are not whole."
-        if not found:
+        if hidden:
+            count = plural(len(hidden), "file or folder", "files or folders")
+            rest += f" {count} on disk cannot be read: what is in there is not counted."
+            self._screen.maap.write_log("warning", f"Looking at the files on disk: {count} cannot be read")
+        if not found and hidden:
+            await self._screen.list_lines(f"No file was found that can be recorded. {rest}", lines)
+        elif not found:
             self._screen.say(
                 f"Looked at {plural(work.done, 'file')} of {whose} on disk: the registry knows all of them."
             )
@@ -478,11 +489,11 @@ class BaselineWork:
             count = await asyncio.to_thread(self._record, known, work)
             self._screen.say(f"Recorded {plural(count, 'file')} of {whose} as downloaded. {rest}")
 
-    def _strays(self, key: Key, data_dir: Path, work: Work) -> list[Stray]:
+    def _strays(self, key: Key, data_dir: Path, work: Work, unread: audit.Unread) -> list[Stray]:
         session = self._session
         found = []
         names = audit.strays(
-            self._tracker(key), data_dir, lambda entry: session.wanted_of_entry(key, entry).path.name
+            self._tracker(key), data_dir, lambda entry: session.wanted_of_entry(key, entry).path.name, unread
         )
         for one in names:
             if not work.go_on():

@@ -435,6 +435,68 @@ def test_registry_reads_alike_in_maap_client(client: MaapClient, tmp_path: Path,
     assert sorted(ours.get_pending_mark_paths()) == marks and len(marks) == 2
 
 
+PEER_READS = """
+import json, sys
+from pathlib import Path
+from maap_client.tracker import StateTracker
+home, names = Path(sys.argv[1]), sys.argv[2:]
+tracker = StateTracker(home / "registry", "EarthCARE", *names, home / "data")
+print(json.dumps([
+    tracker.get_stats(), sorted(tracker.get_error_urls()), sorted(map(str, tracker.get_deletable_files())),
+    sorted(tracker.get_marked_paths()), sorted(tracker.get_pending_downloads()),
+]))
+tracker.mark_error("https://archive.example/x.h5", "broken\tor \x1b[31mred|here\nand there")
+"""
+
+
+@pytest.mark.skipif(not PEER_PYTHON, reason="MAAP_CLIENT_PYTHON names no interpreter with maap-client 0.2.1")
+def test_maap_client_reads_our_skipped_lines_and_a_registry_after_a_clean_up(
+    client: MaapClient, tmp_path: Path
+) -> None:
+    client.sync(*NAMES, **HOUR, max_items=3)
+    tracker = client.get_tracker(*NAMES)
+    first, second, _ = sorted(tracker.get_pending_mark_paths())
+    tracker.mark(first)
+    tracker.mark(second)
+    Path(second).rename(tmp_path / "away")
+    tracker.cleanup_marked()
+    (tmp_path / "away").rename(second)
+    assert tracker.get_deleted_paths() == {first}
+    skipped = "https://archive.example/collections/c/items/one"
+    tracker.registry.record_skipped({skipped: "has no file that can be used"})
+    done = subprocess.run(
+        [PEER_PYTHON, "-c", PEER_READS, str(tmp_path), *NAMES],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env={**os.environ, "HOME": str(tmp_path)},
+    )
+    stats, errors, deletable, marked, pending = json.loads(done.stdout.splitlines()[-1])
+    assert stats == tracker.get_stats() | {"errors": 1}
+    assert stats["downloaded"] == 3 and stats["marked"] == 2
+    assert errors == [skipped], "our line is one of its lines"
+    assert deletable == [second], "what is deleted is not on disk, and nothing is deleted again"
+    assert marked == sorted([first, second])
+    assert set(pending) == tracker.get_pending_downloads()
+    assert tracker.get_error_urls() == {skipped, "https://archive.example/x.h5"}
+    assert tracker.damaged == [], "what it writes is not damage"
+
+
+def test_every_version_is_given_where_it_is_asked_for(client: MaapClient, tmp_path: Path) -> None:
+    names = (AUX, "AUX_MET_1D", None)
+    newest = client.search(*names, **HOUR).urls
+    every = client.search(*names, **HOUR, all_versions=True).urls
+    assert set(newest) < set(every)
+    assert sorted(client.get(*names, **HOUR, dry_run=True).skipped) == sorted(newest)
+    assert sorted(client.get(*names, **HOUR, dry_run=True, all_versions=True).skipped) == sorted(every)
+    client.sync(*names, **HOUR, all_versions=True, max_items=1)
+    pending = [
+        client.download_from_registry(*names, dry_run=True, all_versions=all_) for all_ in (False, True)
+    ]
+    assert len(pending[0].skipped) < len(pending[1].skipped) == len(every) - 1
+
+
 def test_verbose_logs_each_file(client: MaapClient, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     with caplog.at_level(logging.INFO, logger="maap_tui"):
         client.get(*NAMES, orbit="08574D", out_dir=tmp_path / "quiet")

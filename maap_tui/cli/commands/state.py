@@ -19,7 +19,7 @@ from maap_tui.text import format_bytes, format_count, plural
 
 if TYPE_CHECKING:
     from maap_tui.engine.model import TimeRange
-    from maap_tui.engine.registry.registry import BaselineRegistry, Stats
+    from maap_tui.engine.registry.registry import Stats
     from maap_tui.engine.session import MarkReport, Session
 
 _HEADINGS = (
@@ -111,7 +111,6 @@ def show_state(context: CommandContext) -> None:
     if args.baseline is not None:
         stats = session.stats(args.collection, args.product, args.baseline, span)
         _show_one(context, session, stats, span)
-        _warn_of_undated(context, session.tracker(args.collection, args.product, args.baseline))
         return
     keys = [
         key
@@ -120,8 +119,11 @@ def show_state(context: CommandContext) -> None:
     ]
     rows = []
     for key in keys:
-        _warn_of_undated(context, session.registry.baseline(key))
-        stats = session.stats(key.collection, key.product_type, key.baseline, span)
+        stats = None
+        with session.registry.going_on():
+            stats = session.stats(key.collection, key.product_type, key.baseline, span)
+        if stats is None:
+            continue
         if context.output.as_json:
             context.output.record(
                 {
@@ -143,11 +145,6 @@ def show_state(context: CommandContext) -> None:
         )
     if not keys:
         context.report.say(f"The registry {session.places.registry_dir} tracks nothing of this yet.")
-
-
-def _warn_of_undated(context: CommandContext, tracker: BaselineRegistry) -> None:
-    for path in tracker.undated():
-        context.report.warn(f"{path} is ignored: its name holds no date that exists")
 
 
 def _short(title: str) -> str:
@@ -199,7 +196,6 @@ def list_pending(context: CommandContext) -> None:
         else:
             context.output.line(entry.url if args.type == "downloads" else entry.path)
     context.output.flush()
-    _warn_of_undated(context, tracker)
     verb = "to download" if args.type == "downloads" else "to mark"
     context.report.say(f"{plural(len(found), 'file')} {verb}")
 
@@ -241,7 +237,7 @@ def _say_marks(context: CommandContext, done: MarkReport, verb: str, otherwise: 
     return WRONG if done.refused else None
 
 
-def cleanup(context: CommandContext) -> int | None:
+def cleanup(context: CommandContext) -> None:
     """Delete marked files, or list them."""
     args = context.args
     report = context.session().cleanup(args.collection, args.product, args.baseline, dry_run=args.dry_run)
@@ -258,4 +254,5 @@ def cleanup(context: CommandContext) -> int | None:
     verb = "Would delete" if args.dry_run else "Deleted"
     size = f" ({format_bytes(report.bytes)})" if report.deleted else ""
     context.report.say(f"{verb} {plural(len(report.deleted), 'file')}{size}")
-    return WRONG if report.refused and not report.deleted else None
+    if report.refused and not report.deleted:
+        context.report.codes.add(WRONG)

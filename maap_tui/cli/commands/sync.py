@@ -71,6 +71,9 @@ async def run(context: CommandContext) -> None:
             report.fail(done.lacking)
         if done.failed_days:
             report.say(unsearched(len(done.failed_days)))
+        if done.undecided:
+            days = "days whose lists in the registry cannot be read"
+            report.say(f"{plural(done.undecided, 'file')} of {days} left alone")
         if done.held_back:
             report.say(f"{plural(done.held_back, 'file')} left for another run (--max-items)")
         summarise(
@@ -84,7 +87,7 @@ async def run(context: CommandContext) -> None:
 
 def _nothing_new(query: Query, done: SyncReport) -> str:
     when = f" {_when(query)}" if query.time else ""
-    if done.failed_days:
+    if done.failed_days or done.undecided:
         return f"Nothing was fetched{when}"
     if not done.found:
         return f"Nothing new: the archive has no such file{when}"

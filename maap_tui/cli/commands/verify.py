@@ -60,7 +60,9 @@ async def run(context: CommandContext) -> int:
     ]
     if not keys:
         context.report.say(f"The registry {session.places.registry_dir} tracks nothing of this yet.")
-        return WRONG if args.collection else 0
+        if args.collection:
+            context.report.codes.add(WRONG)
+        return context.report.code
     found = verify.verify(
         session.registry,
         session.hashes,
@@ -98,7 +100,7 @@ async def run(context: CommandContext) -> int:
         words += f"; {format_count(deleted)} deleted by a clean-up" if deleted else ""
         context.report.say(f"Verified {plural(total, 'file')} ({format_bytes(size)}): {words}")
         if not bad or not args.repair:
-            return BAD_FILES if bad else 0
+            return BAD_FILES if bad else context.report.code
         context.check_token(session)
         context.prints_files()
         async with context.watched():

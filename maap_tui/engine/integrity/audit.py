@@ -19,7 +19,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final, Literal
 
-from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.errors import InvalidRequestError, StorageError
+from maap_tui.engine.events import RegistryDamaged
 from maap_tui.engine.integrity.content import is_whole
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.registry.registry import (
@@ -31,7 +32,7 @@ from maap_tui.engine.registry.registry import (
     Registry,
     is_skipped,
 )
-from maap_tui.engine.storage import names
+from maap_tui.engine.storage import files, names
 
 FileState = Literal["discovered", "failed", "downloaded", "marked", "missing", "deleted"]
 
@@ -70,6 +71,8 @@ class Summary:
     """Downloads given up, the latest first."""
     changed: datetime | None
     """When one of its files was last written; None when there is none."""
+    damage: tuple[RegistryDamaged, ...] = ()
+    """Its files and folders that cannot be read whole: what they say is left out."""
 
     @property
     def discovered(self) -> int:
@@ -206,8 +209,9 @@ def _fingerprint(tracker: BaselineRegistry) -> tuple[int, int]:
     if tracker.deletions_folder is not None:
         folders.append(str(tracker.deletions_folder))
     while folders:
+        folder = folders.pop()
         try:
-            with os.scandir(folders.pop()) as found:
+            with os.scandir(folder) as found:
                 for item in found:
                     if item.name.endswith(".txt"):
                         status = item.stat()
@@ -216,14 +220,18 @@ def _fingerprint(tracker: BaselineRegistry) -> tuple[int, int]:
                         newest = max(newest, status.st_mtime_ns)
                     elif item.is_dir():
                         folders.append(item.path)
-        except OSError:
+        except FileNotFoundError:
             continue
+        except OSError as error:
+            # So that it is looked at when it cannot be read any more, and when it can be again.
+            folded += hash((folder, error.errno))
     return folded, newest
 
 
 def summarise(tracker: BaselineRegistry, changed: datetime | None = None) -> Summary:
     """Count a baseline day by day; days whose files are as they were are not read again."""
-    return Summary(tracker.days(), failures(tracker), changed)
+    days, failed = tracker.days(), failures(tracker)
+    return Summary(days, failed, changed, tuple(tracker.damage))
 
 
 def failures(tracker: BaselineRegistry) -> list[Failure]:
@@ -252,10 +260,15 @@ def files_of_day(tracker: BaselineRegistry, day: date, failed: Sequence[Failure]
         day: The sensing day.
         failed: What `failures` gave; those of the day, and those whose name tells no day but that are
             discovered on it, are told with their file.
+
+    Raises:
+        StorageError: not all of the day can be read, so that nobody knows the states.
     """
     downloads = {entry.url: entry for entry in tracker.downloads(day, day)}
     entries = {entry.url: entry for entry in tracker.urls(day, day)} | downloads
     marks = {path for path, _ in tracker.marked(day, day)}
+    if tracker.is_unreadable(day):
+        raise StorageError("; ".join(one.words for one in tracker.damage), "See maap doctor.")
     by_url = {one.url: one for one in failed}
     for one in failed:
         if one.day == day and one.url not in entries:
@@ -290,24 +303,44 @@ def size_on_disk(path: str) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
-def keys_on_disk(data_dir: Path) -> list[Key]:
-    """List the baselines that have a folder in the dated layout below the data folder, sorted."""
+class Unread:
+    """The files and folders that could not be looked at, each with the reason."""
+
+    def __init__(self) -> None:
+        self.found: dict[Path, str] = {}
+
+    def note(self, path: Path | str, error: OSError) -> None:
+        """Take note of one, unless it has only gone meanwhile."""
+        if not isinstance(error, FileNotFoundError):
+            where = Path(path)
+            self.found[where] = files.storage_error(where, error).message.removeprefix(
+                f"Cannot use {where}: "
+            )
+
+
+def keys_on_disk(data_dir: Path, unread: Unread) -> list[Key]:
+    """List the baselines that have a folder in the dated layout below the data folder, sorted.
+
+    Args:
+        data_dir: the data folder.
+        unread: gets the folders that cannot be listed.
+    """
     level: list[tuple[str, ...]] = [()]
     for _ in range(4):
-        level = [(*names, name) for names in level for name in _names(data_dir.joinpath(*names))]
+        level = [(*names, name) for names in level for name in _names(data_dir.joinpath(*names), unread)]
     keys = []
     for mission, collection, product_type, baseline in level:
         try:
             key = Key(mission, collection, product_type, baseline)
         except InvalidRequestError:
             continue
-        if any(re.fullmatch(r"\d{4}", name) for name in _names(data_dir.joinpath(*str(key).split("/")))):
+        if any(re.fullmatch(r"\d{4}", name) for name in _names(data_dir / str(key), unread)):
             keys.append(key)
     return sorted(keys)
 
 
 def strays(
-    tracker: BaselineRegistry, data_dir: Path, name_of: Callable[[Entry], str]
+    tracker: BaselineRegistry, data_dir: Path, name_of: Callable[[Entry], str], unread: Unread
 ) -> Iterator[Stray | None]:
     """Find the files of a baseline's dated layout that the registry has not as downloaded.
 
@@ -315,12 +348,13 @@ def strays(
         tracker: The registry of the baseline.
         data_dir: Root of the layout.
         name_of: The file name that a discovered line is stored under; raises InvalidRequestError for none.
+        unread: Gets the files and folders that cannot be looked at.
 
     Returns:
         The files, and None after each file that is recorded already.
     """
     base = data_dir.joinpath(*str(tracker.key).split("/"))
-    for _, days in groupby(_day_folders(base), key=lambda one: (one[0].year, one[0].month)):
+    for _, days in groupby(_day_folders(base, unread), key=lambda one: (one[0].year, one[0].month)):
         listed = list(days)
         first, last = listed[0][0], listed[-1][0]
         urls: dict[tuple[date, str], str] = {}
@@ -331,7 +365,7 @@ def strays(
                 continue
         known = {os.path.abspath(entry.path) for entry in tracker.downloads(first, last) if entry.path}
         for day, folder in listed:
-            for path, size in _granules(folder):
+            for path, size in _granules(folder, unread):
                 if os.path.abspath(path) in known:
                     yield None
                     continue
@@ -339,38 +373,41 @@ def strays(
                 yield Stray(path, day, size, url, size > 0 and is_whole(path))
 
 
-def _day_folders(base: Path) -> Iterator[tuple[date, Path]]:
-    for year in _names(base, r"\d{4}"):
-        for month in _names(base / year, r"\d\d"):
-            for day in _names(base / year / month, r"\d\d"):
+def _day_folders(base: Path, unread: Unread) -> Iterator[tuple[date, Path]]:
+    for year in _names(base, unread, r"\d{4}"):
+        for month in _names(base / year, unread, r"\d\d"):
+            for day in _names(base / year / month, unread, r"\d\d"):
                 try:
                     yield date(int(year), int(month), int(day)), base / year / month / day
                 except ValueError:
                     continue
 
 
-def _granules(folder: Path, inside: str = "") -> Iterator[tuple[Path, int]]:
+def _granules(folder: Path, unread: Unread, inside: str = "") -> Iterator[tuple[Path, int]]:
     """The regular files of a day, and of folders in it that are named after their one file."""
     try:
         with os.scandir(folder) as found:
             items = sorted(found, key=lambda item: item.name)
-    except OSError:
+    except OSError as error:
+        unread.note(folder, error)
         return
     for item in items:
         try:
             if item.is_dir(follow_symlinks=False):
                 if not inside:
-                    yield from _granules(Path(item.path), item.name)
+                    yield from _granules(Path(item.path), unread, item.name)
                 continue
             # Refuses parts, hidden files and names that nothing here would have written.
             names.safe_file_name(item.name)
             if item.is_file(follow_symlinks=False) and (not inside or Path(item.name).stem == inside):
                 yield Path(item.path), item.stat(follow_symlinks=False).st_size
-        except (OSError, InvalidRequestError):
+        except InvalidRequestError:
             continue
+        except OSError as error:
+            unread.note(item.path, error)
 
 
-def _names(folder: Path, pattern: str = "") -> list[str]:
+def _names(folder: Path, unread: Unread, pattern: str = "") -> list[str]:
     """The folders of a folder, sorted, without links; [] when it cannot be read."""
     try:
         with os.scandir(folder) as found:
@@ -379,7 +416,8 @@ def _names(folder: Path, pattern: str = "") -> list[str]:
                 for item in found
                 if item.is_dir(follow_symlinks=False) and (not pattern or re.fullmatch(pattern, item.name))
             )
-    except OSError:
+    except OSError as error:
+        unread.note(folder, error)
         return []
 
 

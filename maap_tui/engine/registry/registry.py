@@ -48,6 +48,8 @@ _UNSAFE_PATH: Final = re.compile("[\x00-\x1f\x7f-\x9f|\u2028\u2029\ud800-\udfff]
 _PLAIN: Final = bytes(code for code in range(0x21, 0x7F) if code != ord("#")) + b"\n"
 _BOM: Final = b"\xef\xbb\xbf"
 _BLANK: Final = b" \t\r\n\x0b\x0c"
+# What maap-client leaves in the text of an error; a NUL is no text but what a crash leaves of a block.
+_IN_ERRORS: Final = bytes(0x20 if 0 < code < 0x20 and code not in b"\n\r" else code for code in range(256))
 _SUFFIXES: Final = frozenset(suffix.encode() for suffixes in FORMATS.values() for suffix in suffixes)
 
 _MAX_URL: Final = 8192
@@ -777,7 +779,7 @@ class BaselineRegistry:
         return found
 
     def _error_lines(self) -> dict[bytes, bytes]:
-        found = _read(self._error_data(), "url")
+        found = _read(_as_text(self._error_data()), "url")
         self._note(self.errors_file, found.bad)
         return _first_to_second(found.good)
 
@@ -1002,7 +1004,7 @@ class BaselineRegistry:
             for path in damaged:
                 kind: Kind = next((one for one in _TREES if path.name.startswith(f"{one}_")), "url")
                 data = _read_settled(path)
-                mended, lines = _mend(data, kind)
+                mended, lines = _mend(_as_text(data) if path == self.errors_file else data, kind)
                 if lines:
                     backup = path.with_name(f"{path.name}.{now}.damaged")
                     files.write_atomic(backup, data)
@@ -1407,6 +1409,11 @@ def _ends_like(tail: bytes, before: bytes) -> bool:
     return suffix in others if others else suffix.lower() in _SUFFIXES
 
 
+def _as_text(errors: bytes) -> bytes:
+    """Give the list of errors with blanks for control characters: their text is what a server sent."""
+    return re.sub(rb"\r(?!\n)", b" ", errors).translate(_IN_ERRORS)
+
+
 def _read(data: bytes, kind: Kind) -> _Lines:
     """Take a file apart into good lines, without blanks around them, and those stepped over."""
     tail = _tail(data)
@@ -1468,6 +1475,8 @@ def _file_problems(path: Path, kind: Kind) -> list[Problem]:
         data = files.read_data(path)
     except StorageError as error:
         return [Problem(path, 0, error.message)]
+    if path.name == "errors.txt":
+        data = _as_text(data)
     return [Problem(path, number, reason) for number, reason in sorted(_read(data, kind).bad)]
 
 

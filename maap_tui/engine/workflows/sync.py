@@ -144,9 +144,7 @@ def pending_of(filing: Filing, keys: Iterable[Key], selection: Selection) -> lis
     found: list[tuple[Key, Entry]] = []
     for key in keys:
         with filing.registry.going_on():
-            entries = filing.registry.baseline(key).pending_downloads(
-                selection.first_day, selection.last_day
-            )
+            entries = filing.registry.baseline(key).pending_downloads(selection.first_day, selection.last_day)
             found += [(key, entry) for entry in entries if selection.accepts(entry)]
     found.sort(key=lambda one: (one[1].day, one[1].url))
     return found

@@ -25,7 +25,7 @@ from maap_tui.engine.integrity.audit import Failure, TrackedFile
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.registry import BaselineRegistry, Key
-from maap_tui.text import clean, format_bytes, format_count, format_time
+from maap_tui.text import clean, damage_words, format_bytes, format_count, format_time
 from maap_tui.tui.baseline_work import BaselineWork, Scope, Work
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.listing import ListDialog
@@ -93,7 +93,9 @@ class RegistryScreen(PlaceScreen):
         view = self._view = BaselineView()
         self._files, self._errors, self._strip = view.files, view.errors, view.strip
         self._trouble_words = Static("", markup=False, id="trouble")
+        self._damage_words = Static("", markup=False, id="damage")
         yield self._trouble_words
+        yield self._damage_words
         with self._overview:
             yield FilterLine(baselines)
             yield baselines
@@ -200,6 +202,7 @@ class RegistryScreen(PlaceScreen):
             self._polled_at = time.monotonic()
             self._is_polling = False
         self._set_trouble(trouble)
+        self._show_damage()
         if self.opened is not None and self._view.is_day_unreadable:
             self._view.show_day()
         if self._unsized and not self._is_sizing:
@@ -270,6 +273,20 @@ class RegistryScreen(PlaceScreen):
             shown = f" What is shown is from {self.maap.now():%H:%M} UTC." if self.rows else ""
             told.update(Text(clean(f"The registry cannot be read. {words}{shown}")))
         self._say_empty()
+
+    def _show_damage(self) -> None:
+        """Say how much of the registry cannot be read, where that does not hide all of it."""
+        found = list(self.maap.session.registry.hidden)
+        found += [one for row in self.rows.values() if row.summary for one in row.summary.damage]
+        words = ""
+        if found:
+            is_one = len(found) == 1 and found[0].lines in (0, 1)
+            words = f"{damage_words([one.lines for one in found])} of the registry cannot be read and "
+            words += f"{'is' if is_one else 'are'} left out: maap doctor lists what is damaged"
+        told = self._damage_words
+        if str(told.content) != words:
+            told.update(Text(clean(words)))
+            told.display = bool(words)
 
     def _say_empty(self) -> None:
         if self._trouble:
