@@ -10,6 +10,7 @@ from pathlib import Path
 from maap_tui.client.arguments import day_of, days_of, span_of
 from maap_tui.client.connection import logger
 from maap_tui.engine.config import dirs, settings
+from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.events import Event, RegistryDamaged
 from maap_tui.engine.registry.deletions import Deletions
 from maap_tui.engine.registry.registry import BaselineRegistry, Entry, Key, Registry, StatsCache
@@ -142,13 +143,21 @@ class StateTracker:
         return {entry.path for entry in self._entries(found, start, end)}
 
     def add_urls(self, urls: Sequence[str]) -> int:
-        """Register URLs as discovered; returns how many are new."""
+        """Register URLs as discovered; returns how many are new. Those that cannot be are logged."""
         entries = []
         for url in urls:
             day = day_of(url)
-            if day is not None:
+            if day is None:
+                logger.warning("Not registered: %.120r: its name tells no sensing day", url)
+                continue
+            try:
                 entries.append(Entry(url, str(self._path(url, day)), day))
-        return self.registry.add(entries).new
+            except InvalidRequestError as error:
+                logger.warning("Not registered: %.120r: %s", url, error.message)
+        added = self.registry.add(entries)
+        for entry, reason in added.refused:
+            logger.warning("Not registered: %.120r: %s", entry.url, reason)
+        return added.new
 
     def mark_downloaded(self, url: str, local_path: Path | str | None = None) -> bool:
         """Record a URL as downloaded; False when its name says no day."""

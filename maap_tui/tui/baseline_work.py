@@ -464,9 +464,9 @@ class BaselineWork:
         others = len(found) - len(known) - len(unknown)
         rest = f"{len(unknown)} have no known address, {others} are not whole."
         if hidden:
-            count = plural(len(hidden), "file or folder", "files or folders")
-            rest += f" {count} on disk cannot be read: what is in there is not counted."
-            self._screen.maap.write_log("warning", f"Looking at the files on disk: {count} cannot be read")
+            how_many = plural(len(hidden), "file or folder", "files or folders")
+            rest += f" {how_many} on disk cannot be read: what is in there is not counted."
+            self._screen.maap.write_log("warning", f"Looking at the files on disk: {how_many} cannot be read")
         if not found and hidden:
             await self._screen.list_lines(f"No file was found that can be recorded. {rest}", lines)
         elif not found:

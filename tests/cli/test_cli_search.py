@@ -1,13 +1,10 @@
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from maap_tui.demo import Archive
-from tests.cli.test_cli_skipped import serving
-from tests.engine.raw_server import item, page
 
 L2 = "EarthCAREL2Validated_MAAP"
 CLD = (L2, "CPR_CLD_2A", "BC")
@@ -107,23 +104,14 @@ def test_the_registry_is_filled(maap: Callable, home: Path) -> None:
     assert len(maap("state", "pending", *CLD).lines) == 125
 
 
-def test_what_cannot_be_registered_is_said_and_ends_with_4(
-    maap: Callable, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    start = datetime(2025, 12, 1, tzinfo=UTC)
-    good, bad = item(start), item(start + timedelta(hours=1), 8001)
-    for asset in bad["assets"].values():
-        asset["href"] = asset["href"].replace("/data/", f"/data/{'x' * 9000}/")
-    with serving(lambda asked: page([good, bad], 2)) as server:
-        monkeypatch.setenv("MAAP_CATALOG_URL", server.url)
-        ended = maap("search", *CLD, *DAY, "--registry-save")
+def test_what_cannot_be_registered_is_said_and_ends_with_4(maap: Callable, home: Path) -> None:
+    deep = home.joinpath(*["x" * 200] * 21)
+    ended = maap("--data-dir", deep, "search", *CLD, *DAY, "--registry-save", "--frame", "D")
     assert ended.code == 4
-    assert "not registered: the URL is longer than 8192 characters" in ended.err
-    assert "Registered 1 new URL" in ended.err and "Skipped 1 item" in ended.err
-    (file,) = (home / "registry/urls").rglob("url_20251201.txt")
-    assert [line.partition("|")[0] for line in file.read_text().splitlines()] == [
-        asset["href"] for asset in good["assets"].values() if asset["href"].endswith(".h5")
-    ]
+    count = len(maap("search", *CLD, *DAY, "--frame", "D").lines)
+    assert f"Skipped {count} items: not registered: the path is too long ({count})" in ended.err
+    assert "Registered 0 new URLs" in ended.err and "registered before" not in ended.err
+    assert list((home / "registry").rglob("url_*.txt")) == []
 
 
 def test_the_built_catalogue_bounds_the_range(maap: Callable) -> None:

@@ -435,7 +435,24 @@ def test_registry_reads_alike_in_maap_client(client: MaapClient, tmp_path: Path,
     assert sorted(ours.get_pending_mark_paths()) == marks and len(marks) == 2
 
 
-PEER_READS = """
+def test_urls_that_cannot_be_registered_are_logged(
+    client: MaapClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = client.search(*NAMES, **HOUR).urls[0]
+    undated, long = "https://archive.example/notes.h5", good.replace("://", f"://{'x' * 9000}")
+    with caplog.at_level(logging.WARNING, "maap_tui"):
+        assert client.save_to_registry([good, undated, long], *NAMES[:2])[0] == 1
+        assert client.get_tracker(*NAMES).add_urls([undated, long]) == 0
+    said = [record.message for record in caplog.records if record.message.startswith("Not registered: ")]
+    assert [message.rpartition(": ")[2] for message in said] == [
+        "its name tells no baseline",
+        "the URL is longer than 8192 characters",
+        "its name tells no sensing day",
+        "the URL is longer than 8192 characters",
+    ]
+
+
+PEER_READS = r"""
 import json, sys
 from pathlib import Path
 from maap_client.tracker import StateTracker

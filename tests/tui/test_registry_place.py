@@ -236,6 +236,22 @@ async def test_one_unreadable_baseline_does_not_hide_the_others(make_app: MakeAp
         assert place(app).rows[OTHER].summary is None
 
 
+async def test_what_cannot_be_read_of_the_registry_is_counted_above_the_table(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    file = app.session.registry.baseline(KEY).day_file("dwl", DAY)
+    whole = file.read_text()
+    file.write_text(whole + "no address\n" * 2)
+    words = (
+        "2 lines of 1 file of the registry cannot be read and are left out: maap doctor lists what is damaged"
+    )
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await go(app, pilot)
+        await wait_until(lambda: words in " ".join(text_of(app).split()), pilot)
+        assert sum(f"2 lines of {file} cannot be read" in line.text for line in app.log_lines) == 1
+        file.write_text(whole)
+        await wait_until(lambda: "left out" not in text_of(app), pilot)
+
+
 @pytest.mark.parametrize(
     ("first", "count", "months"),
     [

@@ -108,6 +108,7 @@ def show_state(context: CommandContext) -> None:
     args = context.args
     session = context.session()
     span = span_of(args, session)
+    stats: Stats | None
     if args.baseline is not None:
         stats = session.stats(args.collection, args.product, args.baseline, span)
         _show_one(context, session, stats, span)
