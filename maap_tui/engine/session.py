@@ -70,6 +70,7 @@ from maap_tui.engine.registry.registry import (
 from maap_tui.engine.storage import layout
 from maap_tui.engine.workflows.filing import Chosen, Filing, flat, name_of_url
 from maap_tui.engine.workflows.sync import (
+    Filed,
     Room,
     Selection,
     SyncReport,
@@ -934,8 +935,8 @@ class Session:
                     self.emit(Warned(f"{collection} {product} could not be counted: {reason}"))
         return file, failures
 
-    async def save_to_registry(self, granules: Sequence[Granule], formats: tuple[str, ...]) -> int:
-        """Register granules as discovered; returns how many of their files are new."""
+    async def save_to_registry(self, granules: Sequence[Granule], formats: tuple[str, ...]) -> Filed:
+        """Register granules as discovered; returns which of their files, how many are new and refused."""
         return await register(self.filing, granules, formats, emit=self.emit)
 
     async def save_skipped(self, search: Search) -> None:

@@ -17,6 +17,7 @@ from maap_tui.engine.model import Asset, Granule
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
 from maap_tui.engine.storage import files
+from maap_tui.engine.workflows.sync import Filed
 from maap_tui.text import clean, format_bytes, format_count, format_duration, format_sum, plural
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.export import SUFFIXES, export_text
@@ -134,18 +135,24 @@ class ResultWork:
     async def save(self, chosen: Sequence[Result], query: Query | None) -> None:
         """Write the files of granules to the registry as discovered."""
         formats = self._app.session.formats_of(query) if query is not None else ()
-        new = 0
+        new = refused = 0
         # In the order of days: each slice then writes to few of the registry's files.
         rows = sorted(chosen, key=order_of) if len(chosen) > SLICE else chosen
         progress = Progress(self._app, "Registering", len(chosen))
         for start in range(0, len(rows), SLICE):
             progress.say(start)
             granules = [row.granule for row in rows[start : start + SLICE]]
-            new += await self._app.ask(partial(_save, granules=granules, formats=formats))
+            filed = await self._app.ask(partial(_save, granules=granules, formats=formats))
+            new, refused = new + filed.new, refused + filed.refused
         files_count = sum(len(row.files) for row in chosen)
-        known = files_count - new
-        rest = f", {format_count(known)} known already" if known else ""
-        self._app.notify(f"Registered {plural(new, 'new file')}{rest}. 4 shows the registry.", markup=False)
+        known = files_count - new - refused
+        rest = f", {format_count(known)} known already" if known > 0 else ""
+        rest += f", {format_count(refused)} refused: see the log with 5" if refused else ""
+        self._app.notify(
+            f"Registered {plural(new, 'new file')}{rest}. 4 shows the registry.",
+            severity="warning" if refused else "information",
+            markup=False,
+        )
 
     async def export(self, chosen: Sequence[Result], which: str) -> None:
         """Write granules to a file that is asked for; `which` says what of the list they are."""
@@ -172,7 +179,7 @@ class ResultWork:
         self._app.notify(clean(f"Wrote {plural(len(chosen), 'granule')} to {path}."), markup=False)
 
 
-async def _save(session: Session, granules: Sequence[Granule], formats: tuple[str, ...]) -> int:
+async def _save(session: Session, granules: Sequence[Granule], formats: tuple[str, ...]) -> Filed:
     return await session.save_to_registry(granules, formats)
 
 

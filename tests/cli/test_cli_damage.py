@@ -253,6 +253,8 @@ def test_an_unreadable_folder_is_said_and_all_else_is_done(maap: Callable, home:
     if level == "product":
         folder = home / "registry/urls/EarthCARE" / CLD[0] / "ATL_NOM_1B"
         (folder / "AE").mkdir(parents=True)
+    for words in (("state", "show"), ("state", "pending", *CLD), ("doctor", "--offline")):
+        maap(*words)  # what it imports late is where nobody else may look
     with nobody(home, folder):
         ended = maap("state", "show")
         pending = maap("state", "pending", *CLD)
@@ -268,6 +270,7 @@ def test_an_unreadable_folder_is_said_and_all_else_is_done(maap: Callable, home:
 def test_doctor_says_which_folders_of_the_data_it_cannot_read(maap: Callable, home: Path) -> None:
     closed = home / "data/EarthCARE/closed"
     closed.mkdir(parents=True)
+    assert "of the data folder cannot be read" not in maap("doctor", "--offline").out
     with nobody(home, closed):
         ended = maap("doctor", "--offline")
     assert f"1 folder of the data folder cannot be read, the first one: Cannot use {closed}" in ended.out
@@ -283,6 +286,8 @@ def test_the_search_for_unknown_files_names_what_it_cannot_read(home: Path, tmp_
     month.mkdir()
     mission.mkdir()
     unread = audit.Unread()
+    assert audit.keys_on_disk(home / "data", unread) == [tracker.key]
+    assert len(list(audit.strays(tracker, home / "data", lambda entry: entry.path, unread))) == 1
     with nobody(home, month, mission):
         keys = audit.keys_on_disk(home / "data", unread)
         found = list(audit.strays(tracker, home / "data", lambda entry: entry.path, unread))
@@ -299,6 +304,7 @@ def test_a_watch_notices_a_folder_that_cannot_be_read_any_more(home: Path) -> No
     assert watch.poll() == ([key], [key])
     assert watch.poll() == ([key], [])
     folder = file_of(home, "mrk").parent
+    assert audit.summarise(registry.baseline(key)).damage == ()
     with nobody(home, folder):
         assert watch.poll() == ([key], [key])
         summary = audit.summarise(registry.baseline(key))

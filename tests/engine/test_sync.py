@@ -94,7 +94,7 @@ async def test_what_earlier_runs_left_is_fetched_also_when_the_search_fails(
 ) -> None:
     async with session() as opened:
         found = await opened.search(cld()).granules()
-        assert await opened.save_to_registry(found, ("h5",)) == len(found)
+        assert (await opened.save_to_registry(found, ("h5",))).new == len(found)
     archive.faults.add(failing_day="2025-12-01")
     report = await sync(session(bulk=True, **{"api.retries": 0}), cld())
     assert [one.label for one in report.failed_days] == ["2025-12-01"]

@@ -179,7 +179,7 @@ async def test_registry_that_knows_what_the_archive_gave_up_is_said(
 
     async with RawServer(answer) as server, session(server.url) as opened:
         granules = await opened.search(cld(baseline="BA")).granules()
-        assert await opened.save_to_registry(granules, ("h5",)) == 1
+        assert (await opened.save_to_registry(granules, ("h5",))).new == 1
     items[:] = [here]
     async with RawServer(answer) as server, session(server.url) as opened:
         assert await ids_of(opened, cld(baseline="BA")) == []

@@ -81,11 +81,12 @@ async def _search(context: CommandContext, session: Session, query: Query) -> No
     chosen = Chosen(formats)
     search = session.search(query)
     found: list[tuple[Any, str, list[str], list[dict[str, Any]]]] = []
-    size = sizes = new = 0
+    size = sizes = new = refused = 0
     async with context.watched():
         async for page in search:
             if args.registry_save:
-                new += await session.save_to_registry(page.granules, formats)
+                filed = await session.save_to_registry(page.granules, formats)
+                new, refused = new + filed.new, refused + filed.refused
             for granule in page.granules:
                 assets = chosen.files(granule)
                 known = [asset.size for asset in assets if asset.size is not None]
@@ -110,7 +111,7 @@ async def _search(context: CommandContext, session: Session, query: Query) -> No
         files.write_atomic(Path(target), "".join(f"{url}\n" for url in urls))
         report.say(f"Wrote {plural(len(urls), 'URL')} to {target}")
     if args.registry_save:
-        already = len(urls) - new
+        already = len(urls) - new - refused
         words = f"; {format_count(already)} were registered before" if already > 0 else ""
         report.say(f"Registered {plural(new, 'new URL')}{words}")
     if search.failed:

@@ -174,7 +174,7 @@ class Room:
 
 
 @dataclass(slots=True)
-class _Filed:
+class Filed:
     """What came of registering some granules."""
 
     files: list[tuple[Key, date, Wanted]] = field(default_factory=list)
@@ -185,13 +185,13 @@ class _Filed:
 
 async def register(
     filing: Filing, granules: Sequence[Granule], formats: tuple[str, ...], *, emit: Emit = ignore
-) -> int:
-    """Write the files of granules into the registry as discovered; returns how many are new."""
-    return (await asyncio.to_thread(_register, filing, granules, Chosen(formats), emit)).new
+) -> Filed:
+    """Write the files of granules into the registry as discovered."""
+    return await asyncio.to_thread(_register, filing, granules, Chosen(formats), emit)
 
 
-def _register(filing: Filing, granules: Sequence[Granule], chosen: Chosen, emit: Emit) -> _Filed:
-    filed = _Filed()
+def _register(filing: Filing, granules: Sequence[Granule], chosen: Chosen, emit: Emit) -> Filed:
+    filed = Filed()
     by_key: dict[Key, list[Entry]] = defaultdict(list)
     for granule in granules:
         for asset in chosen.files(granule):
