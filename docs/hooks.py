@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parent.parent
@@ -22,6 +23,7 @@ TAKEN = {
 _LINK = re.compile(r"(?<=\]\()(?!https?:)([^)#]+)")
 _FONT = re.compile(r",?\s*url\(\"https?://[^)]*\)(?:\s*format\([^)]*\))?")
 """A font that a picture would load from elsewhere, where it is not installed."""
+_ELSEWHERE = re.compile(r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=[\"']?(?:https?:)?//[^\s>]*")
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -43,3 +45,9 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         return TAKEN.get(path, path)
 
     return _LINK.sub(turn, markdown)
+
+
+def on_post_page(output: str, page: Any, **_: Any) -> None:
+    """Refuse a page that would load a script, a font or a picture from elsewhere."""
+    if found := _ELSEWHERE.search(output):
+        raise PluginError(f"{page.file.src_uri} loads something from elsewhere: {found[0]}")
