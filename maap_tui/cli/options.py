@@ -221,6 +221,8 @@ def add_query_options(parser: argparse.ArgumentParser, *, default_days: int | No
         default_days: the range without a time, in days, of a command that takes neither orbit nor area;
             None for a search.
     """
+    from maap_tui.engine.config.settings import SearchSettings
+
     add_names(parser)
     searches = default_days is None
     title = "time (one of)" if searches else f"time (one of; default: --days-back {default_days})"
@@ -238,7 +240,8 @@ def add_query_options(parser: argparse.ArgumentParser, *, default_days: int | No
         "--max-items",
         type=positive,
         metavar="N",
-        help="at most N granules (default: the setting search.max_items, 50,000)",
+        help="at most N granules (default: the setting "
+        f"{SearchSettings.max_items.key}, {SearchSettings.max_items.default:,})",
     )
     choice.add_argument(
         "--format",
@@ -269,13 +272,15 @@ def _add_area(parser: argparse.ArgumentParser) -> None:
 
 def overrides_of(args: argparse.Namespace) -> dict[str, object]:
     """The settings that options of the command line replace."""
-    return {
-        "paths.data_dir": getattr(args, "data_dir", None),
-        "search.max_items": getattr(args, "max_items", None),
-        "downloads.product_dir": getattr(args, "product_dir", None),
-        "downloads.lock_wait": getattr(args, "lock_wait", None),
-        "log.times": getattr(args, "log_times", None) or None,
+    from maap_tui.engine.config.settings import SETTINGS
+
+    given = {
+        setting.key: getattr(args, setting.flag[2:].replace("-", "_"), None)
+        for setting in SETTINGS
+        if setting.flag
     }
+    # A switch that was not given leaves the setting alone.
+    return {key: value for key, value in given.items() if value is not None and value is not False}
 
 
 def span_of(args: argparse.Namespace, session: Session, *, days_back: int | None = None) -> TimeRange | None:

@@ -28,12 +28,12 @@ from maap_tui.client.results import DownloadResult, SearchResult, SyncResult
 from maap_tui.client.searcher import Searcher
 from maap_tui.client.state import GlobalStateTracker, StateTracker
 from maap_tui.engine.catalogue import built
+from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
 from maap_tui.engine.download.downloads import Report
 from maap_tui.engine.errors import CatalogError, InvalidRequestError, NetworkSetupError, NoCollectionError
 from maap_tui.engine.events import Event
 from maap_tui.engine.missions import parse_name
-from maap_tui.engine.model import BaselineInfo
-from maap_tui.engine.query import DEFAULT_MAX_ITEMS
+from maap_tui.engine.model import DEFAULT_MAX_ITEMS, BaselineInfo
 from maap_tui.engine.session import Session
 from maap_tui.engine.workflows.sync import Selection
 
@@ -428,7 +428,7 @@ class MaapClient:
         """
         if start is None and end is None:
             end = datetime.now(UTC)
-            start = end - timedelta(days=3)
+            start = end - timedelta(days=DEFAULT_DAYS_BACK)
         query = query_of(
             self._connection,
             collection,

@@ -8,22 +8,22 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from pathlib import Path
 
-from maap_tui.engine.config.settings import SETTINGS
+from maap_tui.engine.config.settings import SETTINGS, ApiSettings, MissionSettings, PathSettings
 from maap_tui.engine.model import to_zulu
 from maap_tui.engine.session import Session
 
 KEYS = {
-    "data_dir": "paths.data_dir",
-    "catalog_dir": "paths.catalog_dir",
-    "built_catalog_dir": "paths.built_catalog_dir",
-    "registry_dir": "paths.registry_dir",
-    "credentials_file": "paths.credentials_file",
-    "catalog_url": "api.catalog_url",
-    "token_url": "api.token_url",
-    "mission": "mission.name",
-    "mission_start": "mission.start",
-    "mission_end": "mission.end",
-    "collections": "mission.collections",
+    "data_dir": PathSettings.data_dir.key,
+    "catalog_dir": PathSettings.catalog_dir.key,
+    "built_catalog_dir": PathSettings.built_catalog_dir.key,
+    "registry_dir": PathSettings.registry_dir.key,
+    "credentials_file": PathSettings.credentials_file.key,
+    "catalog_url": ApiSettings.catalog_url.key,
+    "token_url": ApiSettings.token_url.key,
+    "mission": MissionSettings.name.key,
+    "mission_start": MissionSettings.start.key,
+    "mission_end": MissionSettings.end.key,
+    "collections": MissionSettings.collections.key,
 }
 """Field -> key of the setting behind it."""
 

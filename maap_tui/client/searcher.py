@@ -10,8 +10,7 @@ from maap_tui.client.arguments import failed_days_of, query_of, skipped_of, urls
 from maap_tui.client.connection import Connection, logger
 from maap_tui.client.names import extract_info
 from maap_tui.client.results import GranuleInfo, SearchResult
-from maap_tui.engine.model import Granule
-from maap_tui.engine.query import DEFAULT_MAX_ITEMS
+from maap_tui.engine.model import DEFAULT_MAX_ITEMS, Granule
 
 
 class Searcher:

@@ -39,6 +39,9 @@ FORMAT_NAMES: tuple[str, ...] = (*FORMATS, MEASUREMENT)
 OTHER = "other"
 """The format of a file of a granule whose suffix is none of `FORMATS`."""
 
+DEFAULT_MAX_ITEMS = 50_000
+"""Granules that a query gives at most when nothing says how many; also the default of `search.max_items`."""
+
 _SIDE_FOLDERS = ("/annotation/", "/preview/", "/schema/", "/support/", "/public/")
 
 

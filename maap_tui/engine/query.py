@@ -15,15 +15,21 @@ from typing import TYPE_CHECKING, Any
 from maap_tui.engine import cql2
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.geometry import EARTH_RADIUS_KM, Footprint, circle_around, positions_of
-from maap_tui.engine.model import ALL, FORMAT_NAMES, Granule, TimeRange, parse_zulu, to_zulu
+from maap_tui.engine.model import (
+    ALL,
+    DEFAULT_MAX_ITEMS,
+    FORMAT_NAMES,
+    Granule,
+    TimeRange,
+    parse_zulu,
+    to_zulu,
+)
 
 if TYPE_CHECKING:
     from maap_tui.engine.missions import Mission
 
 MAX_ORBIT_TERMS = 50
 """Terms of one orbit filter that the service takes in a request (docs/service.md, Searches)."""
-
-DEFAULT_MAX_ITEMS = 50_000
 
 _LETTERS = "ABCDEFGH"
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.worker import Worker
 
+from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
 from maap_tui.engine.errors import InvalidRequestError, MaapError
 from maap_tui.engine.model import BaselineInfo
 from maap_tui.engine.query import Query, time_range
@@ -23,9 +24,6 @@ from maap_tui.tui.workers import start_worker
 
 if TYPE_CHECKING:
     from maap_tui.tui.app import MaapApp
-
-DAYS_BACK = 3
-"""Days that a sync goes back unless another number is given."""
 
 
 class BranchWork:
@@ -132,7 +130,7 @@ class BranchWork:
         given = await app.push_screen_wait(
             PromptDialog(
                 f"Sync {words}: how many days back?",
-                str(DAYS_BACK),
+                str(DEFAULT_DAYS_BACK),
                 check=_days,
                 hint="It finds the last days, registers them, and queues what is not here.",
             )

@@ -7,12 +7,14 @@ import io
 import os
 import re
 import shlex
+from typing import Any
 
 import pytest
 
 from maap_tui.cli.dispatch import COMMANDS, build_parser
 from maap_tui.cli.main import main
-from maap_tui.engine.config.settings import SearchSettings
+from maap_tui.cli.options import overrides_of
+from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK, SETTINGS, SearchSettings, Setting
 
 WIDEST = 80
 
@@ -90,6 +92,20 @@ def test_a_narrow_terminal_gets_narrow_help(
 @pytest.mark.parametrize("command", ["search", "get", "download", "sync"])
 def test_the_default_of_max_items_is_the_setting_s(command: str) -> None:
     assert f"{SearchSettings.max_items.default:,})" in help_of(command)
+
+
+def test_the_default_time_of_a_sync_is_the_declared_one() -> None:
+    assert f"(one of; default: --days-back {DEFAULT_DAYS_BACK})" in help_of("sync")
+
+
+@pytest.mark.parametrize("setting", [one for one in SETTINGS if one.flag], ids=lambda one: one.key)
+def test_each_declared_option_replaces_its_setting(setting: Setting[Any]) -> None:
+    value = [] if isinstance(setting.default, bool) else ["7"]
+    parser = build_parser({"sync"})
+    given = overrides_of(parser.parse_args(["sync", "C", "P", setting.flag, *value]))
+    assert given.keys() == {setting.key}
+    assert setting.read(given[setting.key], {}, typed=True) != setting.default
+    assert overrides_of(parser.parse_args(["sync", "C", "P"])) == {}
 
 
 @pytest.mark.parametrize("command", ["search", "get", "download", "sync", "verify"])

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from maap_tui.engine.query import Query
     from maap_tui.engine.workflows.sync import SyncReport
 
-DEFAULT_DAYS_BACK = 3
-
 _EXAMPLES = (
     "maap sync EarthCAREL2Validated_MAAP CPR_CLD_2A BC",
     "maap sync EarthCAREL2Validated_MAAP CPR_CLD_2A BC --days-back 7 --quiet",
@@ -30,6 +28,8 @@ exit code is 3: run it again. In a crontab, each day at six:
 
 def add_parser(subparsers: Any, words: str) -> None:
     """Describe the command."""
+    from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
+
     parser = add_command(
         subparsers,
         "sync",
@@ -51,6 +51,8 @@ def add_parser(subparsers: Any, words: str) -> None:
 
 async def run(context: CommandContext) -> None:
     """Bring the local copy up to date."""
+    from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
+
     args, report = context.args, context.report
     report.names_baselines = True
     overrides: dict[str, object] = {"paths.data_dir": args.out_dir} if args.out_dir else {}

@@ -32,11 +32,14 @@ from maap_tui.engine.config.types import (
     T,
 )
 from maap_tui.engine.errors import InvalidRequestError, SettingsError
+from maap_tui.engine.model import DEFAULT_MAX_ITEMS
 
 CATALOG_URL = "https://catalog.maap.eo.esa.int/catalogue/"
 """Root of the STAC service (docs/service.md, Catalogue); without the last slash it answers 503."""
 TOKEN_URL = "https://iam.maap.eo.esa.int/realms/esa-maap/protocol/openid-connect/token"
 """Where an offline token is exchanged for an access token (docs/service.md, Tokens)."""
+DEFAULT_DAYS_BACK = 3
+"""Days that a sync looks back when no time is given; not a setting, as a cron line says it itself."""
 
 
 class Setting(Generic[T]):
@@ -392,7 +395,12 @@ class SearchSettings(Section):
 
     parallel = Setting("MAAP_SEARCH_PARALLEL", WHOLE, 8, "Days searched at once.", minimum=1, maximum=16)
     max_items = Setting(
-        "MAAP_SEARCH_MAX_ITEMS", WHOLE, 50_000, "Items a search gives at most.", flag="--max-items", minimum=1
+        "MAAP_SEARCH_MAX_ITEMS",
+        WHOLE,
+        DEFAULT_MAX_ITEMS,
+        "Items a search gives at most.",
+        flag="--max-items",
+        minimum=1,
     )
 
 

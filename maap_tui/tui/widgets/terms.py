@@ -14,6 +14,7 @@ from typing import Any
 
 from maap_tui.engine.catalogue.built import BuiltCatalog
 from maap_tui.engine.catalogue.client import Queryables, nearest
+from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import MISSIONS, Mission, Product, all_formats
 from maap_tui.engine.model import TimeRange
@@ -35,9 +36,6 @@ ANY = "any"
 """The word for every baseline; an empty field means it too."""
 NEWEST = "newest"
 """The word for the newest baseline that holds something."""
-
-SYNC_DAYS = 3
-"""Days that a sync goes back when the search has no time: the default of `maap sync`."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+:-]{0,127}")
 
@@ -415,7 +413,7 @@ def _about_baseline(names: Names, collection: str, product_type: str, baseline: 
 
 def cron_line(query: Query, now: datetime) -> str:
     """A line for the crontab that syncs each morning what the query finds, its time made relative."""
-    days = query.days_back or SYNC_DAYS
+    days = query.days_back or DEFAULT_DAYS_BACK
     if query.days_back is None and query.time is not None:
         days = max(1, -(-query.time.duration // timedelta(days=1)))
     span = TimeRange(now - timedelta(days=days), now)
