@@ -636,18 +636,18 @@ class Session:
                 if track and not dry_run and out_dir is None:
                     await register(self.filing, page.granules, formats, emit=self.emit)
                 for granule in page.granules:
-                    for asset in chosen.files(granule):
-                        try:
-                            wanted = self.filing.wanted_of(
-                                granule, asset, out_dir=out_dir, product_dir=product_dir
-                            )
-                            tracked = Tracked(self.filing.key_of(granule), granule.day) if track else None
-                        except InvalidRequestError as error:
-                            downloads.refuse(asset.href, error.message, permanent=True)
-                            continue
+                    for wanted, tracked in self.filing.files_of(
+                        granule,
+                        chosen.files(granule),
+                        out_dir=out_dir,
+                        product_dir=product_dir,
+                        refuse=lambda asset, error: downloads.refuse(
+                            asset.href, error.message, permanent=True
+                        ),
+                    ):
                         report.wanted.append(wanted)
                         if not dry_run:
-                            downloads.add(wanted, None if out_dir else tracked, group=granule.collection)
+                            downloads.add(wanted, tracked if track else None, group=granule.collection)
             if track and not dry_run and out_dir is None:
                 await self.save_skipped(search)
             report.downloads = await downloads.join()
@@ -717,6 +717,33 @@ class Session:
                 # Not only other tasks get their turn but also other threads, a screen's among them.
                 await asyncio.sleep(0.002)
         return count
+
+    async def enqueue_lines(
+        self, lines: Sequence[tuple[Key, Entry]], into: Downloads, *, again: bool = False
+    ) -> tuple[int, list[str]]:
+        """Queue lines of the registry.
+
+        Args:
+            lines: with the baselines that they are of.
+            into: the queue.
+            again: whether their files are damaged or missing, and are fetched where they were.
+
+        Returns:
+            How many files are new there, and why others cannot be fetched, a sentence each.
+        """
+        product_dir = self.settings.downloads.product_dir
+        files: list[tuple[Wanted, Tracked | None]] = []
+        refused = []
+        for key, entry in lines:
+            try:
+                if again:
+                    wanted = self.filing.lost_file(key, entry)
+                else:
+                    wanted = self.filing.wanted_of_entry(key, entry, product_dir=product_dir)
+                files.append((wanted, Tracked(key, entry.day)))
+            except InvalidRequestError as error:
+                refused.append(f"{entry.url[:120]!a} ({error.message})")
+        return await self.enqueue(files, into), refused
 
     async def take_over(self, rows: Sequence[QueueRow], into: Downloads) -> tuple[int, list[str]]:
         """Go on with what a process that is gone left in the queue.
@@ -795,14 +822,11 @@ class Session:
         async with self.downloads(verb="verify") as downloads:
             for key, entry in entries:
                 try:
-                    wanted = self.filing.wanted_of_entry(key, entry)
+                    wanted = self.filing.lost_file(key, entry)
                 except InvalidRequestError as error:
                     downloads.refuse(entry.url, error.message, permanent=True)
                     continue
-                where = Path(entry.path)
-                if where.name == wanted.path.name and where.is_relative_to(self.places.data_dir):
-                    wanted = replace(wanted, path=where)
-                downloads.add(replace(wanted, again=True), Tracked(key, entry.day))
+                downloads.add(wanted, Tracked(key, entry.day))
             return await downloads.join()
 
     async def sync(
@@ -810,13 +834,18 @@ class Session:
         query: Query,
         *,
         max_items: int | None = None,
-        product_dir: bool = False,
+        product_dir: bool | None = None,
         max_consecutive_failures: int | None = None,
         into: Downloads | None = None,
     ) -> SyncReport:
         """Register what the archive has in the query's range and fetch what is pending there.
 
-        With `into` the files go to that queue and this does not wait for them.
+        Args:
+            query: what to find.
+            max_items: granules at most of which files are fetched; None for those of the query.
+            product_dir: whether each file gets a folder named after its stem; None takes the setting.
+            max_consecutive_failures: files failing in a row that end the run; None for no such limit.
+            into: the queue where the files go, which is not waited for; None for one of its own.
 
         Raises:
             LockedError: another sync of a baseline meant here was not over in time.
@@ -831,6 +860,8 @@ class Session:
         keys = [key for name in names for key in self._keys_of(query, name.upper())]
         wait_s = self.settings.downloads.lock_wait
         downloads = into or self.downloads(max_consecutive_failures, verb="sync")
+        if product_dir is None:
+            product_dir = self.settings.downloads.product_dir
         async with (
             alone(self.registry, keys, wait_s, emit=self.emit),
             nullcontext() if into else downloads,

@@ -44,6 +44,7 @@ from maap_tui.engine.events import (
 )
 from maap_tui.engine.net.credentials import TokenInfo
 from maap_tui.engine.query import Query
+from maap_tui.engine.registry.registry import Entry, Key
 from maap_tui.engine.session import Session
 from maap_tui.engine.storage.log_file import LogFile, LogLine
 from maap_tui.engine.thread import EngineThread
@@ -427,6 +428,23 @@ class MaapApp(App[int]):
         files = list(files)
         with collector.held(len(files)):
             return await self.ask(lambda session: session.enqueue(files, self._transfers_of(session)))
+
+    async def queue_lines(
+        self, lines: Sequence[tuple[Key, Entry]], *, again: bool = False
+    ) -> tuple[int, int]:
+        """Queue lines of the registry; returns how many are new, and how many cannot be fetched.
+
+        Args:
+            lines: with the baselines that they are of.
+            again: whether their files are damaged or missing, and are fetched where they were.
+        """
+        with collector.held(len(lines)):
+            count, refused = await self.ask(
+                lambda session: session.enqueue_lines(lines, self._transfers_of(session), again=again)
+            )
+        for sentence in refused:
+            self.write_log("warning", f"Not queued: {sentence}")
+        return count, len(refused)
 
     async def sync(self, query: Query) -> SyncReport:
         """Register what the archive has in the query's range and queue here what is pending there."""

@@ -16,9 +16,6 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maap_tui.engine.download.downloads import Tracked
-from maap_tui.engine.download.transfer import Wanted
-from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.integrity import audit, verify
 from maap_tui.engine.integrity.audit import Failure, Stray, TrackedFile
 from maap_tui.engine.integrity.verify import Checked
@@ -184,21 +181,8 @@ class BaselineWork:
         work.title, work.total, work.done = "Queueing", len(entries), 0
         new, refused = 0, 0
         for batch in _batches(entries):
-            files: list[tuple[Wanted, Tracked | None]] = []
-            for key, entry in batch:
-                try:
-                    wanted = self._session.wanted_of_entry(key, entry)
-                except InvalidRequestError as error:
-                    refused += 1
-                    self._screen.maap.write_log(
-                        "warning", f"Not queued: {clean(entry.url, 200)} ({error.message})"
-                    )
-                    continue
-                if again:
-                    wanted = Wanted(wanted.url, wanted.path, wanted.size, wanted.root, again=True)
-                files.append((wanted, Tracked(key, entry.day)))
-            if files:
-                new += await self._screen.maap.queue_files(files)
+            counts = await self._screen.maap.queue_lines(batch, again=again)
+            new, refused = new + counts[0], refused + counts[1]
             work.done += len(batch)
             if not work.go_on():
                 break

@@ -82,7 +82,14 @@ class ResultWork:
         session = self._app.session
         progress = Progress(self._app, "Queueing", len(chosen))
         work: list[tuple[Wanted, Tracked | None]] = []
-        size = unknown = left_out = refused = 0
+        size = unknown = left_out = 0
+        refused = []
+
+        def refuse(granule: Granule, asset: Asset, error: InvalidRequestError) -> None:
+            refused.append(asset)
+            self._app.write_log("warning", f"{granule.id}: {error.message}")
+
+        product_dir = session.settings.downloads.product_dir
         for number, row in enumerate(chosen):
             if number % SLICE == 0:
                 progress.say(number)
@@ -90,18 +97,19 @@ class ResultWork:
             if out_dir is None and (row.is_here or row.state == "queued"):
                 left_out += 1
                 continue
-            for asset in row.files:
-                try:
-                    work.append(_work_of(session, row, asset, out_dir))
-                except InvalidRequestError as error:
-                    refused += 1
-                    self._app.write_log("warning", f"{row.granule.id}: {error.message}")
-                    continue
-                size += asset.size or 0
-                unknown += asset.size is None
+            files = session.filing.files_of(
+                row.granule,
+                row.files,
+                out_dir=out_dir,
+                product_dir=product_dir,
+                refuse=partial(refuse, row.granule),
+            )
+            work += files
+            size += sum(wanted.size or 0 for wanted, _ in files)
+            unknown += sum(wanted.size is None for wanted, _ in files)
         rest = f"{plural(left_out, 'granule')} here or queued already" if left_out else ""
         if refused:
-            words = f"{plural(refused, 'file')} refused because of the names, see the log"
+            words = f"{plural(len(refused), 'file')} refused because of the names, see the log"
             rest = f"{rest}; {words}" if rest else words
         if not work:
             self._app.notify(f"Nothing to queue: {rest or 'no file of that format'}.", markup=False)
@@ -181,16 +189,6 @@ class ResultWork:
 
 async def _save(session: Session, granules: Sequence[Granule], formats: tuple[str, ...]) -> Filed:
     return await session.save_to_registry(granules, formats)
-
-
-def _work_of(
-    session: Session, row: Result, asset: Asset, out_dir: Path | None
-) -> tuple[Wanted, Tracked | None]:
-    """A file as the queue takes it; one for another folder is not tracked."""
-    granule = row.granule
-    tracked = Tracked(session.filing.key_of(granule), granule.day) if out_dir is None else None
-    product_dir = session.settings.downloads.product_dir
-    return session.filing.wanted_of(granule, asset, out_dir=out_dir, product_dir=product_dir), tracked
 
 
 def _write_export(path: Path, chosen: Sequence[Result]) -> None:

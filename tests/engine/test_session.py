@@ -210,3 +210,41 @@ async def test_line_that_names_no_file_is_a_failure_of_its_own(session: Make, tm
         dated = await opened.download_pending(entries)
     assert [one.permanent for one in flat.failed] == [True] and list(flat.downloaded) == [good]
     assert list(dated.downloaded) == [good]
+
+
+async def test_what_the_app_queues_goes_where_the_commands_put_it(session: Make, archive: Archive) -> None:
+    archive.faults.add(target="data", status=503)
+    rules = {"downloads.product_dir": True, "downloads.retries": 0}
+    async with session(bulk=True, **rules) as opened:
+        async with opened.downloads(verb="app") as queue:
+            report = await opened.sync(cld(), into=queue)
+            synced = {job.wanted.path for job in queue.jobs.values()}
+        pending = opened.pending(L2, "CPR_CLD_2A", "BC", Selection(("all",)))
+        async with opened.downloads(verb="app") as queue:
+            assert await opened.enqueue_lines(pending, queue) == (report.found, [])
+            queued = {job.wanted.path for job in queue.jobs.values()}
+    assert len(synced) == report.found and synced == queued
+    assert all(path.parent.name == path.stem for path in synced)
+
+
+async def test_damaged_file_is_queued_again_where_it_was(session: Make, home: Path) -> None:
+    async with session(bulk=True) as opened:
+        report = await opened.sync(cld(max_items=1), product_dir=True)
+        (path,) = report.downloads.downloaded.values()
+        tracker = opened.tracker(L2, "CPR_CLD_2A", "BC")
+        lines = [(tracker.key, entry) for entry in tracker.downloads()]
+        whole = path.read_bytes()
+        path.write_bytes(b"x" * len(whole))
+        with pytest.raises(InvalidRequestError) as refused:
+            opened.wanted_of_entry(tracker.key, BAD)
+        async with opened.downloads(verb="app") as queue:
+            assert await opened.enqueue_lines([*lines, (tracker.key, BAD)], queue, again=True) == (
+                1,
+                [f"'{BAD.url}' ({refused.value.message})"],
+            )
+            await queue.join()
+    assert path.parent.name == path.stem and path.read_bytes() == whole
+    assert [file for file in (home / "data").rglob("*") if file.is_file()] == [path]
+
+
+BAD = Entry("http://127.0.0.1:1/..", "", DAY.first_day)

@@ -13,7 +13,8 @@ from textual.pilot import Pilot
 
 from maap_tui.engine.download.downloads import Tracked
 from maap_tui.engine.download.transfer import Wanted
-from maap_tui.engine.model import TimeRange
+from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.model import Asset, TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
@@ -38,12 +39,17 @@ async def find_files(app: MaapApp, count: int) -> list[tuple[Wanted, Tracked]]:
     day = TimeRange(datetime(2025, 12, 1, tzinfo=UTC), datetime(2025, 12, 2, tzinfo=UTC))
     query = Query("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC", time=day)
 
+    def refuse(asset: Asset, error: InvalidRequestError) -> None:
+        raise error
+
     async def search(session: Session) -> list[tuple[Wanted, Tracked]]:
         return [
-            (session.filing.wanted_of(granule, asset), Tracked(session.filing.key_of(granule), granule.day))
+            file
             async for page in session.search(query)
             for granule in page.granules
-            for asset in granule.files(session.formats_of(query))
+            for file in session.filing.tracked_files_of(
+                granule, granule.files(session.formats_of(query)), refuse=refuse
+            )
         ]
 
     return sorted(await app.ask(search), key=lambda one: one[0].url)[:count]

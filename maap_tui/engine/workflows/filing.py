@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from maap_tui.engine.config import dirs
+from maap_tui.engine.download.downloads import Tracked
 from maap_tui.engine.download.transfer import Wanted
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import (
@@ -107,6 +108,66 @@ class Filing:
         key = self.key_of(granule)
         path = self._path(key, granule.day, asset.href, asset.name, product_dir=product_dir)
         return Wanted(asset.href, path, asset.size, self.data_dir)
+
+    def files_of(
+        self,
+        granule: Granule,
+        assets: Iterable[Asset],
+        *,
+        out_dir: Path | None = None,
+        product_dir: bool = False,
+        refuse: Callable[[Asset, InvalidRequestError], None],
+    ) -> Sequence[tuple[Wanted, Tracked | None]]:
+        """Files of a granule to fetch, and where each is tracked: nowhere under `out_dir`.
+
+        Args:
+            granule: whose files they are.
+            assets: those of its files that are meant.
+            out_dir: a flat folder; None files by sensing day under the data folder.
+            product_dir: whether each file gets a folder named after its stem.
+            refuse: is called with each file whose names are refused, and why.
+        """
+        if out_dir is None:
+            return self.tracked_files_of(granule, assets, product_dir=product_dir, refuse=refuse)
+        found: list[tuple[Wanted, None]] = []
+        for asset in assets:
+            try:
+                found.append((self.wanted_of(granule, asset, out_dir=out_dir, product_dir=product_dir), None))
+            except InvalidRequestError as error:
+                refuse(asset, error)
+        return found
+
+    def tracked_files_of(
+        self,
+        granule: Granule,
+        assets: Iterable[Asset],
+        *,
+        product_dir: bool = False,
+        refuse: Callable[[Asset, InvalidRequestError], None],
+    ) -> list[tuple[Wanted, Tracked]]:
+        """Files of a granule in the dated layout, as `files_of`."""
+        found = []
+        for asset in assets:
+            try:
+                tracked = Tracked(self.key_of(granule), granule.day)
+                found.append((self.wanted_of(granule, asset, product_dir=product_dir), tracked))
+            except InvalidRequestError as error:
+                refuse(asset, error)
+        return found
+
+    def lost_file(self, key: Key, entry: Entry) -> Wanted:
+        """A line of the registry whose file is missing or damaged, to fetch again where it was.
+
+        A path outside the data folder is not trusted, nor one with another name.
+
+        Raises:
+            InvalidRequestError: when the URL names no usable file.
+        """
+        wanted = self.wanted_of_entry(key, entry)
+        where = Path(entry.path)
+        if where.name == wanted.path.name and where.is_relative_to(self.data_dir):
+            wanted = replace(wanted, path=where)
+        return replace(wanted, again=True)
 
     def wanted_of_entry(self, key: Key, entry: Entry, *, product_dir: bool = False) -> Wanted:
         """A line of the registry as a file to fetch.

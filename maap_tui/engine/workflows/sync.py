@@ -18,7 +18,7 @@ from maap_tui.engine.download.transfer import Wanted
 from maap_tui.engine.errors import InvalidRequestError, LockedError, MaapError, NoLockError
 from maap_tui.engine.events import Emit, ItemSkipped, Warned, ignore
 from maap_tui.engine.missions import granule_name, has_format, parse_name
-from maap_tui.engine.model import Granule, TimeRange, to_zulu
+from maap_tui.engine.model import Asset, Granule, TimeRange, to_zulu
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.registry import MISSING_FOR, BaselineRegistry, Entry, Key, Registry, Stats
 from maap_tui.engine.storage import files
@@ -177,7 +177,7 @@ class Room:
 class Filed:
     """What came of registering some granules."""
 
-    files: list[tuple[Key, date, Wanted]] = field(default_factory=list)
+    files: list[tuple[Wanted, Tracked]] = field(default_factory=list)
     """The files that the registry follows now."""
     new: int = 0
     refused: int = 0
@@ -192,17 +192,16 @@ async def register(
 
 def _register(filing: Filing, granules: Sequence[Granule], chosen: Chosen, emit: Emit) -> Filed:
     filed = Filed()
+
+    def refuse(asset: Asset, error: InvalidRequestError) -> None:
+        filed.refused += 1
+        emit(_not_registered(asset.href, error.message))
+
     by_key: dict[Key, list[Entry]] = defaultdict(list)
     for granule in granules:
-        for asset in chosen.files(granule):
-            try:
-                key, wanted = filing.key_of(granule), filing.wanted_of(granule, asset)
-            except InvalidRequestError as error:
-                filed.refused += 1
-                emit(_not_registered(asset.href, error.message))
-                continue
-            by_key[key].append(Entry(asset.href, str(wanted.path), granule.day))
-            filed.files.append((key, granule.day, wanted))
+        filed.files += filing.tracked_files_of(granule, chosen.files(granule), refuse=refuse)
+    for wanted, tracked in filed.files:
+        by_key[tracked.key].append(Entry(wanted.url, str(wanted.path), tracked.day))
     for key, entries in by_key.items():
         added = filing.registry.baseline(key).add(entries)
         filed.new += added.new
@@ -210,7 +209,7 @@ def _register(filing: Filing, granules: Sequence[Granule], chosen: Chosen, emit:
             filed.refused += 1
             emit(_not_registered(entry.url, reason))
         refused = {entry.url for entry, _ in added.refused}
-        filed.files = [one for one in filed.files if one[2].url not in refused]
+        filed.files = [one for one in filed.files if one[0].url not in refused]
     return filed
 
 
@@ -433,13 +432,14 @@ def _take_page(
     pending: dict[tuple[Key, date], set[str]] = {}
     wanted: list[tuple[Wanted, Tracked]] = []
     undecided = 0
-    for key, day, file in filed.files:
+    for file, tracked in filed.files:
+        key, day = tracked.key, tracked.day
         keys.add(key)
         if (key, day) not in pending:
             entries = filing.registry.baseline(key).pending_downloads(day, day)
             pending[key, day] = {entry.url for entry in entries}
         if file.url in pending[key, day]:
-            wanted.append((file, Tracked(key, day)))
+            wanted.append((file, tracked))
         else:
             undecided += filing.registry.baseline(key).is_unreadable(day)
     report.undecided += undecided
