@@ -410,7 +410,7 @@ class Catalogue:
         if self._dialects.declared is None:
             try:
                 classes = (await self._get(self.root, "the landing page")).get("conformsTo")
-            except CatalogError:
+            except (CatalogError, InvalidRequestError):
                 classes = None
             names = classes if isinstance(classes, list) else []
             self._dialects.declared = [name for name in names if isinstance(name, str)]
