@@ -190,14 +190,14 @@ def seconds(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number of seconds above 0")
+        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, got {text[:40]!r}")
     return value
 
 
 def positive(text: str) -> int:
-    """A whole number from 1."""
+    """A whole number, 1 or more."""
     if not re.fullmatch(r"\+?\d{1,9}", text) or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no whole number from 1")
+        raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more, got {text[:40]!r}")
     return int(text)
 
 
@@ -427,7 +427,7 @@ def _read_area(name: str) -> dict[str, Any]:
         data = json.loads(text)
     except (ValueError, RecursionError):
         raise InvalidRequestError(
-            f"--area {name} is no JSON", "Give a GeoJSON geometry or feature."
+            f"--area {name} is not JSON", "Give a GeoJSON geometry or feature."
         ) from None
     if isinstance(data, dict) and data.get("type") == "FeatureCollection":
         features = data.get("features")
@@ -446,7 +446,7 @@ def _read_area(name: str) -> dict[str, Any]:
         or not _are_positions(data["coordinates"])
     ):
         raise InvalidRequestError(
-            f"--area {name} is no GeoJSON geometry",
+            f"--area {name} is not a GeoJSON geometry",
             f"Its type has to be one of {', '.join(kinds)}, its positions longitude and latitude in degrees.",
         )
     return {"type": data["type"], "coordinates": data["coordinates"]}

@@ -86,7 +86,7 @@ async def examine(session: Session, *, offline: bool = False, repair: bool = Fal
 def _configuration(session: Session) -> Finding:
     file = session.places.config_file
     if not file.exists():
-        return Finding("configuration", OK, f"no file at {file}; defaults and environment are in force")
+        return Finding("configuration", OK, f"no file at {file}; defaults and environment apply")
     changed = sum(1 for origin in session.settings.origins.values() if origin.kind != "default")
     return Finding("configuration", OK, f"{file} is read; {changed} settings are not the defaults")
 
@@ -258,7 +258,7 @@ def _registry(session: Session, repair: bool) -> Iterator[Finding]:
             f"{first.file}:{first.line} ({first.reason})",
             "maap doctor --repair makes comments of such lines and keeps each file beside as it was."
             if any(problem.line for problem in problems)
-            else "Look at them; taking them out loses nothing that is used.",
+            else "Check them; removing them loses nothing that is used.",
         )
     else:
         yield Finding("registry", OK, f"{len(keys)} baselines are tracked")
@@ -294,7 +294,7 @@ def _registry(session: Session, repair: bool) -> Iterator[Finding]:
         yield Finding(
             "registry",
             OK,
-            f"{len(parts)} unfinished downloads ({size >> 20} MiB) wait to be gone on with",
+            f"{len(parts)} unfinished downloads ({size >> 20} MiB) can be resumed",
         )
 
 

@@ -101,7 +101,7 @@ class Circle:
     def __post_init__(self) -> None:
         if not (-90 <= self.latitude <= 90 and -180 <= self.longitude <= 180):
             raise InvalidRequestError(
-                f"{self.latitude:g},{self.longitude:g} is no point on Earth", "Give LATITUDE,LONGITUDE."
+                f"{self.latitude:g},{self.longitude:g} is not a point on Earth", "Give LATITUDE,LONGITUDE."
             )
         if not 0 < self.radius_km <= 20_000:
             raise InvalidRequestError(
@@ -171,9 +171,9 @@ class Query:
     def __post_init__(self) -> None:
         for what, value in (("collection", self.collection), ("product type", self.product_type)):
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+:-]{0,127}", value):
-                raise InvalidRequestError(f"'{value[:60]}' is no {what} name", "See `maap list`.")
+                raise InvalidRequestError(f"'{value[:60]}' is not a {what} name", "See `maap list`.")
         if self.baseline is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", self.baseline):
-            raise InvalidRequestError(f"'{self.baseline[:60]}' is no baseline", "See `maap list`.")
+            raise InvalidRequestError(f"'{self.baseline[:60]}' is not a baseline", "See `maap list`.")
         if self.max_items < 1:
             raise InvalidRequestError(f"A maximum of {self.max_items} items finds nothing", "Give 1 or more.")
         if self.time and self.time.start >= self.time.end:
@@ -388,7 +388,7 @@ def parse_moment(text: str, option: str) -> tuple[datetime, timedelta]:
     `2024-12-01` is a day, `2024-12-01T10:30` a minute, `2024-12-01T10:30:15Z` a second.
 
     Raises:
-        InvalidRequestError: with `option` named, when it is no date.
+        InvalidRequestError: with `option` named, when it is not a date.
     """
     cleaned = text.strip()
     try:
@@ -406,7 +406,7 @@ def parse_moment(text: str, option: str) -> tuple[datetime, timedelta]:
         return moment, timedelta(seconds=1) if match[1] else timedelta(minutes=1)
     except (ValueError, OverflowError):
         raise InvalidRequestError(
-            f"{option} '{text[:40]}' is no date",
+            f"{option} '{text[:40]}' is not a date",
             "Write YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, for example 2024-12-01.",
         ) from None
 
@@ -491,7 +491,7 @@ def parse_orbits(text: str, letters: str = _LETTERS) -> tuple[tuple[tuple[int, i
         match = re.fullmatch(r"(\d{1,6})([A-Za-z])?(?:-(\d{1,6}))?", part)
         if match is None or (match[2] and (match[3] or len(parts) > 1)):
             raise InvalidRequestError(
-                f"'{text[:40]}' is no orbit", "Write 07655, 07655C, 8960-8970 or 8960,8962."
+                f"'{text[:40]}' is not an orbit", "Write 07655, 07655C, 8960-8970 or 8960,8962."
             )
         if match[2]:
             frames += parse_frames(match[2], letters)

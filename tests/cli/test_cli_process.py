@@ -269,7 +269,7 @@ def test_max_time_ends_it_with_3_and_keeps_the_part(
 @pytest.mark.parametrize("words", ["0", "-1", "soon", "nan", "inf"])
 def test_max_time_is_a_number_of_seconds(maap: Callable, words: str) -> None:
     ended = maap("sync", *CLD, *DAY, f"--max-time={words}")
-    assert ended.code == 4 and "is no number of seconds above 0" in ended.err
+    assert ended.code == 4 and "must be a number of seconds above 0" in ended.err
 
 
 @pytest.mark.fault("C4")

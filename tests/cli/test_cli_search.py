@@ -167,8 +167,8 @@ def test_a_product_without_an_orbit_index(maap: Callable) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--date", "2024-13-41"], "no date"),
-        (["--date", "yesterday"], "no date"),
+        (["--date", "2024-13-41"], "not a date"),
+        (["--date", "yesterday"], "not a date"),
         (["--start", "2025-02-01", "--end", "2025-01-01"], "must be before"),
         (["--date", "2025-01-01", "--start", "2025-01-01"], "cannot be used with"),
         (["--date", "2025-01-01", "--days-back", "2"], "cannot be used with"),
@@ -179,7 +179,7 @@ def test_a_product_without_an_orbit_index(maap: Callable) -> None:
         (["--start", "2025-01-01", "--orbit", "08574D"], "--orbit cannot be used with --start"),
         (["--days-back", "3", "--orbit", "08574D"], "--orbit cannot be used with --days-back"),
         (["--orbit", "08574D", "--frame", "A"], "names its frame"),
-        (["--orbit", "C"], "no orbit"),
+        (["--orbit", "C"], "not an orbit"),
         (["--orbit", "08574Z"], "frames"),
         (["--frame", "X"], "frames"),
         (["--days-back", "0"], "--days-back"),
@@ -188,7 +188,7 @@ def test_a_product_without_an_orbit_index(maap: Callable) -> None:
         (["--format", "pdf"], "not a file format"),
         (["--bbox", "1,2,3"], "--bbox"),
         (["--bbox", "0,60,10,50"], "latitude"),
-        (["--point", "95,0"], "no point on Earth"),
+        (["--point", "95,0"], "not a point on Earth"),
         (["--radius", "5"], "--point"),
         (["--bbox", "0,0,1,1", "--point", "1,1"], "exclude one another"),
         (["--area", "missing.json"], "missing.json"),

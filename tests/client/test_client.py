@@ -147,7 +147,7 @@ def test_search_by_orbit_with_its_frame(client: MaapClient) -> None:
         ({"start": DAY, "end": DAY - timedelta(days=1)}, "must be before end"),
         ({"orbit": "08574", "start": DAY}, "'orbit' cannot be used with 'start' or 'end'"),
         ({"orbit": "08574C", "frames": ["D"]}, "orbit '08574C' already includes a frame letter"),
-        ({"orbit": "x"}, "is no orbit"),
+        ({"orbit": "x"}, "is not an orbit"),
         ({"frames": ["Z"]}, "frames"),
         ({"format": "docx"}, "not a file format"),
         ({"max_items": 0}, "maximum of 0"),

@@ -339,9 +339,9 @@ REFUSALS: dict[str, tuple[Callable[[], ssl.SSLContext | bytes], str, str]] = {
         "certificate of archive.test:PORT is for another host",
         "api.catalog_url",
     ),
-    "old_protocol": (lambda: alert(70), "agree on no way to encrypt", "OpenSSL"),
-    "no_cipher": (lambda: alert(40), "agree on no way to encrypt", "OpenSSL"),
-    "weak": (lambda: alert(71), "agree on no way to encrypt", "OpenSSL"),
+    "old_protocol": (lambda: alert(70), "have no encryption method in common", "OpenSSL"),
+    "no_cipher": (lambda: alert(40), "have no encryption method in common", "OpenSSL"),
+    "weak": (lambda: alert(71), "have no encryption method in common", "OpenSSL"),
     "not_tls": (lambda: answer("400 Bad Request"), "does not speak TLS", "https://"),
 }
 

@@ -344,7 +344,7 @@ async def test_a_token_of_any_form_is_for_the_service_to_judge(
     ("error", "kind", "words", "remedy"),
     [
         ("invalid_grant", AuthenticationError, "invalid_grant", "Get a new"),
-        ("invalid_scope", AuthenticationError, "granted no longer", "Get a new"),
+        ("invalid_scope", AuthenticationError, "has been withdrawn", "Get a new"),
         ("unheard_of", AuthenticationError, "unheard_of", "Get a new"),
         ("invalid_client", ClientRefusedError, "CLIENT_ID and CLIENT_SECRET", "CLIENT_ID="),
         ("unauthorized_client", ClientRefusedError, "CLIENT_ID and CLIENT_SECRET", "CLIENT_ID="),

@@ -459,7 +459,7 @@ AUTH = [
     Scenario("A2", "token is dead", 2, token(answer("400 Bad Request", GONE)), "session not found", 0, 0),
     Scenario("A2", "client is refused", 2, token(answer("401 Unauthorized", b"{}")), "maap login", 0, 0),
     *(
-        Scenario("A3", name, 3, token(answer("200 OK", body)), "answered something that is no token", 0, 0)
+        Scenario("A3", name, 3, token(answer("200 OK", body)), "answered something that is not a token", 0, 0)
         for name, body in (("html", LOGIN_PAGE), ("list", b"[1]"), ("nothing", b""), ("null", b"null"))
     ),
     *(
@@ -470,7 +470,7 @@ AUTH = [
     Scenario("A4", "401 always", 2, file(REFUSED), "401 Unauthorized", 0, 2),
     Scenario("A5", "403 for a collection", 4, forbidden, "may lack access", 0, 3 + 7),
     *(
-        Scenario("A10", f"token with {name}", 3, token(token_reply(access_token=odd)), "no token", 0, 0)
+        Scenario("A10", f"token with {name}", 3, token(token_reply(access_token=odd)), "not a token", 0, 0)
         for name, odd in (
             ("line end", f"{CANARY}\r\nX: 1"),
             ("accent", f"{CANARY}\xe9"),

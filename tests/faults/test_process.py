@@ -251,7 +251,7 @@ def test_a_mistake_in_one_transfer_costs_that_file_alone(
     ("limit", "told"),
     [
         pytest.param((resource.RLIMIT_NOFILE, 64), "", id="64 open files"),
-        pytest.param((resource.RLIMIT_NOFILE, 18), "fewer are fetched at once", id="18 open files"),
+        pytest.param((resource.RLIMIT_NOFILE, 18), "fewer are fetched at a time", id="18 open files"),
         pytest.param((resource.RLIMIT_AS, 200 << 20), "", id="200 MB of memory"),
     ],
 )
@@ -266,7 +266,7 @@ def test_a_starved_run_does_less_at_once_and_completes(
     )  # fmt: skip
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    assert err.count(b"fewer are fetched at once") == bool(told)
+    assert err.count(b"fewer are fetched at a time") == bool(told)
     assert len(finals(home)) == len(set(recorded(home))) == len(recorded(home)) == 40
     assert not list(home.rglob("*.part*"))
 

@@ -511,10 +511,10 @@ def test_a_wrong_configuration_is_4_with_file_and_line(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--date", "2025-13-01"], "--date '2025-13-01' is no date"),
-        (["--date", "2025-02-29"], "is no date"),
+        (["--date", "2025-13-01"], "--date '2025-13-01' is not a date"),
+        (["--date", "2025-02-29"], "is not a date"),
         (["--start", "2025-12-02", "--end", "2025-12-01"], "must be before"),
-        (["--start", "0001-01-01T00:00+14:00"], "is no date"),
+        (["--start", "0001-01-01T00:00+14:00"], "is not a date"),
         (["--days-back", "0"], "whole number"),
         (["--days-back", "99999999999"], "days-back"),
         (["--date", "2025-12-01", "--days-back", "3"], "cannot be used with"),

@@ -73,7 +73,7 @@ def run(context: CommandContext) -> int | None:
     if args.serve and args.inner:
         raise InvalidRequestError("--serve runs no command", "Leave out one of the two.")
     if not 0 <= (args.port or 0) <= 65535:
-        raise InvalidRequestError(f"--port {args.port} is no port", "Give one from 1 to 65535.")
+        raise InvalidRequestError(f"--port {args.port} is not a port", "Give one from 1 to 65535.")
     with contextlib.ExitStack() as stack:
         if args.home is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="maap-demo-"))
@@ -170,7 +170,8 @@ def _refuse_a_real_home(home: Path) -> None:
     for name in ("credentials.txt", "config.toml"):
         if (home / name).exists() and not _port_of(home):
             raise InvalidRequestError(
-                f"{home / name} is not of a demo and would be replaced", "Give another folder for --home."
+                f"{home / name} does not belong to a demo and would be replaced",
+                "Give another folder for --home.",
             )
 
 

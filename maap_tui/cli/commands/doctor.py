@@ -23,7 +23,7 @@ def add_parser(subparsers: Any, words: str) -> None:
 
 
 async def run(context: CommandContext) -> int:
-    """Print a line for each thing looked at."""
+    """Print a line for each check."""
     from maap_tui.engine import doctor
 
     session = context.session()
@@ -48,7 +48,7 @@ async def run(context: CommandContext) -> int:
             context.output.flush()
     failures = [finding for finding in found if finding.state == doctor.FAILURE]
     warnings = sum(finding.state == doctor.WARNING for finding in found)
-    context.report.say(f"{len(found)} things looked at: {len(failures)} failures, {warnings} warnings")
+    context.report.say(f"{len(found)} checks: {len(failures)} failures, {warnings} warnings")
     if not failures:
         return DONE
     if any(finding.is_credential for finding in failures):

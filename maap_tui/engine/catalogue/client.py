@@ -129,7 +129,7 @@ def unknown(what: str, name: str, known: Sequence[str], look: str, *, where: str
 
 def _check_collection_name(name: str) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+:-]{0,127}", name):
-        raise InvalidRequestError(f"'{name[:60]}' is no collection name", "See `maap list`.")
+        raise InvalidRequestError(f"'{name[:60]}' is not a collection name", "See `maap list`.")
 
 
 ENOUGH = 5
@@ -529,10 +529,10 @@ def _object_of(reply: Reply, what: str) -> Mapping[str, Any]:
         data = reply.json()
     except ValueError as error:
         raise CatalogError(
-            f"{what[:1].upper()}{what[1:]} is no JSON ({error})", "Run the same command again later."
+            f"{what[:1].upper()}{what[1:]} is not JSON ({error})", "Run the same command again later."
         ) from None
     if not isinstance(data, dict):
-        raise CatalogError(f"{what[:1].upper()}{what[1:]} is no JSON object", "Run it again later.")
+        raise CatalogError(f"{what[:1].upper()}{what[1:]} is not a JSON object", "Run it again later.")
     return data
 
 
@@ -630,7 +630,7 @@ def granule_of(item: Any, collection: str, mission: str) -> Granule:
         BadItem: when it has no usable id, time or file.
     """
     if not isinstance(item, dict):
-        raise BadItem("an item that is no object")
+        raise BadItem("an item that is not an object")
     identity = item.get("id")
     if isinstance(identity, int) and not isinstance(identity, bool):
         identity = str(identity)  # GeoJSON permits numbers (RFC 7946 section 3.2)

@@ -222,7 +222,7 @@ def load_collections(where: dirs.AppDirs) -> tuple[list[Collection], str]:
     except OSError as error:
         return [], f"{file} cannot be read ({error.strerror or type(error).__name__})."
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return [], f"{file} is damaged; it is written anew when the archive answers."
+        return [], f"{file} is damaged; it is written again when the archive answers."
 
 
 def _collection(row: Any) -> Collection:

@@ -489,9 +489,7 @@ class Downloads:
     def _do_fewer(self) -> None:
         """Leave room for other open files: each time this is needed, one file less at once."""
         self.parallel = max(1, min(self.parallel, len(self._running)) - 1)
-        self._emit(
-            Warned("Too many files are open; fewer are fetched at once. ulimit -n raises the limit of them")
-        )
+        self._emit(Warned("Too many files are open; fewer are fetched at a time. ulimit -n raises the limit"))
 
     async def _fetch(self, job: Job) -> None:
         url = job.wanted.url

@@ -401,7 +401,7 @@ class Queue:
         except OSError:
             return False
         self._set_aside = aside
-        self._emit(Warned(f"The download queue was damaged; it is kept as {aside} and begun anew"))
+        self._emit(Warned(f"The download queue was damaged; it is kept as {aside}, and a new one is used"))
         return True
 
     def _give_up(self, error: Exception) -> None:

@@ -30,7 +30,7 @@ PUBLIC_CLIENT_SECRET = "p1eL7uonXs6MDxtGbgKdPVRAmnGxHpVE"
 """The secret printed beside it; shared by all users, so it is none."""
 
 NEW_TOKEN = f"Get a new 90-day offline token at {TOKEN_PAGE} and store it with `maap login`."
-_ALONE = "Copy the token alone, and store it with `maap login`."
+_ALONE = "Copy only the token, and store it with `maap login`."
 
 _NOT_THE_FILE = frozenset({errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE})
 """Errors of reading that say nothing of the credentials."""
@@ -232,7 +232,7 @@ def _text_of(file: Path, *, may_be_loose: bool) -> str:
 def _take_apart(text: str) -> Pasted:
     text = _visible(text)
     if re.match(r"\s*<(?:!doctype|html)", text, re.IGNORECASE):
-        raise CredentialsError("That is a web page and no offline token", NEW_TOKEN)
+        raise CredentialsError("That is a web page, not an offline token", NEW_TOKEN)
     if text.lstrip().startswith("{"):
         return _from_json(text.lstrip())
     values: dict[str, str] = {}
@@ -268,7 +268,7 @@ def _take_apart(text: str) -> Pasted:
     if not any(pieces):
         whole = {line for line in bare if _JWT.fullmatch(line) and _claims_of(line)}
         if len(whole) > 1:
-            raise CredentialsError("There are several tokens", "Give the newest of them alone.")
+            raise CredentialsError("There are several tokens", "Give only the newest.")
         # The name of a variable is anybody's choice where its value is all that was given.
         pieces = bare or (unknown if len(unknown) == 1 and not values else [])
         pieces[:1] = [_unquoted(piece) for piece in pieces[:1]]
@@ -298,7 +298,7 @@ def _from_json(text: str) -> Pasted:
         data, _ = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError):
         raise CredentialsError(
-            "It begins like JSON and cannot be read as JSON", "Copy the whole of it, or the token alone."
+            "It looks like JSON but cannot be read as JSON", "Copy all of it, or only the token."
         ) from None
     values = {
         str(name).upper().replace("-", "_"): value for name, value in data.items() if isinstance(value, str)
@@ -339,7 +339,7 @@ def _joined(pieces: list[str]) -> str:
         token = re.sub(r"\s+", "", token)
         if not _claims_of(token):
             raise CredentialsError(
-                "There are spaces inside the token, so other words stand with it or lines are missing",
+                "There are spaces inside the token: it has other text around it, or lines are missing",
                 _ALONE,
             )
     return token
@@ -347,12 +347,12 @@ def _joined(pieces: list[str]) -> str:
 
 def _refuse_what_is_none(token: str) -> None:
     if re.match(r"https?://", token, re.I):
-        raise CredentialsError("That is a web address and no offline token", NEW_TOKEN)
+        raise CredentialsError("That is a web address, not an offline token", NEW_TOKEN)
     if not is_token(token):
         place, sign = next((n, sign) for n, sign in enumerate(token, 1) if not is_token(sign))
         raise CredentialsError(
-            f"Character {place} of the token is U+{ord(sign):04X}, which no token has: it is damaged, or "
-            "other words stand with it",
+            f"Character {place} of the token is U+{ord(sign):04X}, which a token cannot have: it is damaged, "
+            "or it has other text around it",
             _ALONE,
         )
     refuse_access_token(token)

@@ -375,7 +375,7 @@ def _tls_refusal(
             )
         if reason in _TLS_REFUSALS:
             return NetworkSetupError(
-                f"{host}{through} and this machine agree on no way to encrypt ({words})",
+                f"{host}{through} and this machine have no encryption method in common ({words})",
                 "Use a newer OpenSSL or Python, or ask whoever runs it.",
             )
     return None

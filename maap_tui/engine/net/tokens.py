@@ -295,7 +295,7 @@ class Tokens:
             )
         except TransportFault as fault:
             if fault.status == 200:
-                message = "The token service answered something that is no token"
+                message = "The token service answered something that is not a token"
                 raise AuthServiceUnavailable(message, self._later) from fault
             if fault.status is not None:
                 message = f"The token service is unavailable: {fault.message}"
@@ -339,7 +339,7 @@ class Tokens:
         error = _error_of(reply)
         if error in ("invalid_client", "unauthorized_client"):
             hint = (
-                "They are those of the archive's documentation; where it names others by now, write its "
+                "They are those of the archive's documentation; if it names others now, write its "
                 f"CLIENT_ID= and CLIENT_SECRET= into {where}."
                 if is_public
                 else f"Correct them in {where}, or remove both lines to use the documentation's."
@@ -356,7 +356,7 @@ class Tokens:
             )
         hint = NEW_TOKEN
         if error == "invalid_scope":
-            message += ": what the token was granted is granted no longer"
+            message += ": the access that was granted to the token has been withdrawn"
         elif not is_public:
             hint += f" It has to be issued to the CLIENT_ID in {where}."
         elif error != "invalid_grant":

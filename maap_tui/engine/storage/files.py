@@ -46,7 +46,10 @@ REASONS: Final = {
     errno.ENFILE: ("too many files are open on this machine", "Run again when the machine is less busy."),
     errno.EIO: ("the disk reported an error", "Check the disk; what was being written may be lost."),
     errno.ESTALE: ("the network folder went away", "Check the mount, then run again."),
-    errno.ENOLCK: ("the file system gives no locks", "Check its lock service, or set a folder elsewhere."),
+    errno.ENOLCK: (
+        "the file system does not support locks",
+        "Check its lock service, or set another folder.",
+    ),
 }
 
 

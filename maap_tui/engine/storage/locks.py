@@ -179,7 +179,9 @@ def _lock_failure(path: Path, error: OSError) -> StorageError | NoLockError:
     """Say why a lock cannot be asked for; what may pass counts as locked, since nothing was written."""
     if error.errno not in (errno.EIO, errno.ESTALE, *_NO_LOCKS):
         return files.storage_error(path, error)
-    reason, hint = files.REASONS.get(error.errno, ("the file system gives no locks", "Set another folder."))
+    reason, hint = files.REASONS.get(
+        error.errno, ("the file system does not support locks", "Set another folder.")
+    )
     return NoLockError(f"Cannot lock {path}: {reason}; nothing was written", hint)
 
 
