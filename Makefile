@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(addprefix --constraint=,$(LOCK))
 
-# Many processes start in the tests, and each would compile the program anew.
+# Many processes start in the tests, and each would compile the program again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help

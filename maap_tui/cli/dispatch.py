@@ -154,7 +154,7 @@ def _print(text: str, report: Reporter, code: int) -> int:
 
 
 def _flushed(output: Output, report: Reporter, code: int) -> int:
-    """Hand on all of stdout before the end; a reader that has gone is no error."""
+    """Hand on all of stdout before the end; a reader that has gone is not an error."""
     try:
         output.finish()
     except PipeClosed:

@@ -99,7 +99,7 @@ def _size_of(path: Path) -> int | None:
 
 
 def _free_bytes(folder: Path) -> int | None:
-    """Bytes free where a folder is or would be made; None when that cannot be told."""
+    """Bytes free where a folder is or would be made; None when that is not known."""
     for place in (folder, *folder.parents):
         if os.path.isdir(place):
             try:

@@ -488,7 +488,7 @@ def read_text(name: str, option: str, *, limit: int = 1 << 28) -> str:
     if len(data) > limit:
         raise InvalidRequestError(f"{option} {name} is larger than {limit:,} bytes", "Split it.")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:2]:
-        # As editors and shells of Windows write it; without a mark the zeros tell which end comes first.
+        # As editors and shells of Windows write it; without a mark the zeros show which end comes first.
         kind = "utf-16" if data[:1] in b"\xff\xfe" else "utf-16-be" if data[:1] == b"\0" else "utf-16-le"
         try:
             return data.decode(kind)

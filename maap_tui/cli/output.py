@@ -33,7 +33,7 @@ class Output:
         self.goes_on = False
         """Whether stdout that takes no more is not a reason to stop, for commands that do work."""
         self.lost: StorageError | None = None
-        """Why something was not printed that should have been, where that was no reason to stop."""
+        """Why something was not printed that should have been, where that did not stop the command."""
         self._is_closed = False
         # A terminal that cannot show a character gets its escape instead of an error.
         if hasattr(sys.stdout, "reconfigure"):

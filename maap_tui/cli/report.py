@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 DONE, CREDENTIALS, AGAIN, WRONG = EXIT_OK, EXIT_AUTH_FATAL, EXIT_TRANSIENT, EXIT_NON_TRANSIENT
 BUG = 1
 _WORST_FIRST = (CREDENTIALS, AGAIN, WRONG)
-"""A code hides those after it: what needs a person first, then what a later run may mend."""
+"""A code hides those after it: what needs a person first, then what a later run may fix."""
 
 
 def code_of(error: BaseException) -> int:
@@ -58,7 +58,7 @@ class Reporter:
         self.verbosity = verbosity
         self.quiet = quiet
         self.names_baselines = False
-        """Whether a failed day is told with its baseline."""
+        """Whether a failed day is reported with its baseline."""
         self._warned: set[str] = set()
         self._skipped: Counter[str] = Counter()
         self._damaged: dict[object, int] = {}
@@ -193,7 +193,7 @@ class Reporter:
         if self.progress is not None:
             self.progress.print(line)
             return
-        # Without stderr there is nobody to tell, and the data is worth more than the talk.
+        # Without stderr there is nobody to report to, and the data is worth more than the talk.
         try:
             sys.stderr.write(line + "\n")
             sys.stderr.flush()

@@ -24,7 +24,7 @@ def run_async(
 
     Args:
         work: the command.
-        report: told of the end.
+        report: takes the end.
         max_time_s: seconds after which it is ended in the same order; None for no such end.
     """
     import asyncio

@@ -486,7 +486,7 @@ class MaapClient:
             if name is not None and name.baseline is not None:
                 by_baseline.setdefault(name.baseline, []).append(url)
             else:
-                logger.warning("Not registered: %.120r: its name tells no baseline", url)
+                logger.warning("Not registered: %.120r: its name gives no baseline", url)
         for baseline, found in by_baseline.items():
             tracker = self.get_tracker(collection, product_type, baseline)
             new += tracker.add_urls(found)

@@ -148,7 +148,7 @@ class StateTracker:
         for url in urls:
             day = day_of(url)
             if day is None:
-                logger.warning("Not registered: %.120r: its name tells no sensing day", url)
+                logger.warning("Not registered: %.120r: its name gives no sensing day", url)
                 continue
             try:
                 entries.append(Entry(url, str(self._path(url, day)), day))
@@ -225,7 +225,7 @@ class GlobalStateTracker:
 
         Args:
             registry_dir: the registry folder.
-            mission: mission of the collections whose names tell none; '' infers it from the name.
+            mission: mission of the collections whose names do not say it; '' infers it from the name.
             data_dir: where granules go; None takes the configured folder.
             state_dir: where counts and the journal of deletions go; None takes the configured folder.
         """

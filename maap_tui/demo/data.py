@@ -54,7 +54,7 @@ def error(status: int, message: str, **headers: str) -> Response:
 
 
 class Chunked(Response):
-    """A body sent in chunks whose length is told nowhere."""
+    """A body sent in chunks whose length is given nowhere."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(key, value) for key, value in self.raw_headers if key != b"content-length"]

@@ -216,7 +216,7 @@ def evaluate(node: Node, values: Mapping[str, Any]) -> bool:
 
 
 def number_ranges(node: Node, values: Mapping[str, Any], key: str) -> Ranges | None:
-    """Exactly the whole numbers of `key` that satisfy a filter about it and constants; None if not told.
+    """Exactly the whole numbers of `key` that satisfy a filter about it and constants; None if unknown.
 
     Values of every other meaning come from `values`.
     """

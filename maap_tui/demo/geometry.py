@@ -19,7 +19,7 @@ class Area:
     """What a search asks for: rings that enclose, and open lines."""
 
     rings: list[Track] = field(default_factory=list)
-    """Closed rings; a hole is one more ring, since insides are told by the even-odd rule."""
+    """Closed rings; a hole is one more ring, since insides follow the even-odd rule."""
     lines: list[Track] = field(default_factory=list)
     """Open lines that only count where they are crossed."""
 

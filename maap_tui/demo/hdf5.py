@@ -71,7 +71,7 @@ def _build(filler: int) -> tuple[bytes, dict[str, int]]:
         dataset("time", POINTS, "<f8", "seconds since 2000-01-01")
         dataset("signal", filler, "u1", "1")
     image = memory.getvalue()
-    # The library leaves unwritten blocks at the end out of the file: the superblock tells where it ends.
+    # The library leaves unwritten blocks at the end out of the file: the superblock says where it ends.
     (length,) = struct.unpack_from("<Q", image, END_OF_FILE_OFFSET)
     return image.ljust(length, b"\0"), offsets
 

@@ -22,11 +22,11 @@ END_S = 3.0
 
 
 class StartError(Exception):
-    """The archive did not start; `told` is what the child said of it."""
+    """The archive did not start; `report` is what the child said of it."""
 
-    def __init__(self, told: dict[str, Any]) -> None:
-        super().__init__(told.get("words", ""))
-        self.told = told
+    def __init__(self, report: dict[str, Any]) -> None:
+        super().__init__(report.get("words", ""))
+        self.report = report
 
 
 class ArchiveProcess:
@@ -67,14 +67,14 @@ class ArchiveProcess:
         """
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        told: dict[str, Any]
+        report: dict[str, Any]
         if line:
-            told = json.loads(line)
+            report = json.loads(line)
         else:
-            told = {"words": f"its process ended with {self._process.wait()}"}
-        if "environment" not in told:
-            raise StartError(told)
-        environment: dict[str, str] = told["environment"]
+            report = {"words": f"its process ended with {self._process.wait()}"}
+        if "environment" not in report:
+            raise StartError(report)
+        environment: dict[str, str] = report["environment"]
         return environment
 
     def __enter__(self) -> ArchiveProcess:
@@ -102,24 +102,24 @@ def serve() -> None:
 
         archive = Archive.start(what["port"], **what["options"])
     except ImportError as error:
-        _tell(missing=error.name)
+        _send(missing=error.name)
         return
     except (OSError, TypeError, ValueError) as error:
-        _tell(words=getattr(error, "strerror", None) or str(error), is_port=isinstance(error, OSError))
+        _send(words=getattr(error, "strerror", None) or str(error), is_port=isinstance(error, OSError))
         return
     with archive:
         try:
             archive.prepare(home)
         except OSError as error:
-            _tell(errno=error.errno, words=error.strerror, file=str(error.filename or home))
+            _send(errno=error.errno, words=error.strerror, file=str(error.filename or home))
             return
-        _tell(environment=archive.environment(home))
-        is_told = bool(sys.stdin.buffer.read(1))
-    if what["is_throwaway"] and not is_told:
+        _send(environment=archive.environment(home))
+        is_ended_by_parent = bool(sys.stdin.buffer.read(1))
+    if what["is_throwaway"] and not is_ended_by_parent:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _tell(**words: Any) -> None:
+def _send(**words: Any) -> None:
     print(json.dumps(words), flush=True)
 
 

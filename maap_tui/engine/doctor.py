@@ -55,7 +55,7 @@ class Finding:
     is_credential: bool = False
     """Whether a failure is one of credentials."""
     is_passing: bool = False
-    """Whether a failure may mend itself, so that trying again makes sense."""
+    """Whether a failure may pass by itself, so that trying again makes sense."""
 
 
 async def examine(session: Session, *, offline: bool = False, repair: bool = False) -> AsyncIterator[Finding]:

@@ -208,13 +208,13 @@ class Waits:
     """Says what is waited for where that takes long, once for all that waits for the same meanwhile."""
 
     def __init__(self, emit: Emit, clock: Callable[[], float] = time.monotonic) -> None:
-        """Take who is told, and a clock that never jumps, in seconds."""
+        """Take where events go, and a clock that never jumps, in seconds."""
         self._emit = emit
         self._clock = clock
         self._until: dict[str, float] = {}
 
-    def tell(self, whom: str, reason: str, seconds: float) -> None:
-        """Say that a wait begins, if it is a long one and no other one for the same is still told of.
+    def report(self, whom: str, reason: str, seconds: float) -> None:
+        """Say that a wait begins, if it is a long one and none for the same is being waited out already.
 
         Args:
             whom: what is waited for, such as a host.

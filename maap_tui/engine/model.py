@@ -181,7 +181,7 @@ class FileName:
     track: str | None = None
     """Number of the repeating ground track, digits; None where the mission has none."""
     processing: str = ""
-    """What else tells one processing of a granule from another; '' for nothing."""
+    """What else distinguishes two processings of a granule; '' for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,7 @@ class Granule:
     """UTC."""
     sensing_end: datetime | None = None
     created: datetime | None = None
-    """Processing time, UTC; None when neither name nor item tells."""
+    """Processing time, UTC; None when neither name nor item says it."""
     orbit: int | None = None
     frame: str | None = None
     """A letter, or digits where the mission numbers its frames."""
@@ -212,9 +212,9 @@ class Granule:
     bbox: tuple[float, float, float, float] | None = None
     """West, south, east, north in degrees; west is greater than east across 180 degrees. None without one."""
     published: datetime | None = None
-    """When the archive had it, UTC; None when the item does not tell."""
+    """When the archive had it, UTC; None when the item does not say it."""
     updated: datetime | None = None
-    """When the catalogue last changed the item, UTC; None when the item does not tell."""
+    """When the catalogue last changed the item, UTC; None when the item does not say it."""
     track_number: str | None = None
     """Number of the repeating ground track, digits; None where the mission has none."""
 

@@ -464,7 +464,7 @@ def parse_frames(text: str, letters: str = _LETTERS) -> tuple[str, ...]:
     """Read frame letters such as `C,D`, in any case, with commas or spaces or neither.
 
     Raises:
-        InvalidRequestError: when one of them is no frame.
+        InvalidRequestError: when one of them is not a frame.
     """
     found = [letter for letter in text.upper() if letter not in ", \t"]
     wrong = [letter for letter in found if letter not in letters]

@@ -1,7 +1,7 @@
 """A Session on an event loop in a thread of its own: what the app and MaapClient hold.
 
 The engine never runs in the caller's loop, so that a screen stays quick and a notebook's running
-loop is no obstacle.
+loop does not matter.
 """
 
 from __future__ import annotations

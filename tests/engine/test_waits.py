@@ -49,12 +49,12 @@ def test_long_waits_are_told_once_while_they_last() -> None:
     now = [0.0]
     told: list[Event] = []
     waits = Waits(told.append, lambda: now[0])
-    waits.tell("host", "503 from host", 10)
-    waits.tell("host", "503 from host", 30)
-    waits.tell("host", "503 from host", 40)
-    waits.tell("other", "429 from other", 12.4)
+    waits.report("host", "503 from host", 10)
+    waits.report("host", "503 from host", 30)
+    waits.report("host", "503 from host", 40)
+    waits.report("other", "429 from other", 12.4)
     now[0] = 31
-    waits.tell("host", "502 from host", 20)
+    waits.report("host", "502 from host", 20)
     assert [one.message for one in told if isinstance(one, Warned)] == [
         "503 from host; waiting 30 s",
         "429 from other; waiting 12 s",

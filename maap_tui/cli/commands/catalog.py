@@ -117,7 +117,7 @@ async def run_build(context: CommandContext) -> None:
 
 
 def _may_lack(session: Session, error: MaapError, name: str, asked: str | None = None) -> bool:
-    """Whether the archive lacks a collection that nobody asked for by its name, which is no error."""
+    """Whether the archive lacks a collection that nobody asked for by its name, which is not an error."""
     return isinstance(error, NoCollectionError) and not asked and not session.is_chosen(name)
 
 

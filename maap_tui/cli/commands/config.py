@@ -79,7 +79,7 @@ def show(context: CommandContext) -> None:
 
 
 def set_key(context: CommandContext) -> None:
-    """Write one setting; a file with other mistakes can be mended this way, so it is not loaded."""
+    """Write one setting; a file with other mistakes can be fixed this way, so it is not loaded."""
     from maap_tui.engine.config import settings
 
     file = _file(context)

@@ -106,25 +106,25 @@ def _open(context: CommandContext, home: Path, stack: contextlib.ExitStack) -> i
         try:
             environment = child.wait()
         except StartError as error:
-            if args.port is not None or not port or not error.told.get("is_port"):
+            if args.port is not None or not port or not error.report.get("is_port"):
                 raise
             _warn_of_port(context, port, str(error))
             child = stack.enter_context(ArchiveProcess(0, home, is_throwaway=is_throwaway, options=options))
             environment = child.wait()
     except StartError as error:
-        raise _not_started(home, error.told) from None
+        raise _not_started(home, error.report) from None
     stack.enter_context(_set(environment))
     return open_app(context)
 
 
-def _not_started(home: Path, told: Mapping[str, Any]) -> MaapError:
-    if "missing" in told:
-        return _lacks(told["missing"])
-    if "errno" in told:
+def _not_started(home: Path, report: Mapping[str, Any]) -> MaapError:
+    if "missing" in report:
+        return _lacks(report["missing"])
+    if "errno" in report:
         from maap_tui.engine.storage.files import storage_error
 
-        return storage_error(home, OSError(told["errno"], told["words"], told["file"]))
-    return _cannot_start(told["words"])
+        return storage_error(home, OSError(report["errno"], report["words"], report["file"]))
+    return _cannot_start(report["words"])
 
 
 def _lacks(package: str | None) -> MaapError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from maap_tui.cli.commands.search import nothing_found, tell_of_cut, unsearched
+from maap_tui.cli.commands.search import nothing_found, report_cut, unsearched
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.download_options import add_download_options, list_wanted, summarise
 from maap_tui.cli.options import add_command, add_general_options, add_query_options, query_of
@@ -54,7 +54,7 @@ async def search_and_download(context: CommandContext, *, track: bool) -> None:
             )
         if args.dry_run:
             list_wanted(context, report.wanted, args.out_dir or session.places.data_dir)
-        tell_of_cut(context, len(report.granules), query)
+        report_cut(context, len(report.granules), query)
         if report.lacking is not None:
             context.report.fail(report.lacking)
         nothing = nothing_found(query)

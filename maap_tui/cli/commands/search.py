@@ -124,14 +124,14 @@ async def _search(context: CommandContext, session: Session, query: Query) -> No
         if not search.failed and not found:
             report.say(nothing_found(query))
         return
-    tell_of_cut(context, len(found), query)
+    report_cut(context, len(found), query)
     total = f", {format_bytes(size)}" if sizes == len(urls) else ""
     cut = " (--max-items reached)" if len(found) >= query.max_items else ""
     of = f" of {plural(len(found), 'granule')}" if len(found) != len(urls) else ""
     report.say(f"Found {plural(len(urls), 'file')}{of}{total}{cut}")
 
 
-def tell_of_cut(context: CommandContext, granules: int, query: Query) -> None:
+def report_cut(context: CommandContext, granules: int, query: Query) -> None:
     """Say that a result is cut where nobody asked for that on the command line; it is not all of it."""
     if granules >= query.max_items and context.args.max_items is None:
         context.report.warn(

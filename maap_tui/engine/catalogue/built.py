@@ -167,7 +167,7 @@ class Builder:
             catalog: what is known; extended in place.
             parallel: requests at once.
             now: the clock; None takes the real one.
-            emit: told of each baseline.
+            emit: takes one event for each baseline.
         """
         self._search = search
         self._file = where
@@ -182,7 +182,7 @@ class Builder:
     ) -> AsyncGenerator[tuple[str, str, BaselineInfo], None]:
         """Count the (product type, baseline) pairs; yields those that hold something, as they end.
 
-        A pair that is known is counted anew with one request, and looked into only if the count changed.
+        A pair that is known is counted again with one request, and looked into only if the count changed.
         """
         done = 0
         tasks = {

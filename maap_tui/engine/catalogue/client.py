@@ -159,8 +159,8 @@ class Catalogue:
             http: the way to the network.
             root: URL of the STAC root, ending in a slash.
             where: the folders of the local copies.
-            emit: told of what is fetched.
-            unkept: told of what could not be kept for later runs.
+            emit: takes the events of what is fetched.
+            unkept: called with what could not be kept for later runs.
         """
         self._http = http
         self.root = root
@@ -518,7 +518,7 @@ def next_link(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def _is_passing_error(reply: Reply) -> bool:
     # Seen on page requests that work when repeated (docs/service.md, Searches). A gateway's HTML under
-    # status 200 is the same kind of trouble.
+    # status 200 is the same kind of error.
     if reply.status == 400:
         return reply.error_words().startswith("Invalid token")
     return reply.status == 200 and reply.body.lstrip()[:1] == b"<"
@@ -624,7 +624,7 @@ class BadItem(ValueError):
 
 
 def granule_of(item: Any, collection: str, mission: str) -> Granule:
-    """Read one STAC item: the name tells first, the item's own properties where it does not.
+    """Read one STAC item: the name counts first, the item's own properties where it says nothing.
 
     Raises:
         BadItem: when it has no usable id, time or file.

@@ -1,6 +1,6 @@
 """What this machine knows of the archive without asking it: names, descriptions, built catalogues.
 
-Whatever cannot be read here is told in words and never raised: what else is known is still shown.
+What cannot be read here is reported in words and never raised: what else is known is still shown.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class CatalogueIndex:
             client: The archive.
             where: The folders of the copies.
             own: The collections of the settings, or of the mission in use.
-            mission: The mission that collections of `own` belong to; '' when their names tell.
+            mission: The mission that collections of `own` belong to; '' when their names say it.
         """
         self._client = client
         self._dirs = where
@@ -136,7 +136,7 @@ class CatalogueIndex:
         ]
         rows = []
         for name in dict.fromkeys(names):
-            # A collection of the settings belongs to the mission of the settings; others tell by their name.
+            # A collection of the settings belongs to their mission; the names of others say theirs.
             mission = (mission_of_collection(name, self._mission if name in own else "")).name
             rows.append(
                 KnownCollection(name, mission, listed.get(name), is_listed=name in listed if listed else None)

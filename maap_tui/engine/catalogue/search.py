@@ -97,7 +97,7 @@ class Rules:
     """Windows in flight."""
     page_size: int = 1000
     mission_name: str = ""
-    """Mission to assume when the collection does not tell."""
+    """Mission to assume when the collection does not say it."""
     start: datetime | None = None
     """Replaces the mission's start."""
     end: datetime | None = None
@@ -158,7 +158,7 @@ class Search:
             trusting: whether finding nothing is believed unless it was expected otherwise.
             divided: whether a long range is asked for day by day, which finds much sooner, and takes a
                 request for each day that holds nothing.
-            emit: told of pages and of days that failed for good.
+            emit: takes the events of pages and of days that failed for good.
         """
         self._catalogue = catalogue
         self.query = query
@@ -184,7 +184,7 @@ class Search:
         self.matched = 0
         """Items the server announced so far."""
         self.skipped: dict[str, SkippedItem] = {}
-        """Items that could not be used, by what tells them apart: they are missing from the result."""
+        """Items that could not be used, by what distinguishes them: they are missing from the result."""
         self.doubts: list[str] = []
         """What the service did that makes its answers doubtful, in sentences; each is warned of too."""
 
@@ -321,7 +321,7 @@ class Search:
         return self._rules.start or mission.starts.get(self.query.collection, mission.start)
 
     def _refuse_what_means_nothing(self) -> None:
-        """Refuse orbits and frames that neither the archive's index nor names and items can tell."""
+        """Refuse orbits and frames that neither the archive's index nor names and items can answer."""
         query, mission, known = self.query, self._mission, self._queryables
         assert known is not None
         if query.orbits and not mission.has_orbits and not known.has_orbits:

@@ -41,7 +41,7 @@ class SkippedItem:
         return f"{self.name[:120]!a} {self.reason}" if self.name else self.reason
 
     def is_wanted(self, query: Query, time: TimeRange | None) -> bool:
-        """Whether it would have been part of a result, as far as it tells.
+        """Whether it would have been part of a result, as far as it says.
 
         Args:
             query: what was searched for.
@@ -112,7 +112,7 @@ def skipped_granule(granule: Granule, reason: str, root: str) -> SkippedItem:
 
 
 def item_url(data: Mapping[str, Any], identity: str, collection: str, root: str) -> str:
-    """The address of an item: by its id, otherwise what it says itself; '' when neither tells."""
+    """The address of an item: by its id, otherwise what it says itself; '' when neither does."""
     if identity:
         return urljoin(root, f"collections/{quote(collection, safe='')}/items/{quote(identity, safe='')}")
     links = data.get("links")

@@ -56,7 +56,7 @@ def load_file(file: Path, *, missing_ok: bool) -> ConfigFile:
         raise SettingsError(f"{file}:{line}: not UTF-8 text", hint="Save the file as UTF-8.") from None
     try:
         return ConfigFile(file, text, tomllib.loads(text))
-    except ValueError as error:  # a number of 5,000 digits is no TOMLDecodeError
+    except ValueError as error:  # a number of 5,000 digits raises no TOMLDecodeError
         message = str(error)
         found = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", message)
         number = found[1] if found and found[1] else str(text.rstrip("\n").count("\n") + 1)
@@ -75,7 +75,7 @@ _ENTRY = rf"\s*({_PART}(?:\s*\.\s*{_PART})*)\s*="
 
 
 def _find_lines(text: str) -> dict[str, int]:
-    """The line of every table header and key, by dotted name; tomllib does not tell them."""
+    """The line of every table header and key, by dotted name; tomllib does not give them."""
     lines: dict[str, int] = {}
     head = ""
     inside_text = False

@@ -140,10 +140,10 @@ class Downloads:
         """Take the parts; start nothing.
 
         Args:
-            transfer: makes what fetches, telling its news to what it is given.
+            transfer: makes what fetches, and hands its events to what it is given.
             parallel: files at once.
-            emit: told of all that happens.
-            record: writes a finished file into the registry; runs before the finish is told.
+            emit: takes the events of all that happens.
+            record: writes a finished file into the registry; runs before the finish is reported.
             record_failure: the same for a file given up.
             max_consecutive_failures: files failing in a row that end the run; None for no such limit.
             queue: the queue on disk, where other processes see what happens here; None for no such thing.
@@ -233,7 +233,7 @@ class Downloads:
             )
 
     def resume_run(self) -> None:
-        """Go on after what stopped the run was mended."""
+        """Go on after what stopped the run was fixed."""
         self._end_halt()
         self.report.stopped = None
         self._pump()

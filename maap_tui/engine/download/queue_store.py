@@ -47,7 +47,7 @@ LIVE = frozenset({"waiting", "running", "paused"})
 """States of a transfer that has not ended."""
 
 Process = tuple[int, str, float]
-"""Pid, host and birth: what tells one process from all others."""
+"""Pid, host and birth: what distinguishes one process from all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class QueueRow:
     """The process that has it; 0 when that let go of it before it ended."""
     host: str = ""
     born: float = 0.0
-    """When the process started, as its system counts; tells a reused pid from the old one."""
+    """When the process started, as its system counts; distinguishes a reused pid from the old one."""
     verb: str = ""
     """The command that queued it."""
     changed: float = 0.0
@@ -146,7 +146,7 @@ HOST = socket.gethostname()
 
 
 def born_at(pid: int) -> float:
-    """When a process started, in clock ticks since boot; 0.0 where the system does not tell."""
+    """When a process started, in clock ticks since boot; 0.0 where the system does not say."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
         return float(stat.rpartition(")")[2].split()[19])
@@ -228,7 +228,7 @@ class Queue:
 
     @property
     def set_aside(self) -> Path | None:
-        """Where a damaged file was put when it was begun anew; None when that was not needed."""
+        """Where a damaged file was put when a new one was begun; None when that was not needed."""
         return self._set_aside
 
     @property
@@ -390,7 +390,7 @@ class Queue:
             raise
 
     def _begin_anew(self) -> bool:
-        """Keep a file that is no database any more beside, and say so; whether that worked."""
+        """Keep a file that is not a database any more beside, and report it; whether that worked."""
         self._let_go()
         aside = self._file.with_name(self._file.name + ".damaged")
         try:

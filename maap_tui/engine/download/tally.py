@@ -46,7 +46,7 @@ class Snapshot:
     rate: float
     """Bytes a second over the last seconds; 0 when nothing moves."""
     seconds_left: float | None
-    """None while nothing tells."""
+    """None while it is not known."""
     pages: int
     items: int
     matched: int
@@ -88,7 +88,7 @@ class Tally:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self.version = 0
-        """Grows with every event, so that a face can tell whether to look."""
+        """Grows with every event, so that a face sees whether to look."""
         self._sizes: dict[str, int | None] = {}
         self._known_total = 0
         self._known_count = 0

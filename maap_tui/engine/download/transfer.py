@@ -67,7 +67,7 @@ OVERLAP = 64 * 1024
 """Bytes asked for again and compared when the server gives no strong validator."""
 
 PROGRESS = 64 * 1024
-"""Bytes that a try has to bring for the count of tries to start anew."""
+"""Bytes that a try has to bring for the count of tries to start from 0."""
 
 SLOW_LIMIT = 3
 """Tries of one file that may be too slow before it is given up."""
@@ -270,7 +270,7 @@ class _Part:
         self.total, self.etag, self.modified = None, "", ""
 
     def note(self) -> None:
-        """Write the sidecar. It is a convenience: without it the file starts anew."""
+        """Write the sidecar. It is a convenience: without it the file starts from scratch."""
         text = json.dumps(
             {
                 "url": self.url,
@@ -418,7 +418,7 @@ class Transfer:
         self._pace.set_rate(rate)
 
     def has_room(self, wanted: Wanted) -> bool:
-        """Whether the disk has room for what is still to come of a file, as far as it can be told."""
+        """Whether the disk has room for what is still to come of a file, as far as it is known."""
         for folder in wanted.path.parents:
             try:
                 free = files.free_bytes(folder)
@@ -432,7 +432,7 @@ class Transfer:
     async def _locked_part(self, wanted: Wanted, path: Path) -> AsyncIterator[_Part | None]:
         """The part, held by this process alone; None when another one finished the file meanwhile."""
         part_path = path.with_name(path.name + ".part")
-        told = warned = False
+        reported = warned = False
         begun = time.monotonic()
         before = existing_stamp(path)
         while True:
@@ -450,9 +450,9 @@ class Transfer:
                     break
                 let_go()
             os.close(descriptor)
-            if not told:
+            if not reported:
                 self._emit(Noted(f"{path.name} is being fetched by {_holder(part_path)}; waiting for it"))
-                told = True
+                reported = True
             if not warned and time.monotonic() - begun > LONG_WAIT_S:
                 self._emit(
                     Warned(f"{path.name} is being fetched by {_holder(part_path)}; still waiting for it")
@@ -552,7 +552,7 @@ class Transfer:
                 )
             wait_s = failure.wait_s or backoff_s(tries, self._rules.retry_wait_s)
             self._emit(FileRetried(wanted.url, failure.reason, tries, wait_s))
-            self._waits.tell(origin_of(wanted.url), f"{wanted.path.name}: {failure.reason}", wait_s)
+            self._waits.report(origin_of(wanted.url), f"{wanted.path.name}: {failure.reason}", wait_s)
             await asyncio.sleep(wait_s)
 
     @contextlib.asynccontextmanager
@@ -605,7 +605,7 @@ class Transfer:
             yield len(chunk)
             if before // PIECE != part.length // PIECE:
                 self._check_space(part.path.parent, (total or 0) - part.length)
-            self._waits.tell("", "downloads.limit_rate holds downloads back", self._pace.hold_s(len(chunk)))
+            self._waits.report("", "downloads.limit_rate holds downloads back", self._pace.hold_s(len(chunk)))
             if waited_s := await self._pace.take(len(chunk)):
                 window.forgive(waited_s)
         if part.total is None:
@@ -730,7 +730,7 @@ class Transfer:
 
 
 class _Window:
-    """Tells a connection that only drips from one that moves, by what the last seconds brought."""
+    """Distinguishes a connection that only drips from one that moves, by what the last seconds brought."""
 
     def __init__(self, rules: TransferRules, clock: Callable[[], float]) -> None:
         self._rules = rules

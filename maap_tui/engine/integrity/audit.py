@@ -2,7 +2,7 @@
 
 Nothing here writes; what is found is handed on to `BaselineRegistry` or to the queue by the caller. All
 of it reads files and belongs in a thread. Generators do a bounded piece of work between two items, so
-that who iterates can tell how far it is, and stop.
+that the caller that iterates can show how far it is, and stop.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _HOT_S: Final = 5.0
 """Seconds for which a baseline is looked at each time after a writer took its lock, before it writes."""
 _DUTY: Final = 10.0
 """Times its own length that a look at all day files stays away before the next one."""
-_TOLD_AT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) +(.*)", re.DOTALL)
+_FAILED_AT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) +(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Failure:
 
     url: str
     day: date | None
-    """Day of the sensing start; None when the name does not tell it."""
+    """Day of the sensing start; None when the name does not say it."""
     at: datetime | None
     """When it was given up; None when the line does not say."""
     reason: str
@@ -238,16 +238,16 @@ def failures(tracker: BaselineRegistry) -> list[Failure]:
     """List the downloads that were given up, the latest first, those without a time last."""
     found = []
     for url, text in tracker.errors().items():
-        told = _TOLD_AT.fullmatch(text)
+        dated = _FAILED_AT.fullmatch(text)
         at = None
-        if told:
+        if dated:
             try:
-                at = datetime.fromisoformat(told[1])
+                at = datetime.fromisoformat(dated[1])
             except ValueError:
-                told = None
+                dated = None
         name = parse_name(url)
         day = name.sensing_start.date() if name is not None else None
-        found.append(Failure(url, day, at, told[2] if told else text))
+        found.append(Failure(url, day, at, dated[2] if dated else text))
     earliest = datetime.min.replace(tzinfo=UTC)
     return sorted(found, key=lambda one: (one.at or earliest, one.url), reverse=True)
 
@@ -258,8 +258,8 @@ def files_of_day(tracker: BaselineRegistry, day: date, failed: Sequence[Failure]
     Args:
         tracker: The registry of the baseline.
         day: The sensing day.
-        failed: What `failures` gave; those of the day, and those whose name tells no day but that are
-            discovered on it, are told with their file.
+        failed: What `failures` gave; those of the day, and those whose name gives no day but that are
+            discovered on it, are given with their file.
 
     Raises:
         StorageError: not all of the day can be read, so that nobody knows the states.

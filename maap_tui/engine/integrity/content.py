@@ -16,7 +16,7 @@ XML = frozenset({"hdr", "eof", "xml"})
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 SNIFF = 1024
-"""Bytes at the beginning of a file that tell a message from data."""
+"""Bytes at the beginning of a file that distinguish a message from data."""
 
 
 class Fault(NamedTuple):
@@ -29,7 +29,7 @@ class Fault(NamedTuple):
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a file's own structure says that it is whole; True for formats that do not tell."""
+    """Whether a file's own structure says that it is whole; True for formats that do not say it."""
     if path.suffix.lower() != ".h5":
         return True
     try:
@@ -43,7 +43,7 @@ def is_whole(path: Path) -> bool:
 
 
 def hdf5_end(descriptor: int) -> int | None:
-    """The end-of-file address in an HDF5 superblock, in bytes; None when it is no HDF5 file.
+    """The end-of-file address in an HDF5 superblock, in bytes; None when it is not an HDF5 file.
 
     Layout: HDF5 File Format Specification, section II.A. The superblock lies at 0, 512, 1024, 2048, ...
     """
@@ -80,7 +80,7 @@ def structure_fault(descriptor: int, url: str, size: int) -> Fault | None:
 
     Args:
         descriptor: the file.
-        url: its address, or its name, which tells the format.
+        url: its address, or its name, which gives the format.
         size: its bytes.
     """
     format_name = format_by_url(url)
@@ -103,7 +103,7 @@ def structure_fault(descriptor: int, url: str, size: int) -> Fault | None:
 
 
 def format_by_url(url: str) -> str:
-    """`h5`, `hdr`, `zip` and so on, by the end of the address; '' when it tells none."""
+    """`h5`, `hdr`, `zip` and so on, by the end of the address; '' when it gives none."""
     path = re.split(r"[?#]", url, maxsplit=1)[0].lower()
     if "/data/zipper/" in path:
         return "zip"

@@ -1,7 +1,7 @@
 """The hashes of downloaded files, as they were when they came: what `verify` compares against.
 
 One text file a day under the state folder, `PATH|SIZE|PIECE|SHA256,SHA256,...`. Deleting them loses
-nothing but the means to tell a silent change.
+nothing but the means to notice a silent change.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def mission_named(name: str) -> Mission:
 
 
 def mission_of_collection(collection: str, setting: str = "") -> Mission:
-    """The mission a collection belongs to; `setting` decides only when the collection does not tell."""
+    """The mission a collection belongs to; `setting` decides only when the collection does not say it."""
     for mission in MISSIONS.values():
         if mission.owns(collection):
             return mission
@@ -73,7 +73,7 @@ def parse_name(name: str) -> FileName | None:
 
 
 def granule_name(url: str) -> str:
-    """The granule that a file belongs to: its id as far as the address tells, otherwise the address."""
+    """The granule that a file belongs to: its id as far as the address gives it, otherwise the address."""
     name = parse_name(url)
     return name.stem if name is not None else url
 

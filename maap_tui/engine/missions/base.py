@@ -76,7 +76,7 @@ class Mission:
     parse: Callable[[str, str], FileName | None] = _know_no_name
     """(file name or id, URL it came from) -> what it says, or None."""
     orbit_time: Callable[[int], datetime] | None = None
-    """About when an orbit was flown, within two days; None when orbits do not tell."""
+    """About when an orbit was flown, within two days; None when orbits do not say it."""
 
     @property
     def has_frames(self) -> bool:

@@ -477,7 +477,7 @@ class Http:
             bulk: whether files will be moved, so that aiohttp carries everything.
             outage_wait_s: longest wait for a service that is down, where one is waited for; 0 for none.
             probe_url: what is asked to find out whether its origin is down.
-            emit: told of retries and outages.
+            emit: takes the events of retries and outages.
             environ: the environment, for proxies and certificates; None takes the process's.
             transport: what to send through instead of the network.
         """
@@ -592,7 +592,7 @@ class Http:
 
         Args:
             again: says of an answer that is not busy whether to ask again all the same.
-            probe: URL that tells after the last try whether the service is down, and then its end is
+            probe: URL that shows after the last try whether the service is down, and then its end is
                 waited for; '' for no waiting.
 
         Raises:
@@ -630,7 +630,7 @@ class Http:
                 continue
             wait_s = wait_s or backoff_s(attempt, self._retry_wait_s)
             self._emit(Noted(f"{fault.message}; asking again in {wait_s:.1f} s"))
-            self._waits.tell(_host_of(url), fault.message, wait_s)
+            self._waits.report(_host_of(url), fault.message, wait_s)
             await asyncio.sleep(wait_s)
 
     async def outlast(self, url: str, reason: str) -> bool:
@@ -696,7 +696,7 @@ class Http:
     ) -> AsyncIterator[Stream]:
         """Ask for a file and hand out its body as it arrives, redirects followed within the rules.
 
-        The token goes along only where `may_carry_token` says so, at every hop anew.
+        The token goes along only where `may_carry_token` says so, asked at every hop.
 
         Raises:
             TransportFault: when no answer came, or a redirect breaks the rules.

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class Silence:
-    """Told of every request and of every byte that comes. For one thread; others may read it."""
+    """Counts every request and every byte that comes. For one thread; others may read it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -79,7 +79,7 @@ class TokenShare:
         """Renew while no other process does; where there can be no lock, renew all the same.
 
         Args:
-            on_wait: told, in a sentence, once the wait for another process is a long one.
+            on_wait: called with a sentence once the wait for another process is a long one.
         """
         long_at = time.monotonic() + LONG_WAIT_S
         with contextlib.ExitStack() as held:
@@ -110,7 +110,7 @@ class TokenShare:
                 if found.st_mode & 0o077 or found.st_uid != os.geteuid():
                     return None
                 data = json.loads(handle.read(1 << 20))
-            # The steady clock starts anew with the machine.
+            # The steady clock starts from 0 with the machine.
             if data["for"] != mark or data["boot"] != files.boot_id() or not data["boot"]:
                 return None
             access, until = data["access"], float(data["until"])
@@ -191,7 +191,7 @@ class Tokens:
         return self._credentials
 
     def forget(self) -> None:
-        """Read the credentials anew at the next use, for instance after a sign-in."""
+        """Read the credentials again at the next use, for instance after a sign-in."""
         self._access, self._good_until = "", 0.0
         self._refused = self._credentials = None
         self._is_unsaved = False

@@ -1,6 +1,6 @@
 """Durable writes and whole-line appends: nothing else in the package writes state.
 
-The rule: what a caller was told is written survives a crash, and a file is never seen half changed.
+The rule: what was reported to a caller as written survives a crash, and a file is never seen half changed.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def fsync_file(descriptor: int) -> None:
 
 
 def free_bytes(path: Path) -> int | None:
-    """Bytes that are free where a folder is; None where the file system does not tell.
+    """Bytes that are free where a folder is; None where the file system does not say.
 
     Raises:
         OSError: the folder cannot be looked at.
@@ -272,7 +272,7 @@ def boot_id() -> str:
 
 @functools.cache
 def _machine() -> str:
-    """What tells the processes of this machine, or of this container, from all others."""
+    """What distinguishes the processes of this machine, or of this container, from all others."""
     names = socket.gethostname()
     with contextlib.suppress(OSError):
         names += os.readlink("/proc/self/ns/pid")
@@ -346,7 +346,7 @@ def _write_whole(descriptor: int, payload: bytes, length: int, path: Path) -> No
     if written == len(payload):
         return
     try:
-        # The kernel tells why it stopped only when asked to go on.
+        # The kernel says why it stopped only when asked to go on.
         while written < len(payload):
             written += os.write(descriptor, payload[written:])
     except OSError:

@@ -65,7 +65,7 @@ def lock(
     """Hold a lock that only one thread of one process has at a time; it ends with its holder.
 
     The lock file stays: a removed one would let a second holder in. Beside it a note
-    `{name}.holder` tells others who holds it. Not reentrant. Where the file system has no locks, the
+    `{name}.holder` names the holder to others. Not reentrant. Where the file system has no locks, the
     existence of `{name}.soft` is the lock.
 
     Args:
@@ -73,11 +73,11 @@ def lock(
         timeout_s: Longest wait in seconds; 0 tries once.
         purpose: What the holder does, for the message others see.
         what: What the lock is for, as its message names it; '' names the folder.
-        on_wait: Told, in a sentence, once the wait is longer than `events.LONG_WAIT_S`.
+        on_wait: Called with a sentence once the wait is longer than `events.LONG_WAIT_S`.
 
     Raises:
         LockedError: another one held it all that time.
-        NoLockError: the disk has trouble that may pass.
+        NoLockError: the disk has a problem that may pass.
         StorageError: the lock file cannot be used.
     """
     deadline = time.monotonic() + timeout_s
@@ -86,7 +86,7 @@ def lock(
     # Threads of this process queue here, in order, rather than poll the file.
     first = deadline if on_wait is None else min(deadline, time.monotonic() + LONG_WAIT_S)
     if not gate.turn.acquire(timeout=max(first - time.monotonic(), 0.0)):
-        _tell_wait(path, what, first, deadline, on_wait)
+        _report_wait(path, what, first, deadline, on_wait)
         if not gate.turn.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
             raise _locked(path, what)
     try:
@@ -95,7 +95,7 @@ def lock(
         except NoLockError:
             raise
         except LockedError:
-            _tell_wait(path, what, first, deadline, on_wait)
+            _report_wait(path, what, first, deadline, on_wait)
             held = _acquire(path, gate, deadline, what)
         try:
             _write_note(path, purpose)
@@ -106,7 +106,7 @@ def lock(
         gate.turn.release()
 
 
-def _tell_wait(
+def _report_wait(
     path: Path, what: str, first: float, deadline: float, on_wait: Callable[[str], None] | None
 ) -> None:
     """Say that the wait is a long one; where it was the whole of it, the lock is not had.
@@ -207,7 +207,7 @@ def _soft_lock(path: Path) -> BaseFileLock:
 
 
 def _is_flocked(path: Path) -> bool:
-    """Whether a process of this machine has a flock on a file, as far as the system tells."""
+    """Whether a process of this machine has a flock on a file, as far as the system says."""
     try:
         status = os.stat(path)
         held = Path("/proc/locks").read_text()
@@ -300,7 +300,7 @@ def _write_note(path: Path, purpose: str) -> None:
 
 
 def _locked(path: Path, what: str) -> LockedError:
-    """Name the holder as far as its note tells."""
+    """Name the holder as far as its note says."""
     holder = "another process"
     with contextlib.suppress(OSError, ValueError):
         note = json.loads(_note(path).read_text(encoding="utf-8"))

@@ -58,7 +58,7 @@ class LogFile:
 
     def write(self, lines: Iterable[LogLine]) -> None:
         """Add lines at the end."""
-        told = [
+        texts = [
             json.dumps(
                 {
                     "time": line.time.astimezone(UTC).isoformat(),
@@ -69,16 +69,16 @@ class LogFile:
             )
             for line in lines
         ]
-        if not told:
+        if not texts:
             return
         with suppress(MaapError), locks.lock(self._lock_file, timeout_s=WAIT_S, purpose="the log"):
             size = self._size()
-            if size is not None and size + sum(len(one) + 1 for one in told) <= self._limit:
-                files.append_lines(self._file, told, sync=False)
+            if size is not None and size + sum(len(one) + 1 for one in texts) <= self._limit:
+                files.append_lines(self._file, texts, sync=False)
                 return
             kept: list[str] = []
             room = self._limit // 2
-            for one in reversed([*self._tail(self._limit), *told]):
+            for one in reversed([*self._tail(self._limit), *texts]):
                 room -= len(one) + 1
                 if room < 0:
                     break
