@@ -52,6 +52,7 @@ from maap_tui.engine.workflows.sync import SyncReport
 from maap_tui.text import as_sentence, clean, format_sum, plural, without_tokens
 from maap_tui.tui import collector, theme
 from maap_tui.tui.commands import MaapCommands
+from maap_tui.tui.host import Host
 from maap_tui.tui.keys import BY_ID, PLACES, bindings, check_keymap, show_key
 from maap_tui.tui.messages import EngineTold, KeyDone
 from maap_tui.tui.screens.browse import BrowseScreen
@@ -661,6 +662,10 @@ class MaapApp(App[int]):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Nothing of Textual's own: the palette is made of our table of keys."""
         return ()
+
+
+_host: type[Host] = MaapApp
+"""The app is all that its parts may ask of it: the type checker looks here."""
 
 
 def _without_app(names: Sequence[tuple[str, str, str]]) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from maap_tui.engine.integrity import audit, verify
 from maap_tui.engine.integrity.audit import Failure, Stray, TrackedFile
@@ -24,9 +24,8 @@ from maap_tui.engine.session import Session
 from maap_tui.engine.storage.layout import collection_of
 from maap_tui.engine.workflows.sync import Selection
 from maap_tui.text import clean, format_bytes, format_count, plural
-
-if TYPE_CHECKING:
-    from maap_tui.tui.screens.registry import RegistryScreen
+from maap_tui.tui.host import Host
+from maap_tui.tui.widgets.baseline_table import BaselineRow
 
 ASK_ABOVE = 1000
 """Files that are queued without a question."""
@@ -93,17 +92,36 @@ def words_of(scopes: Sequence[Scope]) -> str:
     return scopes[0].words if len(scopes) == 1 else plural(len(scopes), "baseline")
 
 
-class BaselineWork:
-    """Done for a screen, which is asked and told."""
+class View(Protocol):
+    """The screen that the work is done for: it asks the user, and is told what came of it."""
 
-    def __init__(self, screen: RegistryScreen) -> None:
-        self._screen = screen
+    rows: dict[Key, BaselineRow]
+
+    @property
+    def maap(self) -> Host: ...
+
+    def say(self, sentence: str, hint: str = "", *, severity: Any = "information") -> None: ...
+
+    async def ask(self, question: str, *, lines: Sequence[str] = (), verb: str, key: str) -> bool: ...
+
+    async def list_lines(
+        self, title: str, lines: Sequence[str], *, verb: str = "", key: str = ""
+    ) -> bool: ...
+
+    async def read_again(self, keys: Iterable[Key]) -> None: ...
+
+
+class BaselineWork:
+    """Done for a view, which is asked and told."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
         self._undo: tuple[str, Scope, list[tuple[Key, str, date]]] | None = None
         """What was marked or unmarked last, where one scope was meant."""
 
     @property
     def _session(self) -> Session:
-        return self._screen.maap.session
+        return self._view.maap.session
 
     def _tracker(self, key: Key) -> BaselineRegistry:
         return self._session.registry.baseline(key)
@@ -121,7 +139,7 @@ class BaselineWork:
         for scope in scopes:
             entries += await asyncio.to_thread(self._pending, scope)
         if not entries:
-            self._screen.say(f"Nothing is pending in {words_of(scopes)}.")
+            self._view.say(f"Nothing is pending in {words_of(scopes)}.")
             return
         await self._queue(entries, work)
 
@@ -144,7 +162,7 @@ class BaselineWork:
         for scope in scopes:
             entries += await asyncio.to_thread(self._failed, scope)
         if not entries:
-            self._screen.say(f"Nothing failed in {words_of(scopes)}.")
+            self._view.say(f"Nothing failed in {words_of(scopes)}.")
             return
         await self._queue(entries, work)
 
@@ -152,7 +170,7 @@ class BaselineWork:
         tracker = self._tracker(scope.key)
         chosen = audit.failures(tracker) if scope.failures is None else list(scope.failures)
         if skipped := sum(one.is_skipped for one in chosen):
-            self._screen.say(
+            self._view.say(
                 f"{plural(skipped, 'item')} of {scope.words} could not be used: there is no file to fetch. "
                 "A sync of the day (S in 1) asks for them again."
             )
@@ -165,7 +183,7 @@ class BaselineWork:
         for one in chosen:
             day = one.day or days.get(one.url)
             if day is None:
-                self._screen.maap.write_log(
+                self._view.maap.write_log(
                     "warning", f"Not tried again, as no day is known for it: {clean(one.url)}"
                 )
             elif scope.day in (None, day):
@@ -174,14 +192,14 @@ class BaselineWork:
 
     async def _queue(self, entries: Sequence[tuple[Key, Entry]], work: Work, *, again: bool = False) -> None:
         """Queue lines of the registry, asking first when they are very many."""
-        if len(entries) > ASK_ABOVE and not await self._screen.ask(
+        if len(entries) > ASK_ABOVE and not await self._view.ask(
             f"Queue {plural(len(entries), 'file')} for download?", verb="Queue", key="y"
         ):
             return
         work.title, work.total, work.done = "Queueing", len(entries), 0
         new, refused = 0, 0
         for batch in _batches(entries):
-            counts = await self._screen.maap.queue_lines(batch, again=again)
+            counts = await self._view.maap.queue_lines(batch, again=again)
             new, refused = new + counts[0], refused + counts[1]
             work.done += len(batch)
             if not work.go_on():
@@ -192,7 +210,7 @@ class BaselineWork:
         others = work.done - new - refused
         words += f" {others} in the queue already." if others else ""
         words += f" {refused} refused: see the log with 5." if refused else ""
-        self._screen.say(words, "3 shows the queue.", severity="warning" if refused else "information")
+        self._view.say(words, "3 shows the queue.", severity="warning" if refused else "information")
 
     # Mark and unmark
 
@@ -205,7 +223,7 @@ class BaselineWork:
         for scope in scopes:
             paths += await asyncio.to_thread(self._unmarked, scope)
         if not paths:
-            self._screen.say(
+            self._view.say(
                 f"No unmarked file is here in {words_of(scopes)}: only what was downloaded is marked."
             )
             return
@@ -213,7 +231,7 @@ class BaselineWork:
         if (
             are_whole
             and len(paths) > 1
-            and not await self._screen.ask(
+            and not await self._view.ask(
                 f"Mark {plural(len(paths), 'file')} of {words_of(scopes)} as processed?",
                 lines=[self._brief(path) for _, path, _ in paths],
                 verb="Mark",
@@ -245,9 +263,9 @@ class BaselineWork:
         for scope in scopes:
             paths += await asyncio.to_thread(self._marks_in, scope)
         if not paths:
-            self._screen.say(f"No file is marked in {words_of(scopes)}.")
+            self._view.say(f"No file is marked in {words_of(scopes)}.")
             return
-        if len(paths) > 1 and not await self._screen.ask(
+        if len(paths) > 1 and not await self._view.ask(
             f"Take the marks of {plural(len(paths), 'file')} of {words_of(scopes)} away?",
             lines=[self._brief(path) for _, path, _ in paths],
             verb="Unmark",
@@ -283,13 +301,13 @@ class BaselineWork:
                     break
         if len(scopes) == 1:
             self._undo = (verb, scopes[0], done)
-        await self._screen.read_again(dict.fromkeys(key for key, _, _ in done))
+        await self._view.read_again(dict.fromkeys(key for key, _, _ in done))
         count = f"{plural(changed, 'file')} of {words_of(scopes)}"
         if verb == "mark":
             hint = "u takes it back." if self._undo else "u unmarks."
-            self._screen.say(f"Marked {count} as processed.", hint)
+            self._view.say(f"Marked {count} as processed.", hint)
         else:
-            self._screen.say(f"Unmarked {count}.", "m marks them again." if self._undo else "")
+            self._view.say(f"Unmarked {count}.", "m marks them again." if self._undo else "")
 
     # Clean up
 
@@ -300,23 +318,23 @@ class BaselineWork:
         for scope in scopes:
             await asyncio.to_thread(self._find_deletable, scope, work, plan, refused)
         if not work.go_on():
-            self._screen.say(f"Stopped; nothing of {words_of(scopes)} was deleted.")
+            self._view.say(f"Stopped; nothing of {words_of(scopes)} was deleted.")
             return
         files = [file for month in plan for file in month.files]
         size = sum(count for _, count in files)
         kept = [f"kept       {path}  ({reason})" for path, reason in refused]
         if not files:
             if refused:
-                await self._screen.list_lines("Nothing can be deleted", kept)
+                await self._view.list_lines("Nothing can be deleted", kept)
             else:
-                self._screen.say(
+                self._view.say(
                     f"No marked file of {words_of(scopes)} is on disk; only marked files are deleted."
                 )
             return
         question = f"Delete {plural(len(files), 'marked file')} of {words_of(scopes)}, {format_bytes(size)}?"
         lines = [f"{format_bytes(count):>9}  {self._brief(path)}" for path, count in files]
-        if not await self._screen.ask(question, lines=lines + kept, verb="Delete", key="y"):
-            self._screen.say(f"Nothing of {words_of(scopes)} was deleted.")
+        if not await self._view.ask(question, lines=lines + kept, verb="Delete", key="y"):
+            self._view.say(f"Nothing of {words_of(scopes)} was deleted.")
             return
         work.title, work.total, work.done = "Deleting", len(files), 0
         deleted, freed = 0, 0
@@ -333,9 +351,9 @@ class BaselineWork:
         words = f"Deleted {plural(deleted, 'file')} of {words_of(scopes)}, {format_bytes(freed)}."
         if deleted < len(files):
             words += f" {len(files) - deleted} were kept."
-        self._screen.say(words, f"The journal is {self._session.places.journal_file}")
+        self._view.say(words, f"The journal is {self._session.places.journal_file}")
         if failed:
-            await self._screen.list_lines(
+            await self._view.list_lines(
                 "These could not be deleted", [f"{path}  ({reason})" for path, reason in failed]
             )
 
@@ -378,7 +396,7 @@ class BaselineWork:
         bad: list[Checked] = []
         deleted = 0
         for scope in scopes:
-            row = self._screen.rows.get(scope.key)
+            row = self._view.rows.get(scope.key)
             days = row.summary.days if row is not None and row.summary is not None else []
             if scope.files is not None:
                 work.total += sum(one.state not in ("discovered", "failed") for one in scope.files)
@@ -394,14 +412,14 @@ class BaselineWork:
         words += "" if work.go_on() else " (stopped)"
         words += f", {format_count(deleted)} of them deleted by a clean-up" if deleted else ""
         if not bad:
-            self._screen.say(f"{words}: all good.")
+            self._view.say(f"{words}: all good.")
             return
         words += f": {format_count(len(bad))} bad"
-        self._screen.maap.write_log("warning", words)
+        self._view.maap.write_log("warning", words)
         lines = [
             f"{one.verdict.state:10} {self._brief(one.entry.path)}  ({one.verdict.reason})" for one in bad
         ]
-        if await self._screen.list_lines(words, lines, verb="fetch them again", key="f"):
+        if await self._view.list_lines(words, lines, verb="fetch them again", key="f"):
             await self._queue([(one.key, one.entry) for one in bad], work, again=True)
 
     def _check_scope(self, scope: Scope, work: Work) -> list[Checked]:
@@ -436,7 +454,7 @@ class BaselineWork:
                 (key, one) for one in await asyncio.to_thread(self._strays, key, data_dir, work, unread)
             ]
         if not work.go_on():
-            self._screen.say(f"Stopped; nothing of {whose} was recorded.")
+            self._view.say(f"Stopped; nothing of {whose} was recorded.")
             return
         known = [(key, one) for key, one in found if one.url and one.is_whole]
         lines = [f"{'record':10} {self._brief(one.path)}" for _, one in known]
@@ -450,20 +468,20 @@ class BaselineWork:
         if hidden:
             how_many = plural(len(hidden), "file or folder", "files or folders")
             rest += f" {how_many} on disk cannot be read: what is in there is not counted."
-            self._screen.maap.write_log("warning", f"Looking at the files on disk: {how_many} cannot be read")
+            self._view.maap.write_log("warning", f"Looking at the files on disk: {how_many} cannot be read")
         if not found and hidden:
-            await self._screen.list_lines(f"No file was found that can be recorded. {rest}", lines)
+            await self._view.list_lines(f"No file was found that can be recorded. {rest}", lines)
         elif not found:
-            self._screen.say(
+            self._view.say(
                 f"Looked at {plural(work.done, 'file')} of {whose} on disk: the registry knows all of them."
             )
         elif not known:
-            await self._screen.list_lines(
+            await self._view.list_lines(
                 f"Nothing can be recorded: {rest} To learn addresses, search for the days (2), "
                 "register the results (w), and come back.",
                 lines,
             )
-        elif await self._screen.ask(
+        elif await self._view.ask(
             f"Record {plural(len(known), 'file')} found on disk as downloaded? {rest}",
             lines=lines,
             verb="Record",
@@ -471,7 +489,7 @@ class BaselineWork:
         ):
             work.title, work.total, work.done = "Recording", len(known), 0
             count = await asyncio.to_thread(self._record, known, work)
-            self._screen.say(f"Recorded {plural(count, 'file')} of {whose} as downloaded. {rest}")
+            self._view.say(f"Recorded {plural(count, 'file')} of {whose} as downloaded. {rest}")
 
     def _strays(self, key: Key, data_dir: Path, work: Work, unread: audit.Unread) -> list[Stray]:
         session = self._session

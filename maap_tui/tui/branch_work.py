@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from textual.worker import Worker
 
@@ -19,17 +19,15 @@ from maap_tui.engine.query import Query, time_range
 from maap_tui.engine.workflows.sync import Selection, SyncReport
 from maap_tui.text import clean, format_count, format_date, plural
 from maap_tui.tui.dialogs.prompt import PromptDialog
+from maap_tui.tui.host import Host
 from maap_tui.tui.widgets.archive_tree import Branch
 from maap_tui.tui.workers import start_worker
-
-if TYPE_CHECKING:
-    from maap_tui.tui.app import MaapApp
 
 
 class BranchWork:
     """One count a collection and one sync a branch at a time; beginning it again stops it."""
 
-    def __init__(self, app: MaapApp, *, counted: Callable[[str], None], synced: Callable[[], None]) -> None:
+    def __init__(self, app: Host, *, counted: Callable[[str], None], synced: Callable[[], None]) -> None:
         """Take whom to tell.
 
         Args:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
@@ -15,10 +15,8 @@ from textual.fuzzy import Matcher
 from maap_tui.engine.catalogue.index import Known
 from maap_tui.engine.missions import mission_named
 from maap_tui.text import clean
+from maap_tui.tui.host import Host, host_of
 from maap_tui.tui.keys import PLACE_TITLES, PLACES, Key, keys_in, keys_of, show_key
-
-if TYPE_CHECKING:
-    from maap_tui.tui.app import MaapApp
 
 _AT_ONCE = 100
 """Names looked at before the screen gets its turn."""
@@ -48,8 +46,8 @@ class MaapCommands(Provider):
     _commands: tuple[Command, ...] = ()
 
     @property
-    def _maap(self) -> MaapApp:
-        return cast("MaapApp", self.app)
+    def _maap(self) -> Host:
+        return host_of(self)
 
     async def startup(self) -> None:
         """Read what is known here, away from the screen's thread."""
@@ -58,15 +56,15 @@ class MaapCommands(Provider):
 
     def _actions(self) -> list[Command]:
         """What the keys do in the place that is shown."""
-        place = self._maap.current_mode
+        place = self.app.current_mode
         found = []
         for key in keys_in(place):
             if key.id == "everywhere.palette" or key.action.startswith("go("):
                 continue
             is_own = key.place in (place, "lists")
             title = f"{key.label}  ({PLACE_TITLES[place if is_own else key.place]}, {self._keys_of(key)})"
-            target = self.screen if is_own else self._maap
-            found.append(_command(title, key.help, partial(self._maap.run_action, key.action, target), 1.0))
+            target = self.screen if is_own else self.app
+            found.append(_command(title, key.help, partial(self.app.run_action, key.action, target), 1.0))
         return found
 
     def _places(self) -> list[Command]:
@@ -83,7 +81,7 @@ class MaapCommands(Provider):
 
     def _others(self) -> list[Command]:
         """What the keys of the other places do: they go there first."""
-        here = self._maap.current_mode
+        here = self.app.current_mode
         found = []
         for place in PLACES:
             if place == here:
@@ -94,12 +92,12 @@ class MaapCommands(Provider):
         return found
 
     def _keys_of(self, key: Key) -> str:
-        keys = self._maap._keymap.get(key.id, key.keys)
+        keys = self.app._keymap.get(key.id, key.keys)
         return " ".join(show_key(one) for one in keys.split(","))
 
     def _do_there(self, place: str, action: str) -> None:
-        app = self._maap
-        app.action_go(place)
+        app = self.app
+        self._maap.action_go(place)
 
         async def act() -> None:
             if app.current_mode == place:
@@ -108,7 +106,7 @@ class MaapCommands(Provider):
         app.call_later(act)
 
     def _names(self, names: Known) -> list[Command]:
-        app = self._maap
+        host = self._maap
         found = []
         for mission_name in names.missions:
             mission = mission_named(mission_name)
@@ -116,7 +114,7 @@ class MaapCommands(Provider):
                 about = f"{mission_name} collection{', restricted' if one.is_restricted else ''}"
                 if one.info is not None and one.info.title:
                     about += f": {one.info.title}"
-                show = partial(app.go, "browse", collection=one.name)
+                show = partial(host.go, "browse", collection=one.name)
                 found.append(_command(one.name, about, show, 0.9))
                 for product_type in one.products:
                     product = mission.products.get(product_type)
@@ -127,7 +125,7 @@ class MaapCommands(Provider):
                         _command(
                             f"{product_type}  in {one.name}",
                             words or f"{mission_name} product type",
-                            partial(app.go, "browse", collection=one.name, product_type=product_type),
+                            partial(host.go, "browse", collection=one.name, product_type=product_type),
                             0.9,
                         )
                     )

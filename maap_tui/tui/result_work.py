@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from maap_tui.engine.download.downloads import Tracked
 from maap_tui.engine.download.transfer import Wanted
@@ -21,10 +20,8 @@ from maap_tui.engine.workflows.sync import Filed
 from maap_tui.text import clean, format_bytes, format_count, format_duration, format_sum, plural
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.export import SUFFIXES, export_text
+from maap_tui.tui.host import Host
 from maap_tui.tui.widgets.results import Result, free_bytes, order_of
-
-if TYPE_CHECKING:
-    from maap_tui.tui.app import MaapApp
 
 PROGRESS_S = 15.0
 """Seconds that a report of progress stands at most; the next one, or the outcome, takes its place."""
@@ -36,7 +33,7 @@ SLICE = 5000
 class Progress:
     """Says how far the work on many granules is; of what one slice holds nothing, that is done at once."""
 
-    def __init__(self, app: MaapApp, verb: str, total: int) -> None:
+    def __init__(self, app: Host, verb: str, total: int) -> None:
         self._app = app
         self._verb = verb
         self._total = total
@@ -57,7 +54,7 @@ class Progress:
 class ResultWork:
     """Each of its coroutines tells by itself what came of it; call them from workers."""
 
-    def __init__(self, app: MaapApp) -> None:
+    def __init__(self, app: Host) -> None:
         self._app = app
 
     async def ask_folder(self, chosen: Sequence[Result]) -> Path | None:

@@ -18,14 +18,12 @@ import termios
 import threading
 from functools import lru_cache
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, Protocol, TextIO
 
+from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Resize
 from textual.geometry import Size
-
-if TYPE_CHECKING:
-    from maap_tui.tui.app import MaapApp
 
 ORDERLY_S = 1.0
 """Seconds that the app may take to end in order once it was told to."""
@@ -101,13 +99,21 @@ def _parts(style: str) -> dict[str, str]:
     return parts
 
 
+class CanEnd(Protocol):
+    """What can be told to end."""
+
+    def exit(self, result: int | None = None, return_code: int = 0) -> None: ...
+
+    def close_engine(self) -> None: ...
+
+
 class Ending:
     """Ends the app on a signal or without its terminal: in order at first, by force when that takes long.
 
     Used as a context manager around `App.run`.
     """
 
-    def __init__(self, app: MaapApp) -> None:
+    def __init__(self, app: CanEnd) -> None:
         self.app = app
         self.code = 0
         """What the process ends with; 0 while nothing told it to end."""
@@ -169,7 +175,7 @@ class Ending:
 class TerminalDriver(LinuxDriver):
     """A driver that never waits for its terminal, and that tells when it is gone."""
 
-    def __init__(self, app: MaapApp, *, ending: Ending, **options: Any) -> None:
+    def __init__(self, app: App[Any], *, ending: Ending, **options: Any) -> None:
         super().__init__(app, **options)
         self.is_gone = False
         """Whether the terminal has vanished."""

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, Protocol, TypeVar, TypeVarTuple
 
-from textual.dom import DOMNode
 from textual.worker import Worker
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
 
+class RunsWorkers(Protocol):
+    """A node of Textual's, or the app as its parts see it."""
+
+    def run_worker(
+        self,
+        work: Callable[[], Coroutine[Any, Any, T]],
+        name: str | None = "",
+        group: str = "default",
+        description: str = "",
+        exit_on_error: bool = True,
+        start: bool = True,
+        exclusive: bool = False,
+        thread: bool = False,
+    ) -> Worker[T]: ...
+
+
 def start_worker(
-    node: DOMNode,
+    node: RunsWorkers,
     work: Callable[[*Args], Coroutine[Any, Any, T]],
     *args: *Args,
     group: str,

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+from typing import ClassVar, TypeVar
 
 from textual import events, on
 from textual.binding import Binding
 from textual.screen import ModalScreen
 from textual.worker import Worker, WorkerState
 
-if TYPE_CHECKING:
-    from maap_tui.tui.app import MaapApp
+from maap_tui.tui.host import OnHost
 
 Result = TypeVar("Result")
 
 
-class Dialog(ModalScreen[Result]):
+class Dialog(OnHost, ModalScreen[Result]):
     """Base of all dialogs: a click beside one, or on what says how it closes, does what Escape does."""
 
     BINDINGS: ClassVar = [Binding("ctrl+c", "app.help_quit", "How to quit", show=False)]
     closes_beside: ClassVar[bool] = True
     """Whether a click beside it closes it; not where something is written in it."""
-
-    @property
-    def maap(self) -> MaapApp:
-        return cast("MaapApp", self.app)
 
     async def on_click(self, event: events.Click) -> None:
         widget = event.widget

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -22,9 +22,6 @@ from maap_tui.tui.theme import STATE_WORDS
 from maap_tui.tui.widgets.results import Result
 from maap_tui.tui.widgets.terms import about_product
 from maap_tui.tui.workers import start_worker
-
-if TYPE_CHECKING:
-    from maap_tui.tui.app import MaapApp
 
 MOST_PROPERTIES = 300
 LONGEST_VALUE = 2000
@@ -60,9 +57,7 @@ class GranuleDialog(Dialog[None]):
     async def _fetch(self) -> None:
         granule = self._granule
         try:
-            found = await cast("MaapApp", self.app).ask(
-                lambda session: session.find(granule.collection, granule.id)
-            )
+            found = await self.maap.ask(lambda session: session.find(granule.collection, granule.id))
         except MaapError as error:
             self.query_one("#words", Static).update(self.words(f"not at hand: {error.message}"))
             return
@@ -127,7 +122,7 @@ class GranuleDialog(Dialog[None]):
         self.query_one(VerticalScroll).scroll_up(animate=False)
 
     def action_copy(self) -> None:
-        cast("MaapApp", self.app).copy_text(self._granule.id, "Copied the name")
+        self.maap.copy_text(self._granule.id, "Copied the name")
 
 
 def _section(text: Text, title: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -23,9 +23,6 @@ from maap_tui.engine.net.credentials import describe_token, read_pasted
 from maap_tui.text import as_sentence, clean, plural, sentences
 from maap_tui.tui.dialogs.dialog import Dialog
 from maap_tui.tui.workers import start_worker
-
-if TYPE_CHECKING:
-    from maap_tui.tui.app import MaapApp
 
 
 class SignInDialog(Dialog[bool]):
@@ -58,7 +55,7 @@ class SignInDialog(Dialog[bool]):
 
     @property
     def _now(self) -> datetime:
-        return cast("MaapApp", self.app).now()
+        return self.maap.now()
 
     @on(TextArea.Changed)
     def judge(self) -> None:
@@ -100,11 +97,10 @@ class SignInDialog(Dialog[bool]):
         start_worker(self, self._store, group="sign-in", exclusive=True)
 
     async def _store(self) -> None:
-        app = cast("MaapApp", self.app)
         try:
             text = self.query_one(TextArea).text
             self._say("Asking the service...")
-            await app.ask(lambda session: session.sign_in(text))
+            await self.maap.ask(lambda session: session.sign_in(text))
         except AuthServiceUnavailable as error:
             self._say(sentences(error.message, "The token was not stored; try again later."))
             return
@@ -114,5 +110,5 @@ class SignInDialog(Dialog[bool]):
             self._say(sentences(error.message, "Paste another offline token." if is_token else error.hint))
             return
         self.query_one(TextArea).text = ""
-        app.notify("The token is stored.", title="Signed in", markup=False)
+        self.notify("The token is stored.", title="Signed in", markup=False)
         self.dismiss(True)

@@ -497,7 +497,7 @@ class LogScreen(PlaceScreen):
         assert fresh is not None
         if key.startswith(f"{settings.KEYS}."):
             keymap, _ = check_keymap(fresh.keys)
-            app.set_keymap(keymap)
+            self.app.set_keymap(keymap)
             self._keys_in_use = dict(fresh.keys)
             return
         if not self._is_live(key):
@@ -509,7 +509,7 @@ class LogScreen(PlaceScreen):
         values[name] = fresh.value(find_setting(key))
         app.session.settings = replace(now, **{head: type(section)(values)})
         if key == "ui.theme" and not app.no_colour:
-            app.theme = values[name] if values[name] in app.available_themes else "textual-dark"
+            self.app.theme = values[name] if values[name] in self.app.available_themes else "textual-dark"
         elif key in ("downloads.parallel", "downloads.limit_rate"):
             value = values[name]
 

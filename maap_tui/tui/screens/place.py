@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -14,14 +14,12 @@ from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker
 
+from maap_tui.tui.host import OnHost
 from maap_tui.tui.widgets.bars import FooterBar, HeaderBar
 from maap_tui.tui.widgets.rows import RowList
 
-if TYPE_CHECKING:
-    from maap_tui.tui.app import MaapApp
 
-
-class PlaceScreen(Screen[None]):
+class PlaceScreen(OnHost, Screen[None]):
     """A place. Subclasses set `PLACE`, compose `body`, and may have `sample` and `receive`."""
 
     PLACE: ClassVar[str] = ""
@@ -40,10 +38,6 @@ class PlaceScreen(Screen[None]):
         """Its rules are read when it is first shown."""
         super().__init_subclass__(**options)
         cls.CSS_PATH = f"../css/{cls.PLACE}.tcss"
-
-    @property
-    def maap(self) -> MaapApp:
-        return cast("MaapApp", self.app)
 
     def compose(self) -> ComposeResult:
         yield HeaderBar(self.PLACE)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
 from rich.text import Text
 from textual.events import Click
 from textual.widget import Widget
 
 from maap_tui.text import clean, format_rate
+from maap_tui.tui.host import OnHost
 from maap_tui.tui.keys import PLACE_TITLES, PLACES, Key, keys_of
-
-if TYPE_CHECKING:
-    from maap_tui.tui.app import MaapApp
 
 TOKEN_WARN_DAYS = 14
 TOKEN_ALARM_DAYS = 7
 
 
-class HeaderBar(Widget):
+class HeaderBar(OnHost, Widget):
     """Places, mission, token, what moves, and whether the archive can be reached."""
 
     def __init__(self, place: str) -> None:
@@ -27,10 +23,6 @@ class HeaderBar(Widget):
         self._last = ""
         self._ends: list[tuple[int, str]] = []
         """Cell behind each place, and the place; for the mouse."""
-
-    @property
-    def maap(self) -> MaapApp:
-        return cast("MaapApp", self.app)
 
     def sample(self) -> None:
         """Repaint when what is shown changed."""

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, cast
 
 from maap_tui.engine.integrity.audit import Summary
 from maap_tui.engine.registry.registry import Key
 from maap_tui.text import format_bytes, format_count
+from maap_tui.tui.host import OnHost
 from maap_tui.tui.widgets.rows import Column, RowList
-
-if TYPE_CHECKING:
-    from maap_tui.tui.app import MaapApp
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +52,7 @@ def short_collection(key: Key) -> str:
     return key.collection.removeprefix(key.mission).removesuffix("_MAAP").strip("_") or key.collection
 
 
-class BaselineTable(RowList):
+class BaselineTable(OnHost, RowList):
     """Its rows are `BaselineRow`."""
 
     def __init__(self, empty_text: str) -> None:
@@ -66,10 +63,6 @@ class BaselineTable(RowList):
     def show_deletions(self) -> None:
         """Show the column of what clean-ups deleted."""
         self.set_columns([column.key for column in self.all_columns])
-
-    @property
-    def maap(self) -> MaapApp:
-        return cast("MaapApp", self.app)
 
     def _columns(self) -> list[Column]:
         def count(name: str) -> Callable[[BaselineRow], str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date
-from typing import TYPE_CHECKING, cast
 
 from rich.text import Text
 from textual import on
@@ -19,15 +18,13 @@ from maap_tui.engine.missions import parse_name
 from maap_tui.engine.registry.registry import DayStats, Key
 from maap_tui.text import clean, format_bytes, format_count, plural
 from maap_tui.tui import theme
+from maap_tui.tui.host import OnHost
 from maap_tui.tui.troubles import trouble_of
 from maap_tui.tui.widgets.baseline_table import BaselineRow
 from maap_tui.tui.widgets.day_strip import DayStrip
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.rows import Column, RowList
 from maap_tui.tui.workers import start_worker
-
-if TYPE_CHECKING:
-    from maap_tui.tui.app import MaapApp
 
 NO_FILES = "No files on this day."
 
@@ -45,7 +42,7 @@ def day_state(day: DayStats, has_failed: bool) -> str:
     return "partly" if day.downloaded else "none"
 
 
-class BaselineView(Vertical):
+class BaselineView(OnHost, Vertical):
     """Reads what it shows in a thread, and only the day under the cursor."""
 
     def __init__(self) -> None:
@@ -65,10 +62,6 @@ class BaselineView(Vertical):
         self._about_day = Static("", markup=False, id="about-day", classes="about")
         self._about_file = Static("", markup=False, id="about-file", classes="about")
         self._errors_pane = Vertical(id="errors-pane", classes="-empty")
-
-    @property
-    def maap(self) -> MaapApp:
-        return cast("MaapApp", self.app)
 
     def compose(self) -> ComposeResult:
         yield self._title

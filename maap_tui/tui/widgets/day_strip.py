@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -15,8 +15,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-if TYPE_CHECKING:
-    from maap_tui.tui.app import MaapApp
+from maap_tui.tui.host import host_of
 
 STATES = ("none", "partly", "all", "marked", "deleted", "failed")
 """What a day with files can be."""
@@ -276,7 +275,7 @@ class DayStrip(Widget, can_focus=True):
 
     def glyph(self, state: str) -> str:
         """The sign of a state; '' is a day without files."""
-        glyphs = cast("MaapApp", self.app).glyphs
+        glyphs = host_of(self).glyphs
         return {
             "none": glyphs.empty,
             "partly": glyphs.partly,

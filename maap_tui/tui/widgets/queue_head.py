@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -22,13 +21,11 @@ from maap_tui.text import (
     plural,
 )
 from maap_tui.tui import theme
+from maap_tui.tui.host import OnHost
 from maap_tui.tui.widgets.transfers import who_is
 
-if TYPE_CHECKING:
-    from maap_tui.tui.app import MaapApp
 
-
-class QueueHead(Vertical):
+class QueueHead(OnHost, Vertical):
     """Sampled by its place; draws only what changed."""
 
     def __init__(self) -> None:
@@ -45,10 +42,6 @@ class QueueHead(Vertical):
         """What the own run waits for; '' while it goes on."""
         self._rates: deque[float] = deque(maxlen=240)
         self._shown: dict[str, str] = {}
-
-    @property
-    def maap(self) -> MaapApp:
-        return cast("MaapApp", self.app)
 
     def compose(self) -> ComposeResult:
         yield Static("", id="summary", markup=False)

@@ -6,16 +6,13 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import TYPE_CHECKING
 
 from maap_tui.engine.download.queue_store import LIVE
 from maap_tui.engine.session import Session
+from maap_tui.tui.host import Host
 from maap_tui.tui.widgets.results import Result, by_day, look_at_disk, result_key, with_queue
 from maap_tui.tui.widgets.rows import RowList
 from maap_tui.tui.workers import start_worker
-
-if TYPE_CHECKING:
-    from maap_tui.tui.app import MaapApp
 
 SLICE = 5000
 """Rows looked at between two looks at the keys."""
@@ -24,7 +21,7 @@ SLICE = 5000
 class ResultStates:
     """Looks again at what may have changed; a worker of its screen does the looking."""
 
-    def __init__(self, app: MaapApp, rows: RowList) -> None:
+    def __init__(self, app: Host, rows: RowList) -> None:
         self._app = app
         self._rows = rows
         self._unlooked: deque[Result] = deque()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.text import Text
 from textual import events, on
@@ -16,12 +16,10 @@ from textual.widgets import Checkbox, Input, Label, Static
 
 from maap_tui.engine.query import Query
 from maap_tui.text import clean
+from maap_tui.tui.host import OnHost
 from maap_tui.tui.widgets.field_box import FieldBox
 from maap_tui.tui.widgets.rows import Column, RowList
 from maap_tui.tui.widgets.terms import BOXES, Match, Names, Reading, Terms, find_matches, read_terms
-
-if TYPE_CHECKING:
-    from maap_tui.tui.app import MaapApp
 
 LABELS = {
     "collection": "Collection",
@@ -129,7 +127,7 @@ class MatchList(RowList, can_focus=False):
             self.action_choose()
 
 
-class SearchForm(Vertical):
+class SearchForm(OnHost, Vertical):
     """The form. Folded it is a line that says the search; its fields unfold it when they get the focus."""
 
     class Changed(Message):
@@ -148,10 +146,6 @@ class SearchForm(Vertical):
         self.note = ""
         """What is known of the number of granules, in words; '' for nothing."""
         self._walked = False
-
-    @property
-    def maap(self) -> MaapApp:
-        return cast("MaapApp", self.app)
 
     def compose(self) -> ComposeResult:
         yield Static("", markup=False, id="summary")

@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
 
 from maap_tui.engine.download.downloads import Job
 from maap_tui.engine.download.queue_store import LIVE, Process, QueueRow
@@ -15,10 +14,8 @@ from maap_tui.engine.integrity.verify import Verdict
 from maap_tui.engine.missions import parse_name
 from maap_tui.text import format_bytes, format_rate
 from maap_tui.tui import theme
+from maap_tui.tui.host import OnHost
 from maap_tui.tui.widgets.rows import Arranged, Column, RowList
-
-if TYPE_CHECKING:
-    from maap_tui.tui.app import MaapApp
 
 RATE_WINDOW_S = 3.0
 """Seconds that the rate of one transfer is taken over."""
@@ -188,7 +185,7 @@ def state_word(line: Line) -> str:
     return theme.STATE_WORDS.get(line.state, line.state)
 
 
-class TransferList(RowList):
+class TransferList(OnHost, RowList):
     """The list; its filter also sees whole names, reasons and the commands that queued them."""
 
     def __init__(self) -> None:
@@ -214,10 +211,6 @@ class TransferList(RowList):
             id="transfers",
         )
         self._has_chosen_columns = False
-
-    @property
-    def maap(self) -> MaapApp:
-        return cast("MaapApp", self.app)
 
     def _show(self, arranged: Arranged) -> None:
         super()._show(arranged)
