@@ -23,9 +23,13 @@ from maap_tui.tui.app import MaapApp
 async def wait_until(condition: Callable[[], object], pilot: Pilot[Any], *, seconds: float = 45.0) -> None:
     """Let the app run until something is true, for so long at most."""
     end = time.monotonic() + seconds
+    asked = time.monotonic()
     while not condition():
-        assert time.monotonic() < end, f"it did not come true in time:\n{text_of(pilot.app)}"
-        await asyncio.sleep(0.01)
+        now = time.monotonic()
+        assert now < end, f"it did not come true in time:\n{text_of(pilot.app)}"
+        # A condition that draws the whole screen must not take the time that the app needs.
+        await asyncio.sleep(max(0.01, 3 * (now - asked)))
+        asked = time.monotonic()
 
 
 def text_of(app: App[Any]) -> str:

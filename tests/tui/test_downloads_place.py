@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import os
 import re
@@ -44,6 +45,12 @@ DEAD = 2**22 - 3
 """A pid above what this system gives out."""
 
 MakeApp = Callable[..., MaapApp]
+
+
+@pytest.fixture
+def make_app(make_app: MakeApp) -> MakeApp:
+    """The shared fixture; the app opens with this place."""
+    return functools.partial(make_app, place="downloads")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -32,6 +33,12 @@ AT = datetime(2026, 1, 14, 10, 30, tzinfo=UTC)
 MARKUP = "[/foo] [@click=app.quit]x[/] \x1b[31mred"
 
 MakeApp = Callable[..., MaapApp]
+
+
+@pytest.fixture
+def make_app(make_app: MakeApp) -> MakeApp:
+    """The shared fixture; the app opens with this place."""
+    return functools.partial(make_app, place="registry")
 
 
 def entries(session: Session, day: date = DAY, count: int = 4, key: Key = KEY) -> list[Entry]:

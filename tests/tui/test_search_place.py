@@ -76,14 +76,13 @@ def make_app(make_app: Make, local_names: Path) -> Make:
     def copy_names(session: Session) -> None:
         shutil.copytree(local_names, session.places.catalog_dir, dirs_exist_ok=True)
 
-    return functools.partial(make_app, prepare=copy_names)
+    return functools.partial(make_app, prepare=copy_names, place="search")
 
 
 @asynccontextmanager
 async def searching(app: MaapApp, size: tuple[int, int] = (80, 24)) -> Any:
     """The app at the place Search, its names known."""
     async with app.run_test(size=size, notifications=True) as pilot:
-        app.action_go("search")
         await wait_until(lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted, pilot)
         screen = app.screen
         assert isinstance(screen, SearchScreen)
