@@ -23,7 +23,7 @@ from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
-from maap_tui.tui.screens.downloads import DownloadsScreen
+from maap_tui.tui.screens.downloads.screen import DownloadsScreen
 from tests.engine.raw_files import RawFile, hdf5_body
 from tests.faults.links import PoorLink
 from tests.faults.stage import DAY, NAMES, Stage

@@ -30,7 +30,7 @@ from maap_tui.engine.registry.registry import Entry, Key
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
-from maap_tui.tui.screens.downloads import DownloadsScreen
+from maap_tui.tui.screens.downloads.screen import DownloadsScreen
 
 KEY = Key("EarthCARE", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
 PER_DAY = 16

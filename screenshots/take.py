@@ -32,15 +32,15 @@ from maap_tui.engine.registry.registry import Key
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
-from maap_tui.tui.dialogs.granule import GranuleDialog
 from maap_tui.tui.dialogs.help import HelpDialog
-from maap_tui.tui.screens.browse import BrowseScreen
-from maap_tui.tui.screens.downloads import DownloadsScreen
-from maap_tui.tui.screens.log import LogScreen
-from maap_tui.tui.screens.registry import RegistryScreen
-from maap_tui.tui.screens.search import SearchScreen
-from maap_tui.tui.widgets.day_strip import DayStrip
-from maap_tui.tui.widgets.terms import Terms
+from maap_tui.tui.screens.browse.screen import BrowseScreen
+from maap_tui.tui.screens.downloads.screen import DownloadsScreen
+from maap_tui.tui.screens.log.screen import LogScreen
+from maap_tui.tui.screens.registry.day_strip import DayStrip
+from maap_tui.tui.screens.registry.screen import RegistryScreen
+from maap_tui.tui.screens.search.granule import GranuleDialog
+from maap_tui.tui.screens.search.screen import SearchScreen
+from maap_tui.tui.screens.search.terms import Terms
 
 FOLDER = Path(__file__).parent
 NOW = "2026-01-15T09:30:00Z"

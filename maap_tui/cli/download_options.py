@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.options import seconds
+from maap_tui.engine.storage import files
 from maap_tui.text import format_bytes, format_count, format_duration, plural
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def list_wanted(context: CommandContext, wanted: Sequence[Wanted], folder: Path)
     elif sizes:
         words = f" (at least {format_bytes(size)})"
     words += f"; {format_count(here)} here already" if here else ""
-    free = _free_bytes(folder)
+    free = files.free_bytes_for(folder)
     words += f"; {format_bytes(free)} free in {folder}" if free is not None else ""
     context.report.say(f"Would download {plural(missing, 'file')}{words}")
     if free is not None and size > free:
@@ -96,17 +95,6 @@ def _size_of(path: Path) -> int | None:
         return path.stat().st_size
     except OSError:
         return None
-
-
-def _free_bytes(folder: Path) -> int | None:
-    """Bytes free where a folder is or would be made; None when that is not known."""
-    for place in (folder, *folder.parents):
-        if os.path.isdir(place):
-            try:
-                return shutil.disk_usage(place).free
-            except OSError:
-                return None
-    return None
 
 
 def _run_of(context: CommandContext) -> str:

@@ -55,7 +55,7 @@ from maap_tui.tui.commands import MaapCommands
 from maap_tui.tui.host import Host
 from maap_tui.tui.keys import BY_ID, PLACES, bindings, check_keymap, show_key
 from maap_tui.tui.messages import EngineTold, KeyDone
-from maap_tui.tui.screens.browse import BrowseScreen
+from maap_tui.tui.screens.browse.screen import BrowseScreen
 from maap_tui.tui.terminal import Ending, TerminalDriver
 from maap_tui.tui.troubles import words_of
 from maap_tui.tui.workers import start_worker
@@ -92,25 +92,25 @@ HEIGHTS = [(0, "-flat"), (16, "-short"), (30, "-tall")]
 
 
 def _search_screen() -> Screen[None]:
-    from maap_tui.tui.screens.search import SearchScreen
+    from maap_tui.tui.screens.search.screen import SearchScreen
 
     return SearchScreen()
 
 
 def _downloads_screen() -> Screen[None]:
-    from maap_tui.tui.screens.downloads import DownloadsScreen
+    from maap_tui.tui.screens.downloads.screen import DownloadsScreen
 
     return DownloadsScreen()
 
 
 def _registry_screen() -> Screen[None]:
-    from maap_tui.tui.screens.registry import RegistryScreen
+    from maap_tui.tui.screens.registry.screen import RegistryScreen
 
     return RegistryScreen()
 
 
 def _log_screen() -> Screen[None]:
-    from maap_tui.tui.screens.log import LogScreen
+    from maap_tui.tui.screens.log.screen import LogScreen
 
     return LogScreen()
 
@@ -119,7 +119,7 @@ class MaapApp(App[int]):
     """The app over one session."""
 
     TITLE = "maap"
-    CSS_PATH: ClassVar = ["css/base.tcss", "css/dialogs.tcss"]
+    CSS_PATH: ClassVar = ["base.tcss", "dialogs/dialogs.tcss"]
     MODES: ClassVar = {
         "browse": BrowseScreen,
         "search": _search_screen,

@@ -31,7 +31,7 @@ from maap_tui.engine.download.transfer import Transfer, Wanted
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.error import ErrorDialog
-from maap_tui.tui.screens.downloads import DownloadsScreen
+from maap_tui.tui.screens.downloads.screen import DownloadsScreen
 from tests.faults import crashes, endings
 from tests.faults.preloaded import Missing
 from tests.tui.terminal_kit import HERE, Terminal, is_alive

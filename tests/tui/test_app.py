@@ -28,7 +28,7 @@ from maap_tui.tui.dialogs.error import ErrorDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.dialogs.sign_in import SignInDialog
 from maap_tui.tui.keys import PLACES
-from maap_tui.tui.screens.log import LogScreen
+from maap_tui.tui.screens.log.screen import LogScreen
 from maap_tui.tui.theme import wants_ascii
 
 SIZE = (80, 24)

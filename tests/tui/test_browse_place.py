@@ -23,8 +23,8 @@ from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
-from maap_tui.tui.screens.browse import BrowseScreen
-from maap_tui.tui.widgets.archive_tree import Branch
+from maap_tui.tui.screens.browse.archive_tree import Branch
+from maap_tui.tui.screens.browse.screen import BrowseScreen
 
 L1 = "EarthCAREL1Validated_MAAP"
 L2 = "EarthCAREL2InstChecked_MAAP"

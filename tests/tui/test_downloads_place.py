@@ -33,9 +33,9 @@ from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
-from maap_tui.tui.screens.downloads import DownloadsScreen
-from maap_tui.tui.widgets.queue_head import sparkline
-from maap_tui.tui.widgets.transfers import Line
+from maap_tui.tui.screens.downloads.queue_head import sparkline
+from maap_tui.tui.screens.downloads.screen import DownloadsScreen
+from maap_tui.tui.screens.downloads.transfers import Line
 from tests.faults.stage import DAY, NAMES, Stage
 from tests.faults.waiting import let_a_file_wait
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from maap_tui.engine.model import Asset, Granule, granule_record
-from maap_tui.tui.export import FIELDS, export_text
-from maap_tui.tui.widgets.results import result_of
+from maap_tui.tui.screens.search.export import FIELDS, export_text
+from maap_tui.tui.screens.search.results import result_of
 
 START = datetime(2025, 12, 1, 3, 0, 5, tzinfo=UTC)
 ASSET = Asset("enclosure_h5", "https://data.example/a.h5", "a.h5", "h5", size=3)

@@ -15,7 +15,7 @@ import pytest
 from terminal_kit import HERE, Terminal, text_of, until
 
 from maap_tui.engine.session import Session
-from maap_tui.tui.widgets.terms import Terms
+from maap_tui.tui.screens.search.terms import Terms
 
 L2 = "EarthCAREL2Validated_MAAP"
 BROKEN = "EarthCAREL1Validated_MAAP"

@@ -16,7 +16,7 @@ from maap_tui.tui import keys
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.help import HelpDialog
 from maap_tui.tui.keys import KEYS, PLACE_TITLES, PLACES, check_keymap, keys_in
-from maap_tui.tui.screens.place import PlaceScreen
+from maap_tui.tui.screens.mode import PlaceScreen
 from maap_tui.tui.widgets.bars import FooterBar
 from maap_tui.tui.widgets.rows import RowList
 

@@ -20,7 +20,7 @@ from maap_tui.tui.app import LOG_LINES, MaapApp
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.dialogs.sign_in import SignInDialog
-from maap_tui.tui.screens.log import LogScreen
+from maap_tui.tui.screens.log.screen import LogScreen
 
 SIZE = (80, 24)
 MARKUP = "[/foo] [@click=app.quit]x[/] \x1b[31mred"

@@ -16,12 +16,12 @@ from maap_tui.engine.registry.registry import Key
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.dialogs.error import ErrorDialog
-from maap_tui.tui.dialogs.granule import GranuleDialog
 from maap_tui.tui.dialogs.help import HelpDialog
 from maap_tui.tui.dialogs.listing import ListDialog
 from maap_tui.tui.dialogs.prompt import PromptDialog
-from maap_tui.tui.screens.registry import RegistryScreen
-from maap_tui.tui.screens.search import SearchScreen
+from maap_tui.tui.screens.registry.screen import RegistryScreen
+from maap_tui.tui.screens.search.granule import GranuleDialog
+from maap_tui.tui.screens.search.screen import SearchScreen
 
 SIZE = (120, 40)
 L2 = "EarthCAREL2Validated_MAAP"

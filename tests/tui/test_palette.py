@@ -14,8 +14,8 @@ from textual.widgets import OptionList
 from maap_tui.engine.missions import earthcare
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
-from maap_tui.tui.screens.browse import BrowseScreen
-from maap_tui.tui.widgets.archive_tree import ArchiveTree, Branch
+from maap_tui.tui.screens.browse.archive_tree import ArchiveTree, Branch
+from maap_tui.tui.screens.browse.screen import BrowseScreen
 
 L2 = "EarthCAREL2InstChecked_MAAP"
 VALIDATED = "EarthCAREL2Validated_MAAP"

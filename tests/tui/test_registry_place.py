@@ -21,9 +21,9 @@ from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.dialogs.listing import ListDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
-from maap_tui.tui.screens.registry import RegistryScreen
-from maap_tui.tui.widgets.baseline_table import short_age, short_count
-from maap_tui.tui.widgets.day_strip import DayStrip
+from maap_tui.tui.screens.registry.baseline_table import short_age, short_count
+from maap_tui.tui.screens.registry.day_strip import DayStrip
+from maap_tui.tui.screens.registry.screen import RegistryScreen
 
 SIZE = (80, 24)
 KEY = Key("EarthCARE", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
@@ -462,7 +462,7 @@ async def test_download_of_pending(make_app: MakeApp) -> None:
 
 
 async def test_download_of_very_many_asks(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("maap_tui.tui.baseline_work.ASK_ABOVE", 1)
+    monkeypatch.setattr("maap_tui.tui.screens.registry.actions.ASK_ABOVE", 1)
     app = make_app(prepare=fill)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)

@@ -9,7 +9,7 @@ import pytest
 
 from maap_tui.engine.model import Asset, Granule
 from maap_tui.engine.session import Session
-from maap_tui.tui.widgets.results import by_day, look_at_disk, result_of
+from maap_tui.tui.screens.search.results import by_day, look_at_disk, result_of
 
 URL = "http://127.0.0.1:1/data/a.h5"
 

@@ -33,17 +33,17 @@ from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.dialogs.error import ErrorDialog
-from maap_tui.tui.dialogs.granule import GranuleDialog, track_in_words
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
-from maap_tui.tui.screens import search as search_module
-from maap_tui.tui.screens.search import SLICE, SearchScreen
-from maap_tui.tui.widgets import results
-from maap_tui.tui.widgets.area_field import read_area
-from maap_tui.tui.widgets.results import COLUMNS, NARROW_COLUMNS, Result, result_of
-from maap_tui.tui.widgets.search_words import progress_in_words
-from maap_tui.tui.widgets.terms import Names, Terms, cron_line, read_terms
-from maap_tui.tui.widgets.time_field import read_time
+from maap_tui.tui.screens.search import results
+from maap_tui.tui.screens.search import screen as search_module
+from maap_tui.tui.screens.search.area_field import read_area
+from maap_tui.tui.screens.search.granule import GranuleDialog, track_in_words
+from maap_tui.tui.screens.search.results import COLUMNS, NARROW_COLUMNS, Result, result_of
+from maap_tui.tui.screens.search.screen import SLICE, SearchScreen
+from maap_tui.tui.screens.search.search_words import progress_in_words
+from maap_tui.tui.screens.search.terms import Names, Terms, cron_line, read_terms
+from maap_tui.tui.screens.search.time_field import read_time
 
 NOW = datetime(2026, 1, 15, tzinfo=UTC)
 L2 = "EarthCAREL2Validated_MAAP"

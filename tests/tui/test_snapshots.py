@@ -33,17 +33,17 @@ from maap_tui.engine.registry.registry import Entry, Key
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
-from maap_tui.tui.dialogs.granule import GranuleDialog
 from maap_tui.tui.dialogs.help import HelpDialog
 from maap_tui.tui.dialogs.sign_in import SignInDialog
-from maap_tui.tui.screens.browse import BrowseScreen
-from maap_tui.tui.screens.downloads import DownloadsScreen
-from maap_tui.tui.screens.log import LogScreen
-from maap_tui.tui.screens.registry import RegistryScreen
-from maap_tui.tui.screens.search import SearchScreen
-from maap_tui.tui.widgets.day_strip import DayStrip
+from maap_tui.tui.screens.browse.screen import BrowseScreen
+from maap_tui.tui.screens.downloads.screen import DownloadsScreen
+from maap_tui.tui.screens.log.screen import LogScreen
+from maap_tui.tui.screens.registry.day_strip import DayStrip
+from maap_tui.tui.screens.registry.screen import RegistryScreen
+from maap_tui.tui.screens.search.granule import GranuleDialog
+from maap_tui.tui.screens.search.screen import SearchScreen
+from maap_tui.tui.screens.search.terms import Terms
 from maap_tui.tui.widgets.rows import RowList
-from maap_tui.tui.widgets.terms import Terms
 
 MOMENT = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
 BASE = "https://catalog.maap.eo.esa.int"

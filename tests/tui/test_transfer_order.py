@@ -10,8 +10,8 @@ import pytest
 
 from maap_tui.engine.download.downloads import Job
 from maap_tui.engine.download.transfer import Wanted
-from maap_tui.tui.widgets.transfer_order import TransferOrder
-from maap_tui.tui.widgets.transfers import Line
+from maap_tui.tui.screens.downloads.transfer_order import TransferOrder
+from maap_tui.tui.screens.downloads.transfers import Line
 
 STATES = ("waiting", "running", "paused", "finished", "skipped", "failed", "cancelled")
 

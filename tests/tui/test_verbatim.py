@@ -8,9 +8,9 @@ from pathlib import Path
 
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
-from maap_tui.tui.dialogs.granule import GranuleDialog
-from maap_tui.tui.screens.search import SearchScreen
-from maap_tui.tui.widgets.terms import Terms
+from maap_tui.tui.screens.search.granule import GranuleDialog
+from maap_tui.tui.screens.search.screen import SearchScreen
+from maap_tui.tui.screens.search.terms import Terms
 from tests import verbatim
 from tests.tui.driving import wait_until
 

@@ -24,8 +24,8 @@ from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.listing import ListDialog
-from maap_tui.tui.screens.downloads import DownloadsScreen
-from maap_tui.tui.screens.registry import RegistryScreen
+from maap_tui.tui.screens.downloads.screen import DownloadsScreen
+from maap_tui.tui.screens.registry.screen import RegistryScreen
 
 
 def change(path: Path) -> None:

@@ -120,6 +120,16 @@ def free_bytes(path: Path) -> int | None:
         return None
 
 
+def free_bytes_for(folder: Path) -> int | None:
+    """Bytes that are free where a folder is or would be made; None when that is not known."""
+    for parent in (folder, *folder.parents):
+        try:
+            return shutil.disk_usage(parent).free
+        except OSError:
+            continue
+    return None
+
+
 def flock(descriptor: int) -> None:
     """Take the flock of an open file at once; BlockingIOError when another has it."""
     try:

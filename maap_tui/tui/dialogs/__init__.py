@@ -1,1 +1,1 @@
-"""What is asked and shown above a place."""
+"""What is asked and shown above a mode, whichever it is."""

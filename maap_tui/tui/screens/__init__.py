@@ -1,1 +1,1 @@
-"""The places of the app, one module each."""
+"""The modes of the app, a folder each: its screen, widgets, actions, words and rules of style together."""

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from itertools import chain
 from operator import attrgetter
 
-from maap_tui.tui.widgets.transfers import GROUPS, Line
+from maap_tui.tui.screens.downloads.transfers import GROUPS, Line
 
 _place = attrgetter("place")
 

@@ -10,7 +10,7 @@ from datetime import date
 from maap_tui.engine.download.queue_store import LIVE
 from maap_tui.engine.session import Session
 from maap_tui.tui.host import Host
-from maap_tui.tui.widgets.results import Result, by_day, look_at_disk, result_key, with_queue
+from maap_tui.tui.screens.search.results import Result, by_day, look_at_disk, result_key, with_queue
 from maap_tui.tui.widgets.rows import RowList
 from maap_tui.tui.workers import start_worker
 

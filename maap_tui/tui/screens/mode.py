@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -22,6 +22,9 @@ from maap_tui.tui.widgets.rows import RowList
 class PlaceScreen(OnHost, Screen[None]):
     """A place. Subclasses set `PLACE`, compose `body`, and may have `sample` and `receive`."""
 
+    CSS_PATH: ClassVar = "screen.tcss"
+    """Beside the module of each; read when it is first shown."""
+
     PLACE: ClassVar[str] = ""
     """One of `keys.PLACES`."""
 
@@ -33,11 +36,6 @@ class PlaceScreen(OnHost, Screen[None]):
 
     _silence = ""
     """What is shown of an archive that does not answer."""
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        """Its rules are read when it is first shown."""
-        super().__init_subclass__(**options)
-        cls.CSS_PATH = f"../css/{cls.PLACE}.tcss"
 
     def compose(self) -> ComposeResult:
         yield HeaderBar(self.PLACE)

@@ -19,9 +19,9 @@ from maap_tui.engine.registry.registry import DayStats, Key
 from maap_tui.text import clean, format_bytes, format_count, plural
 from maap_tui.tui import theme
 from maap_tui.tui.host import OnHost
+from maap_tui.tui.screens.registry.baseline_table import BaselineRow
+from maap_tui.tui.screens.registry.day_strip import DayStrip
 from maap_tui.tui.troubles import trouble_of
-from maap_tui.tui.widgets.baseline_table import BaselineRow
-from maap_tui.tui.widgets.day_strip import DayStrip
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.rows import Column, RowList
 from maap_tui.tui.workers import start_worker

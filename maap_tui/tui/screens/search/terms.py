@@ -29,8 +29,8 @@ from maap_tui.engine.query import (
     read_tracks,
 )
 from maap_tui.text import plural
-from maap_tui.tui.widgets.area_field import area_text, read_area
-from maap_tui.tui.widgets.time_field import read_time, time_text
+from maap_tui.tui.screens.search.area_field import area_text, read_area
+from maap_tui.tui.screens.search.time_field import read_time, time_text
 
 ANY = "any"
 """The word for every baseline; an empty field means it too."""

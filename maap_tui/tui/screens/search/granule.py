@@ -18,9 +18,9 @@ from maap_tui.engine.geometry import swath_width_km
 from maap_tui.engine.model import Granule
 from maap_tui.text import clean, format_bytes, format_duration
 from maap_tui.tui.dialogs.dialog import Dialog
+from maap_tui.tui.screens.search.results import Result
+from maap_tui.tui.screens.search.terms import about_product
 from maap_tui.tui.theme import STATE_WORDS
-from maap_tui.tui.widgets.results import Result
-from maap_tui.tui.widgets.terms import about_product
 from maap_tui.tui.workers import start_worker
 
 MOST_PROPERTIES = 300

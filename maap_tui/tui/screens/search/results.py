@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import islice, pairwise
-from pathlib import Path
 
 from maap_tui.engine.download.downloads import Job
 from maap_tui.engine.download.queue_store import LIVE
@@ -242,15 +241,3 @@ def with_queue(result: Result, state: str, jobs: Mapping[str, Job]) -> str:
             elif job.state == "failed" and state == "new":
                 states.append("failed")
     return min(states, key=_ORDER.index, default=state)
-
-
-def free_bytes(folder: Path) -> int | None:
-    """Bytes free where a folder is or would be, None where the system does not tell."""
-    import shutil
-
-    for place in (folder, *folder.parents):
-        try:
-            return shutil.disk_usage(place).free
-        except OSError:
-            continue
-    return None

@@ -20,15 +20,15 @@ from maap_tui.engine.model import BaselineInfo
 from maap_tui.engine.registry.registry import Key, Stats
 from maap_tui.engine.session import Session
 from maap_tui.text import clean, format_count, format_date, plural
-from maap_tui.tui.branch_work import BranchWork
 from maap_tui.tui.keys import bindings, lists_of
-from maap_tui.tui.screens.place import PlaceScreen
+from maap_tui.tui.screens.browse import branch_words
+from maap_tui.tui.screens.browse.actions import BranchWork
+from maap_tui.tui.screens.browse.archive_tree import ArchiveTree, Branch, Pieces
+from maap_tui.tui.screens.browse.branch_words import Sheet
+from maap_tui.tui.screens.browse.tree_filter import TreeFilter
+from maap_tui.tui.screens.mode import PlaceScreen
 from maap_tui.tui.troubles import trouble_of
-from maap_tui.tui.widgets import branch_words
-from maap_tui.tui.widgets.archive_tree import ArchiveTree, Branch, Pieces
-from maap_tui.tui.widgets.branch_words import Sheet
 from maap_tui.tui.widgets.filter_line import FilterLine
-from maap_tui.tui.widgets.tree_filter import TreeFilter
 from maap_tui.tui.workers import start_worker
 
 REGISTRY_EVERY_S = 2.0

@@ -13,7 +13,7 @@ from maap_tui.engine.missions.base import Mission
 from maap_tui.engine.model import BaselineInfo, Collection
 from maap_tui.engine.registry.registry import Stats
 from maap_tui.text import clean, format_count, format_date, format_time, plural
-from maap_tui.tui.widgets.archive_tree import Branch
+from maap_tui.tui.screens.browse.archive_tree import Branch
 
 Rows = list[tuple[str, str]]
 """(name, value); a line without a name is a sentence of its own."""

@@ -19,9 +19,9 @@ from maap_tui.engine.storage import files
 from maap_tui.engine.workflows.sync import Filed
 from maap_tui.text import clean, format_bytes, format_count, format_duration, format_sum, plural
 from maap_tui.tui.dialogs.prompt import PromptDialog
-from maap_tui.tui.export import SUFFIXES, export_text
 from maap_tui.tui.host import Host
-from maap_tui.tui.widgets.results import Result, free_bytes, order_of
+from maap_tui.tui.screens.search.export import SUFFIXES, export_text
+from maap_tui.tui.screens.search.results import Result, order_of
 
 PROGRESS_S = 15.0
 """Seconds that a report of progress stands at most; the next one, or the outcome, takes its place."""
@@ -124,7 +124,7 @@ class ResultWork:
         return [wanted.url for wanted, tracked in work if tracked is not None]
 
     async def _demand_room(self, folder: Path, count: int, size: int) -> None:
-        free = await asyncio.to_thread(free_bytes, folder)
+        free = await asyncio.to_thread(files.free_bytes_for, folder)
         snapshot = self._app.tally.snapshot()
         waiting = max(0, snapshot.bytes_total - snapshot.bytes_done)
         keep = self._app.session.settings.downloads.min_free

@@ -26,18 +26,18 @@ from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.registry import BaselineRegistry, Key
 from maap_tui.text import clean, damage_words, format_bytes, format_count, format_time
-from maap_tui.tui.baseline_work import BaselineWork, Scope, Work
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.listing import ListDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings
-from maap_tui.tui.memory import ColumnMemory
-from maap_tui.tui.screens.place import PlaceScreen
+from maap_tui.tui.screens.mode import PlaceScreen
+from maap_tui.tui.screens.registry.actions import BaselineWork, Scope, Work
+from maap_tui.tui.screens.registry.baseline_table import BaselineRow, BaselineTable
+from maap_tui.tui.screens.registry.baseline_view import BaselineView
+from maap_tui.tui.screens.registry.day_strip import DayStrip
 from maap_tui.tui.troubles import trouble_of
-from maap_tui.tui.widgets.baseline_table import BaselineRow, BaselineTable
-from maap_tui.tui.widgets.baseline_view import BaselineView
-from maap_tui.tui.widgets.day_strip import DayStrip
 from maap_tui.tui.widgets.filter_line import FilterLine
+from maap_tui.tui.widgets.memory import ColumnMemory
 from maap_tui.tui.widgets.rows import RowList
 from maap_tui.tui.workers import start_worker
 

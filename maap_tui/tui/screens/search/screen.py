@@ -21,6 +21,7 @@ from maap_tui.engine.catalogue.search import Page, Search
 from maap_tui.engine.errors import InvalidRequestError, MaapError, NetworkSetupError
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
+from maap_tui.engine.storage import files
 from maap_tui.text import (
     clean,
     format_bytes,
@@ -31,35 +32,34 @@ from maap_tui.text import (
     plural,
 )
 from maap_tui.tui.dialogs.columns import ColumnsDialog
-from maap_tui.tui.dialogs.granule import GranuleDialog
 from maap_tui.tui.keys import bindings
-from maap_tui.tui.memory import recall, remember
-from maap_tui.tui.result_work import ResultWork
-from maap_tui.tui.screens.place import PlaceScreen
-from maap_tui.tui.widgets.filter_line import FilterLine
-from maap_tui.tui.widgets.result_states import ResultStates
-from maap_tui.tui.widgets.results import (
+from maap_tui.tui.screens.mode import PlaceScreen
+from maap_tui.tui.screens.search.actions import ResultWork
+from maap_tui.tui.screens.search.granule import GranuleDialog
+from maap_tui.tui.screens.search.result_states import ResultStates
+from maap_tui.tui.screens.search.results import (
     COLUMNS,
     NARROW_COLUMNS,
     Result,
     columns_for,
     first_columns,
-    free_bytes,
     merged,
     order_of,
     result_key,
     result_of,
 )
-from maap_tui.tui.widgets.rows import RowList
-from maap_tui.tui.widgets.search_form import SearchForm
-from maap_tui.tui.widgets.search_words import (
+from maap_tui.tui.screens.search.search_form import SearchForm
+from maap_tui.tui.screens.search.search_words import (
     NO_SEARCH,
     count_in_words,
     empty_in_words,
     outcome_in_words,
     progress_in_words,
 )
-from maap_tui.tui.widgets.terms import Names, Terms, cron_line
+from maap_tui.tui.screens.search.terms import Names, Terms, cron_line
+from maap_tui.tui.widgets.filter_line import FilterLine
+from maap_tui.tui.widgets.memory import recall, remember
+from maap_tui.tui.widgets.rows import RowList
 from maap_tui.tui.workers import start_worker
 
 TYPING_S = 0.4
@@ -527,7 +527,7 @@ class SearchScreen(PlaceScreen):
                     # What is queued already is among what the queue brings first.
                     left += 0 if row.is_here or row.state == "queued" else row.size or 0
                 await asyncio.sleep(0)
-            free = await asyncio.to_thread(free_bytes, self.maap.session.places.data_dir)
+            free = await asyncio.to_thread(files.free_bytes_for, self.maap.session.places.data_dir)
             words = []
             if count:
                 granules = "" if file_count == count else f"{plural(count, 'granule')}, "
@@ -626,7 +626,7 @@ class SearchScreen(PlaceScreen):
 
 def _names_in(form: SearchForm) -> Query:
     """Collection and product type as they are spelled, for the search of the newest baseline."""
-    from maap_tui.tui.widgets.terms import known_word
+    from maap_tui.tui.screens.search.terms import known_word
 
     terms, names = form.terms, form.names
     collection = known_word(terms.collection, names.collections) or terms.collection.strip()

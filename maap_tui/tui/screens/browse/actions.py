@@ -20,7 +20,7 @@ from maap_tui.engine.workflows.sync import Selection, SyncReport
 from maap_tui.text import clean, format_count, format_date, plural
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.host import Host
-from maap_tui.tui.widgets.archive_tree import Branch
+from maap_tui.tui.screens.browse.archive_tree import Branch
 from maap_tui.tui.workers import start_worker
 
 

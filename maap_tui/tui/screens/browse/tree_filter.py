@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from maap_tui.engine.catalogue.index import Known, KnownCollection
 from maap_tui.engine.missions import mission_named
-from maap_tui.tui.widgets.archive_tree import Branch
+from maap_tui.tui.screens.browse.archive_tree import Branch
 
 
 class TreeFilter:

@@ -17,9 +17,17 @@ from textual.widgets import Checkbox, Input, Label, Static
 from maap_tui.engine.query import Query
 from maap_tui.text import clean
 from maap_tui.tui.host import OnHost
+from maap_tui.tui.screens.search.terms import (
+    BOXES,
+    Match,
+    Names,
+    Reading,
+    Terms,
+    find_matches,
+    read_terms,
+)
 from maap_tui.tui.widgets.field_box import FieldBox
 from maap_tui.tui.widgets.rows import Column, RowList
-from maap_tui.tui.widgets.terms import BOXES, Match, Names, Reading, Terms, find_matches, read_terms
 
 LABELS = {
     "collection": "Collection",

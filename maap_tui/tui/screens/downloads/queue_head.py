@@ -22,7 +22,7 @@ from maap_tui.text import (
 )
 from maap_tui.tui import theme
 from maap_tui.tui.host import OnHost
-from maap_tui.tui.widgets.transfers import who_is
+from maap_tui.tui.screens.downloads.transfers import who_is
 
 
 class QueueHead(OnHost, Vertical):

@@ -25,19 +25,19 @@ from maap_tui.engine.download.tally import sum_sizes
 from maap_tui.engine.download.transfer import Wanted
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.integrity.verify import Judge, Verdict
+from maap_tui.engine.storage import files
 from maap_tui.text import clean, fold, format_bytes, format_sum, format_time, plural
 from maap_tui.tui import collector
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings
-from maap_tui.tui.memory import ColumnMemory
-from maap_tui.tui.screens.place import PlaceScreen
+from maap_tui.tui.screens.downloads.queue_head import QueueHead
+from maap_tui.tui.screens.downloads.transfer_order import TransferOrder
+from maap_tui.tui.screens.downloads.transfers import ENDED, Line, TransferList, state_word, who_has
+from maap_tui.tui.screens.mode import PlaceScreen
 from maap_tui.tui.widgets.filter_line import FilterLine
-from maap_tui.tui.widgets.queue_head import QueueHead
-from maap_tui.tui.widgets.results import free_bytes
+from maap_tui.tui.widgets.memory import ColumnMemory
 from maap_tui.tui.widgets.rows import RowList
-from maap_tui.tui.widgets.transfer_order import TransferOrder
-from maap_tui.tui.widgets.transfers import ENDED, Line, TransferList, state_word, who_has
 from maap_tui.tui.workers import start_worker
 
 POLL_S = 0.5
@@ -257,7 +257,7 @@ class DownloadsScreen(PlaceScreen):
         now = time.monotonic()
         if now - self._free_at >= DISK_S:
             self._free_at = now
-            self.head.free = await asyncio.to_thread(free_bytes, self.maap.session.places.data_dir)
+            self.head.free = await asyncio.to_thread(files.free_bytes_for, self.maap.session.places.data_dir)
 
     def _take_rows(self, rows: Sequence[QueueRow]) -> None:
         for row in rows:

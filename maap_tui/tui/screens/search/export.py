@@ -11,7 +11,7 @@ from typing import Any
 
 from maap_tui.engine.model import Asset, Granule, granule_record
 from maap_tui.text import clean
-from maap_tui.tui.widgets.results import Result
+from maap_tui.tui.screens.search.results import Result
 
 SUFFIXES = ".csv for a table, .jsonl for JSON lines, anything else for URLs, one a line"
 

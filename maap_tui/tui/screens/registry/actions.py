@@ -25,7 +25,7 @@ from maap_tui.engine.storage.layout import collection_of
 from maap_tui.engine.workflows.sync import Selection
 from maap_tui.text import clean, format_bytes, format_count, plural
 from maap_tui.tui.host import Host
-from maap_tui.tui.widgets.baseline_table import BaselineRow
+from maap_tui.tui.screens.registry.baseline_table import BaselineRow
 
 ASK_ABOVE = 1000
 """Files that are queued without a question."""

@@ -1,0 +1,1 @@
+"""The mode Downloads: the transfers of this and of other processes."""

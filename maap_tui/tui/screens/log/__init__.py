@@ -1,0 +1,1 @@
+"""The mode Log: the log, the settings and the token."""
