@@ -34,8 +34,8 @@ from maap_tui.engine.errors import CatalogError, InvalidRequestError, NetworkSet
 from maap_tui.engine.events import Event
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.model import DEFAULT_MAX_ITEMS, BaselineInfo
+from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
-from maap_tui.engine.workflows.sync import Selection
 
 
 class MaapClient:
@@ -319,8 +319,19 @@ class MaapClient:
         orbits, names = orbits_of(orbit, frames, mission)
         numbers = tracks_of(tracks, mission)
         formats = formats_of(format, mission) or mission.formats
-        selection = Selection(formats, span_of(start, end), orbits, names, all_versions, numbers)
-        pending = self._session.pending(collection, product_type, baseline, selection, newest_first=reverse)
+        query = Query(
+            collection,
+            product_type,
+            baseline,
+            time=span_of(start, end),
+            orbits=orbits,
+            frames=names,
+            formats=formats,
+            newest_first=reverse,
+            tracks=numbers,
+            every_version=all_versions,
+        )
+        pending = self._session.pending(query).lines
         result = DownloadResult(skipped=[entry.url for _, entry in pending])
         if not dry_run:
             report = self._connection.run(

@@ -16,7 +16,7 @@ from maap_tui.engine.registry.deletions import Deletions
 from maap_tui.engine.registry.registry import BaselineRegistry, Entry, Key, Registry, StatsCache
 from maap_tui.engine.storage import layout
 from maap_tui.engine.workflows.filing import Filing
-from maap_tui.engine.workflows.sync import Selection, stats_of
+from maap_tui.engine.workflows.pending import starts_in, stats_of
 
 
 def _log(event: Event) -> None:
@@ -104,8 +104,8 @@ class StateTracker:
         return [one.words for one in self.registry.damage]
 
     def _entries(self, entries: Iterator[Entry], start: datetime | None, end: datetime | None) -> list[Entry]:
-        selection = Selection(("all",), span_of(start, end))
-        return [entry for entry in entries if selection.accepts(entry)]
+        span = span_of(start, end)
+        return [entry for entry in entries if starts_in(span, entry)]
 
     def load_urls_with_paths(
         self, start: datetime | None = None, end: datetime | None = None

@@ -15,7 +15,6 @@ from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.registry import Entry
 from maap_tui.engine.session import Session
-from maap_tui.engine.workflows.sync import Selection
 from tests.engine.conftest import requests_of
 from tests.engine.raw_server import RawServer
 
@@ -181,9 +180,8 @@ async def test_pending_lines_are_downloaded_in_either_order(session: Make, tmp_p
     async with session(bulk=True) as opened:
         found = await opened.search(cld()).granules()
         await opened.save_to_registry(found, ("h5",))
-        everything = Selection(("all",))
-        old = opened.pending(L2, "CPR_CLD_2A", "BC", everything, max_items=2)
-        new = opened.pending(L2, "CPR_CLD_2A", "BC", everything, newest_first=True, max_items=2)
+        old = opened.pending(cld(), max_items=2).lines
+        new = opened.pending(cld(newest_first=True), max_items=2).lines
         assert old[0][1].url < old[1][1].url < new[1][1].url < new[0][1].url
         await opened.download_pending(old)
         flat = await opened.download_pending(new, out_dir=tmp_path / "flat")
@@ -219,7 +217,7 @@ async def test_what_the_app_queues_goes_where_the_commands_put_it(session: Make,
         async with opened.downloads(verb="app") as queue:
             report = await opened.sync(cld(), into=queue)
             synced = {job.wanted.path for job in queue.jobs.values()}
-        pending = opened.pending(L2, "CPR_CLD_2A", "BC", Selection(("all",)))
+        pending = opened.pending(cld()).lines
         async with opened.downloads(verb="app") as queue:
             assert await opened.enqueue_lines(pending, queue) == (report.found, [])
             queued = {job.wanted.path for job in queue.jobs.values()}

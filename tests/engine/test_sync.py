@@ -22,7 +22,8 @@ from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.registry import Entry
 from maap_tui.engine.session import Session
-from maap_tui.engine.workflows.sync import Selection, SyncReport
+from maap_tui.engine.workflows.pending import means
+from maap_tui.engine.workflows.sync import SyncReport
 from tests.engine.conftest import NOW, told
 from tests.engine.raw_server import RawServer, item, page
 
@@ -121,9 +122,9 @@ async def test_formats_of_one_registry_never_mix(session: Make, home: Path) -> N
     assert report.pending == len(found) == len(report.downloads.downloaded)
     assert {path.suffix for path in report.downloads.downloaded.values()} == {".HDR"}
     opened = session()
-    assert len(opened.pending(L2, "CPR_CLD_2A", "BC", Selection(("h5",)))) == len(found)
-    assert opened.pending(L2, "CPR_CLD_2A", "BC", Selection(("hdr",))) == []
-    assert len(opened.pending(L2, "CPR_CLD_2A", None, Selection(("all",), HOUR))) == len(found)
+    assert len(opened.pending(cld(formats=("h5",))).lines) == len(found)
+    assert opened.pending(cld(formats=("hdr",))).lines == []
+    assert len(opened.pending(cld(baseline=None, formats=("all",))).lines) == len(found)
 
 
 async def test_product_dir_gives_each_file_a_folder(session: Make, home: Path) -> None:
@@ -141,7 +142,7 @@ async def test_only_the_newest_version_is_registered_and_fetched(session: Make, 
     report = await sync(session(bulk=True), query)
     assert report.found * 3 == len(every) and len(report.downloads.downloaded) == report.found
     assert not [url for url in report.downloads.downloaded if old.id in url]
-    assert session().pending(query.collection, "AUX_MET_1D", "BC", Selection(("h5",))) == []
+    assert session().pending(query).lines == []
     sizes = {granule.id: granule.files(("h5",))[0].size for granule in every}
     for path in report.downloads.downloaded.values():
         assert path.stat().st_size == sizes[path.stem]
@@ -238,18 +239,18 @@ async def test_trouble_and_a_kill_halfway_end_complete_after_another_run(
 
 
 @pytest.mark.parametrize(
-    ("selection", "url", "wanted"),
+    ("query", "url", "wanted"),
     [
-        (Selection(()), "http://h/anything.xyz", True),
-        (Selection(("h5",)), "http://h/anything.xyz", False),
-        (Selection(("all",), orbits=((1, 2),)), "http://h/anything.xyz", False),
-        (Selection(("h5",), orbits=((8574, 8574),), frames=("A",)), HREF, True),
-        (Selection(("h5",), frames=("B",)), HREF, False),
-        (Selection(("h5",), TimeRange(DAY.start - timedelta(days=1), DAY.start)), HREF, False),
+        (cld(time=None), "http://h/anything.xyz", True),
+        (cld(time=None, formats=("h5",)), "http://h/anything.xyz", False),
+        (cld(time=None, formats=("all",), orbits=((1, 2),)), "http://h/anything.xyz", False),
+        (cld(time=None, formats=("h5",), orbits=((8574, 8574),), frames=("A",)), HREF, True),
+        (cld(time=None, formats=("h5",), frames=("B",)), HREF, False),
+        (cld(formats=("h5",), time=TimeRange(DAY.start - timedelta(days=1), DAY.start)), HREF, False),
     ],
 )
-def test_selection(selection: Selection, url: str, wanted: bool) -> None:
-    assert selection.accepts(Entry(url, "", DAY.first_day)) is wanted
+def test_a_query_means_a_line_by_its_name(query: Query, url: str, wanted: bool) -> None:
+    assert means(query, Entry(url, "", DAY.first_day)) is wanted
 
 
 async def test_unknown_names_reach_no_registry(session: Make, home: Path) -> None:

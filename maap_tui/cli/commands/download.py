@@ -126,47 +126,41 @@ def _refuse_area(args: argparse.Namespace) -> None:
 
 
 async def _download_pending(context: CommandContext, session: Session) -> None:
-    from maap_tui.engine.missions import format_of, has_format
-    from maap_tui.engine.workflows.sync import Selection, first_granules
+    from maap_tui.engine.missions import format_of
+    from maap_tui.engine.query import Query
 
     args = context.args
     _refuse_area(args)
     orbits, frames, tracks, formats = await meant_by(args, session)
-    span = span_of(args, session)
-    formats = formats or session.mission_of(args.collection).formats
-    names = (args.collection, args.product, args.baseline)
-    every = session.pending(*names, Selection(("all",), span, orbits, frames, True, tracks))
-    meant = Selection(formats, span, orbits, frames, args.all_versions, tracks)
-    pending = session.pending(*names, meant, newest_first=args.newest_first)
-    entries = first_granules(pending, args.max_items)
-    if "all" not in formats:
-        others = [entry.url for _, entry in every if not any(has_format(entry.url, name) for name in formats)]
-        if others:
-            kinds = ", ".join(sorted({format_of(url) or "unknown" for url in others}))
-            context.report.say(
-                f"{plural(len(others), 'pending file')} in other formats ({kinds}) left; "
-                "--format all takes them"
-            )
-        every = [one for one in every if one[1].url not in others]
-    if older := len(every) - len(pending):
-        context.report.say(f"{plural(older, 'older version')} left; --all-versions takes them")
-    if held_back := len(pending) - len(entries):
-        context.report.say(f"{plural(held_back, 'file')} left for another run (--max-items)")
-    product_dir = session.settings.downloads.product_dir
+    query = Query(
+        args.collection,
+        args.product,
+        args.baseline,
+        time=span_of(args, session),
+        orbits=orbits,
+        frames=frames,
+        formats=formats,
+        newest_first=args.newest_first,
+        every_version=args.all_versions,
+        tracks=tracks,
+    )
+    pending = session.pending(query, max_items=args.max_items)
+    if others := pending.other_formats:
+        kinds = ", ".join(sorted({format_of(url) or "unknown" for url in others}))
+        context.report.say(
+            f"{plural(len(others), 'pending file')} in other formats ({kinds}) left; --format all takes them"
+        )
+    if pending.older:
+        context.report.say(f"{plural(pending.older, 'older version')} left; --all-versions takes them")
+    if pending.held_back:
+        context.report.say(f"{plural(pending.held_back, 'file')} left for another run (--max-items)")
     if args.dry_run:
-        wanted = []
-        for key, entry in entries:
-            one = session.wanted_of_entry(key, entry, product_dir=product_dir)
-            if args.out_dir is not None:
-                one, _ = await session.wanted_of_url(
-                    entry.url, key.collection, out_dir=args.out_dir, product_dir=product_dir
-                )
-            wanted.append(one)
+        wanted = session.would_download(pending.lines, out_dir=args.out_dir)
         list_wanted(context, wanted, args.out_dir or session.places.data_dir)
         return
-    if entries:
+    if pending.lines:
         context.check_token(session)
     context.prints_files()
     async with context.watched():
-        report = await session.download_pending(entries, out_dir=args.out_dir, product_dir=product_dir)
+        report = await session.download_pending(pending.lines, out_dir=args.out_dir)
     summarise(context, report, nothing="Nothing pending in the registry")

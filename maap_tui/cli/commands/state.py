@@ -20,7 +20,8 @@ from maap_tui.text import format_bytes, format_count, plural
 if TYPE_CHECKING:
     from maap_tui.engine.model import TimeRange
     from maap_tui.engine.registry.registry import Stats
-    from maap_tui.engine.session import MarkReport, Session
+    from maap_tui.engine.session import Session
+    from maap_tui.engine.workflows.marks import MarkReport
 
 _HEADINGS = (
     ("Total URLs", "total_urls"),
@@ -181,16 +182,21 @@ def _show_one(context: CommandContext, session: Session, stats: Stats, span: Tim
 
 def list_pending(context: CommandContext) -> None:
     """Print URLs that are to be downloaded, or paths that are to be marked."""
+    from maap_tui.engine.missions import has_format
     from maap_tui.engine.query import parse_formats
-    from maap_tui.engine.workflows.sync import Selection
+    from maap_tui.engine.workflows.pending import days_of, starts_in
 
     args = context.args
     session = context.session()
     formats = parse_formats(args.format) if args.format is not None else ("all",)
-    selection = Selection(formats, span_of(args, session))
+    span = span_of(args, session)
     tracker = session.tracker(args.collection, args.product, args.baseline)
     of = tracker.pending_downloads if args.type == "downloads" else tracker.pending_marks
-    found = [entry for entry in of(selection.first_day, selection.last_day) if selection.accepts(entry)]
+    found = [
+        entry
+        for entry in of(*days_of(span))
+        if starts_in(span, entry) and any(has_format(entry.url, name) for name in formats)
+    ]
     for entry in sorted(found, key=lambda one: (one.day, one.url, one.path)):
         if context.output.as_json:
             context.output.record({"url": entry.url, "path": entry.path, "day": entry.day})

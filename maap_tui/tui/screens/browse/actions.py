@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from textual.worker import Worker
@@ -16,7 +15,7 @@ from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
 from maap_tui.engine.errors import InvalidRequestError, MaapError
 from maap_tui.engine.model import BaselineInfo
 from maap_tui.engine.query import Query, time_range
-from maap_tui.engine.workflows.sync import Selection, SyncReport
+from maap_tui.engine.workflows.sync import SyncReport
 from maap_tui.text import clean, format_count, format_date, plural
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.host import Host
@@ -160,12 +159,8 @@ class BranchWork:
             lines.append(f"The archive has {plural(count, 'granule')} there")
         except MaapError as error:
             lines.append(f"The archive did not say how many: {error.message}")
-        selection = Selection(session.formats_of(query), query.time)
-        count_pending = partial(
-            session.pending, query.collection, query.product_type, query.baseline, selection
-        )
-        pending = await asyncio.to_thread(count_pending)
-        lines.append(f"Registered before and still to download: {plural(len(pending), 'file')}")
+        pending = await asyncio.to_thread(session.pending, query)
+        lines.append(f"Registered before and still to download: {plural(len(pending.lines), 'file')}")
         lines.append("What is new is registered, what is not here is queued in Downloads")
         lines.append(f"The same as: {query.to_command('sync')}")
         return lines

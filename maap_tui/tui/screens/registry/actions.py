@@ -19,10 +19,11 @@ from typing import Any, Protocol
 from maap_tui.engine.integrity import audit, verify
 from maap_tui.engine.integrity.audit import Failure, Stray, TrackedFile
 from maap_tui.engine.integrity.verify import Checked
+from maap_tui.engine.model import ALL
+from maap_tui.engine.query import Query
 from maap_tui.engine.registry.registry import BaselineRegistry, CleanupReport, Entry, Key
 from maap_tui.engine.session import Session
 from maap_tui.engine.storage.layout import collection_of
-from maap_tui.engine.workflows.sync import Selection
 from maap_tui.text import clean, format_bytes, format_count, plural
 from maap_tui.tui.host import Host
 from maap_tui.tui.screens.registry.baseline_table import BaselineRow
@@ -153,7 +154,8 @@ class BaselineWork:
                 and row.state in ("discovered", "failed", "missing")
                 and not (row.failure and row.failure.is_skipped)
             ]
-        found = self._session.pending(key.collection, key.product_type, key.baseline, Selection(()))
+        query = Query(key.collection, key.product_type, key.baseline, formats=(ALL,))
+        found = self._session.pending(query).lines
         return [one for one in found if one[0] == key and scope.day in (None, one[1].day)]
 
     async def retry(self, scopes: list[Scope], work: Work) -> None:

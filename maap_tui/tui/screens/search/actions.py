@@ -16,7 +16,7 @@ from maap_tui.engine.model import Asset, Granule
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
 from maap_tui.engine.storage import files
-from maap_tui.engine.workflows.sync import Filed
+from maap_tui.engine.workflows.register import Filed
 from maap_tui.text import clean, format_bytes, format_count, format_duration, format_sum, plural
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.host import Host

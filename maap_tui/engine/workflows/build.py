@@ -1,0 +1,154 @@
+"""Built catalogues: the baselines of a collection counted, into a file or for one answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from maap_tui.engine.catalogue import built
+from maap_tui.engine.catalogue.search import COUNT_LIMIT
+from maap_tui.engine.config import dirs
+from maap_tui.engine.errors import (
+    CatalogError,
+    InvalidRequestError,
+)
+from maap_tui.engine.events import Warned
+from maap_tui.engine.model import BaselineInfo
+from maap_tui.engine.query import Query
+from maap_tui.engine.workflows.parts import Parts
+from maap_tui.engine.workflows.searching import UNCUT, run_of
+
+
+async def build_catalog(
+    parts: Parts,
+    collection: str,
+    *,
+    product_type: str | None = None,
+    baseline: str | None = None,
+    latest_baseline: bool = False,
+    force: bool = False,
+    out_dir: Path | None = None,
+) -> tuple[Path, list[built.BuildFailure]]:
+    """Count the baselines of a collection into its built catalogue, going on from what it has.
+
+    Returns:
+        The file, and the baselines that could not be counted.
+
+    Raises:
+        InvalidRequestError: for unknown names.
+        CatalogError: when the queryables cannot be had.
+    """
+    where = parts.places
+    if out_dir is not None:
+        where = replace(where, built_catalog_dir=dirs.absolute(out_dir))
+    queryables = await parts.catalogue.queryables(collection, refresh=not product_type)
+    if product_type:
+        queryables = await parts.catalogue.check(collection, product_type, baseline)
+    catalog = built.BuiltCatalog(collection)
+    if not force or product_type:
+        catalog = built.load(where, collection) or catalog
+    if force and product_type:
+        known = catalog.products.get(product_type, {})
+        for name in list(known):
+            if baseline is None or name.lower() == baseline.lower():
+                del known[name]
+    baselines = [baseline.upper()] if baseline else queryables.baselines
+    if latest_baseline and not baseline:
+        baselines = baselines[-1:]
+    products = [product_type] if product_type else queryables.products
+    pairs = [(product, name) for product in products for name in baselines]
+    file = where.built_catalog_file(collection)
+    counting = builder(parts, collection, catalog, file=file)
+    async for _ in counting.build(pairs):
+        pass
+    failures = list(counting.failures)
+    if len(baselines) > 1 or not (baseline or latest_baseline):
+        failed = {one.product_type for one in failures}
+        for product in products:
+            if product in catalog.products or product in failed:
+                continue
+            # One request for each product that no baseline has anything of.
+            count = await run_of(parts, Query(collection, product)).count()
+            if count or "product" in parts.catalogue.dropped(collection):
+                reason = "the catalogue has granules of it and finds none by its baselines"
+                failures.append(built.BuildFailure(collection, product, "*", reason))
+                parts.emit(Warned(f"{collection} {product} could not be counted: {reason}"))
+    return file, failures
+
+
+async def baselines_at_archive(parts: Parts, collection: str, product_type: str) -> dict[str, int]:
+    """Baselines of a product that hold something, with their counts, asked of the archive.
+
+    Raises:
+        CatalogError: when one of them cannot be asked.
+    """
+    queryables = await parts.catalogue.check(collection, product_type)
+    slots = asyncio.Semaphore(parts.settings.search.parallel)
+
+    async def count(baseline: str) -> int:
+        async with slots:
+            query = Query(collection, product_type, baseline)
+            return await run_of(parts, query, trusting=True).total()
+
+    names = queryables.baselines
+    counts = await built.together(*(count(name) for name in names))
+    found = {name: number for name, number in zip(names, counts, strict=True) if number}
+    if found:
+        return found
+    found = await _counted_here(parts, collection, product_type)
+    if found and names:
+        parts.emit(Warned(f"The catalogue finds nothing of {product_type} by its baselines: counted here"))
+    return found
+
+
+async def _counted_here(parts: Parts, collection: str, product_type: str) -> dict[str, int]:
+    """Baselines of a product counted in its granules, where a filter by baseline finds nothing.
+
+    Raises:
+        InvalidRequestError: when there is too much to read.
+        CatalogError: when the catalogue does not answer, or not wholly.
+    """
+    whole = run_of(parts, Query(collection, product_type, max_items=UNCUT), divided=False)
+    announced = await whole.total()
+    if announced > COUNT_LIMIT:
+        raise InvalidRequestError(
+            f"The catalogue has {announced} granules of {product_type} and finds none by its baselines",
+            "Give a baseline and a time range.",
+        )
+    counts = Counter([one.baseline async for page in whole for one in page.granules] if announced else ())
+    if whole.failed:
+        raise CatalogError(whole.failed[0].reason, "Run the same command again later.")
+    return dict(sorted(counts.items()))
+
+
+async def baseline_at_archive(
+    parts: Parts, collection: str, product_type: str, baseline: str
+) -> BaselineInfo | None:
+    """What a built catalogue would say of one baseline, asked of the archive; None when it is empty."""
+    catalog = built.BuiltCatalog(collection)
+    counting = builder(parts, collection, catalog, file=None)
+    await parts.catalogue.check(collection, product_type, baseline)
+    async with aclosing(counting.build([(product_type, baseline)])) as entries:
+        async for _, _, info in entries:
+            return info
+    if counting.failures:
+        raise CatalogError(counting.failures[0].reason, "Run the same command again later.")
+    return None
+
+
+def builder(
+    parts: Parts, collection: str, catalog: built.BuiltCatalog, *, file: Path | None
+) -> built.Builder:
+    """What counts the baselines of a collection; with `file` None nothing is saved."""
+    return built.Builder(
+        partial(run_of, parts, trusting=True),
+        file,
+        catalog,
+        parallel=parts.settings.search.parallel,
+        now=parts.now,
+        emit=parts.emit,
+    )

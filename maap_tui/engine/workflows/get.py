@@ -1,0 +1,93 @@
+"""Search and download in one step."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from maap_tui.engine.catalogue.search import Search
+from maap_tui.engine.config import dirs
+from maap_tui.engine.download.downloads import Report
+from maap_tui.engine.download.transfer import Wanted
+from maap_tui.engine.errors import (
+    InvalidRequestError,
+)
+from maap_tui.engine.events import Warned
+from maap_tui.engine.model import Granule
+from maap_tui.engine.query import Query
+from maap_tui.engine.workflows.filing import Chosen
+from maap_tui.engine.workflows.parts import Parts
+from maap_tui.engine.workflows.register import register, save_skipped
+from maap_tui.engine.workflows.searching import search
+
+
+@dataclass(slots=True)
+class GetReport:
+    """What a search and the downloads after it brought."""
+
+    search: Search
+    granules: list[Granule]
+    wanted: list[Wanted]
+    """Every file meant, whether it was fetched or only would have been."""
+    downloads: Report = field(default_factory=Report)
+    lacking: InvalidRequestError | None = None
+    """Says that no granule found has a file in the formats meant; None otherwise."""
+
+
+async def get(
+    parts: Parts,
+    query: Query,
+    *,
+    out_dir: Path | None = None,
+    product_dir: bool | None = None,
+    dry_run: bool = False,
+    track: bool = False,
+    everything: bool = False,
+) -> GetReport:
+    """Search and download.
+
+    Args:
+        parts: the engine.
+        query: what to find.
+        out_dir: a flat folder; None files by sensing day under data_dir.
+        product_dir: whether each file gets a folder named after its stem; None takes the setting.
+        dry_run: only find out what would be fetched.
+        track: whether the registry follows it.
+        everything: whether to fetch also what neither time, orbit nor area bounds.
+
+    Raises:
+        InvalidRequestError: when nothing bounds what would be fetched, and everything is not meant.
+    """
+    if not (dry_run or everything):
+        query.demand_bounds()
+    formats = parts.formats_of(query)
+    out_dir = None if out_dir is None else dirs.data_folder(out_dir)
+    found = search(parts, query, patient=not dry_run)
+    report = GetReport(found, [], [])
+    chosen = Chosen(formats)
+    verb = "download" if track else "get"
+    async with parts.downloads(verb=verb) as downloads, aclosing(aiter(found)) as pages:
+        async for page in pages:
+            report.granules += page.granules
+            if track and not dry_run and out_dir is None:
+                await register(parts.filing, page.granules, formats, emit=parts.emit)
+            for granule in page.granules:
+                for wanted, tracked in parts.filing.files_of(
+                    granule,
+                    chosen.files(granule),
+                    out_dir=out_dir,
+                    product_dir=parts.in_product_dir(product_dir),
+                    refuse=lambda asset, error: downloads.refuse(asset.href, error.message, permanent=True),
+                ):
+                    report.wanted.append(wanted)
+                    if not dry_run:
+                        downloads.add(wanted, tracked if track else None, group=granule.collection)
+        if track and not dry_run and out_dir is None:
+            await save_skipped(parts.filing, found, emit=parts.emit)
+        report.downloads = await downloads.join()
+    report.granules = found.ordered(report.granules)
+    report.lacking = chosen.error()
+    if warning := chosen.warning():
+        parts.emit(Warned(warning))
+    return report

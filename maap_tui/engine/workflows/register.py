@@ -1,0 +1,97 @@
+"""Register: what a search found is written into the registry, and what it could not use is listed there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from maap_tui.engine.catalogue.search import Search
+from maap_tui.engine.catalogue.skipped import by_key
+from maap_tui.engine.download.downloads import Tracked
+from maap_tui.engine.download.transfer import Wanted
+from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.events import Emit, ItemSkipped, Warned, ignore
+from maap_tui.engine.missions import parse_name
+from maap_tui.engine.model import Asset, Granule
+from maap_tui.engine.query import Query
+from maap_tui.engine.registry.registry import Entry, Key
+from maap_tui.engine.workflows.filing import Chosen, Filing
+from maap_tui.engine.workflows.pending import means
+
+
+@dataclass(slots=True)
+class Filed:
+    """What came of registering some granules."""
+
+    files: list[tuple[Wanted, Tracked]] = field(default_factory=list)
+    """The files that the registry follows now."""
+    new: int = 0
+    refused: int = 0
+
+
+async def register(
+    filing: Filing, granules: Sequence[Granule], formats: tuple[str, ...], *, emit: Emit = ignore
+) -> Filed:
+    """Write the files of granules into the registry as discovered."""
+    return await asyncio.to_thread(register_now, filing, granules, Chosen(formats), emit)
+
+
+def register_now(filing: Filing, granules: Sequence[Granule], chosen: Chosen, emit: Emit) -> Filed:
+    """As `register`, in the thread that calls it; `chosen` hears of each granule."""
+    filed = Filed()
+
+    def refuse(asset: Asset, error: InvalidRequestError) -> None:
+        filed.refused += 1
+        emit(_not_registered(asset.href, error.message))
+
+    by_key: dict[Key, list[Entry]] = defaultdict(list)
+    for granule in granules:
+        filed.files += filing.tracked_files_of(granule, chosen.files(granule), refuse=refuse)
+    for wanted, tracked in filed.files:
+        by_key[tracked.key].append(Entry(wanted.url, str(wanted.path), tracked.day))
+    for key, entries in by_key.items():
+        added = filing.registry.baseline(key).add(entries)
+        filed.new += added.new
+        for entry, reason in added.refused:
+            filed.refused += 1
+            emit(_not_registered(entry.url, reason))
+        refused = {entry.url for entry, _ in added.refused}
+        filed.files = [one for one in filed.files if one[0].url not in refused]
+    return filed
+
+
+async def save_skipped(filing: Filing, search: Search, *, emit: Emit = ignore) -> None:
+    """As `record_skipped`, in a thread of its own."""
+    await asyncio.to_thread(record_skipped, filing, search, emit)
+
+
+def record_skipped(filing: Filing, search: Search, emit: Emit = ignore) -> None:
+    """List the items that a search could not use in the registry, and take off what it found usable or gone.
+
+    Only a search that was not cut and has no gaps can tell what is gone.
+    """
+    query = search.query
+    mission = filing.mission_of(query.collection).name
+    found = by_key(search.skipped.values(), mission, query.collection)
+    meant = query.replace(formats=(), time=search.range or query.time)
+    has_seen_all = search.is_complete and not query.areas()[0]
+    for key in found.keys() | set(filing.tracked_keys(query.collection, query.product_type, query.baseline)):
+        tracker = filing.registry.baseline(key)
+        listed = {one.url: one.reason for one in found.get(key, ())}
+        old = [url for url in tracker.skipped() if url not in listed]
+        gone = [url for url in old if has_seen_all and _is_meant(meant, url)]
+        refused = tracker.record_skipped(listed, gone)
+        for url, reason in refused:
+            emit(Warned(f"Not listed in errors.txt: {url[:120]!a} ({reason})"))
+
+
+def _is_meant(query: Query, url: str) -> bool:
+    """Whether an item's address tells that a query means it; one that tells nothing is not meant."""
+    name = parse_name(url)
+    return name is not None and means(query, Entry(url, "", name.sensing_start.date()))
+
+
+def _not_registered(url: str, reason: str) -> ItemSkipped:
+    return ItemSkipped(f"{url[:120]!a}", url, f"not registered: {reason}", permanent=True)

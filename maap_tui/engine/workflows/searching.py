@@ -1,0 +1,165 @@
+"""What is asked of the archive: searches, names and single granules."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from urllib.parse import quote, urljoin
+
+from maap_tui.engine.catalogue import built
+from maap_tui.engine.catalogue.client import BadItem, granule_of
+from maap_tui.engine.catalogue.search import Expected, Rules, Search
+from maap_tui.engine.errors import (
+    CatalogError,
+    MaapError,
+)
+from maap_tui.engine.events import Warned
+from maap_tui.engine.missions import (
+    mission_named,
+)
+from maap_tui.engine.model import ALL, Granule, TimeRange
+from maap_tui.engine.query import Query
+from maap_tui.engine.workflows.parts import Parts
+from maap_tui.engine.workflows.pending import days_of, means
+
+UNCUT = 10_000_000
+"""Items of a search that is not cut."""
+
+
+def search(parts: Parts, query: Query, *, patient: bool = False) -> Search:
+    """One run of a query; iterate it for pages.
+
+    Args:
+        parts: the engine.
+        query: what to find.
+        patient: whether to wait for a catalogue that is down, for work that nobody sits in front of.
+
+    Raises:
+        CatalogError: when it wants the built catalogue, and that is damaged.
+    """
+    within = None
+    if query.use_catalog and not query.orbits:
+        catalog = built.load(parts.places, query.collection)
+        within = catalog.span(query.product_type, query.baseline) if catalog else None
+        wanted = f"{query.product_type} {query.baseline or ''}".strip()
+        if within is None:
+            what = f"Built catalog not found for {query.collection}"
+            if catalog is not None:
+                what = f"The built catalogue of {query.collection} has no {wanted}"
+            command = f"maap catalog build {query.collection} {wanted}"
+            parts.emit(Warned(f"{what}; the whole range is searched. Build it: {command}"))
+    return run_of(parts, query, within, patient=patient)
+
+
+def run_of(
+    parts: Parts,
+    query: Query,
+    within: TimeRange | None = None,
+    *,
+    patient: bool = False,
+    trusting: bool = False,
+    divided: bool = True,
+) -> Search:
+    """One run of a query under the settings, as `search`.
+
+    Args:
+        parts: the engine.
+        query: what to find.
+        within: the time of the built catalogue, where that narrows the search; None for no such limit.
+        patient: whether to wait for a catalogue that is down.
+        trusting: whether to believe an answer that finds nothing, without verifying it.
+        divided: whether a long time is searched in parts.
+    """
+    mission = parts.settings.mission
+    # A configuration made for one mission must not cut another one's time short.
+    applies = not mission.name or mission_named(mission.name) == parts.mission_of(query.collection)
+    rules = Rules(
+        parallel=parts.settings.search.parallel,
+        page_size=parts.settings.api.page_size,
+        mission_name=mission.name,
+        start=mission.start if applies else None,
+        end=mission.end if applies else None,
+    )
+    catalogue = parts.catalogue.patient() if patient else parts.catalogue
+    return Search(
+        catalogue,
+        query,
+        rules,
+        now=parts.now(),
+        within=within,
+        expect=partial(_expected, parts),
+        trusting=trusting,
+        divided=divided,
+        emit=parts.emit,
+    )
+
+
+def _expected(parts: Parts, query: Query, span: TimeRange | None) -> Expected | None:
+    """What the registry and the built catalogue know of what a search of a span should find."""
+    if span is None or query.areas() != [{}]:
+        return None
+    meant = query.replace(formats=(ALL,), time=span)
+    try:
+        days = [
+            entry.day
+            for key in parts.tracked_keys(query.collection, query.product_type, query.baseline)
+            for entry in parts.registry.baseline(key).urls(*days_of(span))
+            if means(meant, entry)
+        ]
+        catalog = built.load(parts.places, query.collection)
+    except MaapError:
+        return None
+    if days:
+        words = f"the registry has {len(days)} {'file' if len(days) == 1 else 'files'} of that time"
+        return Expected(words, days[-1], is_listed=True)
+    known = catalog.span(query.product_type, query.baseline) if catalog else None
+    if (
+        known is None
+        or {"orbit", "frame", "track"} & {*query.parts}
+        or known.start >= span.end
+        or known.end < span.start
+    ):
+        return None
+    words = f"the built catalogue has granules from {known.first_day} to {known.end.date()}"
+    return Expected(words, min(known.end.date(), span.last_day), is_listed=False)
+
+
+async def check_names_first(parts: Parts, collection: str, product_type: str, baseline: str | None) -> None:
+    """Judge names before what depends on them, for a request that cannot be read.
+
+    Raises:
+        InvalidRequestError: when a name does not exist; a catalogue that does not answer says nothing.
+    """
+    try:
+        await parts.catalogue.check(collection, product_type, baseline)
+    except CatalogError:
+        return
+
+
+async def takes_orbit_in_time(parts: Parts, query: Query) -> bool:
+    """Whether orbits are looked for in a time range, as where the archive has no index of them.
+
+    Raises:
+        InvalidRequestError: for unknown names.
+        CatalogError: when they cannot be checked.
+    """
+    if query.product_type in parts.mission_of(query.collection).unindexed:
+        return True
+    known = await parts.catalogue.check(query.collection, query.product_type, query.baseline)
+    return not known.has_orbits
+
+
+async def find(parts: Parts, collection: str, identity: str) -> Granule | None:
+    """The granule of that id, None when the collection has none.
+
+    Raises:
+        CatalogError: when the catalogue does not answer.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{3,200}", identity):
+        return None
+    url = urljoin(parts.catalogue.root, f"collections/{quote(collection)}/items/{quote(identity)}")
+    try:
+        item = await parts.catalogue.item(url)
+        return granule_of(item, collection, parts.mission_of(collection).name) if item else None
+    except BadItem:
+        return None
