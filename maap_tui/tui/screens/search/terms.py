@@ -14,6 +14,7 @@ from typing import Any
 
 from maap_tui.engine.catalogue.built import BuiltCatalog
 from maap_tui.engine.catalogue.client import Queryables, nearest
+from maap_tui.engine.catalogue.local_names import baselines_to_offer
 from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import MISSIONS, Mission, Product, all_formats
@@ -118,14 +119,12 @@ class Names:
         return sorted(catalog.products) if catalog is not None else []
 
     def baselines_of(self, collection: str, product_type: str) -> list[str]:
-        """Baselines of a product type, oldest first: those that hold something where that is known."""
+        """Baselines of a product type, oldest first: see `baselines_to_offer`."""
         catalog = self.built.get(collection)
         counted = catalog.products.get(product_type, {}) if catalog is not None else {}
-        here = sorted(name.upper() for name, info in counted.items() if info.count)
-        if here:
-            return here
+        here = [name for name, info in counted.items() if info.count]
         found = self.queryables.get(collection)
-        return found.baselines if found is not None else []
+        return baselines_to_offer(here, found.baselines if found is not None else ())
 
     def newest_of(self, collection: str, product_type: str) -> str | None:
         """The newest baseline of a product type; '' when there is none, None while it is not known."""

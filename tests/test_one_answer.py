@@ -1,0 +1,125 @@
+"""Questions that several faces ask have one answer each.
+
+Whether a file is whole: `tests/tui/test_verdicts.py` asks `maap verify`, Registry and Downloads about the
+same damage. Here: the names of the archive, what a query means, and which versions of a granule it takes.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import fields
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maap_tui.cli.dispatch import build_parser
+from maap_tui.cli.options import overrides_of, query_of
+from maap_tui.engine.catalogue import built, local_names
+from maap_tui.engine.model import TimeRange
+from maap_tui.engine.query import Box, Circle, Query
+from maap_tui.engine.session import Session
+from maap_tui.tui.screens.search.terms import Names
+from tests.engine.conftest import archive, events, home, session, shared_archive
+
+__all__ = ["archive", "events", "home", "session", "shared_archive"]
+
+Make = Callable[..., Session]
+NOW = datetime(2026, 1, 15, tzinfo=UTC)
+DAY = TimeRange.of_day(date(2025, 12, 1))
+AUX = Query(
+    "EarthCAREXMETL1DProducts10_MAAP",
+    "AUX_MET_1D",
+    "BC",
+    time=TimeRange(DAY.start, DAY.start + timedelta(hours=1)),
+)
+EARTHCARE = ("EarthCAREL2Validated_MAAP", "CPR_CLD_2A")
+BIOMASS = ("BiomassLevel1c", "S1_DGM__1S")
+
+GIVEN: dict[str, list[dict[str, Any]]] = {
+    "baseline": [{"baseline": "BC"}],
+    "time": [{"time": DAY}, {"time": TimeRange(DAY.start, DAY.start + timedelta(hours=5, seconds=7))}],
+    "orbits": [{"orbits": ((7655, 7655), (7700, 7710))}],
+    "frames": [{"frames": ("C", "D")}, {"orbits": ((7655, 7655),), "frames": ("C",)}],
+    "box": [{"box": Box(-10.5, -20, 30, 40)}],
+    "circle": [{"circle": Circle(-50.5, 6.25, 300)}],
+    "area": [{"area": {"type": "Point", "coordinates": [6.25, -50.5]}}],
+    "formats": [{"formats": ("h5", "hdr")}, {"formats": ("all",)}],
+    "newest_first": [{"newest_first": True}],
+    "max_items": [{"max_items": 5}],
+    "use_catalog": [{"use_catalog": True}],
+    "every_version": [{"every_version": True}],
+    "tracks": [{"tracks": ("014", "015")}],
+    "days_back": [{"time": TimeRange(NOW - timedelta(days=3), NOW), "days_back": 3}],
+    "open_end": [{"time": TimeRange(DAY.start, NOW), "open_end": True}],
+}
+"""Examples of every field of a query."""
+
+WRITTEN_AS = ("days_back", "open_end")
+"""Fields that say how the time is written on a command line; what is read of that is the time."""
+
+
+def test_every_field_of_a_query_has_an_example() -> None:
+    assert {one.name for one in fields(Query)} == {"collection", "product_type", *GIVEN}
+    for name, examples in GIVEN.items():
+        for changes in examples:
+            assert getattr(Query(*EARTHCARE, **changes), name) != getattr(Query(*EARTHCARE), name)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [pytest.param(one, id=f"{name}{number}") for name in GIVEN for number, one in enumerate(GIVEN[name])],
+)
+async def test_the_command_of_a_query_is_read_as_that_query(changes: dict[str, Any], tmp_path: Path) -> None:
+    names = BIOMASS if "tracks" in changes else EARTHCARE
+    query = Query(*names, **changes)
+    _, *words = shlex.split(query.to_command())
+    args = build_parser({"search"}).parse_args(words)
+    environ = {"HOME": str(tmp_path), "MAAP_HOME": str(tmp_path)}
+    opened = Session.load(environ=environ, overrides=overrides_of(args), now=lambda: NOW)
+    read = await query_of(args, opened)
+    assert read == query.replace(**{name: getattr(Query(*names), name) for name in WRITTEN_AS})
+
+
+@pytest.mark.parametrize("counted", [(), ("BA",), ("BA", "BC")])
+async def test_every_face_offers_the_same_baselines(session: Make, counted: tuple[str, ...]) -> None:
+    collection, product_type = EARTHCARE
+    async with session() as opened:
+        listed = await opened.catalogue.queryables(collection)
+        for baseline in counted:
+            await opened.build_catalog(collection, product_type=product_type, baseline=baseline)
+        catalog = built.load(opened.places, collection)
+        browse = next(
+            one for one in opened.index.load().of_mission("EarthCARE") if one.name == collection
+        ).baselines_of(product_type)
+        completion = local_names.baseline_names(opened.places, collection, product_type)
+    search = Names(
+        queryables={collection: listed}, built={} if catalog is None else {collection: catalog}
+    ).baselines_of(collection, product_type)
+    assert browse == completion == search != []
+
+
+async def test_every_workflow_takes_the_versions_that_a_query_means(session: Make, tmp_path: Path) -> None:
+    every_version = AUX.replace(every_version=True)
+    async with session(bulk=True) as opened:
+        newest = await urls_of(opened, AUX)
+        every = await urls_of(opened, every_version)
+        assert newest < every
+        await opened.save_to_registry(await opened.search(every_version).granules(), ("h5",))
+        for query, meant in ((AUX, newest), (every_version, every)):
+            assert {entry.url for _, entry in opened.pending(query).lines} == meant
+            assert {one.url for one in opened.would_download(opened.pending(query).lines)} == meant
+            assert {one.url for one in await opened.would_sync(query)} == meant
+            assert {one.url for one in (await opened.get(query, dry_run=True)).wanted} == meant
+        assert opened.pending(AUX).older == len(every) - len(newest)
+        got = await opened.get(AUX, out_dir=tmp_path / "newest")
+        assert set(got.downloads.downloaded) == newest
+        assert set((await opened.sync(AUX)).downloads.downloaded) == newest
+        assert set((await opened.sync(every_version)).downloads.downloaded) == every - newest
+
+
+async def urls_of(opened: Session, query: Query) -> set[str]:
+    found = await opened.search(query).granules()
+    return {asset.href for granule in found for asset in granule.files(opened.formats_of(query))}
