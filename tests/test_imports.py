@@ -29,7 +29,7 @@ LAYERS = [
 """Rooms of the engine, lowest first; a room imports from its own row and those above it here."""
 
 APP_LAYERS = [
-    {"collector", "keys", "messages", "theme", "troubles", "workers"},
+    {"collector", "keys", "messages", "theme", "problems", "workers"},
     {"host"},
     {"dialogs", "widgets"},
     {"screens"},

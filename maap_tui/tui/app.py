@@ -54,10 +54,10 @@ from maap_tui.tui import collector, theme
 from maap_tui.tui.commands import MaapCommands
 from maap_tui.tui.host import Host
 from maap_tui.tui.keys import BY_ID, PLACES, bindings, check_keymap, show_key
-from maap_tui.tui.messages import EngineTold, KeyDone
+from maap_tui.tui.messages import EngineNews, KeyDone
+from maap_tui.tui.problems import words_of
 from maap_tui.tui.screens.browse.screen import BrowseScreen
 from maap_tui.tui.terminal import Ending, TerminalDriver
-from maap_tui.tui.troubles import words_of
 from maap_tui.tui.workers import start_worker
 
 T = TypeVar("T")
@@ -184,7 +184,7 @@ class MaapApp(App[int]):
         self.no_colour = no_colour
         self.now = clock or (lambda: datetime.now(UTC))
         self.token: TokenInfo | None = None
-        self.token_trouble = ""
+        self.token_problem = ""
         """Why there is no token, in words; '' while there is one."""
         self.crash: BaseException | None = None
         """The error that ended the app, None while it lives."""
@@ -193,7 +193,7 @@ class MaapApp(App[int]):
             self._own_filters.append(theme.NoColour())
         if is_ascii:
             self._own_filters.append(theme.AsciiOnly())
-        self._troubles: list[str] = []
+        self._problems: list[str] = []
         self._typed: deque[events.Key | events.Paste] = deque()
         self._key_sent: KeyDone | None = None
         """What follows the key that is under way, None when none is."""
@@ -215,16 +215,16 @@ class MaapApp(App[int]):
         elif chosen in self.available_themes:
             self.theme = chosen
         elif chosen:
-            self._troubles.append(f"ui.theme: there is no theme '{clean(chosen)}'")
-        keymap, troubles = check_keymap(self.session.settings.keys)
-        self._troubles += troubles
+            self._problems.append(f"ui.theme: there is no theme '{clean(chosen)}'")
+        keymap, problems = check_keymap(self.session.settings.keys)
+        self._problems += problems
         if keymap:
             self.set_keymap(keymap)
         self.read_token()
 
     def on_mount(self) -> None:
         self.set_interval(0.5 if self.low_bandwidth else 0.25, self._sample)
-        for sentence in self._troubles:
+        for sentence in self._problems:
             self.write_log("warning", sentence)
             self.notify(clean(sentence), severity="warning", timeout=10, markup=False)
         start_worker(self, self._look_for_left_work, group="start")
@@ -394,7 +394,7 @@ class MaapApp(App[int]):
         elif isinstance(event, SignInNeeded):
             self.write_log("error", event.reason)
             if self.is_running:
-                self.post_message(EngineTold(event))
+                self.post_message(EngineNews(event))
 
     def write_log(self, level: str, text: str) -> None:
         """Add a line to the log, one that says what it is about; from any thread."""
@@ -404,8 +404,8 @@ class MaapApp(App[int]):
         if level != "debug":
             self._unwritten.append(line)
 
-    @on(EngineTold)
-    def tell_sign_in(self, message: EngineTold) -> None:
+    @on(EngineNews)
+    def report_sign_in(self, message: EngineNews) -> None:
         """Say that the token is needed, once it is known to be dead."""
         if isinstance(message.event, SignInNeeded):
             self.notify(
@@ -505,9 +505,9 @@ class MaapApp(App[int]):
     def read_token(self) -> None:
         """Look at the offline token; no request is made."""
         try:
-            self.token, self.token_trouble = self.session.token_info(), ""
+            self.token, self.token_problem = self.session.token_info(), ""
         except CredentialsError as error:
-            self.token, self.token_trouble = None, error.message
+            self.token, self.token_problem = None, error.message
 
     @property
     def days_left(self) -> int | None:

@@ -49,7 +49,7 @@ class Host(RunsWorkers, Protocol):
     no_colour: bool
     now: Callable[[], datetime]
     token: TokenInfo | None
-    token_trouble: str
+    token_problem: str
 
     @property
     def is_running(self) -> bool: ...

@@ -175,10 +175,10 @@ def check_keymap(keymap: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
         that two actions of one place would share.
     """
     good: dict[str, str] = {}
-    troubles = []
+    problems = []
     for name, keys in keymap.items():
         if name not in BY_ID:
-            troubles.append(f"[keys] {name}: there is no such action; see ? for the names")
+            problems.append(f"[keys] {name}: there is no such action; see ? for the names")
             continue
         good[name] = ",".join(part.strip() for part in keys.split(",") if part.strip())
     for place in PLACES:
@@ -191,10 +191,10 @@ def check_keymap(keymap: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
                     sentence = (
                         f"[keys] {loser}: {show_key(one)} belongs to {key.id if loser == other else other}"
                     )
-                    if sentence not in troubles:
-                        troubles.append(sentence)
+                    if sentence not in problems:
+                        problems.append(sentence)
                     good.pop(loser, None)
-    return good, troubles
+    return good, problems
 
 
 def as_markdown_table(keys: Iterable[Key] = KEYS) -> str:

@@ -13,8 +13,8 @@ from maap_tui.engine.events import Event
 
 
 @dataclass
-class EngineTold(Message):
-    """The engine told something rare: a warning, a failure, a sign-in that is needed."""
+class EngineNews(Message):
+    """The engine reported something rare: a warning, a failure, a sign-in that is needed."""
 
     event: Event
 

@@ -26,7 +26,7 @@ from textual.events import Resize
 from textual.geometry import Size
 
 ORDERLY_S = 1.0
-"""Seconds that the app may take to end in order once it was told to."""
+"""Seconds that the app may take to end in order once it was asked to."""
 
 FORCED_S = 0.6
 """Seconds that the engine may take after that to write its queue; then the process ends."""
@@ -116,7 +116,7 @@ class Ending:
     def __init__(self, app: CanEnd) -> None:
         self.app = app
         self.code = 0
-        """What the process ends with; 0 while nothing told it to end."""
+        """What the process ends with; 0 while nothing asked it to end."""
         self.driver: TerminalDriver | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
         """The loop of the app, None before it runs."""
@@ -150,7 +150,7 @@ class Ending:
         self.begin(code)
 
     def begin(self, code: int) -> None:
-        """Tell the app to end with a code; from any thread, the first one counts."""
+        """Ask the app to end with a code; from any thread, the first one counts."""
         if self.code:
             return
         self.code = code
@@ -173,7 +173,7 @@ class Ending:
 
 
 class TerminalDriver(LinuxDriver):
-    """A driver that never waits for its terminal, and that tells when it is gone."""
+    """A driver that never waits for its terminal, and that reports when it is gone."""
 
     def __init__(self, app: App[Any], *, ending: Ending, **options: Any) -> None:
         super().__init__(app, **options)

@@ -120,7 +120,7 @@ def test_a_damaged_file_is_kept_beside_and_begun_anew_with_one_warning(file: Pat
     queue = Queue(file, emit=told.append)
     assert queue.save([row(1)])
     assert len(queue.load()) == 1
-    assert queue.trouble == ""
+    assert queue.problem == ""
     assert [type(one) for one in told] == [Warned]
     assert file.with_name("queue.sqlite3.damaged").read_bytes().startswith(b"\x00no")
     queue.close()
@@ -151,7 +151,7 @@ def test_a_file_that_cannot_be_opened_is_one_warning_and_nothing_raises(file: Pa
     assert queue.stamp() == 0
     queue.remove(["x"])
     queue.prune()
-    assert len(told) == 1 and "go on without it" in queue.trouble
+    assert len(told) == 1 and "go on without it" in queue.problem
     queue.close()
 
 
@@ -176,7 +176,7 @@ def test_values_that_sqlite_or_a_row_cannot_hold_do_no_harm(file: Path) -> None:
     connection.commit()
     connection.close()
     assert [one.url for one in queue.load()] == ["https://a/2.h5"]
-    assert queue.trouble == ""
+    assert queue.problem == ""
     queue.close()
 
 
@@ -189,7 +189,7 @@ def test_a_file_kept_busy_by_others_is_tried_again_later(file: Path) -> None:
     assert queue.save([row(2)]) is False
     other.execute("ROLLBACK")
     other.close()
-    assert queue.trouble == ""
+    assert queue.problem == ""
     assert queue.save([row(2)]) is True
     assert len(queue.load()) == 2
     queue.close()
@@ -201,7 +201,7 @@ def test_many_threads_and_processes_write_at_once(file: Path) -> None:
         "from maap_tui.engine.download.queue_store import Queue, QueueRow\n"
         "queue = Queue(Path(sys.argv[1]))\n"
         "for n in range(100):\n"
-        "    assert queue.save([QueueRow(f'/{sys.argv[2]}/{n}', 'u', 'waiting')]) and not queue.trouble\n"
+        "    assert queue.save([QueueRow(f'/{sys.argv[2]}/{n}', 'u', 'waiting')]) and not queue.problem\n"
     )
     processes = [subprocess.Popen([sys.executable, "-c", code, str(file), str(one)]) for one in range(3)]
     queue = Queue(file)

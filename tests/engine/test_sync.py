@@ -210,17 +210,17 @@ asyncio.run(main())
 
 
 @pytest.fixture
-def troubled(archive: Archive) -> Iterator[Archive]:
+def problemd(archive: Archive) -> Iterator[Archive]:
     archive.faults.add(target="all", probability=0.2, status=503, seed=7)
     archive.faults.add(token_lifetime_s=0.3)
     yield archive
 
 
-async def test_trouble_and_a_kill_halfway_end_complete_after_another_run(
-    session: Make, troubled: Archive, home: Path
+async def test_problem_and_a_kill_halfway_end_complete_after_another_run(
+    session: Make, problemd: Archive, home: Path
 ) -> None:
     span = TimeRange(DAY.start, DAY.start + timedelta(hours=6))
-    environ = {**os.environ, **troubled.environment(home), "HOME": str(home)}
+    environ = {**os.environ, **problemd.environment(home), "HOME": str(home)}
     times = [span.start.isoformat(), span.end.isoformat(), NOW]
     killed = await asyncio.to_thread(
         subprocess.run, [sys.executable, "-c", CHILD, "12", *times], env=environ, timeout=60, check=False
@@ -235,7 +235,7 @@ async def test_trouble_and_a_kill_halfway_end_complete_after_another_run(
     whole = 31
     assert abs(report.found - whole) <= 2
     assert_whole(home, report.found)
-    assert troubled.stats.show()["authorization_outside_data"] == []
+    assert problemd.stats.show()["authorization_outside_data"] == []
 
 
 @pytest.mark.parametrize(

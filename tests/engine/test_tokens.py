@@ -88,7 +88,7 @@ ODD_REPLIES = {
 @pytest.mark.fault("A1")
 @pytest.mark.fault("A3")
 @pytest.mark.fault("A10")
-async def test_odd_replies_are_trouble_of_the_service(
+async def test_odd_replies_are_problem_of_the_service(
     kind: str, kit: Callable[..., Kit], raw: FileServer
 ) -> None:
     raw.at("/token", ODD_REPLIES[kind])

@@ -612,8 +612,8 @@ async def test_an_unusable_queue_file_is_said_once_with_what_to_do_and_transfers
         await app.queue_files(await find_files(app, 2))
         await wait_until(has(app, "finished", 2), pilot)
         await wait_until(lambda: "2/2 files" in screen_text(app), pilot)
-        assert [line.text for line in app.log_lines if "cannot be used" in line.text] == [app.queue.trouble]
-        assert str(app.session.places.queue_file) in app.queue.trouble
+        assert [line.text for line in app.log_lines if "cannot be used" in line.text] == [app.queue.problem]
+        assert str(app.session.places.queue_file) in app.queue.problem
         await pilot.press("C")
         await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
         await pilot.press("y")
@@ -653,7 +653,7 @@ async def test_a_damaged_queue_file_is_begun_anew_and_kept_beside(make_app: Make
         aside = file.with_name("queue.sqlite3.damaged")
         assert aside.read_bytes().startswith(b"this is no database")
         assert any(str(aside) in line.text for line in app.log_lines)
-        assert app.queue.trouble == "" and app.queue.set_aside == aside
+        assert app.queue.problem == "" and app.queue.set_aside == aside
 
 
 @pytest.mark.parametrize(

@@ -67,40 +67,40 @@ def test_the_palette_of_a_place_has_a_key_for_every_digit() -> None:
 
 
 def test_a_remapped_key_is_taken() -> None:
-    good, troubles = check_keymap({"downloads.pause": "f5, z"})
+    good, problems = check_keymap({"downloads.pause": "f5, z"})
     assert good == {"downloads.pause": "f5,z"}
-    assert troubles == []
+    assert problems == []
 
 
 def test_an_id_that_does_not_exist_is_reported() -> None:
-    good, troubles = check_keymap({"downloads.paws": "z"})
+    good, problems = check_keymap({"downloads.paws": "z"})
     assert good == {}
-    assert len(troubles) == 1 and "downloads.paws" in troubles[0]
+    assert len(problems) == 1 and "downloads.paws" in problems[0]
 
 
 def test_a_clash_is_reported_and_the_table_wins() -> None:
-    good, troubles = check_keymap({"downloads.pause": "x"})
+    good, problems = check_keymap({"downloads.pause": "x"})
     assert good == {}
-    assert len(troubles) == 1
-    assert "downloads.pause" in troubles[0] and "downloads.cancel" in troubles[0] and "x" in troubles[0]
+    assert len(problems) == 1
+    assert "downloads.pause" in problems[0] and "downloads.cancel" in problems[0] and "x" in problems[0]
 
 
 def test_a_clash_with_a_key_of_everywhere_is_reported_once() -> None:
-    good, troubles = check_keymap({"everywhere.theme": "d"})
+    good, problems = check_keymap({"everywhere.theme": "d"})
     assert good == {}
-    assert troubles and all("everywhere.theme" in sentence for sentence in troubles)
+    assert problems and all("everywhere.theme" in sentence for sentence in problems)
 
 
 def test_two_places_may_use_the_same_key() -> None:
-    good, troubles = check_keymap({"downloads.pause": "f4", "registry.mark": "f4"})
+    good, problems = check_keymap({"downloads.pause": "f4", "registry.mark": "f4"})
     assert good == {"downloads.pause": "f4", "registry.mark": "f4"}
-    assert troubles == []
+    assert problems == []
 
 
 def test_keys_may_be_swapped() -> None:
-    good, troubles = check_keymap({"downloads.pause": "x", "downloads.cancel": "p"})
+    good, problems = check_keymap({"downloads.pause": "x", "downloads.cancel": "p"})
     assert good == {"downloads.pause": "x", "downloads.cancel": "p"}
-    assert troubles == []
+    assert problems == []
 
 
 def test_the_table_of_the_readme_has_a_line_for_every_key() -> None:

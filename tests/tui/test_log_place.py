@@ -338,7 +338,7 @@ async def test_token_days_and_sign_in(make_app: MakeApp) -> None:
         app.token = describe_token("0.opaque")
         screen.sample()
         await wait_until(lambda: "Token: expiry not known" in text_of(app), pilot)
-        app.token, app.token_trouble = None, "Credentials file not found"
+        app.token, app.token_problem = None, "Credentials file not found"
         screen.sample()
         await wait_until(lambda: "Token: Credentials file not found F8 signs in." in text_of(app), pilot)
         await pilot.press("f8")

@@ -183,7 +183,7 @@ async def test_unreadable_registry_says_what_where_and_what_to_do_and_comes_back
         await wait_until(lambda: "cannot be read" in text_of(app), pilot)
         text = " ".join(text_of(app).split())
         assert "Nothing is tracked yet" not in text
-        told = " ".join(place(app)._trouble_words.visual.plain.split())  # type: ignore[attr-defined]
+        told = " ".join(place(app)._problem_words.visual.plain.split())  # type: ignore[attr-defined]
         assert reason in told and str(spoilt) in told
         assert "set paths.registry_dir" in told or "set another path" in told
         assert "This place looks again" in text
@@ -204,7 +204,7 @@ async def test_registry_lost_while_it_is_shown_keeps_what_was_known(make_app: Ma
         put_file_in_place(app.session.places.registry_dir)
         await wait_until(lambda: "cannot be read" in text_of(app), pilot)
         # A long path may take the room of the last words.
-        told = str(place(app).query_one("#trouble", Static).content)
+        told = str(place(app).query_one("#problem", Static).content)
         assert told.endswith("What is shown is from 00:00 UTC.")
         assert "CPR_CLD_2A" in text_of(app)
         app.session.places.registry_dir.unlink()

@@ -177,7 +177,7 @@ def test_time_is_one_date_a_range_or_the_last_days(text: str, start: str, end: s
 def test_a_time_that_is_none_is_refused_in_words(text: str) -> None:
     with pytest.raises(InvalidRequestError):
         read_time(text, NOW)
-    assert "time" in read(time=text).troubles
+    assert "time" in read(time=text).problems
 
 
 @pytest.mark.parametrize(
@@ -200,8 +200,8 @@ def test_an_area_is_a_point_with_a_distance_or_a_box(text: str, options: str) ->
 def test_an_area_that_is_none_is_refused_in_words(text: str) -> None:
     with pytest.raises(InvalidRequestError):
         read_area(text)
-    assert "area" in read(area=text).troubles
-    assert "no ground track" in read(product_type="AUX_MET_1D", area="61.8,24.3").troubles["area"]
+    assert "area" in read(area=text).problems
+    assert "no ground track" in read(product_type="AUX_MET_1D", area="61.8,24.3").problems["area"]
 
 
 @pytest.mark.parametrize(
@@ -220,13 +220,13 @@ def test_progress_is_told_against_what_was_counted() -> None:
 
 
 def test_what_is_wrong_is_said_for_its_field() -> None:
-    assert list(read(orbit="x").troubles) == ["orbit"]
-    assert list(read(frames="Z").troubles) == ["frames"]
-    assert list(read(orbit="7655C", frames="A").troubles) == ["frames"]
-    assert list(read(formats="exe").troubles) == ["formats"]
-    assert list(read(maximum="0").troubles) == ["maximum"]
-    assert "exclude" in read(orbit="7655", time="7d").troubles["orbit"]
-    assert read(product_type="AUX_MET_1D", orbit="7655").troubles["orbit"].endswith("give a time as well")
+    assert list(read(orbit="x").problems) == ["orbit"]
+    assert list(read(frames="Z").problems) == ["frames"]
+    assert list(read(orbit="7655C", frames="A").problems) == ["frames"]
+    assert list(read(formats="exe").problems) == ["formats"]
+    assert list(read(maximum="0").problems) == ["maximum"]
+    assert "exclude" in read(orbit="7655", time="7d").problems["orbit"]
+    assert read(product_type="AUX_MET_1D", orbit="7655").problems["orbit"].endswith("give a time as well")
     assert read(product_type="AUX_MET_1D", orbit="7655", time="7d").query is not None
     assert read(product_type="").query is None and "product type" in read(product_type="").hint
     assert read(collection="", product_type="").hint

@@ -1,4 +1,4 @@
-"""What every place looks like, empty, busy, full and in trouble; the archive answers in this process.
+"""What every place looks like, empty, busy, full and in problem; the archive answers in this process.
 
 `pytest tests/tui/test_snapshots.py --snapshot-update` accepts what is drawn now: look at each picture first.
 """

@@ -322,7 +322,7 @@ def test_low_bandwidth_repaints_what_changed_twice_a_second(
     one.wait_for(SYNC_MODE)
     one.type(b"\x1b[?2026;2$y")
     one.settle()
-    assert one.shown.rfind(b"\x1b[?1003h") < one.shown.rfind(b"\x1b[?1003l")  # no move of the mouse is told
+    assert one.shown.rfind(b"\x1b[?1003h") < one.shown.rfind(b"\x1b[?1003l")  # no mouse moves are reported
     one.type(b"g")
     one.wait_for(b"running")
     until(lambda: moved(here) > 8 * 2_000, one)

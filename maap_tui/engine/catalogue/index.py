@@ -42,7 +42,7 @@ class KnownCollection:
     """Whether there is a local copy of its queryables."""
     catalog: built.BuiltCatalog | None = None
     """The built catalogue, None without a readable one."""
-    trouble: str = ""
+    problem: str = ""
     """What of it cannot be read, and what to do; '' when nothing is wrong."""
 
     @property
@@ -68,7 +68,7 @@ class Known:
     """The collections known here, by name, in the order they are shown."""
 
     collections: dict[str, KnownCollection] = field(default_factory=dict)
-    trouble: str = ""
+    problem: str = ""
     """Why the remembered list of collections cannot be read; '' when it can, or there is none."""
 
     @property
@@ -109,7 +109,7 @@ class CatalogueIndex:
             only: the collections to read again; None for all.
             known: what was read before; what `only` leaves out is taken from it.
         """
-        listed, trouble = load_collections(self._dirs)
+        listed, problem = load_collections(self._dirs)
         here = [
             path.name.removesuffix("_queryables.json")
             for path in sorted(self._dirs.catalog_dir.glob("*_queryables.json"))
@@ -123,7 +123,7 @@ class CatalogueIndex:
                 found.collections[name] = self._read(one)
             else:
                 found.collections[name] = replace(old, info=one.info, is_listed=one.is_listed)
-        found.trouble = trouble
+        found.problem = problem
         return found
 
     def _in_order(self, here: Sequence[str], listed: dict[str, Collection]) -> Known:
@@ -147,7 +147,7 @@ class CatalogueIndex:
         return Known({one.name: one for one in rows})
 
     def _read(self, one: KnownCollection) -> KnownCollection:
-        troubles = []
+        problems = []
         products: set[str] = set()
         baselines: list[str] = []
         has_names = False
@@ -159,23 +159,23 @@ class CatalogueIndex:
                 baselines = queryables.baselines
                 has_names = True
             elif self._dirs.queryables_file(one.name).exists():
-                troubles.append("The local copy of its names cannot be read; refresh it.")
+                problems.append("The local copy of its names cannot be read; refresh it.")
         except (MaapError, OSError) as error:
-            troubles.append(str(error))
+            problems.append(str(error))
         try:
             catalog = built.load(self._dirs, one.name)
             if catalog is not None:
                 products |= set(catalog.products)
         except MaapError as error:
-            if str(error) not in troubles:
-                troubles.append(error.sentences)
+            if str(error) not in problems:
+                problems.append(error.sentences)
         return replace(
             one,
             products=tuple(sorted(products)),
             baselines=tuple(baselines),
             has_names=has_names,
             catalog=catalog,
-            trouble=" ".join(troubles),
+            problem=" ".join(problems),
         )
 
     async def fetch_collections(self) -> list[Collection]:

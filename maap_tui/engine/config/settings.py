@@ -130,7 +130,7 @@ class Setting(Generic[T]):
         Args:
             value: What the source holds.
             environ: For `~` and `$NAME` in paths.
-            where: The source, as the error names it; empty when the key alone tells.
+            where: The source, as the error names it; empty when the key is enough.
             typed: Whether text must be read as a user types it, where TOML would have a type of its own.
 
         Raises:
@@ -273,7 +273,7 @@ class ApiSettings(Section):
 
 
 class MissionSettings(Section):
-    """The mission, where the collection's name does not tell it."""
+    """The mission, where the collection's name does not say it."""
 
     section = "mission"
     __slots__ = ()
@@ -282,7 +282,7 @@ class MissionSettings(Section):
         "MAAP_MISSION",
         NAME,
         "",
-        "Mission to list, and of collections whose name tells none; empty for all, inferred.",
+        "Mission to list, and of collections whose name does not say theirs; empty for all, inferred.",
         unset="inferred from the collection",
     )
     start = Setting(

@@ -550,8 +550,8 @@ class Downloads:
         if self._record_failure is not None and tried:
             try:
                 await self._record_failure(job, error)
-            except MaapError as trouble:
-                self._emit(Warned(f"The failure could not be recorded: {trouble.message}"))
+            except MaapError as problem:
+                self._emit(Warned(f"The failure could not be recorded: {problem.message}"))
         job.state = "failed"
         self.report.failed.append(
             Failure(job.wanted.url, job.wanted.path, error.message, error.status_code, error.permanent)

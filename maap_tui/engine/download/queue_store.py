@@ -223,7 +223,7 @@ class Queue:
         self._clock = clock
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
-        self._trouble = ""
+        self._problem = ""
         self._set_aside: Path | None = None
 
     @property
@@ -232,9 +232,9 @@ class Queue:
         return self._set_aside
 
     @property
-    def trouble(self) -> str:
+    def problem(self) -> str:
         """Why the file cannot be used, in a sentence; '' while it can."""
-        return self._trouble
+        return self._problem
 
     def save(self, rows: Iterable[QueueRow]) -> bool:
         """Write rows, each in the place of the one with its path; False when others kept the file busy."""
@@ -244,7 +244,7 @@ class Queue:
         marks = ",".join("?" * len(_COLUMNS))
         statement = f"INSERT OR REPLACE INTO transfers ({_NAMES}) VALUES ({marks})"
         done = self._do(lambda connection: connection.executemany(statement, values))
-        return done is not None or bool(self._trouble)
+        return done is not None or bool(self._problem)
 
     def load(self, *, ended: bool = True) -> list[QueueRow]:
         """All rows in order; without the ended ones on demand. [] when the file cannot be used."""
@@ -347,7 +347,7 @@ class Queue:
     def _do(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
         """Do it in a transaction; None when the file is busy or cannot be used."""
         with self._lock:
-            if self._trouble:
+            if self._problem:
                 return None
             for is_last in (False, True):
                 try:
@@ -405,11 +405,11 @@ class Queue:
         return True
 
     def _give_up(self, error: Exception) -> None:
-        self._trouble = (
+        self._problem = (
             f"The download queue {self._file} cannot be used ({error}); downloads go on without it"
         )
         self._let_go()
-        self._emit(Warned(self._trouble))
+        self._emit(Warned(self._problem))
 
 
 def _storable(row: QueueRow) -> tuple[object, ...]:

@@ -48,7 +48,7 @@ _UNSAFE_PATH: Final = re.compile("[\x00-\x1f\x7f-\x9f|\u2028\u2029\ud800-\udfff]
 _PLAIN: Final = bytes(code for code in range(0x21, 0x7F) if code != ord("#")) + b"\n"
 _BOM: Final = b"\xef\xbb\xbf"
 _BLANK: Final = b" \t\r\n\x0b\x0c"
-# What maap-client leaves in the text of an error; a NUL is no text but what a crash leaves of a block.
+# What maap-client leaves in the text of an error; a NUL is not text but what a crash leaves of a block.
 _IN_ERRORS: Final = bytes(0x20 if 0 < code < 0x20 and code not in b"\n\r" else code for code in range(256))
 _SUFFIXES: Final = frozenset(suffix.encode() for suffixes in FORMATS.values() for suffix in suffixes)
 
@@ -60,7 +60,7 @@ MISSING_FOR: Final = timedelta(days=1)
 _MISSING: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) (?:404|410)\b", re.ASCII)
 """How the line of a file begins that the archive does not have."""
 _TORN: Final = "the line was cut short"
-"""Said of a last line without its line end: no writer was told that it is kept, and the next one heals it."""
+"""Said of a last line without its line end: its writer got no confirmation, and the next one heals it."""
 _UNDATED: Final = "its name holds no date that exists"
 _SKIPPED: Final = "skipped: "
 """How the reason of an item begins that could not be used."""
@@ -315,8 +315,8 @@ class BaselineRegistry:
         cache: Where counts are kept between processes; None keeps them in memory only.
         deletions: Where it is kept what clean-ups deleted; None keeps nothing of it.
         lock_timeout_s: Longest wait for another writer, in seconds, before LockedError.
-        on_wait: Told, in a sentence, of a writer that is waited for longer than `events.LONG_WAIT_S`.
-        emit: Told of each file that cannot be read whole, once as long as it stays so.
+        on_wait: Called with a sentence about a writer that is waited for longer than `events.LONG_WAIT_S`.
+        emit: Takes one event for each file that cannot be read whole, once as long as it stays so.
     """
 
     def __init__(
@@ -438,7 +438,7 @@ class BaselineRegistry:
         first = url.encode()
         with self.locked("recording a download"):
             # The error goes first: what ends this between the two leaves a file that is still pending,
-            # and never one that is downloaded and failed at once, which nothing would mend.
+            # and never one that is downloaded and failed at once, which nothing would fix.
             data = self._error_data()
             if first in data:
                 self._drop_lines(self.errors_file, data, {first})
@@ -767,11 +767,11 @@ class BaselineRegistry:
         """List the URLs that the archive said within the last day it does not have, each with when."""
         found = {}
         for url, text in self.errors().items():
-            told = _MISSING.match(text)
-            if told is None:
+            dated = _MISSING.match(text)
+            if dated is None:
                 continue
             try:
-                at = datetime.fromisoformat(told[1])
+                at = datetime.fromisoformat(dated[1])
             except ValueError:
                 continue
             if timedelta(0) <= now - at < MISSING_FOR:
@@ -814,7 +814,7 @@ class BaselineRegistry:
                 contents = [self._contents(group) for group in paths]
                 counts = self._count_day(day, *contents)
                 result.append((day, counts))
-                # What may be read is no matter of a file's time and size.
+                # A file's time and size do not say whether it may be read.
                 if settled and all(one.is_whole for one in contents):
                     known[name] = _Counted(signature, counts, self._to_remember(looked_at))
                     changed = True
@@ -823,7 +823,7 @@ class BaselineRegistry:
         return result
 
     def _signature(self, paths: list[Path]) -> tuple[_Signature, bool]:
-        """Say what tells a change of files, and whether none changed within the last moments."""
+        """Give what shows a change of files, and whether none changed within the last moments."""
         parts: list[tuple[str, int, int, int]] = []
         now = time.time_ns()
         settled = True
@@ -930,7 +930,7 @@ class BaselineRegistry:
         self._keep(RegistryDamaged(error.path, 0, error.reason))
 
     def _keep(self, damage: RegistryDamaged) -> None:
-        """Remember what is damaged, and tell of it when that is new."""
+        """Remember what is damaged, and report it when that is new."""
         old = self._damage.get(damage.path)
         self._damage[damage.path] = (_identity(damage.path), damage)
         if old is None or old[1] != damage:
@@ -1004,11 +1004,11 @@ class BaselineRegistry:
             for path in damaged:
                 kind: Kind = next((one for one in _TREES if path.name.startswith(f"{one}_")), "url")
                 data = _read_settled(path)
-                mended, lines = _mend(_as_text(data) if path == self.errors_file else data, kind)
+                fixed, lines = _fix_lines(_as_text(data) if path == self.errors_file else data, kind)
                 if lines:
                     backup = path.with_name(f"{path.name}.{now}.damaged")
                     files.write_atomic(backup, data)
-                    files.write_atomic(path, mended)
+                    files.write_atomic(path, fixed)
                     done.append(Repaired(path, backup, lines))
         return done
 
@@ -1125,9 +1125,9 @@ class Registry:
     lock_timeout_s: float = 30.0
     """Longest wait for another writer, in seconds."""
     on_wait: Callable[[str], None] | None = None
-    """Told, in a sentence, of a writer that is waited for longer than `events.LONG_WAIT_S`."""
+    """Called with a sentence about a writer that is waited for longer than `events.LONG_WAIT_S`."""
     emit: Emit = ignore
-    """Told of each file and folder that cannot be read whole, once as long as it stays so."""
+    """Takes one event for each file and folder that cannot be read whole, once as long as it stays so."""
     _baselines: dict[Key, BaselineRegistry] = field(default_factory=dict, init=False, repr=False)
     _hidden: dict[Path, RegistryDamaged] = field(default_factory=dict, init=False, repr=False)
 
@@ -1170,7 +1170,7 @@ class Registry:
     def sync_lock(self, key: Key, purpose: str) -> contextlib.AbstractContextManager[None]:
         """Hold the one sync a baseline may have at a time, on any host that shares the registry.
 
-        Tried once: who wants to wait tries again. It is no lock of the registry's lines.
+        Tried once: who wants to wait tries again. It does not lock the registry's lines.
 
         Raises:
             LockedError: another sync of the baseline goes on; the message names it.
@@ -1209,7 +1209,7 @@ class Registry:
     def tracked(self) -> list[Key]:
         """List the baselines that have a folder in any of the three trees, sorted.
 
-        Folders in the trees that cannot be listed are stepped over, and told of.
+        Folders in the trees that cannot be listed are stepped over, and reported.
 
         Raises:
             RegistryError: the registry folder is there and cannot be read.
@@ -1283,8 +1283,8 @@ def _folder_names(path: Path) -> list[str]:
             "Move that file away, or set paths.registry_dir to another folder.",
         ) from error
     except OSError as error:
-        told = files.storage_error(path, error)
-        raise RegistryError(told.message, told.hint) from error
+        failure = files.storage_error(path, error)
+        raise RegistryError(failure.message, failure.hint) from error
 
 
 def _day_files_below(
@@ -1295,7 +1295,7 @@ def _day_files_below(
     Args:
         folder: the tree.
         kind: of which files.
-        step_over: told of each folder in it that cannot be listed.
+        step_over: called for each folder in it that cannot be listed.
 
     Raises:
         UnreadableError: the tree itself cannot be listed.
@@ -1306,10 +1306,10 @@ def _day_files_below(
         if isinstance(error, FileNotFoundError):
             return
         where = Path(error.filename or folder)
-        told = files.storage_error(where, error)
+        failure = files.storage_error(where, error)
         if files.is_out_of_files(error):
-            raise told from error
-        unreadable = UnreadableError(where, told.message, told.hint)
+            raise failure from error
+        unreadable = UnreadableError(where, failure.message, failure.hint)
         if where == folder:
             raise unreadable from error
         step_over(unreadable)
@@ -1359,7 +1359,7 @@ def _judge_tail(data: bytes, kind: Kind) -> bytes:
     """Say what of a last line without its line end can be believed; empty for nothing.
 
     Both clients end every line, so such a line is a crash's, a write's in progress, or an editor's
-    that leaves the last line end out. Whole lines tell which: a URL is whole when its separator
+    that leaves the last line end out. Whole lines show which: a URL is whole when its separator
     follows, a path when it ends in the URL's file name.
     """
     tail = _tail(data)
@@ -1385,21 +1385,21 @@ def _comment(line: bytes, what: str) -> bytes:
     return f"# {what} line set aside: {shown}\n".encode()
 
 
-def _mend(data: bytes, kind: Kind) -> tuple[bytes, int]:
+def _fix_lines(data: bytes, kind: Kind) -> tuple[bytes, int]:
     """Give a file with its bad lines as comments, and how many those are."""
     bad = {number for number, _ in _read(data, kind).bad}
     tail = _tail(data)
-    mended: list[bytes] = []
+    fixed: list[bytes] = []
     for number, line in enumerate(data.splitlines(keepends=True), start=1):
         if number not in bad:
-            mended.append(line)
+            fixed.append(line)
             continue
         is_torn = bool(tail) and line == tail
-        mended.append(_comment(line, "torn" if is_torn else "damaged"))
+        fixed.append(_comment(line, "torn" if is_torn else "damaged"))
         judged = _judge_tail(data, kind) if is_torn else b""
         if judged and _read(judged + b"\n", kind).good:
-            mended.append(judged + b"\n")
-    return b"".join(mended), len(bad)
+            fixed.append(judged + b"\n")
+    return b"".join(fixed), len(bad)
 
 
 def _ends_like(tail: bytes, before: bytes) -> bool:

@@ -74,7 +74,7 @@ def file_name_of(url: str) -> str:
     """The name of the file an http(s) address points to: its last path segment, checked.
 
     Raises:
-        InvalidRequestError: There is none, or it is no safe file name.
+        InvalidRequestError: There is none, or it is not a safe file name.
     """
     # Addresses end up in line-based files, and parsers drop control characters unseen.
     if not url.isascii() or not url.isprintable() or " " in url:

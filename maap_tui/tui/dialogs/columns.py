@@ -17,7 +17,7 @@ from maap_tui.tui.widgets.rows import RowList
 
 
 class ColumnsDialog(Dialog[None]):
-    """Changes the list at once; `Changed` tells its screen to remember."""
+    """Changes the list at once; `Changed` asks its screen to remember."""
 
     BINDINGS: ClassVar = [
         Binding("escape,q", "dismiss", "Close", show=False),

@@ -43,7 +43,7 @@ class PromptDialog(Dialog[str | None]):
         with Vertical(classes="dialog"):
             yield Static(clean(self._question), markup=False, classes="question")
             yield Input(self._value)
-            yield Static(clean(self._hint), markup=False, classes="hint", id="trouble")
+            yield Static(clean(self._hint), markup=False, classes="hint", id="problem")
             with Horizontal(classes="buttons"):
                 yield Button("OK (enter)", id="ok", variant="primary", compact=True)
                 yield Button("Cancel (esc)", id="cancel", compact=True)
@@ -51,7 +51,7 @@ class PromptDialog(Dialog[str | None]):
     def on_mount(self) -> None:
         self.query_one(Input).focus()
 
-    def trouble_with(self, text: str) -> str:
+    def problem_with(self, text: str) -> str:
         """What is wrong with the text; '' when nothing is."""
         try:
             if self._check is not None:
@@ -63,14 +63,14 @@ class PromptDialog(Dialog[str | None]):
     @on(Input.Changed)
     def judge(self, event: Input.Changed) -> None:
         """Say at once what is wrong."""
-        self.query_one("#trouble", Static).update(clean(self.trouble_with(event.value) or self._hint))
+        self.query_one("#problem", Static).update(clean(self.problem_with(event.value) or self._hint))
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#ok")
     def accept(self) -> None:
         """Give back a text that will do."""
         text = self.query_one(Input).value
-        if not self.trouble_with(text):
+        if not self.problem_with(text):
             self.dismiss(text)
 
     @on(Button.Pressed, "#cancel")

@@ -84,7 +84,7 @@ class HeaderBar(OnHost, Widget):
         """What to say of the token, and whether it has to be said whatever else is."""
         app = self.maap
         days = app.days_left
-        if app.token_trouble:
+        if app.token_problem:
             return Text(" no token ", style="bold " + self._colour("error")), True
         if app.token is not None and app.token.is_opaque:
             return Text(" token stored "), False

@@ -1,4 +1,4 @@
-"""FieldBox: a box to tick that can be told without colours."""
+"""FieldBox: a box to tick that can be read without colours."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class FilterLine(Input):
         self.focus()
 
     @on(Input.Changed)
-    def tell(self, event: Input.Changed) -> None:
+    def report(self, event: Input.Changed) -> None:
         """Turn the input's own news into ours."""
         event.stop()
         self.post_message(self.Filtered(self, self.value))

@@ -23,7 +23,7 @@ def recall(path: Path) -> dict[str, Any]:
 
 
 def remember(path: Path, data: Mapping[str, Any]) -> None:
-    """Write it down; what cannot be kept is no trouble worth a dialog."""
+    """Write it down; what cannot be kept is not worth a dialog."""
     try:
         files.write_atomic(path, json.dumps(data, indent=1) + "\n")
     except MaapError:
@@ -34,7 +34,7 @@ class ColumnMemory:
     """The columns chosen for the lists of a place."""
 
     def __init__(self, file: Path, *lists: RowList) -> None:
-        """Take the file and the lists, which are told apart by their ids."""
+        """Take the file and the lists, which differ by their ids."""
         self._file = file
         self._lists = {str(rows.id): rows for rows in lists}
         self._chosen: dict[str, list[str]] = {}

@@ -125,7 +125,7 @@ class RowList(ScrollView, can_focus=True):
 
         Args:
             columns: every column there is; `set_columns` chooses among them.
-            key: what tells rows apart, stable over updates.
+            key: what distinguishes rows, stable over updates.
             empty_text: shown in place of rows; says what to do next.
             can_mark: whether rows can be marked.
             id: as for every widget.
@@ -215,7 +215,7 @@ class RowList(ScrollView, can_focus=True):
             self.refresh()
         if was_empty and self._shown:
             self.refresh()
-            self._tell_cursor()
+            self._report_cursor()
 
     def refresh_rows(self, keys: Iterable[Hashable], columns: Iterable[str] | None = None) -> None:
         """Repaint rows whose content changed, or just some of their columns."""
@@ -338,7 +338,7 @@ class RowList(ScrollView, can_focus=True):
         if self.cursor != before:
             for one in (before, self.cursor):
                 self._refresh_at(one)
-            self._tell_cursor()
+            self._report_cursor()
 
     def move_to_key(self, key: Hashable) -> bool:
         """Put the cursor on the row of that key; False when it is not shown."""
@@ -521,7 +521,7 @@ class RowList(ScrollView, can_focus=True):
         self._set_virtual_size()
         self.refresh()
         if self.cursor != before or self.current is None or self._key(self.current) != kept:
-            self._tell_cursor()
+            self._report_cursor()
         if was_in_view:
             # The view goes with the cursor, which keeps its line on the screen where that is possible.
             self.scroll_to(y=top + self.cursor - before, animate=False, immediate=True)
@@ -553,7 +553,7 @@ class RowList(ScrollView, can_focus=True):
 
         return matches
 
-    def _tell_cursor(self) -> None:
+    def _report_cursor(self) -> None:
         self.post_message(self.Highlighted(self, self.current))
 
     def _refresh_at(self, at: int) -> None:

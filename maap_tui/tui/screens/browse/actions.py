@@ -27,12 +27,12 @@ class BranchWork:
     """One count a collection and one sync a branch at a time; beginning it again stops it."""
 
     def __init__(self, app: Host, *, counted: Callable[[str], None], synced: Callable[[], None]) -> None:
-        """Take whom to tell.
+        """Take what to call.
 
         Args:
             app: whose engine works.
-            counted: told the collection when more of it was counted.
-            synced: told when the registry changed.
+            counted: called with the collection when more of it was counted.
+            synced: called when the registry changed.
         """
         self._app = app
         self._counted = counted
@@ -61,7 +61,7 @@ class BranchWork:
         return parts + [f"Syncing {branch.title}: S stops it." for branch in self._syncs]
 
     def look(self) -> None:
-        """Tell of collections of which more was counted since the last look."""
+        """Report collections of which more was counted since the last look."""
         for name in list(self._builds):
             event = self._app.counted.get(name)
             if event is not None and self._seen_counts.get(name) != event.done:

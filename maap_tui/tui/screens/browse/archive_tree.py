@@ -92,7 +92,7 @@ class ArchiveTree(Tree[Branch], inherit_bindings=False):
         pieces: Callable[[Branch], Pieces],
         is_open: Callable[[Branch], bool],
     ) -> None:
-        """Take what tells of branches.
+        """Take what describes branches.
 
         Args:
             children: the branches to show below one, or the missions for None.

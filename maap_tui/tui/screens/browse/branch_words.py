@@ -28,7 +28,7 @@ class Sheet:
 
     title: str
     rows: Rows = field(default_factory=list)
-    troubles: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     """Sentences about what went wrong."""
 
     def draw(self, width: int) -> Text:
@@ -41,7 +41,7 @@ class Sheet:
                 label = (name if at == 0 else "") if name else ""
                 text.append(f"\n{label:<{_NAMES if name else 0}}", style="bold dim")
                 text.append(line, style="not bold")
-        for sentence in self.troubles:
+        for sentence in self.problems:
             text.append("\n" + clean(" ".join(sentence.split())))
         return text
 
@@ -89,8 +89,8 @@ def collection_words(one: KnownCollection, tracked: int) -> Sheet:
         rows.append(("Here", f"{plural(tracked, 'baseline')} in the registry"))
     if one.is_listed is False:
         rows.append(("", "The archive does not list this collection."))
-    if one.trouble:
-        rows.append(("", one.trouble))
+    if one.problem:
+        rows.append(("", one.problem))
     return Sheet(one.name, rows)
 
 

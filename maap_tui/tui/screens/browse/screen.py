@@ -21,13 +21,13 @@ from maap_tui.engine.registry.registry import Key, Stats
 from maap_tui.engine.session import Session
 from maap_tui.text import clean, format_count, format_date, plural
 from maap_tui.tui.keys import bindings, lists_of
+from maap_tui.tui.problems import problem_of
 from maap_tui.tui.screens.browse import branch_words
 from maap_tui.tui.screens.browse.actions import BranchWork
 from maap_tui.tui.screens.browse.archive_tree import ArchiveTree, Branch, Pieces
 from maap_tui.tui.screens.browse.branch_words import Sheet
 from maap_tui.tui.screens.browse.tree_filter import TreeFilter
 from maap_tui.tui.screens.mode import PlaceScreen
-from maap_tui.tui.troubles import trouble_of
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.workers import start_worker
 
@@ -59,16 +59,16 @@ class BrowseScreen(PlaceScreen):
         """Collections whose names are being fetched, and what is set when they are here."""
         self._fetched: set[str] = set()
         """Collections whose names came from the archive since the app opened."""
-        self._fetch_troubles: dict[str, str] = {}
-        self._list_trouble = ""
+        self._fetch_problems: dict[str, str] = {}
+        self._list_problem = ""
         self._tracked: set[tuple[str, str, str]] | None = None
         """(collection, product type, baseline in upper case) of the registry; None until it was read."""
         self._here: dict[tuple[str, str, str], Stats] = {}
-        self._here_trouble = ""
+        self._here_problem = ""
         self._looking = False
         self._looked = 0.0
         self._detail = Text()
-        self._told: Branch | None = None
+        self._announced: Branch | None = None
         self._detail_width = 0
         """Cells that the detail was laid out for; a resize while another place was shown changes them."""
         """What the detail is about."""
@@ -106,7 +106,7 @@ class BrowseScreen(PlaceScreen):
         await self._reload()
         await self._look_at_registry()
         await self._list_collections()
-        if self._list_trouble:
+        if self._list_problem:
             return  # the rest would not answer either; opening a collection asks again
         missing = [one.name for one in self._missing(self._known.missions[0])]
         await self._fetch_names(missing)
@@ -125,10 +125,10 @@ class BrowseScreen(PlaceScreen):
         try:
             await self.maap.ask(lambda session: session.index.fetch_collections())
         except MaapError as error:
-            self._list_trouble = error.message
+            self._list_problem = error.message
             self.maap.write_log("warning", f"The list of collections was not refreshed: {error.message}")
         else:
-            self._list_trouble = ""
+            self._list_problem = ""
         await self._reload(())
 
     def _missing(self, mission: str) -> list[KnownCollection]:
@@ -136,11 +136,11 @@ class BrowseScreen(PlaceScreen):
         return [
             one
             for one in self._known.of_mission(mission)
-            if not one.has_names and one.is_listed is not False and one.name not in self._fetch_troubles
+            if not one.has_names and one.is_listed is not False and one.name not in self._fetch_problems
         ]
 
     async def _fetch_names(self, names: Iterable[str]) -> None:
-        """Fetch the names of collections anew; what fails is told in the tree and the log.
+        """Fetch the names of collections again; what fails is shown in the tree and the log.
 
         Those that are being fetched already are waited for.
         """
@@ -155,10 +155,10 @@ class BrowseScreen(PlaceScreen):
                 try:
                     await self.maap.ask(lambda session: session.catalogue.queryables(name, refresh=True))
                 except MaapError as error:
-                    self._fetch_troubles[name] = error.message
+                    self._fetch_problems[name] = error.message
                     self.maap.write_log("warning", f"The names of {name} were not fetched: {error.message}")
                 else:
-                    self._fetch_troubles.pop(name, None)
+                    self._fetch_problems.pop(name, None)
                     self._fetched.add(name)
                 finally:
                     self._fetching.pop(name, None)
@@ -190,10 +190,10 @@ class BrowseScreen(PlaceScreen):
         try:
             tracked, here = await asyncio.to_thread(_count_here, self.maap.session, shown)
         except Exception as error:
-            # Whatever it was, the next look comes soon: it is told here, not in a dialog each time.
-            trouble = f"The registry cannot be read: {trouble_of(error)}"
+            # Whatever it was, the next look comes soon: it is shown here, not in a dialog each time.
+            problem = f"The registry cannot be read: {problem_of(error)}"
         else:
-            trouble = ""
+            problem = ""
             if tracked != self._tracked or any(self._here.get(key) != stats for key, stats in here.items()):
                 self._tracked = tracked
                 self._here = {key: stats for key, stats in self._here.items() if key in tracked} | here
@@ -201,8 +201,8 @@ class BrowseScreen(PlaceScreen):
         finally:
             self._looking = False
             self._looked = time.monotonic()
-        if trouble != self._here_trouble:
-            self._here_trouble = trouble
+        if problem != self._here_problem:
+            self._here_problem = problem
             self._show()
 
     # The tree
@@ -261,10 +261,10 @@ class BrowseScreen(PlaceScreen):
     def _why_empty(self, one: KnownCollection) -> str:
         if one.name in self._fetching:
             return "Fetching its product types..."
-        if one.name in self._fetch_troubles:
-            return f"Not fetched: {self._fetch_troubles[one.name]}"
-        if one.trouble:
-            return one.trouble
+        if one.name in self._fetch_problems:
+            return f"Not fetched: {self._fetch_problems[one.name]}"
+        if one.problem:
+            return one.problem
         if one.is_listed is False:
             return "The archive does not list this collection."
         if one.has_names:
@@ -302,7 +302,7 @@ class BrowseScreen(PlaceScreen):
             pieces.append((" not at the archive", "muted"))
         elif one.name in self._fetching and not one.products:
             pieces.append((" fetching...", "muted"))
-        elif one.name in self._fetch_troubles and not one.products:
+        elif one.name in self._fetch_problems and not one.products:
             pieces.append((" not fetched", "warning"))
         elif one.products:
             pieces.append((f" {plural(len(one.products), 'product type')}", "muted"))
@@ -375,7 +375,7 @@ class BrowseScreen(PlaceScreen):
 
     @on(Tree.NodeHighlighted)
     def note_cursor(self) -> None:
-        """Tell of what the cursor came to."""
+        """Report what the cursor came to."""
         branch = self.tree_view.branch
         if branch is not None and branch.product_type is not None:
             self._looked = 0.0
@@ -430,8 +430,8 @@ class BrowseScreen(PlaceScreen):
             return
         self._detail = text
         self._detail_words.update(text)
-        if branch != self._told:
-            self._told = branch
+        if branch != self._announced:
+            self._announced = branch
             pane.scroll_home(animate=False)
 
     def on_resize(self, event: events.Resize) -> None:
@@ -456,11 +456,11 @@ class BrowseScreen(PlaceScreen):
             is_read = self._tracked is not None and (key not in self._tracked or key in self._here)
             info = self._info_of(one, branch)
             sheet = branch_words.baseline_words(one, branch, mission, info, self._here.get(key), is_read)
-        if one is None and self._list_trouble:
-            sheet.troubles.append(f"Shown as it was known last. {self._list_trouble}")
-        if one is not None and one.name in self._fetch_troubles:
-            sheet.troubles.append(f"Its names were not refreshed. {self._fetch_troubles[one.name]}")
-        sheet.troubles += [words for words in (self._here_trouble, self._known.trouble) if words]
+        if one is None and self._list_problem:
+            sheet.problems.append(f"Shown as it was known last. {self._list_problem}")
+        if one is not None and one.name in self._fetch_problems:
+            sheet.problems.append(f"Its names were not refreshed. {self._fetch_problems[one.name]}")
+        sheet.problems += [words for words in (self._here_problem, self._known.problem) if words]
         return sheet
 
     def _show_activity(self) -> None:
@@ -585,10 +585,10 @@ class BrowseScreen(PlaceScreen):
             rows = self._known.of_mission(branch.mission)
             names = [one.name for one in rows if one.is_listed is not False]
         await self._fetch_names(names)
-        failed = [name for name in names if name in self._fetch_troubles]
+        failed = [name for name in names if name in self._fetch_problems]
         if len(failed) == len(names) and failed:
             self._say(
-                f"The names of {branch.words} were not fetched: {self._fetch_troubles[failed[0]]}", "error"
+                f"The names of {branch.words} were not fetched: {self._fetch_problems[failed[0]]}", "error"
             )
             return
         after = self._products_of(branch)

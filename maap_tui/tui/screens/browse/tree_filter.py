@@ -24,7 +24,7 @@ class TreeFilter:
         return branch in self.paths or any(one in self.hits for one in branch.path)
 
     def find(self, known: Known, baselines: Callable[[KnownCollection, str], Sequence[str]]) -> None:
-        """Find anew: a hit holds, with the branches above it, every word, and itself at least one.
+        """Search again: a hit holds, with the branches above it, every word, and itself at least one.
 
         Args:
             known: what is searched.

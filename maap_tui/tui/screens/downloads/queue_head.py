@@ -46,7 +46,7 @@ class QueueHead(OnHost, Vertical):
     def compose(self) -> ComposeResult:
         yield Static("", id="summary", markup=False)
         yield Static("", id="note", markup=False)
-        yield Static("", id="trouble", markup=False)
+        yield Static("", id="problem", markup=False)
 
     def on_mount(self) -> None:
         self.set_interval(1.0, self._note_rate)
@@ -61,7 +61,7 @@ class QueueHead(OnHost, Vertical):
         """Repaint what changed."""
         self._show_summary()
         self._show_note()
-        self._show("trouble", self._queue_trouble)
+        self._show("problem", self._queue_problem)
 
     def _show(self, name: str, text: str) -> None:
         """Show a text in at most two lines, the summary in one."""
@@ -131,10 +131,10 @@ class QueueHead(OnHost, Vertical):
         self._show("note", clean(note))
 
     @property
-    def _queue_trouble(self) -> str:
+    def _queue_problem(self) -> str:
         """What is wrong with the queue on disk and what to do, in a line; '' when nothing is."""
         queue = self.maap.queue
-        if queue.trouble:
+        if queue.problem:
             return "The queue file cannot be used (5 says why). Transfers go on; fix it, restart."
         if queue.set_aside is not None:
             return "The queue file was damaged, a new one is used. What waited: press 4, then d."

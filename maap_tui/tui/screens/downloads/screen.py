@@ -235,7 +235,7 @@ class DownloadsScreen(PlaceScreen):
             with collector.held(0 if self._serial else collector.MANY):
                 changes = await asyncio.to_thread(queue.changes, self._serial)
             if self._serial and changes.count < len(self._known | {row.path for row in changes.rows}):
-                # Something was removed; what, only the whole tells.
+                # Something was removed; only the whole list shows what.
                 changes = await asyncio.to_thread(queue.changes)
                 self._order.take_all(self._others.values())
                 self._others.clear()

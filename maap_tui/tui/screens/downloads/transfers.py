@@ -112,7 +112,7 @@ class Line:
 
     @property
     def short(self) -> str:
-        """What fits into a narrow column and still tells the file."""
+        """What fits into a narrow column and still identifies the file."""
         if not self._short:
             self._short = self.name
             parsed = parse_name(self.name)
@@ -143,7 +143,7 @@ class Line:
 
     @property
     def rate(self) -> float | None:
-        """Bytes a second over the last seconds; None while nothing came that tells."""
+        """Bytes a second over the last seconds; None while too little came to know."""
         if self.marks is None or len(self.marks) < 2 or not self.has_come:
             return None
         (begin, before), (end, after) = self.marks[0], self.marks[-1]
@@ -165,7 +165,7 @@ class Line:
 
     @property
     def seconds_left(self) -> float | None:
-        """None while nothing tells."""
+        """None while it is not known."""
         size, rate = self.source.size, self.rate
         return (size - self.source.received) / rate if size and rate else None
 
@@ -273,7 +273,7 @@ class TransferList(OnHost, RowList):
         self._has_chosen_columns = True
 
     def repaint(self) -> None:
-        """Draw anew what looks different, of the rows in view."""
+        """Draw again what looks different, of the rows in view."""
         keys = []
         for line in self._shown[self._top : self._top + self._visible_rows + 1]:
             cells = self._cells(line)

@@ -68,7 +68,7 @@ class LogRow:
     """A line of the log as it is listed."""
 
     number: int
-    """Counts up; tells lines apart."""
+    """Counts up; distinguishes lines."""
     line: LogLine
 
 
@@ -102,7 +102,7 @@ class LogScreen(PlaceScreen):
         self._all: list[LogRow] = []
         self._fresh: Settings | None = None
         self._keys_in_use: dict[str, str] = {}
-        self._trouble = ""
+        self._problem = ""
         self._token_words = ""
         self._log_words = ""
         self._is_ready = False
@@ -304,7 +304,7 @@ class LogScreen(PlaceScreen):
         app = self.maap
         tone = ""
         if app.token is None:
-            words = f"Token: {app.token_trouble or 'none'} F8 signs in."
+            words = f"Token: {app.token_problem or 'none'} F8 signs in."
             tone = "-alarm"
         else:
             days = app.days_left
@@ -336,10 +336,10 @@ class LogScreen(PlaceScreen):
         """Read the file again, which another program may have changed."""
         try:
             self._fresh = await asyncio.to_thread(self._load)
-            self._trouble = ""
+            self._problem = ""
         except SettingsError as error:
-            self._trouble = error.sentences
-            self.maap.write_log("error", self._trouble)
+            self._problem = error.sentences
+            self.maap.write_log("error", self._problem)
         self._show_settings()
 
     def _load(self) -> Settings:
@@ -377,8 +377,8 @@ class LogScreen(PlaceScreen):
         """Say what the setting under the cursor is, and its default; or what is wrong with the file."""
         about = self._about
         row = self._table.current
-        if self._trouble:
-            about.update(Text(clean(self._trouble), style="bold"))
+        if self._problem:
+            about.update(Text(clean(self._problem), style="bold"))
         elif row is None:
             about.update("")
         else:
@@ -429,8 +429,8 @@ class LogScreen(PlaceScreen):
         """Raise what is wrong with a value."""
         head, _, binding = key.partition(".")
         if head == settings.KEYS:
-            _, troubles = check_keymap({**self._keys_in_use, binding: text})
-            mine = [sentence for sentence in troubles if sentence.startswith(f"[keys] {binding}:")]
+            _, problems = check_keymap({**self._keys_in_use, binding: text})
+            mine = [sentence for sentence in problems if sentence.startswith(f"[keys] {binding}:")]
             if mine:
                 raise SettingsError(mine[0])
             return
@@ -457,12 +457,12 @@ class LogScreen(PlaceScreen):
             self._say(f"{key} is not set in the file; its value comes from {origin}.", severity="warning")
             return
         self._fresh = await asyncio.to_thread(self._load)
-        self._trouble = ""
+        self._problem = ""
         self._put_in_force(key)
         self._show_settings()
-        self._tell(key, old, is_unset=not text.strip())
+        self._report(key, old, is_unset=not text.strip())
 
-    def _tell(self, key: str, old: str, *, is_unset: bool) -> None:
+    def _report(self, key: str, old: str, *, is_unset: bool) -> None:
         assert self._fresh is not None
         row = next((one for one in self._rows() if one.key == key), None)
         if row is None:

@@ -1,7 +1,7 @@
 """BaselineWork: what can be done about tracked files: queue, mark, clean up, check and record them.
 
-Each is a coroutine that asks where something would be destroyed, tells how far it is through `Work`, and
-ends when that is told to stop.
+Each is a coroutine that asks where something would be destroyed, reports how far it is through `Work`, and
+ends when that is asked to stop.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def words_of(scopes: Sequence[Scope]) -> str:
 
 
 class View(Protocol):
-    """The screen that the work is done for: it asks the user, and is told what came of it."""
+    """The screen that the work is done for: it asks the user, and gets the results."""
 
     rows: dict[Key, BaselineRow]
 
@@ -113,7 +113,7 @@ class View(Protocol):
 
 
 class BaselineWork:
-    """Done for a view, which is asked and told."""
+    """Done for a view, which is asked and gets the results."""
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -128,7 +128,7 @@ class BaselineWork:
         return self._session.registry.baseline(key)
 
     def _brief(self, path: Path | str) -> str:
-        """A path in a list: the name is enough where the layout tells the rest."""
+        """A path in a list: the name is enough where the layout gives the rest."""
         is_dated = Path(path).is_relative_to(self._session.places.data_dir) and collection_of(path)
         return Path(path).name if is_dated else str(path)
 

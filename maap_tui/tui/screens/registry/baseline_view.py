@@ -19,9 +19,9 @@ from maap_tui.engine.registry.registry import DayStats, Key
 from maap_tui.text import clean, format_bytes, format_count, plural
 from maap_tui.tui import theme
 from maap_tui.tui.host import OnHost
+from maap_tui.tui.problems import problem_of
 from maap_tui.tui.screens.registry.baseline_table import BaselineRow
 from maap_tui.tui.screens.registry.day_strip import DayStrip
-from maap_tui.tui.troubles import trouble_of
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.rows import Column, RowList
 from maap_tui.tui.workers import start_worker
@@ -193,18 +193,18 @@ class BaselineView(OnHost, Vertical):
         start_worker(self.screen, self._read_day, row.key, day, row.summary, group="day", exclusive=True)
 
     async def _read_day(self, key: Key, day: date, summary: Summary) -> None:
-        trouble = ""
+        problem = ""
         try:
             found = await asyncio.to_thread(
                 audit.files_of_day, self.maap.session.registry.baseline(key), day, summary.failures
             )
         except (MaapError, OSError) as error:
-            found, trouble = [], trouble_of(error)
+            found, problem = [], problem_of(error)
         if self.row is None or self.row.key != key or self.strip.day != day:
             return
-        self.is_day_unreadable = bool(trouble)
+        self.is_day_unreadable = bool(problem)
         rows = self.files
-        words = f"The files of this day cannot be read.\n{clean(trouble)}" if trouble else NO_FILES
+        words = f"The files of this day cannot be read.\n{clean(problem)}" if problem else NO_FILES
         if rows.empty_text != words:
             rows.empty_text = words
             rows.refresh()

@@ -30,12 +30,12 @@ from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.listing import ListDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings
+from maap_tui.tui.problems import problem_of
 from maap_tui.tui.screens.mode import PlaceScreen
 from maap_tui.tui.screens.registry.actions import BaselineWork, Scope, Work
 from maap_tui.tui.screens.registry.baseline_table import BaselineRow, BaselineTable
 from maap_tui.tui.screens.registry.baseline_view import BaselineView
 from maap_tui.tui.screens.registry.day_strip import DayStrip
-from maap_tui.tui.troubles import trouble_of
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.memory import ColumnMemory
 from maap_tui.tui.widgets.rows import RowList
@@ -67,7 +67,7 @@ class RegistryScreen(PlaceScreen):
         """The baseline shown whole; None for the table."""
         self.work: Work | None = None
         """The long work under way, one at most."""
-        self._trouble = ""
+        self._problem = ""
         """Why the registry cannot be read, and what to do; '' while it can."""
         self._is_read = False
         self._watch: audit.Watch | None = None
@@ -92,9 +92,9 @@ class RegistryScreen(PlaceScreen):
         self._overview = Vertical(id="overview")
         view = self._view = BaselineView()
         self._files, self._errors, self._strip = view.files, view.errors, view.strip
-        self._trouble_words = Static("", markup=False, id="trouble")
+        self._problem_words = Static("", markup=False, id="problem")
         self._damage_words = Static("", markup=False, id="damage")
-        yield self._trouble_words
+        yield self._problem_words
         yield self._damage_words
         with self._overview:
             yield FilterLine(baselines)
@@ -184,7 +184,7 @@ class RegistryScreen(PlaceScreen):
     async def _poll(self) -> None:
         """Look for changes, then read what changed."""
         assert self._watch is not None
-        trouble = ""
+        problem = ""
         try:
             keys, changed = await asyncio.to_thread(self._watch.poll)
             self._set_keys(keys)
@@ -194,14 +194,14 @@ class RegistryScreen(PlaceScreen):
                     await self._read(key)
                 except (MaapError, OSError) as error:
                     # One that cannot be read must not hide the others.
-                    trouble = trouble or f"{key.product_type} {key.baseline}: {trouble_of(error)}"
+                    problem = problem or f"{key.product_type} {key.baseline}: {problem_of(error)}"
         except Exception as error:
-            # Whatever it was, the next look comes in a second: it is told here, not in a dialog each time.
-            trouble = trouble_of(error)
+            # Whatever it was, the next look comes in a second: it is shown here, not in a dialog each time.
+            problem = problem_of(error)
         finally:
             self._polled_at = time.monotonic()
             self._is_polling = False
-        self._set_trouble(trouble)
+        self._set_problem(problem)
         self._show_damage()
         if self.opened is not None and self._view.is_day_unreadable:
             self._view.show_day()
@@ -244,7 +244,7 @@ class RegistryScreen(PlaceScreen):
                     row.size = size
                     self._show_row(key)
         except (MaapError, OSError) as error:
-            self.maap.write_log("warning", f"Bytes on disk are not known: {trouble_of(error)}")
+            self.maap.write_log("warning", f"Bytes on disk are not known: {problem_of(error)}")
         finally:
             self._is_sizing = False
 
@@ -261,17 +261,17 @@ class RegistryScreen(PlaceScreen):
         self._show_about_baseline()
         self._show_wanted()
 
-    def _set_trouble(self, words: str) -> None:
+    def _set_problem(self, words: str) -> None:
         """Say why the registry cannot be read; '' takes it back."""
-        if words == self._trouble:
+        if words == self._problem:
             return
-        self._trouble = words
-        told = self._trouble_words
-        told.display = bool(words)
+        self._problem = words
+        line = self._problem_words
+        line.display = bool(words)
         if words:
             self.maap.write_log("error", f"The registry cannot be read: {words}")
             shown = f" What is shown is from {self.maap.now():%H:%M} UTC." if self.rows else ""
-            told.update(Text(clean(f"The registry cannot be read. {words}{shown}")))
+            line.update(Text(clean(f"The registry cannot be read. {words}{shown}")))
         self._say_empty()
 
     def _show_damage(self) -> None:
@@ -283,13 +283,13 @@ class RegistryScreen(PlaceScreen):
             is_one = len(found) == 1 and found[0].lines in (0, 1)
             words = f"{damage_words([one.lines for one in found])} of the registry cannot be read and "
             words += f"{'is' if is_one else 'are'} left out: maap doctor lists what is damaged"
-        told = self._damage_words
-        if str(told.content) != words:
-            told.update(Text(clean(words)))
-            told.display = bool(words)
+        line = self._damage_words
+        if str(line.content) != words:
+            line.update(Text(clean(words)))
+            line.display = bool(words)
 
     def _say_empty(self) -> None:
-        if self._trouble:
+        if self._problem:
             folder = self.maap.session.places.registry_dir
             words = f"The registry is {clean(str(folder))}\nThis place looks again each second."
         else:
@@ -340,7 +340,7 @@ class RegistryScreen(PlaceScreen):
         self._baselines.focus()
 
     @on(RowList.Highlighted, "#baselines")
-    def _tell_baseline(self) -> None:
+    def _report_baseline(self) -> None:
         self._show_about_baseline()
 
     @on(RowList.Chosen)
@@ -381,8 +381,8 @@ class RegistryScreen(PlaceScreen):
         if failure is None:
             return
         if failure.day is None:
-            told = format_time(failure.at) or "At a time not known"
-            self.app.push_screen(TextDialog(failure.url, f"{told}\n{failure.reason}"))
+            when = format_time(failure.at) or "At a time not known"
+            self.app.push_screen(TextDialog(failure.url, f"{when}\n{failure.reason}"))
             return
         self._strip.move_to(failure.day)
         self._files.focus()

@@ -52,7 +52,7 @@ class Progress:
 
 
 class ResultWork:
-    """Each of its coroutines tells by itself what came of it; call them from workers."""
+    """Each of its coroutines reports its own result; call them from workers."""
 
     def __init__(self, app: Host) -> None:
         self._app = app

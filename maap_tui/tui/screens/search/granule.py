@@ -65,7 +65,7 @@ class GranuleDialog(Dialog[None]):
             self._granule = found
         self.query_one("#words", Static).update(self.words("" if found else "the archive has it no longer"))
 
-    def words(self, trouble: str = "") -> Text:
+    def words(self, problem: str = "") -> Text:
         """All of it as text."""
         granule, result = self._granule, self._result
         text = Text()
@@ -95,7 +95,7 @@ class GranuleDialog(Dialog[None]):
         size = "unknown" if result.size is None else format_bytes(result.size)
         _line(text, "State", f"{STATE_WORDS.get(result.state, result.state)}, {size}")
         is_waiting = not result.is_whole and granule is result.granule
-        waiting = trouble or ("asking the archive for the rest..." if is_waiting else "")
+        waiting = problem or ("asking the archive for the rest..." if is_waiting else "")
         _section(text, "Ground track")
         for sentence in [waiting] if waiting else track_in_words(granule):
             text.append(f"  {clean(sentence)}\n")

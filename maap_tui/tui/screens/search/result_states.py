@@ -72,7 +72,7 @@ class ResultStates:
         self.look_again([row for day in days for row in self._by_day.get(day, ())])
 
     def look_again(self, rows: Sequence[Result]) -> None:
-        """Find the states of results anew."""
+        """Find the states of results again."""
         self._unlooked.extend(rows)
         if self._unlooked and not self.is_looking:
             self.is_looking = True

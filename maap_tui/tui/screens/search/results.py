@@ -59,7 +59,7 @@ def result_of(granule: Granule, formats: Sequence[str], *, keep_whole: bool) -> 
 
 
 def result_key(result: Result) -> str:
-    """What tells rows apart."""
+    """What distinguishes rows."""
     return result.granule.id
 
 
@@ -152,7 +152,7 @@ DayOf = tuple[Key, date]
 
 
 def by_day(session: Session, results: Iterable[Result]) -> dict[DayOf, list[Result]]:
-    """Results by the day files of the registry that tell their states; without those it cannot hold."""
+    """Results by the day files of the registry that hold their states; without those it cannot hold."""
     keys: dict[tuple[str, str, str, str], Key | None] = {}
     days: dict[DayOf, list[Result]] = defaultdict(list)
     for result in results:

@@ -131,7 +131,7 @@ class SearchScreen(PlaceScreen):
 
     @property
     def focused_list(self) -> RowList | None:
-        """The results; the matches of the form are no list of their own."""
+        """The results; the matches of the form are not a list of their own."""
         return self.results
 
     @property
@@ -283,7 +283,7 @@ class SearchScreen(PlaceScreen):
         names, terms, reading = form.names, form.terms, form.reading
         collection = terms.collection.strip()
         is_new = collection and collection.lower() not in (name.lower() for name in names.queryables)
-        if is_new and "collection" not in reading.troubles:
+        if is_new and "collection" not in reading.problems:
             try:
                 found = await self.maap.ask(lambda session: session.catalogue.queryables(collection))
                 names.queryables[collection] = found
@@ -309,9 +309,9 @@ class SearchScreen(PlaceScreen):
         self.results.focus()
 
     def _first_field(self) -> str:
-        terms, troubles = self.form.terms, self.form.reading.troubles
-        if troubles:
-            return next(iter(troubles))
+        terms, problems = self.form.terms, self.form.reading.problems
+        if problems:
+            return next(iter(problems))
         if not terms.product_type:
             return "product_type" if terms.collection else "collection"
         return "time"
@@ -347,8 +347,8 @@ class SearchScreen(PlaceScreen):
         query = self.form.query_now
         if query is None and not self.form.reading.needs_newest:
             self._unfold(self._first_field())
-            trouble = next(iter(self.form.reading.troubles.values()), self.form.reading.hint)
-            self.notify(clean(trouble), severity="warning", markup=False)
+            problem = next(iter(self.form.reading.problems.values()), self.form.reading.hint)
+            self.notify(clean(problem), severity="warning", markup=False)
             return
         if self._typing is not None:
             self._typing.stop()
@@ -363,7 +363,7 @@ class SearchScreen(PlaceScreen):
             await self._learn_typed()
             query = self.form.query_now
             if query is None:
-                self._outcome = next(iter(self.form.reading.troubles.values()), "Nothing to search.")
+                self._outcome = next(iter(self.form.reading.problems.values()), "Nothing to search.")
                 return
         self._query = query
         self._begun = time.monotonic()
@@ -612,7 +612,7 @@ class SearchScreen(PlaceScreen):
         query = self.form.query_now
         if query is None:
             reading = self.form.reading
-            words = next(iter(reading.troubles.values()), reading.hint)
+            words = next(iter(reading.problems.values()), reading.hint)
             self.notify(clean(words), severity="warning", markup=False)
         return query
 

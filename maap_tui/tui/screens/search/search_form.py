@@ -241,7 +241,7 @@ class SearchForm(OnHost, Vertical):
             default_maximum=self._default_maximum,
         )
         for name in LABELS:
-            self.query_one(f"#{name}").set_class(name in self.reading.troubles, "-wrong")
+            self.query_one(f"#{name}").set_class(name in self.reading.problems, "-wrong")
         self.show_verdict()
         query = self.reading.query
         command = self.query_one("#command", Static)
@@ -258,13 +258,13 @@ class SearchForm(OnHost, Vertical):
 
     def show_verdict(self) -> None:
         """The line below the fields: what is wrong first, then what to do, then what is known."""
-        troubles = self.reading.troubles
+        problems = self.reading.problems
         field = self.field_in_hand
-        name = field if field in troubles else next(iter(troubles), "")
+        name = field if field in problems else next(iter(problems), "")
         verdict = self.query_one("#verdict", Static)
         verdict.set_class(bool(name), "error")
         if name:
-            verdict.update(clean(f"{LABELS[name]}: {troubles[name]}"))
+            verdict.update(clean(f"{LABELS[name]}: {problems[name]}"))
         else:
             verdict.update(clean(self.reading.hint or self.note))
 

@@ -67,7 +67,7 @@ class Terms:
 
     @classmethod
     def from_dict(cls, values: object) -> Terms:
-        """The inverse of `as_dict`; what is no text of a field is left out."""
+        """The inverse of `as_dict`; what is not the text of a field is left out."""
         known = values if isinstance(values, dict) else {}
         kept: dict[str, Any] = {}
         for one in fields(cls):
@@ -153,7 +153,7 @@ class Reading:
 
     query: Query | None = None
     """None while something is wrong or missing."""
-    troubles: dict[str, str] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
     """Field -> what is wrong, in words."""
     hint: str = ""
     """What to do next, when nothing is wrong and something is missing."""
@@ -185,29 +185,29 @@ def read_terms(
         default_maximum: granules at most when the field is empty.
     """
     reading = Reading()
-    troubles = reading.troubles
-    collection = _read_collection(terms.collection, names, troubles)
+    problems = reading.problems
+    collection = _read_collection(terms.collection, names, problems)
     # What a mission has says nothing of a collection that may not exist.
     is_known = collection in names.collections or collection in names.queryables
-    mission = mission_of(collection) if is_known and "collection" not in troubles else None
-    product_type = _read_product(terms.product_type, collection, names, troubles)
-    baseline = _read_baseline(terms.baseline, collection, product_type, names, troubles)
+    mission = mission_of(collection) if is_known and "collection" not in problems else None
+    product_type = _read_product(terms.product_type, collection, names, problems)
+    baseline = _read_baseline(terms.baseline, collection, product_type, names, problems)
     changes: dict[str, Any] = {name: getattr(terms, name) for name in BOXES}
-    _try(troubles, "time", changes, lambda: read_time(terms.time, now))
-    _try(troubles, "area", changes, lambda: _read_area(terms.area, product_type, mission))
-    _try(troubles, "orbit", changes, lambda: _read_orbits(terms.orbit, mission))
-    _try(troubles, "frames", changes, lambda: _read_frames(terms.frames, mission, changes.get("frames", ())))
-    _try(troubles, "formats", changes, lambda: {"formats": _read_formats(terms.formats, mission)})
-    _try(troubles, "maximum", changes, lambda: {"max_items": _read_maximum(terms.maximum, default_maximum)})
+    _try(problems, "time", changes, lambda: read_time(terms.time, now))
+    _try(problems, "area", changes, lambda: _read_area(terms.area, product_type, mission))
+    _try(problems, "orbit", changes, lambda: _read_orbits(terms.orbit, mission))
+    _try(problems, "frames", changes, lambda: _read_frames(terms.frames, mission, changes.get("frames", ())))
+    _try(problems, "formats", changes, lambda: {"formats": _read_formats(terms.formats, mission)})
+    _try(problems, "maximum", changes, lambda: {"max_items": _read_maximum(terms.maximum, default_maximum)})
     if mission is not None and changes.get("orbits"):
         by_name = product_type in mission.unindexed
         local = names.queryables.get(collection)
         by_name = by_name or (local is not None and not local.has_orbits)
         if changes.get("time") is not None and not by_name:
-            troubles.setdefault("orbit", "an orbit and a time exclude one another, clear one of them")
+            problems.setdefault("orbit", "an orbit and a time exclude one another, clear one of them")
         elif changes.get("time") is None and by_name and product_type:
-            troubles.setdefault("orbit", f"{product_type} has no index of orbits, give a time as well")
-    if troubles:
+            problems.setdefault("orbit", f"{product_type} has no index of orbits, give a time as well")
+    if problems:
         return reading
     if not collection or not product_type:
         what = "product type" if collection else "collection, or start with the product type"
@@ -219,26 +219,26 @@ def read_terms(
             reading.hint, reading.needs_newest = "Looking up the newest baseline...", True
             return reading
         if not found:
-            troubles["baseline"] = f"the archive has no baseline of {product_type} in {collection}"
+            problems["baseline"] = f"the archive has no baseline of {product_type} in {collection}"
             return reading
         baseline = found
     try:
         reading.query = Query(collection, product_type, baseline or None, **changes)
     except InvalidRequestError as error:
-        troubles["orbit" if "orbit" in error.message else "time"] = error.message
+        problems["orbit" if "orbit" in error.message else "time"] = error.message
     return reading
 
 
 def _try(
-    troubles: dict[str, str], name: str, changes: dict[str, Any], read: Callable[[], dict[str, Any]]
+    problems: dict[str, str], name: str, changes: dict[str, Any], read: Callable[[], dict[str, Any]]
 ) -> None:
     try:
         changes |= read()
     except InvalidRequestError as error:
-        troubles[name] = error.sentences
+        problems[name] = error.sentences
 
 
-def _read_collection(text: str, names: Names, troubles: dict[str, str]) -> str:
+def _read_collection(text: str, names: Names, problems: dict[str, str]) -> str:
     words = text.strip()
     known = known_word(words, names.collections)
     if not words or known is not None:
@@ -246,35 +246,35 @@ def _read_collection(text: str, names: Names, troubles: dict[str, str]) -> str:
     if words in names.queryables:
         return words
     if words in names.refused:
-        troubles["collection"] = names.refused[words]
+        problems["collection"] = names.refused[words]
     elif not _NAME.fullmatch(words):
-        troubles["collection"] = f"'{words[:40]}' is not a collection name"
+        problems["collection"] = f"'{words[:40]}' is not a collection name"
     elif any(words.lower() in name.lower() for name in names.collections):
-        troubles["collection"] = f"'{words[:40]}' is only a part of a name, enter takes the one in the list"
+        problems["collection"] = f"'{words[:40]}' is only a part of a name, enter takes the one in the list"
     return words
 
 
-def _read_product(text: str, collection: str, names: Names, troubles: dict[str, str]) -> str:
+def _read_product(text: str, collection: str, names: Names, problems: dict[str, str]) -> str:
     words = text.strip()
     products = names.products_of(collection)
     known = known_word(words, products)
     if not words or known is not None:
         return known or ""
     if not _NAME.fullmatch(words):
-        troubles["product_type"] = f"'{words[:40]}' is not a product type name"
-    elif products and "collection" not in troubles:
+        problems["product_type"] = f"'{words[:40]}' is not a product type name"
+    elif products and "collection" not in problems:
         if any(words.lower() in name.lower() for name in products):
-            trouble = f"'{words[:40]}' is only a part of a name, enter takes the one in the list"
+            problem = f"'{words[:40]}' is only a part of a name, enter takes the one in the list"
         else:
             close = nearest(words, products, 2)
             asked = f"; did you mean {' or '.join(close)}?" if close else ""
-            trouble = f"{collection} has no '{words[:40]}'{asked}"
-        troubles["product_type"] = trouble
+            problem = f"{collection} has no '{words[:40]}'{asked}"
+        problems["product_type"] = problem
     return words
 
 
 def _read_baseline(
-    text: str, collection: str, product_type: str, names: Names, troubles: dict[str, str]
+    text: str, collection: str, product_type: str, names: Names, problems: dict[str, str]
 ) -> str:
     """The baseline as the archive spells it, NEWEST, or '' for any."""
     words = text.strip()
@@ -289,9 +289,9 @@ def _read_baseline(
     if spelled is not None:
         return spelled
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", words):
-        troubles["baseline"] = f"'{words[:40]}' is not a baseline"
+        problems["baseline"] = f"'{words[:40]}' is not a baseline"
     elif every:
-        troubles["baseline"] = f"there is no '{words[:40]}', it has {', '.join(known or every)}"
+        problems["baseline"] = f"there is no '{words[:40]}', it has {', '.join(known or every)}"
     return words
 
 

@@ -16,6 +16,6 @@ def words_of(error: BaseException) -> tuple[str, str]:
     return f"{type(error).__name__}: {error}", "If it happens again, report it with the log of place 5."
 
 
-def trouble_of(error: BaseException) -> str:
+def problem_of(error: BaseException) -> str:
     """The same in one line."""
     return sentences(*words_of(error))
