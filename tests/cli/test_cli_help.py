@@ -72,7 +72,7 @@ def test_examples_can_be_run(path: tuple[str, ...]) -> None:
     examples = re.findall(r"^  (maap\b.*)$", help_of(*path).partition("\nexample")[2], re.MULTILINE)
     assert examples
     for example in examples:
-        words = shlex.split(example)[1:]
+        words = shlex.split(example.partition(" > ")[0])[1:]
         assert tuple(words[: len(path)]) == path
         if "--" in words:
             build_parser().parse_args(words[words.index("--") + 1 :])
