@@ -24,6 +24,7 @@ from maap_tui.engine.model import (
     parse_zulu,
     to_zulu,
 )
+from maap_tui.engine.storage.names import is_name, is_searchable
 
 if TYPE_CHECKING:
     from maap_tui.engine.missions import Mission
@@ -170,9 +171,9 @@ class Query:
 
     def __post_init__(self) -> None:
         for what, value in (("collection", self.collection), ("product type", self.product_type)):
-            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+:-]{0,127}", value):
+            if not is_searchable(value):
                 raise InvalidRequestError(f"'{value[:60]}' is not a {what} name", "See `maap list`.")
-        if self.baseline is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", self.baseline):
+        if self.baseline is not None and not is_name(self.baseline):
             raise InvalidRequestError(f"'{self.baseline[:60]}' is not a baseline", "See `maap list`.")
         if self.max_items < 1:
             raise InvalidRequestError(f"A maximum of {self.max_items} items finds nothing", "Give 1 or more.")

@@ -32,7 +32,6 @@ from maap_tui.engine.net.http import Http, Reply, TransportFault, is_lasting, or
 from maap_tui.engine.query import NEW_KEYS, OLD_KEYS, Keys
 from maap_tui.engine.storage import files, names
 
-_PRINTABLE = re.compile(r"[!-~]+")
 _RESTRICTED = re.compile(r"RESTRICTED|_COMM\b|COMMISSIONING|CORE_COMM", re.I)
 
 
@@ -128,7 +127,7 @@ def unknown(what: str, name: str, known: Sequence[str], look: str, *, where: str
 
 
 def _check_collection_name(name: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+:-]{0,127}", name):
+    if not names.is_searchable(name):
         raise InvalidRequestError(f"'{name[:60]}' is not a collection name", "See `maap list`.")
 
 
@@ -609,7 +608,7 @@ def resolved(item: Any, url: str) -> Any:
 
 def _absolute(href: str, base: str) -> str:
     # urljoin drops control characters: a link that has some stays as it is, and is refused.
-    if href.startswith(("https://", "http://")) or not _PRINTABLE.fullmatch(href):
+    if href.startswith(("https://", "http://")) or not names.is_printable(href):
         return href
     try:
         joined = urljoin(base, href)
@@ -692,13 +691,6 @@ def granule_of(item: Any, collection: str, mission: str) -> Granule:
 _GRID = re.compile(r"WRS-(\d{1,6})-([A-H])")
 """Orbit and frame as EarthCARE's items have them in `grid:code`."""
 
-_HREF = re.compile(r"https?://[\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e%]{1,4000}")
-
-
-def is_clean_url(url: str) -> bool:
-    """Whether a URL can go into the registry: http(s), printable ASCII without space, quote or bar."""
-    return _HREF.fullmatch(url) is not None and "@" not in url.split("/")[2]
-
 
 def _assets_of(raw: Any) -> tuple[Asset, ...]:
     if not isinstance(raw, dict):
@@ -708,7 +700,7 @@ def _assets_of(raw: Any) -> tuple[Asset, ...]:
         if not isinstance(value, dict) or not isinstance(value.get("href"), str):
             continue
         href = value["href"]
-        if not is_clean_url(href):
+        if not names.is_clean_url(href):
             continue
         try:
             name = names.file_name_of(href)
@@ -768,6 +760,6 @@ def _number(properties: Mapping[str, Any], key: str, digits: int) -> str | None:
 def _word(properties: Mapping[str, Any], *keys: str) -> str:
     for key in keys:
         value = properties.get(key)
-        if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}", value):
+        if isinstance(value, str) and names.is_name(value):
             return value
     return ""

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
 from maap_tui.engine.config import dirs
+from maap_tui.engine.storage.names import is_name
 
 T = TypeVar("T")
 
@@ -52,11 +53,10 @@ class Name(Text):
     """A text that may become a folder name and part of an address."""
 
     expected = "a name of letters, digits and . _ + -"
-    _PATTERN = re.compile(r"(?:[A-Za-z0-9_+][A-Za-z0-9_.+-]*)?")
 
     def from_text(self, text: str, environ: Mapping[str, str]) -> str:
         text = text.strip()
-        if not self._PATTERN.fullmatch(text):
+        if text and not is_name(text):
             raise ValueError
         return text
 

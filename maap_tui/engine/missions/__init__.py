@@ -12,6 +12,7 @@ from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import aeolus, biomass, cryosat, earthcare, flex
 from maap_tui.engine.missions.base import Mission, Product
 from maap_tui.engine.model import ALL, FORMAT_NAMES, FileName, format_of, has_format
+from maap_tui.engine.storage.names import is_name
 
 MISSIONS: dict[str, Mission] = {
     m.name: m for m in (earthcare.MISSION, aeolus.MISSION, biomass.MISSION, cryosat.MISSION, flex.MISSION)
@@ -44,7 +45,7 @@ def mission_named(name: str) -> Mission:
     for mission in MISSIONS.values():
         if mission.name.lower() == name.lower():
             return mission
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", name):
+    if not is_name(name):
         raise InvalidRequestError(f"'{name}' is not a mission name", f"Use one of {', '.join(MISSIONS)}.")
     return Mission(name=name, formats=("h5", "nc", "dbl", "zip", "eof", "eef", "bufr", "hdr"), is_known=False)
 

@@ -33,17 +33,15 @@ from maap_tui.engine.events import Emit, RegistryDamaged, ignore
 from maap_tui.engine.model import FORMATS
 from maap_tui.engine.registry.deletions import Deletions
 from maap_tui.engine.storage import files, locks
+from maap_tui.engine.storage.names import URL_PATTERN, is_name, path_fault, url_fault
 
 Kind = Literal["url", "dwl", "mrk"]
 
 _TREES: Final[dict[Kind, str]] = {"url": "urls", "dwl": "downloads", "mrk": "marked"}
-_PART: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}")
 _DAY_FILE: Final = re.compile(r"(?:url|dwl|mrk)_(\d{8})\.txt")
-_URL: Final = re.compile(r"https?://[!-{}~]+")
 # A line of url_ and dwl_ files: a URL, then perhaps a separator and a path without control characters.
-_PAIR_LINE: Final = re.compile(rb"https?://[!-{}~]+(?:\|[^\x00-\x1f\x7f]*)?")
+_PAIR_LINE: Final = re.compile(URL_PATTERN.encode() + rb"(?:\|[^\x00-\x1f\x7f]*)?")
 _PATH_LINE: Final = re.compile(rb"[^\x00-\x1f\x7f]+")
-_UNSAFE_PATH: Final = re.compile("[\x00-\x1f\x7f-\x9f|\u2028\u2029\ud800-\udfff]")
 # Files of nothing but these bytes need no look at each line: no comment, space, control or non-ASCII byte.
 _PLAIN: Final = bytes(code for code in range(0x21, 0x7F) if code != ord("#")) + b"\n"
 _BOM: Final = b"\xef\xbb\xbf"
@@ -52,7 +50,6 @@ _BLANK: Final = b" \t\r\n\x0b\x0c"
 _IN_ERRORS: Final = bytes(0x20 if 0 < code < 0x20 and code not in b"\n\r" else code for code in range(256))
 _SUFFIXES: Final = frozenset(suffix.encode() for suffixes in FORMATS.values() for suffix in suffixes)
 
-_MAX_URL: Final = 8192
 _MAX_LINE: Final = 16384
 _MAX_ERROR: Final = 300
 MISSING_FOR: Final = timedelta(days=1)
@@ -91,10 +88,10 @@ class Key:
     def __post_init__(self) -> None:
         for noun in ("mission", "collection", "product_type", "baseline"):
             name = getattr(self, noun)
-            if not (isinstance(name, str) and _PART.fullmatch(name)):
+            if not (isinstance(name, str) and is_name(name)):
                 raise InvalidRequestError(
                     f"Not a name for a {noun.replace('_', ' ')}: {str(name)[:128]!a}",
-                    "Use letters, digits and _ . + - only, starting with a letter or a digit.",
+                    "Use letters, digits and _ . + - only, with no . or - in front, 128 at most.",
                 )
 
     def __str__(self) -> str:
@@ -402,7 +399,7 @@ class BaselineRegistry:
         refused: list[tuple[Entry, str]] = []
         days: dict[date, dict[bytes, str]] = {}
         for entry in entries:
-            reason = _url_fault(entry.url) or _path_fault(entry.path)
+            reason = url_fault(entry.url) or path_fault(entry.path)
             if reason:
                 refused.append((entry, reason))
             else:
@@ -434,7 +431,7 @@ class BaselineRegistry:
             LockedError: another writer held the baseline too long.
             StorageError: the registry cannot be written.
         """
-        _demand(_url_fault(url) or _path_fault(str(path)), url)
+        _demand(url_fault(url) or path_fault(str(path)), url)
         first = url.encode()
         with self.locked("recording a download"):
             # The error goes first: what ends this between the two leaves a file that is still pending,
@@ -465,7 +462,7 @@ class BaselineRegistry:
             LockedError: another writer held the baseline too long.
             StorageError: the registry cannot be written.
         """
-        _demand(_url_fault(url), url)
+        _demand(url_fault(url), url)
         line = f"{url}|{_error_text(reason, code, tries, at or datetime.now(UTC))}"
         first = url.encode()
         with self.locked("recording a failure"):
@@ -495,7 +492,7 @@ class BaselineRegistry:
             LockedError: another writer held the baseline too long.
             StorageError: the registry cannot be written.
         """
-        refused = [(url, fault) for url in listed if (fault := _url_fault(url))]
+        refused = [(url, fault) for url in listed if (fault := url_fault(url))]
         now = datetime.now(UTC)
         wrong = {url for url, _ in refused}
         lines = {
@@ -605,7 +602,7 @@ class BaselineRegistry:
     def _by_day(self, paths: Iterable[tuple[str, date]]) -> dict[date, dict[bytes, str]]:
         days: dict[date, dict[bytes, str]] = {}
         for path, day in paths:
-            fault = _path_fault(path) or ("it is empty" if not path else "")
+            fault = path_fault(path) or ("it is empty" if not path else "")
             fault = fault or ("it starts with #" if path.startswith("#") else "")
             _demand(fault or ("it starts with a blank" if path != path.lstrip() else ""), path)
             days.setdefault(day, {})[path.encode()] = path
@@ -1273,7 +1270,7 @@ def _folder_names(path: Path) -> list[str]:
     """List the folders of a folder whose names can be part of a key."""
     try:
         with os.scandir(path) as found:
-            return [item.name for item in found if _PART.fullmatch(item.name) and item.is_dir()]
+            return [item.name for item in found if is_name(item.name) and item.is_dir()]
     except FileNotFoundError:
         return []
     except NotADirectoryError as error:
@@ -1486,26 +1483,6 @@ def _identity(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return status.st_ino, status.st_mtime_ns, status.st_size
-
-
-def _url_fault(url: str) -> str:
-    """Say why a URL cannot be the first field of a line; empty when it can."""
-    if len(url) > _MAX_URL:
-        return f"the URL is longer than {_MAX_URL} characters"
-    if not _URL.fullmatch(url):
-        return "the URL holds blanks, control characters, | or non-ASCII, or is not http"
-    return ""
-
-
-def _path_fault(path: str) -> str:
-    """Say why a path cannot be a field of a line; empty when it can."""
-    if _UNSAFE_PATH.search(path):
-        return "the path holds a line end, a control character, | or bytes that are not UTF-8"
-    if path != path.rstrip():
-        return "the path ends with a blank"
-    if len(path.encode()) > _MAX_URL // 2:
-        return "the path is too long"
-    return ""
 
 
 def _demand(fault: str, text: str) -> None:

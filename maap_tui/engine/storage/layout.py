@@ -10,7 +10,7 @@ from pathlib import Path
 
 from maap_tui.engine.errors import StorageError
 from maap_tui.engine.missions import folder_of
-from maap_tui.engine.storage.names import is_name, safe_file_name, safe_name, shown
+from maap_tui.engine.storage.names import MAX_ARCHIVE_NAME, is_name, safe_file_name, safe_name, shown
 
 _DAY = re.compile(r"(\d{4})/(\d\d)/(\d\d)", re.ASCII)
 
@@ -43,7 +43,7 @@ def granule_path(
     Raises:
         InvalidRequestError: A name is refused.
     """
-    parts = [safe_name(part) for part in (mission, collection, product_type, baseline)]
+    parts = [safe_name(part, MAX_ARCHIVE_NAME) for part in (mission, collection, product_type, baseline)]
     of_day = data_dir.joinpath(*parts, f"{day.year:04d}", f"{day.month:02d}", f"{day.day:02d}")
     return flat_path(of_day, file_name, product_dir=product_dir, folder=folder)
 

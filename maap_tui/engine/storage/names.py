@@ -1,4 +1,4 @@
-"""The one rule for what may be a name on disk: each part of a path, and the file that an address names.
+"""The one rule for what may be a name: of the archive, of a part of a path, and of the file a URL points to.
 
 Names that came from a server or a user become part of a path only after this: each is checked against an
 allow-list and refused, never repaired.
@@ -16,33 +16,95 @@ MAX_NAME = 255
 """Bytes a file system gives one name (NAME_MAX)."""
 MAX_FILE_NAME = 240
 """Bytes a granule's name may have, so that its part and side files fit beside it."""
+MAX_ARCHIVE_NAME = 128
+"""Bytes the name of a mission, collection, product type or baseline may have."""
+MAX_URL = 8192
+"""Characters a URL may have that is a field of a registry line."""
+URL_PATTERN = r"https?://[!-{}~]+"
+"""A URL that can be a field of a registry line: http(s), printable ASCII without space and `|`."""
 
-_NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_.+-]*")
-_UNWRITABLE = re.compile(r"[\x00-\x1f\x7f|\ud800-\udfff]")
+_PART = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_.+-]*")
+_UNWRITABLE = re.compile("[\x00-\x1f\x7f-\x9f|\u2028\u2029\ud800-\udfff]")
 _PART_NAME = re.compile(r"\.part(?:\.|$)", re.IGNORECASE)
+_PRINTABLE = re.compile(r"[!-~]+")
+_URL = re.compile(URL_PATTERN)
+# Without the quotes, brackets and backslash that no URI has (RFC 3986 section 2): a shell or a parser of
+# URLs may read them as something else.
+_CLEAN_URL = re.compile(r"https?://[\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e%]+")
+
+
+def is_part(name: str) -> bool:
+    """Whether a name may be one part of a path: letters, digits and `_ . + -`, no `.` or `-` in front."""
+    return len(name) <= MAX_NAME and _PART.fullmatch(name) is not None
 
 
 def is_name(name: str) -> bool:
-    """Whether a name is made of letters, digits and `_ . + -` alone, with no `.` or `-` in front."""
-    return _NAME.fullmatch(name) is not None
+    """Whether it may be the name of a mission, collection, product type or baseline, and of its folder."""
+    return len(name) <= MAX_ARCHIVE_NAME and is_part(name)
+
+
+def is_searchable(name: str) -> bool:
+    """Whether the archive may be asked for a collection or product type of that name.
+
+    A name that may be a folder, or one with `:`, as other archives have them: these can be searched, and
+    are refused where a folder would be named so.
+    """
+    return not name.startswith(":") and is_name(name.replace(":", "_"))
 
 
 def is_writable(path: Path | str) -> bool:
-    """Whether a path can stand in a line of the registry: no `|`, no line break, nothing that is not text."""
+    """Whether a path can stand in a line of the registry: no `|`, no line end, nothing that is not text."""
     return _UNWRITABLE.search(str(path)) is None
 
 
-def safe_name(name: str) -> str:
-    """Give back a name that is safe as one part of a path: letters, digits and `_ . + -`, at most 255 bytes.
+def path_fault(path: str) -> str:
+    """Say why a path cannot be a field of a registry line; empty when it can."""
+    if not is_writable(path):
+        return "the path holds a line end, a control character, | or bytes that are not UTF-8"
+    if path != path.rstrip():
+        return "the path ends with a blank"
+    if len(path.encode()) > MAX_URL // 2:
+        return "the path is too long"
+    return ""
+
+
+def url_fault(url: str) -> str:
+    """Say why a URL cannot be a field of a registry line; empty when it can."""
+    if len(url) > MAX_URL:
+        return f"the URL is longer than {MAX_URL} characters"
+    if not _URL.fullmatch(url):
+        return "the URL holds blanks, control characters, | or non-ASCII, or is not http"
+    return ""
+
+
+def is_clean_url(url: str) -> bool:
+    """Whether the URL of a file can be taken from an item that a server sent.
+
+    It is a URL of the registry that names no user and has none of the characters that no URI has.
+    """
+    return len(url) <= MAX_URL and _CLEAN_URL.fullmatch(url) is not None and "@" not in url.split("/")[2]
+
+
+def is_printable(text: str) -> bool:
+    """Whether a text is printable ASCII without spaces, at least one character."""
+    return _PRINTABLE.fullmatch(text) is not None
+
+
+def safe_name(name: str, longest: int = MAX_NAME) -> str:
+    """Give back a name that is safe as one part of a path: letters, digits and `_ . + -`.
+
+    Args:
+        name: The name.
+        longest: Bytes it may have.
 
     Raises:
         InvalidRequestError: It is anything else, starts with `.` or `-`, or is empty.
     """
     if not name:
         raise InvalidRequestError("refused an empty name")
-    if len(name) > MAX_NAME:
-        raise InvalidRequestError(f"refused the name {shown(name)}: longer than {MAX_NAME} bytes")
-    if not is_name(name):
+    if len(name) > longest:
+        raise InvalidRequestError(f"refused the name {shown(name)}: longer than {longest} bytes")
+    if not is_part(name):
         raise InvalidRequestError(
             f"refused the name {shown(name)}: only letters, digits and _ . + - are allowed,"
             " and no . or - in front"
@@ -77,7 +139,7 @@ def file_name_of(url: str) -> str:
         InvalidRequestError: There is none, or it is not a safe file name.
     """
     # Addresses end up in line-based files, and parsers drop control characters unseen.
-    if not url.isascii() or not url.isprintable() or " " in url:
+    if url and not is_printable(url):
         raise InvalidRequestError(f"refused the address {shown(url)}: it holds spaces or control characters")
     scheme, found, rest = url.partition("://")
     if not found or scheme.lower() not in ("http", "https"):

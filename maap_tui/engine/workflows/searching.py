@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from urllib.parse import quote, urljoin
 
@@ -19,6 +18,7 @@ from maap_tui.engine.missions import (
 )
 from maap_tui.engine.model import ALL, Granule, TimeRange
 from maap_tui.engine.query import Query
+from maap_tui.engine.storage.names import is_part
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.pending import days_of, means
 
@@ -155,7 +155,8 @@ async def find(parts: Parts, collection: str, identity: str) -> Granule | None:
     Raises:
         CatalogError: when the catalogue does not answer.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{3,200}", identity):
+    # Shorter parts of a URL are versions and the like, and not worth a request.
+    if len(identity) < 4 or not is_part(identity):
         return None
     url = urljoin(parts.catalogue.root, f"collections/{quote(collection)}/items/{quote(identity)}")
     try:

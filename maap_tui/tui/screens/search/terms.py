@@ -29,6 +29,7 @@ from maap_tui.engine.query import (
     read_orbits,
     read_tracks,
 )
+from maap_tui.engine.storage.names import is_name, is_searchable
 from maap_tui.text import plural
 from maap_tui.tui.screens.search.area_field import area_text, read_area
 from maap_tui.tui.screens.search.time_field import read_time, time_text
@@ -37,8 +38,6 @@ ANY = "any"
 """The word for every baseline; an empty field means it too."""
 NEWEST = "newest"
 """The word for the newest baseline that holds something."""
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+:-]{0,127}")
 
 
 BOXES = ("newest_first", "every_version")
@@ -247,7 +246,7 @@ def _read_collection(text: str, names: Names, problems: dict[str, str]) -> str:
         return words
     if words in names.refused:
         problems["collection"] = names.refused[words]
-    elif not _NAME.fullmatch(words):
+    elif not is_searchable(words):
         problems["collection"] = f"'{words[:40]}' is not a collection name"
     elif any(words.lower() in name.lower() for name in names.collections):
         problems["collection"] = f"'{words[:40]}' is only a part of a name, enter takes the one in the list"
@@ -260,7 +259,7 @@ def _read_product(text: str, collection: str, names: Names, problems: dict[str, 
     known = known_word(words, products)
     if not words or known is not None:
         return known or ""
-    if not _NAME.fullmatch(words):
+    if not is_searchable(words):
         problems["product_type"] = f"'{words[:40]}' is not a product type name"
     elif products and "collection" not in problems:
         if any(words.lower() in name.lower() for name in products):
@@ -288,7 +287,7 @@ def _read_baseline(
     spelled = known_word(words, every)
     if spelled is not None:
         return spelled
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", words):
+    if not is_name(words):
         problems["baseline"] = f"'{words[:40]}' is not a baseline"
     elif every:
         problems["baseline"] = f"there is no '{words[:40]}', it has {', '.join(known or every)}"
