@@ -100,7 +100,7 @@ def _parts(style: str) -> dict[str, str]:
 
 
 class CanEnd(Protocol):
-    """What can be told to end."""
+    """What can be asked to end."""
 
     def exit(self, result: int | None = None, return_code: int = 0) -> None: ...
 

@@ -445,5 +445,5 @@ def measure_kills(rounds: int, folder: Path, workers: int = 2, frame: str = "") 
     others = "".join(f"; {text}" for text in wrong if not text.startswith(tuple(kinds)))
     seen = ", ".join(f"{count} {word}" for word, count in kinds.items()) + others
     told = sum(place.count for place in places)
-    what = f"{sum(place.kills for place in places)} kills of a sync, {told} files told as downloaded"
+    what = f"{sum(place.kills for place in places)} kills of a sync, {told} files reported as downloaded"
     return Figure("F2", what, "0 lost, 0 doubled, 0 corrupt", seen, not wrong)

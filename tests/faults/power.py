@@ -83,7 +83,7 @@ class Cuts:
     def __init__(self, archive: Archive, disk: Volume, folder: Path, seed: int) -> None:
         self.home = Home(archive, disk.place / "home")
         self.count = 0
-        """Files that were told as downloaded."""
+        """Files that were reported as downloaded."""
         self.cuts = 0
         self.wrong: list[str] = []
         self._disk = disk
@@ -173,5 +173,5 @@ def measure_power_cuts(rounds: int, folder: Path, kind: str = "ext4") -> Figure:
     }
     others = "".join(f"; {text}" for text in cuts.wrong if not text.startswith(tuple(kinds)))
     seen = ", ".join(f"{count} {word}" for word, count in kinds.items()) + others
-    what = f"{cuts.cuts} power cuts on {kind}, {cuts.count} files told as downloaded"
+    what = f"{cuts.cuts} power cuts on {kind}, {cuts.count} files reported as downloaded"
     return Figure("F4", what, "0 lost, 0 doubled, 0 recorded and bad", seen, not cuts.wrong)

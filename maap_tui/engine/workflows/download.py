@@ -78,7 +78,7 @@ async def wanted_of_url(
     """A bare URL as a file to fetch: filed by its name, or by its item where the name says nothing.
 
     Raises:
-        InvalidRequestError: when neither tells where it belongs.
+        InvalidRequestError: when neither says where it belongs.
         CatalogError: when the catalogue has to be asked and does not answer.
     """
     product_dir = parts.in_product_dir(product_dir)

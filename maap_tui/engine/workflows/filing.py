@@ -71,7 +71,7 @@ class Filing:
         Args:
             data_dir: root of the dated layout.
             registry: the registry.
-            mission_name: mission of the collections that do not tell theirs; '' for none.
+            mission_name: mission of the collections whose names do not say theirs; '' for none.
         """
         self.data_dir = data_dir
         self.registry = registry

@@ -68,7 +68,7 @@ class Parts:
             config: the settings.
             where: the folders.
             environ: the environment, for `MAAP_TOKEN`; None takes the process's.
-            emit: told of all that happens.
+            emit: takes the events of all that happens.
             bulk: whether files will be moved (see `http.Http`).
             now: the clock; None takes the real one.
             transport: what to send through instead of the network.

@@ -26,7 +26,7 @@ _QUEUED_AT_ONCE = 100
 async def enqueue(parts: Parts, files: Sequence[tuple[Wanted, Tracked | None]], into: Downloads) -> int:
     """Queue files, those that are tracked once the registry has them; returns how many are new there.
 
-    What the registry refuses is told as a `Warned` and left out.
+    What the registry refuses is reported as a `Warned` and left out.
     """
     entries: dict[Key, list[Entry]] = defaultdict(list)
     for wanted, tracked in files:

@@ -70,7 +70,7 @@ async def save_skipped(filing: Filing, search: Search, *, emit: Emit = ignore) -
 def record_skipped(filing: Filing, search: Search, emit: Emit = ignore) -> None:
     """List the items that a search could not use in the registry, and take off what it found usable or gone.
 
-    Only a search that was not cut and has no gaps can tell what is gone.
+    Only a search that was not cut and has no gaps shows what is gone.
     """
     query = search.query
     mission = filing.mission_of(query.collection).name
@@ -88,7 +88,7 @@ def record_skipped(filing: Filing, search: Search, emit: Emit = ignore) -> None:
 
 
 def _is_meant(query: Query, url: str) -> bool:
-    """Whether an item's address tells that a query means it; one that tells nothing is not meant."""
+    """Whether an item's address gives that a query means it; one that gives nothing is not meant."""
     name = parse_name(url)
     return name is not None and means(query, Entry(url, "", name.sensing_start.date()))
 

@@ -86,13 +86,13 @@ async def alone(
         registry: where the locks are.
         keys: the baselines, locked in one order so that two of us never wait for each other.
         wait_s: longest wait for the other one, in seconds; 0 for none.
-        emit: told once that there is something to wait for.
+        emit: takes one event when there is something to wait for.
 
     Raises:
         LockedError: another sync was not over by then; the message names its process, host and start.
     """
     deadline = time.monotonic() + wait_s
-    is_told = False
+    is_reported = False
     with ExitStack() as held:
         for key in sorted(set(keys)):
             while True:
@@ -106,9 +106,9 @@ async def alone(
                     if left <= 0:
                         hint = "Run again when it is over, or wait for it with --lock-wait SECONDS."
                         raise LockedError(error.message, hint) from None
-                    if not is_told:
+                    if not is_reported:
                         emit(Warned(f"{error.message}; waiting up to {wait_s:g} s for it"))
-                        is_told = True
+                        is_reported = True
                 await asyncio.sleep(min(left, _LOCK_POLL_S))
         yield
 
@@ -131,14 +131,14 @@ class _Missing:
         self._filing = filing
         self._downloads = downloads
         self._known: dict[Key, dict[str, datetime]] = {}
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def has(self, key: Key, url: str) -> bool:
         if key not in self._known:
             self._known[key] = self._filing.registry.baseline(key).missing(datetime.now(UTC))
         at = self._known[key].get(url)
-        if at is not None and url not in self._told:
-            self._told.add(url)
+        if at is not None and url not in self._reported:
+            self._reported.add(url)
             again = to_zulu((at + MISSING_FOR).replace(microsecond=0))
             reason = f"the archive does not have it; not asked for again before {again}"
             self._downloads.refuse(url, reason, permanent=True)
