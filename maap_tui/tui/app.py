@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -14,7 +13,7 @@ from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from textual import events, on
-from textual.app import App, ScreenStackError, SystemCommand
+from textual.app import ScreenStackError, SystemCommand
 from textual.css.query import NoMatches
 from textual.filter import LineFilter
 from textual.notifications import Notify, SeverityLevel
@@ -58,6 +57,7 @@ from maap_tui.tui.messages import EngineNews, KeyDone
 from maap_tui.tui.problems import words_of
 from maap_tui.tui.screens.browse.screen import BrowseScreen
 from maap_tui.tui.terminal import Ending, TerminalDriver
+from maap_tui.tui.textual_compat import QuickStylesheet, QuietApp, drop_others_of, keymap_of
 from maap_tui.tui.workers import start_worker
 
 T = TypeVar("T")
@@ -115,7 +115,7 @@ def _log_screen() -> Screen[None]:
     return LogScreen()
 
 
-class MaapApp(App[int]):
+class MaapApp(QuietApp):
     """The app over one session."""
 
     TITLE = "maap"
@@ -153,7 +153,7 @@ class MaapApp(App[int]):
             clock: the time shown; None takes the real one.
         """
         super().__init__(ansi_color=True if no_colour else None)
-        self.stylesheet = theme.QuickStylesheet(variables=self.get_css_variables())
+        self.stylesheet = QuickStylesheet(variables=self.get_css_variables())
         self.session = session
         session.emit = self.hear
         self.engine = EngineThread(lambda: session)
@@ -186,8 +186,6 @@ class MaapApp(App[int]):
         self.token: TokenInfo | None = None
         self.token_problem = ""
         """Why there is no token, in words; '' while there is one."""
-        self.crash: BaseException | None = None
-        """The error that ended the app, None while it lives."""
         self._own_filters: list[LineFilter] = []
         if no_colour:
             self._own_filters.append(theme.NoColour())
@@ -286,16 +284,6 @@ class MaapApp(App[int]):
             self.engine.run(lambda session: transfers.close())
         self.engine.close()
         self._write_log_file()
-
-    def _handle_exception(self, error: Exception) -> None:
-        # A screen that was still being made when the end began looks for parts that it never gets.
-        if not (self._exit and isinstance(error, NoMatches)):
-            super()._handle_exception(error)
-
-    def _fatal_error(self) -> None:
-        """End on an error of our own; who opened the app says it, in a sentence."""
-        self.crash = self.crash or self._exception or sys.exception()
-        self._close_messages_no_wait()
 
     def use_few_colours(self) -> None:
         """Draw with the sixteen colours of a plain terminal."""
@@ -637,14 +625,12 @@ class MaapApp(App[int]):
 
     def action_help_quit(self) -> None:
         """What ctrl+c does where no text is selected: it used to end programs."""
-        key = self._keymap.get("everywhere.leave", BY_ID["everywhere.leave"].keys).split(",")[0]
+        key = keymap_of(self).get("everywhere.leave", BY_ID["everywhere.leave"].keys).split(",")[0]
         self.notify(f"{show_key(key)} leaves the app. ctrl+c copies text that is selected.", markup=False)
 
     def on_notify(self, event: Notify) -> None:
         """Of each severity only the newest is shown: many would hide what is worked on."""
-        for old in list(self._notifications):
-            if old.severity == event.notification.severity:
-                self._unnotify(old, refresh=False)
+        drop_others_of(self, event.notification)
 
     def notify(
         self,

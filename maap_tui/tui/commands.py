@@ -17,6 +17,7 @@ from maap_tui.engine.missions import mission_named
 from maap_tui.text import clean
 from maap_tui.tui.host import Host, host_of
 from maap_tui.tui.keys import PLACE_TITLES, PLACES, Key, keys_in, keys_of, show_key
+from maap_tui.tui.textual_compat import keymap_of
 
 _AT_ONCE = 100
 """Names looked at before the screen gets its turn."""
@@ -92,7 +93,7 @@ class MaapCommands(Provider):
         return found
 
     def _keys_of(self, key: Key) -> str:
-        keys = self.app._keymap.get(key.id, key.keys)
+        keys = keymap_of(self.app).get(key.id, key.keys)
         return " ".join(show_key(one) for one in keys.split(","))
 
     def _do_there(self, place: str, action: str) -> None:

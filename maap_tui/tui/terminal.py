@@ -21,9 +21,9 @@ from types import FrameType, TracebackType
 from typing import Any, Protocol, TextIO
 
 from textual.app import App
-from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Resize
-from textual.geometry import Size
+
+from maap_tui.tui.textual_compat import OpenDriver
 
 ORDERLY_S = 1.0
 """Seconds that the app may take to end in order once it was asked to."""
@@ -172,7 +172,7 @@ class Ending:
         os._exit(self.code)
 
 
-class TerminalDriver(LinuxDriver):
+class TerminalDriver(OpenDriver):
     """A driver that never waits for its terminal, and that reports when it is gone."""
 
     def __init__(self, app: App[Any], *, ending: Ending, **options: Any) -> None:
@@ -182,9 +182,9 @@ class TerminalDriver(LinuxDriver):
         self._ending = ending
         self._has_dropped = False
         self._watcher: threading.Thread | None = None
-        assert self._file is not None  # the app is not opened without a terminal on stderr
-        self._outlet = _Outlet(self._file, self)
-        self._file = self._outlet  # type: ignore[assignment]  # the driver writes, flushes and asks its number
+        assert self.file is not None  # the app is not opened without a terminal on stderr
+        self._outlet = _Outlet(self.file, self)
+        self.set_file(self._outlet)
         ending.driver = self
 
     def start_application_mode(self) -> None:
@@ -194,29 +194,29 @@ class TerminalDriver(LinuxDriver):
             self._watcher = threading.Thread(target=self._watch, name="maap-terminal", daemon=True)
             self._watcher.start()
 
-    def _enable_mouse_support(self) -> None:
+    def enable_mouse(self) -> None:
         """Report the mouse; where bandwidth is low only while a button is down, as each move has its echo."""
-        super()._enable_mouse_support()
-        if self._mouse and getattr(self._app, "low_bandwidth", False):
+        super().enable_mouse()
+        if self.has_mouse and getattr(self.driven_app, "low_bandwidth", False):
             self.write("\x1b[?1003l\x1b[?1002h")
             self.flush()
 
     def write(self, data: str) -> None:
         """Hand over what is to be drawn; a terminal that lags behind loses frames and is repainted later."""
-        writer = self._writer_thread
+        writer = self.writer
         if self.is_gone or writer is None or not writer.is_alive():
             return
         try:
-            writer._queue.put_nowait(terse(data))
+            self.hand_over(terse(data))
         except queue.Full:
             self._has_dropped = True
 
     def close(self) -> None:
         """End the writing, without waiting for a terminal that does not read."""
-        writer = self._writer_thread
+        writer = self.writer
         if writer is not None:
             with contextlib.suppress(queue.Full):
-                writer._queue.put_nowait(None)
+                self.hand_over(None)
             writer.join(WRITER_S)
 
     def caught_up(self) -> None:
@@ -228,8 +228,8 @@ class TerminalDriver(LinuxDriver):
 
     def _repaint(self) -> None:
         # A size event is what has everything drawn again.
-        size = Size(*self._get_terminal_size())
-        self._app.post_message(Resize(size, size))
+        size = self.terminal_size
+        self.driven_app.post_message(Resize(size, size))
 
     def lose(self) -> None:
         """The terminal is gone; from any thread."""
@@ -239,9 +239,9 @@ class TerminalDriver(LinuxDriver):
             self.exit_event.set()
             self._ending.begin(ENDS["SIGHUP"])
 
-    def _run_input_thread(self) -> None:
+    def read_input(self) -> None:
         try:
-            self.run_input_thread()
+            super().read_input()
         except OSError:
             self.lose()
 

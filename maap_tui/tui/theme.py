@@ -8,15 +8,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
 
 from rich.color import Color as RichColor
 from rich.color_triplet import ColorTriplet
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
-from textual.css.model import RuleSet
-from textual.css.stylesheet import Stylesheet
 from textual.filter import LineFilter
 
 
@@ -155,30 +152,6 @@ def wants_ascii(environ: Mapping[str, str] | None = None) -> bool:
         if environ.get(name):
             return "utf-8" not in environ[name].lower().replace("utf8", "utf-8")
     return "utf" not in (locale.getpreferredencoding(False) or "").lower()
-
-
-class QuickStylesheet(Stylesheet):
-    """Parses each source once: Textual asks for all of them whenever a place or a dialog is first shown."""
-
-    _caches: ClassVar[dict[tuple[tuple[str, str], ...], dict[Any, list[RuleSet]]]] = {}
-    """What was parsed, for each set of variables that it was parsed with."""
-
-    def __init__(self, *, variables: dict[str, str] | None = None) -> None:
-        super().__init__(variables=variables)
-        self._take_cache()
-
-    def _take_cache(self) -> None:
-        key = tuple(sorted(self._variables.items()))
-        self._parse_cache: Any = self._caches.setdefault(key, {})
-
-    def set_variables(self, variables: dict[str, str]) -> None:
-        self._parse_cache = {}  # what is there stays for who comes back to its variables
-        super().set_variables(variables)
-        self._take_cache()
-
-    def reparse(self) -> None:
-        """Parse all sources with the variables as they are now."""
-        self.parse()
 
 
 STATE_WORDS = {

@@ -10,6 +10,7 @@ from textual.screen import ModalScreen
 from textual.worker import Worker, WorkerState
 
 from maap_tui.tui.host import OnHost
+from maap_tui.tui.textual_compat import bindings_of
 
 Result = TypeVar("Result")
 
@@ -25,7 +26,7 @@ class Dialog(OnHost, ModalScreen[Result]):
         widget = event.widget
         if (widget is self and self.closes_beside) or (widget is not None and widget.has_class("close")):
             event.stop()
-            for binding in self._bindings.key_to_bindings["escape"]:
+            for binding in bindings_of(self, "escape"):
                 await self.app.run_action(binding.action, self)
 
     @on(Worker.StateChanged)

@@ -12,6 +12,7 @@ from textual.widgets import Input, Static
 
 from maap_tui.tui.dialogs.dialog import Dialog
 from maap_tui.tui.keys import PLACE_TITLES, Key, keys_in, show_key
+from maap_tui.tui.textual_compat import keymap_of
 from maap_tui.tui.widgets.rows import Column, RowList
 
 WHERE_FROM = 100
@@ -51,7 +52,7 @@ class HelpDialog(Dialog[None]):
             yield Static("", id="whole", markup=False, classes="muted")
 
     def _shown(self, key: Key) -> str:
-        keys = self.app._keymap.get(key.id, key.keys)
+        keys = keymap_of(self.app).get(key.id, key.keys)
         return " ".join(show_key(one) for one in keys.split(","))
 
     def on_mount(self) -> None:

@@ -9,6 +9,7 @@ from textual.widget import Widget
 from maap_tui.text import clean, format_rate
 from maap_tui.tui.host import OnHost
 from maap_tui.tui.keys import PLACE_TITLES, PLACES, Key, keys_of
+from maap_tui.tui.textual_compat import keymap_of
 
 TOKEN_WARN_DAYS = 14
 TOKEN_ALARM_DAYS = 7
@@ -119,7 +120,7 @@ class FooterBar(Widget):
 
     def render(self) -> Text:
         width = self.size.width or 80
-        keymap = dict(self.app._keymap)
+        keymap = dict(keymap_of(self.app))
         text = Text(no_wrap=True)
         self._ends = []
         for key in [one for one in self._keys if one.is_in_footer]:

@@ -34,7 +34,7 @@ class FilterLine(Input):
     def __init__(self, target: Widget, *, placeholder: str = "type to filter, !text to hide") -> None:
         """Take the widget that gets the focus back."""
         super().__init__(placeholder=placeholder, compact=True, select_on_focus=False)
-        self._target = target
+        self.target = target
         self.display = False
 
     @property
@@ -56,8 +56,8 @@ class FilterLine(Input):
     def action_drop(self) -> None:
         self.value = ""
         self.display = False
-        self._target.focus()
+        self.target.focus()
 
     def action_keep(self) -> None:
         self.display = bool(self.value)
-        self._target.focus()
+        self.target.focus()

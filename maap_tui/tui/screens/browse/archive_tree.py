@@ -16,6 +16,7 @@ from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
 from maap_tui.text import clean
+from maap_tui.tui.textual_compat import redraw_labels
 
 TONES = ("muted", "warning", "success")
 
@@ -224,7 +225,7 @@ class ArchiveTree(Tree[Branch], inherit_bindings=False):
         """Mark words in all labels."""
         if tuple(words) != self.words:
             self.words = tuple(words)
-            self._invalidate()
+            redraw_labels(self)
 
     def action_outwards(self) -> None:
         node = self.cursor_node

@@ -532,13 +532,13 @@ class LogScreen(PlaceScreen):
 
     def action_filter(self) -> None:
         for line in self.query(FilterLine):
-            if line._target is self.focused_list:
+            if line.target is self.focused_list:
                 line.open()
 
     @on(FilterLine.Filtered)
     def filter_rows(self, event: FilterLine.Filtered) -> None:
         """Filter the list that the line belongs to."""
-        target = event.line._target
+        target = event.line.target
         if isinstance(target, RowList):
             target.set_filter(event.text)
             self._show_log_title()

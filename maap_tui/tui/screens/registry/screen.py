@@ -407,13 +407,13 @@ class RegistryScreen(PlaceScreen):
         if self.opened is not None and rows is self._baselines:
             rows = self._files
         for line in self.query(FilterLine):
-            if line._target is rows:
+            if line.target is rows:
                 line.open()
 
     @on(FilterLine.Filtered)
     def filter_rows(self, event: FilterLine.Filtered) -> None:
         """Filter the list that the line belongs to."""
-        target = event.line._target
+        target = event.line.target
         if isinstance(target, RowList):
             target.set_filter(event.text)
 

@@ -1,0 +1,145 @@
+"""Every private name of Textual that the app touches; an upgrade of Textual breaks this module or none.
+
+Each says what Textual lacks; it may go when Textual has a public name for that. What breaks when the private
+name goes, tests/tui/test_textual_compat.py shows.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from textual.app import App
+from textual.binding import Binding
+from textual.css.model import RuleSet
+from textual.css.query import NoMatches
+from textual.css.stylesheet import Stylesheet
+from textual.drivers.linux_driver import LinuxDriver
+from textual.geometry import Size
+from textual.notifications import Notification
+from textual.screen import Screen
+from textual.widgets import Tree
+
+
+def keymap_of(app: App[Any]) -> Mapping[str, str]:
+    """Binding -> the keys that the user gave it. Textual has `set_keymap` and nothing to read it with."""
+    return app._keymap
+
+
+def bindings_of(screen: Screen[Any], key: str) -> list[Binding]:
+    """What a key does on a screen itself. Textual's `active_bindings` has those of the focused widget too."""
+    return screen._bindings.key_to_bindings.get(key, [])
+
+
+def redraw_labels(tree: Tree[Any]) -> None:
+    """Render the labels of a tree again. Textual keeps rendered lines and cannot be told to drop them."""
+    tree._invalidate()
+
+
+def drop_others_of(app: App[Any], newest: Notification) -> None:
+    """Take older notifications of the same severity away. Textual can only clear all of them."""
+    for old in list(app._notifications):
+        if old.severity == newest.severity:
+            app._unnotify(old, refresh=False)
+
+
+class QuietApp(App[int]):
+    """An app that ends without a traceback. Textual prints one and has no hook for the error."""
+
+    crash: BaseException | None = None
+    """The error that ended the app, None while it lives."""
+
+    def _handle_exception(self, error: Exception) -> None:
+        # A screen that was still being made when the end began looks for parts that it never gets.
+        if not (self._exit and isinstance(error, NoMatches)):
+            super()._handle_exception(error)
+
+    def _fatal_error(self) -> None:
+        """End on an error of our own; who opened the app says it, in a sentence."""
+        self.crash = self.crash or self._exception or sys.exception()
+        self._close_messages_no_wait()
+
+
+class QuickStylesheet(Stylesheet):
+    """Parses each source once: Textual asks for all of them whenever a mode or a dialog is first shown.
+
+    Textual's cache belongs to one stylesheet, and a change of its variables empties it.
+    """
+
+    _caches: ClassVar[dict[tuple[tuple[str, str], ...], dict[Any, list[RuleSet]]]] = {}
+    """What was parsed, for each set of variables that it was parsed with."""
+
+    def __init__(self, *, variables: dict[str, str] | None = None) -> None:
+        super().__init__(variables=variables)
+        self._take_cache()
+
+    def _take_cache(self) -> None:
+        key = tuple(sorted(self._variables.items()))
+        self._parse_cache: Any = self._caches.setdefault(key, {})
+
+    def set_variables(self, variables: dict[str, str]) -> None:
+        self._parse_cache = {}  # what is there stays for who comes back to its variables
+        super().set_variables(variables)
+        self._take_cache()
+
+    def reparse(self) -> None:
+        """Parse all sources with the variables as they are now."""
+        self.parse()
+
+
+class OpenDriver(LinuxDriver):
+    """A driver whose file, writer, mouse and reader subclasses may replace. Textual's are all private."""
+
+    @property
+    def driven_app(self) -> App[Any]:
+        """The app that is drawn."""
+        return self._app
+
+    @property
+    def file(self) -> Any:
+        """Where what is drawn goes."""
+        return self._file
+
+    def set_file(self, file: Any) -> None:
+        """Send what is drawn somewhere else; it needs `write`, `flush` and `fileno`."""
+        self._file = file
+
+    @property
+    def writer(self) -> threading.Thread | None:
+        """The thread that writes, None while there is none."""
+        return self._writer_thread
+
+    def hand_over(self, data: str | None) -> None:
+        """Give the writer something to write, None to end it; never waits.
+
+        Raises:
+            queue.Full: it lags behind.
+        """
+        if self._writer_thread is not None:
+            self._writer_thread._queue.put_nowait(data)
+
+    @property
+    def terminal_size(self) -> Size:
+        """Columns and lines of the terminal."""
+        return Size(*self._get_terminal_size())
+
+    @property
+    def has_mouse(self) -> bool:
+        """Whether the mouse is reported."""
+        return self._mouse
+
+    def enable_mouse(self) -> None:
+        """Have the terminal report the mouse."""
+        super()._enable_mouse_support()
+
+    def _enable_mouse_support(self) -> None:
+        self.enable_mouse()
+
+    def read_input(self) -> None:
+        """Read keys until the end; runs in a thread of its own."""
+        self.run_input_thread()
+
+    def _run_input_thread(self) -> None:
+        self.read_input()
