@@ -461,6 +461,8 @@ class Picture:
     """Options of the app that are on."""
     settings: Mapping[str, object] = field(default_factory=dict)
     """Settings that are not the default."""
+    place: str = "browse"
+    """The place that the app opens with: what is drawn of another one first is not in the picture."""
 
 
 WIDE, NARROW = (120, 40), (60, 16)
@@ -488,40 +490,42 @@ PICTURES = {
     "browse_filter": Picture(browse_filter),
     "browse_too_small": Picture(small, (50, 14)),
     "browse_ascii": Picture(browse_baseline, options=("is_ascii",)),
-    "search_empty": Picture(search_empty),
-    "search_matches": Picture(search_matches),
-    "search_wrong": Picture(search_wrong),
-    "search_busy": Picture(search_busy, network=-1),
-    "search_full": Picture(search_full),
-    "search_full_wide": Picture(search_full, WIDE),
-    "search_full_narrow": Picture(search_full, NARROW),
-    "search_no_colour": Picture(search_full, options=("no_colour",)),
-    "search_failed": Picture(search_failed, network=0),
-    "downloads_empty": Picture(downloads_empty),
-    "downloads_busy": Picture(downloads_busy, prepare=busy),
-    "downloads_busy_wide": Picture(downloads_busy, WIDE, prepare=busy),
-    "downloads_busy_narrow": Picture(downloads_busy, NARROW, prepare=busy),
-    "downloads_ascii": Picture(downloads_busy, prepare=busy, options=("is_ascii", "no_colour")),
+    "search_empty": Picture(search_empty, place="search"),
+    "search_matches": Picture(search_matches, place="search"),
+    "search_wrong": Picture(search_wrong, place="search"),
+    "search_busy": Picture(search_busy, network=-1, place="search"),
+    "search_full": Picture(search_full, place="search"),
+    "search_full_wide": Picture(search_full, WIDE, place="search"),
+    "search_full_narrow": Picture(search_full, NARROW, place="search"),
+    "search_no_colour": Picture(search_full, options=("no_colour",), place="search"),
+    "search_failed": Picture(search_failed, network=0, place="search"),
+    "downloads_empty": Picture(downloads_empty, place="downloads"),
+    "downloads_busy": Picture(downloads_busy, prepare=busy, place="downloads"),
+    "downloads_busy_wide": Picture(downloads_busy, WIDE, prepare=busy, place="downloads"),
+    "downloads_busy_narrow": Picture(downloads_busy, NARROW, prepare=busy, place="downloads"),
+    "downloads_ascii": Picture(
+        downloads_busy, prepare=busy, options=("is_ascii", "no_colour"), place="downloads"
+    ),
     "downloads_question": Picture(left_work, prepare=abandon),
     "downloads_left": Picture(downloads_left, prepare=abandon),
-    "downloads_damaged": Picture(downloads_damaged, prepare=damage_queue),
-    "downloads_unusable": Picture(downloads_unusable, prepare=block_queue),
+    "downloads_damaged": Picture(downloads_damaged, prepare=damage_queue, place="downloads"),
+    "downloads_unusable": Picture(downloads_unusable, prepare=block_queue, place="downloads"),
     "registry_unreadable": Picture(
-        registry_unreadable, settings={"paths.registry_dir": "/dev/null/registry"}
+        registry_unreadable, settings={"paths.registry_dir": "/dev/null/registry"}, place="registry"
     ),
-    "registry_empty": Picture(registry_empty),
-    "registry_full": Picture(registry_full, prepare=track),
-    "registry_days": Picture(days, prepare=track),
-    "registry_days_wide": Picture(days, WIDE, prepare=track),
-    "registry_cleanup": Picture(cleanup, prepare=track),
+    "registry_empty": Picture(registry_empty, place="registry"),
+    "registry_full": Picture(registry_full, prepare=track, place="registry"),
+    "registry_days": Picture(days, prepare=track, place="registry"),
+    "registry_days_wide": Picture(days, WIDE, prepare=track, place="registry"),
+    "registry_cleanup": Picture(cleanup, prepare=track, place="registry"),
     "log_full": Picture(log_full),
     "log_no_token": Picture(log_empty, prepare=lose_token),
     "sign_in": Picture(sign_in),
     "palette": Picture(palette),
-    "granule": Picture(granule),
-    "granule_narrow": Picture(granule, NARROW),
+    "granule": Picture(granule, place="search"),
+    "granule_narrow": Picture(granule, NARROW, place="search"),
     "help_browse": Picture(help_of_browse),
-    "help_searched": Picture(help_searched, prepare=busy),
+    "help_searched": Picture(help_searched, prepare=busy, place="downloads"),
 }
 """Id -> picture."""
 
@@ -541,6 +545,7 @@ def make_app(
         session = load(home, transport, **picture.settings)
         if picture.prepare is not None:
             picture.prepare(session)
+        monkeypatch.setattr(MaapApp, "DEFAULT_MODE", picture.place)
         return MaapApp(session, clock=lambda: MOMENT, **dict.fromkeys(picture.options, True))
 
     return make
