@@ -177,9 +177,11 @@ class Session(Parts):
         """Queue lines of the registry; returns how many are new, and why others cannot be fetched."""
         return await queueing.enqueue_lines(self, lines, into, again=again)
 
-    async def take_over(self, rows: Sequence[QueueRow], into: Downloads) -> tuple[int, list[str]]:
+    async def take_over(
+        self, rows: Sequence[QueueRow], into: Downloads, *, again: bool = False
+    ) -> tuple[int, list[str]]:
         """Go on with what a process left in the queue; returns how many files, and why others cannot be."""
-        return await queueing.take_over(self, rows, into)
+        return await queueing.take_over(self, rows, into, again=again)
 
     async def build_catalog(
         self,

@@ -445,11 +445,14 @@ class MaapApp(QuietApp):
 
         return await self.ask(run)
 
-    async def take_over(self, rows: Sequence[QueueRow]) -> int:
-        """Go on with what another process left in the queue; returns how many files are queued here."""
+    async def take_over(self, rows: Sequence[QueueRow], *, again: bool = False) -> int:
+        """Go on with what another process left in the queue; returns how many files are queued here.
+
+        With `again` their files are damaged, and are fetched again.
+        """
         with collector.held(len(rows)):
             count, refused = await self.ask(
-                lambda session: session.take_over(rows, self._transfers_of(session))
+                lambda session: session.take_over(rows, self._transfers_of(session), again=again)
             )
         for sentence in refused:
             self.write_log("warning", f"Not taken over: {sentence}")

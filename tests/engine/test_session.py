@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from maap_tui.demo import Archive
+from maap_tui.engine.download.queue_store import QueueRow
 from maap_tui.engine.errors import CredentialsError, InvalidRequestError, SettingsError
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
@@ -246,3 +247,20 @@ async def test_damaged_file_is_queued_again_where_it_was(session: Make, home: Pa
 
 
 BAD = Entry("http://127.0.0.1:1/..", "", DAY.first_day)
+
+
+async def test_damaged_file_of_another_process_is_fetched_again(session: Make) -> None:
+    async with session(bulk=True) as opened:
+        async with opened.downloads(verb="get") as first:
+            (found,) = await opened.search(cld(max_items=1)).granules()
+            ((wanted, _),) = opened.filing.files_of(found, found.files(("h5",)), refuse=print)
+            first.add(wanted)
+            await first.join()
+        whole = wanted.path.read_bytes()
+        middle = len(whole) // 2
+        wanted.path.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+        row = QueueRow(str(wanted.path), wanted.url, "finished", wanted.size, root=str(wanted.root))
+        async with opened.downloads(verb="app") as queue:
+            assert await opened.take_over([row], queue, again=True) == (1, [])
+            await queue.join()
+    assert wanted.path.read_bytes() == whole

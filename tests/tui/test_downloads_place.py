@@ -778,7 +778,7 @@ async def test_ten_thousand_rows_of_another_process_do_not_slow_a_key(make_app: 
 async def test_very_many_files_come_in_slices_with_keys_in_between(
     make_app: MakeApp, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("maap_tui.tui.screens.downloads.NEWS_S", 0.0)
+    monkeypatch.setattr("maap_tui.tui.screens.downloads.screen.NEWS_S", 0.0)
     app = make_app()
     archive.faults.add(target="token", status=401)
     async with app.run_test(size=SIZE, notifications=True) as pilot:

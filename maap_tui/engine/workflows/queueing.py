@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 from maap_tui.engine.download.downloads import Downloads, Tracked, of_row
 from maap_tui.engine.download.queue_store import QueueRow
@@ -78,8 +79,16 @@ async def enqueue_lines(
     return await enqueue(parts, files, into), refused
 
 
-async def take_over(parts: Parts, rows: Sequence[QueueRow], into: Downloads) -> tuple[int, list[str]]:
+async def take_over(
+    parts: Parts, rows: Sequence[QueueRow], into: Downloads, *, again: bool = False
+) -> tuple[int, list[str]]:
     """Go on with what a process that is gone left in the queue.
+
+    Args:
+        parts: the engine.
+        rows: its files.
+        into: the queue that goes on with them.
+        again: whether their files are damaged, and are fetched again.
 
     Returns:
         How many files are queued, and why others cannot be, a sentence each.
@@ -89,7 +98,8 @@ async def take_over(parts: Parts, rows: Sequence[QueueRow], into: Downloads) -> 
         files, refused = [], []
         for row in rows:
             try:
-                files.append(of_row(row))
+                wanted, tracked = of_row(row)
+                files.append((replace(wanted, again=again), tracked))
             except InvalidRequestError as error:
                 refused.append(error.message)
         return files, refused

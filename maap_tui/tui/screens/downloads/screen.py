@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,7 +23,6 @@ from textual.widgets import Static
 from maap_tui.engine.download.downloads import Downloads, of_row
 from maap_tui.engine.download.queue_store import LIVE, Process, QueueRow, dead_processes
 from maap_tui.engine.download.tally import sum_sizes
-from maap_tui.engine.download.transfer import Wanted
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.integrity.verify import Judge, Verdict
 from maap_tui.engine.storage import files
@@ -442,13 +442,13 @@ class DownloadsScreen(PlaceScreen):
         for line in damaged:
             if line.job is not None:
                 wanted = line.job.wanted
-                again = Wanted(wanted.url, wanted.path, wanted.size, wanted.root, again=True)
-                files.append((again, line.job.tracked))
+                files.append((replace(wanted, again=True), line.job.tracked))
         if files:
             await self.maap.queue_files(files)
-        rows = [*left, *(line.row for line in damaged if line.row is not None)]
-        if rows:
-            await self.maap.take_over(rows)
+        if left:
+            await self.maap.take_over(left)
+        if lost := [line.row for line in damaged if line.row is not None]:
+            await self.maap.take_over(lost, again=True)
         self.table.clear_marks()
         self.sample()
 
