@@ -114,7 +114,7 @@ KEYS: tuple[Key, ...] = (
     Key("downloads.clear", "C", "clear", "Clear", "Take what has ended out of the list."),
     Key("downloads.folder", "o", "folder", "Folder", "Copy the path of the file's folder."),
     Key("downloads.verify", "V", "verify", "Verify", "Verify the files on disk: good, or what is wrong."),
-    Key("downloads.take_over", "T", "take_over", "Go on", "Go on with transfers that a dead process left.", True),
+    Key("downloads.take_over", "T", "take_over", "Go on", "Resume transfers that a crashed process left.", True),
     Key("registry.open", "enter", "open", "Open", "Open a baseline, then a day.", True),
     Key("registry.back", "escape,backspace", "back", "Back", "Go back to the table.", True),
     Key("registry.download", "d", "download", "Download", "Queue what is pending.", True),

@@ -88,7 +88,7 @@ def record_skipped(filing: Filing, search: Search, emit: Emit = ignore) -> None:
 
 
 def _is_meant(query: Query, url: str) -> bool:
-    """Whether an item's address gives that a query means it; one that gives nothing is not meant."""
+    """Whether an item's address shows that a query means it; one that shows nothing is not meant."""
     name = parse_name(url)
     return name is not None and means(query, Entry(url, "", name.sensing_start.date()))
 

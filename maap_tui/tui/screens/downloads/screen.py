@@ -421,7 +421,7 @@ class DownloadsScreen(PlaceScreen):
         if own or damaged or left:
             self._run(self._retry, own, damaged, left)
         else:
-            self._say("Nothing here has failed or was cancelled.")
+            self._say("None of these transfers failed or was cancelled.")
 
     def action_retry_failed(self) -> None:
         failed = [line for line in self.table.rows if line.state == "failed"]
@@ -545,7 +545,7 @@ class DownloadsScreen(PlaceScreen):
         if rows:
             self._run(self._take_over, rows)
         else:
-            self._say("No dead process has left anything.")
+            self._say("No crashed process left transfers.")
 
     async def _take_over(self, rows: Sequence[QueueRow]) -> None:
         count = await self.maap.take_over(rows)
