@@ -48,7 +48,7 @@ def test_no_key_means_two_things_in_a_place(place: str) -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_every_action_exists_where_its_key_works(place: str) -> None:
-    module = importlib.import_module(f"maap_tui.tui.screens.{place}")
+    module = importlib.import_module(f"maap_tui.tui.screens.{place}.screen")
     screen: type[PlaceScreen] = getattr(module, f"{place.title()}Screen")
     bound = {binding.id for binding in screen.BINDINGS if isinstance(binding, Binding)}
     for key in keys_in(place):
