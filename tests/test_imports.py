@@ -18,7 +18,7 @@ import maap_tui
 ROOT = Path(maap_tui.__file__).parent
 
 LAYERS = [
-    {"errors", "events", "geometry", "model", "missions", "cql2", "query", "storage/names"},
+    {"errors", "events", "geometry", "model", "missions", "cql2", "query", "storage/names", "net/origins"},
     {"config", "storage"},
     {"net", "registry"},
     {"catalogue", "integrity"},

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from maap_tui.demo import Archive
+from maap_tui.engine.config.settings import load
+from maap_tui.engine.errors import SettingsError
 from maap_tui.engine.events import Noted
 from maap_tui.engine.net.http import (
     BUSY,
@@ -21,11 +23,10 @@ from maap_tui.engine.net.http import (
     backoff_s,
     fault_of,
     hide,
-    is_loopback,
-    is_private_enough,
-    origin_of,
     retry_after_s,
 )
+from maap_tui.engine.net.network_env import proxies_of
+from maap_tui.engine.net.origins import is_loopback, is_private_enough, may_have_token, origin_of, origins_of
 from tests.engine.raw_files import FileServer, Request, answer
 from tests.engine.transfer_kit import Kit, open_sockets
 
@@ -70,7 +71,33 @@ def test_origins(url: str, origin: str) -> None:
     ],
 )
 def test_where_a_secret_may_travel(url: str, loopback: bool, private: bool) -> None:
-    assert (is_loopback(url), is_private_enough(url)) == (loopback, private)
+    assert is_private_enough(url) == private
+    assert may_have_token(url, origins_of([url])) == private
+    assert not may_have_token(url, origins_of(["https://elsewhere.org/"]))
+    host = url.partition("//")[2].partition("/")[0].removeprefix("[").partition("]")[0]
+    host = host if host.startswith("::") else host.partition(":")[0]
+    assert is_loopback(host) == (loopback or host == "::1")
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        *(("localhost", True), ("LOCALHOST", True), ("127.0.0.1", True), ("127.255.0.9", True)),
+        *(("::1", True), ("0:0:0:0:0:0:0:1", True), ("::ffff:127.0.0.1", True)),
+        *(("127.0.0.999", False), ("127.1", False), ("::2", False), ("::ffff:10.0.0.1", False)),
+        *(("localhost.example.org", False), ("example.org", False)),
+    ],
+)
+def test_settings_proxies_and_secrets_agree_on_what_this_machine_is(host: str, expected: bool) -> None:
+    url = f"http://[{host}]/t" if ":" in host else f"http://{host}/t"
+    environ = {"HOME": "/nowhere", "http_proxy": "http://proxy.example.org:3128"}
+    try:
+        load(None, environ, {"api.token_url": url})
+        is_taken = True
+    except SettingsError:
+        is_taken = False
+    has_no_proxy = proxies_of(environ).of(url) is None
+    assert (is_taken, is_private_enough(url), is_loopback(host), has_no_proxy) == (expected,) * 4
 
 
 @pytest.mark.parametrize(

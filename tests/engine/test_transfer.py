@@ -858,7 +858,8 @@ async def test_two_tasks_on_one_file_fetch_it_once(
 FETCH = """
 import asyncio, sys
 from pathlib import Path
-from maap_tui.engine.net.http import Http, origin_of
+from maap_tui.engine.net.http import Http
+from maap_tui.engine.net.origins import origin_of
 from maap_tui.engine.net.credentials import load_credentials
 from maap_tui.engine.net.tokens import Tokens
 from maap_tui.engine.download.transfer import Transfer, TransferRules, Wanted

@@ -17,7 +17,8 @@ from maap_tui.engine.download.downloads import Downloads
 from maap_tui.engine.download.transfer import HostPause, Transfer, TransferRules, Wanted
 from maap_tui.engine.events import Event
 from maap_tui.engine.net.credentials import Credentials, load_credentials
-from maap_tui.engine.net.http import Http, origin_of
+from maap_tui.engine.net.http import Http
+from maap_tui.engine.net.origins import origin_of
 from maap_tui.engine.net.tokens import Tokens
 from tests.engine.raw_files import LOGIN_PAGE as LOGIN_PAGE
 from tests.engine.raw_files import FileServer, jwt

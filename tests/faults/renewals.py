@@ -8,7 +8,8 @@ from pathlib import Path
 
 from maap_tui.engine.download.transfer import Transfer, TransferRules, Wanted
 from maap_tui.engine.net.credentials import load_credentials
-from maap_tui.engine.net.http import Http, origin_of
+from maap_tui.engine.net.http import Http
+from maap_tui.engine.net.origins import origin_of
 from maap_tui.engine.net.tokens import Tokens
 from tests.engine.raw_files import Request, answer, hdf5_body, token_reply
 from tests.faults.figure import Figure

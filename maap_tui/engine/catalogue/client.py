@@ -28,7 +28,8 @@ from maap_tui.engine.events import Emit, Noted, Warned, ignore
 from maap_tui.engine.geometry import is_geometry, read_bbox
 from maap_tui.engine.missions import MISSIONS, default_collections, format_of, parse_name
 from maap_tui.engine.model import OTHER, Asset, Collection, Granule, parse_zulu
-from maap_tui.engine.net.http import Http, Reply, TransportFault, is_lasting, origin_of
+from maap_tui.engine.net.http import Http, Reply, TransportFault, is_lasting
+from maap_tui.engine.net.origins import origin_of
 from maap_tui.engine.query import NEW_KEYS, OLD_KEYS, Keys
 from maap_tui.engine.storage import files, names
 

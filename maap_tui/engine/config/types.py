@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
 from maap_tui.engine.config import dirs
+from maap_tui.engine.net.origins import is_loopback
 from maap_tui.engine.storage.names import is_name
 
 T = TypeVar("T")
@@ -271,11 +272,6 @@ class Address(Text):
             return base
         path = parts.path.rstrip("/") + "/" if self.folder else parts.path
         return base + path
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address (without brackets) always means this machine."""
-    return host.lower() in ("localhost", "::1") or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host, re.ASCII))
 
 
 TEXT = Text()

@@ -57,9 +57,9 @@ from maap_tui.engine.net.http import (
     Stream,
     TransportFault,
     backoff_s,
-    origin_of,
     retry_after_s,
 )
+from maap_tui.engine.net.origins import origin_of
 from maap_tui.engine.net.tokens import Tokens
 from maap_tui.engine.storage import files, layout, locks
 

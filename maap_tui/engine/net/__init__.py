@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-__all__ = ["credentials", "http", "network_env", "silence", "tokens"]
+__all__ = ["credentials", "http", "network_env", "origins", "silence", "tokens"]

@@ -1,4 +1,4 @@
-"""The one door to the network: clients, time-outs, retries, allowed origins, and faults in words.
+"""The one door to the network: clients, time-outs, retries, and faults in words.
 
 httpx is imported when the first request is made. Short requests of a one-shot command go through
 httpx alone; a session that moves files puts aiohttp under httpx for everything, because that moves
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import functools
-import ipaddress
 import json
 import os
 import random
@@ -34,6 +33,7 @@ from maap_tui.engine.net.network_env import (
     trust_of,
     with_key_log,
 )
+from maap_tui.engine.net.origins import is_private_enough, may_have_token, origin_of
 from maap_tui.engine.net.silence import Silence
 from maap_tui.version import __version__
 
@@ -168,36 +168,6 @@ class Stream:
 def is_lasting(status: int) -> bool:
     """Whether the same request will be answered with this status again."""
     return status in _LASTING or (400 <= status < 500 and status not in _NOT_YET)
-
-
-def origin_of(url: str) -> str:
-    """`scheme://host:port` with the default port filled in; '' when the URL has none, or names a user.
-
-    A user and password in an address would replace the token, so such an address belongs nowhere.
-    """
-    try:
-        parts = urlsplit(url)
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
-    except ValueError:
-        return ""
-    if not parts.hostname or parts.scheme not in ("http", "https") or "@" in parts.netloc:
-        return ""
-    return f"{parts.scheme}://{parts.hostname.lower()}:{port}"
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL stays on this machine."""
-    try:
-        host = (urlsplit(url).hostname or "").lower()
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def is_private_enough(url: str) -> bool:
-    """Whether a secret may travel there: https, or http that does not leave this machine."""
-    origin = origin_of(url)
-    return origin.startswith("https://") or (origin.startswith("http://") and is_loopback(url))
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
@@ -509,7 +479,7 @@ class Http:
 
     def may_carry_token(self, url: str) -> bool:
         """Whether the access token may be sent there."""
-        return origin_of(url) in self._bearer_origins and is_private_enough(url)
+        return may_have_token(url, self._bearer_origins)
 
     async def request(
         self,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from maap_tui.engine.errors import NetworkSetupError
+from maap_tui.engine.net.origins import address_of, is_loopback
 
 if TYPE_CHECKING:
     import ssl
@@ -76,7 +77,7 @@ class _Exempt:
             return False
         if self.network is None:
             return host == self.host or host.endswith("." + self.host)
-        address = _address_of(host)
+        address = address_of(host)
         return address is not None and address in self.network
 
 
@@ -99,7 +100,7 @@ class Proxies:
             port = parts.port or PORTS.get(parts.scheme, 0)
         except ValueError:
             return None
-        if proxy is None or not host or _is_this_machine(host):
+        if proxy is None or not host or is_loopback(host):
             return None
         if any(entry.covers(parts.scheme, host, port) for entry in self.exempt):
             return None
@@ -187,7 +188,7 @@ def _read_proxy(variable: str, value: str) -> Proxy:
         raise refuse(f"and a proxy of the kind '{scheme[:20]}' cannot be used", "Use http, https or socks5.")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise refuse(f"{unusable}: it has a path")
-    if not (_HOST.fullmatch(host) or (":" in host and _address_of(host) is not None)):
+    if not (_HOST.fullmatch(host) or (":" in host and address_of(host) is not None)):
         raise refuse(f"{unusable}: it has no host" if not host else f"{unusable}: its host cannot be read")
     if given_port == 0:
         raise refuse(f"{unusable}: its port must be from 1 to 65535")
@@ -239,18 +240,6 @@ def _network_of(text: str) -> _Network | None:
         return ipaddress.ip_network(text, strict=False)
     except ValueError:
         return None
-
-
-def _address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
-
-
-def _is_this_machine(host: str) -> bool:
-    address = _address_of(host)
-    return host == "localhost" if address is None else address.is_loopback
 
 
 def trust_of(environ: Mapping[str, str]) -> Trust:

@@ -31,7 +31,8 @@ from maap_tui.engine.net.credentials import (
     describe_token,
     load_credentials,
 )
-from maap_tui.engine.net.http import Http, origin_of
+from maap_tui.engine.net.http import Http
+from maap_tui.engine.net.origins import origins_of
 from maap_tui.engine.net.tokens import Tokens, TokenShare
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.deletions import Deletions
@@ -149,9 +150,8 @@ class Parts:
     def http(self) -> Http:
         api = self.settings.api
         downloads = self.settings.downloads
-        origins = frozenset(origin_of(url) for url in (api.catalog_url, *api.data_origins))
         return Http(
-            bearer_origins=origins - {""},
+            bearer_origins=origins_of((api.catalog_url, *api.data_origins)),
             timeout_s=api.timeout,
             stall_timeout_s=downloads.stall_timeout,
             retries=api.retries,
