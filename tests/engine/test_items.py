@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from maap_tui.engine.catalogue.client import BadItem, granule_of, resolved
+from maap_tui.engine.catalogue.stac import BadItem, granule_of, resolved
 from maap_tui.engine.model import Granule, TimeRange
 from maap_tui.engine.query import Circle, Query
 from maap_tui.engine.session import Session

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import maap_tui
-from maap_tui.engine.catalogue.client import BadItem, granule_of
+from maap_tui.engine.catalogue.stac import BadItem, granule_of
 from maap_tui.engine.config.dirs import data_folder
 from maap_tui.engine.config.settings import load
 from maap_tui.engine.errors import InvalidRequestError

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maap_tui.demo import Archive
-from maap_tui.engine.catalogue.client import BadItem, granule_of
 from maap_tui.engine.catalogue.search import Page, Search
+from maap_tui.engine.catalogue.stac import BadItem, granule_of
 from maap_tui.engine.errors import CatalogError, InvalidRequestError
 from maap_tui.engine.events import DayFailed, Event, ItemSkipped, PageFetched
 from maap_tui.engine.model import Granule, TimeRange

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-__all__ = ["built", "client", "dialect", "index", "local_names", "search", "skipped"]
+__all__ = ["built", "client", "dialect", "index", "local_names", "search", "skipped", "stac"]

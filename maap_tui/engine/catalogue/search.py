@@ -24,14 +24,13 @@ from maap_tui.engine import cql2
 from maap_tui.engine.catalogue.client import (
     ENOUGH,
     Answer,
-    BadItem,
     Catalogue,
     Queryables,
     SearchRefused,
-    granule_of,
     next_link,
 )
 from maap_tui.engine.catalogue.skipped import SkippedItem, skipped_granule, skipped_item
+from maap_tui.engine.catalogue.stac import BadItem, granule_of
 from maap_tui.engine.errors import CatalogError, InvalidRequestError
 from maap_tui.engine.events import DayFailed, Emit, ItemSkipped, Noted, PageFetched, Warned, ignore
 from maap_tui.engine.missions import MISSIONS, Mission, mission_of_collection, parse_name

@@ -6,8 +6,8 @@ from functools import partial
 from urllib.parse import quote, urljoin
 
 from maap_tui.engine.catalogue import built
-from maap_tui.engine.catalogue.client import BadItem, granule_of
 from maap_tui.engine.catalogue.search import Expected, Rules, Search
+from maap_tui.engine.catalogue.stac import BadItem, granule_of
 from maap_tui.engine.errors import (
     CatalogError,
     MaapError,
