@@ -52,7 +52,7 @@ from maap_tui.text import as_sentence, clean, format_sum, plural, without_tokens
 from maap_tui.tui import collector, theme
 from maap_tui.tui.commands import MaapCommands
 from maap_tui.tui.host import Host
-from maap_tui.tui.keys import BY_ID, PLACES, bindings, check_keymap, show_key
+from maap_tui.tui.keys import BY_ID, MODES, bindings, check_keymap, show_key
 from maap_tui.tui.messages import EngineNews, KeyDone
 from maap_tui.tui.problems import words_of
 from maap_tui.tui.screens.browse.screen import BrowseScreen
@@ -519,7 +519,7 @@ class MaapApp(QuietApp):
     # What every place uses
 
     def action_go(self, place: str) -> None:
-        if place in PLACES and self.current_mode != place:
+        if place in MODES and self.current_mode != place:
             self.switch_mode(place)
 
     def go(self, place: str, **context: Any) -> None:

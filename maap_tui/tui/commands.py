@@ -16,7 +16,7 @@ from maap_tui.engine.catalogue.index import Known
 from maap_tui.engine.missions import mission_named
 from maap_tui.text import clean
 from maap_tui.tui.host import Host, host_of
-from maap_tui.tui.keys import PLACE_TITLES, PLACES, Key, keys_in, keys_of, show_key
+from maap_tui.tui.keys import MODE_TITLES, MODES, Key, keys_in, keys_of, show_key
 from maap_tui.tui.textual_compat import keymap_of
 
 _AT_ONCE = 100
@@ -63,7 +63,7 @@ class MaapCommands(Provider):
             if key.id == "everywhere.palette" or key.action.startswith("go("):
                 continue
             is_own = key.place in (place, "lists")
-            title = f"{key.label}  ({PLACE_TITLES[place if is_own else key.place]}, {self._keys_of(key)})"
+            title = f"{key.label}  ({MODE_TITLES[place if is_own else key.place]}, {self._keys_of(key)})"
             target = self.screen if is_own else self.app
             found.append(_command(title, key.help, partial(self.app.run_action, key.action, target), 1.0))
         return found
@@ -71,7 +71,7 @@ class MaapCommands(Provider):
     def _places(self) -> list[Command]:
         return [
             _command(
-                f"Go to {PLACE_TITLES[key.id.partition('.')[2]]}  ({self._keys_of(key)})",
+                f"Go to {MODE_TITLES[key.id.partition('.')[2]]}  ({self._keys_of(key)})",
                 key.help,
                 partial(self._maap.action_go, key.id.partition(".")[2]),
                 0.95,
@@ -84,11 +84,11 @@ class MaapCommands(Provider):
         """What the keys of the other places do: they go there first."""
         here = self.app.current_mode
         found = []
-        for place in PLACES:
+        for place in MODES:
             if place == here:
                 continue
             for key in keys_of(place):
-                title = f"{key.label}  (go to {PLACE_TITLES[place]}, {self._keys_of(key)})"
+                title = f"{key.label}  (go to {MODE_TITLES[place]}, {self._keys_of(key)})"
                 found.append(_command(title, key.help, partial(self._do_there, place, key.action), 0.6))
         return found
 

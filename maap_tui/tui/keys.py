@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from textual.binding import Binding, BindingType
 
-PLACES = ("browse", "search", "downloads", "registry", "log")
+MODES = ("browse", "search", "downloads", "registry", "log")
 """The places, in the order of their digits."""
 
-PLACE_TITLES = {
+MODE_TITLES = {
     "everywhere": "Everywhere",
     "lists": "Lists",
     "browse": "Browse",
@@ -181,7 +181,7 @@ def check_keymap(keymap: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
             problems.append(f"[keys] {name}: there is no such action; see ? for the names")
             continue
         good[name] = ",".join(part.strip() for part in keys.split(",") if part.strip())
-    for place in PLACES:
+    for place in MODES:
         taken: dict[str, str] = {}
         for key in keys_of("everywhere", *lists_of(place), place):
             for one in good.get(key.id, key.keys).split(","):
@@ -202,5 +202,5 @@ def as_markdown_table(keys: Iterable[Key] = KEYS) -> str:
     lines = ["| place | key | what it does | name in `[keys]` |", "|---|---|---|---|"]
     for key in keys:
         shown = " ".join(f"`{show_key(one)}`" for one in key.keys.split(","))
-        lines.append(f"| {PLACE_TITLES[key.place]} | {shown} | {key.help} | `{key.id}` |")
+        lines.append(f"| {MODE_TITLES[key.place]} | {shown} | {key.help} | `{key.id}` |")
     return "\n".join(lines) + "\n"

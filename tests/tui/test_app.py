@@ -27,7 +27,7 @@ from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.dialogs.error import ErrorDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.dialogs.sign_in import SignInDialog
-from maap_tui.tui.keys import PLACES
+from maap_tui.tui.keys import MODES
 from maap_tui.tui.screens.log.screen import LogScreen
 from maap_tui.tui.theme import wants_ascii
 
@@ -74,7 +74,7 @@ async def test_keys_typed_in_one_burst_act_in_their_order(make_app: MakeApp, key
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await wait_until(lambda: app.current_mode == "browse", pilot)
         app.mode_change_signal.subscribe(app, seen.append)
-        wanted = [PLACES[int(key) - 1] for key in keys]
+        wanted = [MODES[int(key) - 1] for key in keys]
         wanted = wanted[1:] if wanted[0] == "browse" else wanted
         for key in keys:
             app.post_message(events.Key(key, key))

@@ -15,8 +15,8 @@ from textual.widgets import Input
 from maap_tui.tui import keys
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.help import HelpDialog
-from maap_tui.tui.keys import KEYS, PLACE_TITLES, PLACES, check_keymap, keys_in
-from maap_tui.tui.screens.mode import PlaceScreen
+from maap_tui.tui.keys import KEYS, MODE_TITLES, MODES, check_keymap, keys_in
+from maap_tui.tui.screens.mode import ModeScreen
 from maap_tui.tui.widgets.bars import FooterBar
 from maap_tui.tui.widgets.rows import RowList
 
@@ -26,8 +26,8 @@ MakeApp = Callable[..., MaapApp]
 def test_every_id_is_unique_and_belongs_to_a_place() -> None:
     ids = [key.id for key in KEYS]
     assert len(ids) == len(set(ids))
-    assert {key.place for key in KEYS} <= {"everywhere", "lists", *PLACES}
-    assert set(PLACE_TITLES) == {"everywhere", "lists", *PLACES}
+    assert {key.place for key in KEYS} <= {"everywhere", "lists", *MODES}
+    assert set(MODE_TITLES) == {"everywhere", "lists", *MODES}
 
 
 def test_every_key_has_words_for_footer_and_help() -> None:
@@ -37,7 +37,7 @@ def test_every_key_has_words_for_footer_and_help() -> None:
         assert key.keys and " " not in key.keys, key.id
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", MODES)
 def test_no_key_means_two_things_in_a_place(place: str) -> None:
     taken: dict[str, str] = {}
     for key in keys_in(place):
@@ -46,10 +46,10 @@ def test_no_key_means_two_things_in_a_place(place: str) -> None:
             assert other == key.id, f"{one}: {other} and {key.id}"
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", MODES)
 def test_every_action_exists_where_its_key_works(place: str) -> None:
     module = importlib.import_module(f"maap_tui.tui.screens.{place}.screen")
-    screen: type[PlaceScreen] = getattr(module, f"{place.title()}Screen")
+    screen: type[ModeScreen] = getattr(module, f"{place.title()}Screen")
     bound = {binding.id for binding in screen.BINDINGS if isinstance(binding, Binding)}
     for key in keys_in(place):
         if key.place == "everywhere":
@@ -63,7 +63,7 @@ def test_every_action_exists_where_its_key_works(place: str) -> None:
 
 def test_the_palette_of_a_place_has_a_key_for_every_digit() -> None:
     digits = [key.keys for key in KEYS if key.action.startswith("go(")]
-    assert digits == [str(number) for number in range(1, len(PLACES) + 1)]
+    assert digits == [str(number) for number in range(1, len(MODES) + 1)]
 
 
 def test_a_remapped_key_is_taken() -> None:

@@ -374,10 +374,10 @@ def test_an_error_of_its_own_is_a_sentence_and_1(terminal: Callable[..., Termina
     program = (
         "import sys\n"
         "from maap_tui.cli.main import main\n"
-        "from maap_tui.tui.screens.mode import PlaceScreen\n"
+        "from maap_tui.tui.screens.mode import ModeScreen\n"
         "def on_key(self, event):\n"
         "    raise ValueError('the sky fell')\n"
-        "PlaceScreen.on_key = on_key\n"
+        "ModeScreen.on_key = on_key\n"
         "sys.exit(main(['tui']))\n"
     )
     one = terminal(program=[sys.executable, "-c", program])

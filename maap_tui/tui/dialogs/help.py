@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.widgets import Input, Static
 
 from maap_tui.tui.dialogs.dialog import Dialog
-from maap_tui.tui.keys import PLACE_TITLES, Key, keys_in, show_key
+from maap_tui.tui.keys import MODE_TITLES, Key, keys_in, show_key
 from maap_tui.tui.textual_compat import keymap_of
 from maap_tui.tui.widgets.rows import Column, RowList
 
@@ -34,7 +34,7 @@ class HelpDialog(Dialog[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -wide -high"):
             yield Static(
-                f"Keys in {PLACE_TITLES.get(self._place, '')}: type to search, esc closes",
+                f"Keys in {MODE_TITLES.get(self._place, '')}: type to search, esc closes",
                 markup=False,
                 classes="question",
             )
@@ -43,7 +43,7 @@ class HelpDialog(Dialog[None]):
                 [
                     Column("key", "Key", 13, self._shown, tone=lambda key: "primary"),
                     Column("help", "What it does", 0, lambda key: key.help),
-                    Column("where", "Where", 10, lambda key: PLACE_TITLES[key.place].split()[0]),
+                    Column("where", "Where", 10, lambda key: MODE_TITLES[key.place].split()[0]),
                 ],
                 key=lambda key: key.id,
                 can_mark=False,

@@ -1,4 +1,4 @@
-"""PlaceScreen: what every place has: header, body, footer, and access to app and engine."""
+"""ModeScreen: what every place has: header, body, footer, and access to app and engine."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from maap_tui.tui.widgets.bars import FooterBar, HeaderBar
 from maap_tui.tui.widgets.rows import RowList
 
 
-class PlaceScreen(OnHost, Screen[None]):
-    """A place. Subclasses set `PLACE`, compose `body`, and may have `sample` and `receive`."""
+class ModeScreen(OnHost, Screen[None]):
+    """A place. Subclasses set `MODE`, compose `body`, and may have `sample` and `receive`."""
 
     CSS_PATH: ClassVar = "screen.tcss"
     """Beside the module of each; read when it is first shown."""
 
-    PLACE: ClassVar[str] = ""
-    """One of `keys.PLACES`."""
+    MODE: ClassVar[str] = ""
+    """One of `keys.MODES`."""
 
     COMFORT: ClassVar = (60, 16)
     """Cells below which a place says that it is too small, and shows what fits."""
@@ -38,12 +38,12 @@ class PlaceScreen(OnHost, Screen[None]):
     """What is shown of an archive that does not answer."""
 
     def compose(self) -> ComposeResult:
-        yield HeaderBar(self.PLACE)
+        yield HeaderBar(self.MODE)
         yield Static(id="silence", markup=False)
         with Container(id="body"):
             yield from self.body()
         yield Static(id="too-small", markup=False)
-        yield FooterBar(self.PLACE, "lists", "everywhere")
+        yield FooterBar(self.MODE, "lists", "everywhere")
 
     def on_resize(self, event: Resize) -> None:
         width, height = event.size

@@ -8,7 +8,7 @@ from textual.widget import Widget
 
 from maap_tui.text import clean, format_rate
 from maap_tui.tui.host import OnHost
-from maap_tui.tui.keys import PLACE_TITLES, PLACES, Key, keys_of
+from maap_tui.tui.keys import MODE_TITLES, MODES, Key, keys_of
 from maap_tui.tui.textual_compat import keymap_of
 
 TOKEN_WARN_DAYS = 14
@@ -73,9 +73,9 @@ class HeaderBar(OnHost, Widget):
     def _places(self, *, is_long: bool) -> Text:
         places = Text(no_wrap=True)
         self._ends = []
-        for number, place in enumerate(PLACES, 1):
+        for number, place in enumerate(MODES, 1):
             is_here = place == self.place
-            title = PLACE_TITLES[place].split()[0]
+            title = MODE_TITLES[place].split()[0]
             label = f" {number} {title} " if is_long or is_here else f" {number} "
             places.append(label, style="bold reverse" if is_here else "")
             self._ends.append((places.cell_len, place))

@@ -27,7 +27,7 @@ from maap_tui.tui.screens.browse.actions import BranchWork
 from maap_tui.tui.screens.browse.archive_tree import ArchiveTree, Branch, Pieces
 from maap_tui.tui.screens.browse.branch_words import Sheet
 from maap_tui.tui.screens.browse.tree_filter import TreeFilter
-from maap_tui.tui.screens.mode import PlaceScreen
+from maap_tui.tui.screens.mode import ModeScreen
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.workers import start_worker
 
@@ -38,10 +38,10 @@ _AT_ONCE = 4
 """Collections whose names are fetched at the same time."""
 
 
-class BrowseScreen(PlaceScreen):
+class BrowseScreen(ModeScreen):
     """Mission > collection > product type > baseline."""
 
-    PLACE = "browse"
+    MODE = "browse"
     BINDINGS: ClassVar = bindings("browse", *lists_of("browse"))
     AUTO_FOCUS = "ArchiveTree"
 

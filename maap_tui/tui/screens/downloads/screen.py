@@ -34,7 +34,7 @@ from maap_tui.tui.keys import bindings
 from maap_tui.tui.screens.downloads.queue_head import QueueHead
 from maap_tui.tui.screens.downloads.transfer_order import TransferOrder
 from maap_tui.tui.screens.downloads.transfers import ENDED, Line, TransferList, state_word, who_has
-from maap_tui.tui.screens.mode import PlaceScreen
+from maap_tui.tui.screens.mode import ModeScreen
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.memory import ColumnMemory
 from maap_tui.tui.widgets.rows import RowList
@@ -56,10 +56,10 @@ DISK_S = 10.0
 """Seconds between two looks at the free space."""
 
 
-class DownloadsScreen(PlaceScreen):
+class DownloadsScreen(ModeScreen):
     """The live queue."""
 
-    PLACE = "downloads"
+    MODE = "downloads"
     BINDINGS: ClassVar = bindings("downloads", "lists")
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class DownloadsScreen(PlaceScreen):
         table = self.table
         running = table.first_running(table.shown)
         states = {line.state for line in table.shown[running : running + 1]}
-        if mode == self.PLACE and not table.marks and states & {"running", "retrying"}:
+        if mode == self.MODE and not table.marks and states & {"running", "retrying"}:
             table.start_at(running)
 
     @property

@@ -24,7 +24,7 @@ from maap_tui.text import clean, format_date, plural
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings, check_keymap
-from maap_tui.tui.screens.mode import PlaceScreen
+from maap_tui.tui.screens.mode import ModeScreen
 from maap_tui.tui.widgets.bars import TOKEN_ALARM_DAYS, TOKEN_WARN_DAYS
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.rows import Column, RowList
@@ -85,10 +85,10 @@ class SettingRow:
     """Whether the running app still has another value."""
 
 
-class LogScreen(PlaceScreen):
+class LogScreen(ModeScreen):
     """The log above or beside the settings."""
 
-    PLACE = "log"
+    MODE = "log"
     BINDINGS = bindings("log", "lists")
 
     def __init__(self) -> None:

@@ -31,7 +31,7 @@ from maap_tui.tui.dialogs.listing import ListDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings
 from maap_tui.tui.problems import problem_of
-from maap_tui.tui.screens.mode import PlaceScreen
+from maap_tui.tui.screens.mode import ModeScreen
 from maap_tui.tui.screens.registry.actions import BaselineWork, Scope, Work
 from maap_tui.tui.screens.registry.baseline_table import BaselineRow, BaselineTable
 from maap_tui.tui.screens.registry.baseline_view import BaselineView
@@ -54,10 +54,10 @@ NOTHING_TRACKED = (
 )
 
 
-class RegistryScreen(PlaceScreen):
+class RegistryScreen(ModeScreen):
     """A table of baselines; one opened shows its days, the files of a day, and what failed."""
 
-    PLACE = "registry"
+    MODE = "registry"
     BINDINGS = bindings("registry", "lists")
 
     def __init__(self) -> None:

@@ -33,7 +33,7 @@ from maap_tui.text import (
 )
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.keys import bindings
-from maap_tui.tui.screens.mode import PlaceScreen
+from maap_tui.tui.screens.mode import ModeScreen
 from maap_tui.tui.screens.search.actions import ResultWork
 from maap_tui.tui.screens.search.granule import GranuleDialog
 from maap_tui.tui.screens.search.result_states import ResultStates
@@ -72,10 +72,10 @@ SLICE = 5000
 """Rows handled between two looks at the keys."""
 
 
-class SearchScreen(PlaceScreen):
+class SearchScreen(ModeScreen):
     """The form above its results, or beside them on a wide screen."""
 
-    PLACE = "search"
+    MODE = "search"
     BINDINGS = bindings("search", "lists")
     AUTO_FOCUS: ClassVar = "#results"
 
