@@ -78,7 +78,7 @@ async def test_copy_of_maap_client_in_old_keys_is_read(session: Make, home: Path
         ((L2, "cpr_cld_2a"), "no product type", "CPR_CLD_2A"),
         ((L2, "CPR_CLD_2A", "ZZ"), "no baseline 'ZZ'", "BC"),
         (("EarthCAREL2Validated", "CPR_CLD_2A"), "no collection", L2),
-        (("a b", "CPR_CLD_2A"), "no collection name", "maap list"),
+        (("a b", "CPR_CLD_2A"), "not a collection name", "maap list"),
     ],
 )
 async def test_unknown_names_are_answered_with_known_ones(
