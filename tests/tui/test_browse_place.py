@@ -340,7 +340,7 @@ async def test_what_cannot_be_counted_is_said_in_place_and_looked_at_again(
         looks.append(True)
         raise RuntimeError("nobody thought of this")
 
-    monkeypatch.setattr("maap_tui.tui.screens.browse._count_here", count)
+    monkeypatch.setattr("maap_tui.tui.screens.browse.screen._count_here", count)
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_until(lambda: "nobody thought of this" in text_of(app), pilot)
         await wait_until(lambda: len(looks) > 1, pilot)
