@@ -34,7 +34,7 @@ def bindings_of(screen: Screen[Any], key: str) -> list[Binding]:
 
 
 def redraw_labels(tree: Tree[Any]) -> None:
-    """Render the labels of a tree again. Textual keeps rendered lines and cannot be told to drop them."""
+    """Render the labels of a tree again. Textual keeps rendered lines and has no call that drops them."""
     tree._invalidate()
 
 

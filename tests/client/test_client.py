@@ -445,9 +445,9 @@ def test_urls_that_cannot_be_registered_are_logged(
         assert client.get_tracker(*NAMES).add_urls([undated, long]) == 0
     said = [record.message for record in caplog.records if record.message.startswith("Not registered: ")]
     assert [message.rpartition(": ")[2] for message in said] == [
-        "its name tells no baseline",
+        "its name gives no baseline",
         "the URL is longer than 8192 characters",
-        "its name tells no sensing day",
+        "its name gives no sensing day",
         "the URL is longer than 8192 characters",
     ]
 
