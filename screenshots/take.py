@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter, deque, namedtuple
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from textual.widgets import Static
 
 from maap_tui.demo.archive import Archive
 from maap_tui.engine.download.downloads import Job
+from maap_tui.engine.errors import NoCollectionError
 from maap_tui.engine.model import Granule, TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.registry import Key
@@ -103,8 +105,10 @@ class Stage:
         """Let the home look like that of someone who has worked with the archive for two months."""
         self.archive.prepare(self.home)
         async with self.session() as session:
-            for collection in session.collections():
-                await session.catalogue.queryables(collection)
+            await session.index.fetch_collections()
+            for known in session.index.load().of_mission("EarthCARE"):
+                with suppress(NoCollectionError):
+                    await session.catalogue.queryables(known.name)
             for product_type in ("AC__TC__2B", "CPR_CLD_2A"):
                 await session.build_catalog(L2, product_type=product_type)
             for number, (key, frame, days, downloaded) in enumerate(TRACKED):
