@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from maap_tui import MaapClient
-from maap_tui.engine.integrity import audit
+from maap_tui.engine.integrity import strays
+from maap_tui.engine.registry import view, watch
 from maap_tui.engine.registry.registry import BaselineRegistry, Key, Registry
 
 NAMES = "EarthCARE/EarthCAREL2Validated_MAAP/CPR_CLD_2A/BC"
@@ -285,12 +286,12 @@ def test_the_search_for_unknown_files_names_what_it_cannot_read(home: Path, tmp_
     month, mission = day.with_name("02").parent.with_name("11"), home / "data/Aeolus"
     month.mkdir()
     mission.mkdir()
-    unread = audit.Unread()
-    assert audit.keys_on_disk(home / "data", unread) == [tracker.key]
-    assert len(list(audit.strays(tracker, home / "data", lambda entry: entry.path, unread))) == 1
+    unread = strays.Unread()
+    assert strays.keys_on_disk(home / "data", unread) == [tracker.key]
+    assert len(list(strays.strays(tracker, home / "data", lambda entry: entry.path, unread))) == 1
     with nobody(home, month, mission):
-        keys = audit.keys_on_disk(home / "data", unread)
-        found = list(audit.strays(tracker, home / "data", lambda entry: entry.path, unread))
+        keys = strays.keys_on_disk(home / "data", unread)
+        found = list(strays.strays(tracker, home / "data", lambda entry: entry.path, unread))
     assert keys == [tracker.key]
     assert [one.path.name for one in found if one is not None] == ["one.h5"]
     assert unread.found == {month: "permission denied", mission: "permission denied"}
@@ -299,15 +300,15 @@ def test_the_search_for_unknown_files_names_what_it_cannot_read(home: Path, tmp_
 def test_a_watch_notices_a_folder_that_cannot_be_read_any_more(home: Path) -> None:
     fill(home)
     registry = Registry(home / "registry")
-    watch = audit.Watch(registry, clock=lambda: 0.0)
+    looks = watch.Watch(registry, clock=lambda: 0.0)
     key = Key(*NAMES.split("/"))
-    assert watch.poll() == ([key], [key])
-    assert watch.poll() == ([key], [])
+    assert looks.poll() == ([key], [key])
+    assert looks.poll() == ([key], [])
     folder = file_of(home, "mrk").parent
-    assert audit.summarise(registry.baseline(key)).damage == ()
+    assert view.summarise(registry.baseline(key)).damage == ()
     with nobody(home, folder):
-        assert watch.poll() == ([key], [key])
-        summary = audit.summarise(registry.baseline(key))
+        assert looks.poll() == ([key], [key])
+        summary = view.summarise(registry.baseline(key))
         assert [(one.path, one.lines) for one in summary.damage] == [(folder, 0)]
-    assert watch.poll() == ([key], [key])
-    assert audit.summarise(registry.baseline(key)).damage == ()
+    assert looks.poll() == ([key], [key])
+    assert view.summarise(registry.baseline(key)).damage == ()

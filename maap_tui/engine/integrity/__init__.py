@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-__all__ = ["audit", "content", "hashes", "verify"]
+__all__ = ["content", "hashes", "strays", "verify"]

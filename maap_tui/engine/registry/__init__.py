@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-__all__ = ["deletions", "registry"]
+__all__ = ["deletions", "registry", "view", "watch"]

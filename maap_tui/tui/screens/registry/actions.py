@@ -16,12 +16,14 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from maap_tui.engine.integrity import audit, verify
-from maap_tui.engine.integrity.audit import Failure, Stray, TrackedFile
+from maap_tui.engine.integrity import strays, verify
+from maap_tui.engine.integrity.strays import Stray
 from maap_tui.engine.integrity.verify import Checked
 from maap_tui.engine.model import ALL
 from maap_tui.engine.query import Query
+from maap_tui.engine.registry import view
 from maap_tui.engine.registry.registry import BaselineRegistry, CleanupReport, Entry, Key
+from maap_tui.engine.registry.view import Failure, TrackedFile
 from maap_tui.engine.session import Session
 from maap_tui.engine.storage.layout import collection_of
 from maap_tui.text import clean, format_bytes, format_count, plural
@@ -170,7 +172,7 @@ class BaselineWork:
 
     def _failed(self, scope: Scope) -> list[tuple[Key, Entry]]:
         tracker = self._tracker(scope.key)
-        chosen = audit.failures(tracker) if scope.failures is None else list(scope.failures)
+        chosen = view.failures(tracker) if scope.failures is None else list(scope.failures)
         if skipped := sum(one.is_skipped for one in chosen):
             self._view.say(
                 f"{plural(skipped, 'item')} of {scope.words} could not be used: there is no file to fetch. "
@@ -446,9 +448,9 @@ class BaselineWork:
     async def rebuild(self, keys: list[Key], work: Work) -> None:
         """Record files on disk that the registry does not know; for no baselines, of all."""
         data_dir = self._session.places.data_dir
-        unread = audit.Unread()
+        unread = strays.Unread()
         if not keys:
-            keys = await asyncio.to_thread(audit.keys_on_disk, data_dir, unread)
+            keys = await asyncio.to_thread(strays.keys_on_disk, data_dir, unread)
         whose = words_of([Scope(key) for key in keys]) if keys else "any baseline"
         found: list[tuple[Key, Stray]] = []
         for key in keys:
@@ -493,10 +495,10 @@ class BaselineWork:
             count = await asyncio.to_thread(self._record, known, work)
             self._view.say(f"Recorded {plural(count, 'file')} of {whose} as downloaded. {rest}")
 
-    def _strays(self, key: Key, data_dir: Path, work: Work, unread: audit.Unread) -> list[Stray]:
+    def _strays(self, key: Key, data_dir: Path, work: Work, unread: strays.Unread) -> list[Stray]:
         session = self._session
         found = []
-        names = audit.strays(
+        names = strays.strays(
             self._tracker(key), data_dir, lambda entry: session.wanted_of_entry(key, entry).path.name, unread
         )
         for one in names:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from maap_tui.engine.integrity.audit import Summary
 from maap_tui.engine.registry.registry import Key
+from maap_tui.engine.registry.view import Summary
 from maap_tui.text import format_bytes, format_count
 from maap_tui.tui.host import OnHost
 from maap_tui.tui.widgets.rows import Column, RowList

@@ -12,10 +12,10 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from maap_tui.engine.errors import MaapError
-from maap_tui.engine.integrity import audit
-from maap_tui.engine.integrity.audit import Summary, TrackedFile
 from maap_tui.engine.missions import parse_name
+from maap_tui.engine.registry import view
 from maap_tui.engine.registry.registry import DayStats, Key
+from maap_tui.engine.registry.view import Summary, TrackedFile
 from maap_tui.text import clean, format_bytes, format_count, plural
 from maap_tui.tui import theme
 from maap_tui.tui.host import OnHost
@@ -196,7 +196,7 @@ class BaselineView(OnHost, Vertical):
         problem = ""
         try:
             found = await asyncio.to_thread(
-                audit.files_of_day, self.maap.session.registry.baseline(key), day, summary.failures
+                view.files_of_day, self.maap.session.registry.baseline(key), day, summary.failures
             )
         except (MaapError, OSError) as error:
             found, problem = [], problem_of(error)

@@ -20,11 +20,11 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from maap_tui.engine.errors import MaapError
-from maap_tui.engine.integrity import audit
-from maap_tui.engine.integrity.audit import Failure, TrackedFile
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
+from maap_tui.engine.registry import view, watch
 from maap_tui.engine.registry.registry import BaselineRegistry, Key
+from maap_tui.engine.registry.view import Failure, TrackedFile
 from maap_tui.text import clean, damage_words, format_bytes, format_count, format_time
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.listing import ListDialog
@@ -70,13 +70,13 @@ class RegistryScreen(ModeScreen):
         self._problem = ""
         """Why the registry cannot be read, and what to do; '' while it can."""
         self._is_read = False
-        self._watch: audit.Watch | None = None
+        self._watch: watch.Watch | None = None
         self._polled_at = 0.0
         self._is_polling = False
         self._unread: set[Key] = set()
         self._unsized: set[Key] = set()
         self._is_sizing = False
-        self._disk_use = audit.DiskUse()
+        self._disk_use = view.DiskUse()
         self._left = threading.Event()
         self._doing = BaselineWork(self)
         self._wanted: tuple[str, str, str] | None = None
@@ -109,7 +109,7 @@ class RegistryScreen(ModeScreen):
     # Life
 
     def on_mount(self) -> None:
-        self._watch = audit.Watch(self.maap.session.registry)
+        self._watch = watch.Watch(self.maap.session.registry)
         self._columns = ColumnMemory(
             self.maap.session.places.cache_file("registry.json"), self._baselines, self._files, self._errors
         )
@@ -212,7 +212,7 @@ class RegistryScreen(ModeScreen):
     async def _read(self, key: Key) -> None:
         assert self._watch is not None
         changed_at = self._watch.changed_at(key)
-        summary = await asyncio.to_thread(audit.summarise, self._tracker(key), changed_at)
+        summary = await asyncio.to_thread(view.summarise, self._tracker(key), changed_at)
         self._unread.discard(key)
         row = self.rows.get(key)
         if row is None:
