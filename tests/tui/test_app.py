@@ -220,18 +220,20 @@ async def test_what_the_engine_tells_stands_in_the_log_and_a_dead_token_is_notif
 
 
 @pytest.mark.parametrize(
-    ("days", "words", "colour"),
+    ("days", "warn_days", "words", "colour"),
     [
-        (90, "token 90 d", None),
-        (13, "token 13 d", "yellow"),
-        (6, "token 6 d", "red"),
-        (-2, "token expired", "red"),
+        (90, 14, "token 90 d", None),
+        (13, 14, "token 13 d", "yellow"),
+        (6, 14, "token 6 d", "red"),
+        (13, 30, "token 13 d", "red"),
+        (6, 0, "token 6 d", None),
+        (-2, 0, "token expired", "red"),
     ],
 )
 async def test_the_header_warns_of_a_token_that_ends(
-    make_app: MakeApp, days: int, words: str, colour: str | None
+    make_app: MakeApp, days: int, warn_days: int, words: str, colour: str | None
 ) -> None:
-    app = make_app(prepare=put_token(offline_token(days + 0.5)))
+    app = make_app(prepare=put_token(offline_token(days + 0.5)), overrides={"token.warn_days": warn_days})
     async with app.run_test(size=SIZE, notifications=True):
         assert words in text_of(app)
         header = app.screen.query_one("HeaderBar").render()

@@ -419,6 +419,12 @@ class TokenSettings(Section):
         minimum=0,
     )
 
+    def urgency(self, days: int) -> Literal["", "warn", "alarm"]:
+        """How urgent a new token is with `days` left: an alarm below half of `warn_days`, and once over."""
+        if days < 0 or 2 * days < self.warn_days:
+            return "alarm"
+        return "warn" if days < self.warn_days else ""
+
 
 class LogSettings(Section):
     """What the commands say on stderr."""

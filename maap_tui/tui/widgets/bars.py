@@ -11,9 +11,6 @@ from maap_tui.tui.host import OnHost
 from maap_tui.tui.keys import MODE_TITLES, MODES, Key, keys_of
 from maap_tui.tui.textual_compat import keymap_of
 
-TOKEN_WARN_DAYS = 14
-TOKEN_ALARM_DAYS = 7
-
 
 class HeaderBar(OnHost, Widget):
     """Places, mission, token, what moves, and whether the archive can be reached."""
@@ -92,11 +89,10 @@ class HeaderBar(OnHost, Widget):
         if days is None:
             return Text(" token ok "), False
         words = f" token {days} d " if days >= 0 else " token expired "
-        if days < TOKEN_ALARM_DAYS:
-            return Text(words, style="bold " + self._colour("error")), True
-        if days < TOKEN_WARN_DAYS:
-            return Text(words, style="bold " + self._colour("warning")), True
-        return Text(words), False
+        urgency = app.session.settings.token.urgency(days)
+        if not urgency:
+            return Text(words), False
+        return Text(words, style="bold " + self._colour("error" if urgency == "alarm" else "warning")), True
 
     def _colour(self, name: str) -> str:
         if self.maap.no_colour:

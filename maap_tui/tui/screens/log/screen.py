@@ -25,7 +25,6 @@ from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings, check_keymap
 from maap_tui.tui.screens.mode import ModeScreen
-from maap_tui.tui.widgets.bars import TOKEN_ALARM_DAYS, TOKEN_WARN_DAYS
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.rows import Column, RowList
 from maap_tui.tui.workers import start_worker
@@ -316,7 +315,8 @@ class LogScreen(ModeScreen):
                 words, tone = f"Token: expired {plural(-days, 'day')} ago", "-alarm"
             else:
                 words = f"Token: {plural(days, 'day')} left"
-                tone = "-alarm" if days < TOKEN_ALARM_DAYS else "-warn" if days < TOKEN_WARN_DAYS else ""
+                urgency = app.session.settings.token.urgency(days)
+                tone = f"-{urgency}" if urgency else ""
             if app.token.expires is not None:
                 words += f", until {format_date(app.token.expires)}"
             words += f", of {app.token.name}" if app.token.name else ""
