@@ -619,16 +619,18 @@ class BaselineRegistry:
         untouched = _identity(path) == self._left_at.get((kind, day))
         wanted = lines if untouched else {**self._written.get((kind, day), {}), **lines}
         data = self._read_file(path)
+        here = None
         if not untouched:
-            self._note(path, _read(data, kind).bad)
+            here = _read(data, kind)
+            self._note(path, here.bad)
         if _tail(data) and self._set_tail_aside(path, data, kind, wanted.values()):
-            data = files.read_data(path)
-        parts = [data, *(self._read_file(other) for other in self._day_files(kind, day) if other != path)]
+            data, here = files.read_data(path), None
+        others = [self._read_file(other) for other in self._day_files(kind, day) if other != path]
         # Most lines are not there, and a search of the bytes shows that without taking them apart.
         present: set[bytes] = set()
-        if any(first in part for first in wanted for part in parts):
-            for part in parts:
-                present |= _firsts(_read(part, kind).good)
+        if any(first in part for first in wanted for part in (data, *others)):
+            for lines_of in (here or _read(data, kind), *(_read(other, kind) for other in others)):
+                present |= _firsts(lines_of.good)
         missing = {first: line for first, line in wanted.items() if first not in present}
         if missing:
             files.append_lines(path, list(missing.values()))
