@@ -25,6 +25,13 @@ class Figure:
     """Whether the promise held."""
     beside: dict[str, str] = field(default_factory=dict)
     """The same of other programs, by their name."""
+    at_any_speed: bool | None = None
+    """Whether what holds at any speed of the machine held; None where all of the promise does."""
+
+    @property
+    def holds(self) -> bool:
+        """What a test asserts: a rate is judged by bench/faults.py alone."""
+        return self.kept if self.at_any_speed is None else self.at_any_speed
 
     def __str__(self) -> str:
         return f"{self.name} {self.what}: {self.seen} (promised: {self.target})"

@@ -21,7 +21,7 @@ def test_promises_are_kept(row: Row, tmp_path: Path) -> None:
         figure = row.measure(row.rounds, tmp_path)
     except Missing as missing:
         pytest.skip(f"needs {missing}")
-    assert figure.kept, str(figure)
+    assert figure.holds, str(figure)
 
 
 @pytest.mark.fault("C3")
