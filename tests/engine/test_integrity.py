@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import pytest
 
+from maap_tui.engine.events import Event, Warned
 from maap_tui.engine.integrity.content import hdf5_end, is_whole
 from maap_tui.engine.integrity.hashes import PIECE, Hashes
 from maap_tui.engine.integrity.verify import Judge, verify
@@ -186,6 +187,21 @@ def test_a_file_that_nothing_was_recorded_of_is_judged_by_size_and_structure(
     judge = Judge(Registry(tmp_path / "registry"), Hashes(tmp_path / "state"))
     found = judge.judge(path, f"https://host/{name}", size=size)
     assert (found.state, found.is_hashed) == (state, False)
+
+
+@pytest.mark.parametrize(("lines", "words"), [(1, "1 hash of"), (2, "2 hashes of")])
+def test_hashes_that_cannot_be_read_are_reported(lines: int, words: str, tmp_path: Path) -> None:
+    heard: list[Event] = []
+    hashes = Hashes(tmp_path / "state", heard.append)
+    hashes.record(KEY, DAY, tmp_path / "whole.h5", 3, ["ab"])
+    assert len(hashes.load(KEY, DAY)) == 1 and heard == []
+    (file,) = (tmp_path / "state").rglob("sha_*.txt")
+    with file.open("a") as ledger:
+        ledger.write("/data/torn.h5|20\n" * lines)
+    assert list(hashes.load(KEY, DAY)) == [str(tmp_path / "whole.h5")]
+    (warned,) = heard
+    assert isinstance(warned, Warned)
+    assert words in warned.message and str(file) in warned.message
 
 
 @pytest.mark.parametrize("path", ["/dev/null\0x", "/" + "a" * 300])

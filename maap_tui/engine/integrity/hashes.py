@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from maap_tui.engine.events import Emit, Warned, ignore
 from maap_tui.engine.registry.registry import Key
 from maap_tui.engine.storage import files
 
@@ -35,8 +36,9 @@ class Recorded:
 class Hashes:
     """The ledger of hashes below one state folder."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, emit: Emit = ignore) -> None:
         self._root = state_dir / "hashes"
+        self._emit = emit
 
     def _file(self, key: Key, day: date) -> Path:
         folder = self._root / key.mission / key.collection / key.product_type / key.baseline
@@ -51,15 +53,22 @@ class Hashes:
         files.append_lines(self._file(key, day), [f"{path}|{size}|{PIECE}|{','.join(pieces)}"], sync=False)
 
     def load(self, key: Key, day: date) -> dict[str, Recorded]:
-        """Path -> what was recorded of it last; lines that cannot be read are stepped over."""
+        """Path -> what was recorded of it last; lines that cannot be read are reported and left out."""
         found = {}
+        bad = 0
         for line in files.read_lines(self._file(key, day)):
             parts = line.rsplit("|", 3)
             try:
                 path, size, piece, pieces = parts
                 found[path] = Recorded(int(size), int(piece), tuple(pieces.split(",")))
             except ValueError:
-                continue
+                bad += 1
+        if bad:
+            which = "1 hash" if bad == 1 else f"{bad:,} hashes"
+            where = self._file(key, day)
+            self._emit(
+                Warned(f"{which} of {where} cannot be read; such files are judged by size and structure")
+            )
         return found
 
 

@@ -197,7 +197,7 @@ class Parts:
 
     @cached_property
     def hashes(self) -> Hashes:
-        return Hashes(self.places.state_dir)
+        return Hashes(self.places.state_dir, self.emit)
 
     @cached_property
     def filing(self) -> Filing:
