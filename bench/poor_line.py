@@ -36,7 +36,7 @@ async def measure(stage: Stage, count: int) -> tuple[float, float]:
     environ = {name: value for name, value in stage.environment.items() if "RETR" not in name}
     app = MaapApp(Session.load(environ=environ, bulk=True))
     async with app.run_test(size=(80, 24)) as pilot:
-        for key in "23413":  # every place is made once before
+        for key in "23413":  # every mode is made once before
             await pilot.press(key)
         await until(lambda: isinstance(app.screen, DownloadsScreen))
         heart = Heartbeat()

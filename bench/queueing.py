@@ -25,7 +25,7 @@ from textual.pilot import Pilot
 
 from maap_tui.engine.download.downloads import Tracked
 from maap_tui.engine.download.queue_store import Queue, QueueRow
-from maap_tui.engine.download.transfer import Wanted
+from maap_tui.engine.download.transfer import DownloadRequest
 from maap_tui.engine.registry.registry import Entry, Key
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
@@ -58,9 +58,9 @@ class Heartbeat:
         return noted
 
 
-def files_of(session: Session, count: int) -> list[tuple[Wanted, Tracked | None]]:
+def files_of(session: Session, count: int) -> list[tuple[DownloadRequest, Tracked | None]]:
     """Files as a search hands them to the queue."""
-    found: list[tuple[Wanted, Tracked | None]] = []
+    found: list[tuple[DownloadRequest, Tracked | None]] = []
     for number in range(count):
         day = date.fromordinal(date(2016, 1, 1).toordinal() + number // PER_DAY)
         name = (
@@ -141,7 +141,7 @@ async def measure(count: int, home: Path) -> list[tuple[str, float, float, float
 async def measure_left(count: int, home: Path) -> list[tuple[str, float, float, float]]:
     """The same for files that a dead process left: the app opens, offers them, goes on with them."""
     session = Session.load(environ={"MAAP_HOME": str(home), "HOME": str(home)})
-    queue = Queue(session.places.queue_file)
+    queue = Queue(session.dirs.queue_file)
     queue.save(
         QueueRow(str(wanted.path), wanted.url, "waiting", position=float(number), changed=time.time())
         for number, (wanted, _) in enumerate(files_of(session, count))

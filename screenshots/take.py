@@ -26,7 +26,7 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from maap_tui.demo.archive import Archive
-from maap_tui.engine.download.downloads import Job
+from maap_tui.engine.download.downloads import DownloadJob
 from maap_tui.engine.errors import NoCollectionError
 from maap_tui.engine.model import Granule, TimeRange
 from maap_tui.engine.query import Query
@@ -113,7 +113,7 @@ class Stage:
                 await session.build_catalog(L2, product_type=product_type)
             for number, (key, frame, days, downloaded) in enumerate(TRACKED):
                 await self._track(session, key, frame, days, downloaded)
-                self._age(session.places.registry_dir, key, hours=1 + 7 * number)
+                self._age(session.dirs.registry_dir, key, hours=1 + 7 * number)
 
     async def _track(self, session: Session, key: Key, frame: str, days: int, downloaded: int) -> None:
         first = MOMENT.replace(hour=0, minute=0) - timedelta(days=days)
@@ -287,7 +287,7 @@ async def _busy(stage: Stage, app: MaapApp, pilot: Pilot[Any]) -> DownloadsScree
     return screen
 
 
-def _has_ended(jobs: Mapping[str, Job], url: str) -> bool:
+def _has_ended(jobs: Mapping[str, DownloadJob], url: str) -> bool:
     return jobs[url].state in ("finished", "failed")
 
 

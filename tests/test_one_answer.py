@@ -90,11 +90,11 @@ async def test_every_face_offers_the_same_baselines(session: Make, counted: tupl
         listed = await opened.catalogue.queryables(collection)
         for baseline in counted:
             await opened.build_catalog(collection, product_type=product_type, baseline=baseline)
-        catalog = built.load(opened.places, collection)
+        catalog = built.load(opened.dirs, collection)
         browse = next(
             one for one in opened.index.load().of_mission("EarthCARE") if one.name == collection
         ).baselines_of(product_type)
-        completion = local_names.baseline_names(opened.places, collection, product_type)
+        completion = local_names.baseline_names(opened.dirs, collection, product_type)
     search = Names(
         queryables={collection: listed}, built={} if catalog is None else {collection: catalog}
     ).baselines_of(collection, product_type)

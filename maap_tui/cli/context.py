@@ -73,16 +73,16 @@ class CommandContext:
         session = Session.load(
             self.config_file,
             overrides={**overrides_of(self.args), **(overrides or {})},
-            emit=self.hear,
+            emit=self.handle_event,
             bulk=bulk,
         )
         self.report.with_times = session.settings.log.times
-        self._warn_of_token(session.settings, session.places)
+        self._warn_of_token(session.settings, session.dirs)
         return session
 
-    def hear(self, event: Event) -> None:
+    def handle_event(self, event: Event) -> None:
         """Take an event of the engine."""
-        self.report.hear(event)
+        self.report.handle_event(event)
         if self.output.as_json and self.output.goes_on:
             values = _file_record(event)
             if values is not None:

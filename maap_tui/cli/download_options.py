@@ -15,7 +15,7 @@ from maap_tui.text import format_bytes, format_count, format_duration, plural
 
 if TYPE_CHECKING:
     from maap_tui.engine.download.downloads import Report
-    from maap_tui.engine.download.transfer import Wanted
+    from maap_tui.engine.download.transfer import DownloadRequest
 
 
 def add_download_options(
@@ -51,7 +51,7 @@ def add_download_options(
         )
 
 
-def list_wanted(context: CommandContext, wanted: Sequence[Wanted], folder: Path) -> None:
+def list_wanted(context: CommandContext, wanted: Sequence[DownloadRequest], folder: Path) -> None:
     """Print what a dry run found: a URL a line, the totals on stderr.
 
     Args:

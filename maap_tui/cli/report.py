@@ -112,7 +112,7 @@ class Reporter:
             for line in "".join(traceback.format_exception(error)).splitlines():
                 self._write(line)
 
-    def hear(self, event: Event) -> None:
+    def handle_event(self, event: Event) -> None:
         """Take an event of the engine: count it, and say what has to be said."""
         if self.tally is None:
             from maap_tui.engine.download.tally import Tally

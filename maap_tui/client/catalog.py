@@ -149,7 +149,7 @@ class CatalogQueryablesManager:
 
     def get_path(self, collection: str) -> Path:
         """Where the local copy of a collection is, or would be."""
-        file = self._connection.session.places.queryables_file(collection)
+        file = self._connection.session.dirs.queryables_file(collection)
         return file if self._catalog_dir is None else self._catalog_dir / file.name
 
     def fetch(self, collection: str) -> dict[str, Any]:

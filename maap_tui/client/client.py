@@ -89,7 +89,7 @@ class MaapClient:
     @property
     def state(self) -> GlobalStateTracker:
         """Everything the registry follows."""
-        where, mission = self._session.places, self._session.settings.mission.name
+        where, mission = self._session.dirs, self._session.settings.mission.name
         return GlobalStateTracker(where.registry_dir, mission, where.data_dir, state_dir=where.state_dir)
 
     @property
@@ -113,7 +113,7 @@ class MaapClient:
             InvalidRequestError: for an unknown collection.
         """
         if from_built and not verify:
-            return sorted(built.demand(self._session.places, collection).products)
+            return sorted(built.demand(self._session.dirs, collection).products)
         queryables = self._connection.run(
             lambda session: session.catalogue.queryables(collection, refresh=verify)
         )
@@ -140,7 +140,7 @@ class MaapClient:
                 self._connection.run(lambda session: session.baselines_at_archive(collection, product_type))
             )
         if from_built:
-            catalog = built.demand(self._session.places, collection)
+            catalog = built.demand(self._session.dirs, collection)
             return sorted(catalog.products.get(product_type, {}))
         queryables = self._connection.run(
             lambda session: (
@@ -171,7 +171,7 @@ class MaapClient:
             from_built: take the built catalogue's entry and ask nothing.
         """
         if from_built:
-            return built.demand(self._session.places, collection).baseline(product_type, baseline)
+            return built.demand(self._session.dirs, collection).baseline(product_type, baseline)
         if start is None and end is None:
             return self._connection.run(
                 lambda session: session.baseline_at_archive(collection, product_type, baseline)

@@ -85,7 +85,7 @@ class MaapConfig:
     @classmethod
     def of(cls, session: Session) -> MaapConfig:
         """The configuration that a session works with, every field filled."""
-        config, where = session.settings, session.places
+        config, where = session.settings, session.dirs
         mission = session.mission_of(session.collections()[0])
         return cls(
             data_dir=where.data_dir,

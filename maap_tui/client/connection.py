@@ -91,14 +91,14 @@ class Connection:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._pid = os.getpid()
-        self._session.emit = self._hear
+        self._session.emit = self._handle_event
 
     def _load(self) -> Session:
         config = self.config
         session = Session.load(
             config.config_path,
             overrides=self._overrides,
-            emit=self._hear,
+            emit=self._handle_event,
             bulk=True,
             transport=self.transport,
         )
@@ -164,7 +164,7 @@ class Connection:
         engine.thread.close()
         self._session = self._session.again()
 
-    def _hear(self, event: Event) -> None:
+    def _handle_event(self, event: Event) -> None:
         if isinstance(event, Warned):
             logger.warning("%s", event.message)
         elif isinstance(event, RegistryDamaged):

@@ -211,15 +211,15 @@ class Archive:
         Files there already that are not these two stay as they are.
         """
         home.mkdir(parents=True, exist_ok=True)
-        places = _places(home)
-        for name, path in places.items():
+        positions = _places(home)
+        for name, path in positions.items():
             if name.endswith("_dir"):
                 path.mkdir(parents=True, exist_ok=True)
         credentials = (
             f"CLIENT_ID={CLIENT_ID}\nCLIENT_SECRET={CLIENT_SECRET}\nOFFLINE_TOKEN={self.offline_token}\n"
         )
-        _write_private(places["credentials_file"], credentials)
-        lines = ["[paths]", *(f"{name} = {json.dumps(str(path))}" for name, path in places.items()), ""]
+        _write_private(positions["credentials_file"], credentials)
+        lines = ["[paths]", *(f"{name} = {json.dumps(str(path))}" for name, path in positions.items()), ""]
         lines += ["[api]", f"catalog_url = {json.dumps(self.catalog_url)}"]
         lines += [f"token_url = {json.dumps(self.token_url)}", ""]
         (home / "config.toml").write_text("\n".join(lines), encoding="utf-8")

@@ -159,10 +159,10 @@ def swath_of(track: Track, right_km: float, left_km: float, steps: int = 10) -> 
 
     Each side has `steps` points, each end one more between them; the last point is the first again.
     """
-    places = [_between(track, i / (steps - 1)) for i in range(steps)]
-    right = [_beside(place, flight, right_km) for place, flight in places]
-    left = [_beside(place, flight, -left_km) for place, flight in places]
-    ring = [*right, _degrees(places[-1][0]), *reversed(left), _degrees(places[0][0]), right[0]]
+    positions = [_between(track, i / (steps - 1)) for i in range(steps)]
+    right = [_beside(position, flight, right_km) for position, flight in positions]
+    left = [_beside(position, flight, -left_km) for position, flight in positions]
+    ring = [*right, _degrees(positions[-1][0]), *reversed(left), _degrees(positions[0][0]), right[0]]
     outline: Track = []
     for lon, lat in ring:
         outline.append((lon + 360 * round((outline[-1][0] - lon) / 360) if outline else lon, lat))
@@ -201,10 +201,10 @@ def _unit(x: float, y: float, z: float) -> _Vector:
 
 def _between(track: Track, part: float) -> tuple[_Vector, _Vector]:
     """A point of a track, and the direction of flight there."""
-    place = part * (len(track) - 1)
-    i = min(int(place), len(track) - 2)
+    position = part * (len(track) - 1)
+    i = min(int(position), len(track) - 2)
     a, b = _vector(track[i]), _vector(track[i + 1])
-    f = place - i
+    f = position - i
     point = _unit(*(p + (q - p) * f for p, q in zip(a, b, strict=True)))
     return point, _unit(*(q - p for p, q in zip(a, b, strict=True)))
 

@@ -105,7 +105,7 @@ def content(
 
 
 def _along(track: list[tuple[float, float]], part: float) -> tuple[float, float]:
-    place = part * (len(track) - 1)
-    i = min(int(place), len(track) - 2)
+    position = part * (len(track) - 1)
+    i = min(int(position), len(track) - 2)
     (x0, y0), (x1, y1) = track[i], track[i + 1]
-    return x0 + (x1 - x0) * (place - i), y0 + (y1 - y0) * (place - i)
+    return x0 + (x1 - x0) * (position - i), y0 + (y1 - y0) * (position - i)

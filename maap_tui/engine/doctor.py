@@ -84,7 +84,7 @@ async def examine(session: Session, *, offline: bool = False, repair: bool = Fal
 
 
 def _configuration(session: Session) -> Finding:
-    file = session.places.config_file
+    file = session.dirs.config_file
     if not file.exists():
         return Finding("configuration", OK, f"no file at {file}; defaults and environment apply")
     changed = sum(1 for origin in session.settings.origins.values() if origin.kind != "default")
@@ -92,7 +92,7 @@ def _configuration(session: Session) -> Finding:
 
 
 def _folders(session: Session) -> Iterator[Finding]:
-    where = session.places
+    where = session.dirs
     for name in ("data_dir", "registry_dir", "catalog_dir", "built_catalog_dir", "state_dir"):
         folder: Path = getattr(where, name)
         trial = folder / f".maap-{secrets.token_hex(4)}.tmp"
@@ -279,9 +279,9 @@ def _registry(session: Session, repair: bool) -> Iterator[Finding]:
     else:
         yield Finding("locks", OK, "no baseline is locked")
     unread: list[OSError] = []
-    parts = list(_unfinished(session.places.data_dir, unread.append))
+    parts = list(_unfinished(session.dirs.data_dir, unread.append))
     if unread:
-        first_unread = files.storage_error(unread[0].filename or session.places.data_dir, unread[0])
+        first_unread = files.storage_error(unread[0].filename or session.dirs.data_dir, unread[0])
         how_many = f"{len(unread)} folders" if len(unread) > 1 else "1 folder"
         yield Finding(
             "folder",

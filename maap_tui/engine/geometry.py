@@ -56,9 +56,9 @@ def angle_to_arc(point: Vector, a: Vector, b: Vector) -> float:
     return min(angle(point, a), angle(point, b))
 
 
-def circle_around(places: Iterable[Position]) -> tuple[Position, float] | None:
+def circle_around(positions: Iterable[Position]) -> tuple[Position, float] | None:
     """(centre, radius in km) of a circle that holds these positions; None where that is half of the Earth."""
-    vectors = [vector(*place) for place in places]
+    vectors = [vector(*position) for position in positions]
     if not vectors:
         return None
     centre = _unit([sum(part) for part in zip(*vectors, strict=True)])
@@ -76,7 +76,7 @@ def positions_of(geometry: Any) -> list[Position]:
         _collect(geometry, lines, polygons, depth=0)
     except (TypeError, ValueError, KeyError, IndexError):
         return []
-    return [place for line in itertools.chain(lines, *polygons) for place in line]
+    return [position for line in itertools.chain(lines, *polygons) for position in line]
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,8 +351,8 @@ def _joined(rings: list[list[Position]]) -> list[Position]:
     return [*kept[start:], *kept[:start]]
 
 
-def _is_cut(place: Position) -> bool:
-    return abs(abs(place[0]) - 180) < 1e-7
+def _is_cut(position: Position) -> bool:
+    return abs(abs(position[0]) - 180) < 1e-7
 
 
 def _resampled(line: list[Vector], count: int) -> list[Vector]:
@@ -443,8 +443,8 @@ def _line(coordinates: Any) -> list[Position]:
     line = []
     if not isinstance(coordinates, list | tuple) or not coordinates:
         raise ValueError("no positions")
-    for place in coordinates:
-        lon, lat = place[0], place[1]
+    for position in coordinates:
+        lon, lat = position[0], position[1]
         if not (_is_number(lon) and _is_number(lat) and abs(lon) <= 540 and abs(lat) <= 90):
             raise ValueError("no position")
         line.append((float(lon), float(lat)))

@@ -279,20 +279,20 @@ class Query:
         it never comes near.
         """
         if self.area is not None:
-            places = positions_of(self.area)
+            positions = positions_of(self.area)
         elif self.box is not None:
             box = self.box
             wide = box.east - box.west + (360 if box.east < box.west else 0)
             if wide > 120:
                 return None
-            places = [
+            positions = [
                 (box.west + wide * part / 4, latitude)
                 for part in range(5)
                 for latitude in (box.south, (box.south + box.north) / 2, box.north)
             ]
         else:
             return None
-        found = circle_around(places)
+        found = circle_around(positions)
         if found is None:
             return None
         # Edges run straight in degrees for one service and along great circles for another.

@@ -12,7 +12,7 @@ from maap_tui.engine.catalogue import built
 from maap_tui.engine.catalogue.search import Search
 from maap_tui.engine.download.downloads import Downloads, Report, Tracked
 from maap_tui.engine.download.queue_store import QueueRow
-from maap_tui.engine.download.transfer import Wanted
+from maap_tui.engine.download.transfer import DownloadRequest
 from maap_tui.engine.model import BaselineInfo, Granule, TimeRange
 from maap_tui.engine.net.credentials import TokenInfo
 from maap_tui.engine.query import Query
@@ -39,9 +39,9 @@ class Session(Parts):
         """Check an offline token against the service, then store it; the session uses it from then on."""
         return await sign_in.sign_in(self, text)
 
-    def search(self, query: Query, *, patient: bool = False) -> Search:
+    def search(self, query: Query, *, wait_for_service: bool = False) -> Search:
         """One run of a query; iterate it for pages. With `patient` it waits for a catalogue that is down."""
-        return searching.search(self, query, patient=patient)
+        return searching.search(self, query, wait_for_service=wait_for_service)
 
     async def check_names_first(self, collection: str, product_type: str, baseline: str | None) -> None:
         """Judge names before what depends on them, for a request that cannot be read."""
@@ -55,7 +55,9 @@ class Session(Parts):
         """The granule of that id, None when the collection has none."""
         return await searching.find(self, collection, identity)
 
-    async def save_to_registry(self, granules: Sequence[Granule], formats: tuple[str, ...]) -> register.Filed:
+    async def save_to_registry(
+        self, granules: Sequence[Granule], formats: tuple[str, ...]
+    ) -> register.RegisteredFiles:
         """Register granules as discovered; returns which of their files, how many are new and refused."""
         return await register.register(self.filing, granules, formats, emit=self.emit)
 
@@ -109,7 +111,7 @@ class Session(Parts):
 
     async def wanted_of_url(
         self, url: str, collection: str, *, out_dir: Path | None = None, product_dir: bool | None = None
-    ) -> tuple[Wanted, Tracked | None]:
+    ) -> tuple[DownloadRequest, Tracked | None]:
         """A bare URL as a file to fetch: filed by its name, or by its item where the name says nothing."""
         return await download.wanted_of_url(self, url, collection, out_dir=out_dir, product_dir=product_dir)
 
@@ -133,7 +135,7 @@ class Session(Parts):
         *,
         out_dir: Path | None = None,
         product_dir: bool | None = None,
-    ) -> list[Wanted]:
+    ) -> list[DownloadRequest]:
         """The files that `download_pending` would fetch; writes nothing."""
         return pending.would_download(self, lines, out_dir=out_dir, product_dir=product_dir)
 
@@ -163,11 +165,11 @@ class Session(Parts):
             into=into,
         )
 
-    async def would_sync(self, query: Query, *, product_dir: bool | None = None) -> list[Wanted]:
+    async def would_sync(self, query: Query, *, product_dir: bool | None = None) -> list[DownloadRequest]:
         """The files that `sync` would fetch now; needs no token and writes nothing."""
         return await sync.would_sync(self, query, product_dir=product_dir)
 
-    async def enqueue(self, files: Sequence[tuple[Wanted, Tracked | None]], into: Downloads) -> int:
+    async def enqueue(self, files: Sequence[tuple[DownloadRequest, Tracked | None]], into: Downloads) -> int:
         """Queue files, those that are tracked once the registry has them; returns how many are new there."""
         return await queueing.enqueue(self, files, into)
 

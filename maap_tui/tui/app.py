@@ -1,4 +1,4 @@
-"""MaapApp: the places, the engine behind them, and what all of them share."""
+"""MaapApp: the modes, the engine behind them, and what all of them share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from maap_tui.engine.download.downloads import Downloads, Tracked
 from maap_tui.engine.download.elsewhere import Elsewhere, Lookout
 from maap_tui.engine.download.queue_store import LIVE, QueueRow, left_behind, missing_bytes
 from maap_tui.engine.download.tally import Tally
-from maap_tui.engine.download.transfer import Wanted
+from maap_tui.engine.download.transfer import DownloadRequest
 from maap_tui.engine.errors import CredentialsError, needs_new_token
 from maap_tui.engine.events import (
     BaselineCounted,
@@ -56,7 +56,7 @@ from maap_tui.tui.keys import BY_ID, MODES, bindings, check_keymap, show_key
 from maap_tui.tui.messages import EngineNews, KeyDone
 from maap_tui.tui.problems import words_of
 from maap_tui.tui.screens.browse.screen import BrowseScreen
-from maap_tui.tui.terminal import Ending, TerminalDriver
+from maap_tui.tui.terminal import ShutdownGuard, TerminalDriver
 from maap_tui.tui.textual_compat import QuickStylesheet, QuietApp, drop_others_of, keymap_of
 from maap_tui.tui.workers import start_worker
 
@@ -88,7 +88,7 @@ HEIGHTS = [(0, "-flat"), (16, "-short"), (30, "-tall")]
 """Least lines -> the class that screens of that height have."""
 
 
-# The places are loaded when they are first shown: together they cost as much as the first screen.
+# The modes are loaded when they are first shown: together they cost as much as the first screen.
 
 
 def _search_screen() -> Screen[None]:
@@ -155,7 +155,7 @@ class MaapApp(QuietApp):
         super().__init__(ansi_color=True if no_colour else None)
         self.stylesheet = QuickStylesheet(variables=self.get_css_variables())
         self.session = session
-        session.emit = self.hear
+        session.emit = self.handle_event
         self.engine = EngineThread(lambda: session)
         self.tally = Tally()
         self.queue = session.queue
@@ -173,8 +173,8 @@ class MaapApp(QuietApp):
         """Grows with every line of the log."""
         self.earlier_lines: list[LogLine] = []
         """The lines that other runs of the app left, read at the start."""
-        places = session.places
-        self._log_file = LogFile(places.log_file, places.lock_file(places.log_file))
+        dirs = session.dirs
+        self._log_file = LogFile(dirs.log_file, dirs.lock_file(dirs.log_file))
         self._unwritten: deque[LogLine] = deque(maxlen=LOG_LINES)
         self.last_rate = 0.0
         """Bytes a second when something moved last; 0 before."""
@@ -298,8 +298,8 @@ class MaapApp(QuietApp):
         """Hand keys out one after the other.
 
         Textual queues a key at the widget that has the focus and looks its binding up once it has come
-        back: of keys typed in a burst, those of different places overtake one another, and a key may act
-        in a place that was not there when it was typed.
+        back: of keys typed in a burst, those of different modes overtake one another, and a key may act
+        in a mode that was not there when it was typed.
         """
         if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
             await super().on_event(event)
@@ -354,7 +354,7 @@ class MaapApp(QuietApp):
         elif not self.is_offline:
             self._probe_at = now + PROBE_S
 
-    def hear(self, event: Event) -> None:
+    def handle_event(self, event: Event) -> None:
         """Take an event of the engine, in the engine's thread."""
         self.tally.apply(event)
         if isinstance(event, Noted):
@@ -412,7 +412,7 @@ class MaapApp(QuietApp):
             self.transfers = session.downloads(verb="app", waits_for_room=True)
         return self.transfers
 
-    async def queue_files(self, files: Iterable[tuple[Wanted, Tracked | None]]) -> int:
+    async def queue_files(self, files: Iterable[tuple[DownloadRequest, Tracked | None]]) -> int:
         """Queue files for download, registering those that are tracked; returns how many are new."""
         files = list(files)
         with collector.held(len(files)):
@@ -516,19 +516,19 @@ class MaapApp(QuietApp):
             self.read_token()
             await self.with_transfers(lambda transfers: transfers.resume_run())
 
-    # What every place uses
+    # What every mode uses
 
-    def action_go(self, place: str) -> None:
-        if place in MODES and self.current_mode != place:
-            self.switch_mode(place)
+    def action_go(self, mode: str) -> None:
+        if mode in MODES and self.current_mode != mode:
+            self.switch_mode(mode)
 
-    def go(self, place: str, **context: Any) -> None:
-        """Go to a place and hand it what to show (its `receive(**context)`)."""
-        self.switch_mode(place)
+    def go(self, mode: str, **context: Any) -> None:
+        """Go to a mode and hand it what to show (its `receive(**context)`)."""
+        self.switch_mode(mode)
         if context:
-            self.call_later(self._hand_over, place, context)
+            self.call_later(self._hand_over, mode, context)
 
-    def _hand_over(self, place: str, context: dict[str, Any]) -> None:
+    def _hand_over(self, mode: str, context: dict[str, Any]) -> None:
         receive = getattr(self.screen, "receive", None)
         if receive is not None:
             receive(**context)
@@ -694,7 +694,7 @@ def run_app(
     )
     if app.console.color_system == "standard" and not app.no_colour:
         app.use_few_colours()
-    with Ending(app) as ending:
+    with ShutdownGuard(app) as ending:
         app.driver_class = partial(TerminalDriver, ending=ending)  # type: ignore[assignment]
         code = app.run(mouse=ui.mouse if mouse is None else mouse)
     if app.crash is not None:

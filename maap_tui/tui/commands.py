@@ -1,4 +1,4 @@
-"""The palette: every action of the table of keys, every place, mission, collection and product type."""
+"""The palette: every action of the table of keys, every mode, mission, collection and product type."""
 
 from __future__ import annotations
 
@@ -53,22 +53,22 @@ class MaapCommands(Provider):
     async def startup(self) -> None:
         """Read what is known here, away from the screen's thread."""
         names = await asyncio.to_thread(self._maap.session.index.load)
-        self._commands = (*self._actions(), *self._places(), *self._others(), *self._names(names))
+        self._commands = (*self._actions(), *self._modes(), *self._others(), *self._names(names))
 
     def _actions(self) -> list[Command]:
-        """What the keys do in the place that is shown."""
-        place = self.app.current_mode
+        """What the keys do in the mode that is shown."""
+        mode = self.app.current_mode
         found = []
-        for key in keys_in(place):
+        for key in keys_in(mode):
             if key.id == "everywhere.palette" or key.action.startswith("go("):
                 continue
-            is_own = key.place in (place, "lists")
-            title = f"{key.label}  ({MODE_TITLES[place if is_own else key.place]}, {self._keys_of(key)})"
+            is_own = key.mode in (mode, "lists")
+            title = f"{key.label}  ({MODE_TITLES[mode if is_own else key.mode]}, {self._keys_of(key)})"
             target = self.screen if is_own else self.app
             found.append(_command(title, key.help, partial(self.app.run_action, key.action, target), 1.0))
         return found
 
-    def _places(self) -> list[Command]:
+    def _modes(self) -> list[Command]:
         return [
             _command(
                 f"Go to {MODE_TITLES[key.id.partition('.')[2]]}  ({self._keys_of(key)})",
@@ -81,27 +81,27 @@ class MaapCommands(Provider):
         ]
 
     def _others(self) -> list[Command]:
-        """What the keys of the other places do: they go there first."""
+        """What the keys of the other modes do: they go there first."""
         here = self.app.current_mode
         found = []
-        for place in MODES:
-            if place == here:
+        for mode in MODES:
+            if mode == here:
                 continue
-            for key in keys_of(place):
-                title = f"{key.label}  (go to {MODE_TITLES[place]}, {self._keys_of(key)})"
-                found.append(_command(title, key.help, partial(self._do_there, place, key.action), 0.6))
+            for key in keys_of(mode):
+                title = f"{key.label}  (go to {MODE_TITLES[mode]}, {self._keys_of(key)})"
+                found.append(_command(title, key.help, partial(self._do_there, mode, key.action), 0.6))
         return found
 
     def _keys_of(self, key: Key) -> str:
         keys = keymap_of(self.app).get(key.id, key.keys)
         return " ".join(show_key(one) for one in keys.split(","))
 
-    def _do_there(self, place: str, action: str) -> None:
+    def _do_there(self, mode: str, action: str) -> None:
         app = self.app
-        self._maap.action_go(place)
+        self._maap.action_go(mode)
 
         async def act() -> None:
-            if app.current_mode == place:
+            if app.current_mode == mode:
                 await app.run_action(action, app.screen)
 
         app.call_later(act)
@@ -133,7 +133,7 @@ class MaapCommands(Provider):
         return found
 
     async def discover(self) -> Hits:
-        """What is offered before anything was typed: the actions of this place, and the places."""
+        """What is offered before anything was typed: the actions of this mode, and the modes."""
         for command in self._commands:
             if command.weight > 0.9:
                 yield DiscoveryHit(

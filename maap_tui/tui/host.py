@@ -16,7 +16,7 @@ from maap_tui.engine.download.downloads import Downloads, Tracked
 from maap_tui.engine.download.elsewhere import Elsewhere
 from maap_tui.engine.download.queue_store import Queue, QueueRow
 from maap_tui.engine.download.tally import Tally
-from maap_tui.engine.download.transfer import Wanted
+from maap_tui.engine.download.transfer import DownloadRequest
 from maap_tui.engine.events import BaselineCounted
 from maap_tui.engine.net.credentials import TokenInfo
 from maap_tui.engine.query import Query
@@ -65,7 +65,7 @@ class Host(RunsWorkers, Protocol):
 
     async def ask(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T: ...
 
-    async def queue_files(self, files: Iterable[tuple[Wanted, Tracked | None]]) -> int: ...
+    async def queue_files(self, files: Iterable[tuple[DownloadRequest, Tracked | None]]) -> int: ...
 
     async def queue_lines(
         self, lines: Sequence[tuple[Key, Entry]], *, again: bool = False
@@ -101,9 +101,9 @@ class Host(RunsWorkers, Protocol):
 
     def copy_text(self, text: str, what: str = "Copied") -> None: ...
 
-    def action_go(self, place: str) -> None: ...
+    def action_go(self, mode: str) -> None: ...
 
-    def go(self, place: str, **context: Any) -> None: ...
+    def go(self, mode: str, **context: Any) -> None: ...
 
 
 class _HasApp(Protocol):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from textual.binding import Binding, BindingType
 
 MODES = ("browse", "search", "downloads", "registry", "log")
-"""The places, in the order of their digits."""
+"""The modes, in the order of their digits."""
 
 MODE_TITLES = {
     "everywhere": "Everywhere",
@@ -27,7 +27,7 @@ MODE_TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key and what it does in a place."""
+    """One key and what it does in a mode."""
 
     id: str
     """Name under which it can be remapped, unique."""
@@ -42,7 +42,7 @@ class Key:
     is_priority: bool = False
 
     @property
-    def place(self) -> str:
+    def mode(self) -> str:
         """Where it works."""
         return self.id.partition(".")[0]
 
@@ -71,9 +71,9 @@ KEYS: tuple[Key, ...] = (
     Key("everywhere.downloads", "3", "go('downloads')", "Downloads", "Go to the download queue."),
     Key("everywhere.registry", "4", "go('registry')", "Registry", "Go to what is tracked."),
     Key("everywhere.log", "5", "go('log')", "Log", "Go to the log and the settings."),
-    Key("everywhere.help", "question_mark,f1", "help", "Help", "Show and search the keys of this place.", True),
+    Key("everywhere.help", "question_mark,f1", "help", "Help", "Show and search the keys of this mode.", True),
     Key("everywhere.palette", "ctrl+p,colon", "command_palette", "Commands",
-        "Find any action, place, collection or product type by typing.", True),
+        "Find any action, mode, collection or product type by typing.", True),
     Key("everywhere.theme", "f9", "next_theme", "Theme", "Change the colours."),
     Key("everywhere.sign_in", "f8", "sign_in", "Sign in", "Store a new offline token."),
     Key("everywhere.suspend", "ctrl+z", "suspend_process", "Suspend", "Go back to the shell; fg comes back here."),
@@ -136,23 +136,23 @@ KEYS: tuple[Key, ...] = (
 BY_ID = {key.id: key for key in KEYS}
 
 
-def keys_of(*places: str) -> list[Key]:
-    """The keys of places, in the order of the table; the id of a key names that key alone."""
-    return [key for place in places for key in KEYS if place in (key.place, key.id)]
+def keys_of(*dirs: str) -> list[Key]:
+    """The keys of modes, in the order of the table; the id of a key names that key alone."""
+    return [key for mode in dirs for key in KEYS if mode in (key.mode, key.id)]
 
 
-def lists_of(place: str) -> tuple[str, ...]:
-    """What of the keys of lists works in a place: the tree of Browse can only be filtered."""
-    return ("lists.filter",) if place == "browse" else ("lists",)
+def lists_of(mode: str) -> tuple[str, ...]:
+    """What of the keys of lists works in a mode: the tree of Browse can only be filtered."""
+    return ("lists.filter",) if mode == "browse" else ("lists",)
 
 
-def keys_in(place: str) -> list[Key]:
-    """Every key that works in a place, its own first."""
-    return keys_of(place, *lists_of(place), "everywhere")
+def keys_in(mode: str) -> list[Key]:
+    """Every key that works in a mode, its own first."""
+    return keys_of(mode, *lists_of(mode), "everywhere")
 
 
-def bindings(*places: str) -> list[BindingType]:
-    """The bindings of places, for `BINDINGS`."""
+def bindings(*dirs: str) -> list[BindingType]:
+    """The bindings of modes, for `BINDINGS`."""
     return [
         Binding(
             key.keys,
@@ -163,7 +163,7 @@ def bindings(*places: str) -> list[BindingType]:
             id=key.id,
             priority=key.is_priority,
         )
-        for key in keys_of(*places)
+        for key in keys_of(*dirs)
     ]
 
 
@@ -172,7 +172,7 @@ def check_keymap(keymap: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
 
     Returns:
         id -> keys for `App.set_keymap`, and one sentence for each id that does not exist and each key
-        that two actions of one place would share.
+        that two actions of one mode would share.
     """
     good: dict[str, str] = {}
     problems = []
@@ -181,9 +181,9 @@ def check_keymap(keymap: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
             problems.append(f"[keys] {name}: there is no such action; see ? for the names")
             continue
         good[name] = ",".join(part.strip() for part in keys.split(",") if part.strip())
-    for place in MODES:
+    for mode in MODES:
         taken: dict[str, str] = {}
-        for key in keys_of("everywhere", *lists_of(place), place):
+        for key in keys_of("everywhere", *lists_of(mode), mode):
             for one in good.get(key.id, key.keys).split(","):
                 other = taken.setdefault(one, key.id)
                 if other != key.id and (other in good or key.id in good):
@@ -199,8 +199,8 @@ def check_keymap(keymap: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
 
 def as_markdown_table(keys: Iterable[Key] = KEYS) -> str:
     """The table of docs/app.md."""
-    lines = ["| place | key | what it does | name in `[keys]` |", "|---|---|---|---|"]
+    lines = ["| mode | key | what it does | name in `[keys]` |", "|---|---|---|---|"]
     for key in keys:
         shown = " ".join(f"`{show_key(one)}`" for one in key.keys.split(","))
-        lines.append(f"| {MODE_TITLES[key.place]} | {shown} | {key.help} | `{key.id}` |")
+        lines.append(f"| {MODE_TITLES[key.mode]} | {shown} | {key.help} | `{key.id}` |")
     return "\n".join(lines) + "\n"

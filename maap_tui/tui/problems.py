@@ -1,4 +1,4 @@
-"""What went wrong and what to do about it, in words: for a dialog, or for a place that goes on as it is."""
+"""What went wrong and what to do about it, in words: for a dialog, or for a mode that goes on as it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def words_of(error: BaseException) -> tuple[str, str]:
         error = files.storage_error(error.filename or "a file", error)
     if isinstance(error, MaapError):
         return error.message, error.hint
-    return f"{type(error).__name__}: {error}", "If it happens again, report it with the log of place 5."
+    return f"{type(error).__name__}: {error}", "If it happens again, report it with the log of mode 5."
 
 
 def problem_of(error: BaseException) -> str:

@@ -107,7 +107,7 @@ class CanEnd(Protocol):
     def close_engine(self) -> None: ...
 
 
-class Ending:
+class ShutdownGuard:
     """Ends the app on a signal or without its terminal: in order at first, by force when that takes long.
 
     Used as a context manager around `App.run`.
@@ -123,7 +123,7 @@ class Ending:
         self._has_ended = threading.Event()
         self._handlers: dict[int, Any] = {}
 
-    def __enter__(self) -> Ending:
+    def __enter__(self) -> ShutdownGuard:
         if threading.current_thread() is threading.main_thread():
             for name in ENDS:
                 number = getattr(signal, name)
@@ -175,7 +175,7 @@ class Ending:
 class TerminalDriver(OpenDriver):
     """A driver that never waits for its terminal, and that reports when it is gone."""
 
-    def __init__(self, app: App[Any], *, ending: Ending, **options: Any) -> None:
+    def __init__(self, app: App[Any], *, ending: ShutdownGuard, **options: Any) -> None:
         super().__init__(app, **options)
         self.is_gone = False
         """Whether the terminal has vanished."""

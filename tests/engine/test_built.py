@@ -32,7 +32,7 @@ def file(home: Path) -> Path:
 
 async def test_reads_what_maap_client_wrote(session: Make, file: Path) -> None:
     file.write_bytes(WRITTEN_BY_MAAP_CLIENT.read_bytes())
-    catalog = built.load(session().places, L2)
+    catalog = built.load(session().dirs, L2)
     assert catalog is not None and catalog.generated_at is not None
     info = catalog.baseline("CPR_CLD_2A", "bc")
     assert info is not None and info.count == 5431 and info.frame_start == "08374A"
@@ -101,7 +101,7 @@ async def test_build_goes_on_from_what_is_there_and_saves_after_each(
 ) -> None:
     file.write_bytes(WRITTEN_BY_MAAP_CLIENT.read_bytes())
     async with session() as opened:
-        catalog = built.demand(opened.places, L2)
+        catalog = built.demand(opened.dirs, L2)
         builder = opened.builder(L2, catalog, file=file)
         pairs = [("CPR_CLD_2A", "BC"), ("CPR_CLD_2A", "ZZ")]
         async for product, baseline, info in builder.build(pairs):
@@ -150,17 +150,17 @@ async def test_failing_baseline_is_reported_and_the_rest_is_kept(
 def test_damaged_file_says_how_to_mend_it(session: Make, file: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(CatalogError, match="damaged") as caught:
-        built.load(session().places, L2)
+        built.load(session().dirs, L2)
     assert f"maap catalog build {L2} --force" in caught.value.hint
 
 
 async def test_absent_file_says_how_to_make_one(session: Make) -> None:
     opened = session()
-    assert built.load(opened.places, L2) is None
+    assert built.load(opened.dirs, L2) is None
     with pytest.raises(
         BuiltCatalogMissing, match="Built catalog not found for EarthCAREL2Validated"
     ) as caught:
-        built.demand(opened.places, L2)
+        built.demand(opened.dirs, L2)
     assert isinstance(caught.value, FileNotFoundError) and "maap catalog build" in caught.value.hint
 
 

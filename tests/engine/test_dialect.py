@@ -118,7 +118,7 @@ async def test_usual_service_is_asked_nothing_more(session: Make, archive: Archi
         archive.stats.reset()
         await opened.search(cld()).granules()
     assert paths_of(archive) == [("POST", "/catalogue/search")]
-    assert not opened.places.cache_file("dialects.json").exists()
+    assert not opened.dirs.cache_file("dialects.json").exists()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -161,7 +161,7 @@ async def test_memory_that_cannot_be_used_does_no_harm(
     session: Make, archive: Archive, content: bytes | None
 ) -> None:
     opened = session()
-    file = opened.places.cache_file("dialects.json")
+    file = opened.dirs.cache_file("dialects.json")
     if content is None:
         file.mkdir(parents=True)
     else:

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from maap_tui.demo import Archive
-from maap_tui.engine.download.downloads import REFUSALS, Downloads, Job, Tracked
+from maap_tui.engine.download.downloads import REFUSALS, DownloadJob, Downloads, Tracked
 from maap_tui.engine.download.tally import Tally
-from maap_tui.engine.download.transfer import Fetched, Wanted
+from maap_tui.engine.download.transfer import DownloadOutcome, DownloadRequest
 from maap_tui.engine.errors import (
     AuthenticationError,
     AuthServiceUnavailable,
@@ -55,9 +55,9 @@ class Gate:
         writer.write(self.body[500:])
 
 
-def gated(raw: FileServer, folder: Path, count: int) -> tuple[list[Gate], list[Wanted]]:
+def gated(raw: FileServer, folder: Path, count: int) -> tuple[list[Gate], list[DownloadRequest]]:
     gates = [Gate() for _ in range(count)]
-    wanted = [Wanted(raw.at(f"/{i}.h5", gate), folder / f"{i}.h5") for i, gate in enumerate(gates)]
+    wanted = [DownloadRequest(raw.at(f"/{i}.h5", gate), folder / f"{i}.h5") for i, gate in enumerate(gates)]
     return gates, wanted
 
 
@@ -203,7 +203,7 @@ async def test_a_failed_file_can_be_tried_again(
     archive.faults.add(status=404, match=files[1].name, target="data")
     recorded: list[tuple[str, int | None]] = []
 
-    async def record_failure(job: Job, error: DownloadError) -> None:
+    async def record_failure(job: DownloadJob, error: DownloadError) -> None:
         recorded.append((job.wanted.url, error.status_code))
 
     parts = kit()
@@ -227,9 +227,9 @@ async def test_what_was_fetched_is_recorded_before_it_is_told(
 ) -> None:
     parts = kit()
     file = remote()
-    recorded: list[tuple[Job, Fetched, int]] = []
+    recorded: list[tuple[DownloadJob, DownloadOutcome, int]] = []
 
-    async def record(job: Job, fetched: Fetched) -> None:
+    async def record(job: DownloadJob, fetched: DownloadOutcome) -> None:
         recorded.append((job, fetched, len(parts.told(FileFinished, FileSkipped))))
 
     tracked = Tracked(Key("EarthCARE", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC"), date(2026, 1, 14))
@@ -250,7 +250,7 @@ async def test_nothing_interrupts_the_recording(
     recording, go_on = asyncio.Event(), asyncio.Event()
     recorded: list[str] = []
 
-    async def record(job: Job, fetched: Fetched) -> None:
+    async def record(job: DownloadJob, fetched: DownloadOutcome) -> None:
         recording.set()
         await go_on.wait()
         recorded.append(job.wanted.url)
@@ -272,7 +272,7 @@ async def test_nothing_interrupts_the_recording(
 async def test_a_registry_that_is_locked_costs_the_file_not_the_run(
     kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
-    async def record(job: Job, fetched: Fetched) -> None:
+    async def record(job: DownloadJob, fetched: DownloadOutcome) -> None:
         raise LockedError("the registry is in use by process 1")
 
     async with kit().downloads(record=record) as downloads:
@@ -327,7 +327,7 @@ async def test_a_refused_client_asks_for_no_new_token(
     raw.at("/token", answer("401 Unauthorized", b'{"error": "unauthorized_client"}'))
     parts = kit(raw)
     async with parts.downloads() as downloads:
-        downloads.add(Wanted(raw.url + "/data/a.h5", tmp_path / "a.h5"))
+        downloads.add(DownloadRequest(raw.url + "/data/a.h5", tmp_path / "a.h5"))
         report = await downloads.join()
     assert isinstance(report.stopped, ClientRefusedError)
     assert parts.told(SignInNeeded) == []
@@ -362,7 +362,7 @@ async def test_three_refusals_in_a_row_end_a_collection_without_renewing(
     closed = [Remote(archive, series.newest(number), ".h5") for number in range(20)]
     recorded: list[str] = []
 
-    async def record_failure(job: Job, error: DownloadError) -> None:
+    async def record_failure(job: DownloadJob, error: DownloadError) -> None:
         recorded.append(job.wanted.url)
 
     parts = kit()
@@ -443,8 +443,8 @@ async def test_bad_addresses_do_not_hold_up_the_others(
     parts = kit()
     async with parts.downloads() as downloads:
         for url in bad:
-            downloads.add(Wanted(url, tmp_path / "bad.h5"))
-        downloads.add(Wanted(remote(1).url, tmp_path / ("n" * 240)))
+            downloads.add(DownloadRequest(url, tmp_path / "bad.h5"))
+        downloads.add(DownloadRequest(remote(1).url, tmp_path / ("n" * 240)))
         downloads.add(remote().wanted(tmp_path))
         downloads.refuse("http://x/..", "it names no file", permanent=True)
         report = await downloads.join()

@@ -126,11 +126,11 @@ def test_a_polygon_is_0_km_from_what_is_inside_and_its_nearest_edge_from_the_res
 
 
 @settings(max_examples=100, deadline=None)
-@given(centre=centres, places=st.lists(plane, min_size=2, max_size=8, unique=True), there=plane)
+@given(centre=centres, dirs=st.lists(plane, min_size=2, max_size=8, unique=True), there=plane)
 def test_a_line_is_as_far_as_its_nearest_arc(
-    centre: Position, places: list[tuple[float, float]], there: tuple[float, float]
+    centre: Position, dirs: list[tuple[float, float]], there: tuple[float, float]
 ) -> None:
-    line = [from_plane(centre, *one) for one in places]
+    line = [from_plane(centre, *one) for one in dirs]
     here = from_plane(centre, *there)
     expected = oracle_km(line, here)
     cut = len(line) // 2

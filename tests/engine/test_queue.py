@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from counting import counted
 
-from maap_tui.engine.download.downloads import Downloads, Job, Tracked, of_row
+from maap_tui.engine.download.downloads import DownloadJob, Downloads, Tracked, of_row
 from maap_tui.engine.download.queue_store import (
     KEEP_ENDED_S,
     SILENT_S,
@@ -30,7 +30,7 @@ from maap_tui.engine.download.queue_store import (
     left_behind,
 )
 from maap_tui.engine.download.tally import Tally
-from maap_tui.engine.download.transfer import Fetched, Wanted
+from maap_tui.engine.download.transfer import DownloadOutcome, DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.events import Event, FileStarted, Warned
 from maap_tui.engine.registry.registry import Key
@@ -276,7 +276,7 @@ def test_a_row_becomes_a_file_and_its_place_in_the_registry() -> None:
         product_type=KEY.product_type, baseline=KEY.baseline, day="2025-12-01",
     )  # fmt: skip
     wanted, tracked = of_row(full)
-    assert wanted == Wanted("https://a/1.h5", Path("/data/1.h5"), 100, Path("/data"))
+    assert wanted == DownloadRequest("https://a/1.h5", Path("/data/1.h5"), 100, Path("/data"))
     assert tracked == Tracked(KEY, DAY)
     assert of_row(row(1))[1] is None
     for bad in (
@@ -298,13 +298,13 @@ class Slow:
         self.running = self.most = 0
         self.emit = lambda event: None
 
-    async def fetch(self, wanted: Wanted) -> Fetched:
+    async def fetch(self, wanted: DownloadRequest) -> DownloadOutcome:
         self.running += 1
         self.most = max(self.most, self.running)
         try:
             self.emit(FileStarted(wanted.url, wanted.path, 10, 0))
             await self.gate.wait()
-            return Fetched(wanted.path, 10, 10, ("",))
+            return DownloadOutcome(wanted.path, 10, 10, ("",))
         finally:
             self.running -= 1
 
@@ -320,8 +320,8 @@ def make(queue: Queue | None = None, parallel: int = 4) -> tuple[Downloads, Slow
     return downloads, slow, tally
 
 
-def wanted_of(number: int) -> Wanted:
-    return Wanted(f"https://a/{number}", Path(f"/data/{number}"), 10)
+def wanted_of(number: int) -> DownloadRequest:
+    return DownloadRequest(f"https://a/{number}", Path(f"/data/{number}"), 10)
 
 
 async def turns(count: int = 8) -> None:
@@ -340,7 +340,7 @@ async def test_a_storm_of_pauses_and_retries_never_runs_too_many_and_loses_nothi
         if number % 11 == 0:
             downloads.move_to_top(some)
             for url in urls[:5]:
-                downloads.add(Wanted(url, Path("/data/again"), 10))
+                downloads.add(DownloadRequest(url, Path("/data/again"), 10))
         if number % 3 == 0:
             await turns(number % 5)
         assert downloads.active <= 3
@@ -471,4 +471,4 @@ def test_the_tally_counts_a_file_once_however_often_it_fails() -> None:
 
 
 def test_a_job_of_a_refused_file_has_no_part_in_equality() -> None:
-    assert Job(wanted_of(1)) != Job(wanted_of(1))
+    assert DownloadJob(wanted_of(1)) != DownloadJob(wanted_of(1))

@@ -24,7 +24,7 @@ def test_silence_lasts_while_something_is_awaited_and_ends_with_any_sign_of_life
         with silence.awaiting():
             clock.now = 117.0
             assert silence.seconds == 7
-            silence.hear()
+            silence.note_answer()
             clock.now = 119.0
             assert silence.seconds == 2 and not silence.is_lost
     assert silence.seconds == 0
@@ -42,5 +42,5 @@ def test_silence_of_a_request_that_failed_counts_from_its_beginning_and_stays() 
     assert silence.is_lost and silence.seconds == 20
     clock.now = 200.0
     assert silence.seconds == 70
-    silence.hear()
+    silence.note_answer()
     assert silence.seconds == 0 and not silence.is_lost

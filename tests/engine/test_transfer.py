@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from maap_tui.demo import Archive
-from maap_tui.engine.download.transfer import OVERLAP, HostPause, Transfer, Wanted, existing_size
+from maap_tui.engine.download.transfer import OVERLAP, DownloadRequest, HostPause, Transfer, existing_size
 from maap_tui.engine.errors import AuthenticationError, DiskFullError, DownloadError, StorageError
 from maap_tui.engine.events import BytesReceived, FileRetried, FileStarted, Noted
 from maap_tui.engine.integrity.hashes import PIECE
@@ -33,7 +33,7 @@ def final_files(folder: Path) -> list[str]:
     return [path.name for path in folder.rglob("*") if path.is_file() and ".part" not in path.name]
 
 
-async def failure_of(transfer: Transfer, wanted: Wanted) -> DownloadError:
+async def failure_of(transfer: Transfer, wanted: DownloadRequest) -> DownloadError:
     with pytest.raises(DownloadError) as caught:
         await transfer.fetch(wanted)
     assert not wanted.path.exists()
@@ -72,7 +72,7 @@ async def test_many_cuts_do_not_use_up_the_tries_while_bytes_come(
     kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
     file = RawFile(hdf5_body(2 * MIB), cuts=[128 * 1024] * 12)
-    fetched = await kit(raw, retries=1).transfer().fetch(Wanted(raw.at(H5, file), tmp_path / "a.h5"))
+    fetched = await kit(raw, retries=1).transfer().fetch(DownloadRequest(raw.at(H5, file), tmp_path / "a.h5"))
     assert fetched.path.read_bytes() == file.body
     assert file.served == len(file.body)
 
@@ -83,7 +83,7 @@ async def test_cuts_that_bring_nothing_end_after_the_tries(
 ) -> None:
     file = RawFile(hdf5_body(MIB), cuts=[0] * 99)
     parts = kit(raw, retries=2)
-    error = await failure_of(parts.transfer(), Wanted(raw.at(H5, file), tmp_path / "a.h5"))
+    error = await failure_of(parts.transfer(), DownloadRequest(raw.at(H5, file), tmp_path / "a.h5"))
     assert not error.permanent
     assert [event.attempt for event in parts.told(FileRetried)] == [1, 2]
     assert len(raw.asked(H5)) == 3
@@ -99,7 +99,7 @@ async def test_the_next_run_resumes_with_any_validator(
     etag: str, modified: str, cut: int, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
     file = RawFile(hdf5_body(400_000), etag, modified, cuts=[cut])
-    wanted = Wanted(raw.at(H5, file), tmp_path / "a.h5")
+    wanted = DownloadRequest(raw.at(H5, file), tmp_path / "a.h5")
     await failure_of(kit(raw, retries=0).transfer(), wanted)
     assert final_files(tmp_path) == []
     fetched = await kit(raw, retries=0).transfer().fetch(wanted)
@@ -141,7 +141,7 @@ async def test_two_versions_of_one_length_are_never_mixed(
     newer = {**newer, **({"modified": ""} if habits.get("modified") == "" else {})}
     second = RawFile(hdf5_body(500_000, 2), **newer)
     url = raw.at(H5, first, second)
-    wanted = Wanted(url, tmp_path / "a.h5", 500_000)
+    wanted = DownloadRequest(url, tmp_path / "a.h5", 500_000)
     if retries == 0:
         await failure_of(kit(raw, retries=0).transfer(), wanted)
     fetched = await kit(raw, retries=2).transfer().fetch(wanted)
@@ -171,7 +171,7 @@ async def test_a_range_that_was_not_asked_for_is_not_used(
     habits: dict[str, Any], kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
     file = RawFile(hdf5_body(300_000), cuts=[150_000], **habits)
-    fetched = await kit(raw).transfer().fetch(Wanted(raw.at(H5, file), tmp_path / "a.h5"))
+    fetched = await kit(raw).transfer().fetch(DownloadRequest(raw.at(H5, file), tmp_path / "a.h5"))
     assert fetched.path.read_bytes() == file.body
     assert file.starts == [0, 150_000, 0]
 
@@ -182,7 +182,7 @@ async def test_a_range_without_being_asked_is_refused(
 ) -> None:
     stray = answer("206 Partial Content", hdf5_body(500), content_range="bytes 0-499/500")
     url = raw.at(H5, stray)
-    error = await failure_of(kit(raw, retries=1).transfer(), Wanted(url, tmp_path / "a.h5"))
+    error = await failure_of(kit(raw, retries=1).transfer(), DownloadRequest(url, tmp_path / "a.h5"))
     assert "206" in error.message
 
 
@@ -192,7 +192,7 @@ async def test_416_on_a_complete_part_finishes_it(
 ) -> None:
     # Without a length, and for a format that does not tell its own, the first run cannot know it is whole.
     file = RawFile(random.Random(3).randbytes(200_000), length=False)
-    wanted = Wanted(raw.at("/file.dbl", file), tmp_path / "a.dbl")
+    wanted = DownloadRequest(raw.at("/file.dbl", file), tmp_path / "a.dbl")
     failing = RawFile(file.body, length=False, cuts=[200_000])
     raw.at("/file.dbl", failing)
 
@@ -212,7 +212,7 @@ async def test_416_on_a_complete_part_finishes_it(
 async def test_416_on_a_part_that_is_too_long_starts_anew(
     kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
-    wanted = Wanted(raw.at(H5, RawFile(hdf5_body(300_000), cuts=[200_000])), tmp_path / "a.h5")
+    wanted = DownloadRequest(raw.at(H5, RawFile(hdf5_body(300_000), cuts=[200_000])), tmp_path / "a.h5")
     await failure_of(kit(raw, retries=0).transfer(), wanted)
     shorter = RawFile(hdf5_body(100_000), if_range=False)
     raw.at(H5, shorter)
@@ -225,7 +225,7 @@ async def test_a_close_delimited_body_that_was_cut_is_noticed_and_completed(
     kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
     file = RawFile(hdf5_body(300_000), length=False, cuts=[180_000])
-    fetched = await kit(raw).transfer().fetch(Wanted(raw.at(H5, file), tmp_path / "a.h5"))
+    fetched = await kit(raw).transfer().fetch(DownloadRequest(raw.at(H5, file), tmp_path / "a.h5"))
     assert fetched.path.read_bytes() == file.body
     assert file.starts == [0, 180_000]
 
@@ -235,9 +235,9 @@ async def test_a_close_delimited_body_without_any_known_length_is_never_final(
     kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
     url = raw.at("/file.HDR", RawFile(b"<?xml version='1.0'?><a>" + b"x" * 9000, length=False, ranges=False))
-    error = await failure_of(kit(raw, retries=1).transfer(), Wanted(url, tmp_path / "a.HDR"))
+    error = await failure_of(kit(raw, retries=1).transfer(), DownloadRequest(url, tmp_path / "a.HDR"))
     assert "cannot be verified" in error.message
-    fetched = await kit(raw).transfer().fetch(Wanted(url, tmp_path / "a.HDR", 9024))
+    fetched = await kit(raw).transfer().fetch(DownloadRequest(url, tmp_path / "a.HDR", 9024))
     assert fetched.size == 9024
 
 
@@ -248,10 +248,10 @@ async def test_a_zip_made_on_the_fly_is_checked_by_its_directory(
     file = remote()
     url = f"{archive.url}/data/zipper/{file.granule.folder}/{file.granule.id}"
     archive.faults.add(cut_after=90_000, times=1)
-    fetched = await kit().transfer().fetch(Wanted(url, tmp_path / "a.zip"))
+    fetched = await kit().transfer().fetch(DownloadRequest(url, tmp_path / "a.zip"))
     assert fetched.path.read_bytes()[:2] == b"PK"
     archive.faults.add(cut_nolength=90_000)
-    error = await failure_of(kit(retries=1).transfer(), Wanted(url, tmp_path / "b.zip"))
+    error = await failure_of(kit(retries=1).transfer(), DownloadRequest(url, tmp_path / "b.zip"))
     assert "zip" in error.message
 
 
@@ -283,7 +283,7 @@ async def test_a_packed_body_that_was_cut_is_not_resumed_into_a_mixture(
     strange = answer("206 Partial Content", packed[150_000:], content_encoding="gzip",
                      content_range=f"bytes 150000-{len(packed) - 1}/{len(packed)}")  # fmt: skip
     url = raw.at(H5, cut, strange, RawFile(body))
-    fetched = await kit(raw).transfer().fetch(Wanted(url, tmp_path / "a.h5"))
+    fetched = await kit(raw).transfer().fetch(DownloadRequest(url, tmp_path / "a.h5"))
     assert fetched.path.read_bytes() == body
 
 
@@ -294,7 +294,7 @@ async def test_packed_zeros_stop_at_the_announced_size(
     bomb = zlib.compress(bytes(64 * MIB))
     url = raw.at(H5, answer("200 OK", bomb, content_encoding="deflate"))
     parts = kit(raw, retries=0)
-    error = await failure_of(parts.transfer(), Wanted(url, tmp_path / "a.h5", 2 * MIB))
+    error = await failure_of(parts.transfer(), DownloadRequest(url, tmp_path / "a.h5", 2 * MIB))
     assert "more came" in error.message
     assert sum(event.count for event in parts.told(BytesReceived)) <= 2 * MIB
 
@@ -310,7 +310,7 @@ async def test_what_is_no_data_never_becomes_final(
     folder = tmp_path / "data"
     url = raw.at(H5, NOT_DATA[kind])
     parts = kit(raw, retries=1)
-    wanted = Wanted(url, folder / "a.h5", 5001 if with_size else None)
+    wanted = DownloadRequest(url, folder / "a.h5", 5001 if with_size else None)
     error = await failure_of(parts.transfer(), wanted)
     assert not error.permanent
     assert error.message
@@ -326,7 +326,7 @@ async def test_messages_are_known_for_what_they_are_in_every_format(
     name: str, body: bytes, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
     url = raw.at(f"/{name}", answer("200 OK", body))
-    await failure_of(kit(raw, retries=0).transfer(), Wanted(url, tmp_path / name))
+    await failure_of(kit(raw, retries=0).transfer(), DownloadRequest(url, tmp_path / name))
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,7 @@ async def test_every_format_arrives(
     name: str, body: bytes, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
     url = raw.at(f"/{name}", answer("200 OK", body))
-    fetched = await kit(raw, retries=0).transfer().fetch(Wanted(url, tmp_path / name))
+    fetched = await kit(raw, retries=0).transfer().fetch(DownloadRequest(url, tmp_path / name))
     assert fetched.path.read_bytes() == body
 
 
@@ -372,7 +372,9 @@ async def test_an_endless_body_is_stopped(
             await writer.drain()
 
     parts = kit(raw, retries=0, max_file=300_000)
-    error = await failure_of(parts.transfer(), Wanted(raw.at(H5, pour), tmp_path / "a.h5", announced))
+    error = await failure_of(
+        parts.transfer(), DownloadRequest(raw.at(H5, pour), tmp_path / "a.h5", announced)
+    )
     assert error.permanent == (announced is None)
     assert "max_file" in error.message or "more came" in error.message
     assert sum(event.count for event in parts.told(BytesReceived)) <= (announced or 300_000)
@@ -417,11 +419,11 @@ async def test_a_drip_is_noticed_by_its_rate(
     rules = {"min_rate": 1_000_000, "rate_window_s": 0.1}
     parts = kit(raw, **rules)
     url = raw.at(H5, drip, RawFile(body))
-    fetched = await parts.transfer().fetch(Wanted(url, tmp_path / "a.h5"))
+    fetched = await parts.transfer().fetch(DownloadRequest(url, tmp_path / "a.h5"))
     assert fetched.path.read_bytes() == body
     assert "bytes came in" in parts.told(FileRetried)[0].reason
     raw.at(H5, drip)
-    await failure_of(parts.transfer(), Wanted(url, tmp_path / "b.h5"))
+    await failure_of(parts.transfer(), DownloadRequest(url, tmp_path / "b.h5"))
     assert len(parts.told(FileRetried)) == 1 + 2
 
 
@@ -442,7 +444,7 @@ async def test_a_drip_after_a_burst_is_noticed_within_one_window(
 
     parts = kit(raw)
     transfer = Transfer(parts.http, parts.tokens, parts.rules, emit=parts.events.append, clock=lambda: now[0])
-    fetched = await transfer.fetch(Wanted(raw.at(H5, drip, RawFile(body)), tmp_path / "a.h5"))
+    fetched = await transfer.fetch(DownloadRequest(raw.at(H5, drip, RawFile(body)), tmp_path / "a.h5"))
     assert fetched.path.read_bytes() == body
     assert "bytes came in 60 s" in parts.told(FileRetried)[0].reason
     assert 60 <= len(dripped) <= 90
@@ -510,7 +512,7 @@ async def test_a_token_may_end_more_than_once_during_one_file(
     file = RawFile(hdf5_body(500_000), cuts=[150_000, 150_000])
     gone = answer("401 Unauthorized")
     url = raw.at(H5, file, gone, file, gone, file)
-    fetched = await kit(raw).transfer().fetch(Wanted(url, tmp_path / "a.h5"))
+    fetched = await kit(raw).transfer().fetch(DownloadRequest(url, tmp_path / "a.h5"))
     assert fetched.path.read_bytes() == file.body
     assert len(raw.asked("/token")) == 3
 
@@ -604,7 +606,7 @@ async def test_addresses_off_the_archive_are_refused_unasked(
     url: str, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
     url = url.format(host=raw.url.removeprefix("http://"))
-    error = await failure_of(kit(raw).transfer(), Wanted(url, tmp_path / "a.h5"))
+    error = await failure_of(kit(raw).transfer(), DownloadRequest(url, tmp_path / "a.h5"))
     assert error.permanent
     assert raw.requests == []
 
@@ -614,7 +616,7 @@ async def test_an_address_that_cannot_be_requested_fails_at_once(
     kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
     parts = kit(raw)
-    error = await failure_of(parts.transfer(), Wanted(raw.url + "/\x00.h5", tmp_path / "a.h5"))
+    error = await failure_of(parts.transfer(), DownloadRequest(raw.url + "/\x00.h5", tmp_path / "a.h5"))
     assert error.permanent
     assert "cannot be requested" in error.message
     assert not parts.told(FileRetried)
@@ -629,12 +631,12 @@ async def test_the_token_goes_to_no_other_origin(
     async with FileServer() as other:
         target = other.at(H5, answer("200 OK", body))
         url = raw.at(H5, answer("302 Found", location=target))
-        fetched = await kit(raw, bulk=bulk).transfer().fetch(Wanted(url, tmp_path / "a.h5"))
+        fetched = await kit(raw, bulk=bulk).transfer().fetch(DownloadRequest(url, tmp_path / "a.h5"))
         assert fetched.path.read_bytes() == body
         assert raw.asked(H5)[0].headers["authorization"] == "Bearer access-1"
         assert "authorization" not in other.requests[0].headers
         other.at(H5, answer("401 Unauthorized"))
-        error = await failure_of(kit(raw).transfer(), Wanted(url, tmp_path / "b.h5"))
+        error = await failure_of(kit(raw).transfer(), DownloadRequest(url, tmp_path / "b.h5"))
         assert other.url in error.message
         assert error.permanent
         assert all("authorization" not in request.headers for request in other.requests)
@@ -658,14 +660,14 @@ async def test_redirects_outside_the_rules_are_refused(
     location: str, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
     url = raw.at(H5, answer("302 Found", location=location))
-    error = await failure_of(kit(raw, retries=0).transfer(), Wanted(url, tmp_path / "a.h5"))
+    error = await failure_of(kit(raw, retries=0).transfer(), DownloadRequest(url, tmp_path / "a.h5"))
     assert "secret" not in error.message
 
 
 @pytest.mark.fault("H6")
 async def test_a_redirect_loop_ends(kit: Callable[..., Kit], raw: FileServer, tmp_path: Path) -> None:
     url = raw.at(H5, answer("302 Found", location=H5))
-    error = await failure_of(kit(raw, retries=0).transfer(), Wanted(url, tmp_path / "a.h5"))
+    error = await failure_of(kit(raw, retries=0).transfer(), DownloadRequest(url, tmp_path / "a.h5"))
     assert "more than 5 times" in error.message
     assert len(raw.asked(H5)) == 6
 
@@ -676,7 +678,7 @@ async def test_a_public_file_needs_no_token(
     file = remote()
     url = f"{archive.url}/data/{file.granule.folder}/public/{file.granule.id}.BID_1.jpeg"
     before = archive.tokens.refreshes
-    fetched = await kit().transfer().fetch(Wanted(url, tmp_path / "a.jpeg"))
+    fetched = await kit().transfer().fetch(DownloadRequest(url, tmp_path / "a.jpeg"))
     assert fetched.path.read_bytes()[:2] == b"\xff\xd8"
     assert archive.tokens.refreshes == before
     assert archive.stats.show()["last_requests"][-1]["authorization"] is False
@@ -709,7 +711,7 @@ async def test_an_error_page_as_long_as_the_file_does_not_vouch_for_it(
     (tmp_path / "a.HDR").write_bytes(b"x" * 77)
     url = raw.at("/a.HDR", answer("404 Not Found", b"y" * 77))
     with pytest.raises(DownloadError, match="404"):
-        await kit(raw).transfer().fetch(Wanted(url, tmp_path / "a.HDR"))
+        await kit(raw).transfer().fetch(DownloadRequest(url, tmp_path / "a.HDR"))
 
 
 @pytest.mark.fault("D6")
@@ -783,7 +785,7 @@ async def test_after_a_restart_of_the_machine_only_hashed_pieces_are_kept(
     kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
     file = RawFile(hdf5_body(2 * PIECE + 1000), cuts=[2 * PIECE + 500])
-    wanted = Wanted(raw.at(H5, file), tmp_path / "a.h5")
+    wanted = DownloadRequest(raw.at(H5, file), tmp_path / "a.h5")
     await failure_of(kit(raw, retries=0).transfer(), wanted)
     note = tmp_path / "a.h5.part.json"
     note.write_text(json.dumps({**json.loads(note.read_text()), "boot": "another"}))
@@ -829,7 +831,7 @@ async def test_planted_links_are_not_followed(
         folder.mkdir(parents=True)
         planted = folder / (file.name + (".part" if place == "part" else ".part.json.new"))
         planted.symlink_to(outside / "precious")
-    wanted = Wanted(file.url, folder / file.name, file.size, data)
+    wanted = DownloadRequest(file.url, folder / file.name, file.size, data)
     if place == "note":
         assert (await kit().transfer().fetch(wanted)).size == file.size
     else:
@@ -1041,7 +1043,7 @@ async def test_no_secret_is_told(
     reply: Reply, kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
     parts = kit(raw, retries=1)
-    error = await failure_of(parts.transfer(), Wanted(raw.at(H5, reply), tmp_path / "a.h5"))
+    error = await failure_of(parts.transfer(), DownloadRequest(raw.at(H5, reply), tmp_path / "a.h5"))
     told = f"{error!r} {error.hint} {parts.events!r} {parts.tokens!r} {parts.http!r}"
     for secret in ("access-1", "c2lnbmF0dXJl", "p1eL7uonXs6MDxtGbgKdPVRAmnGxHpVE"):
         assert secret not in told

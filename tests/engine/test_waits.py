@@ -131,8 +131,8 @@ def test_a_lock_that_is_tried_once_is_not_waited_for(tmp_path: Path) -> None:
 async def test_part_and_renewal_of_others_are_named(session: Make, home: Path) -> None:
     opened = session(bulk=True)
     query = Query(L2, "CPR_CLD_2A", "BC", orbits=((8574, 8574),), frames=("D",))
-    shared = opened.places.access_token_file
-    with locks.lock(opened.places.lock_file(shared), timeout_s=0, purpose="renewing the access token"):
+    shared = opened.dirs.access_token_file
+    with locks.lock(opened.dirs.lock_file(shared), timeout_s=0, purpose="renewing the access token"):
         said = await first_warning(opened, lambda one: one.get(query))
         assert "(renewing the access token); still waiting for it" in said
     again = session(bulk=True)

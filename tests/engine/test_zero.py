@@ -75,7 +75,7 @@ async def test_items_and_queryables_may_spell_a_product_differently(session: Mak
         )
 
     async with RawServer(answer) as server, session(server.url) as opened:
-        file = opened.places.queryables_file(COLLECTION)
+        file = opened.dirs.queryables_file(COLLECTION)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(
             '{"properties": {"product:type": {"enum": ["cpr_cld_2a"]}, "version": {"enum": ["bc"]}}}'
@@ -235,7 +235,7 @@ async def test_renamed_queryables_are_fetched_again(session: Make, events: list[
         return page([], 0) if "productType" in asked.body.get("filter", "") else page([item(DAY.start)], 1)
 
     async with RawServer(answer) as server, session(server.url) as opened:
-        file = opened.places.queryables_file(COLLECTION)
+        file = opened.dirs.queryables_file(COLLECTION)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text('{"properties": {"productType": {"enum": ["CPR_CLD_2A"]}, "productVersion": {}}}')
         assert len(await ids_of(opened, cld())) == 1
@@ -266,7 +266,7 @@ async def test_baselines_that_are_listed_nowhere_are_read_in_one_piece(
     session: Make, events: list[Event]
 ) -> None:
     async with RawServer(lambda asked: page([item(DAY.start)])) as server, session(server.url) as opened:
-        file = opened.places.queryables_file(COLLECTION)
+        file = opened.dirs.queryables_file(COLLECTION)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text('{"properties": {"id": {}}, "additionalProperties": true}')
         assert await opened.baselines_at_archive(COLLECTION, "CPR_CLD_2A") == {"BC": 1}

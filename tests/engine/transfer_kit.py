@@ -14,7 +14,7 @@ from maap_tui.demo import Archive
 from maap_tui.demo.data import DataServer
 from maap_tui.demo.missions.base import Granule
 from maap_tui.engine.download.downloads import Downloads
-from maap_tui.engine.download.transfer import HostPause, Transfer, TransferRules, Wanted
+from maap_tui.engine.download.transfer import DownloadRequest, HostPause, Transfer, TransferRules
 from maap_tui.engine.events import Event
 from maap_tui.engine.net.credentials import Credentials, load_credentials
 from maap_tui.engine.net.http import Http
@@ -51,8 +51,8 @@ class Remote:
         served = DataServer(self.archive.content, self.archive.tokens, self.archive.faults)
         return served.file_bytes(self.granule, self.name, self.archive.faults.generation(self.name))
 
-    def wanted(self, folder: Path, **options: Any) -> Wanted:
-        return Wanted(self.url, folder / self.name, **{"size": self.size, **options})
+    def wanted(self, folder: Path, **options: Any) -> DownloadRequest:
+        return DownloadRequest(self.url, folder / self.name, **{"size": self.size, **options})
 
 
 @pytest.fixture

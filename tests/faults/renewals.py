@@ -6,7 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from maap_tui.engine.download.transfer import Transfer, TransferRules, Wanted
+from maap_tui.engine.download.transfer import DownloadRequest, Transfer, TransferRules
 from maap_tui.engine.net.credentials import load_credentials
 from maap_tui.engine.net.http import Http
 from maap_tui.engine.net.origins import origin_of
@@ -41,9 +41,11 @@ def measure_renewals(rounds: int, folder: Path) -> Figure:
         try:
             tokens = Tokens(http, stage.url + "/token", lambda: load_credentials(file, {}))
             transfer = Transfer(http, tokens, TransferRules(retries=0, min_free=0))
-            await transfer.fetch(Wanted(stage.server.at("/data/first.h5", serve), folder / "first.h5"))
+            await transfer.fetch(
+                DownloadRequest(stage.server.at("/data/first.h5", serve), folder / "first.h5")
+            )
             wanted = [
-                Wanted(stage.server.at(f"/data/{number}.h5", serve), folder / f"{number}.h5")
+                DownloadRequest(stage.server.at(f"/data/{number}.h5", serve), folder / f"{number}.h5")
                 for number in range(rounds)
             ]
             fetched = await asyncio.gather(*map(transfer.fetch, wanted))

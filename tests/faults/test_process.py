@@ -25,7 +25,7 @@ from textual.dom import DOMNode
 from textual.pilot import Pilot
 
 from maap_tui.demo import Archive
-from maap_tui.engine.download.transfer import Transfer, Wanted
+from maap_tui.engine.download.transfer import DownloadRequest, Transfer
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.error import ErrorDialog
@@ -216,7 +216,7 @@ def test_a_mistake_in_one_transfer_costs_that_file_alone(
 ) -> None:
     fetch = Transfer.fetch
 
-    async def stumble(self: Transfer, wanted: Wanted) -> Any:
+    async def stumble(self: Transfer, wanted: DownloadRequest) -> Any:
         if "08575D" in wanted.url:
             raise ZeroDivisionError("the sky fell")
         return await fetch(self, wanted)

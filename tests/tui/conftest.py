@@ -61,7 +61,7 @@ def make_app(
 ) -> Iterator[Callable[..., MaapApp]]:
     """Make an app over the archive, its faults cleared, with a home of its own below `tmp_path`.
 
-    `home` names another home, `is_first` tells that no app ran in it before, `place` is the one that the app
+    `home` names another home, `is_first` tells that no app ran in it before, `mode` is the one that the app
     opens with, `prepare` is called with the session before the app is made, `overrides` are settings, and
     the rest goes to the app.
     """
@@ -73,7 +73,7 @@ def make_app(
         *,
         home: Path | None = None,
         is_first: bool = False,
-        place: str = "browse",
+        mode: str = "browse",
         overrides: dict[str, object] | None = None,
         environ: dict[str, str] | None = None,
         prepare: Callable[[Session], object] | None = None,
@@ -92,8 +92,8 @@ def make_app(
         )
         if prepare is not None:
             prepare(session)
-        # A test of another place need not draw Browse first.
-        monkeypatch.setattr(MaapApp, "DEFAULT_MODE", place)
+        # A test of another mode need not draw Browse first.
+        monkeypatch.setattr(MaapApp, "DEFAULT_MODE", mode)
         return MaapApp(session, clock=lambda: MOMENT, **options)
 
     yield make

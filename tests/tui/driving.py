@@ -12,7 +12,7 @@ from textual.app import App
 from textual.pilot import Pilot
 
 from maap_tui.engine.download.downloads import Tracked
-from maap_tui.engine.download.transfer import Wanted
+from maap_tui.engine.download.transfer import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.model import Asset, TimeRange
 from maap_tui.engine.query import Query
@@ -38,7 +38,7 @@ def text_of(app: App[Any]) -> str:
     return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
 
 
-async def find_files(app: MaapApp, count: int) -> list[tuple[Wanted, Tracked]]:
+async def find_files(app: MaapApp, count: int) -> list[tuple[DownloadRequest, Tracked]]:
     """The first files of CPR_CLD_2A BC on 2025-12-01 (144 to 175 KiB), as a search hands them on."""
     day = TimeRange(datetime(2025, 12, 1, tzinfo=UTC), datetime(2025, 12, 2, tzinfo=UTC))
     query = Query("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC", time=day)
@@ -46,7 +46,7 @@ async def find_files(app: MaapApp, count: int) -> list[tuple[Wanted, Tracked]]:
     def refuse(asset: Asset, error: InvalidRequestError) -> None:
         raise error
 
-    async def search(session: Session) -> list[tuple[Wanted, Tracked]]:
+    async def search(session: Session) -> list[tuple[DownloadRequest, Tracked]]:
         return [
             file
             async for page in session.search(query)

@@ -49,7 +49,7 @@ def put_token(token: str) -> Callable[[Any], None]:
     """What writes a token into the home of a session."""
 
     def write(session: Any) -> None:
-        file = session.places.credentials_file
+        file = session.dirs.credentials_file
         file.write_text(credentials(token))
         file.chmod(0o600)
 
@@ -207,10 +207,10 @@ async def test_what_the_engine_tells_stands_in_the_log_and_a_dead_token_is_notif
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         version = app.log_version
-        app.hear(Warned("careful [/x]"))
-        app.hear(FileFailed("https://a/b/file.h5", Path("/x"), "404 Not Found", True, 1))
-        app.hear(DayFailed("2025-03-14", "503"))
-        app.hear(SignInNeeded("The token [@click=app.quit]x[/] is dead"))
+        app.handle_event(Warned("careful [/x]"))
+        app.handle_event(FileFailed("https://a/b/file.h5", Path("/x"), "404 Not Found", True, 1))
+        app.handle_event(DayFailed("2025-03-14", "503"))
+        app.handle_event(SignInNeeded("The token [@click=app.quit]x[/] is dead"))
         assert app.log_version == version + 4
         told = [(line.level, line.text) for line in app.log_lines]
         assert ("error", "FAILED DAY: 2025-03-14 (503)") in told
@@ -245,7 +245,7 @@ async def test_the_header_warns_of_a_token_that_ends(
 
 async def test_the_header_says_that_there_is_no_token_and_that_the_archive_is_away(make_app: MakeApp) -> None:
     app = make_app(
-        prepare=lambda session: session.places.credentials_file.unlink(),
+        prepare=lambda session: session.dirs.credentials_file.unlink(),
         overrides={"api.catalog_url": AWAY, "api.retries": 0},
     )
     async with app.run_test(size=SIZE, notifications=True) as pilot:
@@ -329,8 +329,8 @@ def test_a_console_or_a_locale_of_few_signs_gets_ascii(terminal: str, locale: st
 
 
 async def test_a_token_is_stored_only_after_the_service_took_it(make_app: MakeApp, archive: Archive) -> None:
-    app = make_app(prepare=lambda session: session.places.credentials_file.unlink())
-    file = app.session.places.credentials_file
+    app = make_app(prepare=lambda session: session.dirs.credentials_file.unlink())
+    file = app.session.dirs.credentials_file
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         assert app.token is None
         await pilot.press("f8")

@@ -26,7 +26,7 @@ MakeApp = Callable[..., MaapApp]
 def test_every_id_is_unique_and_belongs_to_a_place() -> None:
     ids = [key.id for key in KEYS]
     assert len(ids) == len(set(ids))
-    assert {key.place for key in KEYS} <= {"everywhere", "lists", *MODES}
+    assert {key.mode for key in KEYS} <= {"everywhere", "lists", *MODES}
     assert set(MODE_TITLES) == {"everywhere", "lists", *MODES}
 
 
@@ -37,22 +37,22 @@ def test_every_key_has_words_for_footer_and_help() -> None:
         assert key.keys and " " not in key.keys, key.id
 
 
-@pytest.mark.parametrize("place", MODES)
-def test_no_key_means_two_things_in_a_place(place: str) -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_no_key_means_two_things_in_a_place(mode: str) -> None:
     taken: dict[str, str] = {}
-    for key in keys_in(place):
+    for key in keys_in(mode):
         for one in key.keys.split(","):
             other = taken.setdefault(one, key.id)
             assert other == key.id, f"{one}: {other} and {key.id}"
 
 
-@pytest.mark.parametrize("place", MODES)
-def test_every_action_exists_where_its_key_works(place: str) -> None:
-    module = importlib.import_module(f"maap_tui.tui.screens.{place}.screen")
-    screen: type[ModeScreen] = getattr(module, f"{place.title()}Screen")
+@pytest.mark.parametrize("mode", MODES)
+def test_every_action_exists_where_its_key_works(mode: str) -> None:
+    module = importlib.import_module(f"maap_tui.tui.screens.{mode}.screen")
+    screen: type[ModeScreen] = getattr(module, f"{mode.title()}Screen")
     bound = {binding.id for binding in screen.BINDINGS if isinstance(binding, Binding)}
-    for key in keys_in(place):
-        if key.place == "everywhere":
+    for key in keys_in(mode):
+        if key.mode == "everywhere":
             owner: Any = MaapApp
         else:
             owner = screen
@@ -106,7 +106,7 @@ def test_keys_may_be_swapped() -> None:
 def test_the_table_of_the_readme_has_a_line_for_every_key() -> None:
     table = keys.as_markdown_table()
     lines = table.splitlines()
-    assert lines[0] == "| place | key | what it does | name in `[keys]` |"
+    assert lines[0] == "| mode | key | what it does | name in `[keys]` |"
     assert len(lines) == len(KEYS) + 2
     assert all(line.count("|") - line.count("\\|") == 5 for line in lines)
     assert "| Everywhere | `?` `f1` |" in table

@@ -103,21 +103,21 @@ async def test_from_the_tree_to_a_cleaned_up_day_by_clicks(make_app: MakeApp) ->
         await pilot.pause()
         press(pilot, 1, 1)  # beside it: nothing is deleted
         await wait_until(lambda: not isinstance(app.screen, ConfirmDialog), pilot)
-        assert len(list(app.session.places.data_dir.rglob("*.h5"))) == 16
+        assert len(list(app.session.dirs.data_dir.rglob("*.h5"))) == 16
         await click(pilot, "D Clean up", last=True)
         await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
         await click(pilot, "(y)")
-        await wait_until(lambda: not list(app.session.places.data_dir.rglob("*.h5")), pilot)
+        await wait_until(lambda: not list(app.session.dirs.data_dir.rglob("*.h5")), pilot)
 
 
 async def test_every_place_and_every_way_out_can_be_clicked(make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
-        for words, place in (
+        for words, mode in (
             ("2 Search", "search"), ("5 Log", "log"), ("3 Downloads", "downloads"), ("1 Browse", "browse"),
         ):  # fmt: skip
             await click(pilot, words)
-            await wait_until(lambda place=place: app.current_mode == place, pilot)  # type: ignore[misc]
+            await wait_until(lambda mode=mode: app.current_mode == mode, pilot)  # type: ignore[misc]
         await click(pilot, "? Help", last=True)
         await wait_until(lambda: isinstance(app.screen, HelpDialog), pilot)
         press(pilot, 0, 39)

@@ -1,4 +1,4 @@
-"""The palette: every action, place, collection and product type is found by typing."""
+"""The palette: every action, mode, collection and product type is found by typing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MakeApp = Callable[..., MaapApp]
 
 def names(*products: str) -> Callable[[Session], None]:
     def write(session: Session) -> None:
-        file = session.places.queryables_file(L2)
+        file = session.dirs.queryables_file(L2)
         file.parent.mkdir(parents=True, exist_ok=True)
         properties = {"product:type": {"enum": list(products)}, "version": {"enum": ["bc"]}}
         file.write_text(json.dumps({"properties": properties}))
@@ -61,10 +61,10 @@ async def test_offers_the_actions_of_the_place_and_the_places(make_app: MakeApp)
 
 async def test_collections_stand_in_the_order_of_the_tree(make_app: MakeApp) -> None:
     def write(session: Session) -> None:
-        session.places.catalog_dir.mkdir(parents=True, exist_ok=True)
+        session.dirs.catalog_dir.mkdir(parents=True, exist_ok=True)
         properties = {"product:type": {"enum": ["CPR_CLD_2A"]}, "version": {"enum": ["bc"]}}
         for name in earthcare.MISSION.collections:
-            session.places.queryables_file(name).write_text(json.dumps({"properties": properties}))
+            session.dirs.queryables_file(name).write_text(json.dumps({"properties": properties}))
 
     app = make_app(prepare=write, **OFFLINE)
     async with app.run_test(size=(120, 50)) as pilot:

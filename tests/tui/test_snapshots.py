@@ -1,4 +1,4 @@
-"""What every place looks like, empty, busy, full and in problem; the archive answers in this process.
+"""What every mode looks like, empty, busy, full and in problem; the archive answers in this process.
 
 `pytest tests/tui/test_snapshots.py --snapshot-update` accepts what is drawn now: look at each picture first.
 """
@@ -163,7 +163,7 @@ def track(session: Session) -> None:
                 entries[3].url, "Service Unavailable", code=503, tries=6, at=MOMENT - timedelta(hours=3)
             )
     then = (MOMENT - timedelta(hours=2)).timestamp()
-    for path in session.places.registry_dir.rglob("*"):
+    for path in session.dirs.registry_dir.rglob("*"):
         os.utime(path, (then, then))
 
 
@@ -187,7 +187,7 @@ def row_of(number: int, **changes: Any) -> QueueRow:
 
 
 def queue_up(session: Session, rows: list[QueueRow]) -> None:
-    queue = Queue(session.places.queue_file)
+    queue = Queue(session.dirs.queue_file)
     queue.save(rows)
     queue.close()
 
@@ -207,12 +207,12 @@ def abandon(session: Session) -> None:
 
 
 def lose_token(session: Session) -> None:
-    session.places.credentials_file.unlink()
+    session.dirs.credentials_file.unlink()
 
 
 def lose_names(session: Session) -> None:
-    shutil.rmtree(session.places.catalog_dir)
-    shutil.rmtree(session.places.built_catalog_dir)
+    shutil.rmtree(session.dirs.catalog_dir)
+    shutil.rmtree(session.dirs.built_catalog_dir)
 
 
 # How to come to each picture
@@ -461,8 +461,8 @@ class Picture:
     """Options of the app that are on."""
     settings: Mapping[str, object] = field(default_factory=dict)
     """Settings that are not the default."""
-    place: str = "browse"
-    """The place that the app opens with: what is drawn of another one first is not in the picture."""
+    mode: str = "browse"
+    """The mode that the app opens with: what is drawn of another one first is not in the picture."""
 
 
 WIDE, NARROW = (120, 40), (60, 16)
@@ -473,12 +473,12 @@ def busy(session: Session) -> None:
 
 
 def damage_queue(session: Session) -> None:
-    session.places.queue_file.parent.mkdir(parents=True, exist_ok=True)
-    session.places.queue_file.write_bytes(b"no database" * 1000)
+    session.dirs.queue_file.parent.mkdir(parents=True, exist_ok=True)
+    session.dirs.queue_file.write_bytes(b"no database" * 1000)
 
 
 def block_queue(session: Session) -> None:
-    session.places.queue_file.mkdir(parents=True)
+    session.dirs.queue_file.mkdir(parents=True)
 
 
 PICTURES = {
@@ -490,42 +490,42 @@ PICTURES = {
     "browse_filter": Picture(browse_filter),
     "browse_too_small": Picture(small, (50, 14)),
     "browse_ascii": Picture(browse_baseline, options=("is_ascii",)),
-    "search_empty": Picture(search_empty, place="search"),
-    "search_matches": Picture(search_matches, place="search"),
-    "search_wrong": Picture(search_wrong, place="search"),
-    "search_busy": Picture(search_busy, network=-1, place="search"),
-    "search_full": Picture(search_full, place="search"),
-    "search_full_wide": Picture(search_full, WIDE, place="search"),
-    "search_full_narrow": Picture(search_full, NARROW, place="search"),
-    "search_no_colour": Picture(search_full, options=("no_colour",), place="search"),
-    "search_failed": Picture(search_failed, network=0, place="search"),
-    "downloads_empty": Picture(downloads_empty, place="downloads"),
-    "downloads_busy": Picture(downloads_busy, prepare=busy, place="downloads"),
-    "downloads_busy_wide": Picture(downloads_busy, WIDE, prepare=busy, place="downloads"),
-    "downloads_busy_narrow": Picture(downloads_busy, NARROW, prepare=busy, place="downloads"),
+    "search_empty": Picture(search_empty, mode="search"),
+    "search_matches": Picture(search_matches, mode="search"),
+    "search_wrong": Picture(search_wrong, mode="search"),
+    "search_busy": Picture(search_busy, network=-1, mode="search"),
+    "search_full": Picture(search_full, mode="search"),
+    "search_full_wide": Picture(search_full, WIDE, mode="search"),
+    "search_full_narrow": Picture(search_full, NARROW, mode="search"),
+    "search_no_colour": Picture(search_full, options=("no_colour",), mode="search"),
+    "search_failed": Picture(search_failed, network=0, mode="search"),
+    "downloads_empty": Picture(downloads_empty, mode="downloads"),
+    "downloads_busy": Picture(downloads_busy, prepare=busy, mode="downloads"),
+    "downloads_busy_wide": Picture(downloads_busy, WIDE, prepare=busy, mode="downloads"),
+    "downloads_busy_narrow": Picture(downloads_busy, NARROW, prepare=busy, mode="downloads"),
     "downloads_ascii": Picture(
-        downloads_busy, prepare=busy, options=("is_ascii", "no_colour"), place="downloads"
+        downloads_busy, prepare=busy, options=("is_ascii", "no_colour"), mode="downloads"
     ),
     "downloads_question": Picture(left_work, prepare=abandon),
     "downloads_left": Picture(downloads_left, prepare=abandon),
-    "downloads_damaged": Picture(downloads_damaged, prepare=damage_queue, place="downloads"),
-    "downloads_unusable": Picture(downloads_unusable, prepare=block_queue, place="downloads"),
+    "downloads_damaged": Picture(downloads_damaged, prepare=damage_queue, mode="downloads"),
+    "downloads_unusable": Picture(downloads_unusable, prepare=block_queue, mode="downloads"),
     "registry_unreadable": Picture(
-        registry_unreadable, settings={"paths.registry_dir": "/dev/null/registry"}, place="registry"
+        registry_unreadable, settings={"paths.registry_dir": "/dev/null/registry"}, mode="registry"
     ),
-    "registry_empty": Picture(registry_empty, place="registry"),
-    "registry_full": Picture(registry_full, prepare=track, place="registry"),
-    "registry_days": Picture(days, prepare=track, place="registry"),
-    "registry_days_wide": Picture(days, WIDE, prepare=track, place="registry"),
-    "registry_cleanup": Picture(cleanup, prepare=track, place="registry"),
+    "registry_empty": Picture(registry_empty, mode="registry"),
+    "registry_full": Picture(registry_full, prepare=track, mode="registry"),
+    "registry_days": Picture(days, prepare=track, mode="registry"),
+    "registry_days_wide": Picture(days, WIDE, prepare=track, mode="registry"),
+    "registry_cleanup": Picture(cleanup, prepare=track, mode="registry"),
     "log_full": Picture(log_full),
     "log_no_token": Picture(log_empty, prepare=lose_token),
     "sign_in": Picture(sign_in),
     "palette": Picture(palette),
-    "granule": Picture(granule, place="search"),
-    "granule_narrow": Picture(granule, NARROW, place="search"),
+    "granule": Picture(granule, mode="search"),
+    "granule_narrow": Picture(granule, NARROW, mode="search"),
     "help_browse": Picture(help_of_browse),
-    "help_searched": Picture(help_searched, prepare=busy, place="downloads"),
+    "help_searched": Picture(help_searched, prepare=busy, mode="downloads"),
 }
 """Id -> picture."""
 
@@ -545,7 +545,7 @@ def make_app(
         session = load(home, transport, **picture.settings)
         if picture.prepare is not None:
             picture.prepare(session)
-        monkeypatch.setattr(MaapApp, "DEFAULT_MODE", picture.place)
+        monkeypatch.setattr(MaapApp, "DEFAULT_MODE", picture.mode)
         return MaapApp(session, clock=lambda: MOMENT, **dict.fromkeys(picture.options, True))
 
     return make

@@ -173,7 +173,7 @@ def test_the_last_place_typed_in_a_burst_is_shown(terminal: Callable[..., Termin
 
 
 def tour(one: Terminal) -> None:
-    """See every place, the help and the palette."""
+    """See every mode, the help and the palette."""
     one.wait_for(HERE)
     for keys in (b"2", b"3", b"4", b"5", b"?", b"\x1b", b":", b"\x1b", b"1"):
         seen = one.type(keys)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from maap_tui.engine.download.downloads import Job
-from maap_tui.engine.download.transfer import Wanted
+from maap_tui.engine.download.downloads import DownloadJob
+from maap_tui.engine.download.transfer import DownloadRequest
 from maap_tui.tui.screens.downloads.transfer_order import TransferOrder
 from maap_tui.tui.screens.downloads.transfers import Line
 
@@ -17,8 +17,8 @@ STATES = ("waiting", "running", "paused", "finished", "skipped", "failed", "canc
 
 
 def line_of(number: int, chance: random.Random) -> Line:
-    wanted = Wanted(f"https://a/{number}", Path(f"/data/{number:04}"), None, None)
-    job = Job(wanted, position=float(chance.randrange(20)))
+    wanted = DownloadRequest(f"https://a/{number}", Path(f"/data/{number:04}"), None, None)
+    job = DownloadJob(wanted, position=float(chance.randrange(20)))
     return Line(str(wanted.path), wanted.url, job=job)
 
 
@@ -36,7 +36,7 @@ def test_it_is_what_sorting_would_give(seed: int) -> None:
             assert line.job is not None
             line.job.state = chance.choice(STATES)
             line.job.position = float(chance.randrange(20))
-            before = line.place
+            before = line.mode
             line.update(set())
             assert order.put(line) is (line.order != before)
         elif chance.random() < 0.9:

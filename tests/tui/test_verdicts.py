@@ -18,7 +18,7 @@ from driving import find_files, wait_until
 from maap_tui.cli.main import main
 from maap_tui.demo import Archive
 from maap_tui.engine.download.downloads import Tracked
-from maap_tui.engine.download.transfer import Wanted
+from maap_tui.engine.download.transfer import DownloadRequest
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
@@ -56,12 +56,12 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
 }
 
 
-async def find_dbl(app: MaapApp) -> tuple[Wanted, Tracked]:
+async def find_dbl(app: MaapApp) -> tuple[DownloadRequest, Tracked]:
     start = datetime(2023, 4, 22, tzinfo=UTC)
     day = TimeRange(start, start.replace(day=23))
     query = Query("AeolusL2BProducts", "ALD_U_N_2B", time=day, formats=("dbl",), max_items=1)
 
-    async def search(session: Session) -> tuple[Wanted, Tracked]:
+    async def search(session: Session) -> tuple[DownloadRequest, Tracked]:
         (granule,) = await session.search(query).granules()
         (asset,) = granule.files(("dbl",))
         return session.filing.wanted_of(granule, asset), Tracked(session.filing.key_of(granule), granule.day)
@@ -97,9 +97,9 @@ async def ask_the_app(app: MaapApp) -> tuple[dict[str, str], dict[str, str], dic
         downloads = {name: by_path[str(path)] for name, path in paths.items()}
 
         await pilot.press("4")
-        place = app.screen
-        assert isinstance(place, RegistryScreen)
-        await wait_until(lambda: len([row for row in place.rows.values() if row.summary]) == 2, pilot)
+        mode = app.screen
+        assert isinstance(mode, RegistryScreen)
+        await wait_until(lambda: len([row for row in mode.rows.values() if row.summary]) == 2, pilot)
         await pilot.press("a", "V")
         await wait_until(lambda: isinstance(app.screen, ListDialog), pilot)
         listed = app.screen

@@ -78,7 +78,7 @@ async def run_update(context: CommandContext) -> None:
                         return None
                     context.report.fail(error, "" if args.collection else name)
                     return False
-            file = session.places.queryables_file(name)
+            file = session.dirs.queryables_file(name)
             if context.output.as_json:
                 context.output.record(
                     {
@@ -129,9 +129,9 @@ async def _build(context: CommandContext, session: Session, name: str) -> None:
     if not pairs and not args.collection:
         context.report.say(f"{name}: lists no product types and baselines; name them to have them counted")
         return
-    catalog = None if args.force else built.load(session.places, name)
+    catalog = None if args.force else built.load(session.dirs, name)
     catalog = catalog or built.BuiltCatalog(name)
-    file = session.places.built_catalog_file(name)
+    file = session.dirs.built_catalog_file(name)
     builder = session.builder(name, catalog, file=file)
     found = 0
     async for product_type, baseline, info in builder.build(pairs):

@@ -55,10 +55,10 @@ def _file(context: CommandContext) -> Path:
 
 def show(context: CommandContext) -> None:
     """Print every setting."""
-    settings, places = context.settings()
-    rows = settings.describe(places)
+    settings, dirs = context.settings()
+    rows = settings.describe(dirs)
     origin = "flag" if context.config_file else "default"
-    exists = places.config_file.exists()
+    exists = dirs.config_file.exists()
     if context.output.as_json:
         for row in rows:
             context.output.record(
@@ -67,14 +67,14 @@ def show(context: CommandContext) -> None:
         context.output.record(
             {
                 "key": "config_file",
-                "value": str(places.config_file),
+                "value": str(dirs.config_file),
                 "origin": origin,
                 "help": "The configuration file." if exists else "The configuration file; it does not exist.",
             }
         )
         return
     table = [(row.key, row.value_text or "-", row.origin_text) for row in rows]
-    table.append(("config_file", str(places.config_file), origin if exists else "does not exist"))
+    table.append(("config_file", str(dirs.config_file), origin if exists else "does not exist"))
     context.output.table(table)
 
 

@@ -101,7 +101,7 @@ async def _download_urls(context: CommandContext, session: Session) -> None:
                 raise
             except (InvalidRequestError, CatalogError) as error:
                 context.report.fail(error)
-        list_wanted(context, wanted, args.out_dir or session.places.data_dir)
+        list_wanted(context, wanted, args.out_dir or session.dirs.data_dir)
         return
     context.check_token(session)
     context.prints_files()
@@ -156,7 +156,7 @@ async def _download_pending(context: CommandContext, session: Session) -> None:
         context.report.say(f"{plural(pending.held_back, 'file')} left for another run (--max-items)")
     if args.dry_run:
         wanted = session.would_download(pending.lines, out_dir=args.out_dir)
-        list_wanted(context, wanted, args.out_dir or session.places.data_dir)
+        list_wanted(context, wanted, args.out_dir or session.dirs.data_dir)
         return
     if pending.lines:
         context.check_token(session)

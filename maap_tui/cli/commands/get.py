@@ -53,7 +53,7 @@ async def search_and_download(context: CommandContext, *, track: bool) -> None:
                 everything=everything,
             )
         if args.dry_run:
-            list_wanted(context, report.wanted, args.out_dir or session.places.data_dir)
+            list_wanted(context, report.wanted, args.out_dir or session.dirs.data_dir)
         report_cut(context, len(report.granules), query)
         if report.lacking is not None:
             context.report.fail(report.lacking)

@@ -57,7 +57,7 @@ async def _store(context: CommandContext, session: Session, given: str) -> None:
         if days is not None and days >= 0:
             until += f" ({plural(days, 'day')})"
         who = f"Signed in as {info.name}. " if info.name else ""
-        context.report.say(f"{who}The token {until}; it is stored in {session.places.credentials_file}")
+        context.report.say(f"{who}The token {until}; it is stored in {session.dirs.credentials_file}")
         if os.environ.get("MAAP_TOKEN", "").strip():
             context.report.warn("MAAP_TOKEN is set in the environment and is used instead of the file")
 

@@ -146,7 +146,7 @@ def show_state(context: CommandContext) -> None:
             [("COLLECTION", "PRODUCT", "BASELINE", *(_short(title) for title, _ in _HEADINGS)), *rows]
         )
     if not keys:
-        context.report.say(f"The registry {session.places.registry_dir} tracks nothing of this yet.")
+        context.report.say(f"The registry {session.dirs.registry_dir} tracks nothing of this yet.")
 
 
 def _short(title: str) -> str:

@@ -61,7 +61,7 @@ async def run(context: CommandContext) -> None:
         if args.dry_run:
             async with context.watched():
                 wanted = await session.would_sync(query, product_dir=session.settings.downloads.product_dir)
-            list_wanted(context, wanted, session.places.data_dir)
+            list_wanted(context, wanted, session.dirs.data_dir)
             return
         context.check_token(session)
         context.prints_files()

@@ -59,7 +59,7 @@ async def run(context: CommandContext) -> int:
         and (args.baseline is None or args.baseline.lower() == key.baseline.lower())
     ]
     if not keys:
-        context.report.say(f"The registry {session.places.registry_dir} tracks nothing of this yet.")
+        context.report.say(f"The registry {session.dirs.registry_dir} tracks nothing of this yet.")
         if args.collection:
             context.report.codes.add(WRONG)
         return context.report.code

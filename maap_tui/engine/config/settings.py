@@ -587,12 +587,12 @@ def load(
             origins[key] = Origin("environment", setting.variable)
             values[key] = setting.read(environ[setting.variable], environ, setting.variable, typed=True)
         elif key in in_file and in_file[key] != "":
-            origins[key] = Origin("file", source.place(key))
+            origins[key] = Origin("file", source.location(key))
             values[key] = setting.read(in_file[key], environ, origins[key].text)
         else:
             values[key] = setting.default
     keys = dict(_keys_in_file(source))
-    origins.update((f"{KEYS}.{name}", Origin("file", source.place(f"{KEYS}.{name}"))) for name in keys)
+    origins.update((f"{KEYS}.{name}", Origin("file", source.location(f"{KEYS}.{name}"))) for name in keys)
 
     def section(cls: type[Section]) -> Any:
         head = cls.section + "."
@@ -632,7 +632,7 @@ def _in_file(source: ConfigFile) -> Iterator[tuple[str, object]]:
             raise _unknown_section(source, section, table)
         if not isinstance(table, Mapping):
             raise SettingsError(
-                f"{source.place(section)}: {section} must be a table [{section}], got {shown(table)}"
+                f"{source.location(section)}: {section} must be a table [{section}], got {shown(table)}"
             )
         if section == KEYS:
             continue
@@ -640,7 +640,7 @@ def _in_file(source: ConfigFile) -> Iterator[tuple[str, object]]:
             key = f"{section}.{name}"
             if key not in _BY_KEY:
                 raise SettingsError(
-                    f"{source.place(key)}: unknown key {name!r} in [{section}]{_did_you_mean(key)}",
+                    f"{source.location(key)}: unknown key {name!r} in [{section}]{_did_you_mean(key)}",
                     hint=_HINT,
                 )
             yield key, value
@@ -658,7 +658,9 @@ def _keys_in_file(source: ConfigFile) -> Iterator[tuple[str, str]]:
                 yield path, value
             else:
                 key = f"{KEYS}.{path}"
-                raise SettingsError(f"{source.place(key)}: {key} must be a text of keys, got {shown(value)}")
+                raise SettingsError(
+                    f"{source.location(key)}: {key} must be a text of keys, got {shown(value)}"
+                )
 
     table = source.tables.get(KEYS, {})
     return walk(cast(Mapping[str, object], table), "")
@@ -668,9 +670,9 @@ def _unknown_section(source: ConfigFile, name: str, value: object) -> SettingsEr
     if isinstance(value, Mapping):
         near = _nearest(name, _SECTION_NAMES)
         more = f"; did you mean [{near}]?" if near else f"; the sections are {', '.join(_SECTION_NAMES)}"
-        return SettingsError(f"{source.place(name)}: unknown section [{name}]{more}")
+        return SettingsError(f"{source.location(name)}: unknown section [{name}]{more}")
     return SettingsError(
-        f"{source.place(name)}: unknown key {name!r} outside a section{_did_you_mean(name)}",
+        f"{source.location(name)}: unknown key {name!r} outside a section{_did_you_mean(name)}",
         hint=_HINT,
     )
 

@@ -22,7 +22,7 @@ class ConfigFile:
         self.tables = tables
         self._lines = _find_lines(text)
 
-    def place(self, key: str) -> str:
+    def location(self, key: str) -> str:
         """`FILE:LINE` of a key, of its table when the key has no line of its own."""
         while key and key not in self._lines:
             key = key.rpartition(".")[0]

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from maap_tui.engine.download.queue_store import HOST, LIVE, Queue, QueueRow, QueueWriter, born_at
-from maap_tui.engine.download.transfer import Fetched, Transfer, Wanted
+from maap_tui.engine.download.transfer import DownloadOutcome, DownloadRequest, Transfer
 from maap_tui.engine.errors import (
     AuthenticationError,
     BatchDownloadAborted,
@@ -63,10 +63,10 @@ class Tracked:
 
 
 @dataclass(slots=True, eq=False)
-class Job:
+class DownloadJob:
     """One file in the queue."""
 
-    wanted: Wanted
+    wanted: DownloadRequest
     tracked: Tracked | None = None
     """None for a file that no registry follows."""
     group: str = ""
@@ -130,8 +130,8 @@ class Downloads:
         *,
         parallel: int = 8,
         emit: Emit = ignore,
-        record: Callable[[Job, Fetched], Awaitable[None]] | None = None,
-        record_failure: Callable[[Job, DownloadError], Awaitable[None]] | None = None,
+        record: Callable[[DownloadJob, DownloadOutcome], Awaitable[None]] | None = None,
+        record_failure: Callable[[DownloadJob, DownloadError], Awaitable[None]] | None = None,
         max_consecutive_failures: int | None = None,
         queue: Queue | None = None,
         verb: str = "",
@@ -151,18 +151,18 @@ class Downloads:
             space_wait_s: longest wait for room on a full disk, in seconds; None waits for ever.
         """
         self._emit = emit
-        self._transfer = transfer(self._hear)
+        self._transfer = transfer(self._handle_event)
         self._record = record
         self._record_failure = record_failure
         self._max_consecutive_failures = max_consecutive_failures
         self._consecutive_failures = 0
         self.parallel = parallel
-        self.jobs: dict[str, Job] = {}
+        self.jobs: dict[str, DownloadJob] = {}
         """Every file by URL, in the order it came."""
         self.news: dict[str, None] = {}
         """URLs of files that changed since a face looked; it takes them out with `popitem`."""
         self._waiting: dict[str, None] = {}
-        self._running: dict[Job, None] = {}
+        self._running: dict[DownloadJob, None] = {}
         self._refusals: dict[str, int] = {}
         self._blocked: dict[str, str] = {}
         self._changed = asyncio.Event()
@@ -185,12 +185,14 @@ class Downloads:
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
 
-    def add(self, wanted: Wanted, tracked: Tracked | None = None, *, group: str = "") -> bool:
+    def add(self, wanted: DownloadRequest, tracked: Tracked | None = None, *, group: str = "") -> bool:
         """Queue a file; False when it is in the queue already."""
         other = self.jobs.get(wanted.url)
         if other is not None and other.state in LIVE:
             return False
-        job = Job(wanted, tracked, group or (tracked.key.collection if tracked else ""), size=wanted.size)
+        job = DownloadJob(
+            wanted, tracked, group or (tracked.key.collection if tracked else ""), size=wanted.size
+        )
         job.position = time.time()
         self.jobs[wanted.url] = job
         self._touch(wanted.url)
@@ -301,11 +303,11 @@ class Downloads:
         """Files being fetched now."""
         return len(self._running)
 
-    def _chosen(self, urls: Iterable[str] | None) -> list[Job]:
+    def _chosen(self, urls: Iterable[str] | None) -> list[DownloadJob]:
         chosen = self.jobs if urls is None else [url for url in urls if url in self.jobs]
         return [job for job in map(self.jobs.__getitem__, chosen) if not job._is_ending]
 
-    def _set_aside(self, jobs: Sequence[Job], state: str) -> None:
+    def _set_aside(self, jobs: Sequence[DownloadJob], state: str) -> None:
         for job in jobs:
             job.state, job.again_at = state, 0.0
             self._waiting.pop(job.wanted.url, None)
@@ -315,11 +317,11 @@ class Downloads:
         self._changed.set()
         self._pump()
 
-    def _interrupt(self, job: Job) -> None:
+    def _interrupt(self, job: DownloadJob) -> None:
         if job._task is not None and not job._is_ending:
             job._task.cancel()
 
-    def _requeue(self, jobs: Sequence[Job]) -> None:
+    def _requeue(self, jobs: Sequence[DownloadJob]) -> None:
         for job in jobs:
             job.state, job.reason, job.tries = "waiting", "", 0
             self._touch(job.wanted.url)
@@ -370,7 +372,7 @@ class Downloads:
             )
         return rows
 
-    def _hear(self, event: Event) -> None:
+    def _handle_event(self, event: Event) -> None:
         if isinstance(event, BytesReceived):
             job = self.jobs.get(event.url)
             if job is not None:
@@ -414,7 +416,7 @@ class Downloads:
             # Not at the end of the task: one that is cancelled before its first step runs nothing of it.
             job._task.add_done_callback(partial(self._leave, job))
 
-    def _leave(self, job: Job, task: asyncio.Task[None]) -> None:
+    def _leave(self, job: DownloadJob, task: asyncio.Task[None]) -> None:
         del self._running[job]
         job._task, job._is_ending, job.again_at = None, False, 0.0
         if task.cancelled() and job.state == "running":
@@ -425,7 +427,7 @@ class Downloads:
         self._changed.set()
         self._pump()
 
-    async def _work(self, job: Job) -> None:
+    async def _work(self, job: DownloadJob) -> None:
         try:
             await self._fetch(job)
         except DiskFullError as error:
@@ -445,7 +447,7 @@ class Downloads:
             reason = error.message if isinstance(error, MaapError) else f"{type(error).__name__}: {error}"
             await self._give_up(job, DownloadError(job.wanted.url, reason))
 
-    def _await_room(self, wanted: Wanted, error: DiskFullError) -> None:
+    def _await_room(self, wanted: DownloadRequest, error: DiskFullError) -> None:
         """Start nothing more until the disk has room; what runs may still end."""
         if self.halt is not None or self.report.stopped is not None or self._closing:
             return
@@ -458,7 +460,7 @@ class Downloads:
         self.halt = error
         self._look_out = asyncio.create_task(self._look_for_room(wanted, error))
 
-    async def _look_for_room(self, wanted: Wanted, error: DiskFullError) -> None:
+    async def _look_for_room(self, wanted: DownloadRequest, error: DiskFullError) -> None:
         # A file that ends meanwhile forgets since when the disk is full.
         since = self._full_since
         while True:
@@ -491,7 +493,7 @@ class Downloads:
         self.parallel = max(1, min(self.parallel, len(self._running)) - 1)
         self._emit(Warned("Too many files are open; fewer are fetched at a time. ulimit -n raises the limit"))
 
-    async def _fetch(self, job: Job) -> None:
+    async def _fetch(self, job: DownloadJob) -> None:
         url = job.wanted.url
         if job.group in self._blocked:
             error = DownloadError(url, self._blocked[job.group], 403, permanent=True)
@@ -527,7 +529,7 @@ class Downloads:
             self.report.skipped[url] = fetched.path
             self._emit(FileSkipped(url, fetched.path, fetched.size, "already here"))
 
-    def _count_refusal(self, job: Job, error: DownloadError) -> None:
+    def _count_refusal(self, job: DownloadJob, error: DownloadError) -> None:
         if error.status_code != 403:
             self._refusals.pop(job.group, None)
             return
@@ -544,7 +546,7 @@ class Downloads:
                 )
             )
 
-    async def _give_up(self, job: Job, error: DownloadError, *, tried: bool = True) -> None:
+    async def _give_up(self, job: DownloadJob, error: DownloadError, *, tried: bool = True) -> None:
         job._is_ending = True
         job.reason = error.message
         if self._record_failure is not None and tried:
@@ -580,7 +582,7 @@ class Downloads:
         self._put_back(stopped)
 
 
-def of_row(row: QueueRow) -> tuple[Wanted, Tracked | None]:
+def of_row(row: QueueRow) -> tuple[DownloadRequest, Tracked | None]:
     """A row of the queue as a file to fetch and its place in the registry: what taking it over needs.
 
     Raises:
@@ -590,7 +592,7 @@ def of_row(row: QueueRow) -> tuple[Wanted, Tracked | None]:
     root = Path(row.root) if row.root else None
     if not row.url or not path.is_absolute() or (root is not None and not path.is_relative_to(root)):
         raise InvalidRequestError(f"The queue has no usable address or path for {path.name or row.url}")
-    wanted = Wanted(row.url, path, row.size, root)
+    wanted = DownloadRequest(row.url, path, row.size, root)
     if not row.day:
         return wanted, None
     try:

@@ -80,7 +80,7 @@ _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DownloadRequest:
     """A file to have, and where."""
 
     url: str
@@ -94,7 +94,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class DownloadOutcome:
     """What came of it."""
 
     path: Path
@@ -378,7 +378,7 @@ class Transfer:
         self._pace = _Pace(rules.limit_rate, clock)
         self._waits = Waits(emit, clock)
 
-    async def fetch(self, wanted: Wanted) -> Fetched:
+    async def fetch(self, wanted: DownloadRequest) -> DownloadOutcome:
         """Have the file under its final name, whole and verified, or raise.
 
         Raises:
@@ -402,13 +402,13 @@ class Transfer:
                 # A run that was killed between the rename and its tidying left the note behind.
                 with contextlib.suppress(OSError):
                     _drop_note(part_path)
-            return Fetched(path, here, 0)
+            return DownloadOutcome(path, here, 0)
         try:
             files.make_folder(path.parent)
             async with self._locked_part(wanted, path) as part:
                 if part is None:
                     size = existing_size(path)
-                    return Fetched(path, size or 0, 0)
+                    return DownloadOutcome(path, size or 0, 0)
                 return await self._fetch_part(wanted, path, part)
         except OSError as error:
             raise files.storage_error(path, error) from error
@@ -417,7 +417,7 @@ class Transfer:
         """Change how many bytes a second all files together may take; 0 for no limit."""
         self._pace.set_rate(rate)
 
-    def has_room(self, wanted: Wanted) -> bool:
+    def has_room(self, wanted: DownloadRequest) -> bool:
         """Whether the disk has room for what is still to come of a file, as far as it is known."""
         for folder in wanted.path.parents:
             try:
@@ -429,7 +429,7 @@ class Transfer:
         return True
 
     @contextlib.asynccontextmanager
-    async def _locked_part(self, wanted: Wanted, path: Path) -> AsyncIterator[_Part | None]:
+    async def _locked_part(self, wanted: DownloadRequest, path: Path) -> AsyncIterator[_Part | None]:
         """The part, held by this process alone; None when another one finished the file meanwhile."""
         part_path = path.with_name(path.name + ".part")
         reported = warned = False
@@ -478,7 +478,7 @@ class Transfer:
             let_go()
             os.close(descriptor)
 
-    async def _fetch_part(self, wanted: Wanted, path: Path, part: _Part) -> Fetched:
+    async def _fetch_part(self, wanted: DownloadRequest, path: Path, part: _Part) -> DownloadOutcome:
         received = 0
         best = part.length
         tries = slow = renewals = 0
@@ -491,7 +491,9 @@ class Transfer:
                 if part.total is not None and part.length == part.total and part.length > 0:
                     return await self._finish(wanted, path, part, received)
                 self._check_space(path.parent, (part.total or wanted.size or 0) - part.length)
-                token = await self._tokens.access_token(refused, patient=True) if needs_token else None
+                token = (
+                    await self._tokens.access_token(refused, wait_for_service=True) if needs_token else None
+                )
                 async with self._open(wanted, part, token) as stream:
                     if stream.status == 401 and not self._http.may_carry_token(stream.url):
                         raise _Failure(
@@ -512,7 +514,7 @@ class Transfer:
                     is_same = here is not None and here == _body_size(stream) and not wanted.again
                     if here is not None and is_same and stream.status in (200, 206) and is_whole(path):
                         part.restart()
-                        return Fetched(path, here, received)
+                        return DownloadOutcome(path, here, received)
                     async for count in self._receive(wanted, part, stream):
                         received += count
                 return await self._finish(wanted, path, part, received)
@@ -539,7 +541,7 @@ class Transfer:
             slow += failure.slow
             if failure.away and tries > self._rules.retries:
                 probe = self._http.probe_of(wanted.url)
-                if await self._http.outlast(probe, failure.reason):
+                if await self._http.wait_out_outage(probe, failure.reason):
                     tries = 0
                     continue
             if failure.permanent or tries > self._rules.retries or slow >= SLOW_LIMIT:
@@ -556,7 +558,7 @@ class Transfer:
             await asyncio.sleep(wait_s)
 
     @contextlib.asynccontextmanager
-    async def _open(self, wanted: Wanted, part: _Part, token: str | None) -> AsyncIterator[Stream]:
+    async def _open(self, wanted: DownloadRequest, part: _Part, token: str | None) -> AsyncIterator[Stream]:
         headers: dict[str, str] = {}
         if part.length:
             headers["range"] = f"bytes={part.resume_from}-"
@@ -567,7 +569,7 @@ class Transfer:
         async with self._http.stream(wanted.url, token=token, headers=headers) as stream:
             yield stream
 
-    async def _receive(self, wanted: Wanted, part: _Part, stream: Stream) -> AsyncIterator[int]:
+    async def _receive(self, wanted: DownloadRequest, part: _Part, stream: Stream) -> AsyncIterator[int]:
         """Check the answer against what was asked, then write its body; yields the bytes written."""
         if part.length and _is_all_there(stream, part.length):
             part.total = part.length
@@ -615,7 +617,7 @@ class Transfer:
         elif part.length < part.total:
             raise _Failure(f"the connection ended after {part.length} of {part.total} bytes")
 
-    def _begin(self, wanted: Wanted, part: _Part, stream: Stream) -> int:
+    def _begin(self, wanted: DownloadRequest, part: _Part, stream: Stream) -> int:
         """Judge status and headers; returns how many bytes will come again and have to be compared."""
         status, headers = stream.status, stream.headers
         if status == 206 and part.length:
@@ -689,7 +691,7 @@ class Transfer:
             "Sign in at the portal once and accept the terms, or get a new offline token.",
         )
 
-    def _settle_length(self, wanted: Wanted, part: _Part, stream: Stream) -> None:
+    def _settle_length(self, wanted: DownloadRequest, part: _Part, stream: Stream) -> None:
         """Decide whether a body without a length is whole."""
         if wanted.size is not None:
             if part.length != wanted.size:
@@ -703,7 +705,9 @@ class Transfer:
             raise _StartOver("neither server nor catalogue say its length, so it cannot be verified")
         part.total = part.length
 
-    async def _finish(self, wanted: Wanted, path: Path, part: _Part, received: int) -> Fetched:
+    async def _finish(
+        self, wanted: DownloadRequest, path: Path, part: _Part, received: int
+    ) -> DownloadOutcome:
         """Verify what is there and give it its name."""
         size = part.length
         if wanted.size is not None and size != wanted.size:
@@ -714,7 +718,7 @@ class Transfer:
         if size % PIECE:
             pieces.append(part.tail.hexdigest())
         await _to_end(_make_final, part, path)
-        return Fetched(path, size, received, tuple(pieces))
+        return DownloadOutcome(path, size, received, tuple(pieces))
 
     def _check_space(self, folder: Path, needed: int) -> None:
         if not self._rules.min_free:
@@ -806,7 +810,7 @@ def existing_size(path: Path) -> int | None:
     return found.st_size if os.path.isfile(path) and not path.is_symlink() else None
 
 
-def _bytes_to_come(wanted: Wanted, path: Path) -> int:
+def _bytes_to_come(wanted: DownloadRequest, path: Path) -> int:
     """Bytes of a file that its part does not have; 0 when its size is not known."""
     here = existing_size(path.with_name(path.name + ".part")) or 0
     return max(0, (wanted.size or 0) - here)

@@ -25,7 +25,7 @@ from maap_tui.engine.storage import files, names
 
 
 @dataclass(frozen=True, slots=True)
-class Stray:
+class UntrackedFile:
     """A file on disk that the registry does not have as downloaded."""
 
     path: Path
@@ -76,7 +76,7 @@ def keys_on_disk(data_dir: Path, unread: Unread) -> list[Key]:
 
 def strays(
     tracker: BaselineRegistry, data_dir: Path, name_of: Callable[[Entry], str], unread: Unread
-) -> Iterator[Stray | None]:
+) -> Iterator[UntrackedFile | None]:
     """Find the files of a baseline's dated layout that the registry has not as downloaded.
 
     Args:
@@ -105,7 +105,7 @@ def strays(
                     yield None
                     continue
                 url = urls.get((day, path.name), "")
-                yield Stray(path, day, size, url, size > 0 and is_whole(path))
+                yield UntrackedFile(path, day, size, url, size > 0 and is_whole(path))
 
 
 def _day_folders(base: Path, unread: Unread) -> Iterator[tuple[date, Path]]:

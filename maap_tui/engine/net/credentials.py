@@ -349,10 +349,10 @@ def _refuse_what_is_none(token: str) -> None:
     if re.match(r"https?://", token, re.I):
         raise CredentialsError("That is a web address, not an offline token", NEW_TOKEN)
     if not is_token(token):
-        place, sign = next((n, sign) for n, sign in enumerate(token, 1) if not is_token(sign))
+        position, sign = next((n, sign) for n, sign in enumerate(token, 1) if not is_token(sign))
         raise CredentialsError(
-            f"Character {place} of the token is U+{ord(sign):04X}, which a token cannot have: it is damaged, "
-            "or it has other text around it",
+            f"Character {position} of the token is U+{ord(sign):04X}, which a token cannot have: "
+            "it is damaged, or it has other text around it",
             _ALONE,
         )
     refuse_access_token(token)

@@ -154,7 +154,7 @@ class Stream:
                     chunk = await anext(pieces, None)
                 if chunk is None:
                     return
-                self._silence.hear()
+                self._silence.note_answer()
                 yield chunk
         except MaapError:
             raise
@@ -520,12 +520,12 @@ class Http:
                     headers={"accept": accept, "accept-encoding": "gzip, identity"},
                     timeout=timeout,
                 ) as response:
-                    self.silence.hear()
+                    self.silence.note_answer()
                     _check_proxy(response, url, proxy)
                     body = bytearray()
                     async for chunk in response.aiter_bytes():
                         body += chunk
-                        self.silence.hear()
+                        self.silence.note_answer()
                         if len(body) > PAGE_CAP:
                             raise TransportFault(f"{_host_of(url)} sent more than {PAGE_CAP >> 20} MiB")
                     return Reply(
@@ -594,7 +594,7 @@ class Http:
             if fault.permanent:
                 raise fault
             if attempt > self._retries:
-                if not (probe and await self.outlast(probe, fault.message)):
+                if not (probe and await self.wait_out_outage(probe, fault.message)):
                     raise fault
                 attempt = 0
                 continue
@@ -603,7 +603,7 @@ class Http:
             self._waits.report(_host_of(url), fault.message, wait_s)
             await asyncio.sleep(wait_s)
 
-    async def outlast(self, url: str, reason: str) -> bool:
+    async def wait_out_outage(self, url: str, reason: str) -> bool:
         """Wait for the end of an outage; everything that meets the same one waits together.
 
         An outage is of the service, not of one request: when it answers a plain question there is none.
@@ -688,7 +688,7 @@ class Http:
                     )
             except Exception as error:
                 raise self._fault_of(error, here, proxy) from None
-            self.silence.hear()
+            self.silence.note_answer()
             try:
                 _check_proxy(response, here, proxy)
                 location = response.headers.get("location")

@@ -31,7 +31,7 @@ class Silence:
         finally:
             del self._awaited[mark]
 
-    def hear(self) -> None:
+    def note_answer(self) -> None:
         """Something came."""
         self._heard_at, self._lost_at = self._clock(), None
 

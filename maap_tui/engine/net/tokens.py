@@ -157,7 +157,7 @@ class Tokens:
         self._is_unsaved = False
         self._wants_basic = False
 
-    async def access_token(self, refused: str = "", *, patient: bool = False) -> str:
+    async def access_token(self, refused: str = "", *, wait_for_service: bool = False) -> str:
         """A token that is good now.
 
         Args:
@@ -181,7 +181,7 @@ class Tokens:
                 raise self._refused
             async with self._share.turn(lambda message: self._emit(Warned(message))):
                 if not self._take_shared(refused):
-                    await _finished(self._renew(patient))
+                    await _finished(self._renew(wait_for_service))
                     await self._share_access()
             return self._access
 
@@ -235,15 +235,15 @@ class Tokens:
         except (CredentialsError, StorageError):
             return held
 
-    async def _renew(self, patient: bool) -> None:
+    async def _renew(self, wait_for_service: bool) -> None:
         credentials = self._latest()
-        reply = await self._exchange(credentials, patient)
+        reply = await self._exchange(credentials, wait_for_service)
         if _is_refusal(reply) and credentials.file is not None and not self._is_unsaved:
             # Another process may have stored a renewed token meanwhile, or the user a new one.
             stored = self._load()
             if self._mark_of(stored) != self._mark_of(credentials):
                 credentials = stored
-                reply = await self._exchange(credentials, patient)
+                reply = await self._exchange(credentials, wait_for_service)
         found = _access_of(reply)
         if found is None:
             if _is_refusal(reply):
@@ -268,17 +268,17 @@ class Tokens:
         self._access = access
         self._good_until = self._clock() + lifetime_s - min(60.0, lifetime_s * 0.1)
 
-    async def _exchange(self, credentials: Credentials, patient: bool) -> Reply:
-        reply = await self._ask(credentials, patient, self._wants_basic)
+    async def _exchange(self, credentials: Credentials, wait_for_service: bool) -> Reply:
+        reply = await self._ask(credentials, wait_for_service, self._wants_basic)
         if _error_of(reply) == "invalid_client" and credentials.client_secret and not self._wants_basic:
             # A service need not take the secret in the form, and has to take it in the header.
-            other = await self._ask(credentials, patient, True)
+            other = await self._ask(credentials, wait_for_service, True)
             if _error_of(other) not in ("invalid_client", "unauthorized_client"):
                 self._wants_basic = True
                 return other
         return reply
 
-    async def _ask(self, credentials: Credentials, patient: bool, basic: bool) -> Reply:
+    async def _ask(self, credentials: Credentials, wait_for_service: bool, basic: bool) -> Reply:
         form = {"grant_type": "refresh_token", "refresh_token": credentials.offline_token}
         # Without a scope it is the one that the token was granted; another might exceed it.
         client = {"client_id": credentials.client_id, "client_secret": credentials.client_secret}
@@ -291,7 +291,7 @@ class Tokens:
                 form=form,
                 basic=(credentials.client_id, credentials.client_secret) if basic else None,
                 again=_is_passing,
-                probe=self._token_url if patient else "",
+                probe=self._token_url if wait_for_service else "",
             )
         except TransportFault as fault:
             if fault.status == 200:

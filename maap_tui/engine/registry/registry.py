@@ -1026,7 +1026,9 @@ class BaselineRegistry:
             InvalidRequestError: the data folder is the root of the file system.
         """
         found, refused = self._marked_on_disk(data_dir, start, end)
-        return Deletable(sorted((place, size) for place, (size, _) in found.items()), sorted(refused.items()))
+        return Deletable(
+            sorted((resolved, size) for resolved, (size, _) in found.items()), sorted(refused.items())
+        )
 
     def _marked_on_disk(
         self, data_dir: Path, start: date | None, end: date | None
@@ -1045,17 +1047,17 @@ class BaselineRegistry:
             except OSError as error:
                 refused[text] = error.strerror or str(error)
                 continue
-            place = Path(os.path.realpath(path.parent)) / path.name
+            resolved = Path(os.path.realpath(path.parent)) / path.name
             if stat.S_ISLNK(status.st_mode):
                 refused[text] = "it is a symbolic link"
-            elif path.name in ("", "..") or not place.is_relative_to(base) or place == base:
+            elif path.name in ("", "..") or not resolved.is_relative_to(base) or resolved == base:
                 refused[text] = f"it is not below {data_dir}"
             elif not stat.S_ISREG(status.st_mode):
                 refused[text] = "it is not a regular file"
-            elif place.is_relative_to(registry):
+            elif resolved.is_relative_to(registry):
                 refused[text] = "it belongs to the registry"
             else:
-                found.setdefault(place, (status.st_size, []))[1].append((text, day))
+                found.setdefault(resolved, (status.st_size, []))[1].append((text, day))
         return found, refused
 
     def cleanup(

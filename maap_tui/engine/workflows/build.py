@@ -42,7 +42,7 @@ async def build_catalog(
         InvalidRequestError: for unknown names.
         CatalogError: when the queryables cannot be had.
     """
-    where = parts.places
+    where = parts.dirs
     if out_dir is not None:
         where = replace(where, built_catalog_dir=dirs.absolute(out_dir))
     queryables = await parts.catalogue.queryables(collection, refresh=not product_type)

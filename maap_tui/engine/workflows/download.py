@@ -9,7 +9,7 @@ from pathlib import Path
 
 from maap_tui.engine.config import dirs
 from maap_tui.engine.download.downloads import Report, Tracked
-from maap_tui.engine.download.transfer import Wanted
+from maap_tui.engine.download.transfer import DownloadRequest
 from maap_tui.engine.errors import (
     CatalogError,
     InvalidRequestError,
@@ -74,7 +74,7 @@ async def wanted_of_url(
     *,
     out_dir: Path | None = None,
     product_dir: bool | None = None,
-) -> tuple[Wanted, Tracked | None]:
+) -> tuple[DownloadRequest, Tracked | None]:
     """A bare URL as a file to fetch: filed by its name, or by its item where the name says nothing.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Any
 
 from maap_tui.engine.config import dirs
 from maap_tui.engine.download.downloads import Tracked
-from maap_tui.engine.download.transfer import Wanted
+from maap_tui.engine.download.transfer import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import (
     MISSIONS,
@@ -96,7 +96,7 @@ class Filing:
         *,
         out_dir: Path | None = None,
         product_dir: bool = False,
-    ) -> Wanted:
+    ) -> DownloadRequest:
         """A file of a granule, and where it goes: the dated layout, or flat under `out_dir`.
 
         Raises:
@@ -107,7 +107,7 @@ class Filing:
             return replace(found, size=asset.size)
         key = self.key_of(granule)
         path = self._path(key, granule.day, asset.href, asset.name, product_dir=product_dir)
-        return Wanted(asset.href, path, asset.size, self.data_dir)
+        return DownloadRequest(asset.href, path, asset.size, self.data_dir)
 
     def files_of(
         self,
@@ -117,7 +117,7 @@ class Filing:
         out_dir: Path | None = None,
         product_dir: bool = False,
         refuse: Callable[[Asset, InvalidRequestError], None],
-    ) -> Sequence[tuple[Wanted, Tracked | None]]:
+    ) -> Sequence[tuple[DownloadRequest, Tracked | None]]:
         """Files of a granule to fetch, and where each is tracked: nowhere under `out_dir`.
 
         Args:
@@ -129,7 +129,7 @@ class Filing:
         """
         if out_dir is None:
             return self.tracked_files_of(granule, assets, product_dir=product_dir, refuse=refuse)
-        found: list[tuple[Wanted, None]] = []
+        found: list[tuple[DownloadRequest, None]] = []
         for asset in assets:
             try:
                 found.append((self.wanted_of(granule, asset, out_dir=out_dir, product_dir=product_dir), None))
@@ -144,7 +144,7 @@ class Filing:
         *,
         product_dir: bool = False,
         refuse: Callable[[Asset, InvalidRequestError], None],
-    ) -> list[tuple[Wanted, Tracked]]:
+    ) -> list[tuple[DownloadRequest, Tracked]]:
         """Files of a granule in the dated layout, as `files_of`."""
         found = []
         for asset in assets:
@@ -155,7 +155,7 @@ class Filing:
                 refuse(asset, error)
         return found
 
-    def lost_file(self, key: Key, entry: Entry) -> Wanted:
+    def lost_file(self, key: Key, entry: Entry) -> DownloadRequest:
         """A line of the registry whose file is missing or damaged, to fetch again where it was.
 
         A path outside the data folder is not trusted, nor one with another name.
@@ -169,7 +169,7 @@ class Filing:
             wanted = replace(wanted, path=where)
         return replace(wanted, again=True)
 
-    def wanted_of_entry(self, key: Key, entry: Entry, *, product_dir: bool = False) -> Wanted:
+    def wanted_of_entry(self, key: Key, entry: Entry, *, product_dir: bool = False) -> DownloadRequest:
         """A line of the registry as a file to fetch.
 
         The path is made again from the names: what a registry line says can be anyone's.
@@ -178,9 +178,9 @@ class Filing:
             InvalidRequestError: when the URL names no usable file.
         """
         path = self._path(key, entry.day, entry.url, name_of_url(entry.url), product_dir=product_dir)
-        return Wanted(entry.url, path, None, self.data_dir)
+        return DownloadRequest(entry.url, path, None, self.data_dir)
 
-    def in_product_dir(self, wanted: Wanted) -> Wanted:
+    def in_product_dir(self, wanted: DownloadRequest) -> DownloadRequest:
         """The same file, in a folder of its own named after its stem; or where it is, in its granule's."""
         if folder_of(wanted.url):
             return wanted
@@ -237,7 +237,7 @@ class Filing:
         return kept
 
 
-def flat(url: str, out_dir: Path, *, name: str = "", product_dir: bool = False) -> Wanted:
+def flat(url: str, out_dir: Path, *, name: str = "", product_dir: bool = False) -> DownloadRequest:
     """A file that goes into a folder that the user named; `name` on disk, '' for that of its URL.
 
     Raises:
@@ -245,7 +245,7 @@ def flat(url: str, out_dir: Path, *, name: str = "", product_dir: bool = False) 
     """
     root = dirs.absolute(out_dir)
     path = layout.flat_path(root, name or name_of_url(url), product_dir=product_dir, folder=folder_of(url))
-    return Wanted(url, path, None, root)
+    return DownloadRequest(url, path, None, root)
 
 
 def name_of_url(url: str) -> str:

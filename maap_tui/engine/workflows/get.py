@@ -9,7 +9,7 @@ from pathlib import Path
 from maap_tui.engine.catalogue.search import Search
 from maap_tui.engine.config import dirs
 from maap_tui.engine.download.downloads import Report
-from maap_tui.engine.download.transfer import Wanted
+from maap_tui.engine.download.transfer import DownloadRequest
 from maap_tui.engine.errors import (
     InvalidRequestError,
 )
@@ -28,7 +28,7 @@ class GetReport:
 
     search: Search
     granules: list[Granule]
-    wanted: list[Wanted]
+    wanted: list[DownloadRequest]
     """Every file meant, whether it was fetched or only would have been."""
     downloads: Report = field(default_factory=Report)
     lacking: InvalidRequestError | None = None
@@ -63,7 +63,7 @@ async def get(
         query.demand_bounds()
     formats = parts.formats_of(query)
     out_dir = None if out_dir is None else dirs.data_folder(out_dir)
-    found = search(parts, query, patient=not dry_run)
+    found = search(parts, query, wait_for_service=not dry_run)
     report = GetReport(found, [], [])
     chosen = Chosen(formats)
     verb = "download" if track else "get"

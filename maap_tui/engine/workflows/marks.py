@@ -47,13 +47,13 @@ def _change_marks(
     groups: dict[Key, list[tuple[str, date]]] = {}
     report = MarkReport()
     for text in paths:
-        place = _place_of(text)
-        if place is None:
+        location = _location_of(text)
+        if location is None:
             report.refused.append(
                 (text, "it is not of the layout .../COLLECTION/PRODUCT/BASELINE/YYYY/MM/DD/FILE")
             )
             continue
-        collection, product_type, baseline, day = place
+        collection, product_type, baseline, day = location
         key = Key(parts.mission_of(collection).name, collection, product_type, baseline)
         groups.setdefault(key, []).append((_absolute(text), day))
     for key, found in groups.items():
@@ -68,7 +68,7 @@ def cleanup(
 ) -> CleanupReport:
     """Delete the marked files of a baseline; with a dry run only find them."""
     tracker = parts.tracker(collection, product_type, baseline)
-    return tracker.cleanup(parts.places.data_dir, parts.places.journal_file, dry_run)
+    return tracker.cleanup(parts.dirs.data_dir, parts.dirs.journal_file, dry_run)
 
 
 def _absolute(text: str) -> str:
@@ -76,5 +76,5 @@ def _absolute(text: str) -> str:
     return os.path.abspath(text)
 
 
-def _place_of(text: str) -> tuple[str, str, str, date] | None:
+def _location_of(text: str) -> tuple[str, str, str, date] | None:
     return layout.collection_of(_absolute(text))

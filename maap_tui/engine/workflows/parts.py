@@ -14,9 +14,15 @@ from typing import TYPE_CHECKING, Any, Self
 from maap_tui.engine.catalogue.client import Catalogue
 from maap_tui.engine.catalogue.index import CatalogueIndex
 from maap_tui.engine.config import dirs, settings
-from maap_tui.engine.download.downloads import Downloads, Job, Tracked
+from maap_tui.engine.download.downloads import DownloadJob, Downloads, Tracked
 from maap_tui.engine.download.queue_store import Queue
-from maap_tui.engine.download.transfer import Fetched, HostPause, Transfer, TransferRules, Wanted
+from maap_tui.engine.download.transfer import (
+    DownloadOutcome,
+    DownloadRequest,
+    HostPause,
+    Transfer,
+    TransferRules,
+)
 from maap_tui.engine.errors import DownloadError, MaapError, StorageError
 from maap_tui.engine.events import Emit, Event, Noted, Warned, ignore
 from maap_tui.engine.integrity.hashes import Hashes
@@ -75,7 +81,7 @@ class Parts:
             transport: what to send through instead of the network.
         """
         self.settings = config
-        self.places = where
+        self.dirs = where
         self.environ = os.environ if environ is None else environ
         self.emit = emit
         self._bulk = bulk
@@ -106,7 +112,7 @@ class Parts:
         """Another of the same settings that shares nothing of what this one has opened."""
         return type(self)(
             self.settings,
-            self.places,
+            self.dirs,
             environ=self.environ,
             emit=self.emit,
             bulk=self._bulk,
@@ -116,7 +122,7 @@ class Parts:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the settings, to be opened where it arrives: no token goes along, nor who listens."""
-        return _unpickled, (type(self), self.settings, self.places, self._bulk, self._transport)
+        return _unpickled, (type(self), self.settings, self.dirs, self._bulk, self._transport)
 
     async def __aenter__(self) -> Self:
         return self
@@ -167,17 +173,17 @@ class Parts:
 
     @cached_property
     def tokens(self) -> Tokens:
-        where = self.places
+        where = self.dirs
         share = TokenShare(where.access_token_file, where.lock_file(where.access_token_file))
         return Tokens(self.http, self.settings.api.token_url, self.credentials, share=share, emit=self.emit)
 
     @cached_property
     def catalogue(self) -> Catalogue:
         return Catalogue(
-            self.http, self.settings.api.catalog_url, self.places, emit=self.emit, unkept=self._hear_unkept
+            self.http, self.settings.api.catalog_url, self.dirs, emit=self.emit, unkept=self._report_unkept
         )
 
-    def _hear_unkept(self, event: Event) -> None:
+    def _report_unkept(self, event: Event) -> None:
         """Hand on that something cannot be kept; once for all of it, as one disk is at fault."""
         if isinstance(event, Warned):
             event = Noted(event.message) if self._is_unkept_said else event
@@ -186,9 +192,9 @@ class Parts:
 
     @cached_property
     def registry(self) -> Registry:
-        state_dir = self.places.state_dir
+        state_dir = self.dirs.state_dir
         return Registry(
-            self.places.registry_dir,
+            self.dirs.registry_dir,
             StatsCache(state_dir / "cache"),
             Deletions(state_dir),
             on_wait=lambda message: self.emit(Warned(message)),
@@ -197,15 +203,15 @@ class Parts:
 
     @cached_property
     def hashes(self) -> Hashes:
-        return Hashes(self.places.state_dir, self.emit)
+        return Hashes(self.dirs.state_dir, self.emit)
 
     @cached_property
     def filing(self) -> Filing:
-        return Filing(self.places.data_dir, self.registry, self.settings.mission.name)
+        return Filing(self.dirs.data_dir, self.registry, self.settings.mission.name)
 
     @cached_property
     def queue(self) -> Queue:
-        return Queue(self.places.queue_file, emit=self._hear_unkept)
+        return Queue(self.dirs.queue_file, emit=self._report_unkept)
 
     def credentials(self) -> Credentials:
         """The credentials to use.
@@ -213,11 +219,11 @@ class Parts:
         Raises:
             CredentialsError: when there are none that can be used.
         """
-        return load_credentials(self.places.credentials_file, self.environ)
+        return load_credentials(self.dirs.credentials_file, self.environ)
 
     def fresh_tokens(self) -> Tokens:
         """Tokens that ask the service itself, whatever an earlier run was given."""
-        share = TokenShare(lock=self.places.lock_file(self.places.access_token_file))
+        share = TokenShare(lock=self.dirs.lock_file(self.dirs.access_token_file))
         return Tokens(self.http, self.settings.api.token_url, self.credentials, share=share, emit=self.emit)
 
     def token_info(self) -> TokenInfo:
@@ -241,7 +247,7 @@ class Parts:
     @property
     def index(self) -> CatalogueIndex:
         """What is known of the archive without asking it."""
-        return CatalogueIndex(self.catalogue, self.places, self.collections(), self.settings.mission.name)
+        return CatalogueIndex(self.catalogue, self.dirs, self.collections(), self.settings.mission.name)
 
     def formats_of(self, query: Query) -> tuple[str, ...]:
         """The formats that a query means."""
@@ -251,7 +257,7 @@ class Parts:
         """Whether each file gets a folder named after its stem: as wished, None takes the setting."""
         return self.settings.downloads.product_dir if wish is None else wish
 
-    def wanted_of_entry(self, key: Key, entry: Entry, *, product_dir: bool = False) -> Wanted:
+    def wanted_of_entry(self, key: Key, entry: Entry, *, product_dir: bool = False) -> DownloadRequest:
         """A line of the registry as a file to fetch; errors as `Filing.wanted_of_entry`."""
         return self.filing.wanted_of_entry(key, entry, product_dir=product_dir)
 
@@ -312,7 +318,7 @@ class Parts:
             space_wait_s=None if waits_for_room else config.space_wait,
         )
 
-    async def _record(self, job: Job, fetched: Fetched) -> None:
+    async def _record(self, job: DownloadJob, fetched: DownloadOutcome) -> None:
         tracked = job.tracked
         if tracked is None:
             return
@@ -321,14 +327,14 @@ class Parts:
         if fetched.pieces:
             await asyncio.to_thread(self._record_hashes, tracked, fetched)
 
-    def _record_hashes(self, tracked: Tracked, fetched: Fetched) -> None:
+    def _record_hashes(self, tracked: Tracked, fetched: DownloadOutcome) -> None:
         try:
             self.hashes.record(tracked.key, tracked.day, fetched.path, fetched.size, fetched.pieces)
         except StorageError as error:
             # What verify would compare against is a convenience; the file is here and recorded.
             self.emit(Warned(f"The hash of {fetched.path.name} could not be recorded: {error.message}"))
 
-    async def _record_failure(self, job: Job, error: DownloadError) -> None:
+    async def _record_failure(self, job: DownloadJob, error: DownloadError) -> None:
         tracked = job.tracked
         if tracked is None:
             return

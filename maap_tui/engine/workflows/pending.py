@@ -9,7 +9,7 @@ from pathlib import Path
 
 from maap_tui.engine.config import dirs
 from maap_tui.engine.download.downloads import Downloads, Report, Tracked
-from maap_tui.engine.download.transfer import Wanted
+from maap_tui.engine.download.transfer import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.events import Emit, ItemSkipped, ignore
 from maap_tui.engine.missions import granule_name, has_format, parse_name
@@ -200,7 +200,7 @@ def would_download(
     *,
     out_dir: Path | None = None,
     product_dir: bool | None = None,
-) -> list[Wanted]:
+) -> list[DownloadRequest]:
     """The files that `download_pending` would fetch; writes nothing."""
     found = []
     for key, entry in lines:
@@ -211,7 +211,9 @@ def would_download(
     return found
 
 
-def _file_of(parts: Parts, key: Key, entry: Entry, out_dir: Path | None, product_dir: bool | None) -> Wanted:
+def _file_of(
+    parts: Parts, key: Key, entry: Entry, out_dir: Path | None, product_dir: bool | None
+) -> DownloadRequest:
     product_dir = parts.in_product_dir(product_dir)
     if out_dir is not None:
         return flat(entry.url, out_dir, product_dir=product_dir)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from maap_tui.engine.download.downloads import Downloads, Tracked, of_row
 from maap_tui.engine.download.queue_store import QueueRow
-from maap_tui.engine.download.transfer import Wanted
+from maap_tui.engine.download.transfer import DownloadRequest
 from maap_tui.engine.errors import (
     InvalidRequestError,
 )
@@ -24,7 +24,9 @@ _QUEUED_AT_ONCE = 100
 """Files queued between two turns of others."""
 
 
-async def enqueue(parts: Parts, files: Sequence[tuple[Wanted, Tracked | None]], into: Downloads) -> int:
+async def enqueue(
+    parts: Parts, files: Sequence[tuple[DownloadRequest, Tracked | None]], into: Downloads
+) -> int:
     """Queue files, those that are tracked once the registry has them; returns how many are new there.
 
     What the registry refuses is reported as a `Warned` and left out.
@@ -65,7 +67,7 @@ async def enqueue_lines(
         How many files are new there, and why others cannot be fetched, a sentence each.
     """
     product_dir = parts.settings.downloads.product_dir
-    files: list[tuple[Wanted, Tracked | None]] = []
+    files: list[tuple[DownloadRequest, Tracked | None]] = []
     refused = []
     for key, entry in lines:
         try:
@@ -94,7 +96,7 @@ async def take_over(
         How many files are queued, and why others cannot be, a sentence each.
     """
 
-    def read() -> tuple[list[tuple[Wanted, Tracked | None]], list[str]]:
+    def read() -> tuple[list[tuple[DownloadRequest, Tracked | None]], list[str]]:
         files, refused = [], []
         for row in rows:
             try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from maap_tui.engine.catalogue.search import Search
 from maap_tui.engine.catalogue.skipped import by_key
 from maap_tui.engine.download.downloads import Tracked
-from maap_tui.engine.download.transfer import Wanted
+from maap_tui.engine.download.transfer import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.events import Emit, ItemSkipped, Warned, ignore
 from maap_tui.engine.missions import parse_name
@@ -22,10 +22,10 @@ from maap_tui.engine.workflows.pending import means
 
 
 @dataclass(slots=True)
-class Filed:
+class RegisteredFiles:
     """What came of registering some granules."""
 
-    files: list[tuple[Wanted, Tracked]] = field(default_factory=list)
+    files: list[tuple[DownloadRequest, Tracked]] = field(default_factory=list)
     """The files that the registry follows now."""
     new: int = 0
     refused: int = 0
@@ -33,14 +33,14 @@ class Filed:
 
 async def register(
     filing: Filing, granules: Sequence[Granule], formats: tuple[str, ...], *, emit: Emit = ignore
-) -> Filed:
+) -> RegisteredFiles:
     """Write the files of granules into the registry as discovered."""
     return await asyncio.to_thread(register_now, filing, granules, Chosen(formats), emit)
 
 
-def register_now(filing: Filing, granules: Sequence[Granule], chosen: Chosen, emit: Emit) -> Filed:
+def register_now(filing: Filing, granules: Sequence[Granule], chosen: Chosen, emit: Emit) -> RegisteredFiles:
     """As `register`, in the thread that calls it; `chosen` hears of each granule."""
-    filed = Filed()
+    filed = RegisteredFiles()
 
     def refuse(asset: Asset, error: InvalidRequestError) -> None:
         filed.refused += 1

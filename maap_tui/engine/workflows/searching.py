@@ -26,7 +26,7 @@ UNCUT = 10_000_000
 """Items of a search that is not cut."""
 
 
-def search(parts: Parts, query: Query, *, patient: bool = False) -> Search:
+def search(parts: Parts, query: Query, *, wait_for_service: bool = False) -> Search:
     """One run of a query; iterate it for pages.
 
     Args:
@@ -39,7 +39,7 @@ def search(parts: Parts, query: Query, *, patient: bool = False) -> Search:
     """
     within = None
     if query.use_catalog and not query.orbits:
-        catalog = built.load(parts.places, query.collection)
+        catalog = built.load(parts.dirs, query.collection)
         within = catalog.span(query.product_type, query.baseline) if catalog else None
         wanted = f"{query.product_type} {query.baseline or ''}".strip()
         if within is None:
@@ -48,7 +48,7 @@ def search(parts: Parts, query: Query, *, patient: bool = False) -> Search:
                 what = f"The built catalogue of {query.collection} has no {wanted}"
             command = f"maap catalog build {query.collection} {wanted}"
             parts.emit(Warned(f"{what}; the whole range is searched. Build it: {command}"))
-    return run_of(parts, query, within, patient=patient)
+    return run_of(parts, query, within, wait_for_service=wait_for_service)
 
 
 def run_of(
@@ -56,7 +56,7 @@ def run_of(
     query: Query,
     within: TimeRange | None = None,
     *,
-    patient: bool = False,
+    wait_for_service: bool = False,
     trusting: bool = False,
     divided: bool = True,
 ) -> Search:
@@ -80,7 +80,7 @@ def run_of(
         start=mission.start if applies else None,
         end=mission.end if applies else None,
     )
-    catalogue = parts.catalogue.patient() if patient else parts.catalogue
+    catalogue = parts.catalogue.patient() if wait_for_service else parts.catalogue
     return Search(
         catalogue,
         query,
@@ -106,7 +106,7 @@ def _expected(parts: Parts, query: Query, span: TimeRange | None) -> Expected | 
             for entry in parts.registry.baseline(key).urls(*days_of(span))
             if means(meant, entry)
         ]
-        catalog = built.load(parts.places, query.collection)
+        catalog = built.load(parts.dirs, query.collection)
     except MaapError:
         return None
     if days:

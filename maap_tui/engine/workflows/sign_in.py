@@ -34,7 +34,7 @@ async def sign_in(parts: Parts, text: str) -> TokenInfo:
         AuthServiceUnavailable: when the service does not answer; nothing is stored.
         StorageError: when it cannot be written.
     """
-    file = parts.places.credentials_file
+    file = parts.dirs.credentials_file
     pasted = read_pasted(text)
     if not pasted.client_id:
         pasted = replace(await asyncio.to_thread(stored_client, file), token=pasted.token)

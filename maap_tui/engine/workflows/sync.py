@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 from maap_tui.engine.catalogue.search import FailedDay, Search
 from maap_tui.engine.catalogue.skipped import SkippedItem
 from maap_tui.engine.download.downloads import Downloads, Report, Tracked
-from maap_tui.engine.download.transfer import Wanted
+from maap_tui.engine.download.transfer import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError, LockedError, MaapError, NoLockError
 from maap_tui.engine.events import Emit, Warned, ignore
 from maap_tui.engine.model import Granule, to_zulu
@@ -77,7 +77,7 @@ class SyncReport:
 
 
 @asynccontextmanager
-async def alone(
+async def exclusive_sync(
     registry: Registry, keys: Iterable[Key], wait_s: float, *, emit: Emit = ignore
 ) -> AsyncIterator[None]:
     """Be the only sync of these baselines, here and on every host that shares the registry.
@@ -165,11 +165,11 @@ def _take_page(
     keys: set[Key],
     report: SyncReport,
     emit: Emit,
-) -> list[tuple[Wanted, Tracked]]:
+) -> list[tuple[DownloadRequest, Tracked]]:
     """Register a page and count it; returns what of it has to be fetched."""
     filed = register_now(filing, granules, chosen, emit)
     pending: dict[tuple[Key, date], set[str]] = {}
-    wanted: list[tuple[Wanted, Tracked]] = []
+    wanted: list[tuple[DownloadRequest, Tracked]] = []
     undecided = 0
     for file, tracked in filed.files:
         key, day = tracked.key, tracked.day
@@ -216,14 +216,14 @@ async def sync(
         InvalidRequestError: for unknown names.
         CatalogError: when the names cannot be checked.
     """
-    found = search(parts, query.replace(max_items=UNCUT), patient=True)
+    found = search(parts, query.replace(max_items=UNCUT), wait_for_service=True)
     queryables = await parts.catalogue.patient().check(query.collection, query.product_type, query.baseline)
     names = [query.baseline] if query.baseline else queryables.baselines
     keys = [key for name in names for key in _keys_of(parts, query, name.upper())]
     wait_s = parts.settings.downloads.lock_wait
     downloads = into or parts.downloads(max_consecutive_failures, verb="sync")
     async with (
-        alone(parts.registry, keys, wait_s, emit=parts.emit),
+        exclusive_sync(parts.registry, keys, wait_s, emit=parts.emit),
         nullcontext() if into else downloads,
     ):
         return await _sync(
@@ -284,7 +284,7 @@ async def _sync(
     return report
 
 
-async def would_sync(parts: Parts, query: Query, *, product_dir: bool | None = None) -> list[Wanted]:
+async def would_sync(parts: Parts, query: Query, *, product_dir: bool | None = None) -> list[DownloadRequest]:
     """The files that `sync` would fetch now; needs no token and writes nothing.
 
     Raises:

@@ -49,7 +49,7 @@ class ConfirmDialog(Dialog[bool]):
 
     def on_key(self, event: events.Key) -> None:
         if event.key == self._key:
-            # Otherwise the place below would take the key for one of its own.
+            # Otherwise the mode below would take the key for one of its own.
             event.stop()
             event.prevent_default()
             self.dismiss(True)

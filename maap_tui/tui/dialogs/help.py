@@ -1,4 +1,4 @@
-"""HelpDialog: the keys of a place, from the one table, searchable by word or key."""
+"""HelpDialog: the keys of a mode, from the one table, searchable by word or key."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class HelpDialog(Dialog[None]):
         Binding("down", "into_list", "List", show=False),
     ]
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, mode: str) -> None:
         super().__init__()
-        self._place = place
+        self._mode = mode
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -wide -high"):
             yield Static(
-                f"Keys in {MODE_TITLES.get(self._place, '')}: type to search, esc closes",
+                f"Keys in {MODE_TITLES.get(self._mode, '')}: type to search, esc closes",
                 markup=False,
                 classes="question",
             )
@@ -43,7 +43,7 @@ class HelpDialog(Dialog[None]):
                 [
                     Column("key", "Key", 13, self._shown, tone=lambda key: "primary"),
                     Column("help", "What it does", 0, lambda key: key.help),
-                    Column("where", "Where", 10, lambda key: MODE_TITLES[key.place].split()[0]),
+                    Column("where", "Where", 10, lambda key: MODE_TITLES[key.mode].split()[0]),
                 ],
                 key=lambda key: key.id,
                 can_mark=False,
@@ -59,7 +59,7 @@ class HelpDialog(Dialog[None]):
         rows = self.query_one(RowList)
         if self.app.size.width < WHERE_FROM:
             rows.set_columns(["key", "help"])
-        rows.set_rows(keys_in(self._place))
+        rows.set_rows(keys_in(self._mode))
         self.show_whole()
 
     @on(Input.Changed)

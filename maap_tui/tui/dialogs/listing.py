@@ -62,7 +62,7 @@ class ListDialog(Dialog[bool]):
 
     def on_key(self, event: events.Key) -> None:
         if self._key and event.key == self._key:
-            # Otherwise the place below would take the key for one of its own.
+            # Otherwise the mode below would take the key for one of its own.
             event.stop()
             event.prevent_default()
             self.dismiss(True)

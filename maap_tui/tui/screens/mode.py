@@ -1,4 +1,4 @@
-"""ModeScreen: what every place has: header, body, footer, and access to app and engine."""
+"""ModeScreen: what every mode has: header, body, footer, and access to app and engine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from maap_tui.tui.widgets.rows import RowList
 
 
 class ModeScreen(OnHost, Screen[None]):
-    """A place. Subclasses set `MODE`, compose `body`, and may have `sample` and `receive`."""
+    """A mode. Subclasses set `MODE`, compose `body`, and may have `sample` and `receive`."""
 
     CSS_PATH: ClassVar = "screen.tcss"
     """Beside the module of each; read when it is first shown."""
@@ -29,7 +29,7 @@ class ModeScreen(OnHost, Screen[None]):
     """One of `keys.MODES`."""
 
     COMFORT: ClassVar = (60, 16)
-    """Cells below which a place says that it is too small, and shows what fits."""
+    """Cells below which a mode says that it is too small, and shows what fits."""
 
     MINIMUM: ClassVar = (40, 10)
     """Cells below which it says nothing else."""
@@ -60,13 +60,13 @@ class ModeScreen(OnHost, Screen[None]):
         return ()
 
     def sample(self) -> None:
-        """Called a few times a second while the place is shown: repaint what changed, nothing else."""
+        """Called a few times a second while the mode is shown: repaint what changed, nothing else."""
         for bar in self.query(HeaderBar):  # none while the screen is made or taken down
             bar.sample()
         self._show_silence()
 
     def _show_silence(self) -> None:
-        """Say right above the place that the archive does not answer, since nothing new can come."""
+        """Say right above the mode that the archive does not answer, since nothing new can come."""
         words = self.maap.silence
         if words == self._silence:
             return

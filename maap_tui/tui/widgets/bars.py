@@ -1,4 +1,4 @@
-"""The header and the footer: one line each, the same in every place."""
+"""The header and the footer: one line each, the same in every mode."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from maap_tui.tui.textual_compat import keymap_of
 
 
 class HeaderBar(OnHost, Widget):
-    """Places, mission, token, what moves, and whether the archive can be reached."""
+    """Modes, mission, token, what moves, and whether the archive can be reached."""
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, mode: str) -> None:
         super().__init__()
-        self.place = place
+        self.mode = mode
         self._last = ""
         self._ends: list[tuple[int, str]] = []
-        """Cell behind each place, and the place; for the mouse."""
+        """Cell behind each mode, and the mode; for the mouse."""
 
     def sample(self) -> None:
         """Repaint when what is shown changed."""
@@ -30,9 +30,9 @@ class HeaderBar(OnHost, Widget):
             self.refresh()
 
     def on_click(self, event: Click) -> None:
-        place = next((place for end, place in self._ends if event.x < end), None)
-        if place is not None:
-            self.maap.action_go(place)
+        mode = next((mode for end, mode in self._ends if event.x < end), None)
+        if mode is not None:
+            self.maap.action_go(mode)
 
     def render(self) -> Text:
         width = self.size.width or 80
@@ -43,7 +43,7 @@ class HeaderBar(OnHost, Widget):
         moving = Text(self._moving(is_long=width >= 100))
         token, is_urgent = self._token()
         mission = Text(f" {clean(app.session.settings.mission.name or 'EarthCARE')} " if width >= 100 else "")
-        # What does not fit goes in this order: a token that is good, the names of the other places.
+        # What does not fit goes in this order: a token that is good, the names of the other modes.
         for is_long, parts in (
             (True, (away, moving, token, mission)),
             (True, (away, moving, *((token,) if is_urgent else ()), mission)),
@@ -52,7 +52,7 @@ class HeaderBar(OnHost, Widget):
             (False, (away,)),
             (False, ()),
         ):
-            left, right = self._places(is_long=is_long), Text.assemble(*parts)
+            left, right = self._modes(is_long=is_long), Text.assemble(*parts)
             if left.cell_len + right.cell_len <= width:
                 break
         return Text.assemble(left, " " * max(0, width - left.cell_len - right.cell_len), right, no_wrap=True)
@@ -67,16 +67,16 @@ class HeaderBar(OnHost, Widget):
         count = f"{active} active" if is_long else f"{self.maap.glyphs.down}{active}"
         return f" {count} {format_rate(rate)} " if rate else f" {count} "
 
-    def _places(self, *, is_long: bool) -> Text:
-        places = Text(no_wrap=True)
+    def _modes(self, *, is_long: bool) -> Text:
+        dirs = Text(no_wrap=True)
         self._ends = []
-        for number, place in enumerate(MODES, 1):
-            is_here = place == self.place
-            title = MODE_TITLES[place].split()[0]
+        for number, mode in enumerate(MODES, 1):
+            is_here = mode == self.mode
+            title = MODE_TITLES[mode].split()[0]
             label = f" {number} {title} " if is_long or is_here else f" {number} "
-            places.append(label, style="bold reverse" if is_here else "")
-            self._ends.append((places.cell_len, place))
-        return places
+            dirs.append(label, style="bold reverse" if is_here else "")
+            self._ends.append((dirs.cell_len, mode))
+        return dirs
 
     def _token(self) -> tuple[Text, bool]:
         """What to say of the token, and whether it has to be said whatever else is."""
@@ -101,18 +101,18 @@ class HeaderBar(OnHost, Widget):
 
 
 class FooterBar(Widget):
-    """The keys of this place, as many as fit; a click does what the key does."""
+    """The keys of this mode, as many as fit; a click does what the key does."""
 
-    def __init__(self, *places: str) -> None:
+    def __init__(self, *dirs: str) -> None:
         super().__init__()
-        self._keys: list[Key] = keys_of(*places)
+        self._keys: list[Key] = keys_of(*dirs)
         self._ends: list[tuple[int, Key]] = []
         """Cell behind each key, and the key; for the mouse."""
 
     async def on_click(self, event: Click) -> None:
         key = next((key for end, key in self._ends if event.x < end), None)
         if key is not None:
-            await self.app.run_action(key.action, self.app if key.place == "everywhere" else self.screen)
+            await self.app.run_action(key.action, self.app if key.mode == "everywhere" else self.screen)
 
     def render(self) -> Text:
         width = self.size.width or 80

@@ -1,4 +1,4 @@
-"""What a place remembers from one run to the next: small JSON files that may be deleted at any time."""
+"""What a mode remembers from one run to the next: small JSON files that may be deleted at any time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def remember(path: Path, data: Mapping[str, Any]) -> None:
 
 
 class ColumnMemory:
-    """The columns chosen for the lists of a place."""
+    """The columns chosen for the lists of a mode."""
 
     def __init__(self, file: Path, *lists: RowList) -> None:
         """Take the file and the lists, which differ by their ids."""

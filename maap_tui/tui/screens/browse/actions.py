@@ -1,6 +1,6 @@
 """BranchWork: what takes time about a branch of the archive: counting it into its catalogue, and syncing it.
 
-It is the app's own work: it goes on when another place is shown.
+It is the app's own work: it goes on when another mode is shown.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from maap_tui.tui.screens.browse.archive_tree import Branch
 from maap_tui.tui.workers import start_worker
 
 
-class BranchWork:
+class BranchActions:
     """One count a collection and one sync a branch at a time; beginning it again stops it."""
 
     def __init__(self, app: Host, *, counted: Callable[[str], None], synced: Callable[[], None]) -> None:
@@ -41,7 +41,7 @@ class BranchWork:
         self._seen_counts: dict[str, int] = {}
         self._syncs: dict[Branch, Worker[Any]] = {}
         self.empty: dict[Branch, BaselineInfo] = {}
-        """Baselines that were counted and hold nothing; a built catalogue has no place for them."""
+        """Baselines that were counted and hold nothing; a built catalogue has no mode for them."""
 
     def _say(self, sentence: str, severity: Any = "information") -> None:
         self._app.notify(clean(sentence), severity=severity, markup=False)
@@ -78,7 +78,7 @@ class BranchWork:
             return
         self._app.counted.pop(branch.collection, None)
         self._seen_counts.pop(branch.collection, None)
-        # The app's own worker: it goes on when another place is shown.
+        # The app's own worker: it goes on when another mode is shown.
         worker = start_worker(self._app, self._build, branch, group="build")
         self._builds[branch.collection] = (branch, worker)
 

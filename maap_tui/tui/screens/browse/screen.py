@@ -1,4 +1,4 @@
-"""The place Browse: the tree of the archive, from local copies at once, refreshed behind the scenes."""
+"""The mode Browse: the tree of the archive, from local copies at once, refreshed behind the scenes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from maap_tui.text import clean, format_count, format_date, plural
 from maap_tui.tui.keys import bindings, lists_of
 from maap_tui.tui.problems import problem_of
 from maap_tui.tui.screens.browse import branch_words
-from maap_tui.tui.screens.browse.actions import BranchWork
+from maap_tui.tui.screens.browse.actions import BranchActions
 from maap_tui.tui.screens.browse.archive_tree import ArchiveTree, Branch, Pieces
 from maap_tui.tui.screens.browse.branch_words import Sheet
 from maap_tui.tui.screens.browse.tree_filter import TreeFilter
@@ -32,7 +32,7 @@ from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.workers import start_worker
 
 REGISTRY_EVERY_S = 2.0
-"""Seconds between looks at the registry while the place is shown."""
+"""Seconds between looks at the registry while the mode is shown."""
 
 _AT_ONCE = 4
 """Collections whose names are fetched at the same time."""
@@ -54,7 +54,7 @@ class BrowseScreen(ModeScreen):
         self._toggled: dict[Branch, bool] = {}
         """What was opened or closed by hand since the filter changed."""
         self._wanted: Branch | None = None
-        """What another place asked to see, until it can be shown."""
+        """What another mode asked to see, until it can be shown."""
         self._fetching: dict[str, asyncio.Event] = {}
         """Collections whose names are being fetched, and what is set when they are here."""
         self._fetched: set[str] = set()
@@ -70,7 +70,7 @@ class BrowseScreen(ModeScreen):
         self._detail = Text()
         self._announced: Branch | None = None
         self._detail_width = 0
-        """Cells that the detail was laid out for; a resize while another place was shown changes them."""
+        """Cells that the detail was laid out for; a resize while another mode was shown changes them."""
         """What the detail is about."""
         self.tree_view = ArchiveTree(self._children, self._pieces, self._is_open)
         # Kept here, because news may come while the widgets are made or taken down.
@@ -81,7 +81,7 @@ class BrowseScreen(ModeScreen):
         self._activity_line = Static("", id="activity", markup=False)
 
     def body(self) -> Iterable[Widget]:
-        self.work = BranchWork(self.maap, counted=self._take_count, synced=self._take_sync)
+        self.work = BranchActions(self.maap, counted=self._take_count, synced=self._take_sync)
         yield self._filter_line
         yield Container(
             Vertical(self.tree_view, self._nothing_line, id="branches"), self._detail_pane, id="panes"
@@ -488,7 +488,7 @@ class BrowseScreen(ModeScreen):
             self._looking = True
             start_worker(self, self._look_at_registry, group="registry")
 
-    # What other places ask for
+    # What other modes ask for
 
     def receive(
         self, collection: str | None = None, product_type: str | None = None, baseline: str | None = None

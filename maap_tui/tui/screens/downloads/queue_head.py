@@ -26,7 +26,7 @@ from maap_tui.tui.screens.downloads.transfers import who_is
 
 
 class QueueHead(OnHost, Vertical):
-    """Sampled by its place; draws only what changed."""
+    """Sampled by its mode; draws only what changed."""
 
     def __init__(self) -> None:
         super().__init__(id="head")
@@ -69,7 +69,7 @@ class QueueHead(OnHost, Vertical):
             return
         lines = [f" {line}" for line in fold(text, max(20, self.app.size.width - 2), 2)]
         shown = text if name == "summary" else "\n".join(lines)
-        for line in self.query(f"#{name}").results(Static):  # none while the place is made or taken down
+        for line in self.query(f"#{name}").results(Static):  # none while the mode is made or taken down
             self._shown[name] = text
             line.update(Text(shown, no_wrap=True, end=""), layout=False)
             line.styles.height = 1 if name == "summary" else max(1, len(lines))

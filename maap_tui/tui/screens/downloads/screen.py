@@ -1,4 +1,4 @@
-"""The place Downloads: every transfer of this user, live, and what can be done with it.
+"""The mode Downloads: every transfer of this user, live, and what can be done with it.
 
 The app's own transfers are read from the engine's queue as they are; those of other processes from the
 queue on disk, in a thread. Own ones alone can be controlled; what a dead process left can be taken over.
@@ -89,13 +89,13 @@ class DownloadsScreen(ModeScreen):
 
     def on_mount(self) -> None:
         self.table.focus()
-        self._columns = ColumnMemory(self.maap.session.places.cache_file("downloads.json"), self.table)
+        self._columns = ColumnMemory(self.maap.session.dirs.cache_file("downloads.json"), self.table)
         start_worker(self, self._restore_columns, group="columns")
         start_worker(self, self._watch_others, group="queue", exclusive=True)
         self.app.mode_change_signal.subscribe(self, self._open_on_running)
 
     def _open_on_running(self, mode: str) -> None:
-        """Show what runs to who comes back from another place; marks are work that goes on."""
+        """Show what runs to who comes back from another mode; marks are work that goes on."""
         table = self.table
         running = table.first_running(table.shown)
         states = {line.state for line in table.shown[running : running + 1]}
@@ -221,7 +221,7 @@ class DownloadsScreen(ModeScreen):
         self.table.set_rows(self._order.lines)
 
     async def _watch_others(self) -> None:
-        """Follow what other processes write, while this place is shown."""
+        """Follow what other processes write, while this mode is shown."""
         while True:
             if self.is_current:
                 await self._look_at_others()
@@ -257,7 +257,7 @@ class DownloadsScreen(ModeScreen):
         now = time.monotonic()
         if now - self._free_at >= DISK_S:
             self._free_at = now
-            self.head.free = await asyncio.to_thread(files.free_bytes_for, self.maap.session.places.data_dir)
+            self.head.free = await asyncio.to_thread(files.free_bytes_for, self.maap.session.dirs.data_dir)
 
     def _take_rows(self, rows: Sequence[QueueRow]) -> None:
         for row in rows:

@@ -13,7 +13,7 @@ from operator import attrgetter
 
 from maap_tui.tui.screens.downloads.transfers import GROUPS, Line
 
-_place = attrgetter("place")
+_position = attrgetter("position")
 
 
 class TransferOrder:
@@ -35,18 +35,18 @@ class TransferOrder:
 
     def put(self, line: Line) -> bool:
         """Put a transfer in its place, from its old one if it has any; whether that changed anything."""
-        place = line.order
+        position = line.order
         if line.placed_as != line.state:
             self._count(line, line.state)
-        if place == line.place:
+        if position == line.position:
             return False
         self._remove(line)
-        line.place = place
-        group = self._groups[place[0]]
-        if not group or group[-1].place <= place:
+        line.position = position
+        group = self._groups[position[0]]
+        if not group or group[-1].position <= position:
             group.append(line)
         else:
-            insort_right(group, line, key=_place)
+            insort_right(group, line, key=_position)
         return True
 
     def take(self, line: Line) -> None:
@@ -63,7 +63,7 @@ class TransferOrder:
         ]
         for line in gone:
             self._count(line, "")
-            line.place = ()
+            line.position = ()
 
     def _count(self, line: Line, state: str) -> None:
         if line.placed_as:
@@ -73,11 +73,11 @@ class TransferOrder:
         line.placed_as = state
 
     def _remove(self, line: Line) -> None:
-        if not line.place:
+        if not line.position:
             return
-        group = self._groups[line.place[0]]
-        at = bisect_left(group, line.place, key=_place)
+        group = self._groups[line.position[0]]
+        at = bisect_left(group, line.position, key=_position)
         while group[at] is not line:
             at += 1  # others of the very same place
         del group[at]
-        line.place = ()
+        line.position = ()

@@ -1,4 +1,4 @@
-"""TransferList: the rows of the place Downloads, one a transfer, and how each is shown."""
+"""TransferList: the rows of the mode Downloads, one a transfer, and how each is shown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from maap_tui.engine.download.downloads import Job
+from maap_tui.engine.download.downloads import DownloadJob
 from maap_tui.engine.download.queue_store import LIVE, Process, QueueRow
 from maap_tui.engine.errors import MaapError, needs_new_token
 from maap_tui.engine.integrity.verify import Verdict
@@ -45,11 +45,27 @@ class Line:
     """One row of the list: a transfer of this app or of another process."""
 
     __slots__ = (
-        "_short", "_since", "again_s", "cells", "ended", "has_come", "job", "key", "marks", "place",
-        "placed_as", "row", "shown_as", "state", "url", "verdict",
+        "_short",
+        "_since",
+        "again_s",
+        "cells",
+        "ended",
+        "has_come",
+        "job",
+        "key",
+        "marks",
+        "placed_as",
+        "position",
+        "row",
+        "shown_as",
+        "state",
+        "url",
+        "verdict",
     )  # fmt: skip
 
-    def __init__(self, key: str, url: str, *, job: Job | None = None, row: QueueRow | None = None) -> None:
+    def __init__(
+        self, key: str, url: str, *, job: DownloadJob | None = None, row: QueueRow | None = None
+    ) -> None:
         self.key = key
         """Final path of the file."""
         self.url = url
@@ -73,10 +89,10 @@ class Line:
         self.again_s = 0.0
         """Seconds until the next try; 0 when none is waited for."""
         self.state = ""
-        self.place: tuple[int, float, str] | tuple[()] = ()
+        self.position: tuple[int, float, str] | tuple[()] = ()
         """Where its `TransferOrder` has it; () for nowhere."""
         self.shown_as: tuple[int, float, str] | tuple[()] = ()
-        """The `place` that it was last shown in; () for nowhere."""
+        """The `mode` that it was last shown in; () for nowhere."""
         self.placed_as = ""
         """The state it is counted as there; '' for none."""
         self.update(set())
@@ -123,7 +139,7 @@ class Line:
         return self._short
 
     @property
-    def source(self) -> Job | QueueRow:
+    def source(self) -> DownloadJob | QueueRow:
         """Where its numbers come from."""
         found = self.job if self.job is not None else self.row
         assert found is not None
@@ -215,7 +231,7 @@ class TransferList(OnHost, RowList):
     def _show(self, arranged: Arranged) -> None:
         super()._show(arranged)
         for line in self._shown:
-            line.shown_as = line.place
+            line.shown_as = line.position
 
     def cursor_after(self, before: int, found: int, shown: Sequence[Line]) -> int:
         """Where the cursor is to be: on its row, but never far away from where it was.
@@ -225,7 +241,7 @@ class TransferList(OnHost, RowList):
         """
         if not self.has_moved:
             return self.first_running(shown)
-        if not 0 <= found < len(shown) or shown[found].place == shown[found].shown_as:
+        if not 0 <= found < len(shown) or shown[found].position == shown[found].shown_as:
             return found
         is_far = abs(found - before) >= max(1, self._visible_rows)
         return before if is_far or shown[found].state not in GROUPS else found

@@ -1,4 +1,4 @@
-"""The place log: what the engine did, every setting and where it came from, and the token."""
+"""The mode log: what the engine did, every setting and where it came from, and the token."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from maap_tui.engine.integrity import strays, verify
-from maap_tui.engine.integrity.strays import Stray
+from maap_tui.engine.integrity.strays import UntrackedFile
 from maap_tui.engine.integrity.verify import Checked
 from maap_tui.engine.model import ALL
 from maap_tui.engine.query import Query
@@ -78,7 +78,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Doomed:
+class MonthToDelete:
     """Marked files of one baseline and month that a cleanup would delete."""
 
     key: Key
@@ -114,7 +114,7 @@ class View(Protocol):
     async def read_again(self, keys: Iterable[Key]) -> None: ...
 
 
-class BaselineWork:
+class BaselineActions:
     """Done for a view, which is asked and gets the results."""
 
     def __init__(self, view: View) -> None:
@@ -131,7 +131,7 @@ class BaselineWork:
 
     def _brief(self, path: Path | str) -> str:
         """A path in a list: the name is enough where the layout gives the rest."""
-        is_dated = Path(path).is_relative_to(self._session.places.data_dir) and collection_of(path)
+        is_dated = Path(path).is_relative_to(self._session.dirs.data_dir) and collection_of(path)
         return Path(path).name if is_dated else str(path)
 
     # Download and retry
@@ -317,7 +317,7 @@ class BaselineWork:
 
     async def clean_up(self, scopes: list[Scope], work: Work) -> None:
         """Delete marked files, after a look at them."""
-        plan: list[Doomed] = []
+        plan: list[MonthToDelete] = []
         refused: list[tuple[str, str]] = []
         for scope in scopes:
             await asyncio.to_thread(self._find_deletable, scope, work, plan, refused)
@@ -355,17 +355,17 @@ class BaselineWork:
         words = f"Deleted {plural(deleted, 'file')} of {words_of(scopes)}, {format_bytes(freed)}."
         if deleted < len(files):
             words += f" {len(files) - deleted} were kept."
-        self._view.say(words, f"The journal is {self._session.places.journal_file}")
+        self._view.say(words, f"The journal is {self._session.dirs.journal_file}")
         if failed:
             await self._view.list_lines(
                 "These could not be deleted", [f"{path}  ({reason})" for path, reason in failed]
             )
 
     def _find_deletable(
-        self, scope: Scope, work: Work, plan: list[Doomed], refused: list[tuple[str, str]]
+        self, scope: Scope, work: Work, plan: list[MonthToDelete], refused: list[tuple[str, str]]
     ) -> None:
         """Add what a cleanup of the scope would delete, and what it refuses to, month by month."""
-        tracker, data_dir = self._tracker(scope.key), self._session.places.data_dir
+        tracker, data_dir = self._tracker(scope.key), self._session.dirs.data_dir
         days = [day.day for day in tracker.days(scope.day, scope.day) if day.marked]
         work.total = (work.total or 0) + len(days)
         chosen = None if scope.files is None else {row.path for row in scope.files}
@@ -377,16 +377,16 @@ class BaselineWork:
             found = tracker.deletable(data_dir, listed[0], listed[-1])
             files = [file for file in found.files if chosen is None or str(file[0]) in real]
             if files:
-                plan.append(Doomed(scope.key, listed[0], listed[-1], files))
+                plan.append(MonthToDelete(scope.key, listed[0], listed[-1], files))
             refused += [one for one in found.refused if chosen is None or one[0] in chosen]
             work.done += len(listed)
 
-    def _delete(self, month: Doomed, batch: Sequence[tuple[Path, int]]) -> CleanupReport:
+    def _delete(self, month: MonthToDelete, batch: Sequence[tuple[Path, int]]) -> CleanupReport:
         """Delete what was confirmed, as far as it is still marked."""
-        places = self._session.places
+        dirs = self._session.dirs
         return self._tracker(month.key).cleanup(
-            places.data_dir,
-            places.journal_file,
+            dirs.data_dir,
+            dirs.journal_file,
             start=month.first,
             end=month.last,
             only={path for path, _ in batch},
@@ -447,12 +447,12 @@ class BaselineWork:
 
     async def rebuild(self, keys: list[Key], work: Work) -> None:
         """Record files on disk that the registry does not know; for no baselines, of all."""
-        data_dir = self._session.places.data_dir
+        data_dir = self._session.dirs.data_dir
         unread = strays.Unread()
         if not keys:
             keys = await asyncio.to_thread(strays.keys_on_disk, data_dir, unread)
         whose = words_of([Scope(key) for key in keys]) if keys else "any baseline"
-        found: list[tuple[Key, Stray]] = []
+        found: list[tuple[Key, UntrackedFile]] = []
         for key in keys:
             found += [
                 (key, one) for one in await asyncio.to_thread(self._strays, key, data_dir, work, unread)
@@ -495,7 +495,7 @@ class BaselineWork:
             count = await asyncio.to_thread(self._record, known, work)
             self._view.say(f"Recorded {plural(count, 'file')} of {whose} as downloaded. {rest}")
 
-    def _strays(self, key: Key, data_dir: Path, work: Work, unread: strays.Unread) -> list[Stray]:
+    def _strays(self, key: Key, data_dir: Path, work: Work, unread: strays.Unread) -> list[UntrackedFile]:
         session = self._session
         found = []
         names = strays.strays(
@@ -509,7 +509,7 @@ class BaselineWork:
                 found.append(one)
         return found
 
-    def _record(self, found: Sequence[tuple[Key, Stray]], work: Work) -> int:
+    def _record(self, found: Sequence[tuple[Key, UntrackedFile]], work: Work) -> int:
         count = 0
         for key, one in found:
             if not work.go_on():

@@ -1,4 +1,4 @@
-"""The place registry: what is tracked, day by day and file by file, and what can be done about it.
+"""The mode registry: what is tracked, day by day and file by file, and what can be done about it.
 
 Everything is read in threads, and only what changed is read again; the lines on disk are the truth.
 """
@@ -32,7 +32,7 @@ from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings
 from maap_tui.tui.problems import problem_of
 from maap_tui.tui.screens.mode import ModeScreen
-from maap_tui.tui.screens.registry.actions import BaselineWork, Scope, Work
+from maap_tui.tui.screens.registry.actions import BaselineActions, Scope, Work
 from maap_tui.tui.screens.registry.baseline_table import BaselineRow, BaselineTable
 from maap_tui.tui.screens.registry.baseline_view import BaselineView
 from maap_tui.tui.screens.registry.day_strip import DayStrip
@@ -78,7 +78,7 @@ class RegistryScreen(ModeScreen):
         self._is_sizing = False
         self._disk_use = view.DiskUse()
         self._left = threading.Event()
-        self._doing = BaselineWork(self)
+        self._doing = BaselineActions(self)
         self._wanted: tuple[str, str, str] | None = None
         self._work_words = ""
         self._is_ready = False
@@ -111,7 +111,7 @@ class RegistryScreen(ModeScreen):
     def on_mount(self) -> None:
         self._watch = watch.Watch(self.maap.session.registry)
         self._columns = ColumnMemory(
-            self.maap.session.places.cache_file("registry.json"), self._baselines, self._files, self._errors
+            self.maap.session.dirs.cache_file("registry.json"), self._baselines, self._files, self._errors
         )
         start_worker(self, self._columns.restore, group="columns")
         self._is_ready = True
@@ -131,7 +131,7 @@ class RegistryScreen(ModeScreen):
             self.work.stop.set()
 
     def on_screen_resume(self) -> None:
-        # A folder may have changed while another place was shown.
+        # A folder may have changed while another mode was shown.
         self._unsized |= self.rows.keys()
         self._polled_at = 0.0
         super().on_screen_resume()
@@ -290,8 +290,8 @@ class RegistryScreen(ModeScreen):
 
     def _say_empty(self) -> None:
         if self._problem:
-            folder = self.maap.session.places.registry_dir
-            words = f"The registry is {clean(str(folder))}\nThis place looks again each second."
+            folder = self.maap.session.dirs.registry_dir
+            words = f"The registry is {clean(str(folder))}\nThis mode looks again each second."
         else:
             words = NOTHING_TRACKED if self._is_read else "Reading the registry..."
         if self._baselines.empty_text != words:

@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 
 from maap_tui.engine.download.downloads import Tracked
-from maap_tui.engine.download.transfer import Wanted
+from maap_tui.engine.download.transfer import DownloadRequest
 from maap_tui.engine.errors import DiskFullError, InvalidRequestError
 from maap_tui.engine.model import Asset, Granule
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
 from maap_tui.engine.storage import files
-from maap_tui.engine.workflows.register import Filed
+from maap_tui.engine.workflows.register import RegisteredFiles
 from maap_tui.text import clean, format_bytes, format_count, format_duration, format_sum, plural
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.host import Host
@@ -51,7 +51,7 @@ class Progress:
         self._app.notify(f"{words}...", timeout=PROGRESS_S, markup=False)
 
 
-class ResultWork:
+class ResultActions:
     """Each of its coroutines reports its own result; call them from workers."""
 
     def __init__(self, app: Host) -> None:
@@ -78,7 +78,7 @@ class ResultWork:
         """
         session = self._app.session
         progress = Progress(self._app, "Queueing", len(chosen))
-        work: list[tuple[Wanted, Tracked | None]] = []
+        work: list[tuple[DownloadRequest, Tracked | None]] = []
         size = unknown = left_out = 0
         refused = []
 
@@ -111,7 +111,7 @@ class ResultWork:
         if not work:
             self._app.notify(f"Nothing to queue: {rest or 'no file of that format'}.", markup=False)
             return []
-        folder = out_dir or session.places.data_dir
+        folder = out_dir or session.dirs.data_dir
         if out_dir is not None and not await asyncio.to_thread(_can_be_folder, out_dir):
             raise InvalidRequestError(f"{out_dir} is a file", "Name a folder.")
         await self._demand_room(folder, len(work), size)
@@ -134,7 +134,7 @@ class ResultWork:
                 f"{plural(count, 'file')} {'needs' if count == 1 else 'need'} {format_bytes(size)}{queued}; "
                 f"{folder} has {format_bytes(free)} free, and {format_bytes(keep)} must stay free. "
                 "Nothing was queued.",
-                "Select fewer, clean up in place 4, or press o to download to another disk.",
+                "Select fewer, clean up in mode 4, or press o to download to another disk.",
             )
 
     async def save(self, chosen: Sequence[Result], query: Query | None) -> None:
@@ -184,7 +184,7 @@ class ResultWork:
         self._app.notify(clean(f"Wrote {plural(len(chosen), 'granule')} to {path}."), markup=False)
 
 
-async def _save(session: Session, granules: Sequence[Granule], formats: tuple[str, ...]) -> Filed:
+async def _save(session: Session, granules: Sequence[Granule], formats: tuple[str, ...]) -> RegisteredFiles:
     return await session.save_to_registry(granules, formats)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from itertools import islice, pairwise
 
-from maap_tui.engine.download.downloads import Job
+from maap_tui.engine.download.downloads import DownloadJob
 from maap_tui.engine.download.queue_store import LIVE
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import Mission
@@ -130,7 +130,7 @@ _BY_TRACK = Column(
     "orbit", "Track", 9, lambda row: row.granule.track_frame or row.granule.orbit_frame,
     order=lambda row: (row.granule.track_frame, row.granule.orbit or -1),
 )  # fmt: skip
-"""In place of the orbit where the granules of a mission are known by track and frame."""
+"""In mode of the orbit where the granules of a mission are known by track and frame."""
 
 
 def columns_for(mission: Mission) -> list[Column]:
@@ -230,7 +230,7 @@ def _is_there(path: str, folders: dict[str, frozenset[str]]) -> bool:
     return name in names
 
 
-def with_queue(result: Result, state: str, jobs: Mapping[str, Job]) -> str:
+def with_queue(result: Result, state: str, jobs: Mapping[str, DownloadJob]) -> str:
     """The state, once the queue of this app was heard as well."""
     states = []
     for asset in result.files:

@@ -1,4 +1,4 @@
-"""The place Search: the form, its results as they stream in, and what can be done with them."""
+"""The mode Search: the form, its results as they stream in, and what can be done with them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from maap_tui.text import (
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.keys import bindings
 from maap_tui.tui.screens.mode import ModeScreen
-from maap_tui.tui.screens.search.actions import ResultWork
+from maap_tui.tui.screens.search.actions import ResultActions
 from maap_tui.tui.screens.search.granule import GranuleDialog
 from maap_tui.tui.screens.search.result_states import ResultStates
 from maap_tui.tui.screens.search.results import (
@@ -109,7 +109,7 @@ class SearchScreen(ModeScreen):
         rows = RowList(COLUMNS, key=result_key, empty_text=NO_SEARCH, id="results")
         rows.set_columns(NARROW_COLUMNS)
         self.states = ResultStates(self.maap, rows)
-        self.work = ResultWork(self.maap)
+        self.work = ResultActions(self.maap)
         return [
             SearchForm(),
             Vertical(
@@ -181,7 +181,7 @@ class SearchScreen(ModeScreen):
 
     @property
     def _memory_file(self) -> Path:
-        return self.maap.session.places.cache_file("search.json")
+        return self.maap.session.dirs.cache_file("search.json")
 
     def _remember(self) -> None:
         """Write columns, sort and form down when they changed."""
@@ -235,7 +235,7 @@ class SearchScreen(ModeScreen):
         baseline: str | None = None,
         query: Query | None = None,
     ) -> None:
-        """Fill the form with what another place hands over."""
+        """Fill the form with what another mode hands over."""
         self._is_touched = True
         if not self.query("#sum") or not self.query("#every-version"):
             # The first visit: the form has no fields yet.
@@ -527,7 +527,7 @@ class SearchScreen(ModeScreen):
                     # What is queued already is among what the queue brings first.
                     left += 0 if row.is_here or row.state == "queued" else row.size or 0
                 await asyncio.sleep(0)
-            free = await asyncio.to_thread(files.free_bytes_for, self.maap.session.places.data_dir)
+            free = await asyncio.to_thread(files.free_bytes_for, self.maap.session.dirs.data_dir)
             words = []
             if count:
                 granules = "" if file_count == count else f"{plural(count, 'granule')}, "
@@ -643,9 +643,9 @@ def _read_names(session: Session) -> Names:
         if local is not None:
             names.queryables[collection] = local
         try:
-            catalog = built.load(session.places, collection)
+            catalog = built.load(session.dirs, collection)
         except MaapError:
-            continue  # the place Browse says which one is damaged; names come from elsewhere
+            continue  # the mode Browse says which one is damaged; names come from elsewhere
         if catalog is not None:
             names.built[collection] = catalog
     return names

@@ -1,4 +1,4 @@
-"""The place Downloads: what it shows, every key, other processes, empty, error and huge states."""
+"""The mode Downloads: what it shows, every key, other processes, empty, error and huge states."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from driving import find_files, wait_until
 from driving import text_of as screen_text
 
 from maap_tui.demo.archive import Archive
-from maap_tui.engine.download.downloads import Job
+from maap_tui.engine.download.downloads import DownloadJob
 from maap_tui.engine.download.queue_store import Queue, QueueRow, born_at
-from maap_tui.engine.download.transfer import Wanted
+from maap_tui.engine.download.transfer import DownloadRequest
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
@@ -49,8 +49,8 @@ MakeApp = Callable[..., MaapApp]
 
 @pytest.fixture
 def make_app(make_app: MakeApp) -> MakeApp:
-    """The shared fixture; the app opens with this place."""
-    return functools.partial(make_app, place="downloads")
+    """The shared fixture; the app opens with this mode."""
+    return functools.partial(make_app, mode="downloads")
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def row_of(files: list[Any], number: int, **changes: Any) -> QueueRow:
 
 def write_elsewhere(app: MaapApp, rows: list[QueueRow]) -> None:
     """Write to the queue as another process does: through a connection of its own."""
-    queue = Queue(app.session.places.queue_file)
+    queue = Queue(app.session.dirs.queue_file)
     queue.save(rows)
     queue.close()
 
@@ -288,7 +288,10 @@ async def test_the_cursor_and_the_view_never_run_away(make_app: MakeApp, other_p
     async with app.run_test(size=(60, 16), notifications=True) as pilot:
         (wanted, tracked), *_ = await find_files(app, 1)
         paths = [wanted.path.with_name(f"{number:05}.h5") for number in range(300)]
-        files = [(Wanted(f"{wanted.url}{n}", path, 1, wanted.root), tracked) for n, path in enumerate(paths)]
+        files = [
+            (DownloadRequest(f"{wanted.url}{n}", path, 1, wanted.root), tracked)
+            for n, path in enumerate(paths)
+        ]
         rows = [
             row_of(files, n, state="running" if n < 8 else "waiting", pid=other_process)
             for n in range(len(files))
@@ -442,7 +445,7 @@ async def test_filter_sort_and_columns(make_app: MakeApp, archive: Archive) -> N
 
 async def test_the_choice_of_columns_is_remembered_at_every_width(make_app: MakeApp) -> None:
     app = make_app()
-    file = app.session.places.cache_file("downloads.json")
+    file = app.session.dirs.cache_file("downloads.json")
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("3")
         await wait_until(lambda: "Done" in screen_text(app), pilot)
@@ -463,7 +466,7 @@ async def test_the_choice_of_columns_is_remembered_at_every_width(make_app: Make
 )
 async def test_a_damaged_memory_of_columns_is_as_none(make_app: MakeApp, content: str) -> None:
     app = make_app()
-    file = app.session.places.cache_file("downloads.json")
+    file = app.session.dirs.cache_file("downloads.json")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(content)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
@@ -507,7 +510,7 @@ async def test_what_another_process_does_is_shown_and_cannot_be_controlled(
         assert states(app) == ["running", "waiting"]
         write_elsewhere(app, [replace(row, state="finished", received=131072)])
         await wait_until(has(app, "finished", 1), pilot)
-        queue = Queue(app.session.places.queue_file)
+        queue = Queue(app.session.dirs.queue_file)
         queue.remove([row.path, second.path])
         queue.close()
         await wait_until(lambda: not lines(app), pilot)
@@ -543,7 +546,7 @@ async def test_a_full_disk_holds_the_queue_and_it_goes_on_by_itself(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = make_app()
-    room = shutil.disk_usage(app.session.places.data_dir.parent)
+    room = shutil.disk_usage(app.session.dirs.data_dir.parent)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: room._replace(free=5 << 20))
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("3")
@@ -583,7 +586,7 @@ async def test_leaving_keeps_the_queue_and_going_on_fetches_only_the_rest(
         await wait_until(
             lambda: has(first, "running", 2)() and lines(first)[0].source.received > 20_000, pilot
         )
-    with sqlite3.connect(first.session.places.queue_file) as connection:
+    with sqlite3.connect(first.session.dirs.queue_file) as connection:
         kept = connection.execute("SELECT state, pid, received FROM transfers ORDER BY position").fetchall()
     connection.close()
     assert [state for state, _, _ in kept] == ["waiting"] * 3
@@ -604,7 +607,7 @@ async def test_an_unusable_queue_file_is_said_once_with_what_to_do_and_transfers
     make_app: MakeApp,
 ) -> None:
     app = make_app()
-    app.session.places.queue_file.mkdir(parents=True)
+    app.session.dirs.queue_file.mkdir(parents=True)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("3")
         await wait_until(lambda: "The queue file cannot be used" in screen_text(app), pilot)
@@ -613,7 +616,7 @@ async def test_an_unusable_queue_file_is_said_once_with_what_to_do_and_transfers
         await wait_until(has(app, "finished", 2), pilot)
         await wait_until(lambda: "2/2 files" in screen_text(app), pilot)
         assert [line.text for line in app.log_lines if "cannot be used" in line.text] == [app.queue.problem]
-        assert str(app.session.places.queue_file) in app.queue.problem
+        assert str(app.session.dirs.queue_file) in app.queue.problem
         await pilot.press("C")
         await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
         await pilot.press("y")
@@ -631,7 +634,7 @@ async def test_a_queue_file_that_breaks_while_the_place_is_shown_is_said_and_own
         await app.queue_files(files)
         await wait_until(has(app, "running", 1), pilot)
         await wait_until(lambda: len(app.queue.load()) == 3, pilot)
-        app.session.places.queue_file.write_bytes(b"no database" * 5000)
+        app.session.dirs.queue_file.write_bytes(b"no database" * 5000)
         await wait_until(lambda: "The queue file was damaged, a new one is used" in screen_text(app), pilot)
         assert states(app) == ["running", "waiting", "waiting"]
         archive.faults.clear()
@@ -641,7 +644,7 @@ async def test_a_queue_file_that_breaks_while_the_place_is_shown_is_said_and_own
 
 async def test_a_damaged_queue_file_is_begun_anew_and_kept_beside(make_app: MakeApp) -> None:
     app = make_app()
-    file = app.session.places.queue_file
+    file = app.session.dirs.queue_file
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(b"this is no database, whatever its name says" * 100)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
@@ -765,7 +768,10 @@ async def test_ten_thousand_rows_of_another_process_do_not_slow_a_key(make_app: 
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         (wanted, tracked), *_ = files = await find_files(app, 1)
         names = [wanted.path.with_name(f"{number:05}.h5") for number in range(10_000)]
-        many = [(Wanted(f"{wanted.url}{n}", path, 1, wanted.root), tracked) for n, path in enumerate(names)]
+        many = [
+            (DownloadRequest(f"{wanted.url}{n}", path, 1, wanted.root), tracked)
+            for n, path in enumerate(names)
+        ]
         write_elsewhere(app, [row_of(many, n, state="waiting") for n in range(len(many))])
         await pilot.press("3")
         await wait_until(lambda: len(lines(app)) == 10_000, pilot)
@@ -784,7 +790,10 @@ async def test_very_many_files_come_in_slices_with_keys_in_between(
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         (wanted, tracked), *_ = await find_files(app, 1)
         names = [wanted.path.with_name(f"{number:05}.h5") for number in range(3000)]
-        many = [(Wanted(f"{wanted.url}{n}", path, 1, wanted.root), tracked) for n, path in enumerate(names)]
+        many = [
+            (DownloadRequest(f"{wanted.url}{n}", path, 1, wanted.root), tracked)
+            for n, path in enumerate(names)
+        ]
         await pilot.press("3")
         slices = 0
         take = DownloadsScreen._take_news
@@ -834,7 +843,9 @@ async def test_a_file_that_another_process_has_too_is_one_row(make_app: MakeApp,
 
 
 def test_the_rate_of_a_transfer_is_that_of_what_came_now() -> None:
-    job = Job(Wanted("http://x/1.h5", Path("/data/1.h5"), 10_000), state="running", size=10_000)
+    job = DownloadJob(
+        DownloadRequest("http://x/1.h5", Path("/data/1.h5"), 10_000), state="running", size=10_000
+    )
     line = Line("/data/1.h5", job.wanted.url, job=job)
     line.measure(10.0)
     job.since, job.received = 10.5, 8_000  # a part that was here before

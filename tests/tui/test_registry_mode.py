@@ -1,4 +1,4 @@
-"""The place Registry: what it shows, every key, changes from outside, empty, error and huge states."""
+"""The mode Registry: what it shows, every key, changes from outside, empty, error and huge states."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ MakeApp = Callable[..., MaapApp]
 
 @pytest.fixture
 def make_app(make_app: MakeApp) -> MakeApp:
-    """The shared fixture; the app opens with this place."""
-    return functools.partial(make_app, place="registry")
+    """The shared fixture; the app opens with this mode."""
+    return functools.partial(make_app, mode="registry")
 
 
 def entries(session: Session, day: date = DAY, count: int = 4, key: Key = KEY) -> list[Entry]:
@@ -82,17 +82,17 @@ def fill(session: Session) -> None:
         tracker.record(entry.url, entry.path, entry.day)
 
 
-def place(app: MaapApp) -> RegistryScreen:
+def mode(app: MaapApp) -> RegistryScreen:
     screen = next(one for one in app.screen_stack if isinstance(one, RegistryScreen))
     assert isinstance(screen, RegistryScreen)
     return screen
 
 
 async def go(app: MaapApp, pilot: Pilot[Any], *, sizes: bool = True) -> RegistryScreen:
-    """Go to the place and wait until all of it was counted."""
+    """Go to the mode and wait until all of it was counted."""
     await pilot.press("4")
     await wait_until(lambda: isinstance(app.screen, RegistryScreen), pilot)
-    screen = place(app)
+    screen = mode(app)
     await wait_until(lambda: screen.rows and all(row.summary for row in screen.rows.values()), pilot)
     if sizes:
         await wait_until(lambda: all(row.size is not None for row in screen.rows.values()), pilot)
@@ -132,7 +132,7 @@ async def test_table_counts_everything(make_app: MakeApp) -> None:
         counts = row.summary
         assert (counts.discovered, counts.downloaded, counts.marked) == (6, 4, 1)
         assert (counts.pending, len(counts.failures)) == (2, 1)
-        assert row.size == sum(path.stat().st_size for path in app.session.places.data_dir.rglob("*.h5"))
+        assert row.size == sum(path.stat().st_size for path in app.session.dirs.data_dir.rglob("*.h5"))
         await wait_until(lambda: "KiB" in text_of(app), pilot)
         line = next(line for line in text_of(app).splitlines() if "CPR_CLD_2A" in line and "BC" in line)
         assert line.split()[1:] == [
@@ -149,7 +149,7 @@ async def test_empty_says_what_to_do(make_app: MakeApp) -> None:
         for key in ("enter", "d", "r", "m", "u", "D", "V", "y", "escape"):
             await pilot.press(key)
         assert isinstance(app.screen, RegistryScreen)
-        assert place(app).work is None
+        assert mode(app).work is None
 
 
 def put_file_in_place(folder: Path) -> None:
@@ -176,23 +176,23 @@ async def test_unreadable_registry_says_what_where_and_what_to_do_and_comes_back
     make_app: MakeApp, spoil: Callable[[Path], None], name: str, reason: str
 ) -> None:
     app = make_app(prepare=fill)
-    spoilt = app.session.places.registry_dir / name
+    spoilt = app.session.dirs.registry_dir / name
     spoil(spoilt)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("4")
         await wait_until(lambda: "cannot be read" in text_of(app), pilot)
         text = " ".join(text_of(app).split())
         assert "Nothing is tracked yet" not in text
-        told = " ".join(place(app)._problem_words.visual.plain.split())  # type: ignore[attr-defined]
+        told = " ".join(mode(app)._problem_words.visual.plain.split())  # type: ignore[attr-defined]
         assert reason in told and str(spoilt) in told
         assert "set paths.registry_dir" in told or "set another path" in told
-        assert "This place looks again" in text
+        assert "This mode looks again" in text
         for key in ("enter", "y", "slash", "escape", "s"):
             await pilot.press(key)
         assert isinstance(app.screen, RegistryScreen), "no dialog interrupts"
         spoilt.unlink()
         spoilt.with_name("away").rename(spoilt)
-        await wait_until(lambda: KEY in place(app).rows and place(app).rows[KEY].summary, pilot)
+        await wait_until(lambda: KEY in mode(app).rows and mode(app).rows[KEY].summary, pilot)
         await wait_until(lambda: "cannot be read" not in text_of(app), pilot)
         assert sum("cannot be read" in line.text for line in app.log_lines) == 1
 
@@ -201,13 +201,13 @@ async def test_registry_lost_while_it_is_shown_keeps_what_was_known(make_app: Ma
     app = make_app(prepare=fill)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await go(app, pilot)
-        put_file_in_place(app.session.places.registry_dir)
+        put_file_in_place(app.session.dirs.registry_dir)
         await wait_until(lambda: "cannot be read" in text_of(app), pilot)
         # A long path may take the room of the last words.
-        told = str(place(app).query_one("#problem", Static).content)
+        told = str(mode(app).query_one("#problem", Static).content)
         assert told.endswith("What is shown is from 00:00 UTC.")
         assert "CPR_CLD_2A" in text_of(app)
-        app.session.places.registry_dir.unlink()
+        app.session.dirs.registry_dir.unlink()
         await wait_until(lambda: "Nothing is tracked yet" in text_of(app), pilot)
 
 
@@ -223,7 +223,7 @@ async def test_an_unforeseen_error_of_the_engine_is_told_once_and_in_place(
             patch.setattr(Watch, "poll", fail)
             await pilot.press("4")
             await wait_until(lambda: "Cannot use /some/folder" in text_of(app), pilot)
-            screen = place(app)
+            screen = mode(app)
             before = screen._polled_at
             await wait_until(lambda: screen._polled_at > before, pilot)
             assert isinstance(app.screen, RegistryScreen)
@@ -238,9 +238,9 @@ async def test_one_unreadable_baseline_does_not_hide_the_others(make_app: MakeAp
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("4")
         await wait_until(lambda: isinstance(app.screen, RegistryScreen), pilot)
-        await wait_until(lambda: KEY in place(app).rows and place(app).rows[KEY].summary, pilot)
+        await wait_until(lambda: KEY in mode(app).rows and mode(app).rows[KEY].summary, pilot)
         await wait_until(lambda: "ATL_NOM_1B AE: Cannot use" in text_of(app), pilot)
-        assert place(app).rows[OTHER].summary is None
+        assert mode(app).rows[OTHER].summary is None
 
 
 async def test_what_cannot_be_read_of_the_registry_is_counted_above_the_table(make_app: MakeApp) -> None:
@@ -304,7 +304,7 @@ async def test_a_day_that_cannot_be_read_says_so_and_comes_back(make_app: MakeAp
 
 async def test_the_choice_of_columns_is_remembered(make_app: MakeApp) -> None:
     app = make_app(prepare=fill)
-    file = app.session.places.cache_file("registry.json")
+    file = app.session.dirs.cache_file("registry.json")
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await open_day(app, pilot)
         await pilot.press("c", "space", "escape")
@@ -401,7 +401,7 @@ async def test_changes_from_outside_are_seen(make_app: MakeApp) -> None:
     app = make_app(prepare=fill)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
-        elsewhere = Registry(app.session.places.registry_dir)
+        elsewhere = Registry(app.session.dirs.registry_dir)
         elsewhere.baseline(KEY).add(entries(app.session, date(2025, 12, 5), 3))
         elsewhere.baseline(OTHER).add(entries(app.session, DAY, 1, OTHER))
         await wait_until(
@@ -422,7 +422,7 @@ async def test_an_opened_day_follows_changes(make_app: MakeApp) -> None:
         screen = await open_day(app, pilot)
         new = next(one for one in screen._files.rows if one.state == "discovered")
         put(Entry(new.url, new.path, DAY))
-        Registry(app.session.places.registry_dir).baseline(KEY).record(new.url, new.path, DAY)
+        Registry(app.session.dirs.registry_dir).baseline(KEY).record(new.url, new.path, DAY)
         await wait_until(
             lambda: any(one.url == new.url and one.state == "downloaded" for one in screen._files.rows), pilot
         )
@@ -484,7 +484,7 @@ async def test_retry_of_failed(make_app: MakeApp) -> None:
         await go(app, pilot)
         await pilot.press("r")
         await wait_until(lambda: not tracker.errors() and wanted.path.exists(), pilot)
-        await wait_until(lambda: place(app).work is None, pilot)
+        await wait_until(lambda: mode(app).work is None, pilot)
         await pilot.press("r")
         await wait_until(lambda: "Nothing failed in CPR_CLD_2A BC" in words(app), pilot)
 
@@ -569,7 +569,7 @@ async def test_cleanup_shows_asks_and_deletes_marked_files_only(make_app: MakeAp
         await wait_until(lambda: not Path(path).exists(), pilot)
         await wait_until(lambda: screen.work is None, pilot)
         assert all(other.exists() for other in others)
-        assert path in app.session.places.journal_file.read_text()
+        assert path in app.session.dirs.journal_file.read_text()
         assert "Deleted 1 file" in words(app)
         await pilot.press("D")
         await wait_until(lambda: "No marked file of CPR_CLD_2A BC is on disk" in words(app), pilot)
@@ -762,7 +762,7 @@ async def test_go_to_a_baseline(make_app: MakeApp) -> None:
     app = make_app(prepare=fill)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         app.go("registry", collection=KEY.collection, product_type=KEY.product_type, baseline="bc")
-        await wait_until(lambda: app.current_mode == "registry" and place(app).opened == KEY, pilot)
+        await wait_until(lambda: app.current_mode == "registry" and mode(app).opened == KEY, pilot)
 
 
 async def test_f_searches_the_archive_for_the_day(make_app: MakeApp) -> None:

@@ -1,4 +1,4 @@
-"""The place Log and settings: lines and levels, every setting with its origin, edits, and the token."""
+"""The mode Log and settings: lines and levels, every setting with its origin, edits, and the token."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ MakeApp = Callable[..., MaapApp]
 
 @pytest.fixture
 def make_app(make_app: MakeApp) -> MakeApp:
-    """The shared fixture; the app opens with this place."""
-    return functools.partial(make_app, place="log")
+    """The shared fixture; the app opens with this mode."""
+    return functools.partial(make_app, mode="log")
 
 
 async def go(app: MaapApp, pilot: Pilot[Any]) -> LogScreen:
@@ -131,7 +131,7 @@ async def test_a_full_log_keeps_the_last_lines(make_app: MakeApp) -> None:
 
 
 async def test_empty_log_says_so(make_app: MakeApp) -> None:
-    app = make_app(is_first=True, place="browse")  # which logs something, so that a level can hide it
+    app = make_app(is_first=True, mode="browse")  # which logs something, so that a level can hide it
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
         await pilot.press("l", "l")
@@ -152,7 +152,7 @@ async def test_lines_of_earlier_and_other_runs_are_shown_before_those_of_this_on
         first.write_log("info", "Marked 2 files of CPR_CLD_2A BC as processed.")
         first.write_log("error", f"refused {token}")
         first.write_log("debug", "a detail")
-        file = first.session.places.log_file
+        file = first.session.dirs.log_file
         await wait_until(lambda: file.exists() and "refused" in file.read_text(), pilot)
         assert token not in file.read_text() and stat.S_IMODE(file.stat().st_mode) == 0o600
         first.write_log("warning", "said at the very end")

@@ -1,4 +1,4 @@
-"""The place Browse: tree, filter, detail and every action, with the archive and without it."""
+"""The mode Browse: tree, filter, detail and every action, with the archive and without it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def quiet(app: MaapApp) -> bool:
 
 
 def write_names(session: Session, collection: str, products: list[str], baselines: list[str]) -> None:
-    file = session.places.queryables_file(collection)
+    file = session.dirs.queryables_file(collection)
     file.parent.mkdir(parents=True, exist_ok=True)
     properties = {"product:type": {"enum": products}, "version": {"enum": baselines}}
     file.write_text(json.dumps({"properties": properties, "collection": collection}))
@@ -81,7 +81,7 @@ def write_catalog(session: Session, collection: str, product_type: str, baseline
         )
         for name, count in baselines.items()
     }
-    built.save(session.places.built_catalog_file(collection), catalog)
+    built.save(session.dirs.built_catalog_file(collection), catalog)
 
 
 def known_here(session: Session) -> None:
@@ -168,7 +168,7 @@ async def test_fetches_what_is_not_here_and_keeps_the_cursor(make_app: MakeApp) 
         await wait_until(lambda: text_of(app).count("product type") >= 12, pilot)
         assert branch(app) == at
         assert "restricted 22 product types" in text_of(app)
-        assert app.session.places.queryables_file(L1).exists()
+        assert app.session.dirs.queryables_file(L1).exists()
 
 
 async def test_says_what_is_restricted_also_without_the_archive_next_time(
@@ -362,7 +362,7 @@ async def test_search_here_hands_over_what_the_cursor_is_on(
 ) -> None:
     app = make_app(prepare=known_here, **offline)
     gone: list[tuple[str, dict[str, Any]]] = []
-    monkeypatch.setattr(app, "go", lambda place, **context: gone.append((place, context)))
+    monkeypatch.setattr(app, "go", lambda mode, **context: gone.append((mode, context)))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("f")
         await go_to(pilot, L2, "CPR_CLD_2A", "BC")
@@ -406,7 +406,7 @@ async def test_build_counts_a_baseline_and_shows_it(make_app: MakeApp, archive: 
         app.go("browse")
         await wait_until(lambda: "granules, counted 2026-01-15" in detail(app), pilot)
         assert activity(app) == ""
-        assert built.load(app.session.places, L1) is not None
+        assert built.load(app.session.dirs, L1) is not None
 
 
 async def test_a_baseline_that_holds_nothing_is_counted_as_none(make_app: MakeApp) -> None:
@@ -571,7 +571,7 @@ async def test_shows_what_is_here_and_sees_the_registry_change(make_app: MakeApp
 async def test_an_unreadable_registry_is_told_and_harms_nothing(make_app: MakeApp, offline: Offline) -> None:
     def broken(session: Session) -> None:
         known_here(session)
-        loop = session.places.registry_dir / "urls"
+        loop = session.dirs.registry_dir / "urls"
         loop.symlink_to(loop)
 
     app = make_app(prepare=broken, **offline)
@@ -584,9 +584,9 @@ async def test_an_unreadable_registry_is_told_and_harms_nothing(make_app: MakeAp
 async def test_damaged_copies_are_told_in_words(make_app: MakeApp, offline: Offline) -> None:
     def damaged(session: Session) -> None:
         known_here(session)
-        session.places.queryables_file(L1).write_text("{")
-        session.places.built_catalog_file(L2).write_text("[]")
-        file = session.places.cache_file("collections.json")
+        session.dirs.queryables_file(L1).write_text("{")
+        session.dirs.built_catalog_file(L2).write_text("[]")
+        file = session.dirs.cache_file("collections.json")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("{}")
 
@@ -608,7 +608,7 @@ async def test_hostile_names_change_nothing_but_the_text(make_app: MakeApp, offl
             Collection(L1, HOSTILE[0], f"{HOSTILE[1]} {HOSTILE[2]}", HOSTILE, restricted=True),
             *(Collection(name, name, name) for name in HOSTILE),
         ]
-        index.save_collections(session.places, rows)
+        index.save_collections(session.dirs, rows)
 
     app = make_app(prepare=hostile, **offline)
     async with app.run_test(size=(60, 16), notifications=True, tooltips=True) as pilot:

@@ -1,4 +1,4 @@
-"""The place Search: form, results, and what is done with them, against the embedded archive."""
+"""The mode Search: form, results, and what is done with them, against the embedded archive."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def local_names(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> P
                 await session.catalogue.queryables(name)
 
     asyncio.run(fetch())
-    return session.places.catalog_dir
+    return session.dirs.catalog_dir
 
 
 @pytest.fixture
@@ -74,14 +74,14 @@ def make_app(make_app: Make, local_names: Path) -> Make:
     """The shared fixture, with the names at hand."""
 
     def copy_names(session: Session) -> None:
-        shutil.copytree(local_names, session.places.catalog_dir, dirs_exist_ok=True)
+        shutil.copytree(local_names, session.dirs.catalog_dir, dirs_exist_ok=True)
 
-    return functools.partial(make_app, prepare=copy_names, place="search")
+    return functools.partial(make_app, prepare=copy_names, mode="search")
 
 
 @asynccontextmanager
 async def searching(app: MaapApp, size: tuple[int, int] = (80, 24)) -> Any:
-    """The app at the place Search, its names known."""
+    """The app at the mode Search, its names known."""
     async with app.run_test(size=size, notifications=True) as pilot:
         await wait_until(lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted, pilot)
         screen = app.screen
