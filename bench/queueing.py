@@ -26,7 +26,7 @@ from textual.pilot import Pilot
 from maap_tui.engine.download.downloads import Tracked
 from maap_tui.engine.download.queue_store import Queue, QueueRow
 from maap_tui.engine.download.transfer import DownloadRequest
-from maap_tui.engine.registry.registry import Entry, Key
+from maap_tui.engine.registry.entries import Entry, Key
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog

@@ -30,7 +30,7 @@ from maap_tui.engine.download.downloads import DownloadJob
 from maap_tui.engine.errors import NoCollectionError
 from maap_tui.engine.model import Granule, TimeRange
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry.registry import Key
+from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog

@@ -12,8 +12,12 @@ from maap_tui.client.connection import logger
 from maap_tui.engine.config import dirs, settings
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.events import Event, RegistryDamaged
+from maap_tui.engine.registry.baseline import BaselineRegistry
+from maap_tui.engine.registry.cleanup import deletable, delete_marked
+from maap_tui.engine.registry.counts import StatsCache
 from maap_tui.engine.registry.deletions import Deletions
-from maap_tui.engine.registry.registry import BaselineRegistry, Entry, Key, Registry, StatsCache
+from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.storage import layout
 from maap_tui.engine.workflows.filing import Filing
 from maap_tui.engine.workflows.pending import starts_in, stats_of
@@ -189,12 +193,12 @@ class StateTracker:
 
     def get_deletable_files(self) -> list[Path]:
         """Marked files that a cleanup would delete."""
-        return [path for path, _ in self.registry.deletable(self._data_dir).files]
+        return [path for path, _ in deletable(self.registry, self._data_dir).files]
 
     def cleanup_marked(self, dry_run: bool = False) -> list[Path]:
         """Delete marked files under the data folder; returns them."""
         journal = dirs.journal_file(self._state_dir)
-        return self.registry.cleanup(self._data_dir, journal, dry_run).deleted
+        return delete_marked(self.registry, self._data_dir, journal, dry_run).deleted
 
     def get_stats(self, start: datetime | None = None, end: datetime | None = None) -> dict[str, int]:
         """Counts: total_urls, downloaded, marked, errors, pending_downloads, pending_marks."""

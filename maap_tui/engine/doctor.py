@@ -29,7 +29,8 @@ from maap_tui.engine.errors import (
 from maap_tui.engine.model import to_zulu
 from maap_tui.engine.net.http import TransportFault
 from maap_tui.engine.net.network_env import proxies_of, ssl_context_of, trust_of
-from maap_tui.engine.registry.registry import Problem
+from maap_tui.engine.registry.entries import Problem
+from maap_tui.engine.registry.repair import problems_of, repair_lines
 from maap_tui.engine.storage import files
 
 if TYPE_CHECKING:
@@ -237,7 +238,7 @@ def _registry(session: Session, repair: bool) -> Iterator[Finding]:
         try:
             if count := registry.drop_earlier_locks(key):
                 yield Finding("locks", OK, f"{count} lock files of earlier versions deleted in {key}")
-            for done in registry.baseline(key).repair():
+            for done in repair_lines(registry.baseline(key)):
                 yield Finding(
                     "registry",
                     OK,
@@ -248,7 +249,7 @@ def _registry(session: Session, repair: bool) -> Iterator[Finding]:
             passing = isinstance(error, LockedError)
             yield Finding("registry", FAILURE, error.message, error.hint, is_passing=passing)
     problems = [Problem(hidden.path, 0, hidden.reason) for hidden in registry.hidden]
-    problems += [problem for key in keys for problem in registry.baseline(key).problems()]
+    problems += [problem for key in keys for problem in problems_of(registry.baseline(key))]
     if problems:
         first = problems[0]
         yield Finding(

@@ -16,7 +16,8 @@ from maap_tui.engine.download.transfer import DownloadRequest
 from maap_tui.engine.model import BaselineInfo, Granule, TimeRange
 from maap_tui.engine.net.credentials import TokenInfo
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry.registry import CleanupReport, Entry, Key, Stats
+from maap_tui.engine.registry.cleanup import CleanupReport
+from maap_tui.engine.registry.entries import Entry, Key, Stats
 from maap_tui.engine.workflows import (
     build,
     download,

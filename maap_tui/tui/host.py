@@ -20,7 +20,7 @@ from maap_tui.engine.download.transfer import DownloadRequest
 from maap_tui.engine.events import BaselineCounted
 from maap_tui.engine.net.credentials import TokenInfo
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry.registry import Entry, Key
+from maap_tui.engine.registry.entries import Entry, Key
 from maap_tui.engine.session import Session
 from maap_tui.engine.storage.log_file import LogLine
 from maap_tui.engine.thread import EngineThread

@@ -15,7 +15,10 @@ import pytest
 from maap_tui import MaapClient
 from maap_tui.engine.integrity import strays
 from maap_tui.engine.registry import view, watch
-from maap_tui.engine.registry.registry import BaselineRegistry, Key, Registry
+from maap_tui.engine.registry.baseline import BaselineRegistry
+from maap_tui.engine.registry.entries import Key
+from maap_tui.engine.registry.registry import Registry
+from maap_tui.engine.registry.repair import repair_lines
 
 NAMES = "EarthCARE/EarthCAREL2Validated_MAAP/CPR_CLD_2A/BC"
 CLD = tuple(NAMES.split("/")[1:])
@@ -218,7 +221,7 @@ def test_damage_that_is_repaired_is_forgotten(tmp_path: Path) -> None:
     file.write_text(BAD + line("20251201"))
     assert tracker.stats().total_urls == 1
     assert [one.lines for one in tracker.damage] == [2]
-    tracker.repair()
+    repair_lines(tracker)
     assert tracker.damage == []
     assert tracker.stats().total_urls == 1
 

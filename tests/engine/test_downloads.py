@@ -35,7 +35,7 @@ from maap_tui.engine.events import (
     SignInNeeded,
     Warned,
 )
-from maap_tui.engine.registry.registry import Key
+from maap_tui.engine.registry.entries import Key
 from tests.engine.raw_files import FileServer, Request, answer
 from tests.engine.transfer_kit import Kit, Remote, asked, hdf5_body, open_sockets, other_tasks
 

@@ -15,7 +15,8 @@ from maap_tui.engine.events import Event, Warned
 from maap_tui.engine.integrity.content import hdf5_end, is_whole
 from maap_tui.engine.integrity.hashes import PIECE, Hashes
 from maap_tui.engine.integrity.verify import Judge, verify
-from maap_tui.engine.registry.registry import Key, Registry
+from maap_tui.engine.registry.entries import Key
+from maap_tui.engine.registry.registry import Registry
 
 KEY = Key("EarthCARE", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
 DAY = date(2025, 12, 1)

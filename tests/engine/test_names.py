@@ -18,7 +18,9 @@ from maap_tui.engine.config.settings import load
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import mission_named, mission_of_collection
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry.registry import BaselineRegistry, Entry, Key, Registry
+from maap_tui.engine.registry.baseline import BaselineRegistry
+from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.storage import names
 from maap_tui.engine.storage.layout import collection_of, granule_path
 from maap_tui.tui.screens.search.terms import Names, Terms, read_terms

@@ -33,7 +33,7 @@ from maap_tui.engine.download.tally import Tally
 from maap_tui.engine.download.transfer import DownloadOutcome, DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.events import Event, FileStarted, Warned
-from maap_tui.engine.registry.registry import Key
+from maap_tui.engine.registry.entries import Key
 
 HOST = socket.gethostname()
 DEAD = 2**22 - 3

@@ -17,7 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maap_tui.engine.errors import InvalidRequestError, LockedError, RegistryError
-from maap_tui.engine.registry.registry import BaselineRegistry, Entry, Key, Registry, Stats, StatsCache
+from maap_tui.engine.registry.baseline import BaselineRegistry
+from maap_tui.engine.registry.cleanup import deletable, delete_marked
+from maap_tui.engine.registry.counts import StatsCache
+from maap_tui.engine.registry.entries import Entry, Key, Stats
+from maap_tui.engine.registry.registry import Registry
+from maap_tui.engine.registry.repair import problems_of
 from maap_tui.engine.storage import files, locks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -143,7 +148,7 @@ def test_as_many_downloads_of_other_urls_leave_all_pending(registry: BaselineReg
 def test_empty_registry_reads_as_empty_and_creates_nothing(registry: BaselineRegistry) -> None:
     assert registry.stats() == Stats(0, 0, 0, 0, 0, 0)
     assert registry.pending_downloads() == registry.pending_marks() == registry.days() == []
-    assert registry.problems() == []
+    assert problems_of(registry) == []
     assert registry.errors() == {}
     assert registry.reassert() == 0
     assert not registry.root.exists()
@@ -221,7 +226,7 @@ def test_every_truncation_is_healed(tmp_path: Path) -> None:
         add(again, *entries, entry(9))
         assert sorted(item.url for item in again.urls()) == sorted(item.url for item in [*entries, entry(9)])
         assert {(item.url, item.path) for item in again.urls()} >= {(e.url, e.path) for e in entries[1:]}
-        assert again.problems() == []
+        assert problems_of(again) == []
 
 
 @pytest.mark.fault("R1")
@@ -271,13 +276,13 @@ def test_torn_line_stays_readable_as_a_comment(registry: BaselineRegistry) -> No
     path = registry.day_file("url", DAY)
     torn = b"https://archive.example/data/EC\xff\x00"
     files.write_atomic(path, f"{entry(1).url}|\n".encode() + torn)
-    assert [problem.line for problem in registry.problems()] == [2]
+    assert [problem.line for problem in problems_of(registry)] == [2]
     add(registry, entry(2))
     assert path.read_text() == (
         f"{entry(1).url}|\n# torn line set aside: https://archive.example/data/EC\\xff\\x00\n"
         f"{entry(2).url}|{entry(2).path}\n"
     )
-    assert registry.problems() == []
+    assert problems_of(registry) == []
 
 
 DAMAGE = [
@@ -300,8 +305,8 @@ def test_damaged_lines_are_stepped_over_kept_and_reported(
     assert list(registry.urls()) == [entry(1), entry(2)]
     assert registry.stats().total_urls == 2
     assert registry.pending_downloads() == [entry(1), entry(2)]
-    assert [(problem.file, problem.line) for problem in registry.problems()] == [(path, 2)]
-    assert reason in registry.problems()[0].reason
+    assert [(problem.file, problem.line) for problem in problems_of(registry)] == [(path, 2)]
+    assert reason in problems_of(registry)[0].reason
     assert add(registry, entry(1), entry(3)) == 1
     assert line in path.read_bytes()
 
@@ -314,7 +319,7 @@ def test_bom_crlf_and_comments(registry: BaselineRegistry) -> None:
     )
     files.write_atomic(path, before)
     assert list(registry.urls()) == [entry(1), entry(2)]
-    assert registry.problems() == []
+    assert problems_of(registry) == []
     assert add(registry, entry(1), entry(2)) == 0
     assert path.read_bytes() == before
 
@@ -327,7 +332,7 @@ def test_impossible_dates_are_ignored_and_reported(registry: BaselineRegistry, n
     odd.write_text(f"{entry(2).url}|\n")
     assert list(registry.urls()) == [entry(1)]
     assert registry.stats().total_urls == 1
-    assert [(problem.file, problem.line) for problem in registry.problems()] == [(odd, 0)]
+    assert [(problem.file, problem.line) for problem in problems_of(registry)] == [(odd, 0)]
 
 
 @pytest.mark.fault("R2")
@@ -354,7 +359,7 @@ def test_any_bytes_never_raise_and_good_lines_stay(
     registry.pending_marks()
     registry.pending_downloads()
     registry.errors()
-    registry.problems()
+    problems_of(registry)
     assert entry(1) in list(registry.urls())
     add(registry, entry(2))
     download(registry, entry(2))
@@ -453,7 +458,8 @@ WRITER = """
 import sys
 from datetime import date
 from pathlib import Path
-from maap_tui.engine.registry.registry import BaselineRegistry, Entry, Key
+from maap_tui.engine.registry.baseline import BaselineRegistry
+from maap_tui.engine.registry.entries import Entry, Key
 root, start, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 day = date(2025, 12, 1)
 registry = BaselineRegistry(root, Key("EarthCARE", "C", "P", "BC"))
@@ -550,7 +556,8 @@ def test_full_disk_keeps_old_lines(tmp_path: Path) -> None:
 import resource, signal, sys
 from datetime import date
 from pathlib import Path
-from maap_tui.engine.registry.registry import BaselineRegistry, Entry, Key
+from maap_tui.engine.registry.baseline import BaselineRegistry
+from maap_tui.engine.registry.entries import Entry, Key
 from maap_tui.engine.errors import StorageError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 size = int(sys.argv[2]) + 100
@@ -585,7 +592,7 @@ def test_unreadable_file_is_named_not_taken_for_empty(registry: BaselineRegistry
     assert registry.pending_downloads() == [entry(1)]
     assert registry.stats().pending_downloads == 1, "nobody knows what of that day is downloaded"
     assert [(one.path, one.lines) for one in registry.damage] == [(bad, 0)]
-    assert [problem.file for problem in registry.problems()] == [bad]
+    assert [problem.file for problem in problems_of(registry)] == [bad]
 
 
 def age(root: Path) -> None:
@@ -649,18 +656,18 @@ def test_cleanup_deletes_marked_files_only_and_says_so(registry: BaselineRegistr
         (data / name).write_bytes(b"12345")
     registry.mark([(str(data / name), DAY) for name in ("a.h5", "b.h5", "gone.h5")])
     journal = tmp_path / "state" / "deletions.txt"
-    plan = registry.cleanup(data, journal, dry_run=True)
+    plan = delete_marked(registry, data, journal, dry_run=True)
     assert (plan.deleted, plan.bytes, plan.refused) == ([data / "a.h5", data / "b.h5"], 10, [])
     assert not journal.exists()
-    assert registry.deletable(data).bytes == 10
-    report = registry.cleanup(data, journal)
+    assert deletable(registry, data).bytes == 10
+    report = delete_marked(registry, data, journal)
     assert (report.deleted, report.bytes, report.refused) == ([data / "a.h5", data / "b.h5"], 10, [])
     assert os.listdir(data) == ["kept.h5"]
     assert [line.split("|")[1:] for line in journal.read_text().splitlines()] == [
         ["5", str(data / "a.h5")],
         ["5", str(data / "b.h5")],
     ]
-    assert registry.cleanup(data, journal).deleted == []
+    assert delete_marked(registry, data, journal).deleted == []
     assert registry.stats().marked == 3
 
 
@@ -689,7 +696,7 @@ def test_cleanup_never_leaves_the_data_folder(registry: BaselineRegistry, tmp_pa
         "/etc/passwd",
     ]
     registry.mark([(path, DAY) for path in marks])
-    report = registry.cleanup(data, tmp_path / "journal")
+    report = delete_marked(registry, data, tmp_path / "journal")
     assert report.deleted == []
     assert sorted(path for path, _ in report.refused) == sorted(marks)
     assert dict(report.refused)[str(data / "link.h5")] == "it is a symbolic link"
@@ -703,11 +710,11 @@ def test_cleanup_spares_the_registry_and_the_root(registry: BaselineRegistry, tm
     add(registry, entry(1))
     path = registry.day_file("url", DAY)
     registry.mark([(str(path), DAY)])
-    assert registry.cleanup(tmp_path, tmp_path / "journal").refused == [
+    assert delete_marked(registry, tmp_path, tmp_path / "journal").refused == [
         (str(path), "it belongs to the registry")
     ]
     with pytest.raises(InvalidRequestError):
-        registry.deletable(Path("/"))
+        deletable(registry, Path("/"))
 
 
 def test_cleanup_through_a_linked_data_folder(registry: BaselineRegistry, tmp_path: Path) -> None:
@@ -715,7 +722,9 @@ def test_cleanup_through_a_linked_data_folder(registry: BaselineRegistry, tmp_pa
     (tmp_path / "data").symlink_to(tmp_path / "disk")
     (tmp_path / "disk" / "a.h5").write_text("x")
     registry.mark([(str(tmp_path / "data" / "a.h5"), DAY)])
-    assert registry.cleanup(tmp_path / "data", tmp_path / "journal").deleted == [tmp_path / "disk" / "a.h5"]
+    assert delete_marked(registry, tmp_path / "data", tmp_path / "journal").deleted == [
+        tmp_path / "disk" / "a.h5"
+    ]
     assert os.listdir(tmp_path / "disk") == []
 
 
@@ -810,7 +819,8 @@ def test_ascii_locale_changes_nothing(tmp_path: Path) -> None:
 import sys
 from datetime import date
 from pathlib import Path
-from maap_tui.engine.registry.registry import BaselineRegistry, Key
+from maap_tui.engine.registry.baseline import BaselineRegistry
+from maap_tui.engine.registry.entries import Key
 registry = BaselineRegistry(Path(sys.argv[1]), Key("EarthCARE", "C", "P", "BC"))
 registry.mark([("/data/\\u65e5\\u672c.h5", date(2025, 12, 1))])
 print(ascii(list(registry.marked())[0][0]))

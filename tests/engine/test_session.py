@@ -14,7 +14,7 @@ from maap_tui.engine.download.queue_store import QueueRow
 from maap_tui.engine.errors import CredentialsError, InvalidRequestError, SettingsError
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry.registry import Entry
+from maap_tui.engine.registry.entries import Entry
 from maap_tui.engine.session import Session
 from tests.engine.conftest import requests_of
 from tests.engine.raw_server import RawServer

@@ -20,7 +20,7 @@ from maap_tui.engine.errors import DownloadError, InvalidRequestError
 from maap_tui.engine.events import Event, FileFinished, ItemSkipped
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry.registry import Entry
+from maap_tui.engine.registry.entries import Entry
 from maap_tui.engine.session import Session
 from maap_tui.engine.workflows.pending import means
 from maap_tui.engine.workflows.sync import SyncReport

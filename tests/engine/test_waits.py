@@ -18,7 +18,8 @@ from maap_tui.engine.errors import LockedError
 from maap_tui.engine.events import Event, Waits, Warned
 from maap_tui.engine.net import tokens
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry.registry import Entry, Key, Registry
+from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.session import Session
 from maap_tui.engine.storage import locks
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from maap_tui.demo import Archive
-from maap_tui.engine.registry.registry import BaselineRegistry
+from maap_tui.engine.registry.baseline import BaselineRegistry
 from tests.faults.figure import Figure
 from tests.faults.forks import Forks
 from tests.faults.same_file import NOW

@@ -13,7 +13,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal
 
-from maap_tui.engine.registry.registry import BaselineRegistry, Entry, Key, Registry
+from maap_tui.engine.registry.baseline import BaselineRegistry
+from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.registry import Registry
+from maap_tui.engine.registry.repair import problems_of
 from tests.faults.figure import Figure
 
 Kind = Literal["url", "dwl", "mrk"]
@@ -227,7 +230,7 @@ def _survive_batch(batch: list[Damaged], home: Path, done: Survived) -> None:
     for one in written.values():
         if one.kind == "mrk":
             done.unread += [f"{one.what}: {good.path}" for good in one.good if good.path not in marked]
-    reported = {problem.file for problem in registry.problems()}
+    reported = {problem.file for problem in problems_of(registry)}
     done.unreported += [
         f"{path.name}: {one.what}"
         for path, one in written.items()

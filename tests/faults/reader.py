@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from maap_tui.engine.registry.registry import BaselineRegistry
+from maap_tui.engine.registry.baseline import BaselineRegistry
 from tests.faults.forks import Forks
 from tests.faults.writers import DAY, KEY, entry
 

@@ -26,7 +26,7 @@ from maap_tui.demo import Archive
 from maap_tui.engine.events import FileFinished
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.model import TimeRange, parse_zulu
-from maap_tui.engine.registry.registry import BaselineRegistry
+from maap_tui.engine.registry.baseline import BaselineRegistry
 from maap_tui.engine.storage import files, locks
 from tests.faults.beside_peer import run_beside
 from tests.faults.damage import survive

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from maap_tui.engine.registry.registry import BaselineRegistry, Entry, Key
+from maap_tui.engine.registry.baseline import BaselineRegistry
+from maap_tui.engine.registry.entries import Entry, Key
 from tests.faults.figure import PEER_PYTHON, Figure
 from tests.faults.forks import Forks, closed_gate, pass_gate
 

@@ -17,7 +17,7 @@ from textual.widgets import Input, Static
 from maap_tui.demo.archive import Archive
 from maap_tui.engine.catalogue import built
 from maap_tui.engine.model import BaselineInfo, Collection, parse_zulu
-from maap_tui.engine.registry.registry import Entry, Key
+from maap_tui.engine.registry.entries import Entry, Key
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog

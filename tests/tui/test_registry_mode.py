@@ -14,7 +14,8 @@ from driving import find_files, text_of, wait_until
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from maap_tui.engine.registry.registry import Entry, Key, Registry
+from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.registry.watch import Watch
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp

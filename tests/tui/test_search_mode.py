@@ -26,7 +26,7 @@ from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import earthcare, mission_of_collection
 from maap_tui.engine.model import Asset, Granule, TimeRange
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry.registry import Entry, Key
+from maap_tui.engine.registry.entries import Entry, Key
 from maap_tui.engine.session import Session
 from maap_tui.text import format_duration
 from maap_tui.tui.app import MaapApp

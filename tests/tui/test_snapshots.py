@@ -29,7 +29,7 @@ from maap_tui.demo.stats import Stats
 from maap_tui.demo.tokens import CLIENT_ID, CLIENT_SECRET, TokenService
 from maap_tui.engine.download.queue_store import Queue, QueueRow
 from maap_tui.engine.missions import earthcare
-from maap_tui.engine.registry.registry import Entry, Key
+from maap_tui.engine.registry.entries import Entry, Key
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog

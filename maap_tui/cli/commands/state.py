@@ -19,7 +19,7 @@ from maap_tui.text import format_bytes, format_count, plural
 
 if TYPE_CHECKING:
     from maap_tui.engine.model import TimeRange
-    from maap_tui.engine.registry.registry import Stats
+    from maap_tui.engine.registry.entries import Stats
     from maap_tui.engine.session import Session
     from maap_tui.engine.workflows.marks import MarkReport
 

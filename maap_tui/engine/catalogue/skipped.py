@@ -16,7 +16,7 @@ from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.model import Granule, TimeRange, parse_zulu
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry.registry import Key
+from maap_tui.engine.registry.entries import Key
 
 
 @dataclass(frozen=True, slots=True)

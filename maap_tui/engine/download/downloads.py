@@ -41,7 +41,7 @@ from maap_tui.engine.events import (
     Warned,
     ignore,
 )
-from maap_tui.engine.registry.registry import Key
+from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.storage import files
 
 ROOM_CHECK_S = 1.0

@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 
 from maap_tui.engine.events import Emit, Warned, ignore
-from maap_tui.engine.registry.registry import Key
+from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.storage import files
 
 PIECE = 8 * 1024 * 1024

@@ -16,11 +16,8 @@ from pathlib import Path
 
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.integrity.content import is_whole
-from maap_tui.engine.registry.registry import (
-    BaselineRegistry,
-    Entry,
-    Key,
-)
+from maap_tui.engine.registry.baseline import BaselineRegistry
+from maap_tui.engine.registry.entries import Entry, Key
 from maap_tui.engine.storage import files, names
 
 

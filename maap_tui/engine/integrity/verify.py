@@ -19,7 +19,8 @@ from typing import Final, Literal
 
 from maap_tui.engine.integrity.content import structure_fault
 from maap_tui.engine.integrity.hashes import Hashes, Recorded, compare
-from maap_tui.engine.registry.registry import Entry, Key, Registry
+from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.registry import Registry
 
 State = Literal["good", "missing", "truncated", "changed", "unreadable", "deleted"]
 

@@ -2,4 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["deletions", "registry", "view", "watch"]
+__all__ = [
+    "baseline",
+    "cleanup",
+    "counts",
+    "damage",
+    "deletions",
+    "entries",
+    "lines",
+    "registry",
+    "repair",
+    "tree",
+    "view",
+    "watch",
+]

@@ -18,13 +18,9 @@ from typing import Final, Literal
 from maap_tui.engine.errors import StorageError
 from maap_tui.engine.events import RegistryDamaged
 from maap_tui.engine.missions import parse_name
-from maap_tui.engine.registry.registry import (
-    BaselineRegistry,
-    DayStats,
-    Entry,
-    Key,
-    is_skipped,
-)
+from maap_tui.engine.registry.baseline import BaselineRegistry
+from maap_tui.engine.registry.entries import DayStats, Entry, Key
+from maap_tui.engine.registry.lines import is_skipped
 
 FileState = Literal["discovered", "failed", "downloaded", "marked", "missing", "deleted"]
 

@@ -9,12 +9,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-from maap_tui.engine.registry.registry import (
-    BaselineRegistry,
-    Key,
-    Kind,
-    Registry,
-)
+from maap_tui.engine.registry.baseline import BaselineRegistry
+from maap_tui.engine.registry.entries import Key, Kind
+from maap_tui.engine.registry.registry import Registry
 
 _KINDS: Final[tuple[Kind, ...]] = ("url", "dwl", "mrk")
 _HOT_S: Final = 5.0

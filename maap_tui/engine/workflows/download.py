@@ -20,10 +20,7 @@ from maap_tui.engine.missions import (
     parse_name,
 )
 from maap_tui.engine.model import Asset
-from maap_tui.engine.registry.registry import (
-    Entry,
-    Key,
-)
+from maap_tui.engine.registry.entries import Entry, Key
 from maap_tui.engine.workflows.filing import flat, name_of_url
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.searching import find

@@ -22,7 +22,8 @@ from maap_tui.engine.missions import (
     parse_name,
 )
 from maap_tui.engine.model import Asset, Granule
-from maap_tui.engine.registry.registry import Entry, Key, Registry
+from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.storage import layout, names
 
 

@@ -9,11 +9,9 @@ from datetime import date
 from pathlib import Path
 
 from maap_tui.engine.config import dirs
-from maap_tui.engine.registry.registry import (
-    BaselineRegistry,
-    CleanupReport,
-    Key,
-)
+from maap_tui.engine.registry.baseline import BaselineRegistry
+from maap_tui.engine.registry.cleanup import CleanupReport, delete_marked
+from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.storage import layout
 from maap_tui.engine.workflows.parts import Parts
 
@@ -68,7 +66,7 @@ def cleanup(
 ) -> CleanupReport:
     """Delete the marked files of a baseline; with a dry run only find them."""
     tracker = parts.tracker(collection, product_type, baseline)
-    return tracker.cleanup(parts.dirs.data_dir, parts.dirs.journal_file, dry_run)
+    return delete_marked(tracker, parts.dirs.data_dir, parts.dirs.journal_file, dry_run)
 
 
 def _absolute(text: str) -> str:

@@ -41,14 +41,11 @@ from maap_tui.engine.net.http import Http
 from maap_tui.engine.net.origins import origins_of
 from maap_tui.engine.net.tokens import Tokens, TokenShare
 from maap_tui.engine.query import Query
+from maap_tui.engine.registry.baseline import BaselineRegistry
+from maap_tui.engine.registry.counts import StatsCache
 from maap_tui.engine.registry.deletions import Deletions
-from maap_tui.engine.registry.registry import (
-    BaselineRegistry,
-    Entry,
-    Key,
-    Registry,
-    StatsCache,
-)
+from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.workflows.filing import Filing
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from maap_tui.engine.events import Emit, ItemSkipped, ignore
 from maap_tui.engine.missions import granule_name, has_format, parse_name
 from maap_tui.engine.model import ALL, TimeRange
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry.registry import BaselineRegistry, Entry, Key, Stats
+from maap_tui.engine.registry.baseline import BaselineRegistry
+from maap_tui.engine.registry.entries import Entry, Key, Stats
 from maap_tui.engine.workflows.filing import Filing, flat
 from maap_tui.engine.workflows.parts import Parts
 

@@ -14,10 +14,7 @@ from maap_tui.engine.errors import (
     InvalidRequestError,
 )
 from maap_tui.engine.events import Warned
-from maap_tui.engine.registry.registry import (
-    Entry,
-    Key,
-)
+from maap_tui.engine.registry.entries import Entry, Key
 from maap_tui.engine.workflows.parts import Parts
 
 _QUEUED_AT_ONCE = 100

@@ -16,7 +16,7 @@ from maap_tui.engine.events import Emit, ItemSkipped, Warned, ignore
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.model import Asset, Granule
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry.registry import Entry, Key
+from maap_tui.engine.registry.entries import Entry, Key
 from maap_tui.engine.workflows.filing import Chosen, Filing
 from maap_tui.engine.workflows.pending import means
 

@@ -18,7 +18,9 @@ from maap_tui.engine.errors import InvalidRequestError, LockedError, MaapError, 
 from maap_tui.engine.events import Emit, Warned, ignore
 from maap_tui.engine.model import Granule, to_zulu
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry.registry import MISSING_FOR, Key, Registry
+from maap_tui.engine.registry.entries import Key
+from maap_tui.engine.registry.lines import MISSING_FOR
+from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.storage import files
 from maap_tui.engine.workflows.filing import Chosen, Filing
 from maap_tui.engine.workflows.get import get

@@ -11,7 +11,7 @@ from rich.text import Text
 from maap_tui.engine.catalogue.index import KnownCollection
 from maap_tui.engine.missions.base import Mission
 from maap_tui.engine.model import BaselineInfo, Collection
-from maap_tui.engine.registry.registry import Stats
+from maap_tui.engine.registry.entries import Stats
 from maap_tui.text import clean, format_count, format_date, format_time, plural
 from maap_tui.tui.screens.browse.archive_tree import Branch
 

@@ -17,7 +17,7 @@ from maap_tui.engine.catalogue.index import Known, KnownCollection
 from maap_tui.engine.errors import MaapError
 from maap_tui.engine.missions import mission_named
 from maap_tui.engine.model import BaselineInfo
-from maap_tui.engine.registry.registry import Key, Stats
+from maap_tui.engine.registry.entries import Key, Stats
 from maap_tui.engine.session import Session
 from maap_tui.text import clean, format_count, format_date, plural
 from maap_tui.tui.keys import bindings, lists_of

@@ -22,7 +22,9 @@ from maap_tui.engine.integrity.verify import Checked
 from maap_tui.engine.model import ALL
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry import view
-from maap_tui.engine.registry.registry import BaselineRegistry, CleanupReport, Entry, Key
+from maap_tui.engine.registry.baseline import BaselineRegistry
+from maap_tui.engine.registry.cleanup import CleanupReport, deletable, delete_marked
+from maap_tui.engine.registry.entries import Entry, Key
 from maap_tui.engine.registry.view import Failure, TrackedFile
 from maap_tui.engine.session import Session
 from maap_tui.engine.storage.layout import collection_of
@@ -374,7 +376,7 @@ class BaselineActions:
             if not work.go_on():
                 return
             listed = list(month)
-            found = tracker.deletable(data_dir, listed[0], listed[-1])
+            found = deletable(tracker, data_dir, listed[0], listed[-1])
             files = [file for file in found.files if chosen is None or str(file[0]) in real]
             if files:
                 plan.append(MonthToDelete(scope.key, listed[0], listed[-1], files))
@@ -384,7 +386,8 @@ class BaselineActions:
     def _delete(self, month: MonthToDelete, batch: Sequence[tuple[Path, int]]) -> CleanupReport:
         """Delete what was confirmed, as far as it is still marked."""
         dirs = self._session.dirs
-        return self._tracker(month.key).cleanup(
+        return delete_marked(
+            self._tracker(month.key),
             dirs.data_dir,
             dirs.journal_file,
             start=month.first,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from maap_tui.engine.registry.registry import Key
+from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.registry.view import Summary
 from maap_tui.text import format_bytes, format_count
 from maap_tui.tui.host import OnHost

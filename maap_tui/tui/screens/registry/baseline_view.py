@@ -14,7 +14,7 @@ from textual.widgets import Static
 from maap_tui.engine.errors import MaapError
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.registry import view
-from maap_tui.engine.registry.registry import DayStats, Key
+from maap_tui.engine.registry.entries import DayStats, Key
 from maap_tui.engine.registry.view import Summary, TrackedFile
 from maap_tui.text import clean, format_bytes, format_count, plural
 from maap_tui.tui import theme

@@ -23,7 +23,8 @@ from maap_tui.engine.errors import MaapError
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry import view, watch
-from maap_tui.engine.registry.registry import BaselineRegistry, Key
+from maap_tui.engine.registry.baseline import BaselineRegistry
+from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.registry.view import Failure, TrackedFile
 from maap_tui.text import clean, damage_words, format_bytes, format_count, format_time
 from maap_tui.tui.dialogs.columns import ColumnsDialog

@@ -15,7 +15,7 @@ from maap_tui.engine.download.queue_store import LIVE
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import Mission
 from maap_tui.engine.model import Asset, Granule
-from maap_tui.engine.registry.registry import Key
+from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.session import Session
 from maap_tui.text import format_bytes
 from maap_tui.tui.theme import STATE_TONES, STATE_WORDS

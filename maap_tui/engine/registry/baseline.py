@@ -1,0 +1,650 @@
+"""The text-file registry: what was discovered, downloaded, marked as processed, and what failed.
+
+The rule: a line that was acknowledged stays, whole and once, whoever else writes the files at the
+same time; a damaged line or file is stepped over and reported, never fatal. The format is that of
+maap-client 0.2.1 (docs/files-and-registry.md, The registry), and both may use one registry.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from maap_tui.engine.errors import InvalidRequestError, StorageError, UnreadableError
+from maap_tui.engine.events import Emit, RegistryDamaged, ignore
+from maap_tui.engine.registry.counts import Counted, Counts, StatsCache, count_day, signature_of
+from maap_tui.engine.registry.damage import DamageLog
+from maap_tui.engine.registry.deletions import Deletions
+from maap_tui.engine.registry.entries import (
+    TREES,
+    Added,
+    DayStats,
+    Entry,
+    Key,
+    Kind,
+    Stats,
+)
+from maap_tui.engine.registry.lines import (
+    MISSING_FOR,
+    SKIPPED,
+    Lines,
+    as_text,
+    error_text,
+    first_to_second,
+    firsts,
+    is_skipped,
+    missing_since,
+    read,
+    tail_of,
+)
+from maap_tui.engine.registry.tree import (
+    UNDATED,
+    Contents,
+    day_files_below,
+    drop_lines,
+    identity,
+    lock_file,
+    locked,
+    read_settled,
+    set_tail_aside,
+)
+from maap_tui.engine.storage import files
+from maap_tui.engine.storage.names import path_fault, url_fault
+
+_REMEMBERED_LINES: Final = 50_000
+
+
+class BaselineRegistry:
+    """The registry of one baseline of one product.
+
+    Methods that write hold the baseline's lock while they write and no longer, and return when what
+    they wrote would survive a power cut. All methods may be called from any thread.
+
+    Args:
+        root: The registry folder, shared by all baselines.
+        key: Which baseline.
+        cache: Where counts are kept between processes; None keeps them in memory only.
+        deletions: Where it is kept what clean-ups deleted; None keeps nothing of it.
+        lock_timeout_s: Longest wait for another writer, in seconds, before LockedError.
+        on_wait: Called with a sentence about a writer that is waited for longer than `events.LONG_WAIT_S`.
+        emit: Takes one event for each file that cannot be read whole, once as long as it stays so.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        key: Key,
+        *,
+        cache: StatsCache | None = None,
+        deletions: Deletions | None = None,
+        lock_timeout_s: float = 30.0,
+        on_wait: Callable[[str], None] | None = None,
+        emit: Emit = ignore,
+    ) -> None:
+        self.root = root
+        self.key = key
+        self._cache = cache
+        self._deletions = deletions
+        self._lock_timeout_s = lock_timeout_s
+        self._on_wait = on_wait
+        self._damage = DamageLog(root, emit)
+        self._folders: dict[Kind, Path] = {
+            kind: root / tree / key.mission / key.collection / key.product_type / key.baseline
+            for kind, tree in TREES.items()
+        }
+        self._written: OrderedDict[tuple[Kind, date], dict[bytes, str]] = OrderedDict()
+        self._written_lines = 0
+        self._left_at: dict[tuple[Kind, date], tuple[int, int, int]] = {}
+        self._counted: dict[str, Counted] | None = None
+        self._counting = threading.Lock()
+
+    @property
+    def errors_file(self) -> Path:
+        """Where failed downloads are listed."""
+        return self._folders["dwl"] / "errors.txt"
+
+    def folder(self, kind: Kind) -> Path:
+        """Say below which folder the day files of a kind are."""
+        return self._folders[kind]
+
+    @property
+    def deletions_folder(self) -> Path | None:
+        """Below which folder it is kept what clean-ups deleted; None when that is kept nowhere."""
+        return self._deletions.folder(str(self.key)) if self._deletions is not None else None
+
+    def day_file(self, kind: Kind, day: date) -> Path:
+        """Say which file holds the lines of a day."""
+        return (
+            self._folders[kind] / f"{day.year:04d}" / f"{kind}_{day.year:04d}{day.month:02d}{day.day:02d}.txt"
+        )
+
+    @property
+    def lock_files(self) -> tuple[Path, Path]:
+        """The lock of its writers, and that of earlier versions, which may not be there."""
+        return lock_file(self.root, "write", self.key), self._folders["dwl"] / ".lock"
+
+    def locked(self, purpose: str, timeout_s: float | None = None) -> contextlib.AbstractContextManager[None]:
+        """Be its only writer.
+
+        Args:
+            purpose: what for, as others read it that wait.
+            timeout_s: longest wait in seconds; None as for all that writes.
+
+        Raises:
+            LockedError: another writer held the baseline too long.
+            StorageError: the registry cannot be written.
+        """
+        wait_s = self._lock_timeout_s if timeout_s is None else timeout_s
+        # maap-client takes the folders of this tree for the list of what is tracked.
+        files.make_folder(self._folders["dwl"])
+        return locked(*self.lock_files, wait_s, purpose, str(self._folders["dwl"]), self._on_wait)
+
+    def add(self, entries: Iterable[Entry]) -> Added:
+        """Register files as discovered; what is registered already stays as it is.
+
+        Returns:
+            How many were new, and those refused because they cannot be one line of the file.
+
+        Raises:
+            LockedError: another writer held the baseline too long.
+            StorageError: the registry cannot be written.
+        """
+        refused: list[tuple[Entry, str]] = []
+        days: dict[date, dict[bytes, str]] = {}
+        for entry in entries:
+            reason = url_fault(entry.url) or path_fault(entry.path)
+            if reason:
+                refused.append((entry, reason))
+            else:
+                lines = days.setdefault(entry.day, {})
+                lines.setdefault(entry.url.encode(), f"{entry.url}|{entry.path}")
+        if not days:
+            return Added(0, refused)
+        new = 0
+        with self.locked("registering files"):
+            for day, lines in sorted(days.items()):
+                try:
+                    new += self._append("url", day, lines)
+                except UnreadableError as error:
+                    # One day that cannot be read must not keep the others from being registered.
+                    for line in lines.values():
+                        url, _, path = line.partition("|")
+                        refused.append((Entry(url, path, day), error.message))
+                self._forget_oldest()
+        return Added(new, refused)
+
+    def record(self, url: str, path: Path | str, day: date) -> bool:
+        """Record a finished download, once a URL, and take the URL off the list of errors.
+
+        Returns:
+            Whether it was not recorded before.
+
+        Raises:
+            InvalidRequestError: the URL or the path cannot be one line of the file.
+            LockedError: another writer held the baseline too long.
+            StorageError: the registry cannot be written.
+        """
+        _demand(url_fault(url) or path_fault(str(path)), url)
+        first = url.encode()
+        with self.locked("recording a download"):
+            # The error goes first: what ends this between the two leaves a file that is still pending,
+            # and never one that is downloaded and failed at once, which nothing would fix.
+            data = self._error_data()
+            if first in data:
+                drop_lines(self.errors_file, data, {first})
+            new = self._append("dwl", day, {first: f"{url}|{path}"})
+            self._forget_oldest()
+        if str(path) in self.deleted(day):
+            self.settle_deleted(day, deleted=(), here=[str(path)])
+        return new > 0
+
+    def record_error(
+        self, url: str, reason: str, *, code: int | None = None, tries: int = 1, at: datetime | None = None
+    ) -> None:
+        """List a failed download, in the place of an earlier failure of the same URL.
+
+        Args:
+            url: The file that could not be had.
+            reason: What happened; made safe for one line and cut to fit.
+            code: HTTP status, None when there was none.
+            tries: How often it was tried in this run.
+            at: When it was given up; None is now.
+
+        Raises:
+            InvalidRequestError: the URL cannot be one line of the file.
+            LockedError: another writer held the baseline too long.
+            StorageError: the registry cannot be written.
+        """
+        _demand(url_fault(url), url)
+        line = f"{url}|{error_text(reason, code, tries, at or datetime.now(UTC))}"
+        first = url.encode()
+        with self.locked("recording a failure"):
+            data = read_settled(self.errors_file)
+            if tail_of(data) and set_tail_aside(self.errors_file, data, "url", [line]):
+                data = files.read_data(self.errors_file)
+            if first in data and first in firsts(read(data, "url").good):
+                drop_lines(self.errors_file, data, {first}, line)
+            else:
+                files.append_lines(self.errors_file, [line])
+
+    def skipped(self) -> list[str]:
+        """List the addresses of items that `record_skipped` listed."""
+        return [url for url, text in self.errors().items() if is_skipped(text)]
+
+    def record_skipped(self, listed: Mapping[str, str], gone: Iterable[str] = ()) -> list[tuple[str, str]]:
+        """List items that could not be used among the errors, by their own addresses.
+
+        Args:
+            listed: Address -> why it could not be used.
+            gone: Addresses to take off the list.
+
+        Returns:
+            The addresses that cannot be one line of the file, each with the reason.
+
+        Raises:
+            LockedError: another writer held the baseline too long.
+            StorageError: the registry cannot be written.
+        """
+        refused = [(url, fault) for url in listed if (fault := url_fault(url))]
+        now = datetime.now(UTC)
+        wrong = {url for url, _ in refused}
+        lines = {
+            url.encode(): f"{url}|{error_text(f'{SKIPPED}{reason}', None, 1, now)}"
+            for url, reason in listed.items()
+            if url not in wrong
+        }
+        replaced = lines.keys() | {url.encode() for url in gone}
+        if not replaced:
+            return refused
+        with self.locked("recording skipped items"):
+            try:
+                data = self._read_file(self.errors_file)
+            except UnreadableError as error:
+                return [(url, error.message) for url in listed]
+            if tail_of(data) and set_tail_aside(self.errors_file, data, "url", lines.values()):
+                data = files.read_data(self.errors_file)
+            present = replaced & firsts(read(data, "url").good)
+            if present:
+                drop_lines(self.errors_file, data, present)
+            if lines:
+                files.append_lines(self.errors_file, list(lines.values()))
+        return refused
+
+    def mark(self, paths: Iterable[tuple[str, date]]) -> int:
+        """Mark downloaded files as processed, each path once.
+
+        Returns:
+            How many were not marked before.
+
+        Raises:
+            InvalidRequestError: a path cannot be one line of the file; nothing was marked.
+            LockedError: another writer held the baseline too long.
+            StorageError: the registry cannot be written.
+        """
+        days = self._by_day(paths)
+        if not days:
+            return 0
+        with self.locked("marking files"):
+            new = sum(self._append("mrk", day, lines) for day, lines in sorted(days.items()))
+            self._forget_oldest()
+        return new
+
+    def unmark(self, paths: Iterable[tuple[str, date]]) -> int:
+        """Take marks away; comments and the order of the rest stay.
+
+        Returns:
+            How many were marked before.
+
+        Raises:
+            InvalidRequestError: a path cannot be one line of the file; nothing was changed.
+            LockedError: another writer held the baseline too long.
+            StorageError: the registry cannot be written.
+        """
+        days = self._by_day(paths)
+        removed = 0
+        if not days:
+            return removed
+        with self.locked("unmarking files"):
+            for day, lines in sorted(days.items()):
+                gone = set(lines)
+                found: set[bytes] = set()
+                for path in self._day_files("mrk", day):
+                    data = files.read_data(path)
+                    present = gone & firsts(read(data, "mrk").good)
+                    if present:
+                        drop_lines(path, data, present)
+                        found |= present
+                kept = self._written.get(("mrk", day), {})
+                for first in found & set(kept):
+                    del kept[first]
+                    self._written_lines -= 1
+                removed += len(found)
+        return removed
+
+    def reassert(self) -> int:
+        """Write again what this object wrote and another program, rewriting a file, lost since.
+
+        Returns:
+            How many lines were missing.
+
+        Raises:
+            LockedError: another writer held the baseline too long.
+            StorageError: the registry cannot be written.
+        """
+        if not self._written:
+            return 0
+        missing = 0
+        with self.locked("checking the registry"):
+            for kind, day in list(self._written):
+                path = self.day_file(kind, day)
+                if identity(path) != self._left_at.get((kind, day)):
+                    missing += self._append(kind, day, {})
+        return missing
+
+    def deleted(self, day: date) -> frozenset[str]:
+        """The files of a day that clean-ups deleted; the disk is not looked at."""
+        if self._deletions is None:
+            return frozenset()
+        return frozenset(os.fsdecode(path) for path in self._deletions.load(str(self.key), day))
+
+    def settle_deleted(self, day: date, deleted: Iterable[str], here: Iterable[str]) -> None:
+        """Take note of what a look at the disk found of marked files: deleted, or here again."""
+        if self._deletions is not None:
+            self._deletions.settle(str(self.key), day, deleted, here)
+
+    def note_deleted(self, day: date, paths: Iterable[str]) -> None:
+        """Take note of marked files that a clean-up deleted."""
+        if self._deletions is not None:
+            self._deletions.note(str(self.key), day, paths)
+
+    def _by_day(self, paths: Iterable[tuple[str, date]]) -> dict[date, dict[bytes, str]]:
+        days: dict[date, dict[bytes, str]] = {}
+        for path, day in paths:
+            fault = path_fault(path) or ("it is empty" if not path else "")
+            fault = fault or ("it starts with #" if path.startswith("#") else "")
+            _demand(fault or ("it starts with a blank" if path != path.lstrip() else ""), path)
+            days.setdefault(day, {})[path.encode()] = path
+        return days
+
+    def _append(self, kind: Kind, day: date, lines: dict[bytes, str]) -> int:
+        """Append those of the lines whose first field the day lacks, and own ones that got lost.
+
+        Returns:
+            How many were written; of the lines only, when there are any. The lock is held by the caller.
+        """
+        path = self.day_file(kind, day)
+        # Untouched since this object left it, the file still holds what this object wrote.
+        untouched = identity(path) == self._left_at.get((kind, day))
+        wanted = lines if untouched else {**self._written.get((kind, day), {}), **lines}
+        data = self._read_file(path)
+        here = None
+        if not untouched:
+            here = read(data, kind)
+            self._damage.note(path, here.bad)
+        if tail_of(data) and set_tail_aside(path, data, kind, wanted.values()):
+            data, here = files.read_data(path), None
+        others = [self._read_file(other) for other in self._day_files(kind, day) if other != path]
+        # Most lines are not there, and a search of the bytes shows that without taking them apart.
+        present: set[bytes] = set()
+        if any(first in part for first in wanted for part in (data, *others)):
+            for lines_of in (here or read(data, kind), *(read(other, kind) for other in others)):
+                present |= firsts(lines_of.good)
+        missing = {first: line for first, line in wanted.items() if first not in present}
+        if missing:
+            files.append_lines(path, list(missing.values()))
+        new = {first: line for first, line in missing.items() if first in lines}
+        if new:
+            kept = self._written.setdefault((kind, day), {})
+            self._written_lines += len(new.keys() - kept.keys())
+            kept.update(new)
+            self._written.move_to_end((kind, day))
+        if (kind, day) in self._written:
+            self._left_at[kind, day] = identity(path) or (0, 0, 0)
+        return len(new) if lines else len(missing)
+
+    def _forget_oldest(self) -> None:
+        """Check the days written to longest ago a last time, so that memory stays bounded."""
+        while self._written_lines > _REMEMBERED_LINES and len(self._written) > 1:
+            kind, day = oldest = next(iter(self._written))
+            self._append(kind, day, {})
+            self._written_lines -= len(self._written.pop(oldest))
+            self._left_at.pop(oldest, None)
+
+    def urls(self, start: date | None = None, end: date | None = None) -> Iterator[Entry]:
+        """Go through the discovered files of some days, both ends included, day by day."""
+        return self._entries("url", start, end)
+
+    def downloads(self, start: date | None = None, end: date | None = None) -> Iterator[Entry]:
+        """Go through the downloaded files of some days, both ends included, day by day."""
+        return self._entries("dwl", start, end)
+
+    def marked(self, start: date | None = None, end: date | None = None) -> Iterator[tuple[str, date]]:
+        """Go through the marked paths of some days, both ends included, day by day."""
+        for entry in self._entries("mrk", start, end):
+            yield entry.url, entry.day
+
+    def _entries(self, kind: Kind, start: date | None, end: date | None) -> Iterator[Entry]:
+        for day, paths in self._listing(kind, start, end).items():
+            lines = self._lines(kind, self._contents(paths))
+            for first, second in first_to_second(lines).items():
+                yield Entry(first.decode(), second.decode(), day)
+
+    def pending_downloads(self, start: date | None = None, end: date | None = None) -> list[Entry]:
+        """List what was discovered and is not downloaded, by day and URL.
+
+        A day whose list of downloads cannot be read has nothing pending: all of it would come again.
+        """
+        pending: list[Entry] = []
+        downloaded_files = self._listing("dwl", start, end)
+        for day, url_files in self._listing("url", start, end).items():
+            found, done = self._contents(url_files), self._contents(downloaded_files.get(day, []))
+            if found.says_the_same(done):
+                self._note_same(found, self._note_all("dwl", done))
+                continue
+            discovered = first_to_second(self._lines("url", found))
+            gone = firsts(self._lines("dwl", done))
+            if not done.is_whole or self._is_hidden("dwl", day):
+                continue
+            for url in sorted(discovered.keys() - gone):
+                pending.append(Entry(url.decode(), discovered[url].decode(), day))
+        return pending
+
+    def pending_marks(self, start: date | None = None, end: date | None = None) -> list[Entry]:
+        """List what was downloaded to a known path that is not marked, by day and path.
+
+        A day whose list of marks cannot be read has nothing pending: all of it would be processed again.
+        """
+        pending: list[Entry] = []
+        marked_files = self._listing("mrk", start, end)
+        for day, paths in self._listing("dwl", start, end).items():
+            marks = self._contents(marked_files.get(day, []))
+            done = firsts(self._lines("mrk", marks))
+            downloaded = first_to_second(self._lines("dwl", self._contents(paths)))
+            if not marks.is_whole or self._is_hidden("mrk", day):
+                continue
+            found = {path: url for url, path in downloaded.items() if path and path not in done}
+            pending.extend(Entry(found[path].decode(), path.decode(), day) for path in sorted(found))
+        return pending
+
+    def stats(self, start: date | None = None, end: date | None = None) -> Stats:
+        """Count the files of some days, both ends included; None is the first or the last day there is."""
+        total = [0, 0, 0, 0, 0, 0]
+        for _, counts in self._count(start, end):
+            total = [sum(pair) for pair in zip(total, counts, strict=True)]
+        discovered, downloaded, marked, pending_downloads, pending_marks, deleted = total
+        return Stats(
+            discovered,
+            downloaded,
+            marked,
+            len(self._error_lines()),
+            pending_downloads,
+            pending_marks,
+            deleted,
+        )
+
+    def days(self, start: date | None = None, end: date | None = None) -> list[DayStats]:
+        """Count each day that has files in the registry, in order."""
+        return [DayStats(day, *counts) for day, counts in self._count(start, end)]
+
+    def errors(self) -> dict[str, str]:
+        """List the URLs whose last download failed, each with when and why."""
+        return {url.decode(): text.decode() for url, text in self._error_lines().items()}
+
+    def missing(self, now: datetime) -> dict[str, datetime]:
+        """List the URLs that the archive said within the last day it does not have, each with when."""
+        found = {url: missing_since(text) for url, text in self.errors().items()}
+        return {url: at for url, at in found.items() if at and timedelta(0) <= now - at < MISSING_FOR}
+
+    def _error_lines(self) -> dict[bytes, bytes]:
+        found = read(as_text(self._error_data()), "url")
+        self._damage.note(self.errors_file, found.bad)
+        return first_to_second(found.good)
+
+    def _error_data(self) -> bytes:
+        """Read the list of errors; one that cannot be read stops nothing else."""
+        try:
+            return self._read_file(self.errors_file, is_settled=False)
+        except UnreadableError:
+            return b""
+
+    def _count(self, start: date | None, end: date | None) -> list[tuple[date, Counts]]:
+        """Count each day, from memory or the cache where its files are as they were."""
+        listed = {kind: self._listing(kind, start, end) for kind in TREES}
+        with self._counting:
+            if self._counted is None:
+                self._counted = self._cache.load(self.root, self.key) if self._cache else {}
+            known, changed = self._counted, False
+            result: list[tuple[date, Counts]] = []
+            for day in sorted(set().union(*listed.values())):
+                paths = [listed[kind].get(day, []) for kind in TREES]
+                looked_at = [path for group in paths for path in group]
+                if self._deletions is not None:
+                    looked_at.append(self._deletions.day_file(str(self.key), day))
+                signature, settled = signature_of(looked_at)
+                name = day.isoformat()
+                remembered = known.get(name)
+                if remembered is not None and remembered.signature == signature:
+                    result.append((day, remembered.counts))
+                    if remembered.damage or self._damage:
+                        self._damage.restore(looked_at, remembered.damage)
+                    continue
+                contents = [self._contents(group) for group in paths]
+                counts = self._count_day(day, *contents)
+                result.append((day, counts))
+                # A file's time and size do not say whether it may be read.
+                if settled and all(one.is_whole for one in contents):
+                    known[name] = Counted(signature, counts, self._damage.rows(looked_at))
+                    changed = True
+            if changed and self._cache:
+                self._cache.save(self.root, self.key, known)
+        return result
+
+    def _day_files(self, kind: Kind, day: date) -> list[Path]:
+        """List where lines of a day may be: its own file, and one moved to a folder above."""
+        return [path for path in self._day_paths(kind, day) if os.path.isfile(path)]
+
+    def _day_paths(self, kind: Kind, day: date) -> list[Path]:
+        own = self.day_file(kind, day)
+        return [own, self._folders[kind] / own.name]
+
+    def _listing(self, kind: Kind, start: date | None, end: date | None) -> dict[date, list[Path]]:
+        """List the files of each day of a range, in order."""
+        days: dict[date, list[Path]] = {}
+        hidden: set[Path] = set()
+
+        def step_over(error: UnreadableError) -> None:
+            hidden.add(error.path)
+            self._damage.note_unread(error)
+
+        for path, day in day_files_below(self._folders[kind], kind, step_over):
+            if day is None:
+                self._damage.keep(RegistryDamaged(path, 0, UNDATED))
+            elif (start is None or day >= start) and (end is None or day <= end):
+                days.setdefault(day, []).append(path)
+        self._damage.forget_folders(self._folders[kind], hidden)
+        return dict(sorted(days.items()))
+
+    def _count_day(self, day: date, urls: Contents, downloads: Contents, marks: Contents) -> Counts:
+        """Count one day by sets of URLs and paths."""
+        gone = self._deletions.load(str(self.key), day) if self._deletions else frozenset()
+        downloaded_lines = self._note_all("dwl", downloads)
+        downloaded = first_to_second([line for one in downloaded_lines for line in one.good])
+        marked = firsts(self._lines("mrk", marks))
+        same = urls.says_the_same(downloads)
+        if same:
+            self._note_same(urls, downloaded_lines)
+        discovered = downloaded.keys() if same else firsts(self._lines("url", urls))
+        return count_day(
+            discovered,
+            downloaded,
+            marked,
+            gone,
+            knows_downloads=downloads.is_whole and not self._is_hidden("dwl", day),
+            knows_marks=marks.is_whole and not self._is_hidden("mrk", day),
+        )
+
+    def _read_file(self, path: Path, *, is_settled: bool = True) -> bytes:
+        """Read a file, and take note of one that cannot be read.
+
+        Raises:
+            UnreadableError: it cannot be read.
+            StorageError: nothing can be read now, as too many files are open.
+        """
+        try:
+            return read_settled(path) if is_settled else files.read_data(path)
+        except StorageError as error:
+            if files.is_out_of_files(error):
+                raise
+            unreadable = UnreadableError(path, error.message, error.hint)
+            self._damage.note_unread(unreadable)
+            raise unreadable from error
+
+    def _contents(self, paths: list[Path]) -> Contents:
+        """Read the files of one kind and day, as far as they can be read."""
+        parts: list[tuple[Path, bytes]] = []
+        for path in paths:
+            with contextlib.suppress(UnreadableError):
+                parts.append((path, self._read_file(path)))
+        return Contents(parts, len(parts) == len(paths))
+
+    def _lines(self, kind: Kind, contents: Contents) -> list[bytes]:
+        """Give the good lines of a day, and take note of the others."""
+        found = self._note_all(kind, contents)
+        return found[0].good if len(found) == 1 else [line for one in found for line in one.good]
+
+    def _note_all(self, kind: Kind, contents: Contents) -> list[Lines]:
+        """Take the files of a day apart, and take note of their bad lines."""
+        found = [read(data, kind) for _, data in contents.parts]
+        self._note_same(contents, found)
+        return found
+
+    def _note_same(self, contents: Contents, found: list[Lines]) -> None:
+        for (path, _), lines in zip(contents.parts, found, strict=True):
+            self._damage.note(path, lines.bad)
+
+    @property
+    def damage(self) -> list[RegistryDamaged]:
+        """What could not be read of the files and folders that were read, by path."""
+        return self._damage.listed()
+
+    def is_unreadable(self, day: date) -> bool:
+        """Whether files of a day were there and could not be read, when they were read last."""
+        for kind in TREES:
+            if self._is_hidden(kind, day) or any(map(self._damage.is_unread, self._day_paths(kind, day))):
+                return True
+        return False
+
+    def _is_hidden(self, kind: Kind, day: date) -> bool:
+        """Whether the folder of a day could not be listed."""
+        return bool(self._damage) and self.day_file(kind, day).parent in self._damage
+
+
+def _demand(fault: str, text: str) -> None:
+    if fault:
+        raise InvalidRequestError(f"Cannot register {text[:200]!a}: {fault}")

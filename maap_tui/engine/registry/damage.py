@@ -1,0 +1,82 @@
+"""What could not be read of a baseline's files: each reported once, as long as it stays so."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Container, Iterable, Sequence
+from pathlib import Path
+
+from maap_tui.engine.errors import UnreadableError
+from maap_tui.engine.events import Emit, RegistryDamaged
+from maap_tui.engine.registry.lines import TORN
+from maap_tui.engine.registry.tree import identity
+
+Row = tuple[str, int, str]
+"""Of a damaged file its path below the registry, how many lines, and why."""
+
+
+class DamageLog:
+    """The damaged files of one baseline that were read, each with what is wrong.
+
+    Args:
+        root: the registry folder.
+        emit: takes one event for each damage that is new.
+    """
+
+    def __init__(self, root: Path, emit: Emit) -> None:
+        self._root = root
+        self._emit = emit
+        self._found: dict[Path, tuple[object, RegistryDamaged]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def __contains__(self, path: Path) -> bool:
+        return path in self._found
+
+    def note(self, path: Path, bad: Sequence[tuple[int, str]]) -> None:
+        """Take note of the lines of a file that are stepped over, or that there are none any more."""
+        damaged = [reason for _, reason in sorted(bad) if reason != TORN]
+        if damaged:
+            self.keep(RegistryDamaged(path, len(damaged), damaged[0]))
+        elif self._found:
+            self._found.pop(path, None)
+
+    def note_unread(self, error: UnreadableError) -> None:
+        """Take note of a file or folder that cannot be read."""
+        self.keep(RegistryDamaged(error.path, 0, error.reason))
+
+    def keep(self, damage: RegistryDamaged) -> None:
+        """Remember what is damaged, and report it when that is new."""
+        old = self._found.get(damage.path)
+        self._found[damage.path] = (identity(damage.path), damage)
+        if old is None or old[1] != damage:
+            self._emit(damage)
+
+    def forget_folders(self, parent: Path, hidden: Container[Path]) -> None:
+        """Forget the folders below one that can be listed now, those but the hidden ones."""
+        for folder in list(self._found):
+            if folder.parent == parent and folder not in hidden and folder.is_dir():
+                self._found.pop(folder, None)
+
+    def is_unread(self, path: Path) -> bool:
+        """Whether a file was there and could not be read at all, when it was read last."""
+        kept = self._found.get(path)
+        return kept is not None and not kept[1].lines
+
+    def rows(self, paths: Iterable[Path]) -> tuple[Row, ...]:
+        """Give what is known of some files in a form that can be stored."""
+        found = [kept[1] for kept in map(self._found.get, paths) if kept is not None]
+        return tuple((os.path.relpath(one.path, self._root), one.lines, one.reason) for one in found)
+
+    def restore(self, paths: Iterable[Path], rows: Iterable[Row]) -> None:
+        """Take over what `rows` gave of some files, which are as they were."""
+        for path in paths:
+            self.note(path, [])
+        for name, lines, reason in rows:
+            self.keep(RegistryDamaged(self._root / name, lines, reason))
+
+    def listed(self) -> list[RegistryDamaged]:
+        """What is damaged, by path, of the files that are as they were when they were read."""
+        kept = list(self._found.items())
+        return [one for path, (was, one) in sorted(kept) if os.path.lexists(path) and identity(path) == was]

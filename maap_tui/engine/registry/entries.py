@@ -1,0 +1,136 @@
+"""What the registry speaks of: a baseline's key, a tracked file, counts, and what was found damaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.storage.names import is_name
+
+Kind = Literal["url", "dwl", "mrk"]
+
+TREES: Final[dict[Kind, str]] = {"url": "urls", "dwl": "downloads", "mrk": "marked"}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """The four names a baseline is tracked under; each is also the name of a folder.
+
+    Raises:
+        InvalidRequestError: a name cannot be that of a folder everywhere.
+    """
+
+    mission: str
+    collection: str
+    product_type: str
+    baseline: str
+    """As given: the case is kept."""
+
+    def __post_init__(self) -> None:
+        for noun in ("mission", "collection", "product_type", "baseline"):
+            name = getattr(self, noun)
+            if not (isinstance(name, str) and is_name(name)):
+                raise InvalidRequestError(
+                    f"Not a name for a {noun.replace('_', ' ')}: {str(name)[:128]!a}",
+                    "Use letters, digits and _ . + - only, with no . or - in front, 128 at most.",
+                )
+
+    def __str__(self) -> str:
+        return f"{self.mission}/{self.collection}/{self.product_type}/{self.baseline}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file the registry knows of."""
+
+    url: str
+    path: str
+    """Where it is or will be on disk; empty when unknown."""
+    day: date
+    """Day of the sensing start, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of the entries handed to `BaselineRegistry.add`."""
+
+    new: int
+    """How many were not there before."""
+    refused: list[tuple[Entry, str]]
+    """Entries that cannot be written as one line, each with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Counts over a range of days; every URL and path counts once."""
+
+    total_urls: int
+    downloaded: int
+    marked: int
+    errors: int
+    """URLs whose last download failed, of all days."""
+    pending_downloads: int
+    """Discovered, not downloaded."""
+    pending_marks: int
+    """Downloaded to a known path that is not marked."""
+    deleted: int = 0
+    """Downloaded and marked, and deleted by a clean-up."""
+
+    @property
+    def here(self) -> int:
+        """Downloaded, and not deleted by a clean-up."""
+        return self.downloaded - self.deleted
+
+    def as_dict(self) -> dict[str, int]:
+        """Give the counts under the names maap-client's `get_stats` has."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "deleted"}
+
+    def as_view(self) -> dict[str, int]:
+        """Give all counts, those that maap-client does not know last."""
+        return {**self.as_dict(), "here": self.here, "deleted": self.deleted}
+
+
+@dataclass(frozen=True, slots=True)
+class DayStats:
+    """Counts of one sensing day."""
+
+    day: date
+    discovered: int
+    downloaded: int
+    marked: int
+    pending_downloads: int
+    pending_marks: int
+    deleted: int = 0
+    """Downloaded and marked, and deleted by a clean-up."""
+
+    @property
+    def here(self) -> int:
+        """Downloaded, and not deleted by a clean-up."""
+        return self.downloaded - self.deleted
+
+    @property
+    def marked_here(self) -> int:
+        """Marked, and not deleted by a clean-up."""
+        return self.marked - self.deleted
+
+
+class Problem(NamedTuple):
+    """Something in the registry that cannot be read and is stepped over."""
+
+    file: Path
+    line: int
+    """Number of the line from 1; 0 when it is the file as a whole."""
+    reason: str
+
+
+class Repaired(NamedTuple):
+    """A file of the registry whose unreadable lines are comments now."""
+
+    file: Path
+    backup: Path
+    """The file as it was."""
+    lines: int
+    """How many lines were set aside."""

@@ -1,0 +1,193 @@
+"""The format of the registry's files: bytes to lines and back; no file is touched.
+
+The rule: a damaged line is stepped over with its reason, and a last line that was cut short is believed
+only as far as the other lines show that it is whole.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+from maap_tui.engine.model import FORMATS
+from maap_tui.engine.registry.entries import Kind
+from maap_tui.engine.storage.names import URL_PATTERN
+
+# A line of url_ and dwl_ files: a URL, then perhaps a separator and a path without control characters.
+_PAIR_LINE: Final = re.compile(URL_PATTERN.encode() + rb"(?:\|[^\x00-\x1f\x7f]*)?")
+_PATH_LINE: Final = re.compile(rb"[^\x00-\x1f\x7f]+")
+# Files of nothing but these bytes need no look at each line: no comment, space, control or non-ASCII byte.
+_PLAIN: Final = bytes(code for code in range(0x21, 0x7F) if code != ord("#")) + b"\n"
+BOM: Final = b"\xef\xbb\xbf"
+BLANK: Final = b" \t\r\n\x0b\x0c"
+# What maap-client leaves in the text of an error; a NUL is not text but what a crash leaves of a block.
+_IN_ERRORS: Final = bytes(0x20 if 0 < code < 0x20 and code not in b"\n\r" else code for code in range(256))
+_SUFFIXES: Final = frozenset(suffix.encode() for suffixes in FORMATS.values() for suffix in suffixes)
+
+_MAX_LINE: Final = 16384
+_MAX_ERROR: Final = 300
+MISSING_FOR: Final = timedelta(days=1)
+"""How long a file that the archive does not have is not asked for again by itself."""
+_MISSING: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) (?:404|410)\b", re.ASCII)
+"""How the line of a file begins that the archive does not have."""
+TORN: Final = "the line was cut short"
+"""Said of a last line without its line end: its writer got no confirmation, and the next one heals it."""
+UNDATED: Final = "its name holds no date that exists"
+SKIPPED: Final = "skipped: "
+"""How the reason of an item begins that could not be used."""
+
+
+class Lines(NamedTuple):
+    """What a file holds: its good lines, and those stepped over as (line number, reason)."""
+
+    good: list[bytes]
+    bad: list[tuple[int, str]]
+
+
+def tail_of(data: bytes) -> bytes:
+    """Give what stands after the last line end; empty for a file that ends as it should."""
+    return data[max(data.rfind(b"\n"), data.rfind(b"\r")) + 1 :]
+
+
+def judge_tail(data: bytes, kind: Kind) -> bytes:
+    """Say what of a last line without its line end can be believed; empty for nothing.
+
+    Both clients end every line, so such a line is a crash's, a write's in progress, or an editor's
+    that leaves the last line end out. Whole lines show which: a URL is whole when its separator
+    follows, a path when it ends in the URL's file name.
+    """
+    tail = tail_of(data)
+    before = data[: len(data) - len(tail)]
+    if kind == "mrk":
+        return tail if _ends_like(tail, before) else b""
+    url, separator, path = tail.partition(b"|")
+    if not separator:
+        # A download is recorded with its path: a first line without one was cut.
+        bare = b"|" not in before and (kind == "url" or before.strip(BLANK))
+        return tail if bare and _ends_like(tail, before) else b""
+    if path.strip(BLANK).endswith(url.rpartition(b"/")[2]) and not url.endswith(b"/"):
+        return tail
+    return url + b"|" if kind == "url" else b""
+
+
+def comment(line: bytes, what: str) -> bytes:
+    """Make a line that cannot be read a comment that shows what it was, as far as there is room."""
+    text = line.strip(BLANK)[:_MAX_LINE].decode("utf-8", "backslashreplace")
+    shown = "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
+    )
+    return f"# {what} line set aside: {shown}\n".encode()
+
+
+def fix_lines(data: bytes, kind: Kind) -> tuple[bytes, int]:
+    """Give a file with its bad lines as comments, and how many those are."""
+    bad = {number for number, _ in read(data, kind).bad}
+    tail = tail_of(data)
+    fixed: list[bytes] = []
+    for number, line in enumerate(data.splitlines(keepends=True), start=1):
+        if number not in bad:
+            fixed.append(line)
+            continue
+        is_torn = bool(tail) and line == tail
+        fixed.append(comment(line, "torn" if is_torn else "damaged"))
+        judged = judge_tail(data, kind) if is_torn else b""
+        if judged and read(judged + b"\n", kind).good:
+            fixed.append(judged + b"\n")
+    return b"".join(fixed), len(bad)
+
+
+def _ends_like(tail: bytes, before: bytes) -> bool:
+    """Whether a last line ends in a file name as the others do, or as files of the archive do."""
+    suffix = os.path.splitext(tail.rstrip(BLANK))[1]
+    others = {os.path.splitext(line)[1] for line in before.split() if not line.startswith(b"#")}
+    return suffix in others if others else suffix.lower() in _SUFFIXES
+
+
+def as_text(errors: bytes) -> bytes:
+    """Give the list of errors with blanks for control characters: their text is what a server sent."""
+    return re.sub(rb"\r(?!\n)", b" ", errors).translate(_IN_ERRORS)
+
+
+def read(data: bytes, kind: Kind) -> Lines:
+    """Take a file apart into good lines, without blanks around them, and those stepped over."""
+    tail = tail_of(data)
+    bad: list[tuple[int, str]] = []
+    if tail.strip(BLANK) and not tail.lstrip(BLANK + BOM).startswith(b"#"):
+        judged = judge_tail(data, kind)
+        if judged != tail:
+            bad.append((len(data.splitlines()), TORN))
+            data = data[: len(data) - len(tail)] + judged
+    if not data.translate(None, _PLAIN):
+        lines = data.split(b"\n")
+        if not lines[-1]:
+            lines.pop()
+        plain = kind == "mrk" or data.count(b"\nhttps://") + data.startswith(b"https://") == len(lines)
+        # An address without a host begins as the others do.
+        plain = plain and b"://\n" not in data and b"://|" not in data and not data.endswith(b"://")
+        if plain and b"" not in lines and (not lines or max(map(len, lines)) <= _MAX_LINE):
+            return Lines(lines, bad)
+    return _read_carefully(data, kind, bad)
+
+
+def _read_carefully(data: bytes, kind: Kind, bad: list[tuple[int, str]]) -> Lines:
+    """Take a file apart line by line, as `read` does where bytes may be anything."""
+    good: list[bytes] = []
+    pattern = _PATH_LINE if kind == "mrk" else _PAIR_LINE
+    for number, raw in enumerate(data.removeprefix(BOM).splitlines(), start=1):
+        line = raw.strip(BLANK)
+        if not line or line.startswith(b"#"):
+            continue
+        reason = ""
+        if len(line) > _MAX_LINE:
+            reason = f"the line is longer than {_MAX_LINE} bytes"
+        elif not pattern.fullmatch(line):
+            controls = any(byte < 0x20 or byte == 0x7F for byte in line)
+            reason = "the line holds control characters" if controls else "the line does not start with a URL"
+        elif not line.isascii():
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                reason = "the line is not UTF-8"
+        if reason:
+            bad.append((number, reason))
+        else:
+            good.append(line)
+    return Lines(good, bad)
+
+
+def first_to_second(lines: list[bytes]) -> dict[bytes, bytes]:
+    """Map first fields to second ones; of one URL's lines the last counts, as in maap-client."""
+    return {first: second for line in lines for first, _, second in (line.partition(b"|"),)}
+
+
+def firsts(lines: list[bytes]) -> set[bytes]:
+    """Give the first field of each line: its URL or path."""
+    return {line.partition(b"|")[0] for line in lines}
+
+
+def missing_since(text: str) -> datetime | None:
+    """When the archive said that it does not have a file, from its error; None for other errors."""
+    dated = _MISSING.match(text)
+    try:
+        return datetime.fromisoformat(dated[1]) if dated else None
+    except ValueError:
+        return None
+
+
+def is_skipped(text: str) -> bool:
+    """Whether the text of an error is of an item that could not be used, not of a file that failed."""
+    return text.partition(" ")[2].startswith(SKIPPED) or text.startswith(SKIPPED)
+
+
+def error_text(reason: str, code: int | None, tries: int, at: datetime) -> str:
+    """Write when, code, reason and tries so that they stay on one line of two fields."""
+    shown = "".join(char if char.isprintable() else " " for char in reason.replace("|", ";"))
+    shown = " ".join(shown.split())
+    if code is not None and not shown.startswith(str(code)):
+        shown = f"{code} {shown}".rstrip()
+    head = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ ")
+    end = f" ({tries} {'try' if tries == 1 else 'tries'})"
+    room = _MAX_ERROR - len(head) - len(end)
+    return head + (shown if len(shown) <= room else shown[: room - 3] + "...") + end
