@@ -864,14 +864,14 @@ from maap_tui.engine.net.http import Http
 from maap_tui.engine.net.origins import origin_of
 from maap_tui.engine.net.credentials import load_credentials
 from maap_tui.engine.net.tokens import Tokens
-from maap_tui.engine.download.transfer import Transfer, TransferRules, Wanted
+from maap_tui.engine.download.transfer import DownloadRequest, Transfer, TransferRules
 
 async def main(url, path, size, token_url, credentials):
     http = Http(bearer_origins=frozenset({origin_of(url)}), bulk=True)
     tokens = Tokens(http, token_url, lambda: load_credentials(Path(credentials), {}))
     transfer = Transfer(http, tokens, TransferRules(retry_wait_s=0.01, min_free=0))
     try:
-        print((await transfer.fetch(Wanted(url, Path(path), int(size)))).received)
+        print((await transfer.fetch(DownloadRequest(url, Path(path), int(size)))).received)
     finally:
         await http.close()
 

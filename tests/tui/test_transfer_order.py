@@ -36,7 +36,7 @@ def test_it_is_what_sorting_would_give(seed: int) -> None:
             assert line.job is not None
             line.job.state = chance.choice(STATES)
             line.job.position = float(chance.randrange(20))
-            before = line.mode
+            before = line.position
             line.update(set())
             assert order.put(line) is (line.order != before)
         elif chance.random() < 0.9:
