@@ -1,13 +1,28 @@
-"""What every test gets: asyncio, an empty home, and no way to the network but loopback."""
+"""What every test gets: asyncio, an empty home, and no way to the network but loopback.
+
+The archive, a home that points at it, and `maap` as a function are here; `homes.py` has what they share.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from maap_tui.cli.main import main
+from maap_tui.demo import Archive
+from maap_tui.engine.events import Event
+from maap_tui.engine.session import Session
+from tests.homes import MOMENT, NOW, QUICK, QUICK_ENVIRON, Ended, requests_of
+
+ROOT = Path(__file__).parents[1]
 
 # Under nohup, or in the background of a script, commands would inherit signals that are ignored.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -51,3 +66,100 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def shared_archive() -> Iterator[Archive]:
+    """The archive for what lives longer than a test, with a frozen clock."""
+    # The token has to be good for the real clock too, whenever the tests run.
+    with Archive.start(now=NOW, offline_days=36500) as started:
+        yield started
+
+
+@pytest.fixture
+def archive(shared_archive: Archive) -> Iterator[Archive]:
+    """The archive without faults, its counters at zero."""
+    shared_archive.faults.clear()
+    shared_archive.stats.reset()
+    yield shared_archive
+    shared_archive.faults.clear()
+
+
+@pytest.fixture
+def asked(archive: Archive) -> Callable[[str], int]:
+    """How many requests of a kind have arrived."""
+    return lambda kind: requests_of(archive, kind)
+
+
+@pytest.fixture
+def home(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A prepared home, and the environment that points at it; tries follow one another quickly."""
+    folder = tmp_path / "home"
+    archive.prepare(folder)
+    for name, value in (archive.environment(folder) | QUICK_ENVIRON).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+@pytest.fixture
+def events() -> list[Event]:
+    """What the sessions of a test emitted."""
+    return []
+
+
+@pytest.fixture
+def session(archive: Archive, home: Path, events: list[Event]) -> Callable[..., Session]:
+    """Make a session on the archive; keywords with dots are settings, `url` another catalogue."""
+
+    def make(url: str = "", bulk: bool = False, **overrides: object) -> Session:
+        environ = archive.environment(home) | {"HOME": str(home)}
+        if url:
+            environ["MAAP_CATALOG_URL"] = url
+        return Session.load(
+            environ=environ,
+            overrides=QUICK | overrides,
+            emit=events.append,
+            bulk=bulk,
+            now=lambda: MOMENT,
+        )
+
+    return make
+
+
+@pytest.fixture
+def maap(home: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Run a command line in this process."""
+
+    def run(*words: Any) -> Ended:
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        captured = capsys.readouterr()
+        return Ended(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def start(home: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start a command line as a process of its own."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def begin(*words: Any, **options: Any) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("environ", {})}
+        options = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+        } | options
+        process = subprocess.Popen(
+            [sys.executable, "-m", "maap_tui", *map(str, words)], env=environment, **options
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()

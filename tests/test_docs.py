@@ -59,12 +59,6 @@ def pages_with(language: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def archive() -> Iterator[Archive]:
-    with Archive.start(now="2026-01-15T00:00:00Z", offline_days=3650) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def shell() -> Iterator[Shell]:
     # The path of a socket has to be short.
     with tempfile.TemporaryDirectory() as folder, Shell(Path(folder)) as started:

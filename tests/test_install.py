@@ -7,7 +7,7 @@ import re
 import subprocess
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,12 +29,6 @@ pytestmark = pytest.mark.skipif(
     not os.environ.get("MAAP_PLAIN_BIN"), reason="MAAP_PLAIN_BIN names no environment with the program alone"
 )
 Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="module")
-def archive() -> Iterator[Archive]:
-    with Archive.start(offline_days=36500) as one:
-        yield one
 
 
 @pytest.fixture

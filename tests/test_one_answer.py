@@ -22,9 +22,6 @@ from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Box, Circle, Query
 from maap_tui.engine.session import Session
 from maap_tui.tui.screens.search.terms import Names
-from tests.engine.conftest import archive, events, home, session, shared_archive
-
-__all__ = ["archive", "events", "home", "session", "shared_archive"]
 
 Make = Callable[..., Session]
 NOW = datetime(2026, 1, 15, tzinfo=UTC)

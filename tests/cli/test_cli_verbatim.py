@@ -12,7 +12,7 @@ import pytest
 
 from maap_tui.cli.main import main
 from tests import verbatim
-from tests.cli.conftest import Ended
+from tests.homes import Ended
 from tests.verbatim import COLLECTION, FIRST
 
 COP = (COLLECTION, "MSI_COP_2A", "BA")

@@ -30,8 +30,8 @@ from maap_tui.client import GlobalStateTracker, Searcher, StateTracker
 from maap_tui.demo import Archive
 from maap_tui.engine import events
 from tests.client.conftest import AUX, DAY, HOUR, L2, NAMES
-from tests.engine.conftest import requests_of
 from tests.faults.figure import PEER_PYTHON
+from tests.homes import requests_of
 
 METHODS: dict[type, dict[str, str]] = {
     MaapClient: {
@@ -220,7 +220,7 @@ def test_failed_days_are_in_the_result(
     assert client.searcher.last_failed_days == result.failed_days
 
 
-def test_download_and_get(client: MaapClient, tmp_path: Path) -> None:
+def test_download_and_get(client: MaapClient, home: Path) -> None:
     urls = client.search(*NAMES, **HOUR, max_items=2).urls
     dry = client.download(urls, L2, dry_run=True)
     assert dry.skipped == urls and dry.downloaded == {}
@@ -232,7 +232,7 @@ def test_download_and_get(client: MaapClient, tmp_path: Path) -> None:
     assert result.elapsed_seconds > 0 and result.errors == []
     assert sorted(client.download(urls, L2).skipped) == sorted(urls)
     assert len(client.download(urls[:1], L2, skip_existing=False).downloaded) == 1
-    flat = client.get(*NAMES, **HOUR, out_dir=str(tmp_path / "out"), max_items=1, format="h5")
+    flat = client.get(*NAMES, **HOUR, out_dir=str(home / "out"), max_items=1, format="h5")
     assert [path.parent.name for path in flat.downloaded.values()] == ["out"]
     assert len(client.get(*NAMES, orbit="08574C", dry_run=True).skipped) == 1
     assert client.get_tracker(*NAMES).get_stats()["downloaded"] == 2
@@ -249,7 +249,7 @@ def test_errors_by_kind(client: MaapClient, archive: Archive) -> None:
     assert "cannot parse" in client.download(["http://127.0.0.1:9/x.h5"], L2).permanent_errors[0]
 
 
-def test_sync_and_state(client: MaapClient, tmp_path: Path) -> None:
+def test_sync_and_state(client: MaapClient, home: Path) -> None:
     result = client.sync(*NAMES, **HOUR, max_items=3)
     assert (result.urls_downloaded, result.urls_skipped, result.errors) == (3, 0, [])
     assert result.baselines == ["BC"] and result.failed_days == []
@@ -304,7 +304,7 @@ def test_failures_in_a_row_are_raised(client: MaapClient, archive: Archive) -> N
         client.sync(*NAMES, **HOUR, max_consecutive_failures=1)
 
 
-def test_dead_token_and_token_service(client: MaapClient, archive: Archive, tmp_path: Path) -> None:
+def test_dead_token_and_token_service(client: MaapClient, archive: Archive, home: Path) -> None:
     urls = client.search(*NAMES, **HOUR, max_items=1).urls
     archive.faults.add(target="token", status=503)
     with pytest.raises(AuthServiceUnavailable):
@@ -314,20 +314,20 @@ def test_dead_token_and_token_service(client: MaapClient, archive: Archive, tmp_
     with pytest.raises(AuthenticationError, match="401"):
         client.download(urls, L2)
     archive.faults.clear()
-    (tmp_path / "credentials.txt").unlink()
+    (home / "credentials.txt").unlink()
     client.close()
     with pytest.raises(CredentialsError, match="Credentials file not found"):
         client.download(urls, L2)
 
 
-def test_catalogues(client: MaapClient, archive: Archive, tmp_path: Path) -> None:
+def test_catalogues(client: MaapClient, archive: Archive, home: Path) -> None:
     found = client.update_catalogs([AUX])
     assert json.loads(found[AUX].read_text())["collection"] == AUX
     asked = requests_of(archive, "catalogue")
     assert client.update_catalogs([AUX]) == found and requests_of(archive, "catalogue") == asked
     client.update_catalogs([AUX], force=True)
     assert requests_of(archive, "catalogue") == asked + 1
-    assert client.update_catalogs([AUX], out_dir=tmp_path / "c")[AUX].parent == tmp_path / "c"
+    assert client.update_catalogs([AUX], out_dir=home / "c")[AUX].parent == home / "c"
     failures: list[tuple[str, str, str, str]] = []
     built = client.build_catalog(AUX, "AUX_MET_1D", "BC", failures_out=failures)
     assert failures == [] and list(built) == [AUX]
@@ -349,20 +349,20 @@ def test_catalogue_that_fails(client: MaapClient, archive: Archive) -> None:
     assert failures[0][:3] == (AUX, "*", "*")
 
 
-def test_configuration(archive: Archive, tmp_path: Path) -> None:
-    config = MaapConfig.load(tmp_path / "config.toml")
-    assert config.catalog_url == archive.catalog_url and config.data_dir == tmp_path / "data"
+def test_configuration(archive: Archive, home: Path) -> None:
+    config = MaapConfig.load(home / "config.toml")
+    assert config.catalog_url == archive.catalog_url and config.data_dir == home / "data"
     assert config.mission == "EarthCARE" and config.mission_start == "2024-05-28T00:00:00Z"
     assert config.collections is not None and L2 in config.collections
-    with MaapClient(MaapConfig(data_dir=tmp_path / "other")) as client:
-        assert client.config.data_dir == tmp_path / "other"
+    with MaapClient(MaapConfig(data_dir=home / "other")) as client:
+        assert client.config.data_dir == home / "other"
         assert client.config.catalog_url == archive.catalog_url
     with MaapClient(replace(config, collections=["One"])) as client:
         assert client.list_collections() == ["One"]
     start, end = MaapClient(config).normalize_time_range(datetime(2000, 1, 1, tzinfo=UTC))
     assert start == datetime(2024, 5, 28, tzinfo=UTC) < end
-    MaapConfig(registry_dir=tmp_path / "deep" / "er").ensure_directories()
-    assert (tmp_path / "deep" / "er").is_dir()
+    MaapConfig(registry_dir=home / "deep" / "er").ensure_directories()
+    assert (home / "deep" / "er").is_dir()
 
 
 async def test_works_inside_a_running_loop(client: MaapClient) -> None:
@@ -380,7 +380,7 @@ def test_closed_client_can_be_used_again(client: MaapClient) -> None:
     assert sorted(client.download(urls, L2).skipped) == sorted(urls)
 
 
-def test_events_reach_the_listener_and_its_calls_back_are_refused(archive: Archive) -> None:
+def test_events_reach_the_listener_and_its_calls_back_are_refused(home: Path) -> None:
     heard: list[events.Event] = []
     with MaapClient(on_event=heard.append) as client:
         client.get(*NAMES, **HOUR, max_items=1)
@@ -412,7 +412,7 @@ print(json.dumps([tracker.get_stats(), sorted(tracker.get_pending_downloads()),
 
 @pytest.mark.skipif(not PEER_PYTHON, reason="MAAP_CLIENT_PYTHON names no interpreter with maap-client 0.2.1")
 @pytest.mark.parametrize("writer", ["maap_tui", "maap_client"])
-def test_registry_reads_alike_in_maap_client(client: MaapClient, tmp_path: Path, writer: str) -> None:
+def test_registry_reads_alike_in_maap_client(client: MaapClient, home: Path, writer: str) -> None:
     urls = client.search(*NAMES, **HOUR).urls
     if writer == "maap_tui":
         client.sync(*NAMES, **HOUR, max_items=3)
@@ -421,12 +421,12 @@ def test_registry_reads_alike_in_maap_client(client: MaapClient, tmp_path: Path,
         tracker.mark_error(urls[-1], "it broke")
     action, rows = ("write" if writer == "maap_client" else "read"), {"urls": urls, "done": urls[:3]}
     done = subprocess.run(
-        [PEER_PYTHON, "-c", PEER, str(tmp_path), action, json.dumps(rows), *NAMES],
+        [PEER_PYTHON, "-c", PEER, str(home), action, json.dumps(rows), *NAMES],
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
-        env={**os.environ, "HOME": str(tmp_path)},
+        env={**os.environ, "HOME": str(home)},
     )
     stats, downloads, marks = json.loads(done.stdout.splitlines()[-1])
     ours = client.get_tracker(*NAMES)
@@ -468,26 +468,26 @@ tracker.mark_error("https://archive.example/x.h5", "broken\tor \x1b[31mred|here\
 
 @pytest.mark.skipif(not PEER_PYTHON, reason="MAAP_CLIENT_PYTHON names no interpreter with maap-client 0.2.1")
 def test_maap_client_reads_our_skipped_lines_and_a_registry_after_a_clean_up(
-    client: MaapClient, tmp_path: Path
+    client: MaapClient, home: Path
 ) -> None:
     client.sync(*NAMES, **HOUR, max_items=3)
     tracker = client.get_tracker(*NAMES)
     first, second, _ = sorted(tracker.get_pending_mark_paths())
     tracker.mark(first)
     tracker.mark(second)
-    Path(second).rename(tmp_path / "away")
+    Path(second).rename(home / "away")
     tracker.cleanup_marked()
-    (tmp_path / "away").rename(second)
+    (home / "away").rename(second)
     assert tracker.get_deleted_paths() == {first}
     skipped = "https://archive.example/collections/c/items/one"
     tracker.registry.record_skipped({skipped: "has no file that can be used"})
     done = subprocess.run(
-        [PEER_PYTHON, "-c", PEER_READS, str(tmp_path), *NAMES],
+        [PEER_PYTHON, "-c", PEER_READS, str(home), *NAMES],
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
-        env={**os.environ, "HOME": str(tmp_path)},
+        env={**os.environ, "HOME": str(home)},
     )
     stats, errors, deletable, marked, pending = json.loads(done.stdout.splitlines()[-1])
     assert stats == tracker.get_stats() | {"errors": 1}
@@ -500,7 +500,7 @@ def test_maap_client_reads_our_skipped_lines_and_a_registry_after_a_clean_up(
     assert tracker.damaged == [], "what it writes is not damage"
 
 
-def test_every_version_is_given_where_it_is_asked_for(client: MaapClient, tmp_path: Path) -> None:
+def test_every_version_is_given_where_it_is_asked_for(client: MaapClient, home: Path) -> None:
     names = (AUX, "AUX_MET_1D", None)
     newest = client.search(*names, **HOUR).urls
     every = client.search(*names, **HOUR, all_versions=True).urls
@@ -514,17 +514,17 @@ def test_every_version_is_given_where_it_is_asked_for(client: MaapClient, tmp_pa
     assert len(pending[0].skipped) < len(pending[1].skipped) == len(every) - 1
 
 
-def test_verbose_logs_each_file(client: MaapClient, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+def test_verbose_logs_each_file(client: MaapClient, caplog: pytest.LogCaptureFixture, home: Path) -> None:
     with caplog.at_level(logging.INFO, logger="maap_tui"):
-        client.get(*NAMES, orbit="08574D", out_dir=tmp_path / "quiet")
+        client.get(*NAMES, orbit="08574D", out_dir=home / "quiet")
         assert "Downloaded" not in caplog.text
-        client.get(*NAMES, orbit="08574D", out_dir=tmp_path / "loud", verbose=True)
-        client.get(*NAMES, orbit="08574D", out_dir=tmp_path / "loud", verbose=True)
+        client.get(*NAMES, orbit="08574D", out_dir=home / "loud", verbose=True)
+        client.get(*NAMES, orbit="08574D", out_dir=home / "loud", verbose=True)
     assert caplog.text.count("Downloaded ") == 1
     assert "Already exists: " in caplog.text
 
 
-def test_numbers_of_tracks_are_arguments_everywhere(client: MaapClient, tmp_path: Path) -> None:
+def test_numbers_of_tracks_are_arguments_everywhere(client: MaapClient, home: Path) -> None:
     names = ("BiomassLevel1a", "S1_SCS__1S", "01")
     day = datetime(2025, 12, 12, tzinfo=UTC)
     span = {"start": day, "end": day.replace(hour=23)}
@@ -535,7 +535,7 @@ def test_numbers_of_tracks_are_arguments_everywhere(client: MaapClient, tmp_path
     assert client.searcher.search_urls(*names[:2], **only) == found.urls
     days = client.searcher.search_urls_iter_day(*names[:2], **only)
     assert [url for urls in days for url in urls] == found.urls
-    dry = client.get(*names, **span, tracks=[1], frames=["222"], out_dir=tmp_path, dry_run=True)
+    dry = client.get(*names, **span, tracks=[1], frames=["222"], out_dir=home, dry_run=True)
     assert dry.skipped == found.urls
     synced = client.sync(*names, **span, tracks=["1"], frames=["222"])
     assert synced.urls_downloaded == 2

@@ -20,30 +20,30 @@ from tests.client.conftest import HOUR, L2, NAMES
 
 
 @pytest.mark.parametrize("is_used_before", [False, True])
-def test_data_dir_is_obeyed(client: MaapClient, tmp_path: Path, is_used_before: bool) -> None:
+def test_data_dir_is_obeyed(client: MaapClient, home: Path, is_used_before: bool) -> None:
     if is_used_before:
         client.get(*NAMES, **HOUR, max_items=1)
-    client.config.data_dir = tmp_path / "elsewhere"
+    client.config.data_dir = home / "elsewhere"
     paths = client.get(*NAMES, **HOUR, max_items=1).downloaded.values()
     assert len(paths) == 1
-    assert all(path.is_relative_to(tmp_path / "elsewhere") and path.is_file() for path in paths)
-    assert client.config.data_dir == tmp_path / "elsewhere"
+    assert all(path.is_relative_to(home / "elsewhere") and path.is_file() for path in paths)
+    assert client.config.data_dir == home / "elsewhere"
 
 
-def test_every_folder_is_obeyed_after_use(client: MaapClient, tmp_path: Path) -> None:
+def test_every_folder_is_obeyed_after_use(client: MaapClient, home: Path) -> None:
     url = client.search(*NAMES, **HOUR, max_items=1).urls[0]
     config = client.config
-    config.registry_dir = tmp_path / "registry2"
+    config.registry_dir = home / "registry2"
     assert client.get_tracker(*NAMES).add_urls([url]) == 1
-    assert [path.name for path in (tmp_path / "registry2" / "urls").rglob("*.txt")] == ["url_20251201.txt"]
+    assert [path.name for path in (home / "registry2" / "urls").rglob("*.txt")] == ["url_20251201.txt"]
     assert client.state.list_tracked() == [NAMES]
-    config.catalog_dir = tmp_path / "catalogs2"
+    config.catalog_dir = home / "catalogs2"
     client.list_products(L2)
-    assert [path.name for path in (tmp_path / "catalogs2").iterdir()] == [f"{L2}_queryables.json"]
-    config.built_catalog_dir = tmp_path / "built2"
+    assert [path.name for path in (home / "catalogs2").iterdir()] == [f"{L2}_queryables.json"]
+    config.built_catalog_dir = home / "built2"
     built = client.build_catalog(L2, "CPR_CLD_2A", "BC")
-    assert built[L2].parent == tmp_path / "built2"
-    config.credentials_file = tmp_path / "none.txt"
+    assert built[L2].parent == home / "built2"
+    config.credentials_file = home / "none.txt"
     with pytest.raises(CredentialsError, match=r"none\.txt"):
         client.download([url], L2)
 
@@ -73,7 +73,7 @@ def test_addresses_mission_and_collections_are_obeyed_after_use(client: MaapClie
     assert "127.0.0.1:9" in client.search(*NAMES, **HOUR).failed_days[0][1]
 
 
-def test_wrong_value_is_refused_and_can_be_set_right(client: MaapClient, tmp_path: Path) -> None:
+def test_wrong_value_is_refused_and_can_be_set_right(client: MaapClient, home: Path) -> None:
     client.config.catalog_url = "ftp://somewhere/"
     with pytest.raises(SettingsError, match="catalog_url"):
         client.search(*NAMES, **HOUR)
@@ -81,25 +81,25 @@ def test_wrong_value_is_refused_and_can_be_set_right(client: MaapClient, tmp_pat
     assert client.search(*NAMES, **HOUR).urls
 
 
-def test_search_that_runs_goes_on_while_the_configuration_changes(client: MaapClient, tmp_path: Path) -> None:
+def test_search_that_runs_goes_on_while_the_configuration_changes(client: MaapClient, home: Path) -> None:
     days = client.searcher.search_urls_iter_day(*NAMES[:2], **HOUR, baseline="BC")
-    client.config.data_dir = tmp_path / "elsewhere"
+    client.config.data_dir = home / "elsewhere"
     long = client.searcher.search_urls_iter_day(
         L2, "CPR_CLD_2A", HOUR["start"], datetime(2025, 12, 14, tzinfo=UTC), "BC", frames=["C"]
     )
     assert next(long)
-    client.config.data_dir = tmp_path / "third"
+    client.config.data_dir = home / "third"
     assert client.list_products(L2)
     assert len(list(long)) >= 12 and len(list(days)) == 1
 
 
-def test_config_handed_in_is_the_one_followed(archive: Archive, tmp_path: Path) -> None:
+def test_config_handed_in_is_the_one_followed(archive: Archive, home: Path) -> None:
     config = MaapConfig.load()
     with MaapClient(config) as client:
         assert client.config is config
-        config.data_dir = str(tmp_path / "text")  # type: ignore[assignment]
+        config.data_dir = str(home / "text")  # type: ignore[assignment]
         path = next(iter(client.get(*NAMES, **HOUR, max_items=1).downloaded.values()))
-    assert path.is_relative_to(tmp_path / "text")
+    assert path.is_relative_to(home / "text")
 
 
 def test_config_from_the_environment_alone(monkeypatch: pytest.MonkeyPatch, clean_home: Path) -> None:

@@ -29,28 +29,28 @@ def test_results_pickle(client: MaapClient) -> None:
 
 @pytest.mark.parametrize("is_used_before", [False, True])
 def test_client_pickles_with_its_settings_and_no_token(
-    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_used_before: bool
+    archive: Archive, home: Path, monkeypatch: pytest.MonkeyPatch, is_used_before: bool
 ) -> None:
     token = dict(
-        line.split("=", 1) for line in (tmp_path / "credentials.txt").read_text().splitlines() if "=" in line
+        line.split("=", 1) for line in (home / "credentials.txt").read_text().splitlines() if "=" in line
     )["OFFLINE_TOKEN"]
     monkeypatch.setenv("MAAP_TOKEN", token)
-    with MaapClient(MaapConfig(data_dir=tmp_path / "given")) as client:
-        client.config.registry_dir = tmp_path / "changed"
+    with MaapClient(MaapConfig(data_dir=home / "given")) as client:
+        client.config.registry_dir = home / "changed"
         if is_used_before:
             client.get(*NAMES, **HOUR, max_items=1)
         data = pickle.dumps(client)
     assert token.encode() not in data
-    monkeypatch.setenv("MAAP_DATA_DIR", str(tmp_path / "another"))
+    monkeypatch.setenv("MAAP_DATA_DIR", str(home / "another"))
     monkeypatch.setenv("MAAP_CATALOG_URL", "http://127.0.0.1:9/")
     with pickle.loads(data) as copy:
-        assert copy.config.data_dir == tmp_path / "given"
+        assert copy.config.data_dir == home / "given"
         found = copy.sync(*NAMES, **HOUR, max_items=1)
         assert found.urls_downloaded + found.urls_skipped >= 1
-        assert (tmp_path / "changed" / "urls").is_dir()
-        copy.config.registry_dir = tmp_path / "later"
+        assert (home / "changed" / "urls").is_dir()
+        copy.config.registry_dir = home / "later"
         assert copy.sync(*NAMES, **HOUR, max_items=1).urls_found == found.urls_found
-        assert (tmp_path / "later" / "urls").is_dir() and copy.config.data_dir == tmp_path / "given"
+        assert (home / "later" / "urls").is_dir() and copy.config.data_dir == home / "given"
 
 
 FORKS = """
@@ -106,7 +106,7 @@ client.close()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
-def test_client_works_in_a_forked_child(archive: Archive) -> None:
+def test_client_works_in_a_forked_child(home: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FORKS], capture_output=True, text=True, timeout=60, check=False
     )

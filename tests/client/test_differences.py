@@ -53,17 +53,15 @@ THEIRS = [True, "str", "None", [1, 0], False, False, "2025-12-01T00:59:59+00:00"
     [(sys.executable, "maap_tui", OURS), (PEER_PYTHON, "maap_client", THEIRS)],
     ids=["here", "there"],
 )
-def test_differences(
-    archive: Archive, tmp_path: Path, python: str, library: str, facts: list[object]
-) -> None:
+def test_differences(archive: Archive, home: Path, python: str, library: str, facts: list[object]) -> None:
     if not python:
         pytest.skip("MAAP_CLIENT_PYTHON names no interpreter with maap-client 0.2.1")
     done = subprocess.run(
-        [python, "-c", PROBE, library, str(tmp_path)],
+        [python, "-c", PROBE, library, str(home)],
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
-        env={**os.environ, "HOME": str(tmp_path)},
+        env={**os.environ, "HOME": str(home)},
     )
     assert json.loads(done.stdout.splitlines()[-1]) == facts

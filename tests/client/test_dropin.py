@@ -31,8 +31,8 @@ from maap_tui import (
 from maap_tui.demo import Archive
 from tests.client import surface
 from tests.client.conftest import AUX, DAY, HOUR, L2, NAMES
-from tests.engine.conftest import requests_of
 from tests.faults.figure import PEER_PYTHON
+from tests.homes import requests_of
 
 CLASSES = {
     "search:MaapSearcher": "client:Searcher",
@@ -308,7 +308,7 @@ def test_own_catalogues_there_and_back() -> None:
     assert "name='x'" in repr(again) and "_hidden" not in repr(again)
 
 
-def test_client_catalog(client: MaapClient, archive: Archive, tmp_path: Path) -> None:
+def test_client_catalog(client: MaapClient, archive: Archive, home: Path) -> None:
     catalog = client.catalog
     known = catalog.load(L2)
     assert known.collection == L2 and known.list_products() == client.list_products(L2)
@@ -318,8 +318,8 @@ def test_client_catalog(client: MaapClient, archive: Archive, tmp_path: Path) ->
     assert json.loads(catalog.get_path(L2).read_text())["collection"] == L2
     assert list(catalog.download([AUX])) == [AUX] and catalog.list_downloaded() == [L2, AUX]
     assert "properties" in catalog.fetch(AUX)
-    client.config.catalog_dir = tmp_path / "other"
-    assert catalog.get_path(L2).parent == tmp_path / "other" and catalog.list_downloaded() == []
+    client.config.catalog_dir = home / "other"
+    assert catalog.get_path(L2).parent == home / "other" and catalog.list_downloaded() == []
 
 
 def test_searcher_counts_and_ranges(client: MaapClient) -> None:

@@ -17,7 +17,8 @@ from maap_tui.engine.errors import BuiltCatalogMissing, CatalogError
 from maap_tui.engine.events import BaselineCounted, Event, Warned
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
-from tests.engine.conftest import requests_of, told
+from tests.engine.conftest import told
+from tests.homes import requests_of
 
 Make = Callable[..., Session]
 L2 = "EarthCAREL2Validated_MAAP"

@@ -13,8 +13,8 @@ from maap_tui.demo import Archive
 from maap_tui.engine.catalogue.client import nearest
 from maap_tui.engine.errors import CatalogError, InvalidRequestError
 from maap_tui.engine.session import Session
-from tests.engine.conftest import requests_of
 from tests.engine.raw_server import Asked, RawServer
+from tests.homes import requests_of
 
 Make = Callable[..., Session]
 L2 = "EarthCAREL2Validated_MAAP"

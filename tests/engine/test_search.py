@@ -24,8 +24,9 @@ from maap_tui.engine.query import Box, Circle, Query
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.session import Session
 from maap_tui.engine.workflows.filing import Filing
-from tests.engine.conftest import requests_of, told
+from tests.engine.conftest import told
 from tests.engine.raw_server import COLLECTION, Asked, RawServer, item, page
+from tests.homes import requests_of
 
 Make = Callable[..., Session]
 

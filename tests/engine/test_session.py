@@ -16,8 +16,8 @@ from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.entries import Entry
 from maap_tui.engine.session import Session
-from tests.engine.conftest import requests_of
 from tests.engine.raw_server import RawServer
+from tests.homes import requests_of
 
 Make = Callable[..., Session]
 L2 = "EarthCAREL2Validated_MAAP"

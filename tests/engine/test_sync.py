@@ -24,8 +24,9 @@ from maap_tui.engine.registry.entries import Entry
 from maap_tui.engine.session import Session
 from maap_tui.engine.workflows.pending import means
 from maap_tui.engine.workflows.sync import SyncReport
-from tests.engine.conftest import NOW, told
+from tests.engine.conftest import told
 from tests.engine.raw_server import RawServer, item, page
+from tests.homes import NOW
 
 Make = Callable[..., Session]
 L2 = "EarthCAREL2Validated_MAAP"

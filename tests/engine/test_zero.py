@@ -14,8 +14,9 @@ from maap_tui.engine.events import DayFailed, Event, Warned
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import NEW_KEYS, Box, Query
 from maap_tui.engine.session import Session
-from tests.engine.conftest import requests_of, told
+from tests.engine.conftest import told
 from tests.engine.raw_server import COLLECTION, Asked, RawServer, item, page
+from tests.homes import requests_of
 
 Make = Callable[..., Session]
 

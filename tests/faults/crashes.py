@@ -17,11 +17,11 @@ from maap_tui.demo import Archive
 from maap_tui.demo.data import DataServer
 from tests.faults.figure import Figure
 from tests.faults.preloaded import Ended, Preloaded, traced
+from tests.homes import NOW
 
 COLLECTION = "EarthCAREL2Validated_MAAP"
 NAMES = (COLLECTION, "CPR_CLD_2A", "BC")
 BASELINE = f"EarthCARE/{COLLECTION}/CPR_CLD_2A/BC"
-NOW = "2026-01-15T00:00:00Z"
 DAY = "20251201"
 
 CHANGES = ("write", "pwrite64", "fsync", "rename", "ftruncate")

@@ -16,9 +16,9 @@ from pathlib import Path
 from maap_tui.demo import Archive
 from tests.faults.figure import Figure
 from tests.faults.preloaded import ROOT
+from tests.homes import NOW
 from tests.tui.terminal_kit import Terminal
 
-NOW = "2026-01-15T00:00:00Z"
 WORDS = (
     "sync", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC",
     "--date", "2025-12-01", "--frame", "D", "-n", "3",

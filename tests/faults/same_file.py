@@ -21,8 +21,8 @@ from maap_tui.demo.tokens import CLIENT_ID, CLIENT_SECRET
 from tests.faults.figure import PEER_PYTHON, Figure
 from tests.faults.forks import Child, Forks, closed_gate, pass_gate
 from tests.faults.writers import refuse_flock
+from tests.homes import NOW
 
-NOW = "2026-01-15T00:00:00Z"
 NAMES = ("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
 SIZE = 147_718
 """Bytes of the file."""

@@ -20,9 +20,9 @@ from typing import Any
 from unittest import mock
 
 from maap_tui.cli.main import main
-from tests.cli.conftest import Ended
 from tests.engine.raw_files import FileServer, Reply, Request, answer, hdf5_body, jwt, token_reply
 from tests.engine.raw_server import COLLECTION, QUERYABLES, item, page
+from tests.homes import QUICK_ENVIRON, Ended
 
 ROOT = Path(__file__).parents[2]
 DAY = datetime(2025, 12, 1, tzinfo=UTC)
@@ -216,15 +216,11 @@ class Stage:
             "MAAP_HOME": str(self.home),
             "MAAP_CATALOG_URL": self.root,
             "MAAP_TOKEN_URL": self.url + "/token",
+            **QUICK_ENVIRON,
             "MAAP_RETRIES": "2",
-            "MAAP_RETRY_WAIT": "0.01",
             "MAAP_TIMEOUT": "5",
-            "MAAP_OUTAGE_WAIT": "0",
             "MAAP_DOWNLOADS_RETRIES": "2",
-            "MAAP_DOWNLOADS_RETRY_WAIT": "0.01",
             "MAAP_DOWNLOADS_STALL_TIMEOUT": "5",
-            "MAAP_DOWNLOADS_MIN_FREE": "0",
-            "MAAP_DOWNLOADS_SPACE_WAIT": "0",
             **self.environ,
         }
 

@@ -14,8 +14,8 @@ from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
 from tests.faults.figure import Figure
+from tests.homes import NOW
 
-NOW = "2026-01-15T00:00:00Z"
 NAMES = ("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
 
 

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from maap_tui.cli.main import main
 from maap_tui.demo import Archive
 from tests.faults.figure import PEER_PYTHON
+from tests.homes import QUICK_ENVIRON, Ended
 from tests.interop.servers import Client, Files, Missing, Provider, StacServer, provider, stac_server
 
 COLLECTION, BARE = "EarthCAREL2Validated_MAAP", "EarthCAREL2InstChecked_MAAP"
@@ -33,22 +33,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.interop)
-
-
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[str]:
-        return self.out.splitlines()
-
-    @property
-    def paths(self) -> list[str]:
-        """The URLs without their host, which each service has of its own."""
-        return [urlsplit(line).path for line in self.lines]
 
 
 @dataclass(frozen=True)
@@ -135,29 +119,11 @@ def home(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         "MAAP_CATALOG_URL": service.stac.url,
         "MAAP_TOKEN_URL": service.provider.token_url,
         "MAAP_DATA_ORIGINS": service.files.url,
-        "MAAP_RETRY_WAIT": "0.01",
-        "MAAP_OUTAGE_WAIT": "0",
-        "MAAP_RETRIES": "1",
-        "MAAP_DOWNLOADS_RETRY_WAIT": "0.01",
-        "MAAP_DOWNLOADS_RETRIES": "1",
-        "MAAP_DOWNLOADS_MIN_FREE": "0",
+        **QUICK_ENVIRON,
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     return folder
-
-
-@pytest.fixture
-def maap(home: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
-    """Run a command line in this process, against the servers of others."""
-
-    def run(*words: Any) -> Ended:
-        capsys.readouterr()
-        code = main([str(word) for word in words])
-        captured = capsys.readouterr()
-        return Ended(code, captured.out, captured.err)
-
-    return run
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The app against the embedded archive: one archive for the run, a fresh home and a frozen clock each time.
+"""The app against the embedded archive: a fresh home and a frozen clock each time.
 
 Helpers are in `driving.py`: `from driving import text_of, wait_until`.
 """
@@ -10,7 +10,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +20,7 @@ from maap_tui.demo.archive import Archive
 from maap_tui.engine.errors import MaapError
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
-
-NOW = "2026-01-15T00:00:00Z"
-MOMENT = datetime(2026, 1, 15, tzinfo=UTC)
-QUICK = {"api.retry_wait": 0.01, "api.outage_wait": 0, "downloads.retry_wait": 0.01}
-
-
-@pytest.fixture(scope="session")
-def archive() -> Iterator[Archive]:
-    with Archive.start(now=NOW, offline_days=3650) as started:
-        yield started
+from tests.homes import MOMENT, QUICK
 
 
 def fetch_names(archive: Archive, home: Path) -> Path:
@@ -50,16 +40,16 @@ def fetch_names(archive: Archive, home: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def names(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def names(shared_archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home to copy, see `fetch_names`."""
-    return fetch_names(archive, tmp_path_factory.mktemp("names") / "maap")
+    return fetch_names(shared_archive, tmp_path_factory.mktemp("names") / "maap")
 
 
 @pytest.fixture
 def make_app(
     archive: Archive, names: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., MaapApp]]:
-    """Make an app over the archive, its faults cleared, with a home of its own below `tmp_path`.
+) -> Callable[..., MaapApp]:
+    """Make an app over the archive, with a home of its own below `tmp_path`.
 
     `home` names another home, `is_first` tells that no app ran in it before, `mode` is the one that the app
     opens with, `prepare` is called with the session before the app is made, `overrides` are settings, and
@@ -67,7 +57,6 @@ def make_app(
     """
     for name in ("TMUX", "SSH_TTY", "DISPLAY", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
-    archive.faults.clear()
 
     def make(
         *,
@@ -96,33 +85,18 @@ def make_app(
         monkeypatch.setattr(MaapApp, "DEFAULT_MODE", mode)
         return MaapApp(session, clock=lambda: MOMENT, **options)
 
-    yield make
-    archive.faults.clear()
+    return make
 
 
 # The real terminal
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Archive]:
-    # The processes have the real clock: the token has to be good for that one too.
-    with Archive.start(now="2026-01-15T00:00:00Z", offline_days=36500) as started:
-        yield started
-
-
 @pytest.fixture
-def here(shared: Archive, names: Path, tmp_path: Path) -> Iterator[Archive]:
-    """The archive without faults, its counters at zero, and a home that points at it."""
-    shared.faults.clear()
-    shared.stats.reset()
-    shutil.copytree(names, tmp_path / "home")
-    shared.prepare(tmp_path / "home")
-    yield shared
-    shared.faults.clear()
-
-
-@pytest.fixture
-def environ(here: Archive, tmp_path: Path) -> dict[str, str]:
+def environ(archive: Archive, names: Path, tmp_path: Path) -> dict[str, str]:
+    """The environment of a program on a terminal, with a home of its own in it."""
+    home = tmp_path / "home"
+    shutil.copytree(names, home)
+    archive.prepare(home)
     foreign = (
         "MAAP_",
         "TMUX",
@@ -139,7 +113,7 @@ def environ(here: Archive, tmp_path: Path) -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return {
         **own,
-        **here.environment(tmp_path / "home"),
+        **archive.environment(home),
         "HOME": str(tmp_path),
         "TMPDIR": str(tmp_path),
         "PYTHONPATH": str(ROOT),

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MOMENT
 from driving import find_files, text_of, wait_until
 from textual import events
 from textual.widgets import Static, TextArea
@@ -30,6 +29,7 @@ from maap_tui.tui.dialogs.sign_in import SignInDialog
 from maap_tui.tui.keys import MODES
 from maap_tui.tui.screens.log.screen import LogScreen
 from maap_tui.tui.theme import wants_ascii
+from tests.homes import MOMENT
 
 SIZE = (80, 24)
 MakeApp = Callable[..., MaapApp]
@@ -63,7 +63,7 @@ async def test_it_is_drawn_while_the_archive_does_not_answer(make_app: MakeApp, 
         for key, word in zip("12345", ("Browse", "Search", "Downloads", "Registry", "Log"), strict=True):
             await pilot.press(key)
             await wait_until(lambda word=word: word in text_of(app), pilot)  # type: ignore[misc]
-        assert "token 3650 d" in text_of(app)
+        assert "token 36500 d" in text_of(app)
         archive.faults.clear()
 
 
@@ -353,7 +353,7 @@ async def test_a_token_is_stored_only_after_the_service_took_it(make_app: MakeAp
         await wait_until(lambda: not isinstance(app.screen, SignInDialog), pilot)
         assert archive.offline_token in file.read_text()
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        await wait_until(lambda: app.days_left == 3650, pilot)
+        await wait_until(lambda: app.days_left == 36500, pilot)
         assert archive.offline_token not in text_of(app)
 
 

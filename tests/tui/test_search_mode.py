@@ -8,7 +8,6 @@ import dataclasses
 import functools
 import json
 import os
-import shutil
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -23,11 +22,10 @@ from textual.widgets import Input, Static
 
 from maap_tui.demo.archive import Archive
 from maap_tui.engine.errors import InvalidRequestError
-from maap_tui.engine.missions import earthcare, mission_of_collection
+from maap_tui.engine.missions import mission_of_collection
 from maap_tui.engine.model import Asset, Granule, TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.entries import Entry, Key
-from maap_tui.engine.session import Session
 from maap_tui.text import format_duration
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.columns import ColumnsDialog
@@ -53,30 +51,10 @@ HOSTILE = ["[/foo]", "[@click=app.quit]x[/]", "\x1b[2Jcleared"]
 Make = Callable[..., MaapApp]
 
 
-@pytest.fixture(scope="module")
-def local_names(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Local copies of every collection's names, fetched once."""
-    home = tmp_path_factory.mktemp("names")
-    archive.prepare(home)
-    session = Session.load(environ=archive.environment(home) | {"HOME": str(home)})
-
-    async def fetch() -> None:
-        async with session:
-            for name in earthcare.MISSION.collections:
-                await session.catalogue.queryables(name)
-
-    asyncio.run(fetch())
-    return session.dirs.catalog_dir
-
-
 @pytest.fixture
-def make_app(make_app: Make, local_names: Path) -> Make:
-    """The shared fixture, with the names at hand."""
-
-    def copy_names(session: Session) -> None:
-        shutil.copytree(local_names, session.dirs.catalog_dir, dirs_exist_ok=True)
-
-    return functools.partial(make_app, prepare=copy_names, mode="search")
+def make_app(make_app: Make) -> Make:
+    """The shared fixture; the app opens with this mode."""
+    return functools.partial(make_app, mode="search")
 
 
 @asynccontextmanager

@@ -27,8 +27,8 @@ from maap_tui.tui.terminal import terse
 COLOURS = re.compile(rb"(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])")
 
 
-def test_it_opens_without_an_answer_and_q_leaves(here: Archive, terminal: Callable[..., Terminal]) -> None:
-    here.control(latency_s=60, target="all")
+def test_it_opens_without_an_answer_and_q_leaves(archive: Archive, terminal: Callable[..., Terminal]) -> None:
+    archive.control(latency_s=60, target="all")
     one = terminal()
     one.wait_for(HERE)
     one.wait_for(b"Registry")
@@ -309,14 +309,14 @@ def queue_files(environ: dict[str, str], names: int) -> None:
     ids=["flag", "ssh"],
 )
 def test_low_bandwidth_repaints_what_changed_twice_a_second(
-    here: Archive,
+    archive: Archive,
     terminal: Callable[..., Terminal],
     environ: dict[str, str],
     words: tuple[str, ...],
     changes: dict[str, str],
 ) -> None:
     queue_files(environ, 16)
-    here.control(rate=4_000)
+    archive.control(rate=4_000)
     one = terminal(*words, changes=changes)
     one.wait_for(b"were interrupted")
     one.wait_for(SYNC_MODE)
@@ -325,7 +325,7 @@ def test_low_bandwidth_repaints_what_changed_twice_a_second(
     assert one.shown.rfind(b"\x1b[?1003h") < one.shown.rfind(b"\x1b[?1003l")  # no mouse moves are reported
     one.type(b"g")
     one.wait_for(b"running")
-    until(lambda: moved(here) > 8 * 2_000, one)
+    until(lambda: moved(archive) > 8 * 2_000, one)
     frames = [frame for frame in frames_of(one, 5) if FRAME in frame]
     assert 3 <= len(frames) <= 11, len(frames)
     drawn = b"".join(frames[1:])
@@ -412,9 +412,9 @@ def test_the_same_drawing_in_fewer_bytes(sent: str, wanted: str) -> None:
     assert terse(sent) == wanted
 
 
-def moved(here: Archive) -> int:
+def moved(archive: Archive) -> int:
     """Bytes of files sent so far."""
-    return int(here.stats.show()["bytes_by_kind"].get("data", 0))
+    return int(archive.stats.show()["bytes_by_kind"].get("data", 0))
 
 
 def parts(folder: Path) -> int:
@@ -426,15 +426,15 @@ SYNC = ("sync", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC", "--date", "2025
 
 
 def test_an_interrupted_queue_goes_on_where_it_was(
-    here: Archive, terminal: Callable[..., Terminal], environ: dict[str, str], tmp_path: Path
+    archive: Archive, terminal: Callable[..., Terminal], environ: dict[str, str], tmp_path: Path
 ) -> None:
-    here.control(rate=1_000_000)
+    archive.control(rate=1_000_000)
     folder = tmp_path / "home" / "data"
     rows = Queue(Path(environ["MAAP_HOME"]) / "state" / "queue.sqlite3")
     large = ("EarthCAREL1Validated_MAAP", "ATL_NOM_1B", "--date", "2025-12-01", "--frame", "D", "-n", "10")
     one = terminal("sync", *large)
     one.wait_for(b"/10 files")
-    until(lambda: moved(here) > 6_000_000, one)
+    until(lambda: moved(archive) > 6_000_000, one)
     one.kill(signal.SIGKILL)  # what a power cut leaves: rows that no process has any more
     one.ended()
     left = left_behind(rows.load(), time.time())
@@ -443,10 +443,10 @@ def test_an_interrupted_queue_goes_on_where_it_was(
 
     two = terminal()
     two.wait_for(b"were interrupted")
-    before = moved(here)
+    before = moved(archive)
     two.settle()
     two.type(b"g")
-    until(lambda: moved(here) > before + 6_000_000, two)
+    until(lambda: moved(archive) > before + 6_000_000, two)
     two.kill(signal.SIGHUP)
     assert two.ended() == 129
     assert two.is_restored()
@@ -454,7 +454,7 @@ def test_an_interrupted_queue_goes_on_where_it_was(
     assert left and left_behind(left, time.time()) == left
     in_flight += parts(folder)
 
-    here.faults.clear()
+    archive.faults.clear()
     three = terminal()
     three.wait_for(b"were interrupted")
     three.settle()
@@ -465,15 +465,15 @@ def test_an_interrupted_queue_goes_on_where_it_was(
     assert three.ended() == 0
     size = sum(path.stat().st_size for path in folder.rglob("*.h5"))
     assert in_flight >= 8
-    assert moved(here) - size <= in_flight * 1_048_576
+    assert moved(archive) - size <= in_flight * 1_048_576
     assert parts(folder) == 0
     rows.close()
 
 
 def test_a_sync_elsewhere_is_seen_while_it_runs(
-    here: Archive, terminal: Callable[..., Terminal], environ: dict[str, str]
+    archive: Archive, terminal: Callable[..., Terminal], environ: dict[str, str]
 ) -> None:
-    here.control(rate=60_000)
+    archive.control(rate=60_000)
     one = terminal()
     one.wait_for(HERE)
     one.settle()
@@ -490,11 +490,11 @@ def test_a_sync_elsewhere_is_seen_while_it_runs(
         one.wait_for(b"CPR_CLD_2A", after=seen)
         one.settle()
         seen = len(one.shown)
-        here.faults.clear()
-        here.control(rate=400_000)
+        archive.faults.clear()
+        archive.control(rate=400_000)
         until(lambda: any(row.state == "finished" for row in rows.load()), one)
         one.wait_for(b"CPR_CLD_2A", after=seen)
-        here.faults.clear()
+        archive.faults.clear()
         sync.wait(PATIENCE_S)
     one.type(b"q")
     assert one.ended() == 0
@@ -505,18 +505,18 @@ HOSTILE = ("[/foo]", "[@click=app.quit]x[/]", "\x1b]0;owned\x07", "\x9b31m", "\u
 
 
 def test_hostile_words_reach_the_terminal_only_as_text(
-    here: Archive, terminal: Callable[..., Terminal], environ: dict[str, str], tmp_path: Path
+    archive: Archive, terminal: Callable[..., Terminal], environ: dict[str, str], tmp_path: Path
 ) -> None:
     registry = Path(environ["MAAP_REGISTRY_DIR"])
     baseline = "EarthCARE/EarthCAREL2Validated_MAAP/CPR_CLD_2A/BC"
     names = [f"bad{number}{words}.h5" for number, words in enumerate(HOSTILE)]
-    lines = [f"{here.url}/data/{name}|{tmp_path}/home/data/{baseline}/2025/12/01/{name}" for name in names]
+    lines = [f"{archive.url}/data/{name}|{tmp_path}/home/data/{baseline}/2025/12/01/{name}" for name in names]
     day = registry / "urls" / baseline / "2025" / "url_20251201.txt"
     day.parent.mkdir(parents=True)
     day.write_text("".join(f"{line}\n" for line in lines))
     errors = registry / "downloads" / baseline / "errors.txt"
     errors.parent.mkdir(parents=True)
-    errors.write_text("".join(f"{here.url}/data/{n}|{w}\n" for n, w in zip(names, HOSTILE, strict=True)))
+    errors.write_text("".join(f"{archive.url}/data/{n}|{w}\n" for n, w in zip(names, HOSTILE, strict=True)))
     rows = Queue(Path(environ["MAAP_HOME"]) / "state" / "queue.sqlite3")
     rows.save(
         [

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MOMENT
 from driving import find_files, wait_until
 
 from maap_tui.cli.main import main
@@ -26,6 +25,7 @@ from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.listing import ListDialog
 from maap_tui.tui.screens.downloads.screen import DownloadsScreen
 from maap_tui.tui.screens.registry.screen import RegistryScreen
+from tests.homes import MOMENT
 
 
 def change(path: Path) -> None:
@@ -113,14 +113,14 @@ async def ask_the_app(app: MaapApp) -> tuple[dict[str, str], dict[str, str], dic
 
 @pytest.fixture(scope="module")
 def told(
-    archive: Archive, names: Path, tmp_path_factory: pytest.TempPathFactory
+    shared_archive: Archive, names: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, dict[str, str]]]:
     """What each face says of each file."""
     home = tmp_path_factory.mktemp("verdicts") / "maap"
     shutil.copytree(names, home)
-    archive.prepare(home)
-    archive.faults.clear()
-    environ = archive.environment(home) | {"HOME": str(home), "MAAP_DOWNLOADS_MIN_FREE": "0"}
+    shared_archive.prepare(home)
+    shared_archive.faults.clear()
+    environ = shared_archive.environment(home) | {"HOME": str(home), "MAAP_DOWNLOADS_MIN_FREE": "0"}
     session = Session.load(environ=environ, bulk=True, now=lambda: MOMENT)
     registry, downloads, paths = asyncio.run(ask_the_app(MaapApp(session, clock=lambda: MOMENT)))
     with pytest.MonkeyPatch.context() as patch:
