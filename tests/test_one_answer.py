@@ -6,6 +6,7 @@ same damage. Here: the names of the archive, what a query means, and which versi
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from collections.abc import Callable
 from dataclasses import fields
@@ -18,10 +19,11 @@ import pytest
 from maap_tui.cli.dispatch import build_parser
 from maap_tui.cli.options import overrides_of, query_of
 from maap_tui.engine.catalogue import built, local_names
-from maap_tui.engine.model import TimeRange
+from maap_tui.engine.events import Noted
+from maap_tui.engine.model import BaselineInfo, TimeRange
 from maap_tui.engine.query import Box, Circle, Query
 from maap_tui.engine.session import Session
-from maap_tui.tui.screens.search.terms import Names
+from maap_tui.tui.screens.search.terms import ANY, NEWEST, Terms, find_matches
 
 Make = Callable[..., Session]
 NOW = datetime(2026, 1, 15, tzinfo=UTC)
@@ -81,21 +83,55 @@ async def test_the_command_of_a_query_is_read_as_that_query(changes: dict[str, A
 
 
 @pytest.mark.parametrize("counted", [(), ("BA",), ("BA", "BC")])
-async def test_every_face_offers_the_same_baselines(session: Make, counted: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("empty", [(), ("AA",)])
+async def test_every_face_offers_the_same_baselines(
+    session: Make, counted: tuple[str, ...], empty: tuple[str, ...]
+) -> None:
     collection, product_type = EARTHCARE
     async with session() as opened:
-        listed = await opened.catalogue.queryables(collection)
+        await opened.catalogue.queryables(collection)
         for baseline in counted:
             await opened.build_catalog(collection, product_type=product_type, baseline=baseline)
-        catalog = built.load(opened.dirs, collection)
-        browse = next(
-            one for one in opened.index.load().of_mission("EarthCARE") if one.name == collection
-        ).baselines_of(product_type)
+        catalog = built.load(opened.dirs, collection) or built.BuiltCatalog(collection)
+        entries = catalog.products.setdefault(product_type, {})
+        entries |= {baseline: BaselineInfo() for baseline in empty}
+        built.save(opened.dirs.built_catalog_file(collection), catalog)
+        known = opened.index.load()
         completion = local_names.baseline_names(opened.dirs, collection, product_type)
-    search = Names(
-        queryables={collection: listed}, built={} if catalog is None else {collection: catalog}
-    ).baselines_of(collection, product_type)
-    assert browse == completion == search != []
+    browse = known.collections[collection].baselines_of(product_type)
+    words = Terms(collection, product_type)
+    search = [one.name for one in find_matches("baseline", words, known) if one.name not in (ANY, NEWEST)]
+    assert browse == completion == search[::-1] != []
+    assert not set(empty) & set(browse)
+    assert known.newest_of(collection, product_type) == max(counted, default=None)
+
+
+async def test_names_that_several_ask_for_are_fetched_once(session: Make, events: list[Any]) -> None:
+    collection, _ = EARTHCARE
+    async with session() as opened:
+
+        async def ask() -> bool:
+            await opened.index.fetch(collection)
+            return opened.index.known.queryables_of(collection) is not None
+
+        def fetches() -> int:
+            return sum(isinstance(event, Noted) and "queryables" in event.message for event in events)
+
+        assert all(await asyncio.gather(*(ask() for _ in range(5))))
+        assert fetches() == 1
+        await ask()
+        assert fetches() == 2
+
+
+async def test_a_fetch_goes_on_for_others_when_the_first_to_ask_has_gone(session: Make) -> None:
+    collection, _ = EARTHCARE
+    async with session() as opened:
+        first = asyncio.create_task(opened.index.fetch(collection))
+        second = asyncio.create_task(opened.index.fetch(collection))
+        await asyncio.sleep(0)
+        first.cancel()
+        await second
+        assert opened.index.known.queryables_of(collection) is not None
 
 
 async def test_every_workflow_takes_the_versions_that_a_query_means(session: Make, tmp_path: Path) -> None:

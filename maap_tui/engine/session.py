@@ -211,6 +211,10 @@ class Session(Parts):
         """Baselines of a product that hold something, with their counts, asked of the archive."""
         return await build.baselines_at_archive(self, collection, product_type)
 
+    async def newest_baseline(self, collection: str, product_type: str) -> str:
+        """The newest baseline of a product that holds something, asked of the archive; '' for none."""
+        return await build.newest_baseline(self, collection, product_type)
+
     async def baseline_at_archive(
         self, collection: str, product_type: str, baseline: str
     ) -> BaselineInfo | None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import maap_tui
+from maap_tui.engine.catalogue.index import Known
 from maap_tui.engine.catalogue.stac import BadItem, granule_of
 from maap_tui.engine.config.dirs import data_folder
 from maap_tui.engine.config.settings import load
@@ -23,7 +24,7 @@ from maap_tui.engine.registry.entries import Entry, Key
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.storage import names
 from maap_tui.engine.storage.layout import collection_of, granule_path
-from maap_tui.tui.screens.search.terms import Names, Terms, read_terms
+from maap_tui.tui.screens.search.terms import Terms, read_terms
 
 PACKAGE = Path(maap_tui.__file__).parent
 DAY = date(2025, 3, 14)
@@ -44,7 +45,7 @@ def item(changes: dict[str, Any], href: str = "https://host/some.h5") -> dict[st
 
 def typed(terms: Terms) -> Query | None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    return read_terms(terms, Names(), mission_of=mission_of_collection, now=now, default_maximum=100).query
+    return read_terms(terms, Known(), mission_of=mission_of_collection, now=now, default_maximum=100).query
 
 
 def from_settings(name: str, tmp_path: Path) -> bool:

@@ -21,7 +21,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from maap_tui.demo.archive import Archive
-from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.catalogue.index import Known, KnownCollection
+from maap_tui.engine.errors import InvalidRequestError, NoCollectionError
 from maap_tui.engine.missions import mission_of_collection
 from maap_tui.engine.model import Asset, Granule, TimeRange
 from maap_tui.engine.query import Query
@@ -40,7 +41,7 @@ from maap_tui.tui.screens.search.granule import GranuleDialog, track_in_words
 from maap_tui.tui.screens.search.results import COLUMNS, NARROW_COLUMNS, Result, result_of
 from maap_tui.tui.screens.search.screen import SLICE, SearchScreen
 from maap_tui.tui.screens.search.search_words import progress_in_words
-from maap_tui.tui.screens.search.terms import Names, Terms, cron_line, read_terms
+from maap_tui.tui.screens.search.terms import Terms, cron_line, read_terms
 from maap_tui.tui.screens.search.time_field import read_time
 
 NOW = datetime(2026, 1, 15, tzinfo=UTC)
@@ -64,7 +65,7 @@ async def searching(app: MaapApp, size: tuple[int, int] = (80, 24)) -> Any:
         await wait_until(lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted, pilot)
         screen = app.screen
         assert isinstance(screen, SearchScreen)
-        await wait_until(lambda: "JAXAL2Validated_MAAP" in screen.form.names.queryables, pilot)
+        await wait_until(lambda: screen.form.known.queryables_of("JAXAL2Validated_MAAP"), pilot)
         yield screen, pilot
 
 
@@ -101,7 +102,7 @@ def notes(app: MaapApp) -> str:
 def read(**texts: Any) -> Any:
     return read_terms(
         Terms(**{"collection": L2, "product_type": "CPR_CLD_2A", **texts}),
-        Names([L2]),
+        Known({L2: KnownCollection(L2, "EarthCARE")}),
         mission_of=mission_of_collection,
         now=NOW,
         default_maximum=50_000,
@@ -869,7 +870,7 @@ async def test_hostile_names_change_nothing_but_the_text_shown(make_app: Make) -
             rows.append(result_of(granule, ("h5",), keep_whole=True))
         screen.results.set_rows(rows)
         screen.form.fill(Terms(*HOSTILE, *HOSTILE, *HOSTILE[:2]))
-        screen.form.names.refused[HOSTILE[0]] = "[bold]no[/bold] such [/foo]"
+        screen.form.known.faults[HOSTILE[0]] = NoCollectionError("[bold]no[/bold] such [/foo]")
         screen.form.judge()
         await pilot.pause()
         assert "[/foo]0" in text_of(app)

@@ -7,7 +7,7 @@ what cannot be read is left out.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,20 +46,23 @@ def product_names(where: AppDirs, collection: str) -> list[str]:
 
 def baseline_names(where: AppDirs, collection: str, product_type: str) -> list[str]:
     """Baselines of a product type, oldest first: see `baselines_to_offer`."""
-    counted = _part(_part(_built(where, collection), product_type), "baselines")
+    entries = _part(_part(_built(where, collection), product_type), "baselines")
+    entries = entries if isinstance(entries, dict) else {}
+    counted = {name: _part(entry, "count") for name, entry in entries.items()}
     listed = (name.upper() for name in _listed(where, collection, "baseline"))
-    return _usable(baselines_to_offer(counted if isinstance(counted, dict) else (), listed))
+    return _usable(baselines_to_offer(counted, listed))
 
 
-def baselines_to_offer(counted: Iterable[str], listed: Iterable[str]) -> list[str]:
+def baselines_to_offer(counted: Mapping[str, object], listed: Iterable[str]) -> list[str]:
     """Baselines to offer for a product type, oldest first.
 
     Args:
-        counted: those of the product type that a built catalogue has.
+        counted: those of the product type that a built catalogue has, with their counts; those that hold
+            something are offered.
         listed: those of all product types of the collection together. Of these the ones that are newer
-            than what was counted are offered too, all of them where nothing was counted.
+            than what holds something are offered too, all of them where nothing does.
     """
-    known = set(counted)
+    known = {name for name, count in counted.items() if count}
     newest = max((name.upper() for name in known), default="")
     return sorted({*known, *(name for name in listed if name.upper() > newest)})
 

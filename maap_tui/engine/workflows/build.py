@@ -105,6 +105,15 @@ async def baselines_at_archive(parts: Parts, collection: str, product_type: str)
     return found
 
 
+async def newest_baseline(parts: Parts, collection: str, product_type: str) -> str:
+    """The newest baseline of a product that holds something, '' for none; errors as `baselines_at_archive`.
+
+    The index knows it from then on.
+    """
+    found = await baselines_at_archive(parts, collection, product_type)
+    return parts.index.note_newest(collection, product_type, found)
+
+
 async def _counted_here(parts: Parts, collection: str, product_type: str) -> dict[str, int]:
     """Baselines of a product counted in its granules, where a filter by baseline finds nothing.
 

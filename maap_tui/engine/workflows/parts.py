@@ -86,6 +86,9 @@ class Parts:
         self.now = now or (lambda: datetime.now(UTC))
         self._pause = HostPause()
         self._is_unkept_said = False
+        # Made here, because several threads ask it.
+        self.index = CatalogueIndex(lambda: self.catalogue, where, self.collections(), config.mission.name)
+        """What is known of the archive without asking it."""
 
     @classmethod
     def load(
@@ -240,11 +243,6 @@ class Parts:
         """Whether the configuration names a collection; the archive may lack one that only missions name."""
         own = self.settings.mission
         return collection in (*own.collections, *own.collections_extend)
-
-    @property
-    def index(self) -> CatalogueIndex:
-        """What is known of the archive without asking it."""
-        return CatalogueIndex(self.catalogue, self.dirs, self.collections(), self.settings.mission.name)
 
     def formats_of(self, query: Query) -> tuple[str, ...]:
         """The formats that a query means."""

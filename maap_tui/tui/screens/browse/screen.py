@@ -13,7 +13,7 @@ from textual.containers import Container, Vertical, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static, Tree
 
-from maap_tui.engine.catalogue.index import Known, KnownCollection
+from maap_tui.engine.catalogue.index import CatalogueIndex, Known, KnownCollection
 from maap_tui.engine.errors import MaapError
 from maap_tui.engine.missions import mission_named
 from maap_tui.engine.model import BaselineInfo
@@ -34,9 +34,6 @@ from maap_tui.tui.workers import start_worker
 REGISTRY_EVERY_S = 2.0
 """Seconds between looks at the registry while the mode is shown."""
 
-_AT_ONCE = 4
-"""Collections whose names are fetched at the same time."""
-
 
 class BrowseScreen(ModeScreen):
     """Mission > collection > product type > baseline."""
@@ -47,19 +44,14 @@ class BrowseScreen(ModeScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._known = Known()
-        self._reading = asyncio.Lock()
         self._opened: set[Branch] = set()
         self.filter = TreeFilter()
         self._toggled: dict[Branch, bool] = {}
         """What was opened or closed by hand since the filter changed."""
         self._wanted: Branch | None = None
         """What another mode asked to see, until it can be shown."""
-        self._fetching: dict[str, asyncio.Event] = {}
-        """Collections whose names are being fetched, and what is set when they are here."""
-        self._fetched: set[str] = set()
-        """Collections whose names came from the archive since the app opened."""
-        self._fetch_problems: dict[str, str] = {}
+        self._fetching: set[str] = set()
+        """Collections whose names this screen waits for."""
         self._list_problem = ""
         self._tracked: set[tuple[str, str, str]] | None = None
         """(collection, product type, baseline in upper case) of the registry; None until it was read."""
@@ -89,7 +81,6 @@ class BrowseScreen(ModeScreen):
         yield self._activity_line
 
     def on_mount(self) -> None:
-        self._known = self.maap.session.index.tables()
         if self._known.missions and not self._opened:
             self._opened.add(Branch(self._known.missions[0]))
         self._show()
@@ -101,6 +92,14 @@ class BrowseScreen(ModeScreen):
 
     # What is known
 
+    @property
+    def _index(self) -> CatalogueIndex:
+        return self.maap.session.index
+
+    @property
+    def _known(self) -> Known:
+        return self._index.known
+
     async def _start(self) -> None:
         """Show what is here, then what the archive says, then what is missing here."""
         await self._reload()
@@ -108,14 +107,14 @@ class BrowseScreen(ModeScreen):
         await self._list_collections()
         if self._list_problem:
             return  # the rest would not answer either; opening a collection asks again
-        missing = [one.name for one in self._missing(self._known.missions[0])]
-        await self._fetch_names(missing)
+        await self._fetch_names(self._missing(self._known.missions[0]))
 
     async def _reload(self, only: Iterable[str] | None = None) -> None:
-        names = None if only is None else list(only)
-        # One at a time: each takes over from the last what it does not read itself.
-        async with self._reading:
-            self._known = await asyncio.to_thread(self.maap.session.index.load, names, self._known)
+        await asyncio.to_thread(self._index.load, only)
+        self._follow_index()
+
+    def _follow_index(self) -> None:
+        """Show what the index knows now."""
         if self.filter.words:
             self.filter.find(self._known, self._baselines)
         self._show()
@@ -131,51 +130,32 @@ class BrowseScreen(ModeScreen):
             self._list_problem = ""
         await self._reload(())
 
-    def _missing(self, mission: str) -> list[KnownCollection]:
+    def _missing(self, mission: str) -> list[str]:
         """Collections of a mission that have no local copy of their names and that the archive may have."""
-        return [
-            one
-            for one in self._known.of_mission(mission)
-            if not one.has_names and one.is_listed is not False and one.name not in self._fetch_problems
-        ]
+        return self._index.missing(one.name for one in self._known.of_mission(mission))
 
     async def _fetch_names(self, names: Iterable[str]) -> None:
-        """Fetch the names of collections again; what fails is shown in the tree and the log.
-
-        Those that are being fetched already are waited for.
-        """
-        slots = asyncio.Semaphore(_AT_ONCE)
-        asked = list(names)
-        awaited = [self._fetching[name] for name in asked if name in self._fetching]
-        wanted = {name: asyncio.Event() for name in asked if name not in self._fetching}
-        self._fetching |= wanted
+        """Fetch the names of collections again; what fails is shown in the tree and the log."""
+        wanted = list(names)
 
         async def fetch(name: str) -> None:
-            async with slots:
-                try:
-                    await self.maap.ask(lambda session: session.catalogue.queryables(name, refresh=True))
-                except MaapError as error:
-                    self._fetch_problems[name] = error.message
-                    self.maap.write_log("warning", f"The names of {name} were not fetched: {error.message}")
-                else:
-                    self._fetch_problems.pop(name, None)
-                    self._fetched.add(name)
-                finally:
-                    self._fetching.pop(name, None)
-            await self._reload((name,))
-            wanted[name].set()
+            try:
+                await self.maap.ask(lambda session: session.index.fetch(name))
+            except MaapError as error:
+                self.maap.write_log("warning", f"The names of {name} were not fetched: {error.message}")
+            finally:
+                self._fetching.discard(name)
+            self._follow_index()
 
         if wanted:
+            self._fetching.update(wanted)
             self._show()
-            try:
-                await asyncio.gather(*(fetch(name) for name in wanted))
-            finally:
-                for name, event in wanted.items():
-                    if self._fetching.get(name) is event:
-                        del self._fetching[name]
-                    event.set()
-        for event in awaited:
-            await event.wait()
+            await asyncio.gather(*(fetch(name) for name in wanted))
+
+    def _fetch_problem(self, name: str) -> str:
+        """Why the names of a collection were not fetched, '' when they were."""
+        fault = self._known.faults.get(name)
+        return fault.message if fault is not None else ""
 
     # The registry
 
@@ -261,8 +241,8 @@ class BrowseScreen(ModeScreen):
     def _why_empty(self, one: KnownCollection) -> str:
         if one.name in self._fetching:
             return "Fetching its product types..."
-        if one.name in self._fetch_problems:
-            return f"Not fetched: {self._fetch_problems[one.name]}"
+        if problem := self._fetch_problem(one.name):
+            return f"Not fetched: {problem}"
         if one.problem:
             return one.problem
         if one.is_listed is False:
@@ -302,7 +282,7 @@ class BrowseScreen(ModeScreen):
             pieces.append((" not at the archive", "muted"))
         elif one.name in self._fetching and not one.products:
             pieces.append((" fetching...", "muted"))
-        elif one.name in self._fetch_problems and not one.products:
+        elif self._fetch_problem(one.name) and not one.products:
             pieces.append((" not fetched", "warning"))
         elif one.products:
             pieces.append((f" {plural(len(one.products), 'product type')}", "muted"))
@@ -361,8 +341,8 @@ class BrowseScreen(ModeScreen):
         self._show()
         names: list[str] = []
         if branch.collection is None:
-            names = [one.name for one in self._missing(branch.mission)]
-        elif branch.product_type is None and branch.collection not in self._fetched:
+            names = self._missing(branch.mission)
+        elif branch.product_type is None and branch.collection not in self._index.fetched:
             names = [branch.collection]
         if names:
             start_worker(self, self._fetch_names, names, group="names")
@@ -458,8 +438,8 @@ class BrowseScreen(ModeScreen):
             sheet = branch_words.baseline_words(one, branch, mission, info, self._here.get(key), is_read)
         if one is None and self._list_problem:
             sheet.problems.append(f"Shown as it was known last. {self._list_problem}")
-        if one is not None and one.name in self._fetch_problems:
-            sheet.problems.append(f"Its names were not refreshed. {self._fetch_problems[one.name]}")
+        if one is not None and (problem := self._fetch_problem(one.name)):
+            sheet.problems.append(f"Its names were not refreshed. {problem}")
         sheet.problems += [words for words in (self._here_problem, self._known.problem) if words]
         return sheet
 
@@ -585,10 +565,10 @@ class BrowseScreen(ModeScreen):
             rows = self._known.of_mission(branch.mission)
             names = [one.name for one in rows if one.is_listed is not False]
         await self._fetch_names(names)
-        failed = [name for name in names if name in self._fetch_problems]
+        failed = [name for name in names if self._fetch_problem(name)]
         if len(failed) == len(names) and failed:
             self._say(
-                f"The names of {branch.words} were not fetched: {self._fetch_problems[failed[0]]}", "error"
+                f"The names of {branch.words} were not fetched: {self._fetch_problem(failed[0])}", "error"
             )
             return
         after = self._products_of(branch)

@@ -16,7 +16,6 @@ from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker
 
-from maap_tui.engine.catalogue import built
 from maap_tui.engine.catalogue.search import Page, Search
 from maap_tui.engine.errors import InvalidRequestError, MaapError, NetworkSetupError
 from maap_tui.engine.query import Query
@@ -56,7 +55,7 @@ from maap_tui.tui.screens.search.search_words import (
     outcome_in_words,
     progress_in_words,
 )
-from maap_tui.tui.screens.search.terms import Names, Terms, cron_line
+from maap_tui.tui.screens.search.terms import Terms, cron_line, known_word
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.memory import recall, remember
 from maap_tui.tui.widgets.rows import RowList
@@ -199,29 +198,21 @@ class SearchScreen(ModeScreen):
 
     async def _learn_local(self) -> None:
         """Read the names that need no request."""
-        session = self.maap.session
-        newest, refused = self.form.names.newest, self.form.names.refused
-        names = await asyncio.to_thread(_read_names, session)
-        names.newest, names.refused = newest, refused
-        self.form.names = names
+        await asyncio.to_thread(self.maap.session.index.load)
         self.form.judge()
 
     async def _learn_names(self) -> None:
         """Fetch the names of collections that have no local copy, quietly."""
-        for collection in self.maap.session.collections():
-            if collection in self.form.names.queryables:
-                continue
+        session = self.maap.session
+        for collection in session.index.missing(session.collections()):
             try:
-                found = await self.maap.ask(
-                    lambda session, name=collection: session.catalogue.queryables(name)  # type: ignore[misc]
-                )
+                await self.maap.ask(partial(_fetch_names, collection=collection))
             except NetworkSetupError:
                 return
             except InvalidRequestError:
                 continue
             except MaapError:
                 return
-            self.form.names.queryables[collection] = found
             self.form.judge()
             if self.form.field_in_hand in ("collection", "product_type", "baseline"):
                 self.form.show_matches()
@@ -280,26 +271,21 @@ class SearchScreen(ModeScreen):
         """Ask the archive for the names that the form needs and that are not known here."""
         form = self.form
         form.judge()
-        names, terms, reading = form.names, form.terms, form.reading
-        collection = terms.collection.strip()
-        is_new = collection and collection.lower() not in (name.lower() for name in names.queryables)
+        collection, reading = form.terms.collection.strip(), form.reading
+        known = form.known
+        spelled = known_word(collection, known.collections) or collection
+        is_new = collection and known.queryables_of(spelled) is None
         if is_new and "collection" not in reading.problems:
             try:
-                found = await self.maap.ask(lambda session: session.catalogue.queryables(collection))
-                names.queryables[collection] = found
-                if collection not in names.collections:
-                    names.collections.append(collection)
+                await self.maap.ask(partial(_fetch_names, collection=collection))
             except NetworkSetupError:
                 raise  # it says nothing of the name
-            except InvalidRequestError as error:
-                names.refused[collection] = error.sentences
+            except InvalidRequestError:
+                pass  # the form says it
             form.judge()
         if form.reading.needs_newest:
             query = _names_in(form)
-            counts = await self.maap.ask(
-                lambda session: session.baselines_at_archive(query.collection, query.product_type)
-            )
-            names.newest[query.collection, query.product_type] = max(counts, default="")
+            await self.maap.ask(lambda session: session.newest_baseline(query.collection, query.product_type))
             form.judge()
 
     def action_form(self) -> None:
@@ -626,29 +612,14 @@ class SearchScreen(ModeScreen):
 
 def _names_in(form: SearchForm) -> Query:
     """Collection and product type as they are spelled, for the search of the newest baseline."""
-    from maap_tui.tui.screens.search.terms import known_word
-
-    terms, names = form.terms, form.names
-    collection = known_word(terms.collection, names.collections) or terms.collection.strip()
-    product = known_word(terms.product_type, names.products_of(collection)) or terms.product_type.strip()
+    terms, known = form.terms, form.known
+    collection = known_word(terms.collection, known.collections) or terms.collection.strip()
+    product = known_word(terms.product_type, known.products_of(collection)) or terms.product_type.strip()
     return Query(collection, product)
 
 
-def _read_names(session: Session) -> Names:
-    """What is known here of the archive's names; it reads files."""
-    catalogue = session.catalogue
-    names = Names(list(dict.fromkeys([*session.collections(), *catalogue.known_collections()])))
-    for collection in names.collections:
-        local = catalogue.local_queryables(collection)
-        if local is not None:
-            names.queryables[collection] = local
-        try:
-            catalog = built.load(session.dirs, collection)
-        except MaapError:
-            continue  # the mode Browse says which one is damaged; names come from elsewhere
-        if catalog is not None:
-            names.built[collection] = catalog
-    return names
+async def _fetch_names(session: Session, collection: str) -> None:
+    await session.index.fetch(collection)
 
 
 async def _counted(session: Session, query: Query) -> tuple[int | None, list[str]]:

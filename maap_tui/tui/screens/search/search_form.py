@@ -14,13 +14,13 @@ from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Checkbox, Input, Label, Static
 
+from maap_tui.engine.catalogue.index import Known
 from maap_tui.engine.query import Query
 from maap_tui.text import clean
 from maap_tui.tui.host import OnHost
 from maap_tui.tui.screens.search.terms import (
     BOXES,
     Match,
-    Names,
     Reading,
     Terms,
     find_matches,
@@ -149,7 +149,6 @@ class SearchForm(OnHost, Vertical):
 
     def __init__(self) -> None:
         super().__init__(id="form")
-        self.names = Names()
         self.reading = Reading()
         self.note = ""
         """What is known of the number of granules, in words; '' for nothing."""
@@ -185,6 +184,11 @@ class SearchForm(OnHost, Vertical):
         self.judge()
 
     # What stands in it
+
+    @property
+    def known(self) -> Known:
+        """What is known here of the archive's names."""
+        return self.maap.session.index.known
 
     @property
     def terms(self) -> Terms:
@@ -235,7 +239,7 @@ class SearchForm(OnHost, Vertical):
         session = self.maap.session
         self.reading = read_terms(
             self.terms,
-            self.names,
+            self.known,
             mission_of=session.mission_of,
             now=self.maap.now(),
             default_maximum=self._default_maximum,
@@ -295,7 +299,7 @@ class SearchForm(OnHost, Vertical):
 
     def matches_of(self, name: str) -> list[Match]:
         """The names that a field can be completed with."""
-        return find_matches(name, self.terms, self.names)
+        return find_matches(name, self.terms, self.known)
 
     def show_matches(self) -> None:
         """Show the matches of the field in hand, unless it holds a name already."""

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from maap_tui.engine.catalogue.built import BuiltCatalog
-from maap_tui.engine.catalogue.client import Queryables, nearest
-from maap_tui.engine.catalogue.local_names import baselines_to_offer
+from maap_tui.engine.catalogue.client import nearest
+from maap_tui.engine.catalogue.index import Known
 from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import MISSIONS, Mission, Product, all_formats
@@ -95,47 +94,6 @@ class Terms:
         )
 
 
-@dataclass(slots=True)
-class Names:
-    """What is known here of the archive's names."""
-
-    collections: list[str] = field(default_factory=list)
-    queryables: dict[str, Queryables] = field(default_factory=dict)
-    """Local copies, by collection."""
-    built: dict[str, BuiltCatalog] = field(default_factory=dict)
-    """Built catalogues, by collection."""
-    newest: dict[tuple[str, str], str] = field(default_factory=dict)
-    """(collection, product type) -> its newest baseline; '' when the archive has none."""
-    refused: dict[str, str] = field(default_factory=dict)
-    """Collection names that the archive does not have -> its answer in words."""
-
-    def products_of(self, collection: str) -> list[str]:
-        """Product types of a collection; [] while they are not known."""
-        found = self.queryables.get(collection)
-        if found is not None:
-            return found.products
-        catalog = self.built.get(collection)
-        return sorted(catalog.products) if catalog is not None else []
-
-    def baselines_of(self, collection: str, product_type: str) -> list[str]:
-        """Baselines of a product type, oldest first: see `baselines_to_offer`."""
-        catalog = self.built.get(collection)
-        counted = catalog.products.get(product_type, {}) if catalog is not None else {}
-        here = [name for name, info in counted.items() if info.count]
-        found = self.queryables.get(collection)
-        return baselines_to_offer(here, found.baselines if found is not None else ())
-
-    def newest_of(self, collection: str, product_type: str) -> str | None:
-        """The newest baseline of a product type; '' when there is none, None while it is not known."""
-        known = self.newest.get((collection, product_type))
-        if known is not None:
-            return known
-        catalog = self.built.get(collection)
-        counted = catalog.products.get(product_type, {}) if catalog is not None else {}
-        names = [name for name, info in counted.items() if info.count]
-        return max(names) if names else None
-
-
 @dataclass(frozen=True, slots=True)
 class Match:
     """A name that a field can be completed with."""
@@ -168,7 +126,7 @@ def known_word(text: str, known: Iterable[str]) -> str | None:
 
 def read_terms(
     terms: Terms,
-    names: Names,
+    known: Known,
     *,
     mission_of: Callable[[str], Mission],
     now: datetime,
@@ -178,19 +136,19 @@ def read_terms(
 
     Args:
         terms: what was typed.
-        names: what is known of the archive.
+        known: what is known of the archive.
         mission_of: the mission of a collection.
         now: the end of an open range.
         default_maximum: granules at most when the field is empty.
     """
     reading = Reading()
     problems = reading.problems
-    collection = _read_collection(terms.collection, names, problems)
+    collection = _read_collection(terms.collection, known, problems)
     # What a mission has says nothing of a collection that may not exist.
-    is_known = collection in names.collections or collection in names.queryables
+    is_known = collection in known.collections
     mission = mission_of(collection) if is_known and "collection" not in problems else None
-    product_type = _read_product(terms.product_type, collection, names, problems)
-    baseline = _read_baseline(terms.baseline, collection, product_type, names, problems)
+    product_type = _read_product(terms.product_type, collection, known, problems)
+    baseline = _read_baseline(terms.baseline, collection, product_type, known, problems)
     changes: dict[str, Any] = {name: getattr(terms, name) for name in BOXES}
     _try(problems, "time", changes, lambda: read_time(terms.time, now))
     _try(problems, "area", changes, lambda: _read_area(terms.area, product_type, mission))
@@ -200,7 +158,7 @@ def read_terms(
     _try(problems, "maximum", changes, lambda: {"max_items": _read_maximum(terms.maximum, default_maximum)})
     if mission is not None and changes.get("orbits"):
         by_name = product_type in mission.unindexed
-        local = names.queryables.get(collection)
+        local = known.queryables_of(collection)
         by_name = by_name or (local is not None and not local.has_orbits)
         if changes.get("time") is not None and not by_name:
             problems.setdefault("orbit", "an orbit and a time exclude one another, clear one of them")
@@ -213,7 +171,7 @@ def read_terms(
         reading.hint = f"Choose a {what}: type a part of its name, the arrows and enter take one."
         return reading
     if baseline == NEWEST:
-        found = names.newest_of(collection, product_type)
+        found = known.newest_of(collection, product_type)
         if found is None:
             reading.hint, reading.needs_newest = "Looking up the newest baseline...", True
             return reading
@@ -237,28 +195,26 @@ def _try(
         problems[name] = error.sentences
 
 
-def _read_collection(text: str, names: Names, problems: dict[str, str]) -> str:
+def _read_collection(text: str, known: Known, problems: dict[str, str]) -> str:
     words = text.strip()
-    known = known_word(words, names.collections)
-    if not words or known is not None:
-        return known or ""
-    if words in names.queryables:
-        return words
-    if words in names.refused:
-        problems["collection"] = names.refused[words]
+    spelled = known_word(words, known.collections)
+    if not words or spelled is not None:
+        return spelled or ""
+    if refusal := known.refusal(words):
+        problems["collection"] = refusal
     elif not is_searchable(words):
         problems["collection"] = f"'{words[:40]}' is not a collection name"
-    elif any(words.lower() in name.lower() for name in names.collections):
+    elif any(words.lower() in name.lower() for name in known.collections):
         problems["collection"] = f"'{words[:40]}' is only a part of a name, enter takes the one in the list"
     return words
 
 
-def _read_product(text: str, collection: str, names: Names, problems: dict[str, str]) -> str:
+def _read_product(text: str, collection: str, known: Known, problems: dict[str, str]) -> str:
     words = text.strip()
-    products = names.products_of(collection)
-    known = known_word(words, products)
-    if not words or known is not None:
-        return known or ""
+    products = known.products_of(collection)
+    spelled = known_word(words, products)
+    if not words or spelled is not None:
+        return spelled or ""
     if not is_searchable(words):
         problems["product_type"] = f"'{words[:40]}' is not a product type name"
     elif products and "collection" not in problems:
@@ -273,7 +229,7 @@ def _read_product(text: str, collection: str, names: Names, problems: dict[str, 
 
 
 def _read_baseline(
-    text: str, collection: str, product_type: str, names: Names, problems: dict[str, str]
+    text: str, collection: str, product_type: str, known: Known, problems: dict[str, str]
 ) -> str:
     """The baseline as the archive spells it, NEWEST, or '' for any."""
     words = text.strip()
@@ -281,16 +237,16 @@ def _read_baseline(
         return ""
     if words.lower() == NEWEST:
         return NEWEST
-    known = names.baselines_of(collection, product_type)
-    found = names.queryables.get(collection)
-    every = [*known, *(found.baselines if found is not None else [])]
+    offered = known.baselines_of(collection, product_type)
+    found = known.queryables_of(collection)
+    every = [*offered, *(found.baselines if found is not None else [])]
     spelled = known_word(words, every)
     if spelled is not None:
         return spelled
     if not is_name(words):
         problems["baseline"] = f"'{words[:40]}' is not a baseline"
     elif every:
-        problems["baseline"] = f"there is no '{words[:40]}', it has {', '.join(known or every)}"
+        problems["baseline"] = f"there is no '{words[:40]}', it has {', '.join(offered or every)}"
     return words
 
 
@@ -335,20 +291,20 @@ def _read_maximum(text: str, default: int) -> int:
     return int(words)
 
 
-def find_matches(field_name: str, terms: Terms, names: Names) -> list[Match]:
+def find_matches(field_name: str, terms: Terms, known: Known) -> list[Match]:
     """The names that a field can be completed with, best first; [] for fields without names."""
     if field_name == "collection":
         return _ranked(
-            terms.collection, [Match(name, _about_collection(name, names)) for name in names.collections]
+            terms.collection, [Match(name, _about_collection(name, known)) for name in known.collections]
         )
     if field_name == "product_type":
-        return _ranked(terms.product_type, _product_matches(terms.collection, names))
+        return _ranked(terms.product_type, _product_matches(terms.collection, known))
     if field_name == "baseline":
-        collection = known_word(terms.collection, names.collections) or terms.collection.strip()
-        product = known_word(terms.product_type, names.products_of(collection)) or terms.product_type.strip()
+        collection = known_word(terms.collection, known.collections) or terms.collection.strip()
+        product = known_word(terms.product_type, known.products_of(collection)) or terms.product_type.strip()
         found = [Match(NEWEST, "the newest that holds something"), Match(ANY, "every baseline")]
-        for name in reversed(names.baselines_of(collection, product)):
-            found.append(Match(name, _about_baseline(names, collection, product, name)))
+        for name in reversed(known.baselines_of(collection, product)):
+            found.append(Match(name, _about_baseline(known, collection, product, name)))
         return _ranked(terms.baseline, found)
     if field_name == "formats":
         return _ranked(terms.formats, [Match(name) for name in all_formats()])
@@ -372,16 +328,16 @@ def _ranked(text: str, found: list[Match]) -> list[Match]:
     )
 
 
-def _product_matches(collection_text: str, names: Names) -> list[Match]:
-    collection = known_word(collection_text, names.collections) or collection_text.strip()
-    if names.products_of(collection):
-        return [Match(name, about_product(name)) for name in names.products_of(collection)]
-    if collection in names.collections:
+def _product_matches(collection_text: str, known: Known) -> list[Match]:
+    collection = known_word(collection_text, known.collections) or collection_text.strip()
+    if known.products_of(collection):
+        return [Match(name, about_product(name)) for name in known.products_of(collection)]
+    if collection in known.collections:
         return []
     return [
         Match(product, about_product(product), name)
-        for name in names.collections
-        for product in names.products_of(name)
+        for name in known.collections
+        for product in known.products_of(name)
     ]
 
 
@@ -396,14 +352,13 @@ def about_product(name: str) -> str:
     return f"{product.short} {product.content}".strip() if product else ""
 
 
-def _about_collection(name: str, names: Names) -> str:
-    products = names.products_of(name)
+def _about_collection(name: str, known: Known) -> str:
+    products = known.products_of(name)
     return plural(len(products), "product type") if products else ""
 
 
-def _about_baseline(names: Names, collection: str, product_type: str, baseline: str) -> str:
-    catalog = names.built.get(collection)
-    info = catalog.baseline(product_type, baseline) if catalog is not None else None
+def _about_baseline(known: Known, collection: str, product_type: str, baseline: str) -> str:
+    info = known.counted(collection, product_type, baseline)
     if info is None or info.time_start is None or info.time_end is None:
         return ""
     return f"{plural(info.count, 'granule')}, {info.time_start:%Y-%m-%d} to {info.time_end:%Y-%m-%d}"
