@@ -91,11 +91,11 @@ async def test_every_face_offers_the_same_baselines(
     async with session() as opened:
         await opened.catalogue.queryables(collection)
         for baseline in counted:
-            await opened.build_catalog(collection, product_type=product_type, baseline=baseline)
-        catalog = built.load(opened.dirs, collection) or built.BuiltCatalog(collection)
-        entries = catalog.products.setdefault(product_type, {})
+            await opened.build_catalogue(collection, product_type=product_type, baseline=baseline)
+        catalogue = built.load(opened.dirs, collection) or built.BuiltCatalogue(collection)
+        entries = catalogue.products.setdefault(product_type, {})
         entries |= {baseline: BaselineInfo() for baseline in empty}
-        built.save(opened.dirs.built_catalog_file(collection), catalog)
+        built.save(opened.dirs.built_catalogue_file(collection), catalogue)
         known = opened.index.load()
         completion = local_names.baseline_names(opened.dirs, collection, product_type)
     browse = known.collections[collection].baselines_of(product_type)

@@ -567,7 +567,7 @@ class MaapClient:
         def build(
             name: str,
         ) -> Callable[[Session], Coroutine[Any, Any, tuple[Path, list[built.BuildFailure]]]]:
-            return lambda session: session.build_catalog(
+            return lambda session: session.build_catalogue(
                 name,
                 product_type=product_type,
                 baseline=baseline,

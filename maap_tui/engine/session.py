@@ -186,7 +186,7 @@ class Session(Parts):
         """Go on with what a process left in the queue; returns how many files, and why others cannot be."""
         return await queueing.take_over(self, rows, into, again=again)
 
-    async def build_catalog(
+    async def build_catalogue(
         self,
         collection: str,
         *,
@@ -197,7 +197,7 @@ class Session(Parts):
         out_dir: Path | None = None,
     ) -> tuple[Path, list[built.BuildFailure]]:
         """Count the baselines of a collection into its built catalogue, going on from what it has."""
-        return await build.build_catalog(
+        return await build.build_catalogue(
             self,
             collection,
             product_type=product_type,
@@ -221,9 +221,11 @@ class Session(Parts):
         """What a built catalogue would say of one baseline, asked of the archive; None when it is empty."""
         return await build.baseline_at_archive(self, collection, product_type, baseline)
 
-    def builder(self, collection: str, catalog: built.BuiltCatalog, *, file: Path | None) -> built.Builder:
+    def builder(
+        self, collection: str, catalogue: built.BuiltCatalogue, *, file: Path | None
+    ) -> built.Builder:
         """What counts the baselines of a collection; with `file` None nothing is saved."""
-        return build.builder(self, collection, catalog, file=file)
+        return build.builder(self, collection, catalogue, file=file)
 
     def stats(
         self, collection: str, product_type: str, baseline: str, span: TimeRange | None = None

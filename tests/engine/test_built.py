@@ -33,13 +33,13 @@ def file(home: Path) -> Path:
 
 async def test_reads_what_maap_client_wrote(session: Make, file: Path) -> None:
     file.write_bytes(WRITTEN_BY_MAAP_CLIENT.read_bytes())
-    catalog = built.load(session().dirs, L2)
-    assert catalog is not None and catalog.generated_at is not None
-    info = catalog.baseline("CPR_CLD_2A", "bc")
+    catalogue = built.load(session().dirs, L2)
+    assert catalogue is not None and catalogue.generated_at is not None
+    info = catalogue.baseline("CPR_CLD_2A", "bc")
     assert info is not None and info.count == 5431 and info.frame_start == "08374A"
-    span = catalog.span("CPR_CLD_2A", None)
+    span = catalogue.span("CPR_CLD_2A", None)
     assert span is not None and span.start == datetime(2024, 6, 12, 11, 50, 42, tzinfo=UTC)
-    assert catalog.span("CPR_CLD_2A", "ZZ") is None and catalog.baseline("NOPE", "BC") is None
+    assert catalogue.span("CPR_CLD_2A", "ZZ") is None and catalogue.baseline("NOPE", "BC") is None
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ async def test_builds_one_baseline_and_says_where_it_begins_and_ends(
     session: Make, file: Path, events: list[Event]
 ) -> None:
     async with session() as opened:
-        path, failures = await opened.build_catalog(L2, product_type="CPR_CLD_2A", baseline="bc")
+        path, failures = await opened.build_catalogue(L2, product_type="CPR_CLD_2A", baseline="bc")
         info = await opened.baseline_at_archive(L2, "CPR_CLD_2A", "BC")
     assert path == file and failures == []
     data = json.loads(file.read_text())
@@ -82,10 +82,10 @@ async def test_known_baseline_is_recounted_with_one_request(
     session: Make, file: Path, archive: Archive
 ) -> None:
     async with session() as opened:
-        await opened.build_catalog(L2, product_type="CPR_CLD_2A", baseline="BC")
+        await opened.build_catalogue(L2, product_type="CPR_CLD_2A", baseline="BC")
         before = json.loads(file.read_text())
         archive.stats.reset()
-        await opened.build_catalog(L2, product_type="CPR_CLD_2A", baseline="BC")
+        await opened.build_catalogue(L2, product_type="CPR_CLD_2A", baseline="BC")
         assert requests_of(archive, "search") == 1
         after = json.loads(file.read_text())
         for data in (before, after):
@@ -93,7 +93,7 @@ async def test_known_baseline_is_recounted_with_one_request(
             data["products"]["CPR_CLD_2A"]["baselines"]["BC"].pop("updated_at")
         assert before == after
         archive.stats.reset()
-        await opened.build_catalog(L2, product_type="CPR_CLD_2A", baseline="BC", force=True)
+        await opened.build_catalogue(L2, product_type="CPR_CLD_2A", baseline="BC", force=True)
         assert requests_of(archive, "search") > 1
 
 
@@ -102,8 +102,8 @@ async def test_build_goes_on_from_what_is_there_and_saves_after_each(
 ) -> None:
     file.write_bytes(WRITTEN_BY_MAAP_CLIENT.read_bytes())
     async with session() as opened:
-        catalog = built.demand(opened.dirs, L2)
-        builder = opened.builder(L2, catalog, file=file)
+        catalogue = built.demand(opened.dirs, L2)
+        builder = opened.builder(L2, catalogue, file=file)
         pairs = [("CPR_CLD_2A", "BC"), ("CPR_CLD_2A", "ZZ")]
         async for product, baseline, info in builder.build(pairs):
             saved = json.loads(file.read_text())["products"][product]["baselines"]
@@ -114,7 +114,7 @@ async def test_build_goes_on_from_what_is_there_and_saves_after_each(
 
 async def test_whole_collection_and_its_latest_baseline(session: Make, home: Path) -> None:
     async with session() as opened:
-        path, failures = await opened.build_catalog(AUX, latest_baseline=True, out_dir=home / "else")
+        path, failures = await opened.build_catalogue(AUX, latest_baseline=True, out_dir=home / "else")
     assert failures == [] and path.parent == home / "else"
     products = json.loads(path.read_text())["products"]
     assert {name: list(one["baselines"]) for name, one in products.items()} == {"AUX_MET_1D": ["BC"]}
@@ -127,7 +127,7 @@ async def test_failing_baseline_is_reported_and_the_rest_is_kept(
     async with session(**{"api.retries": 0}) as opened:
         await opened.catalogue.queryables(L2)
         archive.faults.add(target="search", status=503)
-        _, failures = await opened.build_catalog(L2, product_type="CPR_CLD_2A", baseline="BC")
+        _, failures = await opened.build_catalogue(L2, product_type="CPR_CLD_2A", baseline="BC")
     assert [(one.product_type, one.baseline) for one in failures] == [("CPR_CLD_2A", "BC")]
     assert "503" in failures[0].reason and "BC could not be counted" in told(events, Warned)[0].message
     assert json.loads(file.read_text())["products"]["CPR_CLD_2A"]["baselines"]["BC"]["count"] == 5431

@@ -295,7 +295,7 @@ async def test_busy_service_is_no_refusal(session: Make) -> None:
 async def test_sync_and_build_go_the_same_way(session: Make, archive: Archive) -> None:
     archive.faults.add(filters="json")
     async with session(bulk=True) as opened:
-        file, failures = await opened.build_catalog(COLLECTION, product_type="CPR_CLD_2A", baseline="BC")
+        file, failures = await opened.build_catalogue(COLLECTION, product_type="CPR_CLD_2A", baseline="BC")
         known = json.loads(await asyncio.to_thread(file.read_bytes))["products"]
         assert failures == [] and known["CPR_CLD_2A"]["baselines"]["BC"]["count"] > 0
         report = await opened.would_sync(cld(time=TimeRange(DAY.start, DAY.start + timedelta(hours=2))))

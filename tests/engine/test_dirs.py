@@ -144,8 +144,8 @@ def test_settings_come_before_the_home(tmp_path: Path, monkeypatch: pytest.Monke
     assert found.journal_file.parent == Path("/s")
     assert found.cache_file("tracks.json") == Path("/s/cache/tracks.json")
     assert found.queryables_file("C_MAAP") == Path("/h/catalogs/C_MAAP_queryables.json")
-    assert found.built_catalog_file("C_MAAP") == Path("/h/built_catalogs/C_MAAP_collection.json")
-    for refused in (found.queryables_file, found.built_catalog_file, found.cache_file):
+    assert found.built_catalogue_file("C_MAAP") == Path("/h/built_catalogs/C_MAAP_collection.json")
+    for refused in (found.queryables_file, found.built_catalogue_file, found.cache_file):
         with pytest.raises(InvalidRequestError):
             refused("../x")
 

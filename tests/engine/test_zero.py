@@ -132,7 +132,7 @@ async def test_baselines_that_no_filter_finds_are_counted_here(
     async with session(**SHORT) as opened:
         assert await opened.baselines_at_archive(COLLECTION, "CPR_CLD_2A") == {"BC": 125}
         assert len(told(events, Warned)) == 1
-        _, failures = await opened.build_catalog(COLLECTION, product_type="CPR_CLD_2A")
+        _, failures = await opened.build_catalogue(COLLECTION, product_type="CPR_CLD_2A")
     assert [(one.product_type, one.baseline) for one in failures] == [("CPR_CLD_2A", "*")]
 
 
@@ -193,7 +193,7 @@ async def test_built_catalogue_that_knows_granules_is_said(
     session: Make, archive: Archive, events: list[Event]
 ) -> None:
     async with session(**SHORT) as opened:
-        _, failures = await opened.build_catalog(COLLECTION, product_type="CPR_CLD_2A", baseline="BC")
+        _, failures = await opened.build_catalogue(COLLECTION, product_type="CPR_CLD_2A", baseline="BC")
         assert failures == []
     archive.faults.add(empty_results=True)
     async with session() as opened:

@@ -71,8 +71,8 @@ def write_names(session: Session, collection: str, products: list[str], baseline
 
 
 def write_catalog(session: Session, collection: str, product_type: str, baselines: dict[str, int]) -> None:
-    catalog = built.BuiltCatalog(collection)
-    catalog.products[product_type] = {
+    catalogue = built.BuiltCatalogue(collection)
+    catalogue.products[product_type] = {
         name: BaselineInfo(
             parse_zulu("2025-11-18T02:57:58Z"),
             parse_zulu("2026-01-14T20:49:38Z"),
@@ -83,7 +83,7 @@ def write_catalog(session: Session, collection: str, product_type: str, baseline
         )
         for name, count in baselines.items()
     }
-    built.save(session.dirs.built_catalog_file(collection), catalog)
+    built.save(session.dirs.built_catalogue_file(collection), catalogue)
 
 
 def known_here(session: Session) -> None:
@@ -587,7 +587,7 @@ async def test_damaged_copies_are_told_in_words(make_app: MakeApp, offline: Offl
     def damaged(session: Session) -> None:
         known_here(session)
         session.dirs.queryables_file(L1).write_text("{")
-        session.dirs.built_catalog_file(L2).write_text("[]")
+        session.dirs.built_catalogue_file(L2).write_text("[]")
         file = session.dirs.cache_file("collections.json")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("{}")

@@ -131,7 +131,7 @@ def furnished(archive: Application, tmp_path_factory: pytest.TempPathFactory) ->
         async with load(home, within(archive)) as session:
             for collection in earthcare.MISSION.collections:
                 await session.catalogue.queryables(collection)
-            await session.build_catalog(L2, product_type="AC__TC__2B", baseline="BC")
+            await session.build_catalogue(L2, product_type="AC__TC__2B", baseline="BC")
 
     asyncio.run(fetch())
     return home

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 def add_parser(subparsers: Any, words: str) -> None:
     """Describe the command."""
-    catalog = add_command(
+    catalogue = add_command(
         subparsers,
         "catalog",
         words,
         arguments="ACTION",
         examples=("maap catalog update", "maap catalog build EarthCAREL2Validated_MAAP CPR_CLD_2A"),
     )
-    actions = add_actions(catalog)
-    add_general_options(catalog)
+    actions = add_actions(catalogue)
+    add_general_options(catalogue)
 
     update = add_command(
         actions,
@@ -129,10 +129,10 @@ async def _build(context: CommandContext, session: Session, name: str) -> None:
     if not pairs and not args.collection:
         context.report.say(f"{name}: lists no product types and baselines; name them to have them counted")
         return
-    catalog = None if args.force else built.load(session.dirs, name)
-    catalog = catalog or built.BuiltCatalog(name)
-    file = session.dirs.built_catalog_file(name)
-    builder = session.builder(name, catalog, file=file)
+    catalogue = None if args.force else built.load(session.dirs, name)
+    catalogue = catalogue or built.BuiltCatalogue(name)
+    file = session.dirs.built_catalogue_file(name)
+    builder = session.builder(name, catalogue, file=file)
     found = 0
     async for product_type, baseline, info in builder.build(pairs):
         found += 1

@@ -128,8 +128,8 @@ async def _list_baselines(context: CommandContext, session: Session) -> None:
         found = await session.baselines_at_archive(args.collection, args.product)
         counts = {name: found[name] for name in sorted(found)}
     else:
-        catalog = built.load(session.dirs, args.collection)
-        known = catalog.products.get(args.product) if catalog else None
+        catalogue = built.load(session.dirs, args.collection)
+        known = catalogue.products.get(args.product) if catalogue else None
         if known:
             counts = {name.upper(): known[name].count for name in sorted(known, key=str.upper)}
         else:
@@ -165,8 +165,8 @@ async def _show_baseline(context: CommandContext, session: Session) -> None:
     args, report = context.args, context.report
     info: BaselineInfo | None = None
     if not args.verify:
-        catalog = built.load(session.dirs, args.collection)
-        info = catalog.baseline(args.product, args.baseline) if catalog else None
+        catalogue = built.load(session.dirs, args.collection)
+        info = catalogue.baseline(args.product, args.baseline) if catalogue else None
     if info is None:
         await session.catalogue.check(args.collection, args.product, args.baseline)
         if not args.verify:

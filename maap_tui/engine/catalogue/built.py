@@ -48,7 +48,7 @@ async def together(*work: Coroutine[Any, Any, T]) -> list[T]:
 
 
 @dataclass(slots=True)
-class BuiltCatalog:
+class BuiltCatalogue:
     """What is known of a collection's baselines."""
 
     collection: str
@@ -76,21 +76,21 @@ class BuiltCatalog:
         return TimeRange(min(one.start for one in ranges), max(one.end for one in ranges))
 
 
-def load(where: dirs.AppDirs, collection: str) -> BuiltCatalog | None:
+def load(where: dirs.AppDirs, collection: str) -> BuiltCatalogue | None:
     """The built catalogue of a collection, None when there is none.
 
     Raises:
         CatalogError: when the file is there and cannot be read.
     """
-    file = where.built_catalog_file(collection)
+    file = where.built_catalogue_file(collection)
     try:
         data = json.loads(file.read_bytes())
-        catalog = BuiltCatalog(collection, generated_at=_moment(data.get("generated_at")))
+        catalogue = BuiltCatalogue(collection, generated_at=_moment(data.get("generated_at")))
         for product_type, product in data["products"].items():
-            catalog.products[product_type] = {
+            catalogue.products[product_type] = {
                 name: BaselineInfo.from_dict(entry) for name, entry in product["baselines"].items()
             }
-        return catalog
+        return catalogue
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -102,31 +102,31 @@ def load(where: dirs.AppDirs, collection: str) -> BuiltCatalog | None:
         ) from None
 
 
-def demand(where: dirs.AppDirs, collection: str) -> BuiltCatalog:
+def demand(where: dirs.AppDirs, collection: str) -> BuiltCatalogue:
     """As `load`, but its absence is an error.
 
     Raises:
         BuiltCatalogMissing: with the command that makes one.
     """
-    catalog = load(where, collection)
-    if catalog is None:
+    catalogue = load(where, collection)
+    if catalogue is None:
         raise BuiltCatalogMissing(
             f"Built catalog not found for {collection}", f"Build it first: maap catalog build {collection}"
         )
-    return catalog
+    return catalogue
 
 
-def save(file: Path, catalog: BuiltCatalog, now: datetime | None = None) -> None:
+def save(file: Path, catalogue: BuiltCatalogue, now: datetime | None = None) -> None:
     """Write a built catalogue, atomically; `now` is its date, None for the real one."""
-    catalog.generated_at = (now or datetime.now(UTC)).replace(microsecond=0)
+    catalogue.generated_at = (now or datetime.now(UTC)).replace(microsecond=0)
     data = {
         "schema": SCHEMA,
-        "generated_at": to_zulu(catalog.generated_at),
-        "collection": catalog.collection,
+        "generated_at": to_zulu(catalogue.generated_at),
+        "collection": catalogue.collection,
         "client": {"name": "maap_tui", "version": __version__},
         "products": {
             product_type: {"baselines": {name: entries[name].to_dict() for name in sorted(entries)}}
-            for product_type, entries in sorted(catalog.products.items())
+            for product_type, entries in sorted(catalogue.products.items())
         },
     }
     files.write_atomic(file, json.dumps(data, indent=2) + "\n")
@@ -153,7 +153,7 @@ class Builder:
         self,
         search: Callable[[Query], Search],
         where: Path | None,
-        catalog: BuiltCatalog,
+        catalogue: BuiltCatalogue,
         *,
         parallel: int = 8,
         now: Callable[[], datetime] | None = None,
@@ -164,14 +164,14 @@ class Builder:
         Args:
             search: makes a run of a query.
             where: the file to save to; None saves nothing.
-            catalog: what is known; extended in place.
+            catalogue: what is known; extended in place.
             parallel: requests at once.
             now: the clock; None takes the real one.
             emit: takes one event for each baseline.
         """
         self._search = search
         self._file = where
-        self.catalog = catalog
+        self.catalogue = catalogue
         self._slots = asyncio.Semaphore(parallel)
         self._now = now or (lambda: datetime.now(UTC))
         self._emit = emit
@@ -202,25 +202,25 @@ class Builder:
                         raise  # no other baseline will fare better
                     except MaapError as error:
                         self.failures.append(
-                            BuildFailure(self.catalog.collection, product_type, baseline, error.message)
+                            BuildFailure(self.catalogue.collection, product_type, baseline, error.message)
                         )
                         self._emit(
                             Warned(
-                                f"{self.catalog.collection} {product_type} {baseline} could not be counted: "
-                                f"{error.message}"
+                                f"{self.catalogue.collection} {product_type} {baseline} could not be "
+                                f"counted: {error.message}"
                             )
                         )
                         continue
                     self._emit(
                         BaselineCounted(
-                            self.catalog.collection, product_type, baseline, info.count, done, len(tasks)
+                            self.catalogue.collection, product_type, baseline, info.count, done, len(tasks)
                         )
                     )
-                    entries = self.catalog.products.setdefault(product_type, {})
+                    entries = self.catalogue.products.setdefault(product_type, {})
                     if info.count == 0:
                         entries.pop(baseline, None)
                         if not entries:
-                            del self.catalog.products[product_type]
+                            del self.catalogue.products[product_type]
                         continue
                     entries[baseline] = info
                     await self._save()
@@ -233,11 +233,11 @@ class Builder:
 
     async def _save(self) -> None:
         if self._file is not None:
-            await asyncio.to_thread(save, self._file, self.catalog, self._now())
+            await asyncio.to_thread(save, self._file, self.catalogue, self._now())
 
     async def _baseline(self, product_type: str, baseline: str) -> BaselineInfo:
-        query = Query(self.catalog.collection, product_type, baseline)
-        known = self.catalog.baseline(product_type, baseline)
+        query = Query(self.catalogue.collection, product_type, baseline)
+        known = self.catalogue.baseline(product_type, baseline)
         now = self._now().replace(microsecond=0)
         whole = self._search(query)
         async with self._slots:

@@ -43,7 +43,7 @@ class KnownCollection:
     """Product types of the local queryables and of the built catalogue, sorted."""
     queryables: Queryables | None = None
     """The local copy of its queryables, None without a readable one."""
-    catalog: built.BuiltCatalog | None = None
+    catalogue: built.BuiltCatalogue | None = None
     """The built catalogue, None without a readable one."""
     problem: str = ""
     """What of it cannot be read, and what to do; '' when nothing is wrong."""
@@ -65,7 +65,7 @@ class KnownCollection:
 
     def counted(self, product_type: str) -> dict[str, BaselineInfo]:
         """The baselines of a product type that the built catalogue has."""
-        return dict(self.catalog.products.get(product_type, {})) if self.catalog else {}
+        return dict(self.catalogue.products.get(product_type, {})) if self.catalogue else {}
 
     def baselines_of(self, product_type: str) -> list[str]:
         """Baselines to offer for a product type, oldest first: see `baselines_to_offer`."""
@@ -110,7 +110,7 @@ class Known:
     def counted(self, collection: str, product_type: str, baseline: str) -> BaselineInfo | None:
         """What the built catalogue says of a baseline, found without regard to case."""
         one = self.collections.get(collection)
-        return one.catalog.baseline(product_type, baseline) if one is not None and one.catalog else None
+        return one.catalogue.baseline(product_type, baseline) if one is not None and one.catalogue else None
 
     def newest_of(self, collection: str, product_type: str) -> str | None:
         """The newest baseline that holds something; '' when there is none, None while it is not known."""
@@ -224,7 +224,7 @@ class CatalogueIndex:
     def _read(self, one: KnownCollection) -> KnownCollection:
         problems = []
         products: set[str] = set()
-        queryables = catalog = None
+        queryables = catalogue = None
         try:
             queryables = self._client().local_queryables(one.name)
             if queryables is not None:
@@ -234,9 +234,9 @@ class CatalogueIndex:
         except (MaapError, OSError) as error:
             problems.append(str(error))
         try:
-            catalog = built.load(self._dirs, one.name)
-            if catalog is not None:
-                products |= set(catalog.products)
+            catalogue = built.load(self._dirs, one.name)
+            if catalogue is not None:
+                products |= set(catalogue.products)
         except MaapError as error:
             if str(error) not in problems:
                 problems.append(error.sentences)
@@ -244,7 +244,7 @@ class CatalogueIndex:
             one,
             products=tuple(sorted(products)),
             queryables=queryables,
-            catalog=catalog,
+            catalogue=catalogue,
             problem=" ".join(problems),
         )
 

@@ -83,7 +83,7 @@ def _listed(where: AppDirs, collection: str, kind: str) -> list[str]:
 
 def _built(where: AppDirs, collection: str) -> dict[str, Any]:
     try:
-        products = _part(_read(where.built_catalog_file(collection)), "products")
+        products = _part(_read(where.built_catalogue_file(collection)), "products")
     except MaapError:
         return {}
     return products if isinstance(products, dict) else {}

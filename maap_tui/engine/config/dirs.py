@@ -137,7 +137,7 @@ class AppDirs:
         """The local copy of a collection's queryables."""
         return self.catalog_dir / safe_name(f"{safe_name(collection)}_queryables.json")
 
-    def built_catalog_file(self, collection: str) -> Path:
+    def built_catalogue_file(self, collection: str) -> Path:
         """The built catalogue of a collection."""
         return self.built_catalog_dir / safe_name(f"{safe_name(collection)}_collection.json")
 

@@ -23,7 +23,7 @@ from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.searching import UNCUT, run_of
 
 
-async def build_catalog(
+async def build_catalogue(
     parts: Parts,
     collection: str,
     *,
@@ -48,11 +48,11 @@ async def build_catalog(
     queryables = await parts.catalogue.queryables(collection, refresh=not product_type)
     if product_type:
         queryables = await parts.catalogue.check(collection, product_type, baseline)
-    catalog = built.BuiltCatalog(collection)
+    catalogue = built.BuiltCatalogue(collection)
     if not force or product_type:
-        catalog = built.load(where, collection) or catalog
+        catalogue = built.load(where, collection) or catalogue
     if force and product_type:
-        known = catalog.products.get(product_type, {})
+        known = catalogue.products.get(product_type, {})
         for name in list(known):
             if baseline is None or name.lower() == baseline.lower():
                 del known[name]
@@ -61,15 +61,15 @@ async def build_catalog(
         baselines = baselines[-1:]
     products = [product_type] if product_type else queryables.products
     pairs = [(product, name) for product in products for name in baselines]
-    file = where.built_catalog_file(collection)
-    counting = builder(parts, collection, catalog, file=file)
+    file = where.built_catalogue_file(collection)
+    counting = builder(parts, collection, catalogue, file=file)
     async for _ in counting.build(pairs):
         pass
     failures = list(counting.failures)
     if len(baselines) > 1 or not (baseline or latest_baseline):
         failed = {one.product_type for one in failures}
         for product in products:
-            if product in catalog.products or product in failed:
+            if product in catalogue.products or product in failed:
                 continue
             # One request for each product that no baseline has anything of.
             count = await run_of(parts, Query(collection, product)).count()
@@ -138,8 +138,8 @@ async def baseline_at_archive(
     parts: Parts, collection: str, product_type: str, baseline: str
 ) -> BaselineInfo | None:
     """What a built catalogue would say of one baseline, asked of the archive; None when it is empty."""
-    catalog = built.BuiltCatalog(collection)
-    counting = builder(parts, collection, catalog, file=None)
+    catalogue = built.BuiltCatalogue(collection)
+    counting = builder(parts, collection, catalogue, file=None)
     await parts.catalogue.check(collection, product_type, baseline)
     async with aclosing(counting.build([(product_type, baseline)])) as entries:
         async for _, _, info in entries:
@@ -150,13 +150,13 @@ async def baseline_at_archive(
 
 
 def builder(
-    parts: Parts, collection: str, catalog: built.BuiltCatalog, *, file: Path | None
+    parts: Parts, collection: str, catalogue: built.BuiltCatalogue, *, file: Path | None
 ) -> built.Builder:
     """What counts the baselines of a collection; with `file` None nothing is saved."""
     return built.Builder(
         partial(run_of, parts, trusting=True),
         file,
-        catalog,
+        catalogue,
         parallel=parts.settings.search.parallel,
         now=parts.now,
         emit=parts.emit,

@@ -39,12 +39,12 @@ def search(parts: Parts, query: Query, *, wait_for_service: bool = False) -> Sea
     """
     within = None
     if query.use_catalog and not query.orbits:
-        catalog = built.load(parts.dirs, query.collection)
-        within = catalog.span(query.product_type, query.baseline) if catalog else None
+        catalogue = built.load(parts.dirs, query.collection)
+        within = catalogue.span(query.product_type, query.baseline) if catalogue else None
         wanted = f"{query.product_type} {query.baseline or ''}".strip()
         if within is None:
             what = f"Built catalog not found for {query.collection}"
-            if catalog is not None:
+            if catalogue is not None:
                 what = f"The built catalogue of {query.collection} has no {wanted}"
             command = f"maap catalog build {query.collection} {wanted}"
             parts.emit(Warned(f"{what}; the whole range is searched. Build it: {command}"))
@@ -106,13 +106,13 @@ def _expected(parts: Parts, query: Query, span: TimeRange | None) -> Expected | 
             for entry in parts.registry.baseline(key).urls(*days_of(span))
             if means(meant, entry)
         ]
-        catalog = built.load(parts.dirs, query.collection)
+        catalogue = built.load(parts.dirs, query.collection)
     except MaapError:
         return None
     if days:
         words = f"the registry has {len(days)} {'file' if len(days) == 1 else 'files'} of that time"
         return Expected(words, days[-1], is_listed=True)
-    known = catalog.span(query.product_type, query.baseline) if catalog else None
+    known = catalogue.span(query.product_type, query.baseline) if catalogue else None
     if (
         known is None
         or {"orbit", "frame", "track"} & {*query.parts}

@@ -87,7 +87,7 @@ class BranchActions:
         assert name is not None
         try:
             _, failures = await self._app.ask(
-                lambda session: session.build_catalog(
+                lambda session: session.build_catalogue(
                     name, product_type=branch.product_type, baseline=branch.baseline
                 )
             )

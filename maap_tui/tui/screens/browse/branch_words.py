@@ -48,7 +48,7 @@ class Sheet:
 
 def mission_words(mission: Mission, collections: Sequence[KnownCollection]) -> Sheet:
     """A mission."""
-    with_names = [one for one in collections if one.has_names or one.catalog]
+    with_names = [one for one in collections if one.has_names or one.catalogue]
     rows: Rows = [
         ("", f"Mission with {plural(len(collections), 'collection')}."),
         ("Time", f"since {format_date(mission.start)}"),
@@ -191,9 +191,9 @@ def note_words(branch: Branch) -> Sheet:
 
 
 def _built_words(one: KnownCollection) -> str:
-    if one.catalog is None:
+    if one.catalogue is None:
         return "not yet: b counts all its baselines"
-    when = f", {format_date(one.catalog.generated_at)}" if one.catalog.generated_at else ""
-    number = sum(len(entries) for entries in one.catalog.products.values())
-    total = sum(info.count for entries in one.catalog.products.values() for info in entries.values())
+    when = f", {format_date(one.catalogue.generated_at)}" if one.catalogue.generated_at else ""
+    number = sum(len(entries) for entries in one.catalogue.products.values())
+    total = sum(info.count for entries in one.catalogue.products.values() for info in entries.values())
     return f"{plural(number, 'baseline')} with {plural(total, 'granule')}{when}"

@@ -316,7 +316,11 @@ class BrowseScreen(ModeScreen):
 
     def _info_of(self, one: KnownCollection, branch: Branch) -> BaselineInfo | None:
         """What was counted of a baseline; one that was found empty is in no built catalogue."""
-        info = one.catalog.baseline(branch.product_type or "", branch.baseline or "") if one.catalog else None
+        info = (
+            one.catalogue.baseline(branch.product_type or "", branch.baseline or "")
+            if one.catalogue
+            else None
+        )
         return info or self.work.empty.get(branch)
 
     @on(Tree.NodeExpanded)
