@@ -25,7 +25,7 @@ from textual.pilot import Pilot
 
 from maap_tui.engine.download.downloads import Tracked
 from maap_tui.engine.download.queue_store import Queue, QueueRow
-from maap_tui.engine.download.transfer import DownloadRequest
+from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.registry.entries import Entry, Key
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp

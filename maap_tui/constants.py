@@ -13,7 +13,7 @@ from maap_tui.engine.config import settings
 from maap_tui.engine.errors import TOKEN_PAGE
 from maap_tui.engine.missions import earthcare
 from maap_tui.engine.model import to_zulu
-from maap_tui.engine.net.http import BUSY
+from maap_tui.engine.net.statuses import BUSY
 from maap_tui.version import __version__
 
 DEFAULT_CATALOG_URL: str = settings.ApiSettings.catalog_url.default

@@ -15,7 +15,7 @@ from maap_tui.text import format_bytes, format_count, format_duration, plural
 
 if TYPE_CHECKING:
     from maap_tui.engine.download.downloads import Report
-    from maap_tui.engine.download.transfer import DownloadRequest
+    from maap_tui.engine.download.requests import DownloadRequest
 
 
 def add_download_options(

@@ -27,7 +27,7 @@ from maap_tui.engine.errors import (
     TokenRequestError,
 )
 from maap_tui.engine.model import to_zulu
-from maap_tui.engine.net.http import TransportFault
+from maap_tui.engine.net.faults import TransportFault
 from maap_tui.engine.net.network_env import proxies_of, ssl_context_of, trust_of
 from maap_tui.engine.registry.entries import Problem
 from maap_tui.engine.registry.repair import problems_of, repair_lines

@@ -12,7 +12,7 @@ from maap_tui.engine.catalogue import built
 from maap_tui.engine.catalogue.search import Search
 from maap_tui.engine.download.downloads import Downloads, Report, Tracked
 from maap_tui.engine.download.queue_store import QueueRow
-from maap_tui.engine.download.transfer import DownloadRequest
+from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.model import BaselineInfo, Granule, TimeRange
 from maap_tui.engine.net.credentials import TokenInfo
 from maap_tui.engine.query import Query

@@ -24,8 +24,8 @@ from textual.worker import Worker, WorkerState
 from maap_tui.engine.download.downloads import Downloads, Tracked
 from maap_tui.engine.download.elsewhere import Elsewhere, Lookout
 from maap_tui.engine.download.queue_store import LIVE, QueueRow, left_behind, missing_bytes
+from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.download.tally import Tally
-from maap_tui.engine.download.transfer import DownloadRequest
 from maap_tui.engine.errors import CredentialsError, needs_new_token
 from maap_tui.engine.events import (
     BaselineCounted,

@@ -15,8 +15,8 @@ from textual.worker import Worker
 from maap_tui.engine.download.downloads import Downloads, Tracked
 from maap_tui.engine.download.elsewhere import Elsewhere
 from maap_tui.engine.download.queue_store import Queue, QueueRow
+from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.download.tally import Tally
-from maap_tui.engine.download.transfer import DownloadRequest
 from maap_tui.engine.events import BaselineCounted
 from maap_tui.engine.net.credentials import TokenInfo
 from maap_tui.engine.query import Query

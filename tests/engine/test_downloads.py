@@ -14,8 +14,8 @@ import pytest
 
 from maap_tui.demo import Archive
 from maap_tui.engine.download.downloads import REFUSALS, DownloadJob, Downloads, Tracked
+from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest
 from maap_tui.engine.download.tally import Tally
-from maap_tui.engine.download.transfer import DownloadOutcome, DownloadRequest
 from maap_tui.engine.errors import (
     AuthenticationError,
     AuthServiceUnavailable,

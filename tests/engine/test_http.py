@@ -14,19 +14,11 @@ from maap_tui.demo import Archive
 from maap_tui.engine.config.settings import load
 from maap_tui.engine.errors import SettingsError
 from maap_tui.engine.events import Noted
-from maap_tui.engine.net.http import (
-    BUSY,
-    RETRY_AFTER_CAP_S,
-    Http,
-    Reply,
-    TransportFault,
-    backoff_s,
-    fault_of,
-    hide,
-    retry_after_s,
-)
+from maap_tui.engine.net.faults import TransportFault, fault_of, hide
+from maap_tui.engine.net.http import Http, Reply
 from maap_tui.engine.net.network_env import proxies_of
 from maap_tui.engine.net.origins import is_loopback, is_private_enough, may_have_token, origin_of, origins_of
+from maap_tui.engine.net.statuses import BUSY, RETRY_AFTER_CAP_S, backoff_s, retry_after_s
 from tests.engine.raw_files import FileServer, Request, answer
 from tests.engine.transfer_kit import Kit, open_sockets
 

@@ -19,7 +19,7 @@ import trustme
 
 from maap_tui.engine.errors import NetworkSetupError
 from maap_tui.engine.events import Noted
-from maap_tui.engine.net.http import TransportFault
+from maap_tui.engine.net.faults import TransportFault
 from maap_tui.engine.net.network_env import CERTIFICATE_VARIABLES, proxies_of
 from tests.engine.raw_files import FileServer, answer
 from tests.engine.transfer_kit import Kit
@@ -257,7 +257,7 @@ async def test_a_dead_proxy_is_named(bulk: bool, how: str, scheme: str, kit: Cal
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize(
     ("user", "said"),
-    [("", "wants a user name and a password"), ("me:s3cret@", "refuses its user name or password")],
+    [("", "needs a user name and a password"), ("me:s3cret@", "refuses its user name or password")],
 )
 async def test_a_wrong_password_of_the_proxy_is_not_tried_again(
     bulk: bool,
@@ -387,7 +387,7 @@ async def test_a_server_that_wants_a_certificate_is_not_asked_again(
     with socket.create_server(("127.0.0.1", 0)) as listening:
         serving = asyncio.create_task(asyncio.to_thread(refuse, listening))
         parts = kit(bulk=bulk, http_retries=1, environ={"SSL_CERT_FILE": str(bundle)})
-        with pytest.raises(NetworkSetupError, match="wants a certificate of the client"):
+        with pytest.raises(NetworkSetupError, match="asks for a client certificate"):
             await ask(parts.http, f"https://archive.test:{listening.getsockname()[1]}/a")
         listening.shutdown(socket.SHUT_RDWR)
         await serving

@@ -29,8 +29,8 @@ from maap_tui.engine.download.queue_store import (
     is_alive,
     left_behind,
 )
+from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest
 from maap_tui.engine.download.tally import Tally
-from maap_tui.engine.download.transfer import DownloadOutcome, DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.events import Event, FileStarted, Warned
 from maap_tui.engine.registry.entries import Key

@@ -17,7 +17,10 @@ from typing import Any
 import pytest
 
 from maap_tui.demo import Archive
-from maap_tui.engine.download.transfer import OVERLAP, DownloadRequest, HostPause, Transfer, existing_size
+from maap_tui.engine.download.pacing import HostPause
+from maap_tui.engine.download.part import OVERLAP, existing_size
+from maap_tui.engine.download.requests import DownloadRequest
+from maap_tui.engine.download.transfer import Transfer
 from maap_tui.engine.errors import AuthenticationError, DiskFullError, DownloadError, StorageError
 from maap_tui.engine.events import BytesReceived, FileRetried, FileStarted, Noted
 from maap_tui.engine.integrity.hashes import PIECE
@@ -864,7 +867,8 @@ from maap_tui.engine.net.http import Http
 from maap_tui.engine.net.origins import origin_of
 from maap_tui.engine.net.credentials import load_credentials
 from maap_tui.engine.net.tokens import Tokens
-from maap_tui.engine.download.transfer import DownloadRequest, Transfer, TransferRules
+from maap_tui.engine.download.requests import DownloadRequest, TransferRules
+from maap_tui.engine.download.transfer import Transfer
 
 async def main(url, path, size, token_url, credentials):
     http = Http(bearer_origins=frozenset({origin_of(url)}), bulk=True)

@@ -14,7 +14,9 @@ from maap_tui.demo import Archive
 from maap_tui.demo.data import DataServer
 from maap_tui.demo.missions.base import Granule
 from maap_tui.engine.download.downloads import Downloads
-from maap_tui.engine.download.transfer import DownloadRequest, HostPause, Transfer, TransferRules
+from maap_tui.engine.download.pacing import HostPause
+from maap_tui.engine.download.requests import DownloadRequest, TransferRules
+from maap_tui.engine.download.transfer import Transfer
 from maap_tui.engine.events import Event
 from maap_tui.engine.net.credentials import Credentials, load_credentials
 from maap_tui.engine.net.http import Http

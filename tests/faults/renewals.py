@@ -6,7 +6,8 @@ import asyncio
 import time
 from pathlib import Path
 
-from maap_tui.engine.download.transfer import DownloadRequest, Transfer, TransferRules
+from maap_tui.engine.download.requests import DownloadRequest, TransferRules
+from maap_tui.engine.download.transfer import Transfer
 from maap_tui.engine.net.credentials import load_credentials
 from maap_tui.engine.net.http import Http
 from maap_tui.engine.net.origins import origin_of

@@ -420,7 +420,9 @@ SERVER = [
     Scenario("H5", "too large", 4, file(answer("200 OK", BODY)), "max_file", 0, 1, SMALL),
     Scenario("H6", "redirects in a circle", 3, circle, "more than 5 times", 0, 18),
     Scenario("H7", "redirect to another host", 0, redirected("/a.h5", RawFile(BODY), whole=True), "", 1),
-    Scenario("H7", "redirect to where a token is wanted", 4, redirected("/a.h5", REFUSED), "wants a token"),
+    Scenario(
+        "H7", "redirect to where a token is needed", 4, redirected("/a.h5", REFUSED), "needs an access token"
+    ),
     Scenario("H8", "address on another host", 4, elsewhere, "not on the archive"),
     Scenario("H8", "address without https", 4, by_url("http://example.org/data/a.h5"), "not on the archive"),
     Scenario("H9", "user in an address", 4, by_url("http://me:pw@{host}/data/a.h5"), "not on the archive"),

@@ -25,7 +25,8 @@ from textual.dom import DOMNode
 from textual.pilot import Pilot
 
 from maap_tui.demo import Archive
-from maap_tui.engine.download.transfer import DownloadRequest, Transfer
+from maap_tui.engine.download.requests import DownloadRequest
+from maap_tui.engine.download.transfer import Transfer
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.error import ErrorDialog

@@ -12,7 +12,7 @@ from textual.app import App
 from textual.pilot import Pilot
 
 from maap_tui.engine.download.downloads import Tracked
-from maap_tui.engine.download.transfer import DownloadRequest
+from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.model import Asset, TimeRange
 from maap_tui.engine.query import Query

@@ -26,7 +26,7 @@ from driving import text_of as screen_text
 from maap_tui.demo.archive import Archive
 from maap_tui.engine.download.downloads import DownloadJob
 from maap_tui.engine.download.queue_store import Queue, QueueRow, born_at
-from maap_tui.engine.download.transfer import DownloadRequest
+from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session

@@ -17,7 +17,7 @@ from driving import find_files, wait_until
 from maap_tui.cli.main import main
 from maap_tui.demo import Archive
 from maap_tui.engine.download.downloads import Tracked
-from maap_tui.engine.download.transfer import DownloadRequest
+from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session

@@ -27,8 +27,10 @@ from maap_tui.engine.errors import (
 from maap_tui.engine.events import Emit, Noted, Warned, ignore
 from maap_tui.engine.missions import default_collections
 from maap_tui.engine.model import Collection, parse_zulu
-from maap_tui.engine.net.http import Http, Reply, TransportFault, is_lasting
+from maap_tui.engine.net.faults import TransportFault
+from maap_tui.engine.net.http import Http, Reply
 from maap_tui.engine.net.origins import origin_of
+from maap_tui.engine.net.statuses import is_lasting
 from maap_tui.engine.query import NEW_KEYS, OLD_KEYS, Keys
 from maap_tui.engine.storage import files, names
 

@@ -2,4 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["downloads", "elsewhere", "queue_store", "tally", "transfer"]
+__all__ = [
+    "answers",
+    "downloads",
+    "elsewhere",
+    "pacing",
+    "part",
+    "queue_store",
+    "requests",
+    "tally",
+    "transfer",
+]

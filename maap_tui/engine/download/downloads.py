@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from maap_tui.engine.download.queue_store import HOST, LIVE, Queue, QueueRow, QueueWriter, born_at
-from maap_tui.engine.download.transfer import DownloadOutcome, DownloadRequest, Transfer
+from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest
+from maap_tui.engine.download.transfer import Transfer
 from maap_tui.engine.errors import (
     AuthenticationError,
     BatchDownloadAborted,

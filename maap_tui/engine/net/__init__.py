@@ -2,4 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["credentials", "http", "network_env", "origins", "silence", "tokens"]
+__all__ = [
+    "credentials",
+    "faults",
+    "http",
+    "network_env",
+    "origins",
+    "silence",
+    "statuses",
+    "tokens",
+    "transport",
+]

@@ -37,7 +37,9 @@ from maap_tui.engine.net.credentials import (
     refuse_access_token,
     save_credentials,
 )
-from maap_tui.engine.net.http import Http, Reply, TransportFault, hide, is_lasting
+from maap_tui.engine.net.faults import TransportFault, hide
+from maap_tui.engine.net.http import Http, Reply
+from maap_tui.engine.net.statuses import is_lasting
 from maap_tui.engine.storage import files, locks
 
 FALLBACK_LIFETIME_S = 300.0

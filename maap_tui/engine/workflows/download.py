@@ -9,7 +9,7 @@ from pathlib import Path
 
 from maap_tui.engine.config import dirs
 from maap_tui.engine.download.downloads import Report, Tracked
-from maap_tui.engine.download.transfer import DownloadRequest
+from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import (
     CatalogError,
     InvalidRequestError,

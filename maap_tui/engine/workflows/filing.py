@@ -10,7 +10,7 @@ from typing import Any
 
 from maap_tui.engine.config import dirs
 from maap_tui.engine.download.downloads import Tracked
-from maap_tui.engine.download.transfer import DownloadRequest
+from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import (
     MISSIONS,

@@ -15,14 +15,10 @@ from maap_tui.engine.catalogue.client import Catalogue
 from maap_tui.engine.catalogue.index import CatalogueIndex
 from maap_tui.engine.config import dirs, settings
 from maap_tui.engine.download.downloads import DownloadJob, Downloads, Tracked
+from maap_tui.engine.download.pacing import HostPause
 from maap_tui.engine.download.queue_store import Queue
-from maap_tui.engine.download.transfer import (
-    DownloadOutcome,
-    DownloadRequest,
-    HostPause,
-    Transfer,
-    TransferRules,
-)
+from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest, TransferRules
+from maap_tui.engine.download.transfer import Transfer
 from maap_tui.engine.errors import DownloadError, MaapError, StorageError
 from maap_tui.engine.events import Emit, Event, Noted, Warned, ignore
 from maap_tui.engine.integrity.hashes import Hashes

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from maap_tui.engine.config import dirs
 from maap_tui.engine.download.downloads import Downloads, Report, Tracked
-from maap_tui.engine.download.transfer import DownloadRequest
+from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.events import Emit, ItemSkipped, ignore
 from maap_tui.engine.missions import granule_name, has_format, parse_name

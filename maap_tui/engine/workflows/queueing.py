@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from maap_tui.engine.download.downloads import Downloads, Tracked, of_row
 from maap_tui.engine.download.queue_store import QueueRow
-from maap_tui.engine.download.transfer import DownloadRequest
+from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import (
     InvalidRequestError,
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from maap_tui.engine.catalogue.search import Search
 from maap_tui.engine.catalogue.skipped import by_key
 from maap_tui.engine.download.downloads import Tracked
-from maap_tui.engine.download.transfer import DownloadRequest
+from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.events import Emit, ItemSkipped, Warned, ignore
 from maap_tui.engine.missions import parse_name

@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 from maap_tui.engine.catalogue.search import FailedDay, Search
 from maap_tui.engine.catalogue.skipped import SkippedItem
 from maap_tui.engine.download.downloads import Downloads, Report, Tracked
-from maap_tui.engine.download.transfer import DownloadRequest
+from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError, LockedError, MaapError, NoLockError
 from maap_tui.engine.events import Emit, Warned, ignore
 from maap_tui.engine.model import Granule, to_zulu

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from maap_tui.engine.download.downloads import Tracked
-from maap_tui.engine.download.transfer import DownloadRequest
+from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import DiskFullError, InvalidRequestError
 from maap_tui.engine.model import Asset, Granule
 from maap_tui.engine.query import Query

@@ -1,0 +1,313 @@
+"""The part of a file: its bytes until they are all there, and the note that lets another run go on.
+
+The bytes gather in `{name}.part`, locked while they do; beside it the sidecar `{name}.part.json` says
+what they are, so that another run can go on from the last byte that is known to be good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from maap_tui.engine.errors import StorageError
+from maap_tui.engine.events import LONG_WAIT_S, Emit, Noted, Warned
+from maap_tui.engine.integrity.hashes import PIECE
+from maap_tui.engine.storage import files, locks
+
+OVERLAP = 64 * 1024
+"""Bytes asked for again and compared when the server gives no strong validator."""
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(slots=True)
+class Part:
+    """The open part of one file and what is known of its bytes."""
+
+    path: Path
+    descriptor: int
+    url: str
+    total: int | None = None
+    etag: str = ""
+    modified: str = ""
+    pieces: list[str] = field(default_factory=list)
+    length: int = 0
+    """Bytes written and hashed."""
+    tail: Any = field(default_factory=hashlib.sha256)
+    """Hash of the bytes after the last whole piece."""
+
+    is_given_up: bool = False
+    """Whether its loading was cancelled: what is on disk is left as it is."""
+
+    def give_up(self) -> None:
+        """Stop loading as soon as may be."""
+        self.is_given_up = True
+
+    @property
+    def has_strong_etag(self) -> bool:
+        return bool(self.etag) and not self.etag.startswith("W/")
+
+    @property
+    def resume_from(self) -> int:
+        """First byte to ask for: the next one, or some known ones to compare where no ETag vouches."""
+        return self.length if self.has_strong_etag else max(0, self.length - OVERLAP)
+
+    @property
+    def sidecar(self) -> Path:
+        return _sidecar(self.path)
+
+    def write(self, data: bytes | memoryview) -> None:
+        view = memoryview(data)
+        while view:
+            room = PIECE - self.length % PIECE
+            count = os.pwrite(self.descriptor, view[:room], self.length)
+            self.tail.update(view[:count])
+            self.length += count
+            view = view[count:]
+            if self.length % PIECE == 0:
+                self.pieces.append(self.tail.hexdigest())
+                self.tail = hashlib.sha256()
+                self.note()
+
+    def restart(self) -> None:
+        # The note goes with the bytes it speaks of, so that it never vouches for others.
+        with contextlib.suppress(OSError):
+            drop_note(self.path)
+        files.empty(self.descriptor, self.path)
+        self.length = 0
+        self.pieces.clear()
+        self.tail = hashlib.sha256()
+        self.total, self.etag, self.modified = None, "", ""
+
+    def note(self) -> None:
+        """Write the sidecar. It is a convenience: without it the file starts from scratch."""
+        text = json.dumps(
+            {
+                "url": self.url,
+                "etag": self.etag,
+                "modified": self.modified,
+                "size": self.total,
+                "piece": PIECE,
+                "pieces": self.pieces,
+                "boot": files.boot_id(),
+                "pid": os.getpid(),
+                "host": socket.gethostname(),
+            }
+        )
+        sibling = _unfinished_note(self.path)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            with os.fdopen(os.open(sibling, flags, 0o666), "w", encoding="utf-8") as handle:
+                handle.write(text)
+            os.replace(sibling, self.sidecar)
+        except OSError:
+            with contextlib.suppress(OSError):
+                sibling.unlink()
+
+    def remove(self) -> None:
+        """Take the part and its note away."""
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+        with contextlib.suppress(OSError):
+            drop_note(self.path)
+
+    def publish(self, path: Path) -> None:
+        """fsync, rename, fsync of the folder: after this the file stays, whatever happens.
+
+        Raises:
+            StorageError: it may be lost.
+        """
+        try:
+            files.fsync_file(self.descriptor)
+        except OSError as error:
+            # After a failed fsync the kernel may have dropped the pages: nothing of the part is safe.
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+            raise StorageError(
+                f"{self.path} could not be written to disk: {os.strerror(error.errno or errno.EIO)}",
+                "Check the disk, then run again.",
+            ) from error
+        os.replace(self.path, path)
+        drop_note(self.path)
+        files.fsync_folder(path.parent)
+
+    def load(self) -> None:
+        """Find out how much of what is there can be kept."""
+        size = os.fstat(self.descriptor).st_size
+        try:
+            noted = json.loads(self.sidecar.read_bytes())
+            pieces = [str(one) for one in noted["pieces"]]
+            usable = noted["url"] == self.url and noted["piece"] == PIECE and size > 0
+            total, etag, modified = noted["size"], str(noted["etag"]), str(noted["modified"])
+            # Within one boot the page cache has every byte written; after it, only what the
+            # hashes vouch for.
+            same_boot = noted["boot"] == files.boot_id() != ""
+        except (OSError, ValueError, TypeError, KeyError):
+            usable = False
+        if not usable or not (total is None or (isinstance(total, int) and size <= total)):
+            self.restart()
+            return
+        self.total, self.etag, self.modified = total, etag, modified
+        for expected in pieces:
+            if self.is_given_up:
+                return
+            data = os.pread(self.descriptor, PIECE, self.length)
+            if len(data) != PIECE or hashlib.sha256(data).hexdigest() != expected:
+                break
+            self.pieces.append(expected)
+            self.length += PIECE
+        whole = len(self.pieces) == len(pieces)
+        if same_boot and whole and self.length < size:
+            while data := os.pread(self.descriptor, min(PIECE - self.length % PIECE, 1 << 20), self.length):
+                self.tail.update(data)
+                self.length += len(data)
+                if self.length % PIECE == 0:
+                    self.pieces.append(self.tail.hexdigest())
+                    self.tail = hashlib.sha256()
+        try:
+            os.ftruncate(self.descriptor, self.length)
+        except OSError:
+            if self.length != size:
+                self.restart()
+
+
+def _sidecar(part_path: Path) -> Path:
+    return part_path.with_name(part_path.name + ".json")
+
+
+def _unfinished_note(part_path: Path) -> Path:
+    """Where a sidecar is written before it takes the place of the one before."""
+    return part_path.with_name(part_path.name + ".json.new")
+
+
+def drop_note(part_path: Path) -> None:
+    """Remove the sidecar of a part, if there is one."""
+    for path in (_sidecar(part_path), _unfinished_note(part_path)):
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+
+
+@contextlib.asynccontextmanager
+async def locked_part(url: str, path: Path, emit: Emit) -> AsyncIterator[Part | None]:
+    """The part of a file, held by this process alone; None when another one finished the file meanwhile.
+
+    Args:
+        url: what the file is fetched from.
+        path: the final name of the file; the part lies beside it.
+        emit: takes the events of a long wait for another process.
+
+    Raises:
+        StorageError: it cannot be opened.
+    """
+    part_path = part_of(path)
+    reported = warned = False
+    begun = time.monotonic()
+    before = _existing_stamp(path)
+    while True:
+        try:
+            descriptor = os.open(part_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise files.storage_error(part_path, error) from error
+        try:
+            let_go = locks.hold(descriptor, part_path)
+        except OSError:
+            os.close(descriptor)
+            raise
+        if let_go is not None:
+            if _is_same_file(descriptor, part_path):
+                break
+            let_go()
+        os.close(descriptor)
+        if not reported:
+            emit(Noted(f"{path.name} is being fetched by {_holder(part_path)}; waiting for it"))
+            reported = True
+        if not warned and time.monotonic() - begun > LONG_WAIT_S:
+            emit(Warned(f"{path.name} is being fetched by {_holder(part_path)}; still waiting for it"))
+            warned = True
+        await asyncio.sleep(0.2)
+        if _existing_stamp(path) != before and not part_path.exists():
+            yield None
+            return
+    part = Part(part_path, descriptor, url)
+    try:
+        await run_to_end(part.load, on_cancel=part.give_up)
+        if part.length:
+            part.note()  # says who holds it
+        yield part
+    finally:
+        if _is_same_file(descriptor, part_path):
+            # Of one that was given up while it was loaded only the size on disk is known.
+            if not (os.fstat(descriptor).st_size if part.is_given_up else part.length):
+                part.remove()
+            elif not part.is_given_up:
+                part.note()
+        let_go()
+        os.close(descriptor)
+
+
+async def run_to_end(
+    function: Callable[..., _Result], *args: Any, on_cancel: Callable[[], None] | None = None
+) -> _Result:
+    """Run in a thread, and wait for its end also when cancelled: it works on a file that is closed next."""
+    work = asyncio.ensure_future(asyncio.to_thread(function, *args))
+    cancelled = False
+    while not work.done():
+        try:
+            await asyncio.wait([work])
+        except asyncio.CancelledError:
+            cancelled = True
+            if on_cancel is not None:
+                on_cancel()
+    if cancelled:
+        if not work.cancelled():
+            work.exception()
+        raise asyncio.CancelledError
+    return work.result()
+
+
+def part_of(path: Path) -> Path:
+    """Where the bytes of a file gather."""
+    return path.with_name(path.name + ".part")
+
+
+def existing_size(path: Path) -> int | None:
+    """Bytes of a regular file, None when there is none."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_size if os.path.isfile(path) and not path.is_symlink() else None
+
+
+def _existing_stamp(path: Path) -> tuple[int, int] | None:
+    """Inode and modification time of a file, None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _is_same_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except OSError:
+        return False
+
+
+def _holder(part_path: Path) -> str:
+    try:
+        noted = json.loads(_sidecar(part_path).read_bytes())
+        return f"process {int(noted['pid'])} on {str(noted['host'])[:80]}"
+    except (OSError, ValueError, TypeError, KeyError):
+        return "another process"
