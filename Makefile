@@ -10,9 +10,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(addpre
 # Many processes start in the tests, and each would compile the program again.
 unexport PYTHONDONTWRITEBYTECODE
 
+BENCHES := downloads search registry first_screen terminal_bytes queueing poor_line faults
+
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-interop lock demo test test-interop test-newest test-pythons test-install test-faults check docs \
-  screenshots bench build man clean
+  screenshots setup-bench bench build man clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -105,8 +107,15 @@ docs: $(VENV)/docs/.set-up ## Build the site from docs/ into site/; a warning or
 screenshots: setup ## Draw the pictures of the README and of docs/ again
 	$(BIN)/python screenshots/take.py
 
-bench: setup ## Measure; prints tables, peers beside where they are installed
-	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+setup-bench: setup ## Install what `make bench` compares with, as far as that can be done here
+	$(BIN)/python bench/kit/peers.py
+
+# Options of the scripts go into ARGS, such as ARGS='--rounds 3'.
+bench: setup-bench ## Measure everything, which takes hours; `make bench-NAME` runs bench/NAME.py alone
+	@failed=0; for name in $(BENCHES); do $(BIN)/python bench/$$name.py $(ARGS) || failed=1; done; exit $$failed
+
+bench-%: setup-bench
+	$(BIN)/python bench/$*.py $(ARGS)
 
 build: setup ## Build the wheel and the source archive into dist/
 	$(BIN)/python -m build --outdir dist .
