@@ -21,6 +21,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
+from maap_tui.engine.config.settings import KEYS, Settings, UiSettings
 from maap_tui.engine.download.downloads import Downloads, Tracked
 from maap_tui.engine.download.elsewhere import Elsewhere, Lookout
 from maap_tui.engine.download.queue_store import LIVE, QueueRow, left_behind, missing_bytes
@@ -471,6 +472,26 @@ class MaapApp(QuietApp):
             return None if self.transfers is None else work(self.transfers)
 
         return await self.ask(call)
+
+    async def apply_setting(self, key: str, fresh: Settings) -> None:
+        """Use a setting that was changed, as far as that is possible without a new start.
+
+        Args:
+            key: of the setting, or `keys.BINDING`.
+            fresh: all settings, read again.
+        """
+
+        async def apply(session: Session) -> bool:
+            return session.apply_setting(key, fresh)
+
+        if not await self.ask(apply):
+            return
+        if key.startswith(f"{KEYS}."):
+            keymap, _ = check_keymap(fresh.keys)
+            self.set_keymap(keymap)
+        elif key == UiSettings.theme.key and not self.no_colour:
+            chosen = fresh.ui.theme
+            self.theme = chosen if chosen in self.available_themes else "textual-dark"
 
     def _sample(self) -> None:
         self._look_for_archive()

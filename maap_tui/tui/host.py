@@ -12,6 +12,7 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.worker import Worker
 
+from maap_tui.engine.config.settings import Settings
 from maap_tui.engine.download.downloads import Downloads, Tracked
 from maap_tui.engine.download.elsewhere import Elsewhere
 from maap_tui.engine.download.queue_store import Queue, QueueRow
@@ -76,6 +77,8 @@ class Host(RunsWorkers, Protocol):
     async def sync(self, query: Query) -> SyncReport: ...
 
     async def with_transfers(self, work: Callable[[Downloads], T]) -> T | None: ...
+
+    async def apply_setting(self, key: str, fresh: Settings) -> None: ...
 
     def write_log(self, level: str, text: str) -> None: ...
 

@@ -485,8 +485,8 @@ async def test_a_storm_of_pauses_and_cancels_leaves_nothing_behind(
     files = [remote(number) for number in range(12)]
     begun = other_tasks()
     tally = Tally()
-    async with Downloads(
-        parts.transfer, parallel=4, emit=lambda event: (parts.events.append(event), tally.apply(event))[0]
+    async with parts.downloads(
+        parallel=4, emit=lambda event: (parts.events.append(event), tally.apply(event))[0]
     ) as downloads:
         for file in files:
             downloads.add(file.wanted(tmp_path, again=True))

@@ -20,6 +20,7 @@ from maap_tui.engine.net.network_env import proxies_of
 from maap_tui.engine.net.origins import is_loopback, is_private_enough, may_have_token, origin_of, origins_of
 from maap_tui.engine.net.statuses import BUSY, RETRY_AFTER_CAP_S, backoff_s, retry_after_s
 from tests.engine.raw_files import FileServer, Request, answer
+from tests.engine.rules_kit import http_rules
 from tests.engine.transfer_kit import Kit, open_sockets
 
 NOW = datetime(2026, 1, 15, tzinfo=UTC)
@@ -385,6 +386,6 @@ async def test_what_a_service_quotes_of_our_form_is_hidden(
 
 
 async def test_nothing_is_opened_before_the_first_request() -> None:
-    http = Http(bearer_origins=frozenset(), bulk=True)
+    http = Http(http_rules(), bearer_origins=frozenset(), connections=1, bulk=True)
     await http.close()
     await http.close()

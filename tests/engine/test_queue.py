@@ -34,6 +34,7 @@ from maap_tui.engine.download.tally import Tally
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.events import Event, FileStarted, Warned
 from maap_tui.engine.registry.entries import Key
+from tests.engine.rules_kit import make_downloads
 
 HOST = socket.gethostname()
 DEAD = 2**22 - 3
@@ -316,8 +317,8 @@ def make(queue: Queue | None = None, parallel: int = 4) -> tuple[Downloads, Slow
         slow.emit = emit  # type: ignore[assignment]
         return slow
 
-    downloads = Downloads(transfer, parallel=parallel, emit=tally.apply, queue=queue, verb="app")  # type: ignore[arg-type]
-    return downloads, slow, tally
+    made = make_downloads(transfer, parallel=parallel, emit=tally.apply, queue=queue, verb="app")  # type: ignore[arg-type]
+    return made, slow, tally
 
 
 def wanted_of(number: int) -> DownloadRequest:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -476,7 +477,7 @@ async def test_the_rate_can_change_for_files_in_flight(
         while len(parts.told(BytesReceived)) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0)
         assert not any(task.done() for task in tasks)
-        transfer.set_limit_rate(0)
+        transfer.set_rules(replace(parts.rules, limit_rate=0))
         await asyncio.gather(*tasks)
     assert (tmp_path / remote(1).name).read_bytes() == remote(1).content
 
@@ -867,13 +868,14 @@ from maap_tui.engine.net.http import Http
 from maap_tui.engine.net.origins import origin_of
 from maap_tui.engine.net.credentials import load_credentials
 from maap_tui.engine.net.tokens import Tokens
-from maap_tui.engine.download.requests import DownloadRequest, TransferRules
+from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.download.transfer import Transfer
+from tests.engine.rules_kit import http_rules, transfer_rules
 
 async def main(url, path, size, token_url, credentials):
-    http = Http(bearer_origins=frozenset({origin_of(url)}), bulk=True)
+    http = Http(http_rules(), bearer_origins=frozenset({origin_of(url)}), connections=2, bulk=True)
     tokens = Tokens(http, token_url, lambda: load_credentials(Path(credentials), {}))
-    transfer = Transfer(http, tokens, TransferRules(retry_wait_s=0.01, min_free=0))
+    transfer = Transfer(http, tokens, transfer_rules(retry_wait_s=0.01, min_free=0))
     try:
         print((await transfer.fetch(DownloadRequest(url, Path(path), int(size)))).received)
     finally:

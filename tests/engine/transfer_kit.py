@@ -19,12 +19,14 @@ from maap_tui.engine.download.requests import DownloadRequest, TransferRules
 from maap_tui.engine.download.transfer import Transfer
 from maap_tui.engine.events import Event
 from maap_tui.engine.net.credentials import Credentials, load_credentials
-from maap_tui.engine.net.http import Http
+from maap_tui.engine.net.http import Http, HttpRules
 from maap_tui.engine.net.origins import origin_of
 from maap_tui.engine.net.tokens import Tokens
+from maap_tui.engine.workflows.rules import CONNECTIONS
 from tests.engine.raw_files import LOGIN_PAGE as LOGIN_PAGE
 from tests.engine.raw_files import FileServer, jwt
 from tests.engine.raw_files import hdf5_body as hdf5_body
+from tests.engine.rules_kit import http_rules, make_downloads, transfer_rules
 
 
 @dataclass
@@ -84,7 +86,7 @@ class Kit:
         return Transfer(self.http, self.tokens, self.rules, pause=self.pause, emit=emit or self.events.append)
 
     def downloads(self, **options: Any) -> Downloads:
-        return Downloads(self.transfer, emit=self.events.append, **options)
+        return make_downloads(self.transfer, **{"emit": self.events.append, **options})
 
     def told(self, *kinds: type[Event]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kinds)]
@@ -102,9 +104,11 @@ async def kit(
         events: list[Event] = []
         rules = {name: options.pop(name) for name in list(options) if name in TransferRules.__slots__}
         asks = {"retries": options.pop("http_retries", 5), "retry_wait_s": options.pop("http_wait_s", 0.003)}
-        quick: dict[str, Any] = {"stall_timeout_s": 0.4, "timeout_s": 5.0, "bulk": True}
+        asks |= {name: options.pop(name) for name in list(options) if name in HttpRules.__slots__}
+        quick = http_rules(**{"stall_timeout_s": 0.4, "timeout_s": 5.0, **asks})
+        parts = {"bulk": True, "connections": CONNECTIONS, **options}
         origin = origin_of(server.url if server else archive.url)
-        http = Http(bearer_origins=frozenset({origin}), emit=events.append, **{**quick, **asks, **options})
+        http = Http(quick, bearer_origins=frozenset({origin}), emit=events.append, **parts)
         opened.append(http)
         if server:
             tokens = Tokens(http, server.url + "/token", lambda: Credentials(jwt()), emit=events.append)
@@ -112,7 +116,8 @@ async def kit(
             archive.prepare(home)
             file = home / "credentials.txt"
             tokens = Tokens(http, archive.token_url, lambda: load_credentials(file, {}), emit=events.append)
-        return Kit(http, tokens, TransferRules(**{"retry_wait_s": 0.005, "min_free": 0, **rules}), events)
+        quick_rules = transfer_rules(**{"retry_wait_s": 0.005, "min_free": 0, **rules})
+        return Kit(http, tokens, quick_rules, events)
 
     yield build
     for http in opened:

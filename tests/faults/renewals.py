@@ -6,13 +6,14 @@ import asyncio
 import time
 from pathlib import Path
 
-from maap_tui.engine.download.requests import DownloadRequest, TransferRules
+from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.download.transfer import Transfer
 from maap_tui.engine.net.credentials import load_credentials
 from maap_tui.engine.net.http import Http
 from maap_tui.engine.net.origins import origin_of
 from maap_tui.engine.net.tokens import Tokens
 from tests.engine.raw_files import Request, answer, hdf5_body, token_reply
+from tests.engine.rules_kit import http_rules, transfer_rules
 from tests.faults.figure import Figure
 from tests.faults.stage import CANARY, SYNC, Stage
 
@@ -38,10 +39,11 @@ def measure_renewals(rounds: int, folder: Path) -> Figure:
     everyone = asyncio.Event()
 
     async def fetch(stage: Stage) -> int:
-        http = Http(bearer_origins=frozenset({origin_of(stage.url)}), connections=rounds, bulk=True)
+        origins = frozenset({origin_of(stage.url)})
+        http = Http(http_rules(), bearer_origins=origins, connections=rounds, bulk=True)
         try:
             tokens = Tokens(http, stage.url + "/token", lambda: load_credentials(file, {}))
-            transfer = Transfer(http, tokens, TransferRules(retries=0, min_free=0))
+            transfer = Transfer(http, tokens, transfer_rules(retries=0, min_free=0))
             await transfer.fetch(
                 DownloadRequest(stage.server.at("/data/first.h5", serve), folder / "first.h5")
             )

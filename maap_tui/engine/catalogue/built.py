@@ -155,7 +155,7 @@ class Builder:
         where: Path | None,
         catalogue: BuiltCatalogue,
         *,
-        parallel: int = 8,
+        parallel: int,
         now: Callable[[], datetime] | None = None,
         emit: Emit = ignore,
     ) -> None:

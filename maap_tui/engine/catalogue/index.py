@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -136,13 +136,11 @@ class CatalogueIndex:
     `known`, `tables` and `load` may be called from any thread; what fetches belongs to the session's loop.
     """
 
-    def __init__(
-        self, client: Callable[[], Catalogue], where: dirs.AppDirs, own: Sequence[str], mission: str = ""
-    ) -> None:
+    def __init__(self, client: Catalogue, where: dirs.AppDirs, own: Sequence[str], mission: str = "") -> None:
         """Take what it reads; nothing is opened.
 
         Args:
-            client: Gives the archive, which opens with its first use.
+            client: The archive, which is asked with its first use.
             where: The folders of the copies.
             own: The collections of the settings, or of the mission in use.
             mission: The mission that collections of `own` belong to; '' when their names say it.
@@ -226,7 +224,7 @@ class CatalogueIndex:
         products: set[str] = set()
         queryables = catalogue = None
         try:
-            queryables = self._client().local_queryables(one.name)
+            queryables = self._client.local_queryables(one.name)
             if queryables is not None:
                 products |= set(queryables.products)
             elif self._dirs.queryables_file(one.name).exists():
@@ -274,7 +272,7 @@ class CatalogueIndex:
         done = self._fetching[name] = asyncio.Event()
         try:
             async with self._slots:
-                await self._client().queryables(name, refresh=True)
+                await self._client.queryables(name, refresh=True)
             self._faults.pop(name, None)
             self.fetched.add(name)
             await asyncio.to_thread(self.load, (name,))
@@ -296,7 +294,7 @@ class CatalogueIndex:
         Raises:
             CatalogError: when it does not answer.
         """
-        found = await self._client().collections()
+        found = await self._client.collections()
         if found:
             await asyncio.to_thread(save_collections, self._dirs, found)
         return found

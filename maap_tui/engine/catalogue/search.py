@@ -88,18 +88,19 @@ class FailedDay:
         return self.window.first_day if self.window else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """How searches are run."""
 
-    parallel: int = 8
+    parallel: int
     """Windows in flight."""
-    page_size: int = 1000
-    mission_name: str = ""
-    """Mission to assume when the collection does not say it."""
-    start: datetime | None = None
+    page_size: int
+    """Items of a page."""
+    mission_name: str
+    """Mission to assume when the collection does not say it; '' for none."""
+    start: datetime | None
     """Replaces the mission's start."""
-    end: datetime | None = None
+    end: datetime | None
     """Replaces the mission's end."""
 
 

@@ -8,11 +8,12 @@ counts as not set. Secrets are not settings.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, cast, overload
+from typing import Any, ClassVar, Generic, Literal, Self, cast, overload
 
 from maap_tui.engine.config import dirs
 from maap_tui.engine.config.toml_file import ConfigFile, load_file, remove_entry, set_entry, shown
@@ -41,6 +42,10 @@ TOKEN_URL = "https://iam.maap.eo.esa.int/realms/esa-maap/protocol/openid-connect
 DEFAULT_DAYS_BACK = 3
 """Days that a sync looks back when no time is given; not a setting, as a cron line says it itself."""
 
+Applies = Literal["now", "next run", "next start"]
+"""When a setting that is changed takes effect: at once, also in what runs; with the next search, sync or
+queued file; or when the app is started again."""
+
 
 class Setting(Generic[T]):
     """One setting; read through its section it gives the value, read through the class it gives itself."""
@@ -63,6 +68,7 @@ class Setting(Generic[T]):
         minimum: float | None = None,
         maximum: float | None = None,
         choices: tuple[T, ...] = (),
+        applies: Applies = "next start",
     ) -> None:
         """Declare a setting.
 
@@ -77,6 +83,7 @@ class Setting(Generic[T]):
             minimum: Smallest number allowed; None for no bound.
             maximum: Largest number allowed; None for no bound.
             choices: The only values allowed; empty for any.
+            applies: When a change made while the app runs takes effect.
         """
         self.variable = variable
         self.kind = kind
@@ -88,6 +95,7 @@ class Setting(Generic[T]):
         self.minimum = minimum
         self.maximum = maximum
         self.choices = choices
+        self.applies = applies
 
     def __set_name__(self, owner: type[Section], name: str) -> None:
         self.name = name
@@ -123,6 +131,15 @@ class Setting(Generic[T]):
         if self.minimum is not None:
             return f"{self.kind.expected}{unit}, {self.minimum:g} or more"
         return self.kind.expected + unit
+
+    @property
+    def highest(self) -> float:
+        """The largest number allowed; infinity for no bound."""
+        return math.inf if self.maximum is None else self.maximum
+
+    def clamp(self, value: float) -> float:
+        """The number nearest to `value` that is allowed."""
+        return min(self.highest, value if self.minimum is None else max(self.minimum, value))
 
     def read(self, value: object, environ: Mapping[str, str], where: str = "", *, typed: bool = False) -> T:
         """Turn a value into its type.
@@ -177,6 +194,10 @@ class Section:
         return type(other) is type(self) and other._values == self._values
 
     __hash__ = None  # type: ignore[assignment]
+
+    def having(self, name: str, value: object) -> Self:
+        """The same values but for one."""
+        return type(self)({**self._values, name: value})
 
     def __repr__(self) -> str:
         return (
@@ -239,6 +260,7 @@ class ApiSettings(Section):
         "Tries after the first for catalogue and token requests.",
         minimum=0,
         maximum=100,
+        applies="now",
     )
     retry_wait = Setting(
         "MAAP_RETRY_WAIT",
@@ -248,6 +270,7 @@ class ApiSettings(Section):
         unit="seconds",
         minimum=0,
         maximum=3600,
+        applies="now",
     )
     timeout = Setting(
         "MAAP_TIMEOUT",
@@ -257,6 +280,7 @@ class ApiSettings(Section):
         unit="seconds",
         minimum=0.1,
         maximum=3600,
+        applies="now",
     )
     outage_wait = Setting(
         "MAAP_OUTAGE_WAIT",
@@ -266,9 +290,16 @@ class ApiSettings(Section):
         unit="seconds",
         minimum=0,
         maximum=86400,
+        applies="now",
     )
     page_size = Setting(
-        "MAAP_PAGE_SIZE", WHOLE, 1000, "Items asked for in one page.", minimum=1, maximum=10000
+        "MAAP_PAGE_SIZE",
+        WHOLE,
+        1000,
+        "Items asked for in one page.",
+        minimum=1,
+        maximum=10000,
+        applies="next run",
     )
 
 
@@ -286,7 +317,12 @@ class MissionSettings(Section):
         unset="inferred from the collection",
     )
     start = Setting(
-        "MAAP_MISSION_START", Instant(), None, "First moment with data, UTC.", unset="the mission's own"
+        "MAAP_MISSION_START",
+        Instant(),
+        None,
+        "First moment with data, UTC.",
+        unset="the mission's own",
+        applies="next run",
     )
     end = Setting(
         "MAAP_MISSION_END",
@@ -294,6 +330,7 @@ class MissionSettings(Section):
         None,
         "Last moment with data, UTC.",
         unset="the mission's own",
+        applies="next run",
     )
     collections = Setting(
         "MAAP_MISSION_COLLECTIONS",
@@ -313,9 +350,23 @@ class DownloadSettings(Section):
     section = "downloads"
     __slots__ = ()
 
-    parallel = Setting("MAAP_DOWNLOADS_PARALLEL", WHOLE, 8, "Files in flight at once.", minimum=1, maximum=16)
+    parallel = Setting(
+        "MAAP_DOWNLOADS_PARALLEL",
+        WHOLE,
+        8,
+        "Files in flight at once.",
+        minimum=1,
+        maximum=16,
+        applies="now",
+    )
     retries = Setting(
-        "MAAP_DOWNLOADS_RETRIES", WHOLE, 5, "Tries after the first for one file.", minimum=0, maximum=100
+        "MAAP_DOWNLOADS_RETRIES",
+        WHOLE,
+        5,
+        "Tries after the first for one file.",
+        minimum=0,
+        maximum=100,
+        applies="now",
     )
     retry_wait = Setting(
         "MAAP_DOWNLOADS_RETRY_WAIT",
@@ -325,6 +376,7 @@ class DownloadSettings(Section):
         unit="seconds",
         minimum=0,
         maximum=3600,
+        applies="now",
     )
     stall_timeout = Setting(
         "MAAP_DOWNLOADS_STALL_TIMEOUT",
@@ -334,6 +386,7 @@ class DownloadSettings(Section):
         unit="seconds",
         minimum=0.1,
         maximum=3600,
+        applies="now",
     )
     product_dir = Setting(
         "MAAP_DOWNLOADS_PRODUCT_DIR",
@@ -341,6 +394,7 @@ class DownloadSettings(Section):
         False,
         "Put each file in a folder named after it.",
         flag="--product-dir",
+        applies="next run",
     )
     limit_rate = Setting(
         "MAAP_DOWNLOADS_LIMIT_RATE",
@@ -349,6 +403,7 @@ class DownloadSettings(Section):
         "Most bytes a second for all files together, such as 5M; 0 for no limit.",
         unit="bytes a second",
         minimum=0,
+        applies="now",
     )
     min_free = Setting(
         "MAAP_DOWNLOADS_MIN_FREE",
@@ -357,6 +412,7 @@ class DownloadSettings(Section):
         "Stop before less than this is free on the disk; 0 for no check.",
         unit="bytes",
         minimum=0,
+        applies="now",
     )
     space_wait = Setting(
         "MAAP_DOWNLOADS_SPACE_WAIT",
@@ -366,6 +422,7 @@ class DownloadSettings(Section):
         unit="seconds",
         minimum=0,
         maximum=86400,
+        applies="next run",
     )
     lock_wait = Setting(
         "MAAP_DOWNLOADS_LOCK_WAIT",
@@ -376,6 +433,7 @@ class DownloadSettings(Section):
         unit="seconds",
         minimum=0,
         maximum=86400,
+        applies="next run",
     )
     max_file = Setting(
         "MAAP_DOWNLOADS_MAX_FILE",
@@ -384,6 +442,7 @@ class DownloadSettings(Section):
         "A file larger than this is refused; 0 for no limit.",
         unit="bytes",
         minimum=0,
+        applies="now",
     )
 
 
@@ -393,7 +452,15 @@ class SearchSettings(Section):
     section = "search"
     __slots__ = ()
 
-    parallel = Setting("MAAP_SEARCH_PARALLEL", WHOLE, 8, "Days searched at once.", minimum=1, maximum=16)
+    parallel = Setting(
+        "MAAP_SEARCH_PARALLEL",
+        WHOLE,
+        8,
+        "Days searched at once.",
+        minimum=1,
+        maximum=16,
+        applies="next run",
+    )
     max_items = Setting(
         "MAAP_SEARCH_MAX_ITEMS",
         WHOLE,
@@ -401,6 +468,7 @@ class SearchSettings(Section):
         "Items a search gives at most.",
         flag="--max-items",
         minimum=1,
+        applies="next run",
     )
 
 
@@ -417,6 +485,7 @@ class TokenSettings(Section):
         "Warn when the offline token has fewer days left; 0 for never.",
         unit="days",
         minimum=0,
+        applies="now",
     )
 
     def urgency(self, days: int) -> Literal["", "warn", "alarm"]:
@@ -447,7 +516,14 @@ class UiSettings(Section):
     section = "ui"
     __slots__ = ()
 
-    theme = Setting("MAAP_UI_THEME", TEXT, "", "Colours; empty for the app's own.", unset="the app's own")
+    theme = Setting(
+        "MAAP_UI_THEME",
+        TEXT,
+        "",
+        "Colours; empty for the app's own.",
+        unset="the app's own",
+        applies="now",
+    )
     ascii = Setting("MAAP_UI_ASCII", SWITCH, False, "Draw with ASCII characters only.")
     mouse = Setting("MAAP_UI_MOUSE", SWITCH, True, "Take mouse clicks and scrolling.")
     low_bandwidth = Setting(
@@ -528,6 +604,25 @@ class Settings:
         """The value of a declared setting."""
         section = getattr(self, setting.key.partition(".")[0])
         return cast(T, getattr(section, setting.name))
+
+    def taking(self, key: str, other: Settings) -> Settings:
+        """The same settings, with one value and its origin taken from others.
+
+        Args:
+            key: Of a setting, or `keys.BINDING`.
+            other: What to take it from.
+        """
+        origins = {name: origin for name, origin in self.origins.items() if name != key}
+        if key in other.origins:
+            origins[key] = other.origins[key]
+        head, _, name = key.partition(".")
+        if head == KEYS:
+            keys = {binding: typed for binding, typed in self.keys.items() if binding != name}
+            if name in other.keys:
+                keys[name] = other.keys[name]
+            return replace(self, keys=keys, origins=origins)
+        section = getattr(self, head).having(name, other.value(find_setting(key)))
+        return replace(self, **{head: section}, origins=origins)
 
     def describe(self, located: dirs.AppDirs | None = None) -> list[Row]:
         """Every setting with its value and origin, in the order of the file.
@@ -765,15 +860,17 @@ def _split_key(key: str) -> tuple[str, list[str]]:
 def as_markdown_table() -> str:
     """The table of docs/configuration.md."""
     lines = [
-        "| Key in `config.toml` | Environment | Default | Meaning |",
-        "|---|---|---|---|",
+        "| Key in `config.toml` | Environment | Default | Unit | Applies | Meaning |",
+        "|---|---|---|---|---|---|",
     ]
     for setting in SETTINGS:
         default = setting.default_text
         if not setting.unset:
             default = f"`{default}`"
-        unit = f" ({setting.unit})" if setting.unit and setting.kind in (WHOLE, NUMBER) else ""
-        meaning = (setting.help.rstrip(".") + unit).replace("|", "\\|")
-        lines.append(f"| `{setting.key}` | `{setting.variable}` | {default} | {meaning} |")
-    lines.append(f'| `[{KEYS}]` | | none | Keys of the app\'s actions: `"binding.id" = "key"` |')
+        meaning = setting.help.rstrip(".").replace("|", "\\|")
+        lines.append(
+            f"| `{setting.key}` | `{setting.variable}` | {default} | {setting.unit} | {setting.applies} "
+            f"| {meaning} |"
+        )
+    lines.append(f'| `[{KEYS}]` | | none | | now | Keys of the app\'s actions: `"binding.id" = "key"` |')
     return "\n".join(lines) + "\n"

@@ -11,8 +11,9 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
+from maap_tui.engine.config.settings import DownloadSettings
 from maap_tui.engine.download.queue_store import HOST, LIVE, Queue, QueueRow, QueueWriter, born_at
-from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest
+from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest, TransferRules
 from maap_tui.engine.download.transfer import Transfer
 from maap_tui.engine.errors import (
     AuthenticationError,
@@ -129,14 +130,14 @@ class Downloads:
         self,
         transfer: Callable[[Emit], Transfer],
         *,
-        parallel: int = 8,
+        parallel: int,
         emit: Emit = ignore,
         record: Callable[[DownloadJob, DownloadOutcome], Awaitable[None]] | None = None,
         record_failure: Callable[[DownloadJob, DownloadError], Awaitable[None]] | None = None,
         max_consecutive_failures: int | None = None,
         queue: Queue | None = None,
         verb: str = "",
-        space_wait_s: float | None = 0.0,
+        space_wait_s: float | None,
     ) -> None:
         """Take the parts; start nothing.
 
@@ -242,13 +243,13 @@ class Downloads:
         self._pump()
 
     def set_parallel(self, count: int) -> None:
-        """Change how many run at once, from 1 to 16; what runs is not interrupted."""
-        self.parallel = max(1, min(16, count))
+        """Change how many run at once, within the range of the setting; what runs is not interrupted."""
+        self.parallel = int(DownloadSettings.parallel.clamp(count))
         self._pump()
 
-    def set_limit_rate(self, rate: float) -> None:
-        """Change how many bytes a second all files together may take; 0 for no limit."""
-        self._transfer.set_limit_rate(rate)
+    def set_rules(self, rules: TransferRules) -> None:
+        """Fetch by other rules from now on, files under way included."""
+        self._transfer.set_rules(rules)
 
     def pause(self, urls: Iterable[str] | None = None) -> None:
         """Pause files, all of them for None. A running one keeps its part."""

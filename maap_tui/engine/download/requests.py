@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,24 +34,29 @@ class DownloadOutcome:
     """SHA-256 of each `PIECE`, hex; () when it was here already."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TransferRules:
     """How files are fetched."""
 
-    retries: int = 5
+    retries: int
     """Further tries after one that brought nothing new."""
-    retry_wait_s: float = 1.0
+    retry_wait_s: float
     """Seconds before the first of them; doubles."""
-    min_free: int = 1 << 30
+    min_free: int
     """Bytes that have to stay free on the disk; 0 for no check."""
-    max_file: int = 20 << 30
-    """Bytes a file may have."""
-    min_rate: float = 1024.0
+    max_file: int
+    """Bytes a file may have; 0 for no limit."""
+    min_rate: float
     """Bytes a second below which a connection is given up for a new one; 0 for no such rule."""
-    rate_window_s: float = 60.0
+    rate_window_s: float
     """Seconds that this rate is measured over."""
-    limit_rate: float = 0.0
+    limit_rate: float
     """Most bytes a second for all files together; 0 for no limit."""
+
+    @property
+    def largest(self) -> float:
+        """Bytes a file may have; infinity for no limit."""
+        return self.max_file or math.inf
 
 
 class FailedTry(Exception):

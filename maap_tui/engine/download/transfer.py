@@ -69,13 +69,14 @@ SLOW_LIMIT = 3
 _LEAST_ROOM = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Means:
     """What all files of one Transfer share."""
 
     http: Http
     tokens: Tokens
     rules: TransferRules
+    """Read at each step; replaced as a whole, so that a step sees no half of a change."""
     pause: HostPause
     pace: Pace
     emit: Emit
@@ -141,9 +142,10 @@ class Transfer:
         except OSError as error:
             raise files.storage_error(path, error) from error
 
-    def set_limit_rate(self, rate: float) -> None:
-        """Change how many bytes a second all files together may take; 0 for no limit."""
-        self._means.pace.set_rate(rate)
+    def set_rules(self, rules: TransferRules) -> None:
+        """Fetch by other rules from now on, files under way included."""
+        self._means.rules = rules
+        self._means.pace.set_rate(rules.limit_rate)
 
     def has_room(self, wanted: DownloadRequest) -> bool:
         """Whether the disk has room for what is still to come of a file, as far as it is known."""
@@ -302,7 +304,7 @@ class _Fetch:
         overlap = self._begin(stream)
         total = part.total if part.total is not None else wanted.size
         means.emit(FileStarted(wanted.url, wanted.path, total, part.length))
-        limit = total if total is not None else means.rules.max_file
+        limit = total if total is not None else means.rules.largest
         checked = part.length > 0
         arrived = 0
         window = RateWindow(means.rules, means.clock)
@@ -357,7 +359,7 @@ class _Fetch:
             raise FailedTry(f"the server has {total} bytes where the catalogue announced {announced}")
         if total == 0:
             raise FailedTry("an empty answer came instead of data")
-        if (total or announced or 0) > self._means.rules.max_file:
+        if (total or announced or 0) > self._means.rules.largest:
             raise self._too_large()
         self._check_space(total or announced or 0)
         part.total = total
@@ -389,7 +391,7 @@ class _Fetch:
         return part.length - part.resume_from
 
     def _too_large(self) -> FailedTry:
-        limit = self._means.rules.max_file
+        limit = self._means.rules.largest
         return FailedTry(f"it is larger than downloads.max_file ({limit} bytes)", permanent=True)
 
     def _settle_length(self, stream: Stream) -> None:

@@ -117,20 +117,32 @@ class Stream:
             raise fault from error
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRules:
+    """How long answers are waited for, and how often requests are repeated."""
+
+    timeout_s: float
+    """Seconds without a byte before a metadata request is given up."""
+    stall_timeout_s: float
+    """The same for files."""
+    retries: int
+    """Further tries of a metadata request."""
+    retry_wait_s: float
+    """Seconds before the first of them; doubles."""
+    outage_wait_s: float
+    """Longest wait for a service that is down, where one is waited for; 0 for none."""
+
+
 class Http:
     """The clients of one session. Nothing is opened before the first request."""
 
     def __init__(
         self,
+        rules: HttpRules,
         *,
         bearer_origins: frozenset[str],
-        timeout_s: float = 60.0,
-        stall_timeout_s: float = 30.0,
-        retries: int = 5,
-        retry_wait_s: float = 2.0,
-        connections: int = 16,
+        connections: int,
         bulk: bool = False,
-        outage_wait_s: float = 0.0,
         probe_url: str = "",
         emit: Emit = ignore,
         environ: Mapping[str, str] | None = None,
@@ -139,25 +151,18 @@ class Http:
         """Take the rules; open nothing.
 
         Args:
+            rules: how to wait and try again.
             bearer_origins: origins, as `origin_of` writes them, that may receive the access token.
-            timeout_s: seconds without a byte before a metadata request is given up.
-            stall_timeout_s: the same for files.
-            retries: further tries of a metadata request.
-            retry_wait_s: seconds before the first of them; doubles.
-            connections: connections open at once.
+            connections: connections kept open for further requests.
             bulk: whether files will be moved, so that aiohttp carries everything.
-            outage_wait_s: longest wait for a service that is down, where one is waited for; 0 for none.
             probe_url: what is asked to find out whether its origin is down.
             emit: takes the events of retries and outages.
             environ: the environment, for proxies and certificates; None takes the process's.
             transport: what to send through instead of the network.
         """
+        self.rules = rules
+        """Read at each step of a request; others may be put here at any time, from any thread."""
         self._bearer_origins = bearer_origins
-        self._timeout_s = timeout_s
-        self._stall_timeout_s = stall_timeout_s
-        self._retries = retries
-        self._retry_wait_s = retry_wait_s
-        self._outage_wait_s = outage_wait_s
         self._probe_url = probe_url
         self._emit = emit
         self._clients = Clients(connections=connections, is_bulk=bulk, environ=environ, transport=transport)
@@ -204,7 +209,7 @@ class Http:
         try:
             import httpx
 
-            timeout = httpx.Timeout(10.0, read=self._timeout_s, write=self._timeout_s, pool=None)
+            timeout = httpx.Timeout(10.0, read=self.rules.timeout_s, write=self.rules.timeout_s, pool=None)
             with self.silence.awaiting():
                 async with client.stream(
                     method,
@@ -288,12 +293,12 @@ class Http:
                 fault = error
             if fault.permanent:
                 raise fault
-            if attempt > self._retries:
+            if attempt > self.rules.retries:
                 if not (probe and await self.wait_out_outage(probe, fault.message)):
                     raise fault
                 attempt = 0
                 continue
-            wait_s = wait_s or backoff_s(attempt, self._retry_wait_s)
+            wait_s = wait_s or backoff_s(attempt, self.rules.retry_wait_s)
             self._emit(Noted(f"{fault.message}; asking again in {wait_s:.1f} s"))
             self._waits.report(host_of(url), fault.message, wait_s)
             await asyncio.sleep(wait_s)
@@ -311,7 +316,7 @@ class Http:
             Whether the service was down and answers again. False: it was up all along, or it stayed
             away for so long that waiting has been given up.
         """
-        if not self._outage_wait_s:
+        if not self.rules.outage_wait_s:
             return False
         watch = self._outages.get(url)
         if watch is None or watch.done():
@@ -332,7 +337,7 @@ class Http:
             return was_down
         if url in self._given_up:
             return False
-        seconds = self._outage_wait_s
+        seconds = self.rules.outage_wait_s
         longest = f"{seconds / 60:.3g} min" if seconds >= 60 else f"{seconds:.3g} s"
         self._emit(
             Warned(
@@ -342,7 +347,7 @@ class Http:
         attempt = 0
         while (left := begun + seconds - asyncio.get_running_loop().time()) > 0:
             attempt += 1
-            await asyncio.sleep(min(left, backoff_s(attempt, self._retry_wait_s, PROBE_WAIT_CAP_S)))
+            await asyncio.sleep(min(left, backoff_s(attempt, self.rules.retry_wait_s, PROBE_WAIT_CAP_S)))
             if await self._answers(url):
                 self._emit(Noted(f"The service at {host_of(url)} answers again"))
                 return True
@@ -369,7 +374,8 @@ class Http:
         """
         import httpx
 
-        timeout = httpx.Timeout(10.0, read=self._stall_timeout_s, write=self._stall_timeout_s, pool=None)
+        stall_s = self.rules.stall_timeout_s
+        timeout = httpx.Timeout(10.0, read=stall_s, write=stall_s, pool=None)
         here = url
         for _ in range(MAX_REDIRECTS + 1):
             sent = {"accept": "*/*", "accept-encoding": "identity", **(headers or {})}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,7 +17,7 @@ from maap_tui.engine.config import dirs, settings
 from maap_tui.engine.download.downloads import DownloadJob, Downloads, Tracked
 from maap_tui.engine.download.pacing import HostPause
 from maap_tui.engine.download.queue_store import Queue
-from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest, TransferRules
+from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest
 from maap_tui.engine.download.transfer import Transfer
 from maap_tui.engine.errors import DownloadError, MaapError, StorageError
 from maap_tui.engine.events import Emit, Event, Noted, Warned, ignore
@@ -42,6 +42,7 @@ from maap_tui.engine.registry.counts import StatsCache
 from maap_tui.engine.registry.deletions import Deletions
 from maap_tui.engine.registry.entries import Entry, Key
 from maap_tui.engine.registry.registry import Registry
+from maap_tui.engine.workflows import rules
 from maap_tui.engine.workflows.filing import Filing
 
 if TYPE_CHECKING:
@@ -77,13 +78,30 @@ class Parts:
         self.dirs = where
         self.environ = os.environ if environ is None else environ
         self.emit = emit
+        """Takes the events of all parts; may be set to another until the first of them comes."""
+        self.now = now or (lambda: datetime.now(UTC))
         self._bulk = bulk
         self._transport = transport
-        self.now = now or (lambda: datetime.now(UTC))
         self._pause = HostPause()
         self._is_unkept_said = False
-        # Made here, because several threads ask it.
-        self.index = CatalogueIndex(lambda: self.catalogue, where, self.collections(), config.mission.name)
+        self._runs: weakref.WeakSet[Downloads] = weakref.WeakSet()
+        """The queues that were made here and may still be at work."""
+        self.http = self._make_http()
+        self.tokens = self._make_tokens(TokenShare(where.access_token_file, self._token_lock))
+        self.catalogue = Catalogue(
+            self.http, config.api.catalog_url, where, emit=self._hand_on, unkept=self._report_unkept
+        )
+        self.registry = Registry(
+            where.registry_dir,
+            StatsCache(where.state_dir / "cache"),
+            Deletions(where.state_dir),
+            on_wait=lambda message: self.emit(Warned(message)),
+            emit=self._hand_on,
+        )
+        self.hashes = Hashes(where.state_dir, self._hand_on)
+        self.filing = Filing(where.data_dir, self.registry, config.mission.name)
+        self.queue = Queue(where.queue_file, emit=self._report_unkept)
+        self.index = CatalogueIndex(self.catalogue, where, self.collections(), config.mission.name)
         """What is known of the archive without asking it."""
 
     @classmethod
@@ -127,57 +145,72 @@ class Parts:
         await self.close()
 
     async def close(self) -> None:
-        """Let go of the connections."""
-        if "http" in self.__dict__:
-            await self.http.close()
-        if "queue" in self.__dict__:
-            self.queue.close()
+        """Let go of what was opened, which the next use would open again; a second call changes nothing."""
+        await self.http.close()
+        self.queue.close()
 
     @property
     def is_offline(self) -> bool:
         """Whether the last host that was asked gave no sign of life; asks nothing itself."""
-        return "http" in self.__dict__ and self.http.is_offline
+        return self.http.is_offline
 
     @property
     def silent_s(self) -> float:
         """Seconds without a sign of life from the hosts that were asked; 0 while nothing is awaited."""
-        return self.http.silence.seconds if "http" in self.__dict__ else 0.0
+        return self.http.silence.seconds
 
     async def probe(self) -> None:
         """Ask the catalogue once whether it is there; `is_offline` says what came of it."""
         with suppress(MaapError):
             await self.http.request("GET", self.catalogue.root)
 
-    @cached_property
-    def http(self) -> Http:
+    def apply_setting(self, key: str, fresh: settings.Settings) -> bool:
+        """Use one setting as it is now, as far as that is possible without a new start.
+
+        Call it in the thread that the session works in.
+
+        Args:
+            key: of the setting, or `keys.BINDING`.
+            fresh: all settings, read again.
+
+        Returns:
+            Whether it is in use: False for one that applies from the next start on, which changes nothing.
+        """
+        is_setting = not key.startswith(f"{settings.KEYS}.")
+        if is_setting and settings.find_setting(key).applies == "next start":
+            return False
+        self.settings = self.settings.taking(key, fresh)
+        self.http.rules = rules.http_rules(self.settings)
+        for run in self._runs:
+            run.set_rules(rules.transfer_rules(self.settings))
+            if key == settings.DownloadSettings.parallel.key:
+                run.set_parallel(self.settings.downloads.parallel)
+        return True
+
+    def _make_http(self) -> Http:
         api = self.settings.api
-        downloads = self.settings.downloads
         return Http(
+            rules.http_rules(self.settings),
             bearer_origins=origins_of((api.catalog_url, *api.data_origins)),
-            timeout_s=api.timeout,
-            stall_timeout_s=downloads.stall_timeout,
-            retries=api.retries,
-            retry_wait_s=api.retry_wait,
-            connections=max(downloads.parallel, self.settings.search.parallel) + 2,
+            connections=rules.CONNECTIONS,
             bulk=self._bulk,
-            outage_wait_s=api.outage_wait,
             probe_url=api.catalog_url,
-            emit=self.emit,
+            emit=self._hand_on,
             environ=self.environ,
             transport=self._transport,
         )
 
-    @cached_property
-    def tokens(self) -> Tokens:
-        where = self.dirs
-        share = TokenShare(where.access_token_file, where.lock_file(where.access_token_file))
-        return Tokens(self.http, self.settings.api.token_url, self.credentials, share=share, emit=self.emit)
+    def _make_tokens(self, share: TokenShare) -> Tokens:
+        url = self.settings.api.token_url
+        return Tokens(self.http, url, self.credentials, share=share, emit=self._hand_on)
 
-    @cached_property
-    def catalogue(self) -> Catalogue:
-        return Catalogue(
-            self.http, self.settings.api.catalog_url, self.dirs, emit=self.emit, unkept=self._report_unkept
-        )
+    @property
+    def _token_lock(self) -> Path:
+        return self.dirs.lock_file(self.dirs.access_token_file)
+
+    def _hand_on(self, event: Event) -> None:
+        """Hand an event to whoever listens now: the parts are made before that is known."""
+        self.emit(event)
 
     def _report_unkept(self, event: Event) -> None:
         """Hand on that something cannot be kept; once for all of it, as one disk is at fault."""
@@ -185,29 +218,6 @@ class Parts:
             event = Noted(event.message) if self._is_unkept_said else event
             self._is_unkept_said = True
         self.emit(event)
-
-    @cached_property
-    def registry(self) -> Registry:
-        state_dir = self.dirs.state_dir
-        return Registry(
-            self.dirs.registry_dir,
-            StatsCache(state_dir / "cache"),
-            Deletions(state_dir),
-            on_wait=lambda message: self.emit(Warned(message)),
-            emit=lambda event: self.emit(event),
-        )
-
-    @cached_property
-    def hashes(self) -> Hashes:
-        return Hashes(self.dirs.state_dir, self.emit)
-
-    @cached_property
-    def filing(self) -> Filing:
-        return Filing(self.dirs.data_dir, self.registry, self.settings.mission.name)
-
-    @cached_property
-    def queue(self) -> Queue:
-        return Queue(self.dirs.queue_file, emit=self._report_unkept)
 
     def credentials(self) -> Credentials:
         """The credentials to use.
@@ -219,8 +229,7 @@ class Parts:
 
     def fresh_tokens(self) -> Tokens:
         """Tokens that ask the service itself, whatever an earlier run was given."""
-        share = TokenShare(lock=self.dirs.lock_file(self.dirs.access_token_file))
-        return Tokens(self.http, self.settings.api.token_url, self.credentials, share=share, emit=self.emit)
+        return self._make_tokens(TokenShare(lock=self._token_lock))
 
     def token_info(self) -> TokenInfo:
         """What the offline token says of itself, without any request; errors as `credentials`."""
@@ -286,18 +295,12 @@ class Parts:
             waits_for_room: whether a full disk is waited for without end, as where somebody watches.
         """
         config = self.settings.downloads
-        rules = TransferRules(
-            retries=config.retries,
-            retry_wait_s=config.retry_wait,
-            min_free=config.min_free,
-            max_file=config.max_file or 1 << 62,
-            limit_rate=config.limit_rate,
-        )
 
         def transfer(emit: Emit) -> Transfer:
-            return Transfer(self.http, self.tokens, rules, pause=self._pause, emit=emit)
+            how = rules.transfer_rules(self.settings)
+            return Transfer(self.http, self.tokens, how, pause=self._pause, emit=emit)
 
-        return Downloads(
+        run = Downloads(
             transfer,
             parallel=config.parallel,
             emit=self.emit,
@@ -308,6 +311,8 @@ class Parts:
             verb=verb,
             space_wait_s=None if waits_for_room else config.space_wait,
         )
+        self._runs.add(run)
+        return run
 
     async def _record(self, job: DownloadJob, fetched: DownloadOutcome) -> None:
         tracked = job.tracked

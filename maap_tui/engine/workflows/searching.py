@@ -6,7 +6,7 @@ from functools import partial
 from urllib.parse import quote, urljoin
 
 from maap_tui.engine.catalogue import built
-from maap_tui.engine.catalogue.search import Expected, Rules, Search
+from maap_tui.engine.catalogue.search import Expected, Search
 from maap_tui.engine.catalogue.stac import BadItem, granule_of
 from maap_tui.engine.errors import (
     CatalogError,
@@ -21,6 +21,7 @@ from maap_tui.engine.query import Query
 from maap_tui.engine.storage.names import is_part
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.pending import days_of, means
+from maap_tui.engine.workflows.rules import search_rules
 
 UNCUT = 10_000_000
 """Items of a search that is not cut."""
@@ -72,19 +73,12 @@ def run_of(
     """
     mission = parts.settings.mission
     # A configuration made for one mission must not cut another one's time short.
-    applies = not mission.name or mission_named(mission.name) == parts.mission_of(query.collection)
-    rules = Rules(
-        parallel=parts.settings.search.parallel,
-        page_size=parts.settings.api.page_size,
-        mission_name=mission.name,
-        start=mission.start if applies else None,
-        end=mission.end if applies else None,
-    )
+    is_of_mission = not mission.name or mission_named(mission.name) == parts.mission_of(query.collection)
     catalogue = parts.catalogue.patient() if wait_for_service else parts.catalogue
     return Search(
         catalogue,
         query,
-        rules,
+        search_rules(parts.settings, is_of_mission=is_of_mission),
         now=parts.now(),
         within=within,
         expect=partial(_expected, parts),

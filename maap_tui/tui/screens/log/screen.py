@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
@@ -17,7 +17,6 @@ from textual.widgets import Static
 
 from maap_tui.engine.config import settings
 from maap_tui.engine.config.settings import SETTINGS, Settings, find_setting
-from maap_tui.engine.download.downloads import Downloads
 from maap_tui.engine.errors import SettingsError
 from maap_tui.engine.storage.log_file import LEVELS, LogLine
 from maap_tui.text import clean, format_date, plural
@@ -33,33 +32,6 @@ TONES = {"debug": "muted", "warning": "warning", "error": "error"}
 
 BOTH_FROM = 18
 """Lines of the terminal from which log and settings are shown at once."""
-
-ALWAYS_LIVE = frozenset(
-    {
-        "api.page_size",
-        "downloads.limit_rate",
-        "downloads.lock_wait",
-        "downloads.parallel",
-        "downloads.product_dir",
-        "downloads.space_wait",
-        "mission.end",
-        "mission.start",
-        "search.max_items",
-        "search.parallel",
-        "ui.theme",
-    }
-)
-"""Settings that are read each time they are used."""
-
-LIVE_BEFORE_HTTP = frozenset(
-    {"api.retries", "api.retry_wait", "api.timeout", "api.outage_wait", "downloads.stall_timeout"}
-)
-"""Settings that are read once, with the first request."""
-
-LIVE_BEFORE_DOWNLOADS = frozenset(
-    {"downloads.max_file", "downloads.min_free", "downloads.retries", "downloads.retry_wait"}
-)
-"""Settings that are read once, with the first download."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +72,6 @@ class LogScreen(ModeScreen):
         self._numbered = 0
         self._all: list[LogRow] = []
         self._fresh: Settings | None = None
-        self._keys_in_use: dict[str, str] = {}
         self._problem = ""
         self._token_words = ""
         self._log_words = ""
@@ -189,7 +160,6 @@ class LogScreen(ModeScreen):
     # Life
 
     def on_mount(self) -> None:
-        self._keys_in_use = dict(self.maap.session.settings.keys)
         self._fresh = self.maap.session.settings
         self._is_ready = True
         self._show_settings()
@@ -360,7 +330,7 @@ class LogScreen(ModeScreen):
         for row in fresh.describe(located):
             binding = row.key.removeprefix(f"{settings.KEYS}.")
             if binding != row.key:
-                pending = self._keys_in_use.get(binding) != row.value_text
+                pending = now.keys.get(binding) != row.value_text
             else:
                 pending = in_use[row.key] != fresh.value(find_setting(row.key))
             rows.append(SettingRow(row.key, row.value_text, row.origin_text, row.help, pending))
@@ -429,7 +399,7 @@ class LogScreen(ModeScreen):
         """Raise what is wrong with a value."""
         head, _, binding = key.partition(".")
         if head == settings.KEYS:
-            _, problems = check_keymap({**self._keys_in_use, binding: text})
+            _, problems = check_keymap({**self.maap.session.settings.keys, binding: text})
             mine = [sentence for sentence in problems if sentence.startswith(f"[keys] {binding}:")]
             if mine:
                 raise SettingsError(mine[0])
@@ -458,7 +428,7 @@ class LogScreen(ModeScreen):
             return
         self._fresh = await asyncio.to_thread(self._load)
         self._problem = ""
-        self._put_in_force(key)
+        await self.maap.apply_setting(key, self._fresh)
         self._show_settings()
         self._report(key, old, is_unset=not text.strip())
 
@@ -480,46 +450,6 @@ class LogScreen(ModeScreen):
     def _say(self, sentence: str, *, severity: Any = "information") -> None:
         self.notify(clean(sentence), severity=severity, timeout=8, markup=False)
         self.maap.write_log("warning" if severity == "warning" else "info", sentence)
-
-    # What is in force without a new start
-
-    def _is_live(self, key: str) -> bool:
-        session = self.maap.session
-        if key in LIVE_BEFORE_HTTP:
-            return "http" not in session.__dict__
-        if key in LIVE_BEFORE_DOWNLOADS:
-            return self.maap.transfers is None
-        return key in ALWAYS_LIVE
-
-    def _put_in_force(self, key: str) -> None:
-        """Let the running app have the new value, where it can."""
-        app, fresh = self.maap, self._fresh
-        assert fresh is not None
-        if key.startswith(f"{settings.KEYS}."):
-            keymap, _ = check_keymap(fresh.keys)
-            self.app.set_keymap(keymap)
-            self._keys_in_use = dict(fresh.keys)
-            return
-        if not self._is_live(key):
-            return
-        head, _, name = key.partition(".")
-        now = app.session.settings
-        section = getattr(now, head)
-        values = {one.name: now.value(one) for one in SETTINGS if one.key.startswith(f"{head}.")}
-        values[name] = fresh.value(find_setting(key))
-        app.session.settings = replace(now, **{head: type(section)(values)})
-        if key == "ui.theme" and not app.no_colour:
-            self.app.theme = values[name] if values[name] in self.app.available_themes else "textual-dark"
-        elif key in ("downloads.parallel", "downloads.limit_rate"):
-            value = values[name]
-
-            def change(transfers: Downloads) -> None:
-                if key == "downloads.parallel":
-                    transfers.set_parallel(value)
-                else:
-                    transfers.set_limit_rate(value)
-
-            start_worker(app, app.with_transfers, change, group="settings")
 
     # Keys
 
