@@ -5,6 +5,8 @@ The archive, a home that points at it, and `maap` as a function are here; `homes
 
 from __future__ import annotations
 
+import gc
+import importlib.util
 import os
 import signal
 import socket
@@ -24,6 +26,14 @@ from tests.homes import MOMENT, NOW, QUICK, QUICK_ENVIRON, Ended, requests_of
 
 ROOT = Path(__file__).parents[1]
 
+# Thousands of test items and the modules of all tests live to the end: to go through them again and again
+# for garbage takes a third of the collection, and as much of each full sweep after it.
+gc.disable()
+
+# httpcore tries to import it at each lock of a request, and to look through every folder is what takes long.
+if importlib.util.find_spec("sniffio") is None:
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
+
 # Under nohup, or in the background of a script, commands would inherit signals that are ignored.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -34,6 +44,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Two a processor, as many tests wait for clocks and disks; one each for the long tests."""
     own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return own if config.getoption("markexpr").startswith("long") else own * 2
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture
