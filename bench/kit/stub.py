@@ -29,7 +29,7 @@ from bench.kit.facts import BASELINE, COLLECTION, FIRST, LIMIT_RATE, LIMITED, PR
 ITEM = Path(__file__).parents[2] / "tests" / "data" / "verbatim"
 MARK = "ECA_EXBA_MSI_COP_2A_20250305T134540Z_20250912T202910Z_04366E"
 HOST = "https://catalog.maap.eo.esa.int"
-DEFAULT_LIMIT, MAXIMUM_LIMIT, LAST_RECORD = 10, 2000, 100_000
+DEFAULT_LIMIT, MAXIMUM_LIMIT, LAST_RECORD = 200, 2000, 100_000
 TOKEN_LIFE_S = 36_000
 GEOJSON = "application/geo+json"
 CONFORMS = [
@@ -50,24 +50,30 @@ class Granules:
 
     def __init__(self, days: int, per_day: int, base: str, size: int) -> None:
         self.count = days * per_day
-        self.step = timedelta(days=1) / per_day
+        self.per_day = per_day
         self.base = base
         self.size = size
         self._templates: dict[str, str] = {}
 
+    def start(self, number: int) -> datetime:
+        """When one begins, in whole seconds; it ends where the next one begins."""
+        day, index = divmod(number, self.per_day)
+        return FIRST + timedelta(days=day, seconds=index * 86400 // self.per_day)
+
     def between(self, low: datetime, high: datetime) -> range:
         """Those that overlap a closed interval, as the real catalogue finds them."""
-        first = max(0, -((FIRST - low) // self.step) - 1)
-        while first < self.count and self._end(first) < low:
-            first += 1
-        return range(first, max(first, min(self.count, (high - FIRST) // self.step + 1)))
+        first = self._last_until(low)
+        first -= self.start(first) == low  # the one before ends then
+        return range(max(0, first), max(0, min(self.count, self._last_until(high) + 1)))
 
-    def _end(self, number: int) -> datetime:
-        return FIRST + self.step * (number + 1)
+    def _last_until(self, moment: datetime) -> int:
+        """The number of the last one that has begun by then."""
+        since = moment - FIRST
+        return since.days * self.per_day + ((since.seconds + 1) * self.per_day - 1) // 86400
 
     def text(self, number: int, fields: str = "") -> str:
         """The JSON of one item, with only some `fields` where they are named."""
-        start = FIRST + self.step * number
+        start, end = self.start(number), self.start(number + 1)
         orbit, frame = 1000 + number // 8, "ABCDEFGH"[number % 8]
         name = f"ECA_EXBA_{PRODUCT}_{start:%Y%m%dT%H%M%S}Z_20260101T000000Z_{orbit:05d}{frame}"
         template = self._templates.get(fields) or self._learn(fields)
@@ -76,7 +82,7 @@ class Granules:
             "day": f"{start:%Y/%m/%d}",
             "start": f"{start:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z",
             "plain": f"{start:%Y-%m-%dT%H:%M:%SZ}",
-            "end": f"{start + self.step:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z",
+            "end": f"{end:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z",
             "orbit": orbit,
         }
         return template % values
@@ -100,7 +106,7 @@ class Granules:
 
 
 def only(item: dict[str, Any], fields: str) -> dict[str, Any]:
-    """An item with the fields named, `-` before what to leave out; id, type and links stay."""
+    """An item with the fields named, `-` before what to leave out; id, type and collection stay."""
     names = [name for name in fields.split(",") if name]
     leave = {name[1:] for name in names if name[0] == "-"}
     keep = {name.lstrip("+") for name in names if name[0] != "-"}
@@ -115,7 +121,7 @@ def only(item: dict[str, Any], fields: str) -> dict[str, Any]:
             leads_to = any(one.startswith(f"{here}.") for one in keep | leave)
             if leads_to and isinstance(inner, dict):
                 made[key] = reduce(inner, f"{here}.")
-            elif is_kept or (not path and key in ("id", "type", "collection", "links", "stac_version")):
+            elif is_kept or (not path and key in ("id", "type", "collection")):
                 made[key] = inner
         return made
 
