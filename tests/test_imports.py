@@ -18,7 +18,18 @@ import maap_tui
 ROOT = Path(maap_tui.__file__).parent
 
 LAYERS = [
-    {"errors", "events", "geometry", "model", "missions", "cql2", "query", "storage/names", "net/origins"},
+    {
+        "errors",
+        "events",
+        "geometry",
+        "model",
+        "missions",
+        "cql2",
+        "shard",
+        "query",
+        "storage/names",
+        "net/origins",
+    },
     {"config", "storage"},
     {"net", "registry"},
     {"catalogue", "integrity"},

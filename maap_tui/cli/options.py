@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from maap_tui.engine.model import TimeRange
     from maap_tui.engine.query import Query
     from maap_tui.engine.session import Session
+    from maap_tui.engine.shard import Shard
 
 SIGNED_OPTIONS = ("--bbox", "--point")
 """Options whose value may begin with a minus sign."""
@@ -254,10 +255,31 @@ def add_query_options(parser: argparse.ArgumentParser, *, default_days: int | No
     choice.add_argument(
         "--all-versions", action="store_true", help="also older processings of the same granule"
     )
+    add_shard(choice)
     if searches:
         choice.add_argument(
             "--use-catalog", action="store_true", help="stay in the time range of the built catalogue"
         )
+
+
+def add_shard(group: Any) -> None:
+    """Add `--shard`."""
+    group.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="only part I of N, for jobs that share the work; slurm and k8s/N take it from the job",
+    )
+
+
+def shard_of(args: argparse.Namespace, session: Session) -> Shard | None:
+    """The part of the granules asked for; None means all.
+
+    Raises:
+        InvalidRequestError: when `--shard` names none.
+    """
+    from maap_tui.engine.shard import read_shard
+
+    return None if args.shard is None else read_shard(args.shard, session.environ)
 
 
 def _add_area(parser: argparse.ArgumentParser) -> None:
@@ -370,6 +392,7 @@ async def query_of(args: argparse.Namespace, session: Session, *, days_back: int
         use_catalog=getattr(args, "use_catalog", False),
         every_version=args.all_versions,
         tracks=tracks,
+        shard=shard_of(args, session),
     )
     await _refuse_what_cannot_join(args, session, query)
     return query

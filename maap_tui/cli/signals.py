@@ -13,8 +13,11 @@ INTERRUPTED = {
     signal.SIGINT: "Interrupted",
     signal.SIGTERM: "Terminated",
     signal.SIGHUP: "Hung up",
+    signal.SIGUSR1: "Ended by SIGUSR1",
 }
-"""The signals that end a command, and the word for each."""
+"""The signals that end a command, and the words for each."""
+TIME_IS_UP = signal.SIGUSR1
+"""What a batch system sends before it kills a job: there is more to do, in another one."""
 
 
 def run_async(
@@ -62,4 +65,7 @@ def run_async(
         report.codes.add(AGAIN)
         return None
     report.interrupted(INTERRUPTED[number])
+    if number == TIME_IS_UP:
+        report.codes.add(AGAIN)
+        return None
     return 128 + number

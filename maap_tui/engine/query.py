@@ -24,6 +24,7 @@ from maap_tui.engine.model import (
     parse_zulu,
     to_zulu,
 )
+from maap_tui.engine.shard import Shard
 from maap_tui.engine.storage.names import is_name, is_searchable
 
 if TYPE_CHECKING:
@@ -164,6 +165,8 @@ class Query:
     """Whether older processings of the same granule are kept for products that are archived in several."""
     tracks: tuple[str, ...] = ()
     """Track numbers wanted, with their leading zeros; () means all."""
+    shard: Shard | None = None
+    """The part of the granules that is meant, where several jobs share them; None means all."""
     days_back: int | None = None
     """The `--days-back` that made `time`, so that the command line stays relative; None otherwise."""
     open_end: bool = False
@@ -218,6 +221,8 @@ class Query:
         if self.frames and granule.frame is not None and granule.frame not in self.frames:
             return False
         if self.frames and granule.frame is None and granule.orbit is not None:
+            return False
+        if self.shard is not None and not self.shard.has(granule):
             return False
         return self.circle is None or self.circle.reaches(granule.footprint)
 
@@ -362,6 +367,8 @@ class Query:
             words.append("--all-versions")
         if self.max_items != DEFAULT_MAX_ITEMS:
             words += ["--max-items", str(self.max_items)]
+        if self.shard is not None:
+            words += ["--shard", str(self.shard)]
         if self.use_catalog and verb == "search":
             words.append("--use-catalog")
         return shlex.join(words)

@@ -13,6 +13,7 @@ from maap_tui.cli.options import (
     add_query_options,
     meant_by,
     read_text,
+    shard_of,
     span_of,
 )
 from maap_tui.cli.report import WRONG
@@ -67,7 +68,7 @@ async def run(context: CommandContext) -> None:
         await search_and_download(context, track=True)
 
 
-def _urls_of(context: CommandContext) -> list[str]:
+def _urls_of(context: CommandContext, session: Session) -> list[str]:
     from maap_tui.engine.workflows.url_list import read_lines
 
     args = context.args
@@ -77,15 +78,20 @@ def _urls_of(context: CommandContext) -> list[str]:
     for number, line, reason in found.refused:
         context.report.refuse(f"line {number} of {args.url_file}", f"{reason}: {line[:80]}")
         context.report.codes.add(WRONG)
-    urls = found.values[: args.max_items]
-    if left := len(found.values) - len(urls):
+    values, shard = found.values, shard_of(args, session)
+    if shard is not None:
+        values = [url for url in values if url in shard]
+        if others := len(found.values) - len(values):
+            context.report.say(f"{plural(others, 'URL')} of {args.url_file} left to other parts (--shard)")
+    urls = values[: args.max_items]
+    if left := len(values) - len(urls):
         context.report.say(f"{plural(left, 'URL')} of {args.url_file} left (--max-items)")
     return urls
 
 
 async def _download_urls(context: CommandContext, session: Session) -> None:
     args = context.args
-    urls = _urls_of(context)
+    urls = _urls_of(context, session)
     product_dir = session.settings.downloads.product_dir
     if args.dry_run:
         from maap_tui.engine.errors import CatalogError, InvalidRequestError, NetworkSetupError
@@ -143,6 +149,7 @@ async def _download_pending(context: CommandContext, session: Session) -> None:
         newest_first=args.newest_first,
         every_version=args.all_versions,
         tracks=tracks,
+        shard=shard_of(args, session),
     )
     pending = session.pending(query, max_items=args.max_items)
     if others := pending.other_formats:

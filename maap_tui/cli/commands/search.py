@@ -57,6 +57,13 @@ async def run(context: CommandContext) -> None:
 
 
 async def _count(context: CommandContext, session: Session, query: Query) -> None:
+    if query.shard is not None:
+        from maap_tui.engine.errors import InvalidRequestError
+
+        raise InvalidRequestError(
+            "--count cannot be used with --shard: the archive counts the granules of all parts",
+            "Leave one of them out.",
+        )
     search = session.search(query)
     count = await search.total()
     if context.output.as_json:
@@ -150,6 +157,8 @@ def nothing_found(query: Query) -> str:
     """What to say, and to try, when a search ends without a granule."""
     names = f"{query.collection} {query.product_type}"
     where = f" {query.baseline}" if query.baseline else ""
+    if query.shard is not None:
+        return f"Nothing found for {names}{where} in part {query.shard} of what was asked."
     return (
         f"Nothing found for {names}{where} in what was asked; "
         f"`maap list {names} --verify` shows the baselines that hold something."

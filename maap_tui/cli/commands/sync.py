@@ -92,7 +92,8 @@ def _nothing_new(query: Query, done: SyncReport) -> str:
     if done.failed_days or done.undecided:
         return f"Nothing was fetched{when}"
     if not done.found:
-        return f"Nothing new: the archive has no such file{when}"
+        part = f" in part {query.shard}" if query.shard else ""
+        return f"Nothing new: the archive has no such file{when}{part}"
     if done.already >= done.found:
         verb = "is" if done.found == 1 else "are"
         return f"Nothing new: all {plural(done.found, 'file')}{when} {verb} downloaded already"

@@ -7,7 +7,15 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.context import CommandContext
-from maap_tui.cli.options import add_command, add_general_options, add_names, add_time, span_of
+from maap_tui.cli.options import (
+    add_command,
+    add_general_options,
+    add_names,
+    add_shard,
+    add_time,
+    shard_of,
+    span_of,
+)
 from maap_tui.cli.report import WRONG
 from maap_tui.text import format_bytes, format_count, plural
 
@@ -40,6 +48,7 @@ def add_parser(subparsers: Any, words: str) -> None:
     files = parser.add_argument_group("files")
     files.add_argument("--repair", action="store_true", help="fetch bad files again")
     files.add_argument("--quick", action="store_true", help="size and structure only; read no file whole")
+    add_shard(files)
     add_general_options(parser, run, json_help="one object a file, good ones too")
 
 
@@ -50,7 +59,7 @@ async def run(context: CommandContext) -> int:
 
     args = context.args
     session = context.session(bulk=bool(args.repair))
-    span = span_of(args, session)
+    span, shard = span_of(args, session), shard_of(args, session)
     keys = [
         key
         for key in session.registry.tracked()
@@ -69,6 +78,7 @@ async def run(context: CommandContext) -> int:
         keys,
         first_day=span.first_day if span else None,
         last_day=span.last_day if span else None,
+        urls=shard,
         read_all=not args.quick,
     )
     bad: list[Checked] = []

@@ -72,21 +72,28 @@ class Registry:
         """The folders above baselines that could not be listed when `tracked` was asked last."""
         return [self._hidden[folder] for folder in sorted(self._hidden)]
 
-    def sync_lock(self, key: Key, purpose: str) -> contextlib.AbstractContextManager[None]:
+    def sync_lock(self, key: Key, purpose: str, part: str = "") -> contextlib.AbstractContextManager[None]:
         """Hold the one sync a baseline may have at a time, on any host that shares the registry.
 
         Tried once: who wants to wait tries again. It does not lock the registry's lines.
+
+        Args:
+            key: the baseline.
+            purpose: the command, for the message of who finds it locked.
+            part: the shard, where several syncs share the baseline and each has a lock of its own.
 
         Raises:
             LockedError: another sync of the baseline goes on; the message names it.
             StorageError: the registry cannot be written.
         """
         what = f"The sync of {key.collection} {key.product_type} {key.baseline}"
-        return locked(*self._sync_locks(key), 0, purpose, what)
+        what += f", part {part}" if part else ""
+        return locked(*self._sync_locks(key, part), 0, purpose, what)
 
-    def _sync_locks(self, key: Key) -> tuple[Path, Path]:
+    def _sync_locks(self, key: Key, part: str = "") -> tuple[Path, Path]:
         folder = self.root / TREES["dwl"] / key.mission / key.collection / key.product_type
-        return lock_file(self.root, "sync", key), folder / f".sync-{key.baseline}.lock"
+        kind = f"sync-{part.replace('/', 'of')}" if part else "sync"
+        return lock_file(self.root, kind, key), folder / f".{kind}-{key.baseline}.lock"
 
     def drop_earlier_locks(self, key: Key) -> int:
         """Delete the lock files that earlier versions left among the data; returns how many there were.

@@ -42,6 +42,8 @@ def means(query: Query, entry: Entry) -> bool:
     """
     if query.formats and not any(has_format(entry.url, name) for name in query.formats):
         return False
+    if query.shard is not None and entry.url not in query.shard:
+        return False
     name = parse_name(entry.url)
     if name is None:
         return not (query.orbits or query.frames or query.tracks)

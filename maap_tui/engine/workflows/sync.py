@@ -80,7 +80,7 @@ class SyncReport:
 
 @asynccontextmanager
 async def exclusive_sync(
-    registry: Registry, keys: Iterable[Key], wait_s: float, *, emit: Emit = ignore
+    registry: Registry, keys: Iterable[Key], wait_s: float, *, part: str = "", emit: Emit = ignore
 ) -> AsyncIterator[None]:
     """Be the only sync of these baselines, here and on every host that shares the registry.
 
@@ -88,6 +88,7 @@ async def exclusive_sync(
         registry: where the locks are.
         keys: the baselines, locked in one order so that two of us never wait for each other.
         wait_s: longest wait for the other one, in seconds; 0 for none.
+        part: the shard of the granules that is synced, beside others of the same baselines; '' for all.
         emit: takes one event when there is something to wait for.
 
     Raises:
@@ -99,7 +100,7 @@ async def exclusive_sync(
         for key in sorted(set(keys)):
             while True:
                 try:
-                    held.enter_context(registry.sync_lock(key, "sync"))
+                    held.enter_context(registry.sync_lock(key, "sync", part))
                     break
                 except NoLockError:
                     raise
@@ -225,7 +226,7 @@ async def sync(
     wait_s = parts.settings.downloads.lock_wait
     downloads = into or parts.downloads(max_consecutive_failures, verb="sync")
     async with (
-        exclusive_sync(parts.registry, keys, wait_s, emit=parts.emit),
+        exclusive_sync(parts.registry, keys, wait_s, part=str(query.shard or ""), emit=parts.emit),
         nullcontext() if into else downloads,
     ):
         return await _sync(
