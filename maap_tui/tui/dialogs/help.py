@@ -13,7 +13,8 @@ from textual.widgets import Input, Static
 from maap_tui.tui.dialogs.dialog import Dialog
 from maap_tui.tui.keys import MODE_TITLES, Key, keys_in, show_key
 from maap_tui.tui.textual_compat import keymap_of
-from maap_tui.tui.widgets.rows import Column, RowList
+from maap_tui.tui.widgets.row_model import Column
+from maap_tui.tui.widgets.rows import RowList
 
 WHERE_FROM = 100
 """Cells of the terminal from which there is room to say where a key works."""

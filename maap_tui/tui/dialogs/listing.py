@@ -13,7 +13,8 @@ from textual.widgets import Static
 
 from maap_tui.text import clean
 from maap_tui.tui.dialogs.dialog import Dialog
-from maap_tui.tui.widgets.rows import Column, RowList
+from maap_tui.tui.widgets.row_model import Column
+from maap_tui.tui.widgets.rows import RowList
 
 
 class ListDialog(Dialog[bool]):

@@ -6,11 +6,9 @@ A row is any object; columns say how to show it. A million rows cost what the sc
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
-from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -24,38 +22,13 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from maap_tui.text import clean
+from maap_tui.tui.widgets.row_model import SLICE, Arranged, ChangeMarks, Column, RowModel, exhaust
 from maap_tui.tui.workers import start_worker
-
-T = TypeVar("T")
-
-SLICE = 2000
-"""Rows filtered, sorted or marked between two looks at the keys, in lists longer than that."""
 
 MARKS = 2
 """Cells left of the first column: the cursor's sign and the mark, which a click turns on or off."""
 
 TONES = ("plain", "muted", "primary", "accent", "success", "warning", "error")
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """How one column shows a row."""
-
-    key: str
-    title: str
-    width: int
-    """Cells; 0 takes what is left (one column at most)."""
-    text: Callable[[Any], str]
-    tone: Callable[[Any], str] | None = None
-    """One of `TONES` for a row; None is plain."""
-    order: Callable[[Any], Any] | None = None
-    """What the column sorts by; None sorts by the text."""
-    is_right: bool = False
-    """Whether the text ends at the right edge."""
-    is_untrusted: bool = True
-    """Whether the text may come from outside and has to be made safe."""
-    keeps_end: bool = False
-    """Whether a text that is too long loses its middle: names of files differ near their end."""
 
 
 class RowList(ScrollView, can_focus=True):
@@ -118,6 +91,7 @@ class RowList(ScrollView, can_focus=True):
         key: Callable[[Any], Hashable],
         empty_text: str = "Nothing here.",
         can_mark: bool = True,
+        filter_text: Callable[[Any], str] | None = None,
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
@@ -128,29 +102,15 @@ class RowList(ScrollView, can_focus=True):
             key: what distinguishes rows, stable over updates.
             empty_text: shown in place of rows; says what to do next.
             can_mark: whether rows can be marked.
+            filter_text: the text of a row that the filter looks at; None for the columns shown.
             id: as for every widget.
             classes: as for every widget.
         """
         super().__init__(id=id, classes=classes)
-        self._all_columns = list(columns)
-        self.columns = list(columns)
-        """The columns shown, in order."""
-        self._key = key
-        self._can_mark = can_mark
-        self._rows: list[Any] = []
-        self._shown: list[Any] = []
+        self._model = RowModel(columns, key_of=key, can_mark=can_mark, filter_text=filter_text)
         self._is_arranging = False
-        self.marks: set[Hashable] = set()
-        """Keys of marked rows; rows that the filter hides may be among them."""
-        self.cursor = 0
-        """Index of the cursor among the rows shown."""
         self.has_moved = False
         """Whether the user has put the cursor somewhere."""
-        self._anchor: int | None = None
-        self.sort_key: str | None = None
-        self.sort_reversed = False
-        self.needle = ""
-        """What rows have to contain to be shown; '!text' shows those that do not."""
         self.set_reactive(RowList.empty_text, empty_text)
 
     # What is shown
@@ -158,37 +118,68 @@ class RowList(ScrollView, can_focus=True):
     @property
     def rows(self) -> list[Any]:
         """Every row, in the order given."""
-        return self._rows
+        return self._model.rows
 
     @property
     def shown(self) -> list[Any]:
         """The rows that pass the filter, in the order shown."""
-        return self._shown
+        return self._model.shown
+
+    @property
+    def marks(self) -> set[Hashable]:
+        """Keys of marked rows; rows that the filter hides may be among them."""
+        return self._model.marks
+
+    @property
+    def cursor(self) -> int:
+        """Index of the cursor among the rows shown."""
+        return self._model.cursor
 
     @property
     def current(self) -> Any | None:
         """The row under the cursor."""
-        return self._shown[self.cursor] if 0 <= self.cursor < len(self._shown) else None
+        return self._model.current
 
     @property
     def chosen(self) -> list[Any]:
         """The marked rows in the order given, or the one under the cursor when none is marked."""
-        if self.marks:
-            return [row for row in self._rows if self._key(row) in self.marks]
-        return [] if self.current is None else [self.current]
+        return self._model.chosen
+
+    @property
+    def needle(self) -> str:
+        """What rows have to contain to be shown; '!text' shows those that do not."""
+        return self._model.needle
+
+    @property
+    def sort_key(self) -> str | None:
+        """The key of the column that is sorted by; None for the order given."""
+        return self._model.sort_key
+
+    @property
+    def sort_reversed(self) -> bool:
+        """Whether the greatest comes first."""
+        return self._model.sort_reversed
+
+    @property
+    def columns(self) -> list[Column]:
+        """The columns shown, in order."""
+        return self._model.columns
+
+    @property
+    def all_columns(self) -> list[Column]:
+        """Every column there is."""
+        return self._model.all_columns
 
     def set_rows(self, rows: Iterable[Any]) -> None:
         """Show other rows; cursor and marks stay with their keys."""
-        kept = self._key(self.current) if self.current is not None else None
-        self._rows = list(rows)
-        if self.marks:
-            self.marks.intersection_update(map(self._key, self._rows))
+        kept = self._model.current_key
+        self._model.replace_rows(rows)
         self._arrange(kept)
 
     def reorder(self, rows: list[Any]) -> None:
         """Give the same rows another order; in a long list the cursor's row is looked for in slices."""
-        kept = self._key(self.current) if self.current is not None else None
-        self._rows = rows
+        kept = self._model.current_key
+        self._model.rows = rows
         self._arrange(kept, in_slices=True)
 
     def append_rows(self, rows: Sequence[Any]) -> None:
@@ -196,24 +187,24 @@ class RowList(ScrollView, can_focus=True):
         if not rows:
             return
         if self._is_arranging:
-            self._rows += rows  # the sorting or filtering under way comes to them
+            self.rows.extend(rows)  # the sorting or filtering under way comes to them
             return
         if self.sort_key is not None:
-            self.set_rows([*self._rows, *rows])
+            self.set_rows([*self.rows, *rows])
             return
-        self._rows += rows
+        self.rows.extend(rows)
         self._show_more(rows)
 
     def _show_more(self, rows: Sequence[Any]) -> None:
-        was_empty = not self._shown
-        first = len(self._shown)
-        passing = list(filter(self._matcher(), rows)) if self.needle else rows
-        self._shown += passing
+        was_empty = not self.shown
+        first = len(self.shown)
+        passing = self._model.passing(rows)
+        self.shown.extend(passing)
         self._set_virtual_size()
         visible = range(self._top, self._top + self._visible_rows + 1)
         if any(first + offset in visible for offset in (0, len(passing) - 1)):
             self.refresh()
-        if was_empty and self._shown:
+        if was_empty and self.shown:
             self.refresh()
             self._report_cursor()
 
@@ -222,113 +213,88 @@ class RowList(ScrollView, can_focus=True):
         wanted = keys if isinstance(keys, set | frozenset | dict) else set(keys)
         reach = self._columns_reach(columns)
         top = self._top
-        for y, row in enumerate(self._shown[top : top + self._visible_rows], 1):
-            if self._key(row) in wanted:
+        for y, row in enumerate(self.shown[top : top + self._visible_rows], 1):
+            if self._model.key_of(row) in wanted:
                 self.refresh(Region(0, y, min(reach, self.size.width), 1))
 
     def set_filter(self, needle: str) -> None:
         """Show the rows that contain the text, without regard to case."""
-        kept = self._key(self.current) if self.current is not None else None
-        before, self.needle = self.needle, needle.strip().lower()
-        if self.needle == before:
-            return
-        # What passes a longer text is among what passed the shorter one.
-        narrows = bool(before) and self.needle.startswith(before) and not self.needle.startswith("!")
-        self._arrange(kept, self._shown if narrows and not self._is_arranging else None)
+        kept, before = self._model.current_key, self.needle
+        narrows = self._model.change_needle(needle)
+        if self.needle != before:
+            self._arrange(kept, self.shown if narrows and not self._is_arranging else None)
 
     def sort_by(self, key: str | None, *, is_reversed: bool = False) -> None:
         """Sort by a column; None goes back to the order given."""
-        kept = self._key(self.current) if self.current is not None else None
-        self.sort_key, self.sort_reversed = key, is_reversed
-        self._arrange(kept)
+        self._model.sort_key, self._model.sort_reversed = key, is_reversed
+        self._arrange(self._model.current_key)
 
     def set_columns(self, keys: Sequence[str]) -> None:
         """Choose columns and their order."""
-        by_key = {column.key: column for column in self._all_columns}
-        self.columns = [by_key[key] for key in keys if key in by_key] or list(self._all_columns)
+        self._model.choose_columns(keys)
+        self.refresh()
+
+    def resize_columns(self, widths: Mapping[str, int]) -> None:
+        """Give columns that are shown another width, by their keys, until other columns are chosen."""
+        self._model.columns = [
+            replace(column, width=widths.get(column.key, column.width)) for column in self.columns
+        ]
         self.refresh()
 
     def offer_columns(self, columns: Sequence[Column]) -> None:
         """Take other columns to choose from; of those shown, the ones that are still there stay."""
-        if list(columns) != self._all_columns:
-            self._all_columns = list(columns)
+        if list(columns) != self.all_columns:
+            self._model.all_columns = list(columns)
             self.set_columns([column.key for column in self.columns])
-
-    @property
-    def all_columns(self) -> list[Column]:
-        """Every column there is."""
-        return self._all_columns
 
     # Marks
 
     def toggle_mark(self) -> None:
         """Mark or unmark the row under the cursor and go down."""
-        row = self.current
-        if row is None or not self._can_mark:
-            return
-        self.marks ^= {self._key(row)}
-        self._anchor = self.cursor
-        self.post_message(self.MarksChanged(self))
-        self.refresh()
-        self.move_to(self.cursor + 1)
+        if self._model.toggle_mark():
+            self._report_marks()
+            self.move_to(self.cursor + 1)
 
     def mark_range(self) -> None:
         """Mark from the last row that was marked to the cursor."""
-        if not self._can_mark or not self._shown:
-            return
-        anchor = self.cursor if self._anchor is None else self._anchor
-        low, high = sorted((anchor, self.cursor))
-        self.marks |= {self._key(row) for row in self._shown[low : high + 1]}
-        self._anchor = self.cursor
-        self.post_message(self.MarksChanged(self))
-        self.refresh()
+        if self._model.mark_range():
+            self._report_marks()
 
     def mark_all(self) -> None:
         """Mark every row shown, or unmark them when all are."""
-        if all(self._key(row) in self.marks for row in self._shown):
-            self._change_marks(set.difference_update)
-        else:
-            self._change_marks(set.update)
+        self._change_marks(set.difference_update if self._model.all_marked() else set.update)
 
     def invert_marks(self) -> None:
         """Mark what is not, unmark what is, among the rows shown."""
         self._change_marks(set.symmetric_difference_update)
 
-    def _change_marks(self, change: Callable[[set[Hashable], set[Hashable]], None]) -> None:
+    def _change_marks(self, change: ChangeMarks) -> None:
         """Change the marks of the rows shown, a slice at a time where they are many."""
-        if not self._can_mark:
+        if not self._model.can_mark:
             return
-        rows, marks = self._shown, self.marks
-
-        def steps() -> Generator[None, None, None]:
-            for start in range(0, len(rows), SLICE):
-                change(marks, {self._key(row) for row in rows[start : start + SLICE]})
-                yield
-
-        def finish() -> None:
-            self.post_message(self.MarksChanged(self))
-            self.refresh()
-
-        if len(rows) <= SLICE:
-            _exhaust(steps())
-            finish()
+        steps = self._model.change_marks(change)
+        if len(self.shown) <= SLICE:
+            exhaust(steps)
+            self._report_marks()
         else:
-            start_worker(self, _go_through, steps(), finish, group="marks", exclusive=True)
+            start_worker(self, _go_through, steps, self._report_marks, group="marks", exclusive=True)
 
     def clear_marks(self) -> None:
         """Unmark everything."""
         if self.marks:
-            self.marks = set()
-            self.post_message(self.MarksChanged(self))
-            self.refresh()
+            self._model.marks = set()
+            self._report_marks()
+
+    def _report_marks(self) -> None:
+        self.post_message(self.MarksChanged(self))
+        self.refresh()
 
     # Moving
 
     def move_to(self, at: int) -> None:
         """Put the cursor on a row and show it."""
-        at = max(0, min(at, len(self._shown) - 1))
         before = self.cursor
-        self.cursor = max(at, 0)
+        self._model.put_cursor(at)
         self.has_moved |= self.cursor != before
         top, height = self._top, self._visible_rows
         if self.cursor < top:
@@ -342,12 +308,12 @@ class RowList(ScrollView, can_focus=True):
 
     def move_to_key(self, key: Hashable) -> bool:
         """Put the cursor on the row of that key; False when it is not shown."""
-        for at, row in enumerate(self._shown):
-            if self._key(row) == key:
-                self.has_moved = True
-                self.move_to(at)
-                return True
-        return False
+        at = self._model.index_of(key)
+        if at is None:
+            return False
+        self.has_moved = True
+        self.move_to(at)
+        return True
 
     def start_at(self, at: int) -> None:
         """Put the cursor on a row at the top of the view, as if the user had not moved it yet."""
@@ -365,14 +331,14 @@ class RowList(ScrollView, can_focus=True):
 
     def action_move_end(self, towards: int) -> None:
         self.has_moved = True
-        self.move_to(0 if towards < 0 else len(self._shown) - 1)
+        self.move_to(0 if towards < 0 else len(self.shown) - 1)
 
     def action_choose(self) -> None:
         if self.current is not None:
             self.post_message(self.Chosen(self, self.current))
 
     def on_click(self, event: events.Click) -> None:
-        is_at_marks = self._can_mark and event.x < MARKS
+        is_at_marks = self._model.can_mark and event.x < MARKS
         if event.y == 0:
             if is_at_marks:
                 self.mark_all()
@@ -380,7 +346,7 @@ class RowList(ScrollView, can_focus=True):
                 self._sort_at(event.x)
             return
         at = self._top + event.y - 1
-        if 0 <= at < len(self._shown):
+        if 0 <= at < len(self.shown):
             self.has_moved = True
             if event.ctrl or event.shift or is_at_marks:
                 self.move_to(at)
@@ -418,7 +384,7 @@ class RowList(ScrollView, can_focus=True):
 
     def _set_virtual_size(self) -> None:
         width = self.scrollable_content_region.width or self.size.width
-        self.virtual_size = Size(width, len(self._shown) + 1)
+        self.virtual_size = Size(width, len(self.shown) + 1)
 
     @property
     def is_arranging(self) -> bool:
@@ -436,9 +402,9 @@ class RowList(ScrollView, can_focus=True):
             in_slices: whether a long list takes its time even with nothing to filter or sort.
         """
         self._stop_arranging()
-        steps = self._arranged(kept, among)
-        if len(self._rows) <= SLICE or not (self.needle or self._order() or in_slices):
-            self._show(_exhaust(steps))
+        steps = self._model.arranged(kept, among)
+        if len(self.rows) <= SLICE or not (self.needle or self._model.order() or in_slices):
+            self._show(exhaust(steps))
             return
         self._is_arranging = True
         self.refresh(Region(0, 0, self.size.width, 1))
@@ -451,7 +417,7 @@ class RowList(ScrollView, can_focus=True):
 
     async def _arrange_slowly(self, steps: Generator[None, None, Arranged], kept: Hashable | None) -> None:
         found: list[Arranged] = []
-        seen = len(self._rows)
+        seen = len(self.rows)
 
         def work() -> Generator[None, None, None]:
             found.append((yield from steps))
@@ -459,68 +425,28 @@ class RowList(ScrollView, can_focus=True):
         await _go_through(work(), lambda: None)
         self._is_arranging = False
         shown, cursor, _ = found[0]
-        now = self._key(self.current) if self.current is not None else None
+        now = self._model.current_key
         if now != kept:
             # The cursor was moved meanwhile: it stays on what it was moved to.
             kept = now
-            cursor = next((at for at, row in enumerate(shown) if self._key(row) == now), cursor)
+            cursor = next((at for at, row in enumerate(shown) if self._model.key_of(row) == now), cursor)
         self._show((shown, cursor, kept))
-        came = self._rows[seen:]
-        if came and self._order():
+        came = self.rows[seen:]
+        if came and self._model.order():
             self._arrange(kept)
         elif came:
             self._show_more(came)
-
-    def _order(self) -> Callable[[Any], Any] | None:
-        """What is sorted by, None for the order given."""
-        for column in self._all_columns:
-            if column.key == self.sort_key:
-                return column.order or column.text
-        return None
-
-    def _arranged(self, kept: Hashable | None, among: list[Any] | None) -> Generator[None, None, Arranged]:
-        """Find the rows to show and the place of the cursor, with a pause after each slice."""
-        rows = self._rows if among is None else among
-        matches = self._matcher() if self.needle else None
-        order = self._order() if among is None else None
-        shown: list[Any] = [] if matches or order else list(rows)
-        runs: list[list[Any]] = []
-        for start in range(0, len(rows) if matches or order else 0, SLICE):
-            part = rows[start : start + SLICE]
-            if matches is not None:
-                part = list(filter(matches, part))
-            if order is not None:
-                runs.append(sorted(part, key=order, reverse=self.sort_reversed))
-            else:
-                shown += part
-            yield
-        if len(runs) == 1:
-            shown = runs[0]
-        elif runs:
-            merged = heapq.merge(*runs, key=order, reverse=self.sort_reversed)
-            while part := list(itertools.islice(merged, SLICE)):
-                shown += part
-                yield
-        cursor = self.cursor
-        if kept is not None:
-            for at, row in enumerate(shown):
-                if self._key(row) == kept:
-                    cursor = at
-                    break
-                if at % SLICE == 0:
-                    yield
-        return shown, cursor, kept
 
     def _show(self, arranged: Arranged) -> None:
         shown, found, kept = arranged
         before, top = self.cursor, self._top
         was_in_view = top <= before < top + max(1, self._visible_rows)
         cursor = self.cursor_after(before, found, shown)
-        self._shown = shown
-        self.cursor = max(0, min(cursor, len(shown) - 1))
+        self._model.shown = shown
+        self._model.put_cursor(cursor)
         self._set_virtual_size()
         self.refresh()
-        if self.cursor != before or self.current is None or self._key(self.current) != kept:
+        if self.cursor != before or self.current is None or self._model.current_key != kept:
             self._report_cursor()
         if was_in_view:
             # The view goes with the cursor, which keeps its line on the screen where that is possible.
@@ -536,22 +462,6 @@ class RowList(ScrollView, can_focus=True):
             shown: the rows to be shown.
         """
         return found
-
-    def _matcher(self) -> Callable[[Any], bool]:
-        """What says whether a row passes the filter."""
-        needle, wanted = self.needle, True
-        if needle.startswith("!"):
-            needle, wanted = needle[1:].strip(), False
-        if not needle:
-            return lambda row: True
-        words = needle.split()
-        texts = [column.text for column in self.columns]
-
-        def matches(row: Any) -> bool:
-            text = " ".join([text(row) for text in texts]).lower()
-            return all(word in text for word in words) is wanted
-
-        return matches
 
     def _report_cursor(self) -> None:
         self.post_message(self.Highlighted(self, self.current))
@@ -592,12 +502,12 @@ class RowList(ScrollView, can_focus=True):
         base = self.rich_style
         if y == 0:
             return self._header(width)
-        if not self._shown:
+        if not self.shown:
             lines = self._empty_lines(width)
             text = lines[y - 2] if 2 <= y < len(lines) + 2 else ""
             return Strip([Segment(set_cell_size("  " + text, width), base + self._style("muted"))], width)
         at = self._top + y - 1
-        if at >= len(self._shown):
+        if at >= len(self.shown):
             return Strip.blank(width, base)
         return self._row(at, width, base)
 
@@ -626,9 +536,9 @@ class RowList(ScrollView, can_focus=True):
         return Strip([Segment(set_cell_size("".join(parts), width), style)], width)
 
     def _row(self, at: int, width: int, base: Style) -> Strip:
-        row = self._shown[at]
+        row = self.shown[at]
         is_cursor = at == self.cursor
-        is_marked = self._can_mark and self._key(row) in self.marks
+        is_marked = self._model.can_mark and self._model.key_of(row) in self.marks
         if is_cursor and self.has_focus:
             cursor = self._style("cursor")
         elif is_cursor:
@@ -655,20 +565,6 @@ class RowList(ScrollView, can_focus=True):
         if used < width:
             segments.append(Segment(" " * (width - used), base + cursor))
         return Strip(segments).adjust_cell_length(width, base + cursor)
-
-
-Arranged = tuple[list[Any], int, Hashable | None]
-"""Rows to show, the place of the cursor, and the key that it stays on."""
-
-
-def _exhaust(steps: Generator[None, None, T]) -> T:
-    """Take all steps at once and give back what they end with."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: T = end.value
-            return found
 
 
 async def _go_through(steps: Generator[None, None, None], finish: Callable[[], None]) -> None:

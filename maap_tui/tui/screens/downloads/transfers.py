@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 from maap_tui.engine.download.downloads import DownloadJob
 from maap_tui.engine.download.queue_store import LIVE, Process, QueueRow
@@ -15,7 +14,8 @@ from maap_tui.engine.missions import parse_name
 from maap_tui.text import format_bytes, format_rate
 from maap_tui.tui import theme
 from maap_tui.tui.host import OnHost
-from maap_tui.tui.widgets.rows import Arranged, Column, RowList
+from maap_tui.tui.widgets.row_model import Arranged, Column
+from maap_tui.tui.widgets.rows import RowList
 
 RATE_WINDOW_S = 3.0
 """Seconds that the rate of one transfer is taken over."""
@@ -224,13 +224,14 @@ class TransferList(OnHost, RowList):
                 "Press 2, search, mark granules with space and press d: they come here. "
                 "What `maap get`, `download` and `sync` fetch elsewhere is shown here too, while they do."
             ),
+            filter_text=_filter_text,
             id="transfers",
         )
         self._has_chosen_columns = False
 
     def _show(self, arranged: Arranged) -> None:
         super()._show(arranged)
-        for line in self._shown:
+        for line in self.shown:
             line.shown_as = line.position
 
     def cursor_after(self, before: int, found: int, shown: Sequence[Line]) -> int:
@@ -252,18 +253,6 @@ class TransferList(OnHost, RowList):
             return 0
         return next((at for at, row in enumerate(shown) if row.state in ("running", "retrying")), 0)
 
-    def _matcher(self) -> Callable[[Line], bool]:
-        shown = super()._matcher()
-        needle, wanted = self.needle.removeprefix("!").strip(), not self.needle.startswith("!")
-        words = needle.split()
-
-        def matches(line: Line) -> bool:
-            verb = line.row.verb if line.row is not None else ""
-            text = f"{state_word(line)} {line.name} {line.short} {line.source.reason} {verb}".lower()
-            return all(one in text for one in words) is wanted
-
-        return matches if words else shown
-
     def on_resize(self) -> None:
         self._fit_columns()
 
@@ -279,10 +268,7 @@ class TransferList(OnHost, RowList):
             keys.append("reason")
         self.set_columns(keys)
         if width >= 110:
-            widths = {"name": WHOLE_NAME if width >= 150 else SHORT_NAME, "reason": 0}
-            self.columns = [
-                replace(column, width=widths.get(column.key, column.width)) for column in self.columns
-            ]
+            self.resize_columns({"name": WHOLE_NAME if width >= 150 else SHORT_NAME, "reason": 0})
 
     def keep_columns(self) -> None:
         """Let the user's choice of columns stand, whatever the width."""
@@ -291,7 +277,7 @@ class TransferList(OnHost, RowList):
     def repaint(self) -> None:
         """Draw again what looks different, of the rows in view."""
         keys = []
-        for line in self._shown[self._top : self._top + self._visible_rows + 1]:
+        for line in self.shown[self._top : self._top + self._visible_rows + 1]:
             cells = self._cells(line)
             if cells != line.cells:
                 line.cells = cells
@@ -401,6 +387,12 @@ def who_has(row: QueueRow) -> str:
 def who_is(verb: str, pid: int) -> str:
     """A process in words, by the command that it is."""
     return f"maap {verb or 'process'} {pid}" if pid else f"maap {verb or 'process'}"
+
+
+def _filter_text(line: Line) -> str:
+    """What the filter looks at: whole names, reasons and the command that queued it, shown or not."""
+    verb = line.row.verb if line.row is not None else ""
+    return f"{state_word(line)} {line.name} {line.short} {line.source.reason} {verb}"
 
 
 def _part_done(line: Line) -> float:

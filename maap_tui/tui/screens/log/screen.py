@@ -25,7 +25,8 @@ from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings, check_keymap
 from maap_tui.tui.screens.mode import ModeScreen
 from maap_tui.tui.widgets.filter_line import FilterLine
-from maap_tui.tui.widgets.rows import Column, RowList
+from maap_tui.tui.widgets.row_model import Column
+from maap_tui.tui.widgets.rows import RowList
 from maap_tui.tui.workers import start_worker
 
 TONES = {"debug": "muted", "warning": "warning", "error": "error"}

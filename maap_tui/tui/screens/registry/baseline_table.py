@@ -10,7 +10,8 @@ from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.registry.view import Summary
 from maap_tui.text import format_bytes, format_count
 from maap_tui.tui.host import OnHost
-from maap_tui.tui.widgets.rows import Column, RowList
+from maap_tui.tui.widgets.row_model import Column
+from maap_tui.tui.widgets.rows import RowList
 
 
 @dataclass(slots=True, eq=False)

@@ -23,7 +23,8 @@ from maap_tui.tui.problems import problem_of
 from maap_tui.tui.screens.registry.baseline_table import BaselineRow
 from maap_tui.tui.screens.registry.day_strip import DayStrip
 from maap_tui.tui.widgets.filter_line import FilterLine
-from maap_tui.tui.widgets.rows import Column, RowList
+from maap_tui.tui.widgets.row_model import Column
+from maap_tui.tui.widgets.rows import RowList
 from maap_tui.tui.workers import start_worker
 
 NO_FILES = "No files on this day."

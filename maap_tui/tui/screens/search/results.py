@@ -19,7 +19,7 @@ from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.session import Session
 from maap_tui.text import format_bytes
 from maap_tui.tui.theme import STATE_TONES, STATE_WORDS
-from maap_tui.tui.widgets.rows import Column
+from maap_tui.tui.widgets.row_model import Column
 
 _ORDER = ("queued", "failed", "missing", "new", "deleted", "marked", "here")
 """States of files, the one that a granule of several is called by first."""

@@ -27,7 +27,8 @@ from maap_tui.tui.screens.search.terms import (
     read_terms,
 )
 from maap_tui.tui.widgets.field_box import FieldBox
-from maap_tui.tui.widgets.rows import Column, RowList
+from maap_tui.tui.widgets.row_model import Column
+from maap_tui.tui.widgets.rows import RowList
 
 LABELS = {
     "collection": "Collection",
@@ -124,7 +125,9 @@ class MatchList(RowList, can_focus=False):
         names = [Column("name", title, width, lambda match: match.name, tone=lambda match: "primary")]
         if where := max(len(match.collection) for match in found):
             names.append(Column("where", "", min(32, where), lambda match: match.collection))
-        self._all_columns = self.columns = [*names, Column("about", "", 0, lambda match: match.about)]
+        names.append(Column("about", "", 0, lambda match: match.about))
+        self.offer_columns(names)
+        self.set_columns([column.key for column in names])
         self.set_rows(found)
         self.move_to(0)
 
