@@ -21,7 +21,8 @@ from maap_tui.version import __version__
 COMMANDS = {
     "list": "list collections, product types, baselines, or what one baseline holds",
     "search": "find files at the archive by time, orbit or area",
-    "download": "download from a search, URLs or the registry, and track it",
+    "plan": "list what would be fetched, for other machines or for curl to fetch",
+    "download": "download from a search, URLs, a plan or the registry, and track it",
     "get": "search and download in one step, without tracking",
     "sync": "fetch what is new and keep track of it, for cron",
     "state": "show what is discovered, downloaded, marked, pending; mark and clean up",

@@ -102,6 +102,8 @@ def _run_of(context: CommandContext) -> str:
     args = context.args
     names = [getattr(args, name, None) for name in ("collection", "product")]
     names.append(getattr(args, "baseline", None) or "all baselines")
+    if getattr(args, "plan", None) is not None:
+        names = [f"plan {args.plan}"]
     seconds = (datetime.now(UTC) - context.begun).total_seconds()
     what = " ".join(name for name in names if name)
     return f" [{what}, begun {context.begun:%Y-%m-%dT%H:%M:%SZ}, took {format_duration(seconds)}]"

@@ -19,6 +19,22 @@ if TYPE_CHECKING:
 
 SIGNED_OPTIONS = ("--bbox", "--point")
 """Options whose value may begin with a minus sign."""
+_NOT_REPEATED = frozenset(
+    {
+        "command",
+        "action",
+        "run",
+        "shard",
+        "print",
+        "jobs",
+        "quiet",
+        "log_times",
+        "verbose",
+        "more_verbose",
+        "json",
+    }
+)
+"""What a command line that is printed for later does not repeat."""
 MAX_AREA_BYTES = 10_000_000
 HELP_COLUMNS = 80
 NAMES = ("collection", "product", "baseline")
@@ -214,17 +230,20 @@ def add_time(parser: argparse.ArgumentParser, *, title: str = "time (one of)") -
     return group
 
 
-def add_query_options(parser: argparse.ArgumentParser, *, default_days: int | None = None) -> None:
+def add_query_options(
+    parser: argparse.ArgumentParser, *, default_days: int | None = None, required_names: int = 2
+) -> None:
     """Add collection, product type and baseline, and what chooses among their granules.
 
     Args:
         parser: where to add them.
         default_days: the range without a time, in days, of a command that takes neither orbit nor area;
             None for a search.
+        required_names: how many of the three names have to be given.
     """
     from maap_tui.engine.config.settings import SearchSettings
 
-    add_names(parser)
+    add_names(parser, required=required_names)
     searches = default_days is None
     title = "time (one of)" if searches else f"time (one of; default: --days-back {default_days})"
     time = add_time(parser, title=title)
@@ -290,6 +309,17 @@ def _add_area(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--area", metavar="FILE", help="a GeoJSON geometry or feature, or its text; - for stdin"
     )
+
+
+def words_of(args: argparse.Namespace, verb: str) -> list[str]:
+    """The words of a command line that means what the options given mean, without `--shard`."""
+    words = ["maap", verb, *filter(None, (getattr(args, name) for name in NAMES))]
+    for option, value in sorted(vars(args).items()):
+        if option in _NOT_REPEATED or option in NAMES or value in (None, False):
+            continue
+        flag = f"--{option.replace('_', '-')}"
+        words += [flag] if value is True else [f"{flag}={value}"]
+    return words
 
 
 def overrides_of(args: argparse.Namespace) -> dict[str, object]:

@@ -81,6 +81,8 @@ CASES: list[tuple[str, list[tuple[str, ...]]]] = [
         "maap state pending",
         [("state", "pending", *CLD), ("state", "pending", *CLD, "--type", "marks")],
     ),
+    ("maap plan", [("plan", *CLD, *HOUR)]),
+    ("maap state import", [("state", "import", "plan.jsonl")]),
     ("maap state cleanup", [("state", "cleanup", *CLD, "--dry-run"), ("state", "cleanup", *CLD)]),
     ("maap verify", [("verify", *CLD)]),
     ("maap doctor", [("doctor", "--offline")]),
@@ -92,10 +94,18 @@ CASES: list[tuple[str, list[tuple[str, ...]]]] = [
 
 @pytest.mark.parametrize(("title", "commands"), CASES, ids=[title for title, _ in CASES])
 def test_fields_are_those_of_the_page(
-    title: str, commands: list[tuple[str, ...]], maap: Callable, archive: Any
+    title: str,
+    commands: list[tuple[str, ...]],
+    maap: Callable,
+    archive: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if commands[0][0] in ("state", "verify"):
         assert maap("sync", *CLD, *HOUR, "-n", "2").code == 0
+    if "import" in commands[0]:
+        monkeypatch.chdir(tmp_path)
+        assert maap("plan", *CLD, *HOUR, "-n", "2", "-o", "plan.jsonl").code == 0
     if "cleanup" in commands[0]:
         marks = maap("state", "pending", *CLD, "--type", "marks").lines
         assert maap("state", "mark", marks[0]).code == 0

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import argparse
 
     from maap_tui.engine.session import Session
+    from maap_tui.engine.workflows.plan import PlannedFile
 
 _EXAMPLES = (
     "maap download EarthCAREL2Validated_MAAP CPR_CLD_2A BC --date 2025-12-01",
@@ -31,6 +32,7 @@ _EXAMPLES = (
 _NOTES = """\
 A file of URLs has lines `URL`, `URL|PATH`, or JSON with "url" as --json prints
 it; blank lines and lines that begin with # are left out.
+A plan names its files itself: no other names, --shard takes a part of it.
 With --registry the time options, --orbit, --frame and --track choose among what
 is pending there; an area cannot, as the registry knows none."""
 
@@ -49,8 +51,9 @@ def add_parser(subparsers: Any, words: str) -> None:
     one = source.add_mutually_exclusive_group()
     one.add_argument("-u", "--url", help="one URL")
     one.add_argument("-f", "--url-file", metavar="FILE", help="URLs from a file; - for stdin")
+    one.add_argument("--plan", metavar="FILE", help="what `maap plan` wrote; - for stdin")
     one.add_argument("--registry", action="store_true", help="what is discovered and not downloaded")
-    add_query_options(parser)
+    add_query_options(parser, required_names=0)
     add_download_options(parser, needs_bounds=True)
     add_general_options(parser, run, json_help="one object a file as it ends")
 
@@ -58,6 +61,11 @@ def add_parser(subparsers: Any, words: str) -> None:
 async def run(context: CommandContext) -> None:
     """Download from the source that was named."""
     args = context.args
+    if args.plan is not None:
+        async with context.session(bulk=True) as session:
+            await _download_plan(context, session)
+        return
+    _demand_names(args)
     if args.registry:
         async with context.session(bulk=True) as session:
             await _download_pending(context, session)
@@ -66,6 +74,55 @@ async def run(context: CommandContext) -> None:
             await _download_urls(context, session)
     else:
         await search_and_download(context, track=True)
+
+
+def _demand_names(args: argparse.Namespace) -> None:
+    from maap_tui.engine.errors import InvalidRequestError
+
+    missing = [name.upper() for name in ("collection", "product") if getattr(args, name) is None]
+    if missing:
+        raise InvalidRequestError(
+            f"The following arguments are required: {', '.join(missing)}", "See maap download -h."
+        )
+
+
+async def _download_plan(context: CommandContext, session: Session) -> None:
+    from maap_tui.engine.errors import InvalidRequestError
+    from maap_tui.engine.workflows.plan import download_plan, request_of
+
+    args = context.args
+    if args.collection is not None or args.out_dir is not None:
+        given = "COLLECTION" if args.collection is not None else "--out-dir"
+        raise InvalidRequestError(
+            f"{given} cannot be used with --plan, which names each file", "Leave it out."
+        )
+    files = files_of_plan(context, session, args.plan)[: args.max_items]
+    if args.dry_run:
+        wanted = []
+        for one in files:
+            try:
+                wanted.append(request_of(session, one))
+            except InvalidRequestError as error:
+                context.report.fail(error)
+        list_wanted(context, wanted, session.dirs.data_dir)
+        return
+    if files:
+        context.check_token(session)
+    context.prints_files()
+    async with context.watched():
+        done = await download_plan(session, files)
+    summarise(context, done, nothing="Nothing to download: no file of the plan is in this part")
+
+
+def files_of_plan(context: CommandContext, session: Session, name: str) -> list[PlannedFile]:
+    """The files of a plan that belong to the part asked for; lines that cannot be used are reported."""
+    from maap_tui.engine.workflows.plan import read_plan
+
+    plan = read_plan(read_text(name, "PLAN"))
+    for number, line, reason in plan.refused:
+        context.report.refuse(f"line {number} of {name}", f"{reason}: {line[:80]}")
+        context.report.codes.add(WRONG)
+    return plan.of(shard_of(context.args, session))
 
 
 def _urls_of(context: CommandContext, session: Session) -> list[str]:

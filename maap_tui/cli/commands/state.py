@@ -10,11 +10,12 @@ from maap_tui.cli.options import (
     add_command,
     add_general_options,
     add_names,
+    add_shard,
     add_time,
     read_text,
     span_of,
 )
-from maap_tui.cli.report import WRONG
+from maap_tui.cli.report import AGAIN, WRONG
 from maap_tui.text import format_bytes, format_count, plural
 
 if TYPE_CHECKING:
@@ -92,6 +93,19 @@ def add_parser(subparsers: Any, words: str) -> None:
         parser.add_argument("-f", "--file", metavar="FILE", help="paths from a file, one a line; - for stdin")
         add_general_options(parser, run)
 
+    importing = add_command(
+        actions,
+        "import",
+        "record files of a plan that another program fetched",
+        arguments="PLAN",
+        examples=("maap state import plan.jsonl",),
+        notes="Each file has to be where `maap download` would have put it. It is compared with\n"
+        "the size of the plan and with its own structure, hashed and recorded.",
+    )
+    importing.add_argument("plan", metavar="PLAN", help="what `maap plan` wrote; - for stdin")
+    add_shard(importing)
+    add_general_options(importing, import_plan, json_help="one object a file")
+
     clean_up = add_command(
         actions,
         "cleanup",
@@ -102,6 +116,39 @@ def add_parser(subparsers: Any, words: str) -> None:
     add_names(clean_up, required=3)
     clean_up.add_argument("--dry-run", action="store_true", help="only list what would be deleted")
     add_general_options(clean_up, cleanup, json_help="one object a file")
+
+
+async def import_plan(context: CommandContext) -> None:
+    """Record what is here whole of a plan, and say what is not."""
+    import asyncio
+    from collections import Counter
+
+    from maap_tui.cli.commands.download import files_of_plan
+    from maap_tui.engine.workflows import plan
+
+    report = context.report
+    async with context.session() as session:
+        files = files_of_plan(context, session, context.args.plan)
+        found = plan.import_plan(session, files)
+        counts: Counter[str] = Counter()
+        size = 0
+        while (one := await asyncio.to_thread(next, found, None)) is not None:
+            _, verdict, is_new = one
+            state = "imported" if is_new else "known" if verdict.state == "good" else verdict.state
+            counts[state] += 1
+            size += verdict.size if is_new else 0
+            if context.output.as_json:
+                context.output.record(
+                    {"path": verdict.path, "url": verdict.url, "state": state, "reason": verdict.reason}
+                )
+            elif state not in ("imported", "known"):
+                context.output.line(f"{state}: {verdict.path} ({verdict.reason})")
+    known = f"; {format_count(counts['known'])} recorded before" if counts["known"] else ""
+    left = counts.total() - counts["imported"] - counts["known"]
+    rest = f"; {format_count(left)} not imported" if left else ""
+    report.say(f"Imported {plural(counts['imported'], 'file')} ({format_bytes(size)}){known}{rest}")
+    if left:
+        report.codes.add(AGAIN)
 
 
 def show_state(context: CommandContext) -> None:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 from maap_tui.cli.commands.search import unsearched
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.download_options import add_download_options, list_wanted, summarise
-from maap_tui.cli.options import add_command, add_general_options, add_query_options, query_of
+from maap_tui.cli.options import (
+    add_command,
+    add_general_options,
+    add_query_options,
+    positive,
+    query_of,
+    words_of,
+)
 from maap_tui.cli.report import WRONG
 from maap_tui.text import format_count, plural
 
@@ -46,6 +53,13 @@ def add_parser(subparsers: Any, words: str) -> None:
         metavar="SECONDS",
         help="wait this long for another sync of the same baseline (default: end at once, exit code 3)",
     )
+    jobs = parser.add_argument_group("jobs of a cluster")
+    jobs.add_argument(
+        "--print",
+        choices=("sbatch", "cronjob"),
+        help="print a job array of Slurm, or a CronJob of Kubernetes, that shares this sync; run nothing",
+    )
+    jobs.add_argument("--jobs", type=positive, metavar="N", default=4, help="jobs to share it (default: 4)")
     add_general_options(parser, run, json_help="one object a file as it ends")
 
 
@@ -56,6 +70,9 @@ async def run(context: CommandContext) -> None:
     args, report = context.args, context.report
     report.names_baselines = True
     overrides: dict[str, object] = {"paths.data_dir": args.out_dir} if args.out_dir else {}
+    if args.print is not None:
+        _print_jobs(context)
+        return
     async with context.session(bulk=True, overrides=overrides) as session:
         query = await query_of(args, session, days_back=DEFAULT_DAYS_BACK)
         if args.dry_run:
@@ -85,6 +102,15 @@ async def run(context: CommandContext) -> None:
             nothing_to_do=f"Nothing new: {plural(len(done.downloads.skipped), 'file')} were here already, "
             "now registered as downloaded",
         )
+
+
+def _print_jobs(context: CommandContext) -> None:
+    from maap_tui.engine.workflows import scripts
+
+    args = context.args
+    name = "-".join(filter(None, (args.product, args.baseline)))
+    make = scripts.sbatch_script if args.print == "sbatch" else scripts.cronjob_manifest
+    context.output.lines(make(words_of(args, "sync"), name, args.jobs).splitlines())
 
 
 def _nothing_new(query: Query, done: SyncReport) -> str:

@@ -84,6 +84,15 @@ def compare(descriptor: int, recorded: Recorded) -> int | None:
     return None
 
 
+def pieces_of(descriptor: int, size: int) -> tuple[str, ...]:
+    """SHA-256 of each `PIECE` of an open file, hex.
+
+    Raises:
+        OSError: when the file cannot be read.
+    """
+    return tuple(_hash_piece(descriptor, offset, PIECE) for offset in range(0, size, PIECE))
+
+
 def _hash_piece(descriptor: int, offset: int, length: int) -> str:
     digest = hashlib.sha256()
     while length > 0:
