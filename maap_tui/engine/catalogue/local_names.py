@@ -57,12 +57,12 @@ def baselines_to_offer(counted: Mapping[str, object], listed: Iterable[str]) -> 
     """Baselines to offer for a product type, oldest first.
 
     Args:
-        counted: those of the product type that a built catalogue has, with their counts; those that hold
-            something are offered.
+        counted: those of the product type that a built catalogue has, with their counts, None where it
+            does not say; those that are not known to be empty are offered.
         listed: those of all product types of the collection together. Of these the ones that are newer
             than what holds something are offered too, all of them where nothing does.
     """
-    known = {name for name, count in counted.items() if count}
+    known = {name for name, count in counted.items() if count != 0}
     newest = max((name.upper() for name in known), default="")
     return sorted({*known, *(name for name in listed if name.upper() > newest)})
 
