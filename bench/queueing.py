@@ -23,10 +23,9 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from maap_tui.engine.download.downloads import Tracked
 from maap_tui.engine.download.queue_store import Queue, QueueRow
 from maap_tui.engine.download.requests import DownloadRequest
-from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
@@ -58,17 +57,17 @@ class Heartbeat:
         return noted
 
 
-def files_of(session: Session, count: int) -> list[tuple[DownloadRequest, Tracked | None]]:
+def files_of(session: Session, count: int) -> list[DownloadRequest]:
     """Files as a search hands them to the queue."""
-    found: list[tuple[DownloadRequest, Tracked | None]] = []
+    found: list[DownloadRequest] = []
     for number in range(count):
         day = date.fromordinal(date(2016, 1, 1).toordinal() + number // PER_DAY)
         name = (
             f"ECA_EXBC_CPR_CLD_2A_{day:%Y%m%d}T{number % 24:02d}1500Z_{day:%Y%m%d}T235959Z_{number:05d}D.h5"
         )
         url = f"{session.settings.api.catalog_url}data/{number}/{name}"
-        wanted = session.wanted_of_entry(KEY, Entry(url, "", day))
-        found.append((wanted, Tracked(KEY, day)))
+        wanted = session.filing.request_of_tracked(TrackedFile(KEY, day, url))
+        found.append(wanted)
     return found
 
 
@@ -144,7 +143,7 @@ async def measure_left(count: int, home: Path) -> list[tuple[str, float, float, 
     queue = Queue(session.dirs.queue_file)
     queue.save(
         QueueRow(str(wanted.path), wanted.url, "waiting", position=float(number), changed=time.time())
-        for number, (wanted, _) in enumerate(files_of(session, count))
+        for number, wanted in enumerate(files_of(session, count))
     )
     queue.close()
     app = MaapApp(session)

@@ -25,7 +25,7 @@ from datetime import date
 from pathlib import Path
 from maap_tui.engine.registry.baseline import BaselineRegistry
 from maap_tui.engine.registry.counts import StatsCache
-from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.entries import Key
 root, what, cache = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
 registry = BaselineRegistry(root, Key(*{names!r}), cache=StatsCache(cache))
 wall, cpu = time.perf_counter(), time.process_time()

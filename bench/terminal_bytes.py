@@ -90,7 +90,7 @@ async def find(environ: dict[str, str]) -> list[QueueRow]:
     query = Query("EarthCAREL1Validated_MAAP", "ATL_NOM_1B", time=day)
     async with Session.load(environ=environ) as session:
         wanted = [
-            session.filing.wanted_of(granule, asset)
+            session.filing.request_of(granule, asset)
             async for page in session.search(query)
             for granule in page.granules
             for asset in granule.files(session.formats_of(query))

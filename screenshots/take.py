@@ -27,6 +27,7 @@ from textual.widgets import Static
 
 from maap_tui.demo.archive import Archive
 from maap_tui.engine.download.downloads import DownloadJob
+from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import NoCollectionError
 from maap_tui.engine.model import Granule, TimeRange
 from maap_tui.engine.query import Query
@@ -145,7 +146,7 @@ class Stage:
 
     def _put(self, session: Session, tracker: Any, granule: Granule, query: Query) -> str:
         asset = granule.files(session.formats_of(query))[0]
-        wanted = session.filing.wanted_of(granule, asset)
+        wanted = session.filing.request_of(granule, asset)
         wanted.path.parent.mkdir(parents=True, exist_ok=True)
         with wanted.path.open("wb") as file:
             file.truncate(wanted.size or 0)
@@ -186,7 +187,7 @@ def _copy(source: str, target: str) -> None:
 
 def _is_here(session: Session, granule: Granule, query: Query, here: set[str]) -> bool:
     asset = granule.files(session.formats_of(query))[0]
-    return str(session.filing.wanted_of(granule, asset).path) in here
+    return str(session.filing.request_of(granule, asset).path) in here
 
 
 async def until(condition: Callable[[], object], pilot: Pilot[Any]) -> None:
@@ -247,15 +248,15 @@ async def _busy(stage: Stage, app: MaapApp, pilot: Pilot[Any]) -> DownloadsScree
     """Queue a morning of two products: some files are here, one is not licensed, others are held half way."""
     day = TimeRange(datetime(2026, 1, 8, tzinfo=UTC), datetime(2026, 1, 9, tzinfo=UTC))
 
-    async def ask(session: Session, product_type: str, frames: str, count: int) -> list[tuple[Any, None]]:
+    async def ask(session: Session, product_type: str, frames: str, count: int) -> list[DownloadRequest]:
         query = Query(L2, product_type, "BC", time=day, frames=frames)
         found = [
-            (session.filing.wanted_of(one, asset), None)
+            session.filing.request_of(one, asset).untracked()
             async for page in session.search(query)
             for one in page.granules
             for asset in one.files(session.formats_of(query))
         ]
-        return sorted(found, key=lambda one: one[0].url)[:count]
+        return sorted(found, key=lambda one: one.url)[:count]
 
     ended = await app.ask(lambda session: ask(session, "CPR_CLD_2A", "AB", 10))
     others = await app.ask(lambda session: ask(session, "ATL_EBD_2A", "C", 12))
@@ -263,20 +264,20 @@ async def _busy(stage: Stage, app: MaapApp, pilot: Pilot[Any]) -> DownloadsScree
     await until(lambda: isinstance(app.screen, DownloadsScreen) and app.screen.is_mounted, pilot)
     screen = app.screen
     assert isinstance(screen, DownloadsScreen)
-    stage.archive.faults.add(status=403, match=ended[5][0].url.rpartition("/")[2], target="data")
-    for wanted, tracked in ended:  # one after the other, so that they end in one order
-        await app.queue_files([(wanted, tracked)])
+    stage.archive.faults.add(status=403, match=ended[5].url.rpartition("/")[2], target="data")
+    for wanted in ended:  # one after the other, so that they end in one order
+        await app.queue_files([wanted])
         transfers = app.transfers
         assert transfers is not None
         await until(partial(_has_ended, transfers.jobs, wanted.url), pilot)
         screen.sample()
     jobs = app.transfers.jobs if app.transfers is not None else {}
     held = {}
-    for number, (one, _) in enumerate(others[:8]):
+    for number, one in enumerate(others[:8]):
         held[one.url] = (one.size or 0) * (11 - number) // 13
         stage.archive.faults.add(stall_after=held[one.url], match=one.url.rpartition("/")[2], target="data")
     await app.queue_files(others)
-    last = others[-1][0].url
+    last = others[-1].url
     await app.with_transfers(lambda queue: queue.pause([last]))
     await until(lambda: all(jobs[url].received == count for url, count in held.items()), pilot)
     wanted_counts = Counter(running=8, waiting=3, paused=1, failed=1)

@@ -142,8 +142,8 @@ async def test_every_workflow_takes_the_versions_that_a_query_means(session: Mak
         assert newest < every
         await opened.save_to_registry(await opened.search(every_version).granules(), ("h5",))
         for query, meant in ((AUX, newest), (every_version, every)):
-            assert {entry.url for _, entry in opened.pending(query).lines} == meant
-            assert {one.url for one in opened.would_download(opened.pending(query).lines)} == meant
+            assert {file.url for file in opened.pending(query).files} == meant
+            assert {one.url for one in opened.would_download(opened.pending(query).files)} == meant
             assert {one.url for one in await opened.would_sync(query)} == meant
             assert {one.url for one in (await opened.get(query, dry_run=True)).wanted} == meant
         assert opened.pending(AUX).older == len(every) - len(newest)

@@ -331,8 +331,8 @@ class MaapClient:
             tracks=numbers,
             every_version=all_versions,
         )
-        pending = self._session.pending(query).lines
-        result = DownloadResult(skipped=[entry.url for _, entry in pending])
+        pending = self._session.pending(query).files
+        result = DownloadResult(skipped=[file.url for file in pending])
         if not dry_run:
             report = self._connection.run(
                 lambda session: session.download_pending(

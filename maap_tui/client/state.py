@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from maap_tui.engine.registry.baseline import BaselineRegistry
 from maap_tui.engine.registry.cleanup import deletable, delete_marked
 from maap_tui.engine.registry.counts import StatsCache
 from maap_tui.engine.registry.deletions import Deletions
-from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.storage import layout
 from maap_tui.engine.workflows.filing import Filing
@@ -107,28 +107,30 @@ class StateTracker:
         """Sentences on its files that cannot be read whole, of those that were read."""
         return [one.words for one in self.registry.damage]
 
-    def _entries(self, entries: Iterator[Entry], start: datetime | None, end: datetime | None) -> list[Entry]:
+    def _in_span(
+        self, tracked: Iterable[TrackedFile], start: datetime | None, end: datetime | None
+    ) -> list[TrackedFile]:
         span = span_of(start, end)
-        return [entry for entry in entries if starts_in(span, entry)]
+        return [file for file in tracked if starts_in(span, file.url)]
 
     def load_urls_with_paths(
         self, start: datetime | None = None, end: datetime | None = None
     ) -> list[tuple[str, str]]:
         """(URL, path) of what is discovered."""
         days = days_of(start, end)
-        return [(one.url, one.path) for one in self._entries(self.registry.urls(*days), start, end)]
+        return [(one.url, one.path) for one in self._in_span(self.registry.urls(*days), start, end)]
 
     def load_downloads_with_paths(
         self, start: datetime | None = None, end: datetime | None = None
     ) -> list[tuple[str, str]]:
         """(URL, path) of what is downloaded."""
         days = days_of(start, end)
-        return [(one.url, one.path) for one in self._entries(self.registry.downloads(*days), start, end)]
+        return [(one.url, one.path) for one in self._in_span(self.registry.downloads(*days), start, end)]
 
     def get_marked_paths(self, start: datetime | None = None, end: datetime | None = None) -> set[str]:
         """Paths that are marked."""
-        marked = (Entry(path, path, day) for path, day in self.registry.marked(*days_of(start, end)))
-        return {entry.path for entry in self._entries(marked, start, end)}
+        span = span_of(start, end)
+        return {path for path, _ in self.registry.marked(*days_of(start, end)) if starts_in(span, path)}
 
     def get_deleted_paths(self, start: datetime | None = None, end: datetime | None = None) -> set[str]:
         """Marked paths whose files a clean-up deleted; they stay marked and downloaded in the counts."""
@@ -138,29 +140,29 @@ class StateTracker:
 
     def get_pending_downloads(self, start: datetime | None = None, end: datetime | None = None) -> set[str]:
         """URLs discovered and not downloaded."""
-        found = iter(self.registry.pending_downloads(*days_of(start, end)))
-        return {entry.url for entry in self._entries(found, start, end)}
+        found = self.registry.pending_downloads(*days_of(start, end))
+        return {file.url for file in self._in_span(found, start, end)}
 
     def get_pending_mark_paths(self, start: datetime | None = None, end: datetime | None = None) -> set[str]:
         """Paths downloaded and not marked."""
-        found = iter(self.registry.pending_marks(*days_of(start, end)))
-        return {entry.path for entry in self._entries(found, start, end)}
+        found = self.registry.pending_marks(*days_of(start, end))
+        return {file.path for file in self._in_span(found, start, end)}
 
     def add_urls(self, urls: Sequence[str]) -> int:
         """Register URLs as discovered; returns how many are new. Those that cannot be are logged."""
-        entries = []
+        tracked = []
         for url in urls:
             day = day_of(url)
             if day is None:
                 logger.warning("Not registered: %.120r: its name gives no sensing day", url)
                 continue
             try:
-                entries.append(Entry(url, str(self._path(url, day)), day))
+                tracked.append(TrackedFile(self._key, day, url, str(self._path(url, day))))
             except InvalidRequestError as error:
                 logger.warning("Not registered: %.120r: %s", url, error.message)
-        added = self.registry.add(entries)
-        for entry, reason in added.refused:
-            logger.warning("Not registered: %.120r: %s", entry.url, reason)
+        added = self.registry.add(tracked)
+        for file, reason in added.refused:
+            logger.warning("Not registered: %.120r: %s", file.url, reason)
         return added.new
 
     def mark_downloaded(self, url: str, local_path: Path | str | None = None) -> bool:
@@ -211,7 +213,7 @@ class StateTracker:
         return [one.day for one in self.registry.days() if getattr(one, name)]
 
     def _path(self, url: str, day: date) -> Path:
-        return self._files().wanted_of_entry(self._key, Entry(url, "", day)).path
+        return self._files().request_of_tracked(TrackedFile(self._key, day, url)).path
 
 
 class GlobalStateTracker:

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from maap_tui.engine.catalogue import built
 from maap_tui.engine.catalogue.search import Search
-from maap_tui.engine.download.downloads import Downloads, Report, Tracked
+from maap_tui.engine.download.downloads import Downloads, Report
 from maap_tui.engine.download.queue_store import QueueRow
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.model import BaselineInfo, Granule, TimeRange
 from maap_tui.engine.net.credentials import TokenInfo
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.cleanup import CleanupReport
-from maap_tui.engine.registry.entries import Entry, Key, Stats
+from maap_tui.engine.registry.entries import Stats, TrackedFile
 from maap_tui.engine.workflows import (
     build,
     download,
@@ -110,11 +110,11 @@ class Session(Parts):
             again=again,
         )
 
-    async def wanted_of_url(
+    async def request_of_url(
         self, url: str, collection: str, *, out_dir: Path | None = None, product_dir: bool | None = None
-    ) -> tuple[DownloadRequest, Tracked | None]:
+    ) -> DownloadRequest:
         """A bare URL as a file to fetch: filed by its name, or by its item where the name says nothing."""
-        return await download.wanted_of_url(self, url, collection, out_dir=out_dir, product_dir=product_dir)
+        return await download.request_of_url(self, url, collection, out_dir=out_dir, product_dir=product_dir)
 
     def pending(self, query: Query, *, max_items: int | None = None) -> pending.Pending:
         """What the registry has discovered and not downloaded of what a query means."""
@@ -122,27 +122,27 @@ class Session(Parts):
 
     async def download_pending(
         self,
-        lines: Sequence[tuple[Key, Entry]],
+        tracked: Sequence[TrackedFile],
         *,
         out_dir: Path | None = None,
         product_dir: bool | None = None,
     ) -> Report:
-        """Download lines of the registry; with `out_dir` flat, and recorded with the path they got there."""
-        return await pending.download_pending(self, lines, out_dir=out_dir, product_dir=product_dir)
+        """Download files of the registry; with `out_dir` flat, and recorded with the path they got there."""
+        return await pending.download_pending(self, tracked, out_dir=out_dir, product_dir=product_dir)
 
     def would_download(
         self,
-        lines: Sequence[tuple[Key, Entry]],
+        tracked: Sequence[TrackedFile],
         *,
         out_dir: Path | None = None,
         product_dir: bool | None = None,
     ) -> list[DownloadRequest]:
         """The files that `download_pending` would fetch; writes nothing."""
-        return pending.would_download(self, lines, out_dir=out_dir, product_dir=product_dir)
+        return pending.would_download(self, tracked, out_dir=out_dir, product_dir=product_dir)
 
-    async def fetch_again(self, lines: Sequence[tuple[Key, Entry]]) -> Report:
+    async def fetch_again(self, tracked: Sequence[TrackedFile]) -> Report:
         """Download files that are recorded as downloaded and are missing or damaged, where they were."""
-        return await pending.fetch_again(self, lines)
+        return await pending.fetch_again(self, tracked)
 
     async def sync(
         self,
@@ -170,15 +170,15 @@ class Session(Parts):
         """The files that `sync` would fetch now; needs no token and writes nothing."""
         return await sync.would_sync(self, query, product_dir=product_dir)
 
-    async def enqueue(self, files: Sequence[tuple[DownloadRequest, Tracked | None]], into: Downloads) -> int:
+    async def enqueue(self, requests: Sequence[DownloadRequest], into: Downloads) -> int:
         """Queue files, those that are tracked once the registry has them; returns how many are new there."""
-        return await queueing.enqueue(self, files, into)
+        return await queueing.enqueue(self, requests, into)
 
-    async def enqueue_lines(
-        self, lines: Sequence[tuple[Key, Entry]], into: Downloads, *, again: bool = False
+    async def enqueue_tracked(
+        self, tracked: Sequence[TrackedFile], into: Downloads, *, again: bool = False
     ) -> tuple[int, list[str]]:
-        """Queue lines of the registry; returns how many are new, and why others cannot be fetched."""
-        return await queueing.enqueue_lines(self, lines, into, again=again)
+        """Queue files of the registry; returns how many are new, and why others cannot be fetched."""
+        return await queueing.enqueue_tracked(self, tracked, into, again=again)
 
     async def take_over(
         self, rows: Sequence[QueueRow], into: Downloads, *, again: bool = False

@@ -22,7 +22,7 @@ from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
 from maap_tui.engine.config.settings import KEYS, Settings, UiSettings
-from maap_tui.engine.download.downloads import Downloads, Tracked
+from maap_tui.engine.download.downloads import Downloads
 from maap_tui.engine.download.elsewhere import Elsewhere, Lookout
 from maap_tui.engine.download.queue_store import LIVE, QueueRow, left_behind, missing_bytes
 from maap_tui.engine.download.requests import DownloadRequest
@@ -44,7 +44,7 @@ from maap_tui.engine.events import (
 )
 from maap_tui.engine.net.credentials import TokenInfo
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.entries import TrackedFile
 from maap_tui.engine.session import Session
 from maap_tui.engine.storage.log_file import LogFile, LogLine
 from maap_tui.engine.thread import EngineThread
@@ -413,24 +413,21 @@ class MaapApp(QuietApp):
             self.transfers = session.downloads(verb="app", waits_for_room=True)
         return self.transfers
 
-    async def queue_files(self, files: Iterable[tuple[DownloadRequest, Tracked | None]]) -> int:
+    async def queue_files(self, requests: Sequence[DownloadRequest]) -> int:
         """Queue files for download, registering those that are tracked; returns how many are new."""
-        files = list(files)
-        with collector.held(len(files)):
-            return await self.ask(lambda session: session.enqueue(files, self._transfers_of(session)))
+        with collector.held(len(requests)):
+            return await self.ask(lambda session: session.enqueue(requests, self._transfers_of(session)))
 
-    async def queue_lines(
-        self, lines: Sequence[tuple[Key, Entry]], *, again: bool = False
-    ) -> tuple[int, int]:
-        """Queue lines of the registry; returns how many are new, and how many cannot be fetched.
+    async def queue_tracked(self, tracked: Sequence[TrackedFile], *, again: bool = False) -> tuple[int, int]:
+        """Queue files of the registry; returns how many are new, and how many cannot be fetched.
 
         Args:
-            lines: with the baselines that they are of.
-            again: whether their files are damaged or missing, and are fetched where they were.
+            tracked: the files.
+            again: whether they are damaged or missing, and are fetched where they were.
         """
-        with collector.held(len(lines)):
+        with collector.held(len(tracked)):
             count, refused = await self.ask(
-                lambda session: session.enqueue_lines(lines, self._transfers_of(session), again=again)
+                lambda session: session.enqueue_tracked(tracked, self._transfers_of(session), again=again)
             )
         for sentence in refused:
             self.write_log("warning", f"Not queued: {sentence}")
@@ -635,7 +632,7 @@ class MaapApp(QuietApp):
         try:
             jobs = list(self.transfers.jobs.values()) if self.transfers and self.transfers.active else []
             running = [job for job in jobs if job.state == "running"]
-            keys = [job.tracked.key for job in jobs if job.tracked is not None and job.state in LIVE]
+            keys = [job.wanted.key for job in jobs if job.wanted.key is not None and job.state in LIVE]
             names = [(key.collection, key.product_type, key.baseline) for key in keys]
             if running and not await self.confirm(
                 f"{plural(len(running), 'transfer')} {'is' if len(running) == 1 else 'are'} running. Leave? "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.worker import Worker
 
 from maap_tui.engine.config.settings import Settings
-from maap_tui.engine.download.downloads import Downloads, Tracked
+from maap_tui.engine.download.downloads import Downloads
 from maap_tui.engine.download.elsewhere import Elsewhere
 from maap_tui.engine.download.queue_store import Queue, QueueRow
 from maap_tui.engine.download.requests import DownloadRequest
@@ -21,7 +21,7 @@ from maap_tui.engine.download.tally import Tally
 from maap_tui.engine.events import BaselineCounted
 from maap_tui.engine.net.credentials import TokenInfo
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.entries import TrackedFile
 from maap_tui.engine.session import Session
 from maap_tui.engine.storage.log_file import LogLine
 from maap_tui.engine.thread import EngineThread
@@ -66,10 +66,10 @@ class Host(RunsWorkers, Protocol):
 
     async def ask(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T: ...
 
-    async def queue_files(self, files: Iterable[tuple[DownloadRequest, Tracked | None]]) -> int: ...
+    async def queue_files(self, requests: Sequence[DownloadRequest]) -> int: ...
 
-    async def queue_lines(
-        self, lines: Sequence[tuple[Key, Entry]], *, again: bool = False
+    async def queue_tracked(
+        self, tracked: Sequence[TrackedFile], *, again: bool = False
     ) -> tuple[int, int]: ...
 
     async def take_over(self, rows: Sequence[QueueRow], *, again: bool = False) -> int: ...

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from maap_tui.demo import Archive
-from maap_tui.engine.download.downloads import REFUSALS, DownloadJob, Downloads, Tracked
+from maap_tui.engine.download.downloads import REFUSALS, DownloadJob, Downloads
 from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest
 from maap_tui.engine.download.tally import Tally
 from maap_tui.engine.errors import (
@@ -232,15 +232,16 @@ async def test_what_was_fetched_is_recorded_before_it_is_told(
     async def record(job: DownloadJob, fetched: DownloadOutcome) -> None:
         recorded.append((job, fetched, len(parts.told(FileFinished, FileSkipped))))
 
-    tracked = Tracked(Key("EarthCARE", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC"), date(2026, 1, 14))
+    key = Key("EarthCARE", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
+    wanted = replace(file.wanted(tmp_path), key=key, day=date(2026, 1, 14))
     async with parts.downloads(record=record) as downloads:
-        downloads.add(file.wanted(tmp_path), tracked)
+        downloads.add(wanted)
         await downloads.join()
-        downloads.add(file.wanted(tmp_path), tracked)
+        downloads.add(wanted)
         await downloads.join()
-    assert [(job.tracked, fetched.path, told) for job, fetched, told in recorded] == [
-        (tracked, tmp_path / file.name, 0),
-        (tracked, tmp_path / file.name, 1),
+    assert [(job.wanted, fetched.path, told) for job, fetched, told in recorded] == [
+        (wanted, tmp_path / file.name, 0),
+        (wanted, tmp_path / file.name, 1),
     ]
 
 

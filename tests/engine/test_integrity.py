@@ -153,7 +153,7 @@ def test_a_recorded_file_is_held_against_what_came(
     damage(path)
     for read_all, expected in ((True, state), (False, quick)):
         (found,) = verify(registry, hashes, [KEY], read_all=read_all)
-        assert (found.key, found.entry.path, found.verdict.state) == (KEY, str(path), expected)
+        assert (found.file.key, found.file.path, found.verdict.state) == (KEY, str(path), expected)
         assert found.verdict.is_bad is (expected != "good")
         assert bool(found.verdict.reason) is found.verdict.is_bad
 

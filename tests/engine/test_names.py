@@ -20,7 +20,7 @@ from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import mission_named, mission_of_collection
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.baseline import BaselineRegistry
-from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.storage import names
 from maap_tui.engine.storage.layout import collection_of, granule_path
@@ -164,8 +164,11 @@ BAD_URLS = [
 ]
 
 
+PLAIN = Key("M", "C", "P", "B")
+
+
 def line_takes(url: str, tmp_path: Path) -> bool:
-    added = BaselineRegistry(tmp_path, Key("M", "C", "P", "B")).add([Entry(url, "", DAY)])
+    added = BaselineRegistry(tmp_path, PLAIN).add([TrackedFile(PLAIN, DAY, url)])
     return not added.refused
 
 
@@ -192,8 +195,8 @@ def test_a_data_folder_is_one_that_the_registry_can_keep(part: str, tmp_path: Pa
         is_folder = data_folder(tmp_path / part) == tmp_path / part
     except InvalidRequestError:
         is_folder = False
-    entry = Entry("https://host/a.h5", str(tmp_path / part / "a.h5"), DAY)
-    added = BaselineRegistry(tmp_path, Key("M", "C", "P", "B")).add([entry])
+    entry = TrackedFile(PLAIN, DAY, "https://host/a.h5", str(tmp_path / part / "a.h5"))
+    added = BaselineRegistry(tmp_path, PLAIN).add([entry])
     assert is_folder == (not added.refused) == (part in ("a b", "é", "a^b"))
 
 

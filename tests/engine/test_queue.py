@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from counting import counted
 
-from maap_tui.engine.download.downloads import DownloadJob, Downloads, Tracked, of_row
+from maap_tui.engine.download.downloads import DownloadJob, Downloads, of_row
 from maap_tui.engine.download.queue_store import (
     KEEP_ENDED_S,
     SILENT_S,
@@ -33,7 +33,7 @@ from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest
 from maap_tui.engine.download.tally import Tally
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.events import Event, FileStarted, Warned
-from maap_tui.engine.registry.entries import Key
+from maap_tui.engine.registry.entries import Key, TrackedFile
 from tests.engine.rules_kit import make_downloads
 
 HOST = socket.gethostname()
@@ -276,10 +276,11 @@ def test_a_row_becomes_a_file_and_its_place_in_the_registry() -> None:
         1, root="/data", mission=KEY.mission, collection=KEY.collection,
         product_type=KEY.product_type, baseline=KEY.baseline, day="2025-12-01",
     )  # fmt: skip
-    wanted, tracked = of_row(full)
-    assert wanted == DownloadRequest("https://a/1.h5", Path("/data/1.h5"), 100, Path("/data"))
-    assert tracked == Tracked(KEY, DAY)
-    assert of_row(row(1))[1] is None
+    wanted = of_row(full)
+    here = Path("/data/1.h5")
+    assert wanted == DownloadRequest("https://a/1.h5", here, 100, Path("/data"), key=KEY, day=DAY)
+    assert wanted.tracked == TrackedFile(KEY, DAY, "https://a/1.h5", str(here))
+    assert of_row(row(1)).tracked is None
     for bad in (
         replace(full, path="/etc/passwd"),
         replace(full, path="here.h5"),
@@ -393,7 +394,7 @@ async def test_what_is_left_when_it_closes_can_be_taken_over_at_once(file: Path)
     queue = Queue(file)
     downloads, _, _ = make(queue, parallel=2)
     for number in range(4):
-        downloads.add(wanted_of(number), Tracked(KEY, DAY))
+        downloads.add(replace(wanted_of(number), key=KEY, day=DAY))
     downloads.pause(["https://a/3"])
     await turns()
     await downloads.close()

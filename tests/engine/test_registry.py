@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from maap_tui.engine.errors import InvalidRequestError, LockedError, RegistryErr
 from maap_tui.engine.registry.baseline import BaselineRegistry
 from maap_tui.engine.registry.cleanup import deletable, delete_marked
 from maap_tui.engine.registry.counts import StatsCache
-from maap_tui.engine.registry.entries import Entry, Key, Stats
+from maap_tui.engine.registry.entries import Key, Stats, TrackedFile
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.registry.repair import problems_of
 from maap_tui.engine.storage import files, locks
@@ -32,14 +33,14 @@ DAY = date(2025, 12, 1)
 NEXT = date(2025, 12, 2)
 
 
-def entry(number: int, day: date = DAY) -> Entry:
+def entry(number: int, day: date = DAY) -> TrackedFile:
     name = f"ECA_EXBC_CPR_CLD_2A_{day:%Y%m%d}T{number:06d}Z_{day:%Y%m%d}T235959Z_07655C.h5"
-    return Entry(f"https://archive.example/data/{name}", f"/data/{name}", day)
+    return TrackedFile(KEY, day, f"https://archive.example/data/{name}", f"/data/{name}")
 
 
-def short(number: int) -> Entry:
+def short(number: int) -> TrackedFile:
     """An entry of few bytes, for tests that try every length."""
-    return Entry(f"https://a.b/c/{number}x.h5", f"/d/{number}x.h5", DAY)
+    return TrackedFile(KEY, DAY, f"https://a.b/c/{number}x.h5", f"/d/{number}x.h5")
 
 
 @pytest.fixture
@@ -47,18 +48,18 @@ def registry(tmp_path: Path) -> BaselineRegistry:
     return BaselineRegistry(tmp_path / "registry", KEY, lock_timeout_s=10)
 
 
-def add(registry: BaselineRegistry, *entries: Entry) -> int:
+def add(registry: BaselineRegistry, *entries: TrackedFile) -> int:
     return registry.add(entries).new
 
 
-def download(registry: BaselineRegistry, *entries: Entry) -> None:
+def download(registry: BaselineRegistry, *entries: TrackedFile) -> None:
     for item in entries:
         registry.record(item.url, item.path, item.day)
 
 
 def test_files_and_lines_are_those_of_maap_client(registry: BaselineRegistry) -> None:
     one, two = entry(1), entry(2, NEXT)
-    registry.add([one, Entry(two.url, "", NEXT)])
+    registry.add([one, TrackedFile(KEY, NEXT, two.url)])
     registry.record(one.url, Path(one.path), DAY)
     registry.mark([(one.path, DAY)])
     registry.record_error(two.url, "Not Found", code=404, at=datetime(2026, 11, 22, 10, tzinfo=UTC))
@@ -84,6 +85,18 @@ def test_reads_what_maap_client_wrote(registry: BaselineRegistry) -> None:
     assert registry.stats().total_urls == 2
 
 
+def test_a_file_of_another_baseline_is_refused_here_and_taken_there(tmp_path: Path) -> None:
+    other = Key(*str(KEY).split("/")[:3], "BD")
+    files_of_both = [entry(1), replace(entry(2), key=other)]
+    every = Registry(tmp_path)
+    refused = every.baseline(KEY).add(files_of_both).refused
+    assert refused == [(files_of_both[1], f"it is of {other}")]
+    assert list(every.baseline(other).urls()) == []
+    added = every.add(files_of_both)
+    assert (added.new, added.refused) == (1, [])
+    assert [list(every.baseline(key).urls()) for key in (KEY, other)] == [[one] for one in files_of_both]
+
+
 @pytest.mark.fault("R3")
 def test_nothing_is_written_twice(registry: BaselineRegistry) -> None:
     for _ in range(3):
@@ -97,8 +110,8 @@ def test_nothing_is_written_twice(registry: BaselineRegistry) -> None:
 
 
 def test_a_url_that_begins_another_is_another(registry: BaselineRegistry) -> None:
-    long = Entry("https://archive.example/data/a.h5", "", DAY)
-    short = Entry("https://archive.example/data/a", "", DAY)
+    long = TrackedFile(KEY, DAY, "https://archive.example/data/a.h5")
+    short = TrackedFile(KEY, DAY, "https://archive.example/data/a")
     assert add(registry, long) == 1
     assert add(registry, short) == 1
     assert {item.url for item in registry.urls()} == {long.url, short.url}
@@ -170,7 +183,7 @@ def test_empty_registry_reads_as_empty_and_creates_nothing(registry: BaselineReg
     ],
 )
 def test_urls_that_would_forge_lines_are_refused_alone(registry: BaselineRegistry, url: str) -> None:
-    bad = Entry(url, "/data/x", DAY)
+    bad = TrackedFile(KEY, DAY, url, "/data/x")
     added = registry.add([bad, entry(1)])
     assert added.new == 1
     assert [item for item, _ in added.refused] == [bad]
@@ -183,7 +196,7 @@ def test_urls_that_would_forge_lines_are_refused_alone(registry: BaselineRegistr
 
 @pytest.mark.parametrize("path", ["/a\n/b", "/a|b", "/a\x00", "/a\x1b", "/a\u2028b", "/a\udcff", "/a "])
 def test_paths_that_would_forge_lines_are_refused(registry: BaselineRegistry, path: str) -> None:
-    assert len(registry.add([Entry(entry(1).url, path, DAY)]).refused) == 1
+    assert len(registry.add([TrackedFile(KEY, DAY, entry(1).url, path)]).refused) == 1
     with pytest.raises(InvalidRequestError):
         registry.record(entry(1).url, path, DAY)
     with pytest.raises(InvalidRequestError):
@@ -377,7 +390,7 @@ def test_any_bytes_never_raise_and_good_lines_stay(
 @given(path=st.text(max_size=30), name=st.text(max_size=30))
 def test_any_text_is_kept_or_refused(tmp_path_factory: pytest.TempPathFactory, path: str, name: str) -> None:
     registry = BaselineRegistry(tmp_path_factory.mktemp("text"), KEY)
-    item = Entry(f"https://archive.example/{name}", path, DAY)
+    item = TrackedFile(KEY, DAY, f"https://archive.example/{name}", path)
     added = registry.add([item])
     assert list(registry.urls()) == ([item] if added.new else [])
     assert added.new + len(added.refused) == 1
@@ -459,7 +472,7 @@ import sys
 from datetime import date
 from pathlib import Path
 from maap_tui.engine.registry.baseline import BaselineRegistry
-from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.entries import TrackedFile, Key
 root, start, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 day = date(2025, 12, 1)
 registry = BaselineRegistry(root, Key("EarthCARE", "C", "P", "BC"))
@@ -467,7 +480,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 for number in range(start, start + count):
     url, path = f"https://archive.example/{number}.h5", f"/data/{number}.h5"
-    registry.add([Entry(url, path, day)])
+    registry.add([TrackedFile(registry.key, day, url, path)])
     registry.record(url, path, day)
     print(number, flush=True)
 """
@@ -557,7 +570,7 @@ import resource, signal, sys
 from datetime import date
 from pathlib import Path
 from maap_tui.engine.registry.baseline import BaselineRegistry
-from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.entries import TrackedFile, Key
 from maap_tui.engine.errors import StorageError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 size = int(sys.argv[2]) + 100
@@ -565,7 +578,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 registry = BaselineRegistry(Path(sys.argv[1]), Key(*sys.argv[3:]))
 try:
     day, path = date(2025, 12, 1), "/data/" + "x" * 50
-    registry.add([Entry(f"https://archive.example/{n}", path, day) for n in range(9)])
+    registry.add([TrackedFile(registry.key, day, f"https://archive.example/{n}", path) for n in range(9)])
 except StorageError as error:
     print(error.message)
 """

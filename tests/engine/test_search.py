@@ -657,7 +657,7 @@ def test_any_item_is_read_filed_or_refused(tmp_path_factory: pytest.TempPathFact
     for asset in granule.files(("all",)):
         assert asset.href.isascii() and asset.href.isprintable() and "|" not in asset.href
         assert filing.key_of(granule)
-        assert filing.wanted_of(granule, asset).path.is_relative_to(root)
+        assert filing.request_of(granule, asset).path.is_relative_to(root)
 
 
 @settings(max_examples=15, deadline=None)

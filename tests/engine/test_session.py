@@ -14,7 +14,7 @@ from maap_tui.engine.download.queue_store import QueueRow
 from maap_tui.engine.errors import CredentialsError, InvalidRequestError, SettingsError
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry.entries import Entry
+from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.session import Session
 from tests.engine.raw_server import RawServer
 from tests.homes import requests_of
@@ -119,9 +119,9 @@ async def test_url_that_no_mission_knows_is_looked_up(session: Make, home: Path)
         return thing if asked.path.endswith("/items/thing_0001") else (404, {})
 
     async with RawServer(answer) as server, session(server.url) as opened:
-        wanted, tracked = await opened.wanted_of_url(thing["assets"]["data"]["href"], "Radar1")  # type: ignore[index]
+        wanted = await opened.request_of_url(thing["assets"]["data"]["href"], "Radar1")  # type: ignore[index]
         assert wanted.path == home / "data/Radar/Radar1/RAW/V1/2025/12/01/thing_0001.nc"
-        assert wanted.size == 12 and tracked is not None and tracked.key.baseline == "V1"
+        assert wanted.size == 12 and wanted.key is not None and wanted.key.baseline == "V1"
         report = await opened.download(["http://127.0.0.1:1/data/other.nc", "nonsense"], "Radar1")
     assert [one.permanent for one in report.failed] == [True, True]
     assert "cannot parse product/baseline from other.nc" in report.failed[0].reason
@@ -139,9 +139,9 @@ async def test_aeolus_url_is_filed_by_its_folder(session: Make) -> None:
     day = TimeRange.of_day(date(2022, 6, 1))
     async with session() as opened:
         (url, *_) = await urls_of(opened, Query("AeolusL2BProducts", "ALD_U_N_2B", time=day, max_items=1))
-        wanted, tracked = await opened.wanted_of_url(url, "AeolusL2BProducts")
-    assert tracked is not None and tracked.day == date(2022, 6, 1)
-    assert f"Aeolus/AeolusL2BProducts/ALD_U_N_2B/{tracked.key.baseline}/2022/06/01" in str(wanted.path)
+        wanted = await opened.request_of_url(url, "AeolusL2BProducts")
+    assert wanted.key is not None and wanted.day == date(2022, 6, 1)
+    assert f"Aeolus/AeolusL2BProducts/ALD_U_N_2B/{wanted.key.baseline}/2022/06/01" in str(wanted.path)
 
 
 async def test_life_of_a_file(session: Make, home: Path) -> None:
@@ -181,9 +181,9 @@ async def test_pending_lines_are_downloaded_in_either_order(session: Make, tmp_p
     async with session(bulk=True) as opened:
         found = await opened.search(cld()).granules()
         await opened.save_to_registry(found, ("h5",))
-        old = opened.pending(cld(), max_items=2).lines
-        new = opened.pending(cld(newest_first=True), max_items=2).lines
-        assert old[0][1].url < old[1][1].url < new[1][1].url < new[0][1].url
+        old = opened.pending(cld(), max_items=2).files
+        new = opened.pending(cld(newest_first=True), max_items=2).files
+        assert old[0].url < old[1].url < new[1].url < new[0].url
         await opened.download_pending(old)
         flat = await opened.download_pending(new, out_dir=tmp_path / "flat")
         rows = {entry.url: entry.path for entry in opened.tracker(L2, "CPR_CLD_2A", "BC").downloads()}
@@ -204,7 +204,7 @@ async def test_line_that_names_no_file_is_a_failure_of_its_own(session: Make, tm
     key = session().tracked_keys(L2, "CPR_CLD_2A", "BC")[0]
     async with session(bulk=True) as opened:
         (good,) = await urls_of(opened, cld(max_items=1))
-        entries = [(key, Entry(url, "", DAY.first_day)) for url in ("http://127.0.0.1:1/..", good)]
+        entries = [TrackedFile(key, DAY.first_day, url) for url in ("http://127.0.0.1:1/..", good)]
         flat = await opened.download_pending(entries, out_dir=tmp_path / "flat")
         dated = await opened.download_pending(entries)
     assert [one.permanent for one in flat.failed] == [True] and list(flat.downloaded) == [good]
@@ -218,9 +218,9 @@ async def test_what_the_app_queues_goes_where_the_commands_put_it(session: Make,
         async with opened.downloads(verb="app") as queue:
             report = await opened.sync(cld(), into=queue)
             synced = {job.wanted.path for job in queue.jobs.values()}
-        pending = opened.pending(cld()).lines
+        pending = opened.pending(cld()).files
         async with opened.downloads(verb="app") as queue:
-            assert await opened.enqueue_lines(pending, queue) == (report.found, [])
+            assert await opened.enqueue_tracked(pending, queue) == (report.found, [])
             queued = {job.wanted.path for job in queue.jobs.values()}
     assert len(synced) == report.found and synced == queued
     assert all(path.parent.name == path.stem for path in synced)
@@ -231,13 +231,13 @@ async def test_damaged_file_is_queued_again_where_it_was(session: Make, home: Pa
         report = await opened.sync(cld(max_items=1), product_dir=True)
         (path,) = report.downloads.downloaded.values()
         tracker = opened.tracker(L2, "CPR_CLD_2A", "BC")
-        lines = [(tracker.key, entry) for entry in tracker.downloads()]
+        recorded = list(tracker.downloads())
         whole = path.read_bytes()
         path.write_bytes(b"x" * len(whole))
         with pytest.raises(InvalidRequestError) as refused:
-            opened.wanted_of_entry(tracker.key, BAD)
+            opened.filing.request_of_tracked(BAD)
         async with opened.downloads(verb="app") as queue:
-            assert await opened.enqueue_lines([*lines, (tracker.key, BAD)], queue, again=True) == (
+            assert await opened.enqueue_tracked([*recorded, BAD], queue, again=True) == (
                 1,
                 [f"'{BAD.url}' ({refused.value.message})"],
             )
@@ -246,14 +246,14 @@ async def test_damaged_file_is_queued_again_where_it_was(session: Make, home: Pa
     assert [file for file in (home / "data").rglob("*") if file.is_file()] == [path]
 
 
-BAD = Entry("http://127.0.0.1:1/..", "", DAY.first_day)
+BAD = TrackedFile(Key("EarthCARE", L2, "CPR_CLD_2A", "BC"), DAY.first_day, "http://127.0.0.1:1/..")
 
 
 async def test_damaged_file_of_another_process_is_fetched_again(session: Make) -> None:
     async with session(bulk=True) as opened:
         async with opened.downloads(verb="get") as first:
             (found,) = await opened.search(cld(max_items=1)).granules()
-            ((wanted, _),) = opened.filing.files_of(found, found.files(("h5",)), refuse=print)
+            (wanted,) = opened.filing.requests_of(found, found.files(("h5",)), refuse=print)
             first.add(wanted)
             await first.join()
         whole = wanted.path.read_bytes()

@@ -20,7 +20,7 @@ from maap_tui.engine.errors import DownloadError, InvalidRequestError
 from maap_tui.engine.events import Event, FileFinished, ItemSkipped
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry.entries import Entry
+from maap_tui.engine.registry.entries import TrackedFile
 from maap_tui.engine.session import Session
 from maap_tui.engine.workflows.pending import means
 from maap_tui.engine.workflows.sync import SyncReport
@@ -123,9 +123,9 @@ async def test_formats_of_one_registry_never_mix(session: Make, home: Path) -> N
     assert report.pending == len(found) == len(report.downloads.downloaded)
     assert {path.suffix for path in report.downloads.downloaded.values()} == {".HDR"}
     opened = session()
-    assert len(opened.pending(cld(formats=("h5",))).lines) == len(found)
-    assert opened.pending(cld(formats=("hdr",))).lines == []
-    assert len(opened.pending(cld(baseline=None, formats=("all",))).lines) == len(found)
+    assert len(opened.pending(cld(formats=("h5",))).files) == len(found)
+    assert opened.pending(cld(formats=("hdr",))).files == []
+    assert len(opened.pending(cld(baseline=None, formats=("all",))).files) == len(found)
 
 
 async def test_product_dir_gives_each_file_a_folder(session: Make, home: Path) -> None:
@@ -143,7 +143,7 @@ async def test_only_the_newest_version_is_registered_and_fetched(session: Make, 
     report = await sync(session(bulk=True), query)
     assert report.found * 3 == len(every) and len(report.downloads.downloaded) == report.found
     assert not [url for url in report.downloads.downloaded if old.id in url]
-    assert session().pending(query).lines == []
+    assert session().pending(query).files == []
     sizes = {granule.id: granule.files(("h5",))[0].size for granule in every}
     for path in report.downloads.downloaded.values():
         assert path.stat().st_size == sizes[path.stem]
@@ -173,7 +173,7 @@ async def test_line_with_a_path_out_of_the_layout_is_not_trusted(session: Make, 
         (granule,) = (await opened.search(cld()).granules())[:1]
         tracker = opened.tracker(L2, "CPR_CLD_2A", "BC")
         url = granule.files(("h5",))[0].href
-        tracker.add([Entry(url, "/etc/passwd.h5", granule.day)])
+        tracker.add([TrackedFile(tracker.key, granule.day, url, "/etc/passwd.h5")])
     report = await sync(session(bulk=True), cld(), max_items=1)
     assert all(path.is_relative_to(home / "data") for path in report.downloads.downloaded.values())
 
@@ -251,7 +251,7 @@ async def test_problem_and_a_kill_halfway_end_complete_after_another_run(
     ],
 )
 def test_a_query_means_a_line_by_its_name(query: Query, url: str, wanted: bool) -> None:
-    assert means(query, Entry(url, "", DAY.first_day)) is wanted
+    assert means(query, url) is wanted
 
 
 async def test_unknown_names_reach_no_registry(session: Make, home: Path) -> None:

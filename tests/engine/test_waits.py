@@ -18,7 +18,7 @@ from maap_tui.engine.errors import LockedError
 from maap_tui.engine.events import Event, Waits, Warned
 from maap_tui.engine.net import tokens
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.session import Session
 from maap_tui.engine.storage import locks
@@ -110,7 +110,7 @@ def test_writer_that_is_waited_for_is_named(tmp_path: Path, holder: str) -> None
         (tmp_path / "link").symlink_to(tmp_path / "registry")
         path = tmp_path / "link" / path.relative_to(registry.root)
     with locks.lock(path, timeout_s=0, purpose="marking files"):
-        entry = Entry("https://h/a.h5", "/d/a.h5", date(2025, 12, 1))
+        entry = TrackedFile(KEY, date(2025, 12, 1), "https://h/a.h5", "/d/a.h5")
         writer = threading.Thread(target=registry.baseline(KEY).add, args=([entry],))
         writer.start()
         assert asked.wait(30)

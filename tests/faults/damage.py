@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from maap_tui.engine.registry.baseline import BaselineRegistry
-from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.registry.repair import problems_of
 from tests.faults.figure import Figure
@@ -56,13 +56,13 @@ NAMES_OF_NO_DAY = (
 )
 
 
-def entry(day: date, number: int) -> Entry:
+def entry(day: date, number: int) -> TrackedFile:
     name = f"ECA_EXBC_CPR_CLD_2A_{day:%Y%m%d}T{number:06d}Z_{day:%Y%m%d}T235959Z_08574C.h5"
     below = "/".join((KEY.mission, *NAMES, f"{day:%Y/%m/%d}"))
-    return Entry(f"https://archive.example/data/{below}/{name}", f"/data/{below}/{name}", day)
+    return TrackedFile(KEY, day, f"https://archive.example/data/{below}/{name}", f"/data/{below}/{name}")
 
 
-def line_of(kind: Kind, one: Entry) -> bytes:
+def line_of(kind: Kind, one: TrackedFile) -> bytes:
     return (one.path if kind == "mrk" else f"{one.url}|{one.path}").encode()
 
 
@@ -73,7 +73,7 @@ class Damaged:
     kind: Kind
     day: date
     content: bytes
-    good: list[Entry]
+    good: list[TrackedFile]
     """What must still be read, and still stand there after a write."""
     bad: list[bytes] = field(default_factory=list)
     """Lines that must be reported, and still stand there after a write."""
@@ -102,7 +102,7 @@ def damages(count: int, seed: int = 1) -> Iterator[Damaged]:
         made += 1
 
 
-def _whole(kind: Kind, day: date) -> tuple[list[Entry], list[bytes]]:
+def _whole(kind: Kind, day: date) -> tuple[list[TrackedFile], list[bytes]]:
     entries = [entry(day, number) for number in range(LINES)]
     return entries, [line_of(kind, one) for one in entries]
 

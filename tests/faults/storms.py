@@ -54,7 +54,7 @@ async def _storm(rounds: int, environ: dict[str, str]) -> tuple[int, int, int]:
     query = Query(*NAMES, time=TimeRange.of_day(date(2025, 12, 1)), max_items=24)
     async with Session.load(environ=environ, bulk=True) as session:
         found = await session.search(query).granules()
-        files = [session.filing.wanted_of(one, asset) for one in found for asset in one.files(("h5",))]
+        files = [session.filing.request_of(one, asset) for one in found for asset in one.files(("h5",))]
         begun = asyncio.all_tasks()
         async with session.downloads(verb="storm") as downloads:
             downloads.set_parallel(3)

@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 
 from maap_tui.engine.registry.baseline import BaselineRegistry
-from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.entries import Key, TrackedFile
 from tests.faults.figure import PEER_PYTHON, Figure
 from tests.faults.forks import Forks, closed_gate, pass_gate
 
@@ -26,14 +26,14 @@ SHARED_EVERY = 10
 """Rounds of which one has a line that every writer offers."""
 
 
-def entry(writer: int, number: int) -> Entry:
+def entry(writer: int, number: int) -> TrackedFile:
     """A line as long as the archive's; those of one writer and number are the same."""
     name = f"ECA_EXBC_CPR_CLD_2A_{DAY:%Y%m%d}T{number:06d}Z_{DAY:%Y%m%d}T235959Z_{writer:05d}C.h5"
     below = f"{KEY.mission}/{KEY.collection}/{KEY.product_type}/{KEY.baseline}/{DAY:%Y/%m/%d}"
-    return Entry(f"https://archive.example/data/{below}/{name}", f"/data/{below}/{name}", DAY)
+    return TrackedFile(KEY, DAY, f"https://archive.example/data/{below}/{name}", f"/data/{below}/{name}")
 
 
-def offered(writer: int, rounds: int) -> list[Entry]:
+def offered(writer: int, rounds: int) -> list[TrackedFile]:
     lines = []
     for number in range(rounds):
         lines.append(entry(writer, number))

@@ -11,7 +11,6 @@ from typing import Any
 from textual.app import App
 from textual.pilot import Pilot
 
-from maap_tui.engine.download.downloads import Tracked
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.model import Asset, TimeRange
@@ -38,7 +37,7 @@ def text_of(app: App[Any]) -> str:
     return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
 
 
-async def find_files(app: MaapApp, count: int) -> list[tuple[DownloadRequest, Tracked]]:
+async def find_files(app: MaapApp, count: int) -> list[DownloadRequest]:
     """The first files of CPR_CLD_2A BC on 2025-12-01 (144 to 175 KiB), as a search hands them on."""
     day = TimeRange(datetime(2025, 12, 1, tzinfo=UTC), datetime(2025, 12, 2, tzinfo=UTC))
     query = Query("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC", time=day)
@@ -46,14 +45,14 @@ async def find_files(app: MaapApp, count: int) -> list[tuple[DownloadRequest, Tr
     def refuse(asset: Asset, error: InvalidRequestError) -> None:
         raise error
 
-    async def search(session: Session) -> list[tuple[DownloadRequest, Tracked]]:
+    async def search(session: Session) -> list[DownloadRequest]:
         return [
             file
             async for page in session.search(query)
             for granule in page.granules
-            for file in session.filing.tracked_files_of(
+            for file in session.filing.requests_of(
                 granule, granule.files(session.formats_of(query)), refuse=refuse
             )
         ]
 
-    return sorted(await app.ask(search), key=lambda one: one[0].url)[:count]
+    return sorted(await app.ask(search), key=lambda one: one.url)[:count]

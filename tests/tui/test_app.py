@@ -116,7 +116,7 @@ async def test_leaving_with_running_transfers_is_confirmed(make_app: MakeApp, ar
         assert app.return_code is None
         await asyncio.to_thread(app.close_engine)
         # None of them was waited for.
-        assert all(wanted.path.with_name(wanted.path.name + ".part").exists() for wanted, _ in files)
+        assert all(wanted.path.with_name(wanted.path.name + ".part").exists() for wanted in files)
         app.transfers = None
         await pilot.press("q")
         await wait_until(lambda: app.return_code == 0, pilot)

@@ -18,7 +18,7 @@ from maap_tui.demo.archive import Archive
 from maap_tui.engine.catalogue import built
 from maap_tui.engine.catalogue.index import KnownCollection
 from maap_tui.engine.model import BaselineInfo, Collection, parse_zulu
-from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
@@ -554,7 +554,7 @@ async def test_shows_what_is_here_and_sees_the_registry_change(make_app: MakeApp
 
     def tracked(session: Session) -> None:
         known_here(session)
-        entries = [Entry(f"https://x.invalid/{number}.h5", f"/d/{number}.h5", day) for number in range(3)]
+        entries = [TrackedFile(key, day, f"https://x.invalid/{n}.h5", f"/d/{n}.h5") for n in range(3)]
         session.registry.baseline(key).add(entries)
         session.registry.baseline(key).record(entries[0].url, "/d/0.h5", day)
 

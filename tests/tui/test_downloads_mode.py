@@ -64,8 +64,8 @@ def other_process() -> Iterator[int]:
 
 
 def row_of(files: list[Any], number: int, **changes: Any) -> QueueRow:
-    wanted, tracked = files[number]
-    key = tracked.key
+    wanted = files[number]
+    key = wanted.key
     row = QueueRow(
         path=str(wanted.path),
         url=wanted.url,
@@ -75,7 +75,7 @@ def row_of(files: list[Any], number: int, **changes: Any) -> QueueRow:
         collection=key.collection,
         product_type=key.product_type,
         baseline=key.baseline,
-        day=tracked.day.isoformat(),
+        day=wanted.day.isoformat(),
         root=str(wanted.root),
         position=float(number),
         pid=DEAD,
@@ -139,8 +139,8 @@ async def test_files_come_finish_and_are_registered(make_app: MakeApp) -> None:
         text = screen_text(app)
         assert "3/3 files" in text and "free" in text
         assert text.count("done") >= 3
-        assert all(wanted.path.stat().st_size == wanted.size for wanted, _ in files)
-        stats = app.session.registry.baseline(files[0][1].key).stats()
+        assert all(wanted.path.stat().st_size == wanted.size for wanted in files)
+        stats = app.session.registry.baseline(files[0].key).stats()
         assert (stats.total_urls, stats.downloaded) == (3, 3)
 
 
@@ -286,12 +286,9 @@ async def test_to_the_top_changes_what_is_next(make_app: MakeApp, archive: Archi
 async def test_the_cursor_and_the_view_never_run_away(make_app: MakeApp, other_process: int) -> None:
     app = make_app()
     async with app.run_test(size=(60, 16), notifications=True) as pilot:
-        (wanted, tracked), *_ = await find_files(app, 1)
+        wanted, *_ = await find_files(app, 1)
         paths = [wanted.path.with_name(f"{number:05}.h5") for number in range(300)]
-        files = [
-            (DownloadRequest(f"{wanted.url}{n}", path, 1, wanted.root), tracked)
-            for n, path in enumerate(paths)
-        ]
+        files = [replace(wanted, url=f"{wanted.url}{n}", path=path, size=1) for n, path in enumerate(paths)]
         rows = [
             row_of(files, n, state="running" if n < 8 else "waiting", pid=other_process)
             for n in range(len(files))
@@ -383,7 +380,7 @@ async def test_the_folder_is_copied(make_app: MakeApp, monkeypatch: pytest.Monke
         await wait_until(has(app, "finished", 1), pilot)
         await pilot.press("o")
         await wait_until(lambda: isinstance(app.screen, TextDialog), pilot)
-        assert app.screen.text == str(files[0][0].path.parent)
+        assert app.screen.text == str(files[0].path.parent)
 
 
 async def test_verify_finds_damage_and_retry_mends_it(make_app: MakeApp) -> None:
@@ -393,7 +390,7 @@ async def test_verify_finds_damage_and_retry_mends_it(make_app: MakeApp) -> None
         files = await find_files(app, 2)
         await app.queue_files(files)
         await wait_until(has(app, "finished", 2), pilot)
-        broken = files[0][0].path
+        broken = files[0].path
         os.truncate(broken, 1000)
         await pilot.press("a", "V")
         await wait_until(has(app, "damaged", 1), pilot)
@@ -404,7 +401,7 @@ async def test_verify_finds_damage_and_retry_mends_it(make_app: MakeApp) -> None
         assert good.verdict is not None and good.verdict.state == "good"
         await pilot.press("r")
         await wait_until(has(app, "finished", 2), pilot)
-        assert broken.stat().st_size == files[0][0].size
+        assert broken.stat().st_size == files[0].size
 
 
 async def test_enter_shows_everything_of_a_transfer(make_app: MakeApp) -> None:
@@ -416,7 +413,7 @@ async def test_enter_shows_everything_of_a_transfer(make_app: MakeApp) -> None:
         await wait_until(has(app, "finished", 1), pilot)
         await pilot.press("enter")
         await wait_until(lambda: isinstance(app.screen, TextDialog), pilot)
-        assert files[0][0].url in app.screen.text and "147,718 of 147,718" in app.screen.text
+        assert files[0].url in app.screen.text and "147,718 of 147,718" in app.screen.text
 
 
 async def test_filter_sort_and_columns(make_app: MakeApp, archive: Archive) -> None:
@@ -424,7 +421,7 @@ async def test_filter_sort_and_columns(make_app: MakeApp, archive: Archive) -> N
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("3")
         files = await find_files(app, 3)
-        archive.faults.add(target="data", status=404, match=files[0][0].path.name)
+        archive.faults.add(target="data", status=404, match=files[0].path.name)
         await app.queue_files(files)
         await wait_until(has(app, "finished", 2), pilot)
         await wait_until(has(app, "failed", 1), pilot)
@@ -534,7 +531,7 @@ async def test_what_a_dead_process_left_is_taken_over_and_registered(make_app: M
         await wait_until(has(app, "finished", 2), pilot)
         await wait_until(has(app, "paused", 1), pilot)
         assert any("no usable address or path" in line.text for line in app.log_lines)
-        assert app.session.registry.baseline(files[0][1].key).stats().downloaded == 2
+        assert app.session.registry.baseline(files[0].key).stats().downloaded == 2
         place_cursor(app, "interrupted")
         await pilot.press("x")
         await wait_until(has(app, "interrupted", 0), pilot)
@@ -600,7 +597,7 @@ async def test_leaving_keeps_the_queue_and_going_on_fetches_only_the_rest(
         await wait_until(lambda: app.current_mode == "downloads", pilot)
         await wait_until(has(app, "finished", 3), pilot)
         assert app.transfers is not None
-        assert app.transfers.report.received <= sum(wanted.size or 0 for wanted, _ in files) - kept[0][2]
+        assert app.transfers.report.received <= sum(wanted.size or 0 for wanted in files) - kept[0][2]
 
 
 async def test_an_unusable_queue_file_is_said_once_with_what_to_do_and_transfers_go_on(
@@ -692,7 +689,7 @@ async def test_sizes_that_are_not_known_are_said_to_be_guessed_or_left_out(
     first = make_app(overrides={"downloads.parallel": 1})
     async with first.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("3")
-        files = [(replace(wanted, size=None), tracked) for wanted, tracked in await find_files(first, 4)]
+        files = [replace(wanted, size=None) for wanted in await find_files(first, 4)]
         rule = archive.faults.add(target="data", latency_s=30.0)
         await first.queue_files(files)
         await wait_until(lambda: "0 B of at least 0 B" in screen_text(first), pilot)
@@ -766,12 +763,9 @@ async def test_it_fits_every_terminal_without_colour_and_in_ascii(make_app: Make
 async def test_ten_thousand_rows_of_another_process_do_not_slow_a_key(make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
-        (wanted, tracked), *_ = files = await find_files(app, 1)
+        wanted, *_ = files = await find_files(app, 1)
         names = [wanted.path.with_name(f"{number:05}.h5") for number in range(10_000)]
-        many = [
-            (DownloadRequest(f"{wanted.url}{n}", path, 1, wanted.root), tracked)
-            for n, path in enumerate(names)
-        ]
+        many = [replace(wanted, url=f"{wanted.url}{n}", path=path, size=1) for n, path in enumerate(names)]
         write_elsewhere(app, [row_of(many, n, state="waiting") for n in range(len(many))])
         await pilot.press("3")
         await wait_until(lambda: len(lines(app)) == 10_000, pilot)
@@ -788,12 +782,9 @@ async def test_very_many_files_come_in_slices_with_keys_in_between(
     app = make_app()
     archive.faults.add(target="token", status=401)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
-        (wanted, tracked), *_ = await find_files(app, 1)
+        wanted, *_ = await find_files(app, 1)
         names = [wanted.path.with_name(f"{number:05}.h5") for number in range(3000)]
-        many = [
-            (DownloadRequest(f"{wanted.url}{n}", path, 1, wanted.root), tracked)
-            for n, path in enumerate(names)
-        ]
+        many = [replace(wanted, url=f"{wanted.url}{n}", path=path, size=1) for n, path in enumerate(names)]
         await pilot.press("3")
         slices = 0
         take = DownloadsScreen._take_news

@@ -231,7 +231,7 @@ async def test_a_new_limit_of_the_rate_holds_for_what_is_under_way(make_app: Mak
         await go_to_setting(app, pilot, "downloads.limit_rate")
         await edit(app, pilot, "500M")
         await wait_until(lambda: len(app.transfers.report.downloaded) == 2, pilot)
-        assert all(wanted.path.stat().st_size == wanted.size for wanted, _ in files)
+        assert all(wanted.path.stat().st_size == wanted.size for wanted in files)
 
 
 async def test_edit_for_the_next_start_says_so(make_app: MakeApp) -> None:

@@ -14,7 +14,7 @@ from driving import find_files, text_of, wait_until
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.registry.watch import Watch
 from maap_tui.engine.session import Session
@@ -42,7 +42,7 @@ def make_app(make_app: MakeApp) -> MakeApp:
     return functools.partial(make_app, mode="registry")
 
 
-def entries(session: Session, day: date = DAY, count: int = 4, key: Key = KEY) -> list[Entry]:
+def entries(session: Session, day: date = DAY, count: int = 4, key: Key = KEY) -> list[TrackedFile]:
     """The files that the registry is given, under the names the archive would give them."""
     found = []
     for number in range(count):
@@ -51,12 +51,12 @@ def entries(session: Session, day: date = DAY, count: int = 4, key: Key = KEY) -
             f"{8000 + number:05d}{'ABCDEFGH'[number]}.h5"
         )
         url = f"{session.settings.api.catalog_url}data/{name}"
-        path = session.wanted_of_entry(key, Entry(url, "", day)).path
-        found.append(Entry(url, str(path), day))
+        path = session.filing.request_of_tracked(TrackedFile(key, day, url)).path
+        found.append(TrackedFile(key, day, url, str(path)))
     return found
 
 
-def put(entry: Entry, content: bytes | None = None) -> None:
+def put(entry: TrackedFile, content: bytes | None = None) -> None:
     """Put a file on disk, a whole one when no content is given."""
     path = Path(entry.path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -422,7 +422,7 @@ async def test_an_opened_day_follows_changes(make_app: MakeApp) -> None:
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await open_day(app, pilot)
         new = next(one for one in screen._files.rows if one.state == "discovered")
-        put(Entry(new.url, new.path, DAY))
+        put(TrackedFile(KEY, DAY, new.url, new.path))
         Registry(app.session.dirs.registry_dir).baseline(KEY).record(new.url, new.path, DAY)
         await wait_until(
             lambda: any(one.url == new.url and one.state == "downloaded" for one in screen._files.rows), pilot
@@ -450,11 +450,11 @@ async def test_download_of_pending(make_app: MakeApp) -> None:
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         found = await find_files(app, 2)
         tracker = app.session.registry.baseline(KEY)
-        tracker.add(Entry(wanted.url, str(wanted.path), tracked.day) for wanted, tracked in found)
+        tracker.add(wanted.tracked for wanted in found if wanted.tracked)
         screen = await go(app, pilot)
         await pilot.press("d")
         await wait_until(lambda: len(list(tracker.downloads())) == 2, pilot)
-        assert all(wanted.path.exists() for wanted, _ in found)
+        assert all(wanted.path.exists() for wanted in found)
         assert "Queued 2 files" in words(app)
         await wait_until(lambda: getattr(screen.rows[KEY].summary, "pending", 1) == 0, pilot)
         await wait_until(lambda: screen.work is None, pilot)
@@ -478,9 +478,11 @@ async def test_download_of_very_many_asks(make_app: MakeApp, monkeypatch: pytest
 async def test_retry_of_failed(make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
-        ((wanted, tracked),) = await find_files(app, 1)
+        (wanted,) = await find_files(app, 1)
+        tracked = wanted.tracked
+        assert tracked is not None
         tracker = app.session.registry.baseline(KEY)
-        tracker.add([Entry(wanted.url, str(wanted.path), tracked.day)])
+        tracker.add([tracked])
         tracker.record_error(wanted.url, "Bad Gateway", code=502)
         await go(app, pilot)
         await pilot.press("r")
@@ -663,10 +665,12 @@ async def test_check_lists_what_is_missing_or_damaged(make_app: MakeApp) -> None
 async def test_check_fetches_again(make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
-        ((wanted, tracked),) = await find_files(app, 1)
+        (wanted,) = await find_files(app, 1)
+        tracked = wanted.tracked
+        assert tracked is not None
         tracker = app.session.registry.baseline(KEY)
-        tracker.add([Entry(wanted.url, str(wanted.path), tracked.day)])
-        put(Entry(wanted.url, str(wanted.path), tracked.day), b"half")
+        tracker.add([tracked])
+        put(tracked, b"half")
         tracker.record(wanted.url, wanted.path, tracked.day)
         await go(app, pilot)
         await pilot.press("V")
@@ -795,7 +799,7 @@ async def test_hostile_strings_are_text(make_app: MakeApp) -> None:
     def prepare(session: Session) -> None:
         tracker = session.registry.baseline(KEY)
         url = f"{session.settings.api.catalog_url}data/[@click=app.quit]x[/]"
-        tracker.add([Entry(url, "/tmp/[/foo]", DAY)])
+        tracker.add([TrackedFile(KEY, DAY, url, "/tmp/[/foo]")])
         tracker.record_error(url, MARKUP, code=503, at=AT)
         file = tracker.errors_file
         file.write_bytes(file.read_bytes() + b"https://e/[/foo]|\x1b]0;owned\x07 [/foo] raw\n")

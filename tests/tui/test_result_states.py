@@ -33,7 +33,7 @@ def test_the_state_of_a_granule(
     granule = Granule(
         "a", "EarthCAREL2Validated_MAAP", "EarthCARE", "CPR_CLD_2A", "BC", start, assets=(asset,)
     )
-    path = session.filing.wanted_of(granule, asset).path
+    path = session.filing.request_of(granule, asset).path
     tracker = session.registry.baseline(session.filing.key_of(granule))
     if is_recorded:
         tracker.record(URL, path, granule.day)

@@ -26,7 +26,7 @@ from maap_tui.engine.errors import InvalidRequestError, NoCollectionError
 from maap_tui.engine.missions import mission_of_collection
 from maap_tui.engine.model import Asset, Granule, TimeRange
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.text import format_duration
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.columns import ColumnsDialog
@@ -675,11 +675,11 @@ async def test_files_are_queued_and_their_state_follows(make_app: Make) -> None:
         await pilot.press("d")
         await wait_until(lambda: "Nothing to queue" in notes(app), pilot)
         row = screen.results.rows[0]
-        path = app.session.filing.wanted_of(row.granule, row.files[0]).path
+        path = app.session.filing.request_of(row.granule, row.files[0]).path
         assert path.stat().st_size == row.size
         app.session.mark([str(path)])
         second = screen.results.rows[1]
-        app.session.filing.wanted_of(second.granule, second.files[0]).path.unlink()
+        app.session.filing.request_of(second.granule, second.files[0]).path.unlink()
         app.action_go("log")
         await pilot.pause()
         app.action_go("search")
@@ -788,7 +788,7 @@ async def test_every_file_of_a_granule_is_queued_with_format_all(make_app: Make)
         await pilot.press("d")
         await wait_until(lambda: "Queued 7 files" in notes(app), pilot)
         await wait_until(lambda: row.state == "here", pilot)
-        paths = [app.session.filing.wanted_of(row.granule, asset).path for asset in row.files]
+        paths = [app.session.filing.request_of(row.granule, asset).path for asset in row.files]
         assert len(set(paths)) == 7 and all(path.is_file() for path in paths)
 
 
@@ -912,7 +912,7 @@ async def test_a_registry_line_without_its_file_is_missing(make_app: Make) -> No
         url = f"{app.session.settings.api.catalog_url.removesuffix('catalogue/')}data/none.h5"
         key = Key("EarthCARE", L2, "CPR_CLD_2A", "BC")
         tracker = app.session.registry.baseline(key)
-        tracker.add([Entry(url, "/nowhere/none.h5", date(2025, 12, 1))])
+        tracker.add([TrackedFile(tracker.key, date(2025, 12, 1), url, "/nowhere/none.h5")])
         tracker.record(url, "/nowhere/none.h5", date(2025, 12, 1))
         asset = Asset("h5", url, "none.h5", "h5", 10)
         granule = Granule(

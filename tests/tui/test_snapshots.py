@@ -29,7 +29,7 @@ from maap_tui.demo.stats import Stats
 from maap_tui.demo.tokens import CLIENT_ID, CLIENT_SECRET, TokenService
 from maap_tui.engine.download.queue_store import Queue, QueueRow
 from maap_tui.engine.missions import earthcare
-from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
@@ -148,8 +148,8 @@ def track(session: Session) -> None:
                 f"ECA_EXBC_CPR_CLD_2A_{day:%Y%m%d}T0{orbit}1500Z_{day:%Y%m%d}T083513Z_{8600 + number:05d}D.h5"
             )
             url = f"{BASE}/data/earthcare-pdgs-01/EarthCARE/CPR_CLD_2A/BC/{day:%Y/%m/%d}/{name}"
-            path = session.wanted_of_entry(KEY, Entry(url, "", day)).path
-            entries.append(Entry(url, str(path), day))
+            path = session.filing.request_of_tracked(TrackedFile(KEY, day, url)).path
+            entries.append(TrackedFile(KEY, day, url, str(path)))
         tracker.add(entries)
         here = entries[: 0 if number > 33 else 2 if number % 11 == 8 else 4]
         for entry in here:

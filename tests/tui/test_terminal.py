@@ -295,7 +295,7 @@ def queue_files(environ: dict[str, str], names: int) -> None:
                 async for page in session.search(query)
                 for granule in page.granules
                 for asset in granule.files(session.formats_of(query))
-                if (wanted := session.filing.wanted_of(granule, asset))
+                if (wanted := session.filing.request_of(granule, asset))
             ]
 
     rows = Queue(home / "state" / "queue.sqlite3")

@@ -16,7 +16,6 @@ from driving import find_files, wait_until
 
 from maap_tui.cli.main import main
 from maap_tui.demo import Archive
-from maap_tui.engine.download.downloads import Tracked
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
@@ -56,15 +55,15 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
 }
 
 
-async def find_dbl(app: MaapApp) -> tuple[DownloadRequest, Tracked]:
+async def find_dbl(app: MaapApp) -> DownloadRequest:
     start = datetime(2023, 4, 22, tzinfo=UTC)
     day = TimeRange(start, start.replace(day=23))
     query = Query("AeolusL2BProducts", "ALD_U_N_2B", time=day, formats=("dbl",), max_items=1)
 
-    async def search(session: Session) -> tuple[DownloadRequest, Tracked]:
+    async def search(session: Session) -> DownloadRequest:
         (granule,) = await session.search(query).granules()
         (asset,) = granule.files(("dbl",))
-        return session.filing.wanted_of(granule, asset), Tracked(session.filing.key_of(granule), granule.day)
+        return session.filing.request_of(granule, asset)
 
     return await app.ask(search)
 
@@ -76,7 +75,7 @@ async def ask_the_app(app: MaapApp) -> tuple[dict[str, str], dict[str, str], dic
         dbl = await find_dbl(app)
         others = iter(await find_files(app, len(DAMAGE) - 1))
         files = {name: dbl if "DBL" in name else next(others) for name in DAMAGE}
-        paths = {name: wanted.path for name, (wanted, _) in files.items()}
+        paths = {name: wanted.path for name, wanted in files.items()}
         await app.queue_files(list(files.values()))
         screen = app.screen
         assert isinstance(screen, DownloadsScreen)
@@ -85,11 +84,11 @@ async def ask_the_app(app: MaapApp) -> tuple[dict[str, str], dict[str, str], dic
         )
         for name, (damage, _) in DAMAGE.items():
             damage(paths[name])
-        tracked = files["marked and cleaned up"][1]
+        key = files["marked and cleaned up"].key
+        assert key is not None
         session = app.session
         await asyncio.to_thread(session.mark, [str(paths["marked and cleaned up"])])
-        names = (tracked.key.collection, tracked.key.product_type, tracked.key.baseline)
-        await asyncio.to_thread(session.cleanup, *names)
+        await asyncio.to_thread(session.cleanup, key.collection, key.product_type, key.baseline)
 
         await pilot.press("a", "V")
         await wait_until(lambda: all(line.verdict for line in screen.table.rows), pilot)

@@ -156,10 +156,10 @@ async def _download_urls(context: CommandContext, session: Session) -> None:
         wanted = []
         for url in urls:
             try:
-                one, _ = await session.wanted_of_url(
+                request = await session.request_of_url(
                     url, args.collection, out_dir=args.out_dir, product_dir=product_dir
                 )
-                wanted.append(one)
+                wanted.append(request)
             except NetworkSetupError:
                 raise
             except (InvalidRequestError, CatalogError) as error:
@@ -219,12 +219,12 @@ async def _download_pending(context: CommandContext, session: Session) -> None:
     if pending.held_back:
         context.report.say(f"{plural(pending.held_back, 'file')} left for another run (--max-items)")
     if args.dry_run:
-        wanted = session.would_download(pending.lines, out_dir=args.out_dir)
+        wanted = session.would_download(pending.files, out_dir=args.out_dir)
         list_wanted(context, wanted, args.out_dir or session.dirs.data_dir)
         return
-    if pending.lines:
+    if pending.files:
         context.check_token(session)
     context.prints_files()
     async with context.watched():
-        report = await session.download_pending(pending.lines, out_dir=args.out_dir)
+        report = await session.download_pending(pending.files, out_dir=args.out_dir)
     summarise(context, report, nothing="Nothing pending in the registry")

@@ -240,15 +240,15 @@ def list_pending(context: CommandContext) -> None:
     tracker = session.tracker(args.collection, args.product, args.baseline)
     of = tracker.pending_downloads if args.type == "downloads" else tracker.pending_marks
     found = [
-        entry
-        for entry in of(*days_of(span))
-        if starts_in(span, entry) and any(has_format(entry.url, name) for name in formats)
+        file
+        for file in of(*days_of(span))
+        if starts_in(span, file.url) and any(has_format(file.url, name) for name in formats)
     ]
-    for entry in sorted(found, key=lambda one: (one.day, one.url, one.path)):
+    for file in sorted(found, key=lambda one: (one.day, one.url, one.path)):
         if context.output.as_json:
-            context.output.record({"url": entry.url, "path": entry.path, "day": entry.day})
+            context.output.record({"url": file.url, "path": file.path, "day": file.day})
         else:
-            context.output.line(entry.url if args.type == "downloads" else entry.path)
+            context.output.line(file.url if args.type == "downloads" else file.path)
     context.output.flush()
     verb = "to download" if args.type == "downloads" else "to mark"
     context.report.say(f"{plural(len(found), 'file')} {verb}")

@@ -114,7 +114,7 @@ async def run(context: CommandContext) -> int:
         context.check_token(session)
         context.prints_files()
         async with context.watched():
-            report = await session.fetch_again([(one.key, one.entry) for one in bad])
+            report = await session.fetch_again([one.file for one in bad])
         summarise(context, report, nothing="Nothing was fetched")
     return context.report.code
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -55,22 +55,11 @@ REFUSALS = 3
 """Files in a row answered with 403 after which the rest of their collection is not tried."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tracked:
-    """Where in the registry a file belongs."""
-
-    key: Key
-    day: date
-    """Sensing day."""
-
-
 @dataclass(slots=True, eq=False)
 class DownloadJob:
     """One file in the queue."""
 
     wanted: DownloadRequest
-    tracked: Tracked | None = None
-    """None for a file that no registry follows."""
     group: str = ""
     """Files that a refusal has in common: their collection."""
     state: str = "waiting"
@@ -187,14 +176,13 @@ class Downloads:
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
 
-    def add(self, wanted: DownloadRequest, tracked: Tracked | None = None, *, group: str = "") -> bool:
+    def add(self, wanted: DownloadRequest, *, group: str = "") -> bool:
         """Queue a file; False when it is in the queue already."""
         other = self.jobs.get(wanted.url)
         if other is not None and other.state in LIVE:
             return False
-        job = DownloadJob(
-            wanted, tracked, group or (tracked.key.collection if tracked else ""), size=wanted.size
-        )
+        group = group or (wanted.key.collection if wanted.key else "")
+        job = DownloadJob(wanted, group, size=wanted.size)
         job.position = time.time()
         self.jobs[wanted.url] = job
         self._touch(wanted.url)
@@ -348,7 +336,7 @@ class Downloads:
             job = self.jobs.get(url)
             if job is None:
                 continue
-            key = job.tracked.key if job.tracked else None
+            key, day = job.wanted.key, job.wanted.day
             rows.append(
                 QueueRow(
                     path=str(job.wanted.path),
@@ -362,7 +350,7 @@ class Downloads:
                     collection=key.collection if key else job.group,
                     product_type=key.product_type if key else "",
                     baseline=key.baseline if key else "",
-                    day=job.tracked.day.isoformat() if job.tracked else "",
+                    day=day.isoformat() if day else "",
                     root=str(job.wanted.root or ""),
                     position=job.position,
                     pid=pid,
@@ -584,8 +572,8 @@ class Downloads:
         self._put_back(stopped)
 
 
-def of_row(row: QueueRow) -> tuple[DownloadRequest, Tracked | None]:
-    """A row of the queue as a file to fetch and its place in the registry: what taking it over needs.
+def of_row(row: QueueRow) -> DownloadRequest:
+    """A row of the queue as a file to fetch.
 
     Raises:
         InvalidRequestError: when the row does not say where the file belongs.
@@ -596,9 +584,10 @@ def of_row(row: QueueRow) -> tuple[DownloadRequest, Tracked | None]:
         raise InvalidRequestError(f"The queue has no usable address or path for {path.name or row.url}")
     wanted = DownloadRequest(row.url, path, row.size, root)
     if not row.day:
-        return wanted, None
+        return wanted
     try:
         day = date.fromisoformat(row.day)
     except ValueError:
         raise InvalidRequestError(f"The queue has no usable day for {path.name}") from None
-    return wanted, Tracked(Key(row.mission, row.collection, row.product_type, row.baseline), day)
+    key = Key(row.mission, row.collection, row.product_type, row.baseline)
+    return replace(wanted, key=key, day=day)

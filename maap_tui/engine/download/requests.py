@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
+
+from maap_tui.engine.registry.entries import Key, TrackedFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,21 @@ class DownloadRequest:
     """Folder that the path must not lead out of, links included; None for its own folder."""
     again: bool = False
     """Whether to fetch it also when it is here whole."""
+    key: Key | None = None
+    """Baseline whose registry follows the file; None where none does."""
+    day: date | None = None
+    """Its sensing day there."""
+
+    @property
+    def tracked(self) -> TrackedFile | None:
+        """The file as its registry has it; None where none follows it."""
+        if self.key is None or self.day is None:
+            return None
+        return TrackedFile(self.key, self.day, self.url, str(self.path))
+
+    def untracked(self) -> DownloadRequest:
+        """The same file, followed by no registry."""
+        return replace(self, key=None, day=None)
 
 
 @dataclass(frozen=True, slots=True)

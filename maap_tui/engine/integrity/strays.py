@@ -17,7 +17,7 @@ from pathlib import Path
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.integrity.content import is_whole
 from maap_tui.engine.registry.baseline import BaselineRegistry
-from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.storage import files, names
 
 
@@ -25,6 +25,8 @@ from maap_tui.engine.storage import files, names
 class UntrackedFile:
     """A file on disk that the registry does not have as downloaded."""
 
+    key: Key
+    """The baseline whose folder it is in."""
     path: Path
     day: date
     size: int
@@ -72,7 +74,7 @@ def keys_on_disk(data_dir: Path, unread: Unread) -> list[Key]:
 
 
 def strays(
-    tracker: BaselineRegistry, data_dir: Path, name_of: Callable[[Entry], str], unread: Unread
+    tracker: BaselineRegistry, data_dir: Path, name_of: Callable[[TrackedFile], str], unread: Unread
 ) -> Iterator[UntrackedFile | None]:
     """Find the files of a baseline's dated layout that the registry has not as downloaded.
 
@@ -90,19 +92,19 @@ def strays(
         listed = list(days)
         first, last = listed[0][0], listed[-1][0]
         urls: dict[tuple[date, str], str] = {}
-        for entry in tracker.urls(first, last):
+        for file in tracker.urls(first, last):
             try:
-                urls[entry.day, name_of(entry)] = entry.url
+                urls[file.day, name_of(file)] = file.url
             except InvalidRequestError:
                 continue
-        known = {os.path.abspath(entry.path) for entry in tracker.downloads(first, last) if entry.path}
+        known = {os.path.abspath(file.path) for file in tracker.downloads(first, last) if file.path}
         for day, folder in listed:
             for path, size in _granules(folder, unread):
                 if os.path.abspath(path) in known:
                     yield None
                     continue
                 url = urls.get((day, path.name), "")
-                yield UntrackedFile(path, day, size, url, size > 0 and is_whole(path))
+                yield UntrackedFile(tracker.key, path, day, size, url, size > 0 and is_whole(path))
 
 
 def _day_folders(base: Path, unread: Unread) -> Iterator[tuple[date, Path]]:

@@ -19,7 +19,7 @@ from typing import Final, Literal
 
 from maap_tui.engine.integrity.content import structure_fault
 from maap_tui.engine.integrity.hashes import Hashes, Recorded, compare
-from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.registry import Registry
 
 State = Literal["good", "missing", "truncated", "changed", "unreadable", "deleted"]
@@ -64,10 +64,9 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A line of the registry, and what was found of its file."""
+    """A file that the registry has as downloaded, and what was found of it."""
 
-    key: Key
-    entry: Entry
+    file: TrackedFile
     verdict: Verdict
 
 
@@ -158,16 +157,16 @@ def _verify(
 ) -> Iterator[Checked]:
     judge = Judge(registry, hashes)
     downloads = registry.baseline(key).downloads(first_day, last_day)
-    for day, group in itertools.groupby(downloads, key=lambda entry: entry.day):
+    for day, group in itertools.groupby(downloads, key=lambda file: file.day):
         deleted, here = [], []
-        for entry in sorted(group, key=lambda one: one.path):
-            if entry.path and (urls is None or entry.url in urls):
-                verdict = judge.judge(entry.path, entry.url, tracked=(key, day), read_all=read_all)
+        for file in sorted(group, key=lambda one: one.path):
+            if file.path and (urls is None or file.url in urls):
+                verdict = judge.judge(file.path, file.url, tracked=(key, day), read_all=read_all)
                 if verdict.state == DELETED:
-                    deleted.append(entry.path)
+                    deleted.append(file.path)
                 elif verdict.state != MISSING:
-                    here.append(entry.path)
-                yield Checked(key, entry, verdict)
+                    here.append(file.path)
+                yield Checked(file, verdict)
         # What is deleted, or here again, without our doing is counted as such from now on.
         registry.baseline(key).settle_deleted(day, deleted, here)
 

@@ -25,10 +25,10 @@ from maap_tui.engine.registry.entries import (
     TREES,
     Added,
     DayStats,
-    Entry,
     Key,
     Kind,
     Stats,
+    TrackedFile,
 )
 from maap_tui.engine.registry.lines import (
     MISSING_FOR,
@@ -145,8 +145,8 @@ class BaselineRegistry:
         files.make_folder(self._folders["dwl"])
         return locked(*self.lock_files, wait_s, purpose, str(self._folders["dwl"]), self._on_wait)
 
-    def add(self, entries: Iterable[Entry]) -> Added:
-        """Register files as discovered; what is registered already stays as it is.
+    def add(self, tracked: Iterable[TrackedFile]) -> Added:
+        """Register files of this baseline as discovered; what is registered already stays as it is.
 
         Returns:
             How many were new, and those refused because they cannot be one line of the file.
@@ -155,15 +155,17 @@ class BaselineRegistry:
             LockedError: another writer held the baseline too long.
             StorageError: the registry cannot be written.
         """
-        refused: list[tuple[Entry, str]] = []
+        refused: list[tuple[TrackedFile, str]] = []
         days: dict[date, dict[bytes, str]] = {}
-        for entry in entries:
-            reason = url_fault(entry.url) or path_fault(entry.path)
+        for file in tracked:
+            reason = url_fault(file.url) or path_fault(file.path)
+            if file.key != self.key:
+                reason = f"it is of {file.key}"
             if reason:
-                refused.append((entry, reason))
+                refused.append((file, reason))
             else:
-                lines = days.setdefault(entry.day, {})
-                lines.setdefault(entry.url.encode(), f"{entry.url}|{entry.path}")
+                lines = days.setdefault(file.day, {})
+                lines.setdefault(file.url.encode(), f"{file.url}|{file.path}")
         if not days:
             return Added(0, refused)
         new = 0
@@ -175,7 +177,7 @@ class BaselineRegistry:
                     # One day that cannot be read must not keep the others from being registered.
                     for line in lines.values():
                         url, _, path = line.partition("|")
-                        refused.append((Entry(url, path, day), error.message))
+                        refused.append((TrackedFile(self.key, day, url, path), error.message))
                 self._forget_oldest()
         return Added(new, refused)
 
@@ -416,31 +418,32 @@ class BaselineRegistry:
             self._written_lines -= len(self._written.pop(oldest))
             self._left_at.pop(oldest, None)
 
-    def urls(self, start: date | None = None, end: date | None = None) -> Iterator[Entry]:
+    def urls(self, start: date | None = None, end: date | None = None) -> Iterator[TrackedFile]:
         """Go through the discovered files of some days, both ends included, day by day."""
-        return self._entries("url", start, end)
+        return self._tracked("url", start, end)
 
-    def downloads(self, start: date | None = None, end: date | None = None) -> Iterator[Entry]:
+    def downloads(self, start: date | None = None, end: date | None = None) -> Iterator[TrackedFile]:
         """Go through the downloaded files of some days, both ends included, day by day."""
-        return self._entries("dwl", start, end)
+        return self._tracked("dwl", start, end)
 
     def marked(self, start: date | None = None, end: date | None = None) -> Iterator[tuple[str, date]]:
         """Go through the marked paths of some days, both ends included, day by day."""
-        for entry in self._entries("mrk", start, end):
-            yield entry.url, entry.day
+        for day, paths in self._listing("mrk", start, end).items():
+            for path in first_to_second(self._lines("mrk", self._contents(paths))):
+                yield path.decode(), day
 
-    def _entries(self, kind: Kind, start: date | None, end: date | None) -> Iterator[Entry]:
+    def _tracked(self, kind: Kind, start: date | None, end: date | None) -> Iterator[TrackedFile]:
         for day, paths in self._listing(kind, start, end).items():
             lines = self._lines(kind, self._contents(paths))
-            for first, second in first_to_second(lines).items():
-                yield Entry(first.decode(), second.decode(), day)
+            for url, path in first_to_second(lines).items():
+                yield TrackedFile(self.key, day, url.decode(), path.decode())
 
-    def pending_downloads(self, start: date | None = None, end: date | None = None) -> list[Entry]:
+    def pending_downloads(self, start: date | None = None, end: date | None = None) -> list[TrackedFile]:
         """List what was discovered and is not downloaded, by day and URL.
 
         A day whose list of downloads cannot be read has nothing pending: all of it would come again.
         """
-        pending: list[Entry] = []
+        pending: list[TrackedFile] = []
         downloaded_files = self._listing("dwl", start, end)
         for day, url_files in self._listing("url", start, end).items():
             found, done = self._contents(url_files), self._contents(downloaded_files.get(day, []))
@@ -452,15 +455,15 @@ class BaselineRegistry:
             if not done.is_whole or self._is_hidden("dwl", day):
                 continue
             for url in sorted(discovered.keys() - gone):
-                pending.append(Entry(url.decode(), discovered[url].decode(), day))
+                pending.append(TrackedFile(self.key, day, url.decode(), discovered[url].decode()))
         return pending
 
-    def pending_marks(self, start: date | None = None, end: date | None = None) -> list[Entry]:
+    def pending_marks(self, start: date | None = None, end: date | None = None) -> list[TrackedFile]:
         """List what was downloaded to a known path that is not marked, by day and path.
 
         A day whose list of marks cannot be read has nothing pending: all of it would be processed again.
         """
-        pending: list[Entry] = []
+        pending: list[TrackedFile] = []
         marked_files = self._listing("mrk", start, end)
         for day, paths in self._listing("dwl", start, end).items():
             marks = self._contents(marked_files.get(day, []))
@@ -469,7 +472,9 @@ class BaselineRegistry:
             if not marks.is_whole or self._is_hidden("mrk", day):
                 continue
             found = {path: url for url, path in downloaded.items() if path and path not in done}
-            pending.extend(Entry(found[path].decode(), path.decode(), day) for path in sorted(found))
+            pending.extend(
+                TrackedFile(self.key, day, found[path].decode(), path.decode()) for path in sorted(found)
+            )
         return pending
 
     def stats(self, start: date | None = None, end: date | None = None) -> Stats:

@@ -43,24 +43,25 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A file the registry knows of."""
+class TrackedFile:
+    """A file that the registry follows."""
 
-    url: str
-    path: str
-    """Where it is or will be on disk; empty when unknown."""
+    key: Key
     day: date
     """Day of the sensing start, UTC."""
+    url: str
+    path: str = ""
+    """Where it is or will be on disk; empty when unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What became of the entries handed to `BaselineRegistry.add`."""
+    """What became of the files handed to `BaselineRegistry.add`."""
 
     new: int
     """How many were not there before."""
-    refused: list[tuple[Entry, str]]
-    """Entries that cannot be written as one line, each with the reason."""
+    refused: list[tuple[TrackedFile, str]]
+    """Files that cannot be written as one line, each with the reason."""
 
 
 @dataclass(frozen=True, slots=True)

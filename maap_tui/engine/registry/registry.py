@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from maap_tui.engine.events import Emit, RegistryDamaged, ignore
 from maap_tui.engine.registry.baseline import BaselineRegistry
 from maap_tui.engine.registry.counts import StatsCache
 from maap_tui.engine.registry.deletions import Deletions
-from maap_tui.engine.registry.entries import TREES, Key
+from maap_tui.engine.registry.entries import TREES, Added, Key, TrackedFile
 from maap_tui.engine.registry.tree import folder_names, lock_file, locked
 from maap_tui.engine.storage import files
 
@@ -48,6 +48,18 @@ class Registry:
             emit=self.emit,
         )
         return self._baselines.setdefault(key, fresh)
+
+    def add(self, tracked: Iterable[TrackedFile]) -> Added:
+        """Register files as discovered, each in its baseline; otherwise as `BaselineRegistry.add`."""
+        groups: dict[Key, list[TrackedFile]] = {}
+        for file in tracked:
+            groups.setdefault(file.key, []).append(file)
+        new, refused = 0, []
+        for key, group in groups.items():
+            added = self.baseline(key).add(group)
+            new += added.new
+            refused += added.refused
+        return Added(new, refused)
 
     @contextlib.contextmanager
     def going_on(self) -> Iterator[None]:

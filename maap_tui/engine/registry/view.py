@@ -19,7 +19,7 @@ from maap_tui.engine.errors import StorageError
 from maap_tui.engine.events import RegistryDamaged
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.registry.baseline import BaselineRegistry
-from maap_tui.engine.registry.entries import DayStats, Entry, Key
+from maap_tui.engine.registry.entries import DayStats, Key, TrackedFile
 from maap_tui.engine.registry.lines import is_skipped
 
 FileState = Literal["discovered", "failed", "downloaded", "marked", "missing", "deleted"]
@@ -91,7 +91,7 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class TrackedFile:
+class FileRow:
     """A file of one day and what is known of it."""
 
     url: str
@@ -135,7 +135,7 @@ def failures(tracker: BaselineRegistry) -> list[Failure]:
     return sorted(found, key=lambda one: (one.at or earliest, one.url), reverse=True)
 
 
-def files_of_day(tracker: BaselineRegistry, day: date, failed: Sequence[Failure] = ()) -> list[TrackedFile]:
+def files_of_day(tracker: BaselineRegistry, day: date, failed: Sequence[Failure] = ()) -> list[FileRow]:
     """List the files of one day with their state, by name.
 
     Args:
@@ -147,33 +147,33 @@ def files_of_day(tracker: BaselineRegistry, day: date, failed: Sequence[Failure]
     Raises:
         StorageError: not all of the day can be read, so that nobody knows the states.
     """
-    downloads = {entry.url: entry for entry in tracker.downloads(day, day)}
-    entries = {entry.url: entry for entry in tracker.urls(day, day)} | downloads
+    downloads = {file.url: file for file in tracker.downloads(day, day)}
+    tracked = {file.url: file for file in tracker.urls(day, day)} | downloads
     marks = {path for path, _ in tracker.marked(day, day)}
     if tracker.is_unreadable(day):
         raise StorageError("; ".join(one.words for one in tracker.damage), "See maap doctor.")
     by_url = {one.url: one for one in failed}
     for one in failed:
-        if one.day == day and one.url not in entries:
-            entries[one.url] = Entry(one.url, "", day)
+        if one.day == day and one.url not in tracked:
+            tracked[one.url] = TrackedFile(tracker.key, day, one.url)
     found = []
-    for url, entry in entries.items():
+    for url, file in tracked.items():
         failure = by_url.get(url)
         if url not in downloads:
             state: FileState = "discovered" if failure is None else "failed"
-            found.append(TrackedFile(url, entry.path, day, state, None, failure))
+            found.append(FileRow(url, file.path, day, state, None, failure))
             continue
-        size = size_on_disk(entry.path)
+        size = size_on_disk(file.path)
         state = "downloaded"
-        if entry.path in marks:
+        if file.path in marks:
             state = "marked" if size is not None else "deleted"
-        elif size is None and entry.path:
+        elif size is None and file.path:
             state = "missing"
-        marks.discard(entry.path)
-        found.append(TrackedFile(url, entry.path, day, state, size))
+        marks.discard(file.path)
+        found.append(FileRow(url, file.path, day, state, size))
     for path in marks:
         size = size_on_disk(path)
-        found.append(TrackedFile("", path, day, "deleted" if size is None else "marked", size))
+        found.append(FileRow("", path, day, "deleted" if size is None else "marked", size))
     return sorted(found, key=lambda one: (one.name, one.url))
 
 
@@ -204,11 +204,11 @@ class DiskUse:
             wanted = set(stale)
             # One pass over the lines: asking day by day would list the folders each time.
             found = tracker.downloads(stale[0], stale[-1])
-            for day, entries in groupby(found, key=lambda entry: entry.day):
+            for day, group in groupby(found, key=lambda file: file.day):
                 if not go_on():
                     return None
                 if day in wanted:
-                    self._measure(tracker, day, [entry.path for entry in entries if entry.path])
+                    self._measure(tracker, day, [file.path for file in group if file.path])
         return sum(
             self._days[tracker.key, day.day][2] for day in days if (tracker.key, day.day) in self._days
         )

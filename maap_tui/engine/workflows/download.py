@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from maap_tui.engine.config import dirs
-from maap_tui.engine.download.downloads import Report, Tracked
+from maap_tui.engine.download.downloads import Report
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import (
     CatalogError,
@@ -20,7 +20,7 @@ from maap_tui.engine.missions import (
     parse_name,
 )
 from maap_tui.engine.model import Asset
-from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.workflows.filing import flat, name_of_url
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.searching import find
@@ -43,7 +43,7 @@ async def download(
     async with parts.downloads(verb="download") as downloads:
         for url in dict.fromkeys(map(with_plain_scheme, urls)):
             try:
-                wanted, tracked = await wanted_of_url(
+                wanted = await request_of_url(
                     parts, url, collection, out_dir=out_dir, product_dir=product_dir
                 )
             except NetworkSetupError:
@@ -56,22 +56,21 @@ async def download(
             if dry_run:
                 downloads.report.skipped[url] = wanted.path
                 continue
-            if track and tracked is not None:
-                tracker = parts.registry.baseline(tracked.key)
-                entry = Entry(url, str(wanted.path), tracked.day)
-                await asyncio.to_thread(tracker.add, [entry])
-            downloads.add(wanted, tracked if track else None, group=collection)
+            tracked = wanted.tracked if track else None
+            if tracked is not None:
+                await asyncio.to_thread(parts.registry.baseline(tracked.key).add, [tracked])
+            downloads.add(wanted if track else wanted.untracked(), group=collection)
         return await downloads.join()
 
 
-async def wanted_of_url(
+async def request_of_url(
     parts: Parts,
     url: str,
     collection: str,
     *,
     out_dir: Path | None = None,
     product_dir: bool | None = None,
-) -> tuple[DownloadRequest, Tracked | None]:
+) -> DownloadRequest:
     """A bare URL as a file to fetch: filed by its name, or by its item where the name says nothing.
 
     Raises:
@@ -80,22 +79,21 @@ async def wanted_of_url(
     """
     product_dir = parts.in_product_dir(product_dir)
     if out_dir is not None:
-        return flat(url, out_dir, product_dir=product_dir), None
+        return flat(url, out_dir, product_dir=product_dir)
     file_name = name_of_url(url)
     name = parse_name(url)
     if name is not None and name.baseline is not None:
         mission = parts.mission_of(collection).name
         key = Key(mission, collection, name.product_type, name.baseline)
-        entry = Entry(url, "", name.sensing_start.date())
-        return parts.wanted_of_entry(key, entry, product_dir=product_dir), Tracked(key, entry.day)
+        file = TrackedFile(key, name.sensing_start.date(), url)
+        return parts.filing.request_of_tracked(file, product_dir=product_dir)
     segments = [part.split(".", 1)[0] for part in url.split("?", 1)[0].split("/")[-3:]]
     for identity in dict.fromkeys(reversed(segments)):
         granule = await find(parts, collection, identity)
         if granule is not None:
             asset = next((one for one in granule.assets if one.href == url), None)
             asset = asset or Asset("", url, file_name, format_of(url))
-            wanted = parts.filing.wanted_of(granule, asset, product_dir=product_dir)
-            return wanted, Tracked(parts.filing.key_of(granule), granule.day)
+            return parts.filing.request_of(granule, asset, product_dir=product_dir)
     raise InvalidRequestError(
         f"cannot parse product/baseline from {file_name}",
         "Give --out-dir to say where it goes.",

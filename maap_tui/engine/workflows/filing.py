@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from maap_tui.engine.config import dirs
-from maap_tui.engine.download.downloads import Tracked
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import (
@@ -22,7 +21,7 @@ from maap_tui.engine.missions import (
     parse_name,
 )
 from maap_tui.engine.model import Asset, Granule
-from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.storage import layout, names
 
@@ -90,7 +89,7 @@ class Filing:
         """
         return Key(granule.mission, granule.collection, granule.product_type, granule.baseline)
 
-    def wanted_of(
+    def request_of(
         self,
         granule: Granule,
         asset: Asset,
@@ -108,9 +107,9 @@ class Filing:
             return replace(found, size=asset.size)
         key = self.key_of(granule)
         path = self._path(key, granule.day, asset.href, asset.name, product_dir=product_dir)
-        return DownloadRequest(asset.href, path, asset.size, self.data_dir)
+        return DownloadRequest(asset.href, path, asset.size, self.data_dir, key=key, day=granule.day)
 
-    def files_of(
+    def requests_of(
         self,
         granule: Granule,
         assets: Iterable[Asset],
@@ -118,8 +117,8 @@ class Filing:
         out_dir: Path | None = None,
         product_dir: bool = False,
         refuse: Callable[[Asset, InvalidRequestError], None],
-    ) -> Sequence[tuple[DownloadRequest, Tracked | None]]:
-        """Files of a granule to fetch, and where each is tracked: nowhere under `out_dir`.
+    ) -> list[DownloadRequest]:
+        """Files of a granule to fetch; the registry follows those that do not go under `out_dir`.
 
         Args:
             granule: whose files they are.
@@ -128,58 +127,42 @@ class Filing:
             product_dir: whether each file gets a folder named after its stem.
             refuse: is called with each file whose names are refused, and why.
         """
-        if out_dir is None:
-            return self.tracked_files_of(granule, assets, product_dir=product_dir, refuse=refuse)
-        found: list[tuple[DownloadRequest, None]] = []
-        for asset in assets:
-            try:
-                found.append((self.wanted_of(granule, asset, out_dir=out_dir, product_dir=product_dir), None))
-            except InvalidRequestError as error:
-                refuse(asset, error)
-        return found
-
-    def tracked_files_of(
-        self,
-        granule: Granule,
-        assets: Iterable[Asset],
-        *,
-        product_dir: bool = False,
-        refuse: Callable[[Asset, InvalidRequestError], None],
-    ) -> list[tuple[DownloadRequest, Tracked]]:
-        """Files of a granule in the dated layout, as `files_of`."""
         found = []
         for asset in assets:
             try:
-                tracked = Tracked(self.key_of(granule), granule.day)
-                found.append((self.wanted_of(granule, asset, product_dir=product_dir), tracked))
+                found.append(self.request_of(granule, asset, out_dir=out_dir, product_dir=product_dir))
             except InvalidRequestError as error:
                 refuse(asset, error)
         return found
 
-    def lost_file(self, key: Key, entry: Entry) -> DownloadRequest:
-        """A line of the registry whose file is missing or damaged, to fetch again where it was.
+    def lost_file(self, file: TrackedFile) -> DownloadRequest:
+        """A tracked file that is missing or damaged, to fetch again where it was.
 
         A path outside the data folder is not trusted, nor one with another name.
 
         Raises:
             InvalidRequestError: when the URL names no usable file.
         """
-        wanted = self.wanted_of_entry(key, entry)
-        where = Path(entry.path)
+        wanted = self.request_of_tracked(file)
+        where = Path(file.path)
         if where.name == wanted.path.name and where.is_relative_to(self.data_dir):
             wanted = replace(wanted, path=where)
         return replace(wanted, again=True)
 
-    def wanted_of_entry(self, key: Key, entry: Entry, *, product_dir: bool = False) -> DownloadRequest:
-        """A line of the registry as a file to fetch.
+    def request_of_tracked(
+        self, file: TrackedFile, *, out_dir: Path | None = None, product_dir: bool = False
+    ) -> DownloadRequest:
+        """A tracked file as one to fetch: in the dated layout, or flat under `out_dir`.
 
         The path is made again from the names: what a registry line says can be anyone's.
 
         Raises:
             InvalidRequestError: when the URL names no usable file.
         """
-        path = self._path(key, entry.day, entry.url, name_of_url(entry.url), product_dir=product_dir)
-        return DownloadRequest(entry.url, path, None, self.data_dir)
+        if out_dir is not None:
+            return replace(flat(file.url, out_dir, product_dir=product_dir), key=file.key, day=file.day)
+        path = self._path(file.key, file.day, file.url, name_of_url(file.url), product_dir=product_dir)
+        return DownloadRequest(file.url, path, None, self.data_dir, key=file.key, day=file.day)
 
     def in_product_dir(self, wanted: DownloadRequest) -> DownloadRequest:
         """The same file, in a folder of its own named after its stem; or where it is, in its granule's."""
@@ -209,20 +192,20 @@ class Filing:
         return found
 
     def only_newest(
-        self, product_type: str, keys: Sequence[Key], selected: Sequence[tuple[Key, Entry]]
-    ) -> list[tuple[Key, Entry]]:
+        self, product_type: str, keys: Sequence[Key], selected: Sequence[TrackedFile]
+    ) -> list[TrackedFile]:
         """Leave out older processings, for products that are archived in several versions.
 
         Args:
             product_type: the product type.
             keys: the baselines that are meant; what is downloaded of them counts too.
-            selected: lines of their registries.
+            selected: files that their registries follow.
         """
-        if not selected or not self.mission_of(selected[0][0].collection).keeps_newest(product_type):
+        if not selected or not self.mission_of(selected[0].key.collection).keeps_newest(product_type):
             return list(selected)
         newest: dict[tuple[object, ...], tuple[Any, ...]] = {}
-        days = {entry.day for _, entry in selected}
-        urls = [entry.url for _, entry in selected]
+        days = {file.day for file in selected}
+        urls = [file.url for file in selected]
         for tracker in map(self.registry.baseline, keys):
             urls += [done.url for day in days for done in tracker.downloads(day, day)]
         for url in urls:
@@ -231,10 +214,10 @@ class Filing:
                 granule, rank = version
                 newest[granule] = max(newest.get(granule, rank), rank)
         kept = []
-        for key, entry in selected:
-            version = _version_of(entry.url)
+        for file in selected:
+            version = _version_of(file.url)
             if version is None or version[1] == newest[version[0]]:
-                kept.append((key, entry))
+                kept.append(file)
         return kept
 
 

@@ -73,16 +73,17 @@ async def get(
             if track and not dry_run and out_dir is None:
                 await register(parts.filing, page.granules, formats, emit=parts.emit)
             for granule in page.granules:
-                for wanted, tracked in parts.filing.files_of(
+                for request in parts.filing.requests_of(
                     granule,
                     chosen.files(granule),
                     out_dir=out_dir,
                     product_dir=parts.in_product_dir(product_dir),
                     refuse=lambda asset, error: downloads.refuse(asset.href, error.message, permanent=True),
                 ):
-                    report.wanted.append(wanted)
+                    report.wanted.append(request)
                     if not dry_run:
-                        downloads.add(wanted, tracked if track else None, group=granule.collection)
+                        request = request if track else request.untracked()
+                        downloads.add(request, group=granule.collection)
         if track and not dry_run and out_dir is None:
             await save_skipped(parts.filing, found, emit=parts.emit)
         report.downloads = await downloads.join()

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Self
 from maap_tui.engine.catalogue.client import Catalogue
 from maap_tui.engine.catalogue.index import CatalogueIndex
 from maap_tui.engine.config import dirs, settings
-from maap_tui.engine.download.downloads import DownloadJob, Downloads, Tracked
+from maap_tui.engine.download.downloads import DownloadJob, Downloads
 from maap_tui.engine.download.pacing import HostPause
 from maap_tui.engine.download.queue_store import Queue
-from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest
+from maap_tui.engine.download.requests import DownloadOutcome
 from maap_tui.engine.download.transfer import Transfer
 from maap_tui.engine.errors import DownloadError, MaapError, StorageError
 from maap_tui.engine.events import Emit, Event, Noted, Warned, ignore
@@ -40,7 +40,7 @@ from maap_tui.engine.query import Query
 from maap_tui.engine.registry.baseline import BaselineRegistry
 from maap_tui.engine.registry.counts import StatsCache
 from maap_tui.engine.registry.deletions import Deletions
-from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.workflows import rules
 from maap_tui.engine.workflows.filing import Filing
@@ -257,10 +257,6 @@ class Parts:
         """Whether each file gets a folder named after its stem: as wished, None takes the setting."""
         return self.settings.downloads.product_dir if wish is None else wish
 
-    def wanted_of_entry(self, key: Key, entry: Entry, *, product_dir: bool = False) -> DownloadRequest:
-        """A line of the registry as a file to fetch; errors as `Filing.wanted_of_entry`."""
-        return self.filing.wanted_of_entry(key, entry, product_dir=product_dir)
-
     def tracked_keys(self, collection: str, product_type: str, baseline: str | None = None) -> list[Key]:
         """The baselines of a product that the registry follows; one of that name for a baseline given."""
         return self.filing.tracked_keys(collection, product_type, baseline)
@@ -315,7 +311,7 @@ class Parts:
         return run
 
     async def _record(self, job: DownloadJob, fetched: DownloadOutcome) -> None:
-        tracked = job.tracked
+        tracked = job.wanted.tracked
         if tracked is None:
             return
         tracker = self.registry.baseline(tracked.key)
@@ -323,7 +319,7 @@ class Parts:
         if fetched.pieces:
             await asyncio.to_thread(self._record_hashes, tracked, fetched)
 
-    def _record_hashes(self, tracked: Tracked, fetched: DownloadOutcome) -> None:
+    def _record_hashes(self, tracked: TrackedFile, fetched: DownloadOutcome) -> None:
         try:
             self.hashes.record(tracked.key, tracked.day, fetched.path, fetched.size, fetched.pieces)
         except StorageError as error:
@@ -331,7 +327,7 @@ class Parts:
             self.emit(Warned(f"The hash of {fetched.path.name} could not be recorded: {error.message}"))
 
     async def _record_failure(self, job: DownloadJob, error: DownloadError) -> None:
-        tracked = job.tracked
+        tracked = job.wanted.tracked
         if tracked is None:
             return
         tracker = self.registry.baseline(tracked.key)

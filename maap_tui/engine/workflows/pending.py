@@ -8,7 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from maap_tui.engine.config import dirs
-from maap_tui.engine.download.downloads import Downloads, Report, Tracked
+from maap_tui.engine.download.downloads import Downloads, Report
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.events import Emit, ItemSkipped, ignore
@@ -16,17 +16,17 @@ from maap_tui.engine.missions import granule_name, has_format, parse_name
 from maap_tui.engine.model import ALL, TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.baseline import BaselineRegistry
-from maap_tui.engine.registry.entries import Entry, Key, Stats
-from maap_tui.engine.workflows.filing import Filing, flat
+from maap_tui.engine.registry.entries import Key, Stats, TrackedFile
+from maap_tui.engine.workflows.filing import Filing
 from maap_tui.engine.workflows.parts import Parts
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Lines of the registry that are not downloaded, chosen by a query."""
+    """Files that the registry follows and that are not downloaded, chosen by a query."""
 
-    lines: list[tuple[Key, Entry]]
-    """Those to fetch, with their baselines, in the query's order."""
+    files: list[TrackedFile]
+    """Those to fetch, in the query's order."""
     other_formats: list[str]
     """URLs of the time and orbits meant in formats that are not."""
     older: int = 0
@@ -35,16 +35,16 @@ class Pending:
     """Files of granules beyond the number asked for."""
 
 
-def means(query: Query, entry: Entry) -> bool:
-    """Whether a query means a line of a registry, judged by the name of its file.
+def means(query: Query, url: str) -> bool:
+    """Whether a query means a file of a registry, judged by the name in its URL.
 
     A name that says nothing is judged by its day alone. A query without formats means every file.
     """
-    if query.formats and not any(has_format(entry.url, name) for name in query.formats):
+    if query.formats and not any(has_format(url, name) for name in query.formats):
         return False
-    if query.shard is not None and entry.url not in query.shard:
+    if query.shard is not None and url not in query.shard:
         return False
-    name = parse_name(entry.url)
+    name = parse_name(url)
     if name is None:
         return not (query.orbits or query.frames or query.tracks)
     if query.time and name.sensing_start not in query.time:
@@ -58,9 +58,14 @@ def means(query: Query, entry: Entry) -> bool:
     return not (query.frames and name.frame not in query.frames)
 
 
-def starts_in(span: TimeRange | None, entry: Entry) -> bool:
-    """Whether a line's sensing start is in a span, as far as the name of its file says; None means all."""
-    name = parse_name(entry.url)
+def starts_in(span: TimeRange | None, url: str) -> bool:
+    """Whether a file's sensing start is in a span, as far as its name says; a span of None means all.
+
+    Args:
+        span: the span.
+        url: URL or path of the file.
+    """
+    name = parse_name(url)
     return span is None or name is None or name.sensing_start in span
 
 
@@ -76,12 +81,12 @@ def stats_of(tracker: BaselineRegistry, span: TimeRange | None = None) -> Stats:
     first, last = span.first_day, span.last_day
     if all(moment.time() == datetime.min.time() for moment in (span.start, span.end)):
         return tracker.stats(first, last)
-    urls = {entry.url for entry in tracker.urls(first, last) if starts_in(span, entry)}
-    rows = [entry for entry in tracker.downloads(first, last) if starts_in(span, entry)]
-    done = {entry.url for entry in rows}
-    paths = {entry.path for entry in rows if entry.path}
-    marked = {path for path, day in tracker.marked(first, last) if starts_in(span, Entry(path, path, day))}
-    gone = {path for day in {entry.day for entry in rows} for path in tracker.deleted(day)} & marked
+    urls = {file.url for file in tracker.urls(first, last) if starts_in(span, file.url)}
+    rows = [file for file in tracker.downloads(first, last) if starts_in(span, file.url)]
+    done = {file.url for file in rows}
+    paths = {file.path for file in rows if file.path}
+    marked = {path for path, _ in tracker.marked(first, last) if starts_in(span, path)}
+    gone = {path for day in {file.day for file in rows} for path in tracker.deleted(day)} & marked
     return Stats(
         len(urls),
         len(done),
@@ -89,27 +94,27 @@ def stats_of(tracker: BaselineRegistry, span: TimeRange | None = None) -> Stats:
         len(tracker.errors()),
         len(urls - done),
         len(paths - marked),
-        sum(entry.path in gone for entry in rows),
+        sum(file.path in gone for file in rows),
     )
 
 
-def pending_of(filing: Filing, keys: Sequence[Key], query: Query) -> list[tuple[Key, Entry]]:
+def pending_of(filing: Filing, keys: Sequence[Key], query: Query) -> list[TrackedFile]:
     """What is discovered and not downloaded, of several baselines, oldest first."""
-    found: list[tuple[Key, Entry]] = []
+    found: list[TrackedFile] = []
     for key in keys:
         with filing.registry.going_on():
-            entries = filing.registry.baseline(key).pending_downloads(*days_of(query.time))
-            found += [(key, entry) for entry in entries if means(query, entry)]
-    found.sort(key=lambda one: (one[1].day, one[1].url))
+            pending = filing.registry.baseline(key).pending_downloads(*days_of(query.time))
+            found += [file for file in pending if means(query, file.url)]
+    found.sort(key=lambda file: (file.day, file.url))
     return found
 
 
-def first_granules(entries: Sequence[tuple[Key, Entry]], count: int | None) -> list[tuple[Key, Entry]]:
-    """The lines of the first `count` granules, all of them for None."""
+def first_granules(tracked: Sequence[TrackedFile], count: int | None) -> list[TrackedFile]:
+    """The files of the first `count` granules, all of them for None."""
     if count is None:
-        return list(entries)
+        return list(tracked)
     room = Room(count)
-    return [one for one in entries if room.has(one[1].url)]
+    return [file for file in tracked if room.has(file.url)]
 
 
 class Room:
@@ -127,27 +132,20 @@ class Room:
         return granule in self._granules
 
 
-def queue_entry(
-    filing: Filing,
-    downloads: Downloads,
-    key: Key,
-    entry: Entry,
-    *,
-    product_dir: bool = False,
-    emit: Emit = ignore,
+def queue_tracked(
+    filing: Filing, downloads: Downloads, file: TrackedFile, *, product_dir: bool = False, emit: Emit = ignore
 ) -> bool:
-    """Queue a line of the registry; a path that cannot be is reported and left."""
+    """Queue a file that the registry follows; one that cannot be is reported and left."""
     try:
-        wanted = filing.wanted_of_entry(key, entry, product_dir=product_dir)
+        return downloads.add(filing.request_of_tracked(file, product_dir=product_dir))
     except InvalidRequestError as error:
-        emit(left_in_registry(entry, error))
+        emit(left_in_registry(file.url, error))
         return False
-    return downloads.add(wanted, Tracked(key, entry.day))
 
 
-def left_in_registry(entry: Entry, error: InvalidRequestError) -> ItemSkipped:
+def left_in_registry(url: str, error: InvalidRequestError) -> ItemSkipped:
     """That a line of the registry names no file that can be fetched."""
-    return ItemSkipped(f"{entry.url[:120]!a}", entry.url, f"left in the registry: {error.message}")
+    return ItemSkipped(f"{url[:120]!a}", url, f"left in the registry: {error.message}")
 
 
 def pending(parts: Parts, query: Query, *, max_items: int | None = None) -> Pending:
@@ -161,76 +159,67 @@ def pending(parts: Parts, query: Query, *, max_items: int | None = None) -> Pend
     keys = parts.tracked_keys(query.collection, query.product_type, query.baseline)
     meant = query.replace(formats=parts.formats_of(query))
     every = pending_of(parts.filing, keys, query.replace(formats=(ALL,)))
-    of_format = [one for one in every if means(meant, one[1])]
-    taken = {entry.url for _, entry in of_format}
-    others = [entry.url for _, entry in every if entry.url not in taken]
+    of_format = [file for file in every if means(meant, file.url)]
+    taken = {file.url for file in of_format}
+    others = [file.url for file in every if file.url not in taken]
     found = of_format
     if not query.every_version:
         found = parts.filing.only_newest(query.product_type, keys, found)
     older = len(of_format) - len(found)
     if query.newest_first:
         found.reverse()
-    lines = first_granules(found, max_items)
-    return Pending(lines, others, older, len(found) - len(lines))
+    chosen = first_granules(found, max_items)
+    return Pending(chosen, others, older, len(found) - len(chosen))
 
 
 async def download_pending(
     parts: Parts,
-    lines: Sequence[tuple[Key, Entry]],
+    tracked: Sequence[TrackedFile],
     *,
     out_dir: Path | None = None,
     product_dir: bool | None = None,
 ) -> Report:
-    """Download lines of the registry; with `out_dir` flat, and recorded with the path they got there."""
+    """Download files of the registry; with `out_dir` flat, and recorded with the path they got there."""
     out_dir = None if out_dir is None else dirs.data_folder(out_dir)
+    in_product_dir = parts.in_product_dir(product_dir)
     async with parts.downloads(verb="download") as downloads:
-        for key, entry in lines:
+        for file in tracked:
             try:
-                wanted = _file_of(parts, key, entry, out_dir, product_dir)
+                wanted = parts.filing.request_of_tracked(file, out_dir=out_dir, product_dir=in_product_dir)
             except InvalidRequestError as error:
                 if out_dir is None:
-                    parts.emit(left_in_registry(entry, error))
+                    parts.emit(left_in_registry(file.url, error))
                 else:
-                    downloads.refuse(entry.url, error.message, permanent=True)
+                    downloads.refuse(file.url, error.message, permanent=True)
                 continue
-            downloads.add(wanted, Tracked(key, entry.day))
+            downloads.add(wanted)
         return await downloads.join()
 
 
 def would_download(
     parts: Parts,
-    lines: Sequence[tuple[Key, Entry]],
+    tracked: Sequence[TrackedFile],
     *,
     out_dir: Path | None = None,
     product_dir: bool | None = None,
 ) -> list[DownloadRequest]:
     """The files that `download_pending` would fetch; writes nothing."""
+    in_product_dir = parts.in_product_dir(product_dir)
     found = []
-    for key, entry in lines:
+    for file in tracked:
         try:
-            found.append(_file_of(parts, key, entry, out_dir, product_dir))
+            found.append(parts.filing.request_of_tracked(file, out_dir=out_dir, product_dir=in_product_dir))
         except InvalidRequestError as error:
-            parts.emit(left_in_registry(entry, error))
+            parts.emit(left_in_registry(file.url, error))
     return found
 
 
-def _file_of(
-    parts: Parts, key: Key, entry: Entry, out_dir: Path | None, product_dir: bool | None
-) -> DownloadRequest:
-    product_dir = parts.in_product_dir(product_dir)
-    if out_dir is not None:
-        return flat(entry.url, out_dir, product_dir=product_dir)
-    return parts.filing.wanted_of_entry(key, entry, product_dir=product_dir)
-
-
-async def fetch_again(parts: Parts, entries: Sequence[tuple[Key, Entry]]) -> Report:
+async def fetch_again(parts: Parts, tracked: Sequence[TrackedFile]) -> Report:
     """Download files that are recorded as downloaded and are missing or damaged, where they were."""
     async with parts.downloads(verb="verify") as downloads:
-        for key, entry in entries:
+        for file in tracked:
             try:
-                wanted = parts.filing.lost_file(key, entry)
+                downloads.add(parts.filing.lost_file(file))
             except InvalidRequestError as error:
-                downloads.refuse(entry.url, error.message, permanent=True)
-                continue
-            downloads.add(wanted, Tracked(key, entry.day))
+                downloads.refuse(file.url, error.message, permanent=True)
         return await downloads.join()

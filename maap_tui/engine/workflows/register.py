@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from maap_tui.engine.catalogue.search import Search
 from maap_tui.engine.catalogue.skipped import by_key
-from maap_tui.engine.download.downloads import Tracked
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.events import Emit, ItemSkipped, Warned, ignore
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.model import Asset, Granule
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry.entries import Entry, Key
 from maap_tui.engine.workflows.filing import Chosen, Filing
 from maap_tui.engine.workflows.pending import means
 
@@ -25,7 +22,7 @@ from maap_tui.engine.workflows.pending import means
 class RegisteredFiles:
     """What came of registering some granules."""
 
-    files: list[tuple[DownloadRequest, Tracked]] = field(default_factory=list)
+    files: list[DownloadRequest] = field(default_factory=list)
     """The files that the registry follows now."""
     new: int = 0
     refused: int = 0
@@ -46,19 +43,15 @@ def register_now(filing: Filing, granules: Sequence[Granule], chosen: Chosen, em
         filed.refused += 1
         emit(_not_registered(asset.href, error.message))
 
-    by_key: dict[Key, list[Entry]] = defaultdict(list)
     for granule in granules:
-        filed.files += filing.tracked_files_of(granule, chosen.files(granule), refuse=refuse)
-    for wanted, tracked in filed.files:
-        by_key[tracked.key].append(Entry(wanted.url, str(wanted.path), tracked.day))
-    for key, entries in by_key.items():
-        added = filing.registry.baseline(key).add(entries)
-        filed.new += added.new
-        for entry, reason in added.refused:
-            filed.refused += 1
-            emit(_not_registered(entry.url, reason))
-        refused = {entry.url for entry, _ in added.refused}
-        filed.files = [one for one in filed.files if one[0].url not in refused]
+        filed.files += filing.requests_of(granule, chosen.files(granule), refuse=refuse)
+    added = filing.registry.add(file for request in filed.files if (file := request.tracked) is not None)
+    filed.new = added.new
+    filed.refused += len(added.refused)
+    for file, reason in added.refused:
+        emit(_not_registered(file.url, reason))
+    refused = {file.url for file, _ in added.refused}
+    filed.files = [request for request in filed.files if request.url not in refused]
     return filed
 
 
@@ -90,7 +83,7 @@ def record_skipped(filing: Filing, search: Search, emit: Emit = ignore) -> None:
 def _is_meant(query: Query, url: str) -> bool:
     """Whether an item's address shows that a query means it; one that shows nothing is not meant."""
     name = parse_name(url)
-    return name is not None and means(query, Entry(url, "", name.sensing_start.date()))
+    return name is not None and means(query, url)
 
 
 def _not_registered(url: str, reason: str) -> ItemSkipped:

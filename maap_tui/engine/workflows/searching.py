@@ -95,10 +95,10 @@ def _expected(parts: Parts, query: Query, span: TimeRange | None) -> Expected | 
     meant = query.replace(formats=(ALL,), time=span)
     try:
         days = [
-            entry.day
+            file.day
             for key in parts.tracked_keys(query.collection, query.product_type, query.baseline)
-            for entry in parts.registry.baseline(key).urls(*days_of(span))
-            if means(meant, entry)
+            for file in parts.registry.baseline(key).urls(*days_of(span))
+            if means(meant, file.url)
         ]
         catalogue = built.load(parts.dirs, query.collection)
     except MaapError:

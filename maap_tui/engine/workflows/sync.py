@@ -12,13 +12,13 @@ from typing import ParamSpec, TypeVar
 
 from maap_tui.engine.catalogue.search import FailedDay, Search
 from maap_tui.engine.catalogue.skipped import SkippedItem
-from maap_tui.engine.download.downloads import Downloads, Report, Tracked
+from maap_tui.engine.download.downloads import Downloads, Report
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError, LockedError, MaapError, NoLockError
 from maap_tui.engine.events import Emit, Warned, ignore
 from maap_tui.engine.model import Granule, to_zulu
 from maap_tui.engine.query import Query
-from maap_tui.engine.registry.entries import Key
+from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.lines import MISSING_FOR
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.storage import files
@@ -31,7 +31,7 @@ from maap_tui.engine.workflows.pending import (
     left_in_registry,
     pending,
     pending_of,
-    queue_entry,
+    queue_tracked,
 )
 from maap_tui.engine.workflows.register import record_skipped, register_now
 from maap_tui.engine.workflows.searching import UNCUT, search
@@ -136,7 +136,8 @@ class _Missing:
         self._known: dict[Key, dict[str, datetime]] = {}
         self._reported: set[str] = set()
 
-    def has(self, key: Key, url: str) -> bool:
+    def has(self, file: TrackedFile) -> bool:
+        key, url = file.key, file.url
         if key not in self._known:
             self._known[key] = self._filing.registry.baseline(key).missing(datetime.now(UTC))
         at = self._known[key].get(url)
@@ -168,20 +169,21 @@ def _take_page(
     keys: set[Key],
     report: SyncReport,
     emit: Emit,
-) -> list[tuple[DownloadRequest, Tracked]]:
+) -> list[DownloadRequest]:
     """Register a page and count it; returns what of it has to be fetched."""
     filed = register_now(filing, granules, chosen, emit)
     pending: dict[tuple[Key, date], set[str]] = {}
-    wanted: list[tuple[DownloadRequest, Tracked]] = []
+    wanted: list[DownloadRequest] = []
     undecided = 0
-    for file, tracked in filed.files:
-        key, day = tracked.key, tracked.day
+    for request in filed.files:
+        if request.tracked is None:
+            continue
+        key, day = request.tracked.key, request.tracked.day
         keys.add(key)
         if (key, day) not in pending:
-            entries = filing.registry.baseline(key).pending_downloads(day, day)
-            pending[key, day] = {entry.url for entry in entries}
-        if file.url in pending[key, day]:
-            wanted.append((file, tracked))
+            pending[key, day] = {one.url for one in filing.registry.baseline(key).pending_downloads(day, day)}
+        if request.url in pending[key, day]:
+            wanted.append(request)
         else:
             undecided += filing.registry.baseline(key).is_unreadable(day)
     report.undecided += undecided
@@ -251,12 +253,11 @@ async def _sync(
     async with aclosing(aiter(search)) as pages:
         async for page in pages:
             pending = await _outlast(downloads, _take_page, filing, page.granules, chosen, keys, report, emit)
-            for wanted, tracked in pending:
-                if missing.has(tracked.key, wanted.url) or not room.has(wanted.url):
+            for request in pending:
+                file = request.tracked
+                if (file is not None and missing.has(file)) or not room.has(request.url):
                     continue
-                report.pending += downloads.add(
-                    filing.in_product_dir(wanted) if product_dir else wanted, tracked
-                )
+                report.pending += downloads.add(filing.in_product_dir(request) if product_dir else request)
     report.failed_days = search.failed
     report.lacking = chosen.error()
     if warning := chosen.warning():
@@ -270,16 +271,13 @@ async def _sync(
     if not query.every_version:
         # What is queued already takes part in the choice among versions, and is left out only then.
         left = await _outlast(downloads, filing.only_newest, query.product_type, sorted(keys), left)
-    left = [
-        (key, entry)
-        for key, entry in left
-        if entry.url not in downloads.jobs and not missing.has(key, entry.url)
-    ]
-    for key, entry in left:
-        if not room.has(entry.url):
+    for file in left:
+        if file.url in downloads.jobs or missing.has(file):
+            continue
+        if not room.has(file.url):
             report.held_back += 1
             continue
-        report.pending += queue_entry(filing, downloads, key, entry, product_dir=product_dir, emit=emit)
+        report.pending += queue_tracked(filing, downloads, file, product_dir=product_dir, emit=emit)
     if is_waited_for:
         report.downloads = await downloads.join()
     await _keep_lines(filing, sorted(keys), wait_s=_REWRITE_S if report.new else 0.0)
@@ -298,18 +296,18 @@ async def would_sync(parts: Parts, query: Query, *, product_dir: bool | None = N
     names = (query.collection, query.product_type, query.baseline)
     done: set[str] = set()
     for tracker in map(parts.registry.baseline, parts.tracked_keys(*names)):
-        done |= {entry.url for entry in tracker.downloads(*days_of(query.time))}
+        done |= {file.url for file in tracker.downloads(*days_of(query.time))}
         done |= tracker.missing(datetime.now(UTC)).keys()
     wanted = {one.url: one for one in found.wanted if one.url not in done}
-    for key, entry in pending(parts, query).lines:
-        if entry.url in wanted or entry.url in done:
+    for file in pending(parts, query).files:
+        if file.url in wanted or file.url in done:
             continue
         try:
-            wanted[entry.url] = parts.filing.wanted_of_entry(
-                key, entry, product_dir=parts.in_product_dir(product_dir)
+            wanted[file.url] = parts.filing.request_of_tracked(
+                file, product_dir=parts.in_product_dir(product_dir)
             )
         except InvalidRequestError as error:
-            parts.emit(left_in_registry(entry, error))
+            parts.emit(left_in_registry(file.url, error))
     room = Room(query.max_items)
     return [one for one in wanted.values() if room.has(one.url)]
 

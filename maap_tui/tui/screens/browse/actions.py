@@ -160,7 +160,7 @@ class BranchActions:
         except MaapError as error:
             lines.append(f"The archive did not say how many: {error.message}")
         pending = await asyncio.to_thread(session.pending, query)
-        lines.append(f"Registered before and still to download: {plural(len(pending.lines), 'file')}")
+        lines.append(f"Registered before and still to download: {plural(len(pending.files), 'file')}")
         lines.append("What is new is registered, what is not here is queued in Downloads")
         lines.append(f"The same as: {query.to_command('sync')}")
         return lines

@@ -438,13 +438,8 @@ class DownloadsScreen(ModeScreen):
     async def _retry(self, own: Sequence[str], damaged: Sequence[Line], left: Sequence[QueueRow]) -> None:
         if own:
             await self._control(lambda transfers: transfers.retry(own))
-        files = []
-        for line in damaged:
-            if line.job is not None:
-                wanted = line.job.wanted
-                files.append((replace(wanted, again=True), line.job.tracked))
-        if files:
-            await self.maap.queue_files(files)
+        if requests := [replace(line.job.wanted, again=True) for line in damaged if line.job is not None]:
+            await self.maap.queue_files(requests)
         if left:
             await self.maap.take_over(left)
         if lost := [line.row for line in damaged if line.row is not None]:
@@ -557,10 +552,10 @@ class DownloadsScreen(ModeScreen):
 def _verdict_of(judge: Judge, line: Line) -> Verdict:
     """What a look at a line's file on disk says."""
     if line.job is not None:
-        tracked = line.job.tracked
+        tracked = line.job.wanted.tracked
     else:
         try:
-            tracked = of_row(line.row)[1] if line.row is not None else None
+            tracked = of_row(line.row).tracked if line.row is not None else None
         except InvalidRequestError:
             tracked = None  # what the queue says of its place cannot be read: judged without the registry
     where = (tracked.key, tracked.day) if tracked is not None else None

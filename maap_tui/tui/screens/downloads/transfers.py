@@ -150,12 +150,8 @@ class Line:
         """What files of about the same size have in common: collection, product type and baseline."""
         if self.row is not None:
             return self.row.collection, self.row.product_type, self.row.baseline
-        tracked = self.job.tracked if self.job is not None else None
-        return (
-            (tracked.key.collection, tracked.key.product_type, tracked.key.baseline)
-            if tracked is not None
-            else ("", "", "")
-        )
+        key = self.job.wanted.key if self.job is not None else None
+        return (key.collection, key.product_type, key.baseline) if key is not None else ("", "", "")
 
     @property
     def rate(self) -> float | None:

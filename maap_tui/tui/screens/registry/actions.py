@@ -24,8 +24,8 @@ from maap_tui.engine.query import Query
 from maap_tui.engine.registry import view
 from maap_tui.engine.registry.baseline import BaselineRegistry
 from maap_tui.engine.registry.cleanup import CleanupReport, deletable, delete_marked
-from maap_tui.engine.registry.entries import Entry, Key
-from maap_tui.engine.registry.view import Failure, TrackedFile
+from maap_tui.engine.registry.entries import Key, TrackedFile
+from maap_tui.engine.registry.view import Failure, FileRow
 from maap_tui.engine.session import Session
 from maap_tui.engine.storage.layout import collection_of
 from maap_tui.text import clean, format_bytes, format_count, plural
@@ -46,7 +46,7 @@ class Scope:
     key: Key
     day: date | None = None
     """None for all days."""
-    files: tuple[TrackedFile, ...] | None = None
+    files: tuple[FileRow, ...] | None = None
     """None for all files."""
     failures: tuple[Failure, ...] | None = None
     """Given up downloads that are meant; None for all of the scope."""
@@ -121,7 +121,7 @@ class BaselineActions:
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self._undo: tuple[str, Scope, list[tuple[Key, str, date]]] | None = None
+        self._undo: tuple[str, Scope, list[TrackedFile]] | None = None
         """What was marked or unmarked last, where one scope was meant."""
 
     @property
@@ -140,39 +140,39 @@ class BaselineActions:
 
     async def download(self, scopes: list[Scope], work: Work) -> None:
         """Queue what is pending."""
-        entries: list[tuple[Key, Entry]] = []
+        tracked: list[TrackedFile] = []
         for scope in scopes:
-            entries += await asyncio.to_thread(self._pending, scope)
-        if not entries:
+            tracked += await asyncio.to_thread(self._pending, scope)
+        if not tracked:
             self._view.say(f"Nothing is pending in {words_of(scopes)}.")
             return
-        await self._queue(entries, work)
+        await self._queue(tracked, work)
 
-    def _pending(self, scope: Scope) -> list[tuple[Key, Entry]]:
+    def _pending(self, scope: Scope) -> list[TrackedFile]:
         key = scope.key
         if scope.files is not None:
             return [
-                (key, Entry(row.url, row.path, row.day))
+                TrackedFile(key, row.day, row.url, row.path)
                 for row in scope.files
                 if row.url
                 and row.state in ("discovered", "failed", "missing")
                 and not (row.failure and row.failure.is_skipped)
             ]
         query = Query(key.collection, key.product_type, key.baseline, formats=(ALL,))
-        found = self._session.pending(query).lines
-        return [one for one in found if one[0] == key and scope.day in (None, one[1].day)]
+        found = self._session.pending(query).files
+        return [file for file in found if file.key == key and scope.day in (None, file.day)]
 
     async def retry(self, scopes: list[Scope], work: Work) -> None:
         """Queue what failed."""
-        entries: list[tuple[Key, Entry]] = []
+        tracked: list[TrackedFile] = []
         for scope in scopes:
-            entries += await asyncio.to_thread(self._failed, scope)
-        if not entries:
+            tracked += await asyncio.to_thread(self._failed, scope)
+        if not tracked:
             self._view.say(f"Nothing failed in {words_of(scopes)}.")
             return
-        await self._queue(entries, work)
+        await self._queue(tracked, work)
 
-    def _failed(self, scope: Scope) -> list[tuple[Key, Entry]]:
+    def _failed(self, scope: Scope) -> list[TrackedFile]:
         tracker = self._tracker(scope.key)
         chosen = view.failures(tracker) if scope.failures is None else list(scope.failures)
         if skipped := sum(one.is_skipped for one in chosen):
@@ -184,7 +184,7 @@ class BaselineActions:
         unplaced = {one.url for one in chosen if one.day is None}
         days: dict[str, date] = {}
         if unplaced:
-            days = {entry.url: entry.day for entry in tracker.urls() if entry.url in unplaced}
+            days = {file.url: file.day for file in tracker.urls() if file.url in unplaced}
         found = []
         for one in chosen:
             day = one.day or days.get(one.url)
@@ -193,24 +193,24 @@ class BaselineActions:
                     "warning", f"Not tried again, as no day is known for it: {clean(one.url)}"
                 )
             elif scope.day in (None, day):
-                found.append((scope.key, Entry(one.url, "", day)))
+                found.append(TrackedFile(scope.key, day, one.url))
         return found
 
-    async def _queue(self, entries: Sequence[tuple[Key, Entry]], work: Work, *, again: bool = False) -> None:
-        """Queue lines of the registry, asking first when they are very many."""
-        if len(entries) > ASK_ABOVE and not await self._view.ask(
-            f"Queue {plural(len(entries), 'file')} for download?", verb="Queue", key="y"
+    async def _queue(self, tracked: Sequence[TrackedFile], work: Work, *, again: bool = False) -> None:
+        """Queue files of the registry, asking first when they are very many."""
+        if len(tracked) > ASK_ABOVE and not await self._view.ask(
+            f"Queue {plural(len(tracked), 'file')} for download?", verb="Queue", key="y"
         ):
             return
-        work.title, work.total, work.done = "Queueing", len(entries), 0
+        work.title, work.total, work.done = "Queueing", len(tracked), 0
         new, refused = 0, 0
-        for batch in _batches(entries):
-            counts = await self._view.maap.queue_lines(batch, again=again)
+        for batch in _batches(tracked):
+            counts = await self._view.maap.queue_tracked(batch, again=again)
             new, refused = new + counts[0], refused + counts[1]
             work.done += len(batch)
             if not work.go_on():
                 break
-        baselines = list(dict.fromkeys(f"{key.product_type} {key.baseline}" for key, _ in entries))
+        baselines = list(dict.fromkeys(f"{file.key.product_type} {file.key.baseline}" for file in tracked))
         whose = baselines[0] if len(baselines) == 1 else plural(len(baselines), "baseline")
         words = f"Queued {plural(new, 'file')} of {whose}."
         others = work.done - new - refused
@@ -225,10 +225,10 @@ class BaselineActions:
         if (last := self._last("unmark", scopes)) is not None:
             await self._change_marks("mark", scopes, last, work)
             return
-        paths: list[tuple[Key, str, date]] = []
+        found: list[TrackedFile] = []
         for scope in scopes:
-            paths += await asyncio.to_thread(self._unmarked, scope)
-        if not paths:
+            found += await asyncio.to_thread(self._unmarked, scope)
+        if not found:
             self._view.say(
                 f"No unmarked file is here in {words_of(scopes)}: only what was downloaded is marked."
             )
@@ -236,78 +236,77 @@ class BaselineActions:
         are_whole = any(scope.day is None and scope.files is None for scope in scopes)
         if (
             are_whole
-            and len(paths) > 1
+            and len(found) > 1
             and not await self._view.ask(
-                f"Mark {plural(len(paths), 'file')} of {words_of(scopes)} as processed?",
-                lines=[self._brief(path) for _, path, _ in paths],
+                f"Mark {plural(len(found), 'file')} of {words_of(scopes)} as processed?",
+                lines=[self._brief(file.path) for file in found],
                 verb="Mark",
                 key="y",
             )
         ):
             return
-        await self._change_marks("mark", scopes, paths, work)
+        await self._change_marks("mark", scopes, found, work)
 
-    def _last(self, verb: str, scopes: list[Scope]) -> list[tuple[Key, str, date]] | None:
+    def _last(self, verb: str, scopes: list[Scope]) -> list[TrackedFile] | None:
         """What was marked or unmarked last, when it was that and the same is meant again."""
         if self._undo is None or self._undo[0] != verb or [self._undo[1]] != scopes:
             return None
         return self._undo[2]
 
-    def _unmarked(self, scope: Scope) -> list[tuple[Key, str, date]]:
+    def _unmarked(self, scope: Scope) -> list[TrackedFile]:
         if scope.files is not None:
             states = ("downloaded", "missing")
-            return [(scope.key, row.path, row.day) for row in scope.files if row.path and row.state in states]
-        found = self._tracker(scope.key).pending_marks(scope.day, scope.day)
-        return [(scope.key, entry.path, entry.day) for entry in found]
+            rows = [row for row in scope.files if row.path and row.state in states]
+            return [TrackedFile(scope.key, row.day, row.url, row.path) for row in rows]
+        return self._tracker(scope.key).pending_marks(scope.day, scope.day)
 
     async def unmark(self, scopes: list[Scope], work: Work) -> None:
         """Take marks away; at once those that `mark` made last."""
         if (last := self._last("mark", scopes)) is not None:
             await self._change_marks("unmark", scopes, last, work)
             return
-        paths: list[tuple[Key, str, date]] = []
+        found: list[TrackedFile] = []
         for scope in scopes:
-            paths += await asyncio.to_thread(self._marks_in, scope)
-        if not paths:
+            found += await asyncio.to_thread(self._marks_in, scope)
+        if not found:
             self._view.say(f"No file is marked in {words_of(scopes)}.")
             return
-        if len(paths) > 1 and not await self._view.ask(
-            f"Take the marks of {plural(len(paths), 'file')} of {words_of(scopes)} away?",
-            lines=[self._brief(path) for _, path, _ in paths],
+        if len(found) > 1 and not await self._view.ask(
+            f"Take the marks of {plural(len(found), 'file')} of {words_of(scopes)} away?",
+            lines=[self._brief(file.path) for file in found],
             verb="Unmark",
             key="y",
         ):
             return
-        await self._change_marks("unmark", scopes, paths, work)
+        await self._change_marks("unmark", scopes, found, work)
 
-    def _marks_in(self, scope: Scope) -> list[tuple[Key, str, date]]:
+    def _marks_in(self, scope: Scope) -> list[TrackedFile]:
         if scope.files is not None:
-            return [
-                (scope.key, row.path, row.day) for row in scope.files if row.state in ("marked", "deleted")
-            ]
+            rows = [row for row in scope.files if row.state in ("marked", "deleted")]
+            return [TrackedFile(scope.key, row.day, row.url, row.path) for row in rows]
         found = self._tracker(scope.key).marked(scope.day, scope.day)
-        return [(scope.key, path, day) for path, day in found]
+        return [TrackedFile(scope.key, day, "", path) for path, day in found]
 
     async def _change_marks(
-        self, verb: str, scopes: list[Scope], paths: Sequence[tuple[Key, str, date]], work: Work
+        self, verb: str, scopes: list[Scope], files: Sequence[TrackedFile], work: Work
     ) -> None:
         """Mark or unmark, and remember exactly that, so that it can be taken back."""
-        work.total, work.done = len(paths), 0
+        work.total, work.done = len(files), 0
         changed = 0
         self._undo = None
-        done: list[tuple[Key, str, date]] = []
-        for key, group in groupby(paths, key=lambda one: one[0]):
+        done: list[TrackedFile] = []
+        for key, group in groupby(files, key=lambda file: file.key):
             tracker = self._tracker(key)
             change = tracker.mark if verb == "mark" else tracker.unmark
             for batch in _batches(list(group)):
-                changed += await asyncio.to_thread(change, [(path, day) for _, path, day in batch])
+                changed += await asyncio.to_thread(change, [(file.path, file.day) for file in batch])
                 done += batch
                 work.done += len(batch)
                 if not work.go_on():
                     break
         if len(scopes) == 1:
             self._undo = (verb, scopes[0], done)
-        await self._view.read_again(dict.fromkeys(key for key, _, _ in done))
+        await self._view.read_again(dict.fromkeys(file.key for file in done))
         count = f"{plural(changed, 'file')} of {words_of(scopes)}"
         if verb == "mark":
             hint = "u takes it back." if self._undo else "u unmarks."
@@ -424,10 +423,10 @@ class BaselineActions:
         words += f": {format_count(len(bad))} bad"
         self._view.maap.write_log("warning", words)
         lines = [
-            f"{one.verdict.state:10} {self._brief(one.entry.path)}  ({one.verdict.reason})" for one in bad
+            f"{one.verdict.state:10} {self._brief(one.file.path)}  ({one.verdict.reason})" for one in bad
         ]
         if await self._view.list_lines(words, lines, verb="fetch them again", key="f"):
-            await self._queue([(one.key, one.entry) for one in bad], work, again=True)
+            await self._queue([one.file for one in bad], work, again=True)
 
     def _check_scope(self, scope: Scope, work: Work) -> list[Checked]:
         """Hold the scope's files against the disk; gives back those that are not good."""
@@ -455,18 +454,16 @@ class BaselineActions:
         if not keys:
             keys = await asyncio.to_thread(strays.keys_on_disk, data_dir, unread)
         whose = words_of([Scope(key) for key in keys]) if keys else "any baseline"
-        found: list[tuple[Key, UntrackedFile]] = []
+        found: list[UntrackedFile] = []
         for key in keys:
-            found += [
-                (key, one) for one in await asyncio.to_thread(self._strays, key, data_dir, work, unread)
-            ]
+            found += await asyncio.to_thread(self._strays, key, data_dir, work, unread)
         if not work.go_on():
             self._view.say(f"Stopped; nothing of {whose} was recorded.")
             return
-        known = [(key, one) for key, one in found if one.url and one.is_whole]
-        lines = [f"{'record':10} {self._brief(one.path)}" for _, one in known]
-        lines += [f"{'not whole':10} {self._brief(one.path)}" for _, one in found if not one.is_whole]
-        unknown = [one.path for _, one in found if not one.url and one.is_whole]
+        known = [one for one in found if one.url and one.is_whole]
+        lines = [f"{'record':10} {self._brief(one.path)}" for one in known]
+        lines += [f"{'not whole':10} {self._brief(one.path)}" for one in found if not one.is_whole]
+        unknown = [one.path for one in found if not one.url and one.is_whole]
         lines += [f"{'unknown':10} {self._brief(path)}" for path in unknown]
         hidden = [f"{'not read':10} {path}  ({reason})" for path, reason in unread.found.items()]
         lines += hidden
@@ -499,12 +496,12 @@ class BaselineActions:
             self._view.say(f"Recorded {plural(count, 'file')} of {whose} as downloaded. {rest}")
 
     def _strays(self, key: Key, data_dir: Path, work: Work, unread: strays.Unread) -> list[UntrackedFile]:
-        session = self._session
+        filing = self._session.filing
         found = []
-        names = strays.strays(
-            self._tracker(key), data_dir, lambda entry: session.wanted_of_entry(key, entry).path.name, unread
+        looked_at = strays.strays(
+            self._tracker(key), data_dir, lambda file: filing.request_of_tracked(file).path.name, unread
         )
-        for one in names:
+        for one in looked_at:
             if not work.go_on():
                 break
             work.done += 1
@@ -512,12 +509,12 @@ class BaselineActions:
                 found.append(one)
         return found
 
-    def _record(self, found: Sequence[tuple[Key, UntrackedFile]], work: Work) -> int:
+    def _record(self, found: Sequence[UntrackedFile], work: Work) -> int:
         count = 0
-        for key, one in found:
+        for one in found:
             if not work.go_on():
                 break
-            count += self._tracker(key).record(one.url, one.path, one.day)
+            count += self._tracker(one.key).record(one.url, one.path, one.day)
             work.done += 1
         return count
 

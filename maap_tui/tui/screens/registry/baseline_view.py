@@ -15,7 +15,7 @@ from maap_tui.engine.errors import MaapError
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.registry import view
 from maap_tui.engine.registry.entries import DayStats, Key
-from maap_tui.engine.registry.view import Summary, TrackedFile
+from maap_tui.engine.registry.view import FileRow, Summary
 from maap_tui.text import clean, format_bytes, format_count, plural
 from maap_tui.tui import theme
 from maap_tui.tui.host import OnHost
@@ -86,16 +86,16 @@ class BaselineView(OnHost, Vertical):
         self.show()
 
     def _file_columns(self) -> list[Column]:
-        def size(row: TrackedFile) -> str:
+        def size(row: FileRow) -> str:
             if row.size is not None:
                 return format_bytes(row.size)
             return ""
 
-        def start(row: TrackedFile) -> str:
+        def start(row: FileRow) -> str:
             name = parse_name(row.name)
             return f"{name.sensing_start:%H:%M:%S}" if name else ""
 
-        def orbit(row: TrackedFile) -> str:
+        def orbit(row: FileRow) -> str:
             name = parse_name(row.name)
             return f"{name.orbit:05d}{name.frame or ''}" if name and name.orbit is not None else ""
 
@@ -127,7 +127,7 @@ class BaselineView(OnHost, Vertical):
             Column("name", "File", 0, lambda row: row.url.partition("?")[0].rpartition("/")[2]),
         ]
 
-    def _state_of(self, row: TrackedFile) -> str:
+    def _state_of(self, row: FileRow) -> str:
         """The state of a file, that of its transfer while one is under way."""
         transfers = self.maap.transfers
         job = transfers.jobs.get(row.url) if transfers is not None and row.url else None
@@ -135,7 +135,7 @@ class BaselineView(OnHost, Vertical):
             return job.state
         return row.state
 
-    def state_word(self, row: TrackedFile) -> str:
+    def state_word(self, row: FileRow) -> str:
         """The word for its state."""
         state = self._state_of(row)
         return theme.STATE_WORDS.get(state, state)

@@ -25,7 +25,7 @@ from maap_tui.engine.query import Query
 from maap_tui.engine.registry import view, watch
 from maap_tui.engine.registry.baseline import BaselineRegistry
 from maap_tui.engine.registry.entries import Key
-from maap_tui.engine.registry.view import Failure, TrackedFile
+from maap_tui.engine.registry.view import Failure, FileRow
 from maap_tui.text import clean, damage_words, format_bytes, format_count, format_time
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.listing import ListDialog
@@ -363,7 +363,7 @@ class RegistryScreen(ModeScreen):
         else:
             self._files.focus()
 
-    def _show_whole(self, row: TrackedFile) -> None:
+    def _show_whole(self, row: FileRow) -> None:
         state = self._view.state_word(row)
         if row.state == "missing":
             state = "missing: it was downloaded and is not on disk"

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from maap_tui.engine.download.downloads import Tracked
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import DiskFullError, InvalidRequestError
 from maap_tui.engine.model import Asset, Granule
@@ -78,7 +77,7 @@ class ResultActions:
         """
         session = self._app.session
         progress = Progress(self._app, "Queueing", len(chosen))
-        work: list[tuple[DownloadRequest, Tracked | None]] = []
+        work: list[DownloadRequest] = []
         size = unknown = left_out = 0
         refused = []
 
@@ -94,16 +93,16 @@ class ResultActions:
             if out_dir is None and (row.is_here or row.state == "queued"):
                 left_out += 1
                 continue
-            files = session.filing.files_of(
+            requests = session.filing.requests_of(
                 row.granule,
                 row.files,
                 out_dir=out_dir,
                 product_dir=product_dir,
                 refuse=partial(refuse, row.granule),
             )
-            work += files
-            size += sum(wanted.size or 0 for wanted, _ in files)
-            unknown += sum(wanted.size is None for wanted, _ in files)
+            work += requests
+            size += sum(request.size or 0 for request in requests)
+            unknown += sum(request.size is None for request in requests)
         rest = f"{plural(left_out, 'granule')} here or queued already" if left_out else ""
         if refused:
             words = f"{plural(len(refused), 'file')} refused because of the names, see the log"
@@ -121,7 +120,7 @@ class ResultActions:
         words = f"Queued {plural(count, 'file')}, {format_sum(size, unknown=unknown)}"
         words += f", to {out_dir}" if out_dir is not None else ""
         self._app.notify(clean(f"{words}{f'; {rest}' if rest else ''}. 3 shows the queue."), markup=False)
-        return [wanted.url for wanted, tracked in work if tracked is not None]
+        return [request.url for request in work if request.key is not None]
 
     async def _demand_room(self, folder: Path, count: int, size: int) -> None:
         free = await asyncio.to_thread(files.free_bytes_for, folder)

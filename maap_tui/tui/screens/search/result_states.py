@@ -66,8 +66,8 @@ class ResultStates:
             return
         self._counts_seen = counts
         jobs = dict(transfers.jobs)
-        live = {url for url, job in jobs.items() if job.state in LIVE and job.tracked is not None}
-        days = {job.tracked.day for url in live ^ self._live if (job := jobs.get(url)) and job.tracked}
+        live = {url for url, job in jobs.items() if job.state in LIVE and job.wanted.key is not None}
+        days = {job.wanted.day for url in live ^ self._live if (job := jobs.get(url)) and job.wanted.day}
         self._live = live
         self.look_again([row for day in days for row in self._by_day.get(day, ())])
 

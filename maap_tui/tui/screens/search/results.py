@@ -213,7 +213,7 @@ def look_at_disk(session: Session, days: Mapping[DayOf, Sequence[Result]]) -> li
 def _path_of(session: Session, granule: Granule, asset: Asset) -> str:
     """Where a file would go, '' for one whose name is refused."""
     try:
-        return str(session.filing.wanted_of(granule, asset).path)
+        return str(session.filing.request_of(granule, asset).path)
     except InvalidRequestError:
         return ""
 
@@ -235,7 +235,7 @@ def with_queue(result: Result, state: str, jobs: Mapping[str, DownloadJob]) -> s
     states = []
     for asset in result.files:
         job = jobs.get(asset.href)
-        if job is not None and job.tracked is not None:
+        if job is not None and job.wanted.key is not None:
             if job.state in LIVE:
                 states.append("queued")
             elif job.state == "failed" and state == "new":
