@@ -9,20 +9,19 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from maap_tui.engine.download.downloads import Report, Tracked
+from maap_tui.engine.download.downloads import Report
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError, StorageError
 from maap_tui.engine.integrity.hashes import pieces_of
 from maap_tui.engine.integrity.verify import GOOD, UNREADABLE, Verdict
 from maap_tui.engine.model import Granule
-from maap_tui.engine.registry.entries import Entry, Key
+from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.shard import Shard
 from maap_tui.engine.storage.names import url_fault
 from maap_tui.engine.workflows.filing import Chosen
@@ -92,14 +91,14 @@ def planned(
     data_dir = parts.dirs.data_dir
     product_dir = parts.in_product_dir(None)
     for granule in granules:
-        for wanted, tracked in parts.filing.tracked_files_of(
+        for request in parts.filing.requests_of(
             granule,
             chosen.files(granule),
             product_dir=product_dir,
             refuse=lambda asset, error: refuse(asset.href, error),
         ):
-            path = wanted.path.relative_to(data_dir).as_posix()
-            yield PlannedFile(wanted.url, tracked.key, tracked.day, wanted.size, path)
+            path = request.path.relative_to(data_dir).as_posix()
+            yield PlannedFile(request.url, parts.filing.key_of(granule), granule.day, request.size, path)
 
 
 def read_plan(text: str) -> Plan:
@@ -145,10 +144,9 @@ def request_of(parts: Parts, one: PlannedFile) -> DownloadRequest:
     Raises:
         InvalidRequestError: when the URL names no usable file.
     """
-    found = parts.filing.wanted_of_entry(
-        one.key, Entry(one.url, "", one.day), product_dir=parts.in_product_dir(None)
-    )
-    return DownloadRequest(found.url, found.path, one.size, found.root)
+    file = TrackedFile(one.key, one.day, one.url)
+    request = parts.filing.request_of_tracked(file, product_dir=parts.in_product_dir(None))
+    return replace(request, size=one.size)
 
 
 async def download_plan(parts: Parts, files: Sequence[PlannedFile]) -> Report:
@@ -160,31 +158,25 @@ async def download_plan(parts: Parts, files: Sequence[PlannedFile]) -> Report:
     async with parts.downloads(verb="download") as downloads:
         for at in range(0, len(files), _AT_A_TIME):
             some = files[at : at + _AT_A_TIME]
-            wanted: list[tuple[DownloadRequest, Tracked]] = []
+            requests: list[DownloadRequest] = []
             for one in some:
                 try:
-                    wanted.append((request_of(parts, one), Tracked(one.key, one.day)))
+                    requests.append(request_of(parts, one))
                 except InvalidRequestError as error:
                     downloads.refuse(one.url, error.message, permanent=True)
-            refused = await asyncio.to_thread(_register, parts, wanted)
-            for request, tracked in wanted:
+            refused = await asyncio.to_thread(_register, parts, requests)
+            for request in requests:
                 if request.url in refused:
                     downloads.refuse(request.url, refused[request.url], permanent=True)
                 else:
-                    downloads.add(request, tracked)
+                    downloads.add(request)
         return await downloads.join()
 
 
-def _register(parts: Parts, wanted: Iterable[tuple[DownloadRequest, Tracked]]) -> dict[str, str]:
+def _register(parts: Parts, requests: Iterable[DownloadRequest]) -> dict[str, str]:
     """Register files as discovered; returns the URLs that the registry refuses, and why."""
-    by_key: dict[Key, list[Entry]] = defaultdict(list)
-    for request, tracked in wanted:
-        by_key[tracked.key].append(Entry(request.url, str(request.path), tracked.day))
-    refused: dict[str, str] = {}
-    for key, entries in by_key.items():
-        added = parts.registry.baseline(key).add(entries)
-        refused |= {entry.url: reason for entry, reason in added.refused}
-    return refused
+    added = parts.registry.add(file for request in requests if (file := request.tracked) is not None)
+    return {file.url: reason for file, reason in added.refused}
 
 
 def import_plan(parts: Parts, files: Sequence[PlannedFile]) -> Iterator[tuple[PlannedFile, Verdict, bool]]:
@@ -210,9 +202,8 @@ def import_plan(parts: Parts, files: Sequence[PlannedFile]) -> Iterator[tuple[Pl
         except InvalidRequestError as error:
             yield one, Verdict(one.path, one.url, UNREADABLE, error.message), False
             continue
-        tracked = Tracked(one.key, one.day)
         tracker = parts.registry.baseline(one.key)
-        known = {entry.url: entry.path for entry in tracker.downloads(one.day, one.day)}
+        known = {file.url: file.path for file in tracker.downloads(one.day, one.day)}
         if known.get(one.url) == str(request.path):
             yield one, judge.judge(request.path, one.url, tracked=(one.key, one.day)), False
             continue
@@ -220,7 +211,7 @@ def import_plan(parts: Parts, files: Sequence[PlannedFile]) -> Iterator[tuple[Pl
         if verdict.state != GOOD:
             yield one, verdict, False
             continue
-        refused = _register(parts, [(request, tracked)])
+        refused = _register(parts, [request])
         if refused:
             yield one, Verdict(verdict.path, one.url, UNREADABLE, refused[one.url]), False
             continue
