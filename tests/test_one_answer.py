@@ -23,6 +23,7 @@ from maap_tui.engine.events import Noted
 from maap_tui.engine.model import BaselineInfo, TimeRange
 from maap_tui.engine.query import Box, Circle, Query
 from maap_tui.engine.session import Session
+from maap_tui.engine.shard import Shard
 from maap_tui.tui.screens.search.terms import ANY, NEWEST, Terms, find_matches
 
 Make = Callable[..., Session]
@@ -51,6 +52,7 @@ GIVEN: dict[str, list[dict[str, Any]]] = {
     "use_catalog": [{"use_catalog": True}],
     "every_version": [{"every_version": True}],
     "tracks": [{"tracks": ("014", "015")}],
+    "shard": [{"shard": Shard(2, 16)}],
     "days_back": [{"time": TimeRange(NOW - timedelta(days=3), NOW), "days_back": 3}],
     "open_end": [{"time": TimeRange(DAY.start, NOW), "open_end": True}],
 }

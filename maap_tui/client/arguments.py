@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from maap_tui.client.connection import Connection
@@ -12,6 +12,7 @@ from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import Mission, parse_name
 from maap_tui.engine.model import Granule, TimeRange, to_zulu
 from maap_tui.engine.query import Query, parse_formats, read_frames, read_orbits, read_tracks
+from maap_tui.engine.shard import Shard, read_shard
 
 
 def span_of(start: datetime | None, end: datetime | None) -> TimeRange | None:
@@ -90,6 +91,7 @@ def query_of(
     use_catalog: bool = False,
     tracks: Sequence[str | int] | None = None,
     all_versions: bool = False,
+    shard: str | None = None,
 ) -> Query:
     """The query that the arguments of `search` mean.
 
@@ -118,10 +120,20 @@ def query_of(
         use_catalog=use_catalog,
         tracks=numbers,
         every_version=all_versions,
+        shard=shard_of(shard, connection.session.environ),
     )
     if orbits and span and not connection.run(lambda session: session.takes_orbit_in_time(query)):
         raise InvalidRequestError("'orbit' cannot be used with 'start' or 'end'", "Give one of them.")
     return query
+
+
+def shard_of(text: str | None, environ: Mapping[str, str]) -> Shard | None:
+    """The part that `I/N`, `slurm` or `k8s/N` means; None means all.
+
+    Raises:
+        InvalidRequestError: when it means none.
+    """
+    return None if text is None else read_shard(text, environ)
 
 
 def urls_of(granules: Sequence[Granule], formats: tuple[str, ...]) -> list[str]:

@@ -17,6 +17,7 @@ from maap_tui.client.arguments import (
     formats_of,
     orbits_of,
     query_of,
+    shard_of,
     skipped_of,
     span_of,
     tracks_of,
@@ -220,6 +221,7 @@ class MaapClient:
         on_day: Callable[[list[str]], None] | None = None,
         tracks: Sequence[str | int] | None = None,
         all_versions: bool = False,
+        shard: str | None = None,
     ) -> SearchResult:
         """Find granules by sensing start or by orbit.
 
@@ -241,6 +243,7 @@ class MaapClient:
             tracks: numbers of ground tracks, for missions that have them.
             all_versions: keep older processings of the same granule, for products that are archived in
                 several; without it only the newest of each counts.
+            shard: `I/N`, `slurm` or `k8s/N`: only that part, for jobs that share the work; None means all.
 
         Raises:
             InvalidRequestError: when the request is wrong.
@@ -248,7 +251,7 @@ class MaapClient:
         """
         return self._searcher.search(
             collection, product_type, baseline, start, end, orbit, use_catalog, max_items, verbose, format,
-            reverse, frames, on_day, tracks, all_versions,
+            reverse, frames, on_day, tracks, all_versions, shard,
         )  # fmt: skip
 
     def download(
@@ -313,6 +316,7 @@ class MaapClient:
         format: str | Sequence[str] | None = None,
         tracks: Sequence[str | int] | None = None,
         all_versions: bool = False,
+        shard: str | None = None,
     ) -> DownloadResult:
         """Download what the registry has pending; arguments as `search` and `download`."""
         mission = self._session.mission_of(collection)
@@ -330,6 +334,7 @@ class MaapClient:
             newest_first=reverse,
             tracks=numbers,
             every_version=all_versions,
+            shard=shard_of(shard, self._session.environ),
         )
         pending = self._session.pending(query).files
         result = DownloadResult(skipped=[file.url for file in pending])
@@ -364,6 +369,7 @@ class MaapClient:
         everything: bool = False,
         tracks: Sequence[str | int] | None = None,
         all_versions: bool = False,
+        shard: str | None = None,
     ) -> DownloadResult:
         """Search and download in one step, followed by no registry.
 
@@ -390,6 +396,7 @@ class MaapClient:
             reverse,
             tracks=tracks,
             all_versions=all_versions,
+            shard=shard,
         )
         found = self._connection.run(
             lambda session: session.get(
@@ -424,6 +431,7 @@ class MaapClient:
         max_consecutive_failures: int | None = None,
         tracks: Sequence[str | int] | None = None,
         all_versions: bool = False,
+        shard: str | None = None,
     ) -> SyncResult:
         """Register what the archive has and download what is pending; the last 3 days without start and end.
 
@@ -454,6 +462,7 @@ class MaapClient:
             reverse,
             tracks=tracks,
             all_versions=all_versions,
+            shard=shard,
         )
         report = self._connection.run(
             lambda session: session.sync(

@@ -39,12 +39,14 @@ class Searcher:
         on_day: Callable[[list[str]], None] | None = None,
         tracks: Sequence[str | int] | None = None,
         all_versions: bool = False,
+        shard: str | None = None,
     ) -> SearchResult:
         """As `MaapClient.search`."""
         session = self._connection.session
         query = query_of(
             self._connection, collection, product_type, baseline, start, end, orbit, frames, format,
             max_items, reverse, use_catalog=use_catalog, tracks=tracks, all_versions=all_versions,
+            shard=shard,
         )  # fmt: skip
         search = session.search(query)
         formats = session.formats_of(query)

@@ -500,6 +500,20 @@ def test_maap_client_reads_our_skipped_lines_and_a_registry_after_a_clean_up(
     assert tracker.damaged == [], "what it writes is not damage"
 
 
+def test_parts_together_are_everything(client: MaapClient, home: Path) -> None:
+    names = (L2, "CPR_CLD_2A", "BC")
+    every = client.search(*names, **HOUR).urls
+    parts = [client.search(*names, **HOUR, shard=f"{n}/2").urls for n in (1, 2)]
+    assert all(parts) and sorted(parts[0] + parts[1]) == sorted(every)
+    assert sorted(client.get(*names, **HOUR, dry_run=True, shard="1/2").skipped) == sorted(parts[0])
+    done = client.sync(*names, **HOUR, shard="1/2")
+    assert done.urls_downloaded == len(parts[0])
+    client.search(*names, **HOUR)
+    assert client.download_from_registry(*names, dry_run=True, shard="2/2").skipped == []
+    with pytest.raises(InvalidRequestError, match="no part 3 of 2"):
+        client.search(*names, **HOUR, shard="3/2")
+
+
 def test_every_version_is_given_where_it_is_asked_for(client: MaapClient, home: Path) -> None:
     names = (AUX, "AUX_MET_1D", None)
     newest = client.search(*names, **HOUR).urls
