@@ -6,8 +6,10 @@ import argparse
 import contextlib
 import importlib
 import io
+import os
 import signal
 from collections.abc import Collection
+from pathlib import Path
 from types import CoroutineType
 
 from maap_tui.cli.app_door import has_terminal, open_app
@@ -88,7 +90,7 @@ def run_words(words: list[str]) -> int:
     words = join_signed(words)
     parser = build_parser(COMMANDS.keys() & set(words))
     report = Reporter()
-    report.with_times = "--log-times" in words
+    report.ask_for_times = lambda: _wants_times(words)
     try:
         # argparse would not notice a stdout that takes nothing.
         with contextlib.redirect_stdout(io.StringIO()) as printed:
@@ -108,6 +110,23 @@ def run_words(words: list[str]) -> int:
             return WRONG
         args.run = open_app
     return run(args, report)
+
+
+def _wants_times(words: list[str]) -> bool:
+    """Whether the settings want lines to begin with the time, as far as they can be read at all."""
+    from maap_tui.engine.config import settings
+
+    if "--log-times" in words:
+        return True
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    finder.add_argument("-c", "--config", type=Path)
+    try:
+        return settings.load(finder.parse_known_args(words)[0].config, os.environ).log.times
+    except (MaapError, argparse.ArgumentError):
+        times = settings.LogSettings.times
+        with contextlib.suppress(MaapError):
+            return bool(times.read(os.environ.get(times.variable) or "false", os.environ, "", typed=True))
+        return False
 
 
 def run(args: argparse.Namespace, report: Reporter) -> int:

@@ -10,6 +10,7 @@ import contextlib
 import os
 import sys
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -64,8 +65,11 @@ class Reporter:
         self._damaged: dict[object, int] = {}
         self.codes: set[int] = set()
         """What went wrong so far, as exit codes."""
-        self.with_times = False
-        """Whether every line begins with the time; off by default, as wrappers look for `FAILED DAY:`."""
+        self.with_times: bool | None = None
+        """Whether every line begins with the time, off by default, as wrappers look for `FAILED DAY:`; None
+        until the settings are read."""
+        self.ask_for_times: Callable[[], bool] = bool
+        """Says `with_times` for a line that is written before the settings are read."""
         self.tally: Tally | None = None
         self.progress: Progress | None = None
         if hasattr(sys.stderr, "reconfigure"):
@@ -188,6 +192,8 @@ class Reporter:
 
     def _write(self, text: str) -> None:
         line = clean(without_tokens(text))
+        if self.with_times is None:
+            self.with_times = self.ask_for_times()
         if self.with_times:
             line = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}"
         if self.progress is not None:

@@ -22,6 +22,8 @@ from maap_tui.engine.storage import layout
 from maap_tui.engine.workflows.filing import Filing
 from maap_tui.engine.workflows.pending import starts_in, stats_of
 
+_NO_DAY = "its name gives no sensing day"
+
 
 def _log(event: Event) -> None:
     if isinstance(event, RegistryDamaged):
@@ -154,7 +156,7 @@ class StateTracker:
         for url in urls:
             day = day_of(url)
             if day is None:
-                logger.warning("Not registered: %.120r: its name gives no sensing day", url)
+                logger.warning("Not registered: %.120r: %s", url, _NO_DAY)
                 continue
             try:
                 tracked.append(TrackedFile(self._key, day, url, str(self._path(url, day))))
@@ -166,21 +168,35 @@ class StateTracker:
         return added.new
 
     def mark_downloaded(self, url: str, local_path: Path | str | None = None) -> bool:
-        """Record a URL as downloaded; False when its name says no day."""
+        """Record a URL as downloaded; False, with a line in the log, when its name gives no day.
+
+        Raises:
+            InvalidRequestError: the URL or the path cannot be one line of the registry.
+            LockedError: another writer held the baseline too long.
+            StorageError: the registry cannot be written.
+        """
         day = day_of(url)
         if day is None:
+            logger.warning("Not recorded as downloaded: %.120r: %s", url, _NO_DAY)
             return False
         self.registry.record(url, local_path or self._path(url, day), day)
         return True
 
     def mark(self, path: Path | str) -> bool:
-        """Mark a file as processed; False when its name says no day."""
+        """Mark a file as processed; False, with a line in the log, when its name and folders give no day.
+
+        Raises:
+            InvalidRequestError: the path cannot be one line of the registry.
+            LockedError: another writer held the baseline too long.
+            StorageError: the registry cannot be written.
+        """
         text = str(path)
         day = day_of(text)
         if day is None:
             place = layout.collection_of(text)
             day = place[3] if place else None
         if day is None:
+            logger.warning("Not marked: %.200r: neither its name nor its folders give a sensing day", text)
             return False
         self.registry.mark([(text, day)])
         return True

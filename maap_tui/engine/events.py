@@ -142,17 +142,27 @@ class ItemSkipped(Event):
 
 @dataclass(frozen=True, slots=True)
 class RegistryDamaged(Event):
-    """A file or folder of the registry cannot be read, or not all of its lines: what it says is left out."""
+    """A file or folder of the registry cannot be read, or not all of its lines: what it says is left out.
+
+    So is a list of what clean-ups deleted, in the state folder.
+    """
 
     path: Path
     lines: int
     """How many lines cannot be read; 0 when it is the file or folder as a whole."""
     reason: str
     """Why, for the first of the lines or for the whole, in words that follow a colon."""
+    is_unwritten: bool = False
+    """Whether it is a list of deleted files that cannot be written."""
 
     @property
     def words(self) -> str:
         """What is left out, and why."""
+        if self.is_unwritten:
+            return (
+                f"{self.path} cannot be written: {self.reason}; "
+                "files that were deleted count as here until `maap verify` can write it"
+            )
         if not self.lines:
             return f"{self.path} is ignored: {self.reason}"
         count = f"{self.lines:,} lines" if self.lines > 1 else "1 line"

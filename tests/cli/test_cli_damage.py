@@ -196,6 +196,28 @@ def test_sync_leaves_a_day_alone_whose_downloads_cannot_be_read(maap: Callable, 
     assert list((home / "data").rglob("*.h5")) == []
 
 
+@pytest.mark.parametrize("kind", ["url", "dwl"])
+def test_a_dry_run_lists_no_file_that_sync_would_leave_alone(maap: Callable, home: Path, kind: str) -> None:
+    words = (*CLD, "--start", "2025-12-01", "--end", "2025-12-03", "--frame", "D", "--dry-run")
+    listed = maap("sync", *words)
+    assert listed.code == 0 and any("2025/12/01/" in line for line in listed.lines)
+    file = file_of(home, kind)
+    if kind == "url":
+        write(home, "dwl", "")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.symlink_to(file)
+    ended = maap("sync", *words)
+    left = [line for line in listed.lines if "2025/12/01/" not in line]
+    assert (ended.code, ended.lines) == (3, left)
+    assert f"Warning: {file} is ignored" in ended.err
+    count = len(listed.lines) - len(left)
+    assert (
+        f"Warning: {count} files of days whose lists in the registry cannot be read left alone" in ended.err
+    )
+    as_json = maap("sync", *words, "--json")
+    assert (as_json.code, len(as_json.lines)) == (3, len(left))
+
+
 def test_the_python_api_says_what_it_left_out(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = write(home, "url", BAD + line("20251201"))
     words = f"2 lines of {file} cannot be read and are left out (the line does not start with a URL)"

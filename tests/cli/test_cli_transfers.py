@@ -126,8 +126,34 @@ def test_every_line_of_talk_begins_with_the_time(
     assert listed.code == 0 and not re.search(STAMP, listed.out)
 
 
-def test_wrong_command_line_with_times(maap: Callable) -> None:
-    assert re.match(rf"{STAMP} Error: ", maap("--log-times", "sync", *CLD, "--nothing").err)
+@pytest.mark.parametrize("how", ["option", "variable", "file", "named file", "nothing"])
+@pytest.mark.parametrize("words", [("sync", *CLD, "--nothing"), ("sync", *CLD, "--set", "nothing=1"), ()])
+def test_lines_before_the_settings_are_read_begin_with_the_time(
+    maap: Callable, home: Path, monkeypatch: pytest.MonkeyPatch, how: str, words: tuple[str, ...]
+) -> None:
+    before: list[object] = []
+    if how == "option":
+        before = ["--log-times"]
+    elif how == "variable":
+        monkeypatch.setenv("MAAP_LOG_TIMES", "yes")
+    elif how == "file":
+        assert maap("config", "set", "log.times", "true").code == 0
+    elif how == "named file":
+        (home / "own.toml").write_text("log.times = true\n")
+        before = ["--config", home / "own.toml"]
+    ended = maap(*before, *words)
+    assert ended.code == 4
+    assert bool(re.match(rf"{STAMP} Error: ", ended.err)) == (how != "nothing")
+
+
+@pytest.mark.parametrize("variable", ["", "1"])
+def test_a_file_of_settings_that_cannot_be_read_says_nothing_of_times(
+    maap: Callable, home: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    (home / "own.toml").write_text("log.times = true\nlog.tmies = 1\n")
+    monkeypatch.setenv("MAAP_LOG_TIMES", variable)
+    ended = maap("-c", home / "own.toml", "list")
+    assert ended.code == 4 and bool(re.match(rf"{STAMP} Error: ", ended.err)) == bool(variable)
 
 
 @pytest.mark.parametrize("verb", ["get", "download"])

@@ -29,6 +29,7 @@ from maap_tui import (
 from maap_tui.client import GlobalStateTracker, Searcher, StateTracker
 from maap_tui.demo import Archive
 from maap_tui.engine import events
+from maap_tui.engine.errors import StorageError
 from tests.client.conftest import AUX, DAY, HOUR, L2, NAMES
 from tests.faults.figure import PEER_PYTHON
 from tests.homes import requests_of
@@ -408,6 +409,33 @@ if action == "write":
 print(json.dumps([tracker.get_stats(), sorted(tracker.get_pending_downloads()),
                   sorted(tracker.get_pending_mark_paths())]))
 """
+
+
+def test_what_is_not_recorded_is_logged(client: MaapClient, caplog: pytest.LogCaptureFixture) -> None:
+    tracker = client.get_tracker(*NAMES)
+    with caplog.at_level(logging.WARNING, "maap_tui"):
+        assert not tracker.mark("/no/day/here.h5")
+        assert not tracker.mark_downloaded("https://127.0.0.1/here.h5")
+        assert tracker.add_urls(["https://127.0.0.1/here.h5"]) == 0
+    assert [record.message for record in caplog.records] == [
+        "Not marked: '/no/day/here.h5': neither its name nor its folders give a sensing day",
+        "Not recorded as downloaded: 'https://127.0.0.1/here.h5': its name gives no sensing day",
+        "Not registered: 'https://127.0.0.1/here.h5': its name gives no sensing day",
+    ]
+    assert tracker.get_stats()["downloaded"] == 0
+
+
+def test_what_cannot_be_recorded_raises(client: MaapClient) -> None:
+    url = client.search(*NAMES, **HOUR).urls[0]
+    tracker = client.get_tracker(*NAMES)
+    with pytest.raises(InvalidRequestError, match="line"):
+        tracker.mark(f"/two\nlines/{url.rpartition('/')[2]}")
+    with pytest.raises(InvalidRequestError, match="line"):
+        tracker.mark_downloaded(url, "/data/two\nlines")
+    tracker.registry.folder("dwl").parent.mkdir(parents=True)
+    tracker.registry.folder("dwl").write_bytes(b"")
+    with pytest.raises(StorageError):
+        tracker.mark_downloaded(url)
 
 
 @pytest.mark.skipif(not PEER_PYTHON, reason="MAAP_CLIENT_PYTHON names no interpreter with maap-client 0.2.1")

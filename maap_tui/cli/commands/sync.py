@@ -91,8 +91,9 @@ async def run(context: CommandContext) -> None:
         if done.failed_days:
             report.say(unsearched(len(done.failed_days)))
         if done.undecided:
-            days = "days whose lists in the registry cannot be read"
-            report.say(f"{plural(done.undecided, 'file')} of {days} left alone")
+            from maap_tui.engine.workflows.sync import UNREAD_DAYS
+
+            report.say(f"{plural(done.undecided, 'file')} of {UNREAD_DAYS} left alone")
         if done.held_back:
             report.say(f"{plural(done.held_back, 'file')} left for another run (--max-items)")
         summarise(

@@ -20,7 +20,7 @@ from maap_tui.engine.errors import InvalidRequestError, StorageError, Unreadable
 from maap_tui.engine.events import Emit, RegistryDamaged, ignore
 from maap_tui.engine.registry.counts import Counted, Counts, StatsCache, count_day, signature_of
 from maap_tui.engine.registry.damage import DamageLog
-from maap_tui.engine.registry.deletions import Deletions
+from maap_tui.engine.registry.deletions import Deletions, deleted_of
 from maap_tui.engine.registry.entries import (
     TREES,
     Added,
@@ -351,19 +351,43 @@ class BaselineRegistry:
 
     def deleted(self, day: date) -> frozenset[str]:
         """The files of a day that clean-ups deleted; the disk is not looked at."""
-        if self._deletions is None:
-            return frozenset()
-        return frozenset(os.fsdecode(path) for path in self._deletions.load(str(self.key), day))
+        return frozenset(map(os.fsdecode, self._gone(day)[0]))
 
     def settle_deleted(self, day: date, deleted: Iterable[str], here: Iterable[str]) -> None:
         """Take note of what a look at the disk found of marked files: deleted, or here again."""
-        if self._deletions is not None:
-            self._deletions.settle(str(self.key), day, deleted, here)
+        known = self.deleted(day)
+        self.note_deleted(
+            day, [path for path in deleted if path not in known], [path for path in here if path in known]
+        )
 
-    def note_deleted(self, day: date, paths: Iterable[str]) -> None:
-        """Take note of marked files that a clean-up deleted."""
-        if self._deletions is not None:
-            self._deletions.note(str(self.key), day, paths)
+    def note_deleted(self, day: date, paths: Iterable[str], back: Iterable[str] = ()) -> None:
+        """Take note of marked files that a clean-up deleted, or that came again; report what prevents it."""
+        if self._deletions is None:
+            return
+        try:
+            self._deletions.note(str(self.key), day, paths, back)
+        except StorageError as error:
+            path = self._deletions.day_file(str(self.key), day)
+            reason = UnreadableError(path, error.message).reason
+            self._damage.keep(RegistryDamaged(path, 0, reason, is_unwritten=True))
+
+    def _gone(self, day: date) -> tuple[frozenset[bytes], bool]:
+        """Read what clean-ups deleted of a day, and whether the list of it can be read."""
+        if self._deletions is None:
+            return frozenset(), True
+        path = self._deletions.day_file(str(self.key), day)
+        try:
+            found = read(files.read_data(path), "cln")
+        except StorageError as error:
+            if files.is_out_of_files(error):
+                raise
+            # A folder that cannot be looked into is reported once, and not for each of its days.
+            where = path if os.path.lexists(path) else self._deletions.folder(str(self.key))
+            reason = UnreadableError(path, error.message).reason
+            self._damage.keep(RegistryDamaged(where, 0, reason))
+            return frozenset(), False
+        self._damage.note(path, found.bad)
+        return deleted_of(found.good), True
 
     def _by_day(self, paths: Iterable[tuple[str, date]]) -> dict[date, dict[bytes, str]]:
         days: dict[date, dict[bytes, str]] = {}
@@ -540,10 +564,11 @@ class BaselineRegistry:
                         self._damage.restore(looked_at, remembered.damage)
                     continue
                 contents = [self._contents(group) for group in paths]
-                counts = self._count_day(day, *contents)
+                gone, knows_gone = self._gone(day)
+                counts = self._count_day(day, gone, *contents)
                 result.append((day, counts))
                 # A file's time and size do not say whether it may be read.
-                if settled and all(one.is_whole for one in contents):
+                if settled and knows_gone and all(one.is_whole for one in contents):
                     known[name] = Counted(signature, counts, self._damage.rows(looked_at))
                     changed = True
             if changed and self._cache:
@@ -575,9 +600,10 @@ class BaselineRegistry:
         self._damage.forget_folders(self._folders[kind], hidden)
         return dict(sorted(days.items()))
 
-    def _count_day(self, day: date, urls: Contents, downloads: Contents, marks: Contents) -> Counts:
+    def _count_day(
+        self, day: date, gone: frozenset[bytes], urls: Contents, downloads: Contents, marks: Contents
+    ) -> Counts:
         """Count one day by sets of URLs and paths."""
-        gone = self._deletions.load(str(self.key), day) if self._deletions else frozenset()
         downloaded_lines = self._note_all("dwl", downloads)
         downloaded = first_to_second([line for one in downloaded_lines for line in one.good])
         marked = firsts(self._lines("mrk", marks))
@@ -638,9 +664,9 @@ class BaselineRegistry:
         """What could not be read of the files and folders that were read, by path."""
         return self._damage.listed()
 
-    def is_unreadable(self, day: date) -> bool:
+    def is_unreadable(self, day: date, kinds: Iterable[Kind] = tuple(TREES)) -> bool:
         """Whether files of a day were there and could not be read, when they were read last."""
-        for kind in TREES:
+        for kind in kinds:
             if self._is_hidden(kind, day) or any(map(self._damage.is_unread, self._day_paths(kind, day))):
                 return True
         return False

@@ -12,7 +12,7 @@ from maap_tui.engine.registry.lines import TORN
 from maap_tui.engine.registry.tree import identity
 
 Row = tuple[str, int, str]
-"""Of a damaged file its path below the registry, how many lines, and why."""
+"""Of a damaged file its path seen from the registry, how many lines, and why."""
 
 
 class DamageLog:
@@ -74,7 +74,9 @@ class DamageLog:
         for path in paths:
             self.note(path, [])
         for name, lines, reason in rows:
-            self.keep(RegistryDamaged(self._root / name, lines, reason))
+            # The lists of deleted files are not below the registry.
+            path = Path(os.path.normpath(self._root / name))
+            self.keep(RegistryDamaged(path, lines, reason))
 
     def listed(self) -> list[RegistryDamaged]:
         """What is damaged, by path, of the files that are as they were when they were read."""

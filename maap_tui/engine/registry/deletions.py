@@ -7,17 +7,15 @@ such files are counted as here again until `verify` has looked at them.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
-from maap_tui.engine.errors import StorageError
 from maap_tui.engine.storage import files
 
 
 class Deletions:
-    """The list of deleted files below one state folder."""
+    """The lists of deleted files below one state folder."""
 
     def __init__(self, state_dir: Path) -> None:
         self._root = state_dir / "cleaned"
@@ -30,25 +28,20 @@ class Deletions:
         """Which file holds a day of a baseline; `names` are those of its folders, joined by slashes."""
         return self.folder(names) / f"{day:%Y}" / f"cln_{day:%Y%m%d}.txt"
 
-    def load(self, names: str, day: date) -> frozenset[bytes]:
-        """The paths of a day that are deleted."""
-        last: dict[bytes, bytes] = {}
-        with contextlib.suppress(StorageError):
-            for line in files.read_data(self.day_file(names, day)).splitlines():
-                word, separator, path = line.partition(b"|")
-                if separator and path:
-                    last[path] = word
-        return frozenset(path for path, word in last.items() if word == b"deleted")
-
     def note(self, names: str, day: date, deleted: Iterable[str] = (), back: Iterable[str] = ()) -> None:
-        """Write down what was deleted and what came again; a folder that refuses it is not a failure."""
-        lines = [*(f"deleted|{path}" for path in deleted), *(f"back|{path}" for path in back)]
-        with contextlib.suppress(StorageError):
-            files.append_lines(self.day_file(names, day), lines, sync=False)
+        """Write down what was deleted and what came again.
 
-    def settle(self, names: str, day: date, deleted: Iterable[str], here: Iterable[str]) -> None:
-        """Bring a day in line with what a look at the disk found."""
-        known = self.load(names, day)
-        gone = [path for path in deleted if path.encode("utf-8", "surrogateescape") not in known]
-        back = [path for path in here if path.encode("utf-8", "surrogateescape") in known]
-        self.note(names, day, gone, back)
+        Raises:
+            StorageError: it cannot be written.
+        """
+        lines = [*(f"deleted|{path}" for path in deleted), *(f"back|{path}" for path in back)]
+        files.append_lines(self.day_file(names, day), lines, sync=False)
+
+
+def deleted_of(lines: Iterable[bytes]) -> frozenset[bytes]:
+    """The paths that the good lines of a day give as deleted."""
+    last: dict[bytes, bytes] = {}
+    for line in lines:
+        word, _, path = line.partition(b"|")
+        last[path] = word
+    return frozenset(path for path, word in last.items() if word == b"deleted")

@@ -11,6 +11,8 @@ from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.storage.names import is_name
 
 Kind = Literal["url", "dwl", "mrk"]
+ListKind = Literal["url", "dwl", "mrk", "cln"]
+"""A kind of the registry's trees, or that of the lists of deleted files."""
 
 TREES: Final[dict[Kind, str]] = {"url": "urls", "dwl": "downloads", "mrk": "marked"}
 

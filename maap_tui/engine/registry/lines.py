@@ -12,12 +12,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from maap_tui.engine.model import FORMATS
-from maap_tui.engine.registry.entries import Kind
+from maap_tui.engine.registry.entries import ListKind
 from maap_tui.engine.storage.names import URL_PATTERN
 
 # A line of url_ and dwl_ files: a URL, then perhaps a separator and a path without control characters.
 _PAIR_LINE: Final = re.compile(URL_PATTERN.encode() + rb"(?:\|[^\x00-\x1f\x7f]*)?")
 _PATH_LINE: Final = re.compile(rb"[^\x00-\x1f\x7f]+")
+_DELETED_LINE: Final = re.compile(rb"(?:deleted|back)\|[^\x00-\x1f\x7f]+")
+_PATTERNS: Final[dict[ListKind, tuple[re.Pattern[bytes], str]]] = {
+    "url": (_PAIR_LINE, "a URL"),
+    "dwl": (_PAIR_LINE, "a URL"),
+    "mrk": (_PATH_LINE, "a path"),
+    "cln": (_DELETED_LINE, "deleted| or back|"),
+}
+"""What a line of each kind is, and how it starts."""
 # Files of nothing but these bytes need no look at each line: no comment, space, control or non-ASCII byte.
 _PLAIN: Final = bytes(code for code in range(0x21, 0x7F) if code != ord("#")) + b"\n"
 BOM: Final = b"\xef\xbb\xbf"
@@ -51,7 +59,7 @@ def tail_of(data: bytes) -> bytes:
     return data[max(data.rfind(b"\n"), data.rfind(b"\r")) + 1 :]
 
 
-def judge_tail(data: bytes, kind: Kind) -> bytes:
+def judge_tail(data: bytes, kind: ListKind) -> bytes:
     """Say what of a last line without its line end can be believed; empty for nothing.
 
     Both clients end every line, so such a line is a crash's, a write's in progress, or an editor's
@@ -60,7 +68,7 @@ def judge_tail(data: bytes, kind: Kind) -> bytes:
     """
     tail = tail_of(data)
     before = data[: len(data) - len(tail)]
-    if kind == "mrk":
+    if kind in ("mrk", "cln"):
         return tail if _ends_like(tail, before) else b""
     url, separator, path = tail.partition(b"|")
     if not separator:
@@ -81,7 +89,7 @@ def comment(line: bytes, what: str) -> bytes:
     return f"# {what} line set aside: {shown}\n".encode()
 
 
-def fix_lines(data: bytes, kind: Kind) -> tuple[bytes, int]:
+def fix_lines(data: bytes, kind: ListKind) -> tuple[bytes, int]:
     """Give a file with its bad lines as comments, and how many those are."""
     bad = {number for number, _ in read(data, kind).bad}
     tail = tail_of(data)
@@ -110,7 +118,7 @@ def as_text(errors: bytes) -> bytes:
     return re.sub(rb"\r(?!\n)", b" ", errors).translate(_IN_ERRORS)
 
 
-def read(data: bytes, kind: Kind) -> Lines:
+def read(data: bytes, kind: ListKind) -> Lines:
     """Take a file apart into good lines, without blanks around them, and those stepped over."""
     tail = tail_of(data)
     bad: list[tuple[int, str]] = []
@@ -131,10 +139,10 @@ def read(data: bytes, kind: Kind) -> Lines:
     return _read_carefully(data, kind, bad)
 
 
-def _read_carefully(data: bytes, kind: Kind, bad: list[tuple[int, str]]) -> Lines:
+def _read_carefully(data: bytes, kind: ListKind, bad: list[tuple[int, str]]) -> Lines:
     """Take a file apart line by line, as `read` does where bytes may be anything."""
     good: list[bytes] = []
-    pattern = _PATH_LINE if kind == "mrk" else _PAIR_LINE
+    pattern, start = _PATTERNS[kind]
     for number, raw in enumerate(data.removeprefix(BOM).splitlines(), start=1):
         line = raw.strip(BLANK)
         if not line or line.startswith(b"#"):
@@ -144,7 +152,7 @@ def _read_carefully(data: bytes, kind: Kind, bad: list[tuple[int, str]]) -> Line
             reason = f"the line is longer than {_MAX_LINE} bytes"
         elif not pattern.fullmatch(line):
             controls = any(byte < 0x20 or byte == 0x7F for byte in line)
-            reason = "the line holds control characters" if controls else "the line does not start with a URL"
+            reason = f"the line {'holds control characters' if controls else f'does not start with {start}'}"
         elif not line.isascii():
             try:
                 line.decode()

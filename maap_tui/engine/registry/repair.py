@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from maap_tui.engine.errors import StorageError, UnreadableError
 from maap_tui.engine.registry.baseline import BaselineRegistry
-from maap_tui.engine.registry.entries import TREES, Kind, Problem, Repaired
+from maap_tui.engine.registry.entries import ListKind, Problem, Repaired
 from maap_tui.engine.registry.lines import as_text, fix_lines, read
 from maap_tui.engine.registry.tree import UNDATED, day_files_below, read_settled
 from maap_tui.engine.storage import files
+
+_KINDS: Final[tuple[ListKind, ...]] = ("url", "dwl", "mrk", "cln")
 
 
 def problems_of(registry: BaselineRegistry) -> list[Problem]:
@@ -21,15 +24,18 @@ def problems_of(registry: BaselineRegistry) -> list[Problem]:
     def step_over(error: UnreadableError) -> None:
         found.append(Problem(error.path, 0, error.message))
 
-    for kind in TREES:
+    for kind in _KINDS:
+        folder = registry.deletions_folder if kind == "cln" else registry.folder(kind)
+        if folder is None:
+            continue
         try:
-            for path, day in day_files_below(registry.folder(kind), kind, step_over):
+            for path, day in day_files_below(folder, kind, step_over):
                 if day is None:
                     found.append(Problem(path, 0, f"{UNDATED}; the file is ignored"))
                 else:
                     found.extend(_file_problems(path, kind))
         except StorageError as error:
-            found.append(Problem(registry.folder(kind), 0, error.message))
+            found.append(Problem(folder, 0, error.message))
     if os.path.exists(registry.errors_file):
         found.extend(_file_problems(registry.errors_file, "url"))
     return found
@@ -49,7 +55,7 @@ def repair_lines(registry: BaselineRegistry) -> list[Repaired]:
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     with registry.locked("repairing the registry"):
         for path in damaged:
-            kind: Kind = next((one for one in TREES if path.name.startswith(f"{one}_")), "url")
+            kind: ListKind = next((one for one in _KINDS if path.name.startswith(f"{one}_")), "url")
             data = read_settled(path)
             fixed, lines = fix_lines(as_text(data) if path == registry.errors_file else data, kind)
             if lines:
@@ -60,7 +66,7 @@ def repair_lines(registry: BaselineRegistry) -> list[Repaired]:
     return done
 
 
-def _file_problems(path: Path, kind: Kind) -> list[Problem]:
+def _file_problems(path: Path, kind: ListKind) -> list[Problem]:
     try:
         data = files.read_data(path)
     except StorageError as error:

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from maap_tui.engine.errors import RegistryError, StorageError, UnreadableError
-from maap_tui.engine.registry.entries import Key, Kind
+from maap_tui.engine.registry.entries import Key, Kind, ListKind
 from maap_tui.engine.registry.lines import BLANK, BOM, comment, judge_tail, tail_of
 from maap_tui.engine.storage import files, locks
 from maap_tui.engine.storage.names import is_name
 
-DAY_FILE: Final = re.compile(r"(?:url|dwl|mrk)_(\d{8})\.txt")
+DAY_FILE: Final = re.compile(r"(?:url|dwl|mrk|cln)_(\d{8})\.txt")
 UNDATED: Final = "its name holds no date that exists"
 # A file that was cut short this recently may still be in the hands of its writer.
 _SETTLE_NS: Final = 500_000_000
@@ -99,7 +99,7 @@ def folder_names(path: Path) -> list[str]:
 
 
 def day_files_below(
-    folder: Path, kind: Kind, step_over: Callable[[UnreadableError], None]
+    folder: Path, kind: ListKind, step_over: Callable[[UnreadableError], None]
 ) -> Iterator[tuple[Path, date | None]]:
     """Find the day files of a tree, at any depth as maap-client does, with None for an impossible date.
 

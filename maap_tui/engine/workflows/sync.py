@@ -35,6 +35,9 @@ from maap_tui.engine.workflows.pending import (
 )
 from maap_tui.engine.workflows.register import record_skipped, register_now
 from maap_tui.engine.workflows.searching import UNCUT, search
+from maap_tui.text import plural
+
+UNREAD_DAYS = "days whose lists in the registry cannot be read"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -288,6 +291,8 @@ async def _sync(
 async def would_sync(parts: Parts, query: Query, *, product_dir: bool | None = None) -> list[DownloadRequest]:
     """The files that `sync` would fetch now; needs no token and writes nothing.
 
+    As `sync`, it leaves alone the files of days whose lists cannot be read, and says how many.
+
     Raises:
         InvalidRequestError: for unknown names.
         CatalogError: when they cannot be checked.
@@ -298,8 +303,14 @@ async def would_sync(parts: Parts, query: Query, *, product_dir: bool | None = N
     for tracker in map(parts.registry.baseline, parts.tracked_keys(*names)):
         done |= {file.url for file in tracker.downloads(*days_of(query.time))}
         done |= tracker.missing(datetime.now(UTC)).keys()
+    pending_files = pending(parts, query).files
     wanted = {one.url: one for one in found.wanted if one.url not in done}
-    for file in pending(parts, query).files:
+    undecided = [one.url for one in wanted.values() if _is_undecided(parts.registry, one)]
+    if undecided:
+        parts.emit(Warned(f"{plural(len(undecided), 'file')} of {UNREAD_DAYS} left alone"))
+    for url in undecided:
+        del wanted[url]
+    for file in pending_files:
         if file.url in wanted or file.url in done:
             continue
         try:
@@ -310,6 +321,12 @@ async def would_sync(parts: Parts, query: Query, *, product_dir: bool | None = N
             parts.emit(left_in_registry(file.url, error))
     room = Room(query.max_items)
     return [one for one in wanted.values() if room.has(one.url)]
+
+
+def _is_undecided(registry: Registry, request: DownloadRequest) -> bool:
+    """Whether nobody knows if a file is downloaded, as lists of its day could not be read."""
+    file = request.tracked
+    return file is not None and registry.baseline(file.key).is_unreadable(file.day, ("url", "dwl"))
 
 
 def _keys_of(parts: Parts, query: Query, baseline: str) -> list[Key]:
