@@ -66,6 +66,9 @@ T = TypeVar("T")
 LOG_LINES = 5000
 """Lines of the log kept for the screen."""
 
+SAMPLE_S = 0.25
+"""Seconds between two looks at the engine; twice as many with low bandwidth."""
+
 SILENT_S = 3.0
 """Seconds that an answer may take before the screen says that none comes."""
 
@@ -222,7 +225,7 @@ class MaapApp(QuietApp):
         self.read_token()
 
     def on_mount(self) -> None:
-        self.set_interval(0.5 if self.low_bandwidth else 0.25, self._sample)
+        self.set_interval(SAMPLE_S * (2 if self.low_bandwidth else 1), self._sample)
         for sentence in self._problems:
             self.write_log("warning", sentence)
             self.notify(clean(sentence), severity="warning", timeout=10, markup=False)

@@ -45,9 +45,26 @@ def names(shared_archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> 
     return fetch_names(shared_archive, tmp_path_factory.mktemp("names") / "maap")
 
 
+LOOKS = {
+    "app.SAMPLE_S": 0.04,
+    "app.ELSEWHERE_S": 0.2,
+    "screens.downloads.screen.ARRANGE_S": 0.04,
+    "screens.downloads.screen.POLL_S": 0.05,
+    "screens.registry.screen.POLL_S": 0.1,
+}
+"""Seconds between two looks of the app at what may have changed; a test waits for few of them."""
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the app look often at what may have changed."""
+    for name, seconds in LOOKS.items():
+        monkeypatch.setattr(f"maap_tui.tui.{name}", seconds)
+
+
 @pytest.fixture
 def make_app(
-    archive: Archive, names: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    archive: Archive, names: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, often: None
 ) -> Callable[..., MaapApp]:
     """Make an app over the archive, with a home of its own below `tmp_path`.
 
