@@ -467,6 +467,54 @@ def test_day_file_outside_its_year_is_read_and_not_repeated(registry: BaselineRe
     assert set(registry.urls()) == {entry(1), entry(2)}
 
 
+def lines_of(path: Path) -> list[str]:
+    return path.read_text().splitlines()
+
+
+@pytest.fixture
+def long_day(registry: BaselineRegistry) -> tuple[BaselineRegistry, Path]:
+    """A day of 20,000 downloads, and a registry that wrote to it several times."""
+    path = registry.day_file("dwl", DAY)
+    files.write_atomic(path, "".join(f"{one.url}|{one.path}\n" for one in map(entry, range(1000, 21_000))))
+    for number in range(4):
+        download(registry, entry(number))
+    return registry, path
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/io"), reason="no count of the bytes that were read")
+def test_a_record_does_not_read_all_of_its_day(long_day: tuple[BaselineRegistry, Path]) -> None:
+    registry, path = long_day
+
+    def bytes_read() -> int:
+        return int(Path("/proc/self/io").read_text().split()[1])
+
+    before = bytes_read()
+    for number in range(10, 20):
+        download(registry, entry(number))
+    assert bytes_read() - before < path.stat().st_size / 10
+    assert len(lines_of(path)) == len(set(lines_of(path))) == 20_014
+
+
+def test_what_another_program_did_to_a_remembered_day_is_noticed(
+    long_day: tuple[BaselineRegistry, Path],
+) -> None:
+    registry, path = long_day
+    # It rewrites the file from an older copy, with as many bytes: one of our lines gives way to its own.
+    theirs = [line for line in lines_of(path) if entry(2).url not in line] + [
+        f"{entry(30).url}|{entry(30).path}"
+    ]
+    path.write_text("\n".join(theirs) + "\n")
+    download(registry, entry(30), entry(31))
+    after = lines_of(path)
+    assert after == [*theirs, f"{entry(2).url}|{entry(2).path}", f"{entry(31).url}|{entry(31).path}"]
+    # A file moved aside and back, cut, or gone is another one too.
+    path.unlink()
+    download(registry, entry(32))
+    assert {number for number in range(40) if any(entry(number).url in line for line in lines_of(path))} == {
+        *range(4), 31, 32
+    }  # fmt: skip
+
+
 WRITER = """
 import sys
 from datetime import date

@@ -10,6 +10,7 @@ __all__ = [
     "deletions",
     "entries",
     "lines",
+    "memory",
     "registry",
     "repair",
     "tree",

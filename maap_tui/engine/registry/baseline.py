@@ -10,11 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Final
 
 from maap_tui.engine.errors import InvalidRequestError, StorageError, UnreadableError
 from maap_tui.engine.events import Emit, RegistryDamaged, ignore
@@ -43,6 +41,7 @@ from maap_tui.engine.registry.lines import (
     read,
     tail_of,
 )
+from maap_tui.engine.registry.memory import DayMemory
 from maap_tui.engine.registry.tree import (
     UNDATED,
     Contents,
@@ -56,8 +55,6 @@ from maap_tui.engine.registry.tree import (
 )
 from maap_tui.engine.storage import files
 from maap_tui.engine.storage.names import path_fault, url_fault
-
-_REMEMBERED_LINES: Final = 50_000
 
 
 class BaselineRegistry:
@@ -98,9 +95,7 @@ class BaselineRegistry:
             kind: root / tree / key.mission / key.collection / key.product_type / key.baseline
             for kind, tree in TREES.items()
         }
-        self._written: OrderedDict[tuple[Kind, date], dict[bytes, str]] = OrderedDict()
-        self._written_lines = 0
-        self._left_at: dict[tuple[Kind, date], tuple[int, int, int]] = {}
+        self._memory = DayMemory()
         self._counted: dict[str, Counted] | None = None
         self._counting = threading.Lock()
 
@@ -322,10 +317,7 @@ class BaselineRegistry:
                     if present:
                         drop_lines(path, data, present)
                         found |= present
-                kept = self._written.get(("mrk", day), {})
-                for first in found & set(kept):
-                    del kept[first]
-                    self._written_lines -= 1
+                self._memory.drop_lines("mrk", day, found)
                 removed += len(found)
         return removed
 
@@ -339,15 +331,11 @@ class BaselineRegistry:
             LockedError: another writer held the baseline too long.
             StorageError: the registry cannot be written.
         """
-        if not self._written:
+        days = list(self._memory)
+        if not days:
             return 0
-        missing = 0
         with self.locked("checking the registry"):
-            for kind, day in list(self._written):
-                path = self.day_file(kind, day)
-                if identity(path) != self._left_at.get((kind, day)):
-                    missing += self._append(kind, day, {})
-        return missing
+            return sum(self._append(kind, day, {}) for kind, day in days)
 
     def deleted(self, day: date) -> frozenset[str]:
         """The files of a day that clean-ups deleted; the disk is not looked at."""
@@ -404,43 +392,73 @@ class BaselineRegistry:
         Returns:
             How many were written; of the lines only, when there are any. The lock is held by the caller.
         """
-        path = self.day_file(kind, day)
+        known = self._memory.get(kind, day)
+        paths = self._day_paths(kind, day)
+        before = tuple(map(identity, paths))
         # Untouched since this object left it, the file still holds what this object wrote.
-        untouched = identity(path) == self._left_at.get((kind, day))
-        wanted = lines if untouched else {**self._written.get((kind, day), {}), **lines}
-        data = self._read_file(path)
+        untouched = before == known.left if known is not None else before[0] is None
+        if untouched and not lines:
+            return 0
+        if known is not None and untouched and before[0] is not None and known.lacks(lines):
+            missing, size = lines, before[0][2]
+        else:
+            wanted = lines if known is None or untouched else {**known.written, **lines}
+            missing, size, present = self._missing(
+                kind, paths, wanted, untouched=untouched, parse=known is not None
+            )
+            if known is not None and present is not None:
+                self._memory.set_present(known, present)
+        if missing:
+            files.append_lines(paths[0], list(missing.values()))
+        new = {first: line for first, line in missing.items() if first in lines}
+        if new:
+            known = self._memory.add(kind, day, new)
+        if known is not None:
+            self._memory.add_present(known, missing)
+            after = tuple(map(identity, paths))
+            size += sum(len(line.encode()) + 1 for line in missing.values())
+            # Another size shows that a program without the lock wrote at the same moment.
+            known.left = after if after[0] is not None and after[0][2] == size else ()
+        return len(new) if lines else len(missing)
+
+    def _missing(
+        self, kind: Kind, paths: Sequence[Path], wanted: dict[bytes, str], *, untouched: bool, parse: bool
+    ) -> tuple[dict[bytes, str], int, set[bytes] | None]:
+        """Read the files of a day for those of some lines that they lack; heals a torn last line.
+
+        Args:
+            kind: of which files.
+            paths: where they may be; the first is the one that is appended to.
+            wanted: first field -> line.
+            untouched: whether the first file is as this object left it.
+            parse: whether to find out all that they hold.
+
+        Returns:
+            The lines, the bytes of the first file, and the first fields in all of them; None where nothing
+            demanded to take them apart.
+        """
+        data = self._read_file(paths[0])
         here = None
         if not untouched:
             here = read(data, kind)
-            self._damage.note(path, here.bad)
-        if tail_of(data) and set_tail_aside(path, data, kind, wanted.values()):
-            data, here = files.read_data(path), None
-        others = [self._read_file(other) for other in self._day_files(kind, day) if other != path]
+            self._damage.note(paths[0], here.bad)
+        if tail_of(data) and set_tail_aside(paths[0], data, kind, wanted.values()):
+            data, here = files.read_data(paths[0]), None
+        others = [self._read_file(other) for other in paths[1:] if os.path.isfile(other)]
         # Most lines are not there, and a search of the bytes shows that without taking them apart.
+        if not parse and not any(first in part for first in wanted for part in (data, *others)):
+            return wanted, len(data), None
         present: set[bytes] = set()
-        if any(first in part for first in wanted for part in (data, *others)):
-            for lines_of in (here or read(data, kind), *(read(other, kind) for other in others)):
-                present |= firsts(lines_of.good)
+        for lines_of in (here or read(data, kind), *(read(other, kind) for other in others)):
+            present |= firsts(lines_of.good)
         missing = {first: line for first, line in wanted.items() if first not in present}
-        if missing:
-            files.append_lines(path, list(missing.values()))
-        new = {first: line for first, line in missing.items() if first in lines}
-        if new:
-            kept = self._written.setdefault((kind, day), {})
-            self._written_lines += len(new.keys() - kept.keys())
-            kept.update(new)
-            self._written.move_to_end((kind, day))
-        if (kind, day) in self._written:
-            self._left_at[kind, day] = identity(path) or (0, 0, 0)
-        return len(new) if lines else len(missing)
+        return missing, len(data), present
 
     def _forget_oldest(self) -> None:
         """Check the days written to longest ago a last time, so that memory stays bounded."""
-        while self._written_lines > _REMEMBERED_LINES and len(self._written) > 1:
-            kind, day = oldest = next(iter(self._written))
-            self._append(kind, day, {})
-            self._written_lines -= len(self._written.pop(oldest))
-            self._left_at.pop(oldest, None)
+        while (oldest := self._memory.oldest_to_forget()) is not None:
+            self._append(*oldest, {})
+            self._memory.forget(*oldest)
 
     def urls(self, start: date | None = None, end: date | None = None) -> Iterator[TrackedFile]:
         """Go through the discovered files of some days, both ends included, day by day."""

@@ -1,0 +1,102 @@
+"""What this process remembers of the days that it wrote to, so that an append need not read all of a file."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final
+
+from maap_tui.engine.registry.entries import Kind
+
+_OWN_LINES: Final = 50_000
+"""Lines of this process, of all days together, that are remembered."""
+_PRESENT_LINES: Final = 200_000
+"""Lines of the files, of all days together, of which it is remembered that they are there."""
+
+Identity = tuple[int, int, int]
+"""Inode, time of change in ns and size in bytes of a file."""
+
+
+@dataclass(slots=True)
+class KnownDay:
+    """The files of one kind and day, as this process left them."""
+
+    written: dict[bytes, str] = field(default_factory=dict)
+    """First field -> line of what this process wrote."""
+    left: tuple[Identity | None, ...] = ()
+    """The files when this process left them; () when another process may have written at the same moment."""
+    present: set[int] | None = None
+    """Hashes of the first fields that the files held then; None for not known."""
+
+    def lacks(self, wanted: Iterable[bytes]) -> bool:
+        """Whether none of some first fields was in the files; False also when that is not known.
+
+        Two fields may share a hash: then this is False too, and the files are read.
+        """
+        present = self.present
+        return present is not None and not any(hash(first) in present for first in wanted)
+
+
+class DayMemory:
+    """The days that one registry object wrote to, those written to longest ago first."""
+
+    def __init__(self) -> None:
+        self._days: OrderedDict[tuple[Kind, date], KnownDay] = OrderedDict()
+        self._own_lines = 0
+        self._present_lines = 0
+
+    def __iter__(self) -> Iterator[tuple[Kind, date]]:
+        return iter(list(self._days))
+
+    def get(self, kind: Kind, day: date) -> KnownDay | None:
+        """What is remembered of a day; None for nothing."""
+        return self._days.get((kind, day))
+
+    def add(self, kind: Kind, day: date, lines: dict[bytes, str]) -> KnownDay:
+        """Remember lines that were written; returns what is remembered of the day."""
+        known = self._days.setdefault((kind, day), KnownDay())
+        self._own_lines += len(lines.keys() - known.written.keys())
+        known.written.update(lines)
+        self._days.move_to_end((kind, day))
+        return known
+
+    def set_present(self, known: KnownDay, firsts: Iterable[bytes]) -> None:
+        """Remember all first fields that the files of a day hold."""
+        self._forget_present(known)
+        known.present = set(map(hash, firsts))
+        self._present_lines += len(known.present)
+
+    def add_present(self, known: KnownDay, firsts: Iterable[bytes]) -> None:
+        """Remember first fields that the files of a day hold besides, where the others are remembered."""
+        if known.present is not None:
+            before = len(known.present)
+            known.present.update(map(hash, firsts))
+            self._present_lines += len(known.present) - before
+
+    def _forget_present(self, known: KnownDay) -> None:
+        self._present_lines -= len(known.present or ())
+        known.present = None
+
+    def drop_lines(self, kind: Kind, day: date, lines: Iterable[bytes]) -> None:
+        """Forget lines that were taken out of the files."""
+        known = self._days.get((kind, day))
+        if known is None:
+            return
+        for first in known.written.keys() & set(lines):
+            del known.written[first]
+            self._own_lines -= 1
+
+    def oldest_to_forget(self) -> tuple[Kind, date] | None:
+        """Name the day that has to be forgotten, as too much is remembered; None when there is none."""
+        if self._present_lines > _PRESENT_LINES:
+            for known in list(self._days.values())[:-1]:
+                self._forget_present(known)
+        return next(iter(self._days)) if self._own_lines > _OWN_LINES and len(self._days) > 1 else None
+
+    def forget(self, kind: Kind, day: date) -> None:
+        """Forget a day."""
+        known = self._days.pop((kind, day))
+        self._own_lines -= len(known.written)
+        self._forget_present(known)
