@@ -131,9 +131,12 @@ def read(data: bytes, kind: ListKind) -> Lines:
         lines = data.split(b"\n")
         if not lines[-1]:
             lines.pop()
-        plain = kind == "mrk" or data.count(b"\nhttps://") + data.startswith(b"https://") == len(lines)
         # An address without a host begins as the others do.
-        plain = plain and b"://\n" not in data and b"://|" not in data and not data.endswith(b"://")
+        plain = kind == "mrk" or (
+            data.count(b"\nhttps://") + data.startswith(b"https://") == len(lines)
+            and b"https://" not in lines
+            and b"https://|" not in data
+        )
         if plain and b"" not in lines and (not lines or max(map(len, lines)) <= _MAX_LINE):
             return Lines(lines, bad)
     return _read_carefully(data, kind, bad)
