@@ -19,13 +19,13 @@ BENCHES := downloads search registry first_screen terminal_bytes queueing poor_l
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: $(STAMP) ## Make .venv with the program, the embedded archive and the developers' tools
+setup: $(STAMP) ## Make .venv with the program, its extras and the developers' tools
 
 $(STAMP): pyproject.toml $(LOCK)
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=...") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) 'pip>=25.3'
-	$(PIP) $(addprefix --build-constraint=,$(LOCK)) --editable '.[demo]' --group dev
+	$(PIP) $(addprefix --build-constraint=,$(LOCK)) --editable '.[demo,socks]' --group dev
 	@touch $(STAMP)
 
 # Run it with the oldest Python that is supported: what is newest there installs on the others too.

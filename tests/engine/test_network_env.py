@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import datetime
 import os
+import re
 import socket
 import ssl
 import sys
+import tomllib
 from collections.abc import AsyncIterator, Callable, Mapping
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -23,7 +26,7 @@ from maap_tui.engine.net.faults import TransportFault
 from maap_tui.engine.net.network_env import CERTIFICATE_VARIABLES, proxies_of
 from tests.engine.raw_files import FileServer, answer
 from tests.engine.transfer_kit import Kit
-from tests.faults.links import ConnectProxy
+from tests.faults.links import ConnectProxy, SocksProxy
 
 both = pytest.mark.parametrize("bulk", [False, True], ids=["httpx", "aiohttp"])
 AUTHORITY = trustme.CA()
@@ -233,6 +236,43 @@ async def test_the_way_through_a_proxy(
     raw.at(f"{host}/a", answer("200 OK", b"in the open"))
     assert await ask(http, f"{host}/a", how) == b"in the open"
     assert proxy.asked == [f"CONNECT {secure.url.removeprefix('https://')}", f"GET {host}/a"]
+
+
+@both
+@hows
+@pytest.mark.parametrize("user", ["", "me:s3cret@"])
+async def test_the_way_through_a_socks_proxy(
+    bulk: bool,
+    how: str,
+    user: str,
+    kit: Callable[..., Kit],
+    secure: FileServer,
+    raw: FileServer,
+    bundle: Path,
+) -> None:
+    proxy = SocksProxy(wants=user.rstrip("@"))
+    await proxy.open()
+    address = proxy.url.replace("http://", f"socks5://{user}")
+    http = kit(bulk=bulk, environ={"ALL_PROXY": address, "SSL_CERT_FILE": str(bundle)}).http
+    assert await ask(http, secure.url + "/a", how) == b"arrived"
+    host = raw.url.replace("127.0.0.1", "plain.test")
+    raw.at("/a", answer("200 OK", b"in the open"))
+    assert await ask(http, f"{host}/a", how) == b"in the open"
+    assert proxy.asked == [one.partition("://")[2] for one in (secure.url, host)]
+    await http.close()
+    await proxy.close()
+
+
+def test_the_extra_that_a_socks_proxy_asks_for_is_declared() -> None:
+    with mock.patch.dict(sys.modules, {"socksio": None}), pytest.raises(NetworkSetupError) as caught:
+        proxies_of({"ALL_PROXY": "socks5://proxy"})
+    named = re.fullmatch(r"Run: pip install 'maap-tui\[(\w+)\]'", caught.value.hint)
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    assert named and project["name"] == "maap-tui"
+    (wanted,) = (one for one in requires("httpx") or () if 'extra == "socks"' in one.replace("'", '"'))
+    assert [re.split(r"\W", one)[0] for one in project["optional-dependencies"][named[1]]] == [
+        re.split(r"\W", wanted)[0]
+    ]
 
 
 @both

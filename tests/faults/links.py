@@ -84,6 +84,34 @@ class ConnectProxy(_Between):
 
 
 @dataclass(kw_only=True)
+class SocksProxy(_Between):
+    """Leads every connection to this machine, whatever the name (SOCKS 5, RFC 1928 and RFC 1929)."""
+
+    asked: list[str] = field(default_factory=list)
+    """HOST:PORT of each."""
+    wants: str = ""
+    """USER:PASSWORD without which it does nothing; '' for anybody."""
+
+    async def serve(self, reader: Reader, writer: Writer) -> None:
+        await reader.readexactly((await reader.readexactly(2))[1])
+        writer.write(b"\x05\x02" if self.wants else b"\x05\x00")
+        if self.wants:
+            user = await reader.readexactly((await reader.readexactly(2))[1])
+            password = await reader.readexactly((await reader.readexactly(1))[0])
+            is_right = b":".join((user, password)).decode() == self.wants
+            writer.write(b"\x01\x00" if is_right else b"\x01\x01")
+            if not is_right:
+                return
+        assert (await reader.readexactly(4))[3] == 3, "a name, and no address that was looked up here"
+        host = await reader.readexactly((await reader.readexactly(1))[0])
+        port = int.from_bytes(await reader.readexactly(2), "big")
+        self.asked.append(f"{host.decode()}:{port}")
+        inner = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"\x05\x00\x00\x01" + bytes(6))
+        await asyncio.gather(_pass_on(reader, inner[1]), _pass_on(inner[0], writer))
+
+
+@dataclass(kw_only=True)
 class PoorLink(_Between):
     """A line to one port that is slow, far away and breaks now and then."""
 

@@ -206,7 +206,7 @@ def _read_proxy(variable: str, value: str) -> Proxy:
         if importlib.util.find_spec("socksio") is None:
             raise refuse(
                 "and a SOCKS proxy needs a package that is not installed (socksio)",
-                "Run: pip install 'httpx[socks]'",
+                "Run: pip install 'maap-tui[socks]'",
             )
     return proxy
 
