@@ -41,7 +41,7 @@ async def measure(stage: Stage, count: int) -> tuple[float, float]:
         await until(lambda: isinstance(app.screen, DownloadsScreen))
         heart = Heartbeat()
         beating = asyncio.create_task(heart.beat())
-        syncing = asyncio.create_task(app.sync(Query(*NAMES, time=TimeRange.of_day(DAY.date()))))
+        syncing = asyncio.create_task(app.backend.sync(Query(*NAMES, time=TimeRange.of_day(DAY.date()))))
         number = 0
         while len(stage.finals) < count or not syncing.done():
             await pilot.press(KEYS[number % len(KEYS)])

@@ -129,8 +129,10 @@ async def measure(count: int, home: Path) -> list[tuple[str, float, float, float
             await until(lambda: len(screen.table.marks) == count)
             await answer("x")
 
-        await step("queue", lambda _: app.queue_files(files), "waiting")
-        await step("pause all", lambda _: app.with_transfers(lambda transfers: transfers.pause()), "paused")
+        await step("queue", lambda _: app.backend.queue_files(files), "waiting")
+        await step(
+            "pause all", lambda _: app.backend.with_transfers(lambda transfers: transfers.pause()), "paused"
+        )
         await step("cancel marked", lambda _: mark_and_cancel(), "cancelled")
         await step("clear", lambda _: answer("C"), None)
         beating.cancel()

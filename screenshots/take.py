@@ -258,27 +258,27 @@ async def _busy(stage: Stage, app: MaapApp, pilot: Pilot[Any]) -> DownloadsScree
         ]
         return sorted(found, key=lambda one: one.url)[:count]
 
-    ended = await app.ask(lambda session: ask(session, "CPR_CLD_2A", "AB", 10))
-    others = await app.ask(lambda session: ask(session, "ATL_EBD_2A", "C", 12))
+    ended = await app.backend.ask(lambda session: ask(session, "CPR_CLD_2A", "AB", 10))
+    others = await app.backend.ask(lambda session: ask(session, "ATL_EBD_2A", "C", 12))
     await pilot.press("3")
     await until(lambda: isinstance(app.screen, DownloadsScreen) and app.screen.is_mounted, pilot)
     screen = app.screen
     assert isinstance(screen, DownloadsScreen)
     stage.archive.faults.add(status=403, match=ended[5].url.rpartition("/")[2], target="data")
     for wanted in ended:  # one after the other, so that they end in one order
-        await app.queue_files([wanted])
-        transfers = app.transfers
+        await app.backend.queue_files([wanted])
+        transfers = app.backend.transfers
         assert transfers is not None
         await until(partial(_has_ended, transfers.jobs, wanted.url), pilot)
         screen.sample()
-    jobs = app.transfers.jobs if app.transfers is not None else {}
+    jobs = app.backend.transfers.jobs if app.backend.transfers is not None else {}
     held = {}
     for number, one in enumerate(others[:8]):
         held[one.url] = (one.size or 0) * (11 - number) // 13
         stage.archive.faults.add(stall_after=held[one.url], match=one.url.rpartition("/")[2], target="data")
-    await app.queue_files(others)
+    await app.backend.queue_files(others)
     last = others[-1].url
-    await app.with_transfers(lambda queue: queue.pause([last]))
+    await app.backend.with_transfers(lambda queue: queue.pause([last]))
     await until(lambda: all(jobs[url].received == count for url, count in held.items()), pilot)
     wanted_counts = Counter(running=8, waiting=3, paused=1, failed=1)
     await until(
@@ -303,7 +303,7 @@ def _hold(app: MaapApp, screen: DownloadsScreen) -> None:
                 timer.pause()
         if hasattr(node, "_rates"):
             node._rates.extend(sum(rates.values()) * (0.55 + 0.45 * (at * 7 % 11) / 10) for at in range(30))
-    tally = app.tally
+    tally = app.backend.tally
     tally._clock = lambda: now
     tally._marks = deque([(now - 5, tally._moved - int(5 * sum(rates.values())))])
     with mock.patch("time.monotonic", return_value=now):
@@ -352,13 +352,13 @@ async def log(stage: Stage, app: MaapApp, pilot: Pilot[Any]) -> None:
     stage.archive.faults.add(failing_day="2026-01-13")
     for number in (11, 12, 13):
         day = TimeRange(datetime(2026, 1, number, tzinfo=UTC), datetime(2026, 1, number + 1, tzinfo=UTC))
-        await app.sync(Query(L2, "AC__TC__2B", "BC", time=day, frames="E"))
-    await until(lambda: app.transfers is not None and not app.transfers.active, pilot)
+        await app.backend.sync(Query(L2, "AC__TC__2B", "BC", time=day, frames="E"))
+    await until(lambda: app.backend.transfers is not None and not app.backend.transfers.active, pilot)
     screen = await _busy(stage, app, pilot)
     _hold(app, screen)
-    lines = [line for line in app.log_lines if line.level != "debug"]
-    app.log_lines.clear()
-    app.log_lines.extend(
+    lines = [line for line in app.backend.log_lines if line.level != "debug"]
+    app.backend.log_lines.clear()
+    app.backend.log_lines.extend(
         line._replace(time=MOMENT - timedelta(seconds=17 * (len(lines) - at) - at * at % 7))
         for at, line in enumerate(lines)
     )

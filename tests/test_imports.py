@@ -44,7 +44,7 @@ A module that stands here by itself is of that row, whatever the row of its fold
 """
 
 APP_LAYERS = [
-    {"collector", "keys", "messages", "textual_compat", "theme", "problems", "workers"},
+    {"backend", "collector", "keys", "messages", "textual_compat", "theme", "problems", "workers"},
     {"host"},
     {"dialogs", "widgets"},
     {"screens"},

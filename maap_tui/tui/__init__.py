@@ -1,1 +1,1 @@
-"""The full-screen app: one face of the engine. It asks the engine through `app.ask` and samples its tally."""
+"""The full-screen app: one face of the engine. Its `backend` asks the engine, and the screens sample it."""

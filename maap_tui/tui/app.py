@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
@@ -22,35 +21,15 @@ from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
 from maap_tui.engine.config.settings import KEYS, Settings, UiSettings
-from maap_tui.engine.download.downloads import Downloads
-from maap_tui.engine.download.elsewhere import Elsewhere, Lookout
-from maap_tui.engine.download.queue_store import LIVE, QueueRow, left_behind, missing_bytes
-from maap_tui.engine.download.requests import DownloadRequest
-from maap_tui.engine.download.tally import Tally
-from maap_tui.engine.errors import CredentialsError, needs_new_token
+from maap_tui.engine.download.queue_store import QueueRow, missing_bytes
+from maap_tui.engine.errors import needs_new_token
 from maap_tui.engine.events import (
-    BaselineCounted,
-    DayFailed,
-    Event,
-    FileFailed,
-    FileFinished,
-    FileRetried,
-    FileSkipped,
-    ItemSkipped,
-    Noted,
-    RegistryDamaged,
     SignInNeeded,
-    Warned,
 )
-from maap_tui.engine.net.credentials import TokenInfo
-from maap_tui.engine.query import Query
-from maap_tui.engine.registry.entries import TrackedFile
 from maap_tui.engine.session import Session
-from maap_tui.engine.storage.log_file import LogFile, LogLine
-from maap_tui.engine.thread import EngineThread
-from maap_tui.engine.workflows.sync import SyncReport
-from maap_tui.text import as_sentence, clean, format_sum, plural, without_tokens
-from maap_tui.tui import collector, theme
+from maap_tui.text import as_sentence, clean, format_sum, plural
+from maap_tui.tui import theme
+from maap_tui.tui.backend import Backend
 from maap_tui.tui.commands import MaapCommands
 from maap_tui.tui.host import Host
 from maap_tui.tui.keys import BY_ID, MODES, bindings, check_keymap, show_key
@@ -63,20 +42,8 @@ from maap_tui.tui.workers import start_worker
 
 T = TypeVar("T")
 
-LOG_LINES = 5000
-"""Lines of the log kept for the screen."""
-
 SAMPLE_S = 0.25
 """Seconds between two looks at the engine; twice as many with low bandwidth."""
-
-SILENT_S = 3.0
-"""Seconds that an answer may take before the screen says that none comes."""
-
-PROBE_S = 10.0
-"""Least seconds between two looks at whether an archive that is away is there again."""
-
-ELSEWHERE_S = 1.0
-"""Seconds between two looks at what other processes transfer."""
 
 KEY_S = 1.0
 """Seconds that a key may take before the next one goes ahead all the same."""
@@ -158,38 +125,11 @@ class MaapApp(QuietApp):
         """
         super().__init__(ansi_color=True if no_colour else None)
         self.stylesheet = QuickStylesheet(variables=self.get_css_variables())
-        self.session = session
-        session.emit = self.handle_event
-        self.engine = EngineThread(lambda: session)
-        self.tally = Tally()
-        self.queue = session.queue
-        self.elsewhere = Elsewhere()
-        """What other processes of this user transfer."""
-        self._lookout = Lookout(session.queue)
-        self._elsewhere_at = 0.0
-        """When the next look at them is due, on the monotonic clock."""
-        self.transfers: Downloads | None = None
-        """The queue of this app; None until something was queued."""
-        self.counted: dict[str, BaselineCounted] = {}
-        """Collection -> the baseline that a build counted last."""
-        self.log_lines: deque[LogLine] = deque(maxlen=LOG_LINES)
-        self.log_version = 0
-        """Grows with every line of the log."""
-        self.earlier_lines: list[LogLine] = []
-        """The lines that other runs of the app left, read at the start."""
-        dirs = session.dirs
-        self._log_file = LogFile(dirs.log_file, dirs.lock_file(dirs.log_file))
-        self._unwritten: deque[LogLine] = deque(maxlen=LOG_LINES)
-        self.last_rate = 0.0
-        """Bytes a second when something moved last; 0 before."""
+        self.backend = Backend(session, now=clock, on_sign_in=self._hand_on_sign_in)
         self.glyphs = theme.ASCII if is_ascii else theme.UNICODE
         self.is_ascii = is_ascii
         self.low_bandwidth = low_bandwidth
         self.no_colour = no_colour
-        self.now = clock or (lambda: datetime.now(UTC))
-        self.token: TokenInfo | None = None
-        self.token_problem = ""
-        """Why there is no token, in words; '' while there is one."""
         self._own_filters: list[LineFilter] = []
         if no_colour:
             self._own_filters.append(theme.NoColour())
@@ -201,7 +141,6 @@ class MaapApp(QuietApp):
         """What follows the key that is under way, None when none is."""
         self._key_timer: Timer | None = None
         self._is_leaving = False
-        self._probe_at = 0.0
         self.animation_level = "full" if session.settings.ui.animation and not low_bandwidth else "none"
 
     # Life
@@ -211,47 +150,26 @@ class MaapApp(QuietApp):
         # that screen: a widget that asks for it while it is being made ends the app. Tests run without
         # eager tasks.
         asyncio.get_running_loop().set_task_factory(None)
-        chosen = self.session.settings.ui.theme
+        chosen = self.backend.session.settings.ui.theme
         if self.no_colour:
             self.theme = "ansi-dark" if "ansi-dark" in self.available_themes else self.theme
         elif chosen in self.available_themes:
             self.theme = chosen
         elif chosen:
             self._problems.append(f"ui.theme: there is no theme '{clean(chosen)}'")
-        keymap, problems = check_keymap(self.session.settings.keys)
+        keymap, problems = check_keymap(self.backend.session.settings.keys)
         self._problems += problems
         if keymap:
             self.set_keymap(keymap)
-        self.read_token()
+        self.backend.read_token()
 
     def on_mount(self) -> None:
         self.set_interval(SAMPLE_S * (2 if self.low_bandwidth else 1), self._sample)
         for sentence in self._problems:
-            self.write_log("warning", sentence)
+            self.backend.write_log("warning", sentence)
             self.notify(clean(sentence), severity="warning", timeout=10, markup=False)
         start_worker(self, self._look_for_left_work, group="start")
-        start_worker(self, self._read_log, group="log")
-
-    async def _look_elsewhere(self) -> None:
-        """See what other processes transfer."""
-        self.elsewhere = await asyncio.to_thread(self._lookout.look)
-        self._elsewhere_at = time.monotonic() + ELSEWHERE_S
-
-    async def _read_log(self) -> None:
-        """Read what other runs logged."""
-        self.earlier_lines = await asyncio.to_thread(self._log_file.earlier)
-        self.log_version += 1
-
-    async def _keep_log(self) -> None:
-        """Write new lines to the log on disk; one after the other, as they came."""
-        await asyncio.to_thread(self._write_log_file)
-
-    def _write_log_file(self) -> None:
-        lines = []
-        with suppress(IndexError):
-            while True:
-                lines.append(self._unwritten.popleft())
-        self._log_file.write(lines)
+        start_worker(self, self.backend.read_earlier_log, group="log")
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if self.low_bandwidth and hasattr(event.widget, "cursor_blink"):
@@ -259,10 +177,7 @@ class MaapApp(QuietApp):
 
     async def _look_for_left_work(self) -> None:
         """Offer to go on with what an earlier process left."""
-        await asyncio.to_thread(self.queue.prune)
-        with collector.held():
-            rows = await asyncio.to_thread(self.queue.load, ended=False)
-            left = await asyncio.to_thread(left_behind, rows, time.time())
+        left = await self.backend.find_left_work()
         if not left:
             return
         count, unknown, guessed = missing_bytes(left)
@@ -279,15 +194,7 @@ class MaapApp(QuietApp):
             self.go("downloads")
 
     async def on_unmount(self) -> None:
-        await asyncio.to_thread(self.close_engine)
-
-    def close_engine(self) -> None:
-        """Stop the transfers, write the queue, end the engine; from any thread, again does no harm."""
-        transfers = self.transfers
-        if transfers is not None:
-            self.engine.run(lambda session: transfers.close())
-        self.engine.close()
-        self._write_log_file()
+        await asyncio.to_thread(self.backend.close)
 
     def use_few_colours(self) -> None:
         """Draw with the sixteen colours of a plain terminal."""
@@ -329,72 +236,12 @@ class MaapApp(QuietApp):
                 self._key_timer.stop()
             await self._hand_out_keys()
 
-    # The engine
+    # The backend
 
-    async def ask(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
-        """Run a coroutine of the session in the engine's thread and wait for it here."""
-        return await asyncio.wrap_future(self.engine.submit(work))
-
-    @property
-    def is_offline(self) -> bool:
-        """Whether the last host that was asked gave no sign of life."""
-        return self.session.is_offline
-
-    @property
-    def silence(self) -> str:
-        """That the archive does not answer, and since when, in a sentence; '' while it does."""
-        seconds = self.session.silent_s
-        if not self.is_offline and seconds < SILENT_S:
-            return ""
-        since = self.now().astimezone(UTC) - timedelta(seconds=seconds)
-        return f"The archive has not answered since {since:%H:%M} UTC."
-
-    def _look_for_archive(self) -> None:
-        """Ask an archive that is away now and then, so that what is said of it stays true."""
-        now = time.monotonic()
-        if self.is_offline and now >= self._probe_at:
-            self._probe_at = now + PROBE_S
-            start_worker(self, self.ask, Session.probe, group="probe", exclusive=True)
-        elif not self.is_offline:
-            self._probe_at = now + PROBE_S
-
-    def handle_event(self, event: Event) -> None:
-        """Take an event of the engine, in the engine's thread."""
-        self.tally.apply(event)
-        if isinstance(event, Noted):
-            self.write_log("debug", event.message)
-        elif isinstance(event, Warned):
-            self.write_log("warning", event.message)
-        elif isinstance(event, FileFinished):
-            self.write_log("info", f"Downloaded {event.path.name}")
-        elif isinstance(event, FileSkipped):
-            self.write_log("debug", f"{event.path.name}: {event.reason}")
-        elif isinstance(event, FileRetried):
-            self.write_log(
-                "info", f"{event.url.rpartition('/')[2]}: {event.reason}; again in {event.wait_s:.0f} s"
-            )
-        elif isinstance(event, FileFailed):
-            self.write_log("error", f"{event.url.rpartition('/')[2]}: {event.reason}")
-        elif isinstance(event, BaselineCounted):
-            self.counted[event.collection] = event
-        elif isinstance(event, RegistryDamaged):
-            self.write_log("warning", event.words)
-        elif isinstance(event, ItemSkipped):
-            self.write_log("warning", f"Skipped: {event.name[:120] or 'an item'}: {event.reason}")
-        elif isinstance(event, DayFailed):
-            self.write_log("error", f"FAILED DAY: {event.day} ({event.reason})")
-        elif isinstance(event, SignInNeeded):
-            self.write_log("error", event.reason)
-            if self.is_running:
-                self.post_message(EngineNews(event))
-
-    def write_log(self, level: str, text: str) -> None:
-        """Add a line to the log, one that says what it is about; from any thread."""
-        line = LogLine(self.now(), level, without_tokens(text))
-        self.log_lines.append(line)
-        self.log_version += 1
-        if level != "debug":
-            self._unwritten.append(line)
+    def _hand_on_sign_in(self, event: SignInNeeded) -> None:
+        """Take the news that the token is dead, in the engine's thread."""
+        if self.is_running:
+            self.post_message(EngineNews(event))
 
     @on(EngineNews)
     def report_sign_in(self, message: EngineNews) -> None:
@@ -408,70 +255,19 @@ class MaapApp(QuietApp):
                 markup=False,
             )
 
-    # Transfers
-
-    def _transfers_of(self, session: Session) -> Downloads:
-        """The app's queue, made at the first use. Called in the engine's thread."""
-        if self.transfers is None:
-            self.transfers = session.downloads(verb="app", waits_for_room=True)
-        return self.transfers
-
-    async def queue_files(self, requests: Sequence[DownloadRequest]) -> int:
-        """Queue files for download, registering those that are tracked; returns how many are new."""
-        with collector.held(len(requests)):
-            return await self.ask(lambda session: session.enqueue(requests, self._transfers_of(session)))
-
-    async def queue_tracked(self, tracked: Sequence[TrackedFile], *, again: bool = False) -> tuple[int, int]:
-        """Queue files of the registry; returns how many are new, and how many cannot be fetched.
-
-        Args:
-            tracked: the files.
-            again: whether they are damaged or missing, and are fetched where they were.
-        """
-        with collector.held(len(tracked)):
-            count, refused = await self.ask(
-                lambda session: session.enqueue_tracked(tracked, self._transfers_of(session), again=again)
-            )
-        for sentence in refused:
-            self.write_log("warning", f"Not queued: {sentence}")
-        return count, len(refused)
-
-    async def sync(self, query: Query) -> SyncReport:
-        """Register what the archive has in the query's range and queue here what is pending there."""
-
-        async def run(session: Session) -> SyncReport:
-            transfers = self._transfers_of(session)
-            transfers.resume_run()
-            return await session.sync(query, into=transfers)
-
-        return await self.ask(run)
-
     async def take_over(self, rows: Sequence[QueueRow], *, again: bool = False) -> int:
         """Go on with what another process left in the queue; returns how many files are queued here.
 
         With `again` their files are damaged, and are fetched again.
         """
-        with collector.held(len(rows)):
-            count, refused = await self.ask(
-                lambda session: session.take_over(rows, self._transfers_of(session), again=again)
-            )
-        for sentence in refused:
-            self.write_log("warning", f"Not taken over: {sentence}")
+        count, refused = await self.backend.take_over(rows, again=again)
         if refused:
             self.notify(
-                f"{plural(len(refused), 'transfer')} could not be taken over; the log (5) says why.",
+                f"{plural(refused, 'transfer')} could not be taken over; the log (5) says why.",
                 severity="warning",
                 markup=False,
             )
         return count
-
-    async def with_transfers(self, work: Callable[[Downloads], T]) -> T | None:
-        """Call something of the queue in the engine's thread; None when nothing was queued yet."""
-
-        async def call(session: Session) -> T | None:
-            return None if self.transfers is None else work(self.transfers)
-
-        return await self.ask(call)
 
     async def apply_setting(self, key: str, fresh: Settings) -> None:
         """Use a setting that was changed, as far as that is possible without a new start.
@@ -480,11 +276,7 @@ class MaapApp(QuietApp):
             key: of the setting, or `keys.BINDING`.
             fresh: all settings, read again.
         """
-
-        async def apply(session: Session) -> bool:
-            return session.apply_setting(key, fresh)
-
-        if not await self.ask(apply):
+        if not await self.backend.apply_setting(key, fresh):
             return
         if key.startswith(f"{KEYS}."):
             keymap, _ = check_keymap(fresh.keys)
@@ -494,13 +286,15 @@ class MaapApp(QuietApp):
             self.theme = chosen if chosen in self.available_themes else "textual-dark"
 
     def _sample(self) -> None:
-        self._look_for_archive()
+        backend = self.backend
         busy = {one.group for one in self.workers if one.node is self}
-        if self._unwritten and "keep-log" not in busy:
+        if backend.is_probe_due:
+            start_worker(self, backend.probe, group="probe", exclusive=True)
+        if backend.has_unwritten_lines and "keep-log" not in busy:
             start_worker(self, self._keep_log, group="keep-log")
-        if time.monotonic() >= self._elsewhere_at and "elsewhere" not in busy:
-            start_worker(self, self._look_elsewhere, group="elsewhere")
-        self.last_rate = self.tally.snapshot().rate or self.last_rate
+        if backend.is_elsewhere_due and "elsewhere" not in busy:
+            start_worker(self, backend.look_elsewhere, group="elsewhere")
+        backend.note_rate()
         try:
             screen = self.screen
         except ScreenStackError:
@@ -512,19 +306,10 @@ class MaapApp(QuietApp):
         with suppress(NoMatches):
             sample()
 
+    async def _keep_log(self) -> None:
+        await asyncio.to_thread(self.backend.keep_log)
+
     # The token
-
-    def read_token(self) -> None:
-        """Look at the offline token; no request is made."""
-        try:
-            self.token, self.token_problem = self.session.token_info(), ""
-        except CredentialsError as error:
-            self.token, self.token_problem = None, error.message
-
-    @property
-    def days_left(self) -> int | None:
-        """Days that the offline token is good for; None when it does not expire or there is none."""
-        return self.token.days_left(self.now()) if self.token else None
 
     async def action_sign_in(self) -> None:
         start_worker(self, self._sign_in, group="sign-in", exclusive=True)
@@ -534,8 +319,8 @@ class MaapApp(QuietApp):
 
         self.clear_notifications()  # what asked for it would hide the buttons
         if await self.push_screen_wait(SignInDialog()):
-            self.read_token()
-            await self.with_transfers(lambda transfers: transfers.resume_run())
+            self.backend.read_token()
+            await self.backend.with_transfers(lambda transfers: transfers.resume_run())
 
     # What every mode uses
 
@@ -575,7 +360,7 @@ class MaapApp(QuietApp):
         from maap_tui.tui.dialogs.error import ErrorDialog
 
         message, hint = map(clean, words_of(error))
-        self.write_log("error", f"{message} {hint}".strip())
+        self.backend.write_log("error", f"{message} {hint}".strip())
         if needs_new_token(error):
             hint = f"{as_sentence(hint)} F8 signs in."
         self.push_screen(ErrorDialog(as_sentence(message), hint.strip()))
@@ -633,9 +418,9 @@ class MaapApp(QuietApp):
 
     async def _leave(self) -> None:
         try:
-            jobs = list(self.transfers.jobs.values()) if self.transfers and self.transfers.active else []
+            jobs = self.backend.live_jobs
             running = [job for job in jobs if job.state == "running"]
-            keys = [job.wanted.key for job in jobs if job.wanted.key is not None and job.state in LIVE]
+            keys = [job.wanted.key for job in jobs if job.wanted.key is not None]
             names = [(key.collection, key.product_type, key.baseline) for key in keys]
             if running and not await self.confirm(
                 f"{plural(len(running), 'transfer')} {'is' if len(running) == 1 else 'are'} running. Leave? "
@@ -715,7 +500,7 @@ def run_app(
     )
     if app.console.color_system == "standard" and not app.no_colour:
         app.use_few_colours()
-    with ShutdownGuard(app) as ending:
+    with ShutdownGuard(app, app.backend.close) as ending:
         app.driver_class = partial(TerminalDriver, ending=ending)  # type: ignore[assignment]
         code = app.run(mouse=ui.mouse if mouse is None else mouse)
     if app.crash is not None:

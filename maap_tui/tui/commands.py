@@ -52,7 +52,7 @@ class MaapCommands(Provider):
 
     async def startup(self) -> None:
         """Read what is known here, away from the screen's thread."""
-        names = await asyncio.to_thread(self._maap.session.index.load)
+        names = await asyncio.to_thread(self._maap.backend.session.index.load)
         self._commands = (*self._actions(), *self._modes(), *self._others(), *self._names(names))
 
     def _actions(self) -> list[Command]:

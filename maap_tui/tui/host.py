@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 from textual.app import App
@@ -13,19 +11,8 @@ from textual.screen import Screen
 from textual.worker import Worker
 
 from maap_tui.engine.config.settings import Settings
-from maap_tui.engine.download.downloads import Downloads
-from maap_tui.engine.download.elsewhere import Elsewhere
-from maap_tui.engine.download.queue_store import Queue, QueueRow
-from maap_tui.engine.download.requests import DownloadRequest
-from maap_tui.engine.download.tally import Tally
-from maap_tui.engine.events import BaselineCounted
-from maap_tui.engine.net.credentials import TokenInfo
-from maap_tui.engine.query import Query
-from maap_tui.engine.registry.entries import TrackedFile
-from maap_tui.engine.session import Session
-from maap_tui.engine.storage.log_file import LogLine
-from maap_tui.engine.thread import EngineThread
-from maap_tui.engine.workflows.sync import SyncReport
+from maap_tui.engine.download.queue_store import QueueRow
+from maap_tui.tui.backend import Backend
 from maap_tui.tui.theme import Glyphs
 from maap_tui.tui.workers import RunsWorkers
 
@@ -35,52 +22,16 @@ T = TypeVar("T")
 class Host(RunsWorkers, Protocol):
     """The app as its parts see it; `MaapApp` is held against it by the type checker."""
 
-    session: Session
-    engine: EngineThread
-    tally: Tally
-    queue: Queue
-    elsewhere: Elsewhere
-    transfers: Downloads | None
-    counted: dict[str, BaselineCounted]
-    log_lines: deque[LogLine]
-    log_version: int
-    earlier_lines: list[LogLine]
-    last_rate: float
+    backend: Backend
     glyphs: Glyphs
     no_colour: bool
-    now: Callable[[], datetime]
-    token: TokenInfo | None
-    token_problem: str
 
     @property
     def is_running(self) -> bool: ...
 
-    @property
-    def is_offline(self) -> bool: ...
-
-    @property
-    def silence(self) -> str: ...
-
-    @property
-    def days_left(self) -> int | None: ...
-
-    async def ask(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T: ...
-
-    async def queue_files(self, requests: Sequence[DownloadRequest]) -> int: ...
-
-    async def queue_tracked(
-        self, tracked: Sequence[TrackedFile], *, again: bool = False
-    ) -> tuple[int, int]: ...
-
     async def take_over(self, rows: Sequence[QueueRow], *, again: bool = False) -> int: ...
 
-    async def sync(self, query: Query) -> SyncReport: ...
-
-    async def with_transfers(self, work: Callable[[Downloads], T]) -> T | None: ...
-
     async def apply_setting(self, key: str, fresh: Settings) -> None: ...
-
-    def write_log(self, level: str, text: str) -> None: ...
 
     def notify(
         self,

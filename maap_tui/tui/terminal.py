@@ -16,6 +16,7 @@ import signal
 import sys
 import termios
 import threading
+from collections.abc import Callable
 from functools import lru_cache
 from types import FrameType, TracebackType
 from typing import Any, Protocol, TextIO
@@ -104,8 +105,6 @@ class CanEnd(Protocol):
 
     def exit(self, result: int | None = None, return_code: int = 0) -> None: ...
 
-    def close_engine(self) -> None: ...
-
 
 class ShutdownGuard:
     """Ends the app on a signal or without its terminal: in order at first, by force when that takes long.
@@ -113,8 +112,10 @@ class ShutdownGuard:
     Used as a context manager around `App.run`.
     """
 
-    def __init__(self, app: CanEnd) -> None:
+    def __init__(self, app: CanEnd, close: Callable[[], None]) -> None:
+        """Take the app, and what ends its engine from any thread when the app itself does not end."""
         self.app = app
+        self._close = close
         self.code = 0
         """What the process ends with; 0 while nothing asked it to end."""
         self.driver: TerminalDriver | None = None
@@ -162,7 +163,7 @@ class ShutdownGuard:
     def _force(self) -> None:
         if self._has_ended.wait(ORDERLY_S):
             return
-        closing = threading.Thread(target=self.app.close_engine, daemon=True)
+        closing = threading.Thread(target=self._close, daemon=True)
         closing.start()
         closing.join(FORCED_S)
         if self._has_ended.is_set():

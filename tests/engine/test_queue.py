@@ -418,14 +418,17 @@ async def test_what_is_cleared_leaves_the_file_too(file: Path) -> None:
     queue.close()
 
 
-async def test_news_names_what_changed_since_it_was_taken() -> None:
+def changes(downloads: Downloads) -> set[str]:
+    return {url for url, _ in iter(downloads.take_change, None)}
+
+
+async def test_what_changed_is_given_once() -> None:
     downloads, slow, _ = make(parallel=1)
     downloads.add(wanted_of(1))
     downloads.add(wanted_of(2))
-    assert set(downloads.news) == {"https://a/1", "https://a/2"}
-    downloads.news.clear()
+    assert changes(downloads) == {"https://a/1", "https://a/2"}
     await turns()
-    assert set(downloads.news) == {"https://a/1"}
+    assert changes(downloads) == {"https://a/1"}
     slow.gate.set()
     await downloads.join()
     await downloads.close()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -189,3 +191,26 @@ def test_bytes_never_go_below_zero_or_above_their_total(events: list[Event]) -> 
         assert shown.rate >= 0
         assert shown.failed >= 0
         assert shown.seconds_left is None or shown.seconds_left > 0
+
+
+def test_no_snapshot_has_half_of_an_event() -> None:
+    tally = Tally()
+    seen = []
+
+    def work() -> None:
+        for number in range(10_000):
+            fold(tally, queued(str(number)), started(str(number)), finished(str(number)))
+
+    before = sys.getswitchinterval()
+    try:
+        sys.setswitchinterval(1e-6)
+        worker = threading.Thread(target=work)
+        worker.start()
+        while worker.is_alive():
+            seen.append(tally.snapshot())
+        worker.join()
+    finally:
+        sys.setswitchinterval(before)
+    # Each file has 100 bytes: one that is counted without them was half taken in.
+    assert {one.bytes_total - 100 * one.queued for one in seen} == {0}
+    assert tally.snapshot().finished == 10_000

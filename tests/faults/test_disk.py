@@ -245,7 +245,7 @@ async def test_an_fsync_that_takes_its_time_holds_up_no_key(
         found = await find_files(app, 2)  # type: ignore[arg-type]
         monkeypatch.setattr(os, "fsync", slow)
         app.set_interval(0.01, beat)
-        queueing = asyncio.ensure_future(app.queue_files(found))
+        queueing = asyncio.ensure_future(app.backend.queue_files(found))
         try:
             await wait_until(lambda: waiting.acquire(blocking=False), pilot)
             for key, word in zip("2345", ("Search", "Downloads", "Registry", "Log"), strict=True):

@@ -201,7 +201,7 @@ async def test_each_worker_of_a_tour_may_fail_and_the_app_lives(
         for key in ("1", "r", "2", "3", "4", "r", "5", "y", "1"):
             await pilot.press(key)
             await close_dialogs(pilot)
-        shown = [line.text for line in app.log_lines if line.level == "error"]
+        shown = [line.text for line in app.backend.log_lines if line.level == "error"]
         assert len(failed) > 3
         for group in failed:
             assert any(f"RuntimeError: the sky fell on {group}" in line for line in shown), group

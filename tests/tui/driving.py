@@ -17,6 +17,7 @@ from maap_tui.engine.model import Asset, TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
+from maap_tui.tui.backend import Backend
 
 
 async def wait_until(condition: Callable[[], object], pilot: Pilot[Any], *, seconds: float = 45.0) -> None:
@@ -38,6 +39,11 @@ def text_of(app: App[Any]) -> str:
 
 
 async def find_files(app: MaapApp, count: int) -> list[DownloadRequest]:
+    """As `files_of`, of an app."""
+    return await files_of(app.backend, count)
+
+
+async def files_of(backend: Backend, count: int) -> list[DownloadRequest]:
     """The first files of CPR_CLD_2A BC on 2025-12-01 (144 to 175 KiB), as a search hands them on."""
     day = TimeRange(datetime(2025, 12, 1, tzinfo=UTC), datetime(2025, 12, 2, tzinfo=UTC))
     query = Query("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC", time=day)
@@ -55,4 +61,4 @@ async def find_files(app: MaapApp, count: int) -> list[DownloadRequest]:
             )
         ]
 
-    return sorted(await app.ask(search), key=lambda one: one.url)[:count]
+    return sorted(await backend.ask(search), key=lambda one: one.url)[:count]

@@ -101,7 +101,7 @@ async def test_leaving_with_running_transfers_is_confirmed(make_app: MakeApp, ar
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         files = await find_files(app, 8)
         archive.faults.add(target="data", rate=500.0)
-        await app.queue_files(files)
+        await app.backend.queue_files(files)
         await wait_until(lambda: "↓8 " in text_of(app), pilot)
         await pilot.press("q")
         await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
@@ -114,10 +114,10 @@ async def test_leaving_with_running_transfers_is_confirmed(make_app: MakeApp, ar
         await pilot.press("q")
         await wait_until(lambda: not isinstance(app.screen, ConfirmDialog), pilot)
         assert app.return_code is None
-        await asyncio.to_thread(app.close_engine)
+        await asyncio.to_thread(app.backend.close)
         # None of them was waited for.
         assert all(wanted.path.with_name(wanted.path.name + ".part").exists() for wanted in files)
-        app.transfers = None
+        app.backend.transfers = None
         await pilot.press("q")
         await wait_until(lambda: app.return_code == 0, pilot)
 
@@ -128,7 +128,7 @@ async def test_an_archive_that_does_not_answer_is_said_above_every_place(
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         archive.faults.add(target="all", latency_s=60.0)
-        asked = app.engine.submit(
+        asked = app.backend.engine.submit(
             lambda session: session.catalogue.queryables("EarthCAREL2Validated_MAAP", refresh=True)
         )
         words = "The archive has not answered since"
@@ -137,7 +137,7 @@ async def test_an_archive_that_does_not_answer_is_said_above_every_place(
             await wait_until(lambda: words in text_of(app) and " no answer " in text_of(app), pilot)
         asked.cancel()
         archive.faults.clear()
-        await app.ask(lambda session: session.probe())
+        await app.backend.ask(lambda session: session.probe())
         await wait_until(lambda: words not in text_of(app) and " no answer " not in text_of(app), pilot)
 
 
@@ -193,7 +193,7 @@ async def test_an_error_of_a_worker_is_shown_with_what_to_do_and_the_app_lives(m
             await wait_until(lambda words=words: words in text_of(app), pilot)  # type: ignore[misc]
             assert "\x1b" not in text_of(app)
             assert ("[@click=app.quit]x[/]" in text_of(app)) is isinstance(error, MaapError)
-            assert any(words in line.text and line.level == "error" for line in app.log_lines)
+            assert any(words in line.text and line.level == "error" for line in app.backend.log_lines)
             await pilot.press("escape")
             await wait_until(lambda: not isinstance(app.screen, ErrorDialog), pilot)
         await pilot.press("5")
@@ -206,13 +206,13 @@ async def test_what_the_engine_tells_stands_in_the_log_and_a_dead_token_is_notif
 ) -> None:
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
-        version = app.log_version
-        app.handle_event(Warned("careful [/x]"))
-        app.handle_event(FileFailed("https://a/b/file.h5", Path("/x"), "404 Not Found", True, 1))
-        app.handle_event(DayFailed("2025-03-14", "503"))
-        app.handle_event(SignInNeeded("The token [@click=app.quit]x[/] is dead"))
-        assert app.log_version == version + 4
-        told = [(line.level, line.text) for line in app.log_lines]
+        version = app.backend.log_version
+        app.backend.handle_event(Warned("careful [/x]"))
+        app.backend.handle_event(FileFailed("https://a/b/file.h5", Path("/x"), "404 Not Found", True, 1))
+        app.backend.handle_event(DayFailed("2025-03-14", "503"))
+        app.backend.handle_event(SignInNeeded("The token [@click=app.quit]x[/] is dead"))
+        assert app.backend.log_version == version + 4
+        told = [(line.level, line.text) for line in app.backend.log_lines]
         assert ("error", "FAILED DAY: 2025-03-14 (503)") in told
         assert ("error", "file.h5: 404 Not Found") in told
         await wait_until(lambda: "F8 signs in: The token" in text_of(app), pilot)
@@ -251,7 +251,7 @@ async def test_the_header_says_that_there_is_no_token_and_that_the_archive_is_aw
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         assert "no token" in text_of(app)
         with pytest.raises(MaapError):
-            await app.ask(
+            await app.backend.ask(
                 lambda session: session.catalogue.queryables("EarthCAREL2Validated_MAAP", refresh=True)
             )
         await wait_until(lambda: " offline " in text_of(app), pilot)
@@ -273,15 +273,15 @@ async def test_the_header_says_offline_until_the_next_answer(
         if away == "silent":
             archive.faults.add(target="all", latency_s=30.0)
         else:
-            app.session.catalogue.root = AWAY
+            app.backend.session.catalogue.root = AWAY
         with pytest.raises(CatalogError):
-            await app.ask(ask)
+            await app.backend.ask(ask)
         await wait_until(lambda: " offline " in text_of(app), pilot)
         archive.faults.clear()
-        app.session.catalogue.root = archive.catalog_url
+        app.backend.session.catalogue.root = archive.catalog_url
         archive.faults.add(target="catalogue", status=500)  # an answer, if no good one
         with pytest.raises(CatalogError):
-            await app.ask(ask)
+            await app.backend.ask(ask)
         await wait_until(lambda: " offline " not in text_of(app), pilot)
 
 
@@ -330,9 +330,9 @@ def test_a_console_or_a_locale_of_few_signs_gets_ascii(terminal: str, locale: st
 
 async def test_a_token_is_stored_only_after_the_service_took_it(make_app: MakeApp, archive: Archive) -> None:
     app = make_app(prepare=lambda session: session.dirs.credentials_file.unlink())
-    file = app.session.dirs.credentials_file
+    file = app.backend.session.dirs.credentials_file
     async with app.run_test(size=SIZE, notifications=True) as pilot:
-        assert app.token is None
+        assert app.backend.token is None
         await pilot.press("f8")
         await wait_until(lambda: isinstance(app.screen, SignInDialog), pilot)
         app.screen.query_one(TextArea).text = archive.offline_token
@@ -353,7 +353,7 @@ async def test_a_token_is_stored_only_after_the_service_took_it(make_app: MakeAp
         await wait_until(lambda: not isinstance(app.screen, SignInDialog), pilot)
         assert archive.offline_token in file.read_text()
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        await wait_until(lambda: app.days_left == 36500, pilot)
+        await wait_until(lambda: app.backend.days_left == 36500, pilot)
         assert archive.offline_token not in text_of(app)
 
 

@@ -23,8 +23,8 @@ async def test_it_opens_and_names_what_is_wrong_with_the_network(
 ) -> None:
     app = make_app(environ={variable: value}, is_first=True)
     async with app.run_test(size=(120, 40)) as pilot:
-        await wait_until(lambda: any(said in line.text for line in app.log_lines), pilot)
-        assert not any("s3cret" in line.text for line in app.log_lines)
+        await wait_until(lambda: any(said in line.text for line in app.backend.log_lines), pilot)
+        assert not any("s3cret" in line.text for line in app.backend.log_lines)
         assert "s3cret" not in text_of(app)
 
 

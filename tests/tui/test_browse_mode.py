@@ -170,7 +170,7 @@ async def test_fetches_what_is_not_here_and_keeps_the_cursor(make_app: MakeApp) 
         await wait_until(lambda: text_of(app).count("product type") >= 12, pilot)
         assert branch(app) == at
         assert "restricted 22 product types" in text_of(app)
-        assert app.session.dirs.queryables_file(L1).exists()
+        assert app.backend.session.dirs.queryables_file(L1).exists()
 
 
 async def test_says_what_is_restricted_also_without_the_archive_next_time(
@@ -204,7 +204,7 @@ async def test_without_archive_and_copies_it_says_what_to_do(make_app: MakeApp, 
         assert "r fetches the names" in detail(app)
         await pilot.press("enter")
         await wait_until(lambda: "were not fetched" in toasts(app), pilot)
-        assert any("was not refreshed" in line.text for line in app.log_lines)
+        assert any("was not refreshed" in line.text for line in app.backend.log_lines)
         assert app.screen is browse(app)
 
 
@@ -293,7 +293,7 @@ def test_the_filter_is_quick_over_everything_known(make_app: MakeApp) -> None:
             write_names(session, f"Huge{number:03d}_MAAP", products, ["ba", "bb", "bc"])
 
     app = make_app(prepare=many)
-    known = app.session.index.load()
+    known = app.backend.session.index.load()
     found = TreeFilter()
     found.words = ("abc", "02")
     with counted() as calls:
@@ -408,7 +408,7 @@ async def test_build_counts_a_baseline_and_shows_it(make_app: MakeApp, archive: 
         app.go("browse")
         await wait_until(lambda: "granules, counted 2026-01-15" in detail(app), pilot)
         assert activity(app) == ""
-        assert built.load(app.session.dirs, L1) is not None
+        assert built.load(app.backend.session.dirs, L1) is not None
 
 
 async def test_a_baseline_that_holds_nothing_is_counted_as_none(make_app: MakeApp) -> None:
@@ -492,13 +492,15 @@ async def test_sync_asks_shows_what_it_means_and_queues(make_app: MakeApp) -> No
         await pilot.press("S")
         assert isinstance(app.screen, ConfirmDialog)
         # The transfers themselves have tests of their own; at full speed they would hold up the pilot.
-        app.transfers = await app.ask(paused_downloads)
+        app.backend.transfers = await app.backend.ask(paused_downloads)
         await pilot.press("y")
         await wait_until(lambda: "Sync of CPR_CLD_2A BC" in toasts(app), pilot)
         # Of the last day only what was published within hours is there already.
-        assert app.transfers is not None and len(app.transfers.jobs) > 30
+        assert app.backend.transfers is not None and len(app.backend.transfers.jobs) > 30
         key = Key("EarthCARE", L2, "CPR_CLD_2A", "BC")
-        assert app.session.registry.baseline(key).stats().total_urls == len(app.transfers.jobs)
+        assert app.backend.session.registry.baseline(key).stats().total_urls == len(
+            app.backend.transfers.jobs
+        )
         assert app.screen is browse(app)
         await wait_until(lambda: "discovered" in detail(app), pilot)
 
@@ -515,7 +517,7 @@ async def test_sync_is_stopped_by_the_same_key(make_app: MakeApp, archive: Archi
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await go_to(pilot, L2, "CPR_CLD_2A", "BC")
         await wait_until(lambda: quiet(app), pilot)
-        app.transfers = await app.ask(paused_downloads)
+        app.backend.transfers = await app.backend.ask(paused_downloads)
         await pilot.press("S")
         await wait_until(lambda: isinstance(app.screen, PromptDialog), pilot)
         await pilot.press("enter")
@@ -545,7 +547,7 @@ async def test_sync_can_be_refused_and_needs_no_count(make_app: MakeApp, archive
         await pilot.press("escape")
         await wait_until(lambda: quiet(app), pilot)
         assert app.screen is browse(app)
-        assert app.transfers is None
+        assert app.backend.transfers is None
 
 
 async def test_shows_what_is_here_and_sees_the_registry_change(make_app: MakeApp, offline: Offline) -> None:
@@ -563,8 +565,8 @@ async def test_shows_what_is_here_and_sees_the_registry_change(make_app: MakeApp
         await go_to(pilot, L2, "CPR_CLD_2A", "BC")
         await wait_until(lambda: "3 discovered, 1 here, 0 marked, 2 to download" in detail(app), pilot)
         await wait_until(lambda: "1 here, 2 to get" in text_of(app), pilot)
-        app.session.registry.baseline(key).record("https://x.invalid/1.h5", "/d/1.h5", day)
-        app.session.registry.baseline(key).mark([("/d/1.h5", day)])
+        app.backend.session.registry.baseline(key).record("https://x.invalid/1.h5", "/d/1.h5", day)
+        app.backend.session.registry.baseline(key).mark([("/d/1.h5", day)])
         await wait_until(lambda: "3 discovered, 2 here, 1 marked, 1 to download" in detail(app), pilot)
         await pilot.press("h", "h")
         await wait_until(lambda: "53,988" in detail(app) and "3 discovered" in detail(app), pilot)
@@ -636,7 +638,7 @@ async def test_hostile_names_change_nothing_but_the_text(make_app: MakeApp, offl
         browse(app).receive(HOSTILE[1])
         await pilot.pause()
         assert "[@click=app.quit]x[/]" in text_of(app)
-        for line in app.log_lines:
+        for line in app.backend.log_lines:
             assert line.level in ("debug", "info", "warning", "error")
 
 

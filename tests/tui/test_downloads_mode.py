@@ -88,7 +88,7 @@ def row_of(files: list[Any], number: int, **changes: Any) -> QueueRow:
 
 def write_elsewhere(app: MaapApp, rows: list[QueueRow]) -> None:
     """Write to the queue as another process does: through a connection of its own."""
-    queue = Queue(app.session.dirs.queue_file)
+    queue = Queue(app.backend.session.dirs.queue_file)
     queue.save(rows)
     queue.close()
 
@@ -134,13 +134,13 @@ async def test_files_come_finish_and_are_registered(make_app: MakeApp) -> None:
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("3")
         files = await find_files(app, 3)
-        assert await app.queue_files(files) == 3
+        assert await app.backend.queue_files(files) == 3
         await wait_until(has(app, "finished", 3), pilot)
         text = screen_text(app)
         assert "3/3 files" in text and "free" in text
         assert text.count("done") >= 3
         assert all(wanted.path.stat().st_size == wanted.size for wanted in files)
-        stats = app.session.registry.baseline(files[0].key).stats()
+        stats = app.backend.session.registry.baseline(files[0].key).stats()
         assert (stats.total_urls, stats.downloaded) == (3, 3)
 
 
@@ -152,7 +152,7 @@ async def test_a_slow_transfer_shows_bytes_rate_time_left_and_moves_only_on_the_
         await pilot.press("3")
         files = await find_files(app, 2)
         archive.faults.add(target="data", rate=40_000.0)
-        await app.queue_files(files)
+        await app.backend.queue_files(files)
         await wait_until(has(app, "running", 2), pilot)
         await wait_until(lambda: lines(app)[0].rate and lines(app)[0].seconds_left, pilot)
         text = screen_text(app)
@@ -166,7 +166,7 @@ async def test_pause_and_resume_one_and_all(make_app: MakeApp, archive: Archive)
         await pilot.press("3")
         files = await find_files(app, 4)
         archive.faults.add(target="data", rate=20_000.0)
-        await app.queue_files(files)
+        await app.backend.queue_files(files)
         await wait_until(has(app, "running", 2), pilot)
         line = place_cursor(app, "running")
         await pilot.press("p")
@@ -177,7 +177,7 @@ async def test_pause_and_resume_one_and_all(make_app: MakeApp, archive: Archive)
         await wait_until(has(app, "paused", 0), pilot)
         await pilot.press("P")
         await wait_until(has(app, "paused", 4), pilot)
-        assert app.transfers is not None and app.transfers.active == 0
+        assert app.backend.transfers is not None and app.backend.transfers.active == 0
         archive.faults.clear()
         await pilot.press("P")
         await wait_until(has(app, "finished", 4), pilot)
@@ -191,7 +191,7 @@ async def test_cancel_one_at_once_many_after_confirmation_and_back_with_retry(
         await pilot.press("3")
         files = await find_files(app, 4)
         archive.faults.add(target="data", rate=10_000.0)
-        await app.queue_files(files)
+        await app.backend.queue_files(files)
         await wait_until(has(app, "waiting", 3), pilot)
         place_cursor(app, "waiting")
         await pilot.press("x")
@@ -211,7 +211,7 @@ async def test_cancel_one_at_once_many_after_confirmation_and_back_with_retry(
         archive.faults.clear()
         await pilot.press("a", "r")
         await wait_until(has(app, "finished", 4), pilot)
-        snapshot = app.tally.snapshot()
+        snapshot = app.backend.tally.snapshot()
         assert (snapshot.queued, snapshot.done) == (4, 4)
 
 
@@ -221,7 +221,7 @@ async def test_failures_say_why_and_what_to_do_and_are_retried(make_app: MakeApp
         await pilot.press("3")
         files = await find_files(app, 3)
         archive.faults.add(target="data", status=404)
-        await app.queue_files(files)
+        await app.backend.queue_files(files)
         await wait_until(has(app, "failed", 3), pilot)
         place_cursor(app, "failed")
         await wait_until(lambda: "3 failed (R retries)" in screen_text(app), pilot)
@@ -231,7 +231,7 @@ async def test_failures_say_why_and_what_to_do_and_are_retried(make_app: MakeApp
         await wait_until(has(app, "finished", 1), pilot)
         await pilot.press("R")
         await wait_until(has(app, "finished", 3), pilot)
-        assert app.tally.snapshot().failed == 0
+        assert app.backend.tally.snapshot().failed == 0
 
 
 @pytest.mark.fault("N13")
@@ -243,7 +243,7 @@ async def test_what_an_outage_interrupts_comes_by_itself_when_it_is_over(tmp_pat
         app = MaapApp(Session.load(environ=stage.plain_environment, bulk=True, overrides=waits))
         async with app.run_test(size=SIZE, notifications=True) as pilot:
             await pilot.press("3")
-            await app.sync(Query(*NAMES, time=TimeRange.of_day(DAY.date())))
+            await app.backend.sync(Query(*NAMES, time=TimeRange.of_day(DAY.date())))
             await wait_until(asked.is_set, pilot)
             await asyncio.to_thread(stage.go_away)
             await wait_until(lambda: " offline " in screen_text(app), pilot)
@@ -260,7 +260,7 @@ async def test_a_retry_is_shown_with_its_reason_and_count(make_app: MakeApp, arc
         await pilot.press("3")
         files = await find_files(app, 1)
         archive.faults.add(target="data", status=503)
-        await app.queue_files(files)
+        await app.backend.queue_files(files)
         await wait_until(has(app, "retrying", 1), pilot)
         await pilot.pause()
         app.screen.sample()  # type: ignore[attr-defined]
@@ -275,7 +275,7 @@ async def test_to_the_top_changes_what_is_next(make_app: MakeApp, archive: Archi
         await pilot.press("3")
         files = await find_files(app, 4)
         archive.faults.add(target="data", rate=10_000.0)
-        await app.queue_files(files)
+        await app.backend.queue_files(files)
         await wait_until(has(app, "waiting", 3), pilot)
         last = lines(app)[-1]
         await pilot.press("G", "t")
@@ -346,10 +346,12 @@ async def test_more_and_fewer_at_once(make_app: MakeApp) -> None:
     app = make_app(overrides={"downloads.parallel": 3})
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("3", "plus")
-        await wait_until(lambda: app.transfers is not None and app.transfers.parallel == 4, pilot)
+        await wait_until(
+            lambda: app.backend.transfers is not None and app.backend.transfers.parallel == 4, pilot
+        )
         for _ in range(6):
             await pilot.press("minus")
-        await wait_until(lambda: app.transfers.parallel == 1, pilot)
+        await wait_until(lambda: app.backend.transfers.parallel == 1, pilot)
         await wait_until(lambda: "1 at once" in screen_text(app), pilot)
 
 
@@ -357,7 +359,7 @@ async def test_clear_confirms_with_a_count_and_empties_list_and_disk(make_app: M
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("3")
-        await app.queue_files(await find_files(app, 2))
+        await app.backend.queue_files(await find_files(app, 2))
         await wait_until(has(app, "finished", 2), pilot)
         await pilot.press("C")
         await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
@@ -366,7 +368,7 @@ async def test_clear_confirms_with_a_count_and_empties_list_and_disk(make_app: M
         assert isinstance(app.screen, ConfirmDialog)
         await pilot.press("y")
         await wait_until(lambda: isinstance(app.screen, DownloadsScreen) and not lines(app), pilot)
-        await wait_until(lambda: app.queue.load() == [], pilot)
+        await wait_until(lambda: app.backend.queue.load() == [], pilot)
 
 
 async def test_the_folder_is_copied(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -376,7 +378,7 @@ async def test_the_folder_is_copied(make_app: MakeApp, monkeypatch: pytest.Monke
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("3")
         files = await find_files(app, 1)
-        await app.queue_files(files)
+        await app.backend.queue_files(files)
         await wait_until(has(app, "finished", 1), pilot)
         await pilot.press("o")
         await wait_until(lambda: isinstance(app.screen, TextDialog), pilot)
@@ -388,7 +390,7 @@ async def test_verify_finds_damage_and_retry_mends_it(make_app: MakeApp) -> None
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("3")
         files = await find_files(app, 2)
-        await app.queue_files(files)
+        await app.backend.queue_files(files)
         await wait_until(has(app, "finished", 2), pilot)
         broken = files[0].path
         os.truncate(broken, 1000)
@@ -409,7 +411,7 @@ async def test_enter_shows_everything_of_a_transfer(make_app: MakeApp) -> None:
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("3")
         files = await find_files(app, 1)
-        await app.queue_files(files)
+        await app.backend.queue_files(files)
         await wait_until(has(app, "finished", 1), pilot)
         await pilot.press("enter")
         await wait_until(lambda: isinstance(app.screen, TextDialog), pilot)
@@ -422,7 +424,7 @@ async def test_filter_sort_and_columns(make_app: MakeApp, archive: Archive) -> N
         await pilot.press("3")
         files = await find_files(app, 3)
         archive.faults.add(target="data", status=404, match=files[0].path.name)
-        await app.queue_files(files)
+        await app.backend.queue_files(files)
         await wait_until(has(app, "finished", 2), pilot)
         await wait_until(has(app, "failed", 1), pilot)
         await pilot.press("slash", *"failed", "enter")
@@ -442,7 +444,7 @@ async def test_filter_sort_and_columns(make_app: MakeApp, archive: Archive) -> N
 
 async def test_the_choice_of_columns_is_remembered_at_every_width(make_app: MakeApp) -> None:
     app = make_app()
-    file = app.session.dirs.cache_file("downloads.json")
+    file = app.backend.session.dirs.cache_file("downloads.json")
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("3")
         await wait_until(lambda: "Done" in screen_text(app), pilot)
@@ -463,7 +465,7 @@ async def test_the_choice_of_columns_is_remembered_at_every_width(make_app: Make
 )
 async def test_a_damaged_memory_of_columns_is_as_none(make_app: MakeApp, content: str) -> None:
     app = make_app()
-    file = app.session.dirs.cache_file("downloads.json")
+    file = app.backend.session.dirs.cache_file("downloads.json")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(content)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
@@ -507,7 +509,7 @@ async def test_what_another_process_does_is_shown_and_cannot_be_controlled(
         assert states(app) == ["running", "waiting"]
         write_elsewhere(app, [replace(row, state="finished", received=131072)])
         await wait_until(has(app, "finished", 1), pilot)
-        queue = Queue(app.session.dirs.queue_file)
+        queue = Queue(app.backend.session.dirs.queue_file)
         queue.remove([row.path, second.path])
         queue.close()
         await wait_until(lambda: not lines(app), pilot)
@@ -530,8 +532,8 @@ async def test_what_a_dead_process_left_is_taken_over_and_registered(make_app: M
         await pilot.press("T")
         await wait_until(has(app, "finished", 2), pilot)
         await wait_until(has(app, "paused", 1), pilot)
-        assert any("no usable address or path" in line.text for line in app.log_lines)
-        assert app.session.registry.baseline(files[0].key).stats().downloaded == 2
+        assert any("no usable address or path" in line.text for line in app.backend.log_lines)
+        assert app.backend.session.registry.baseline(files[0].key).stats().downloaded == 2
         place_cursor(app, "interrupted")
         await pilot.press("x")
         await wait_until(has(app, "interrupted", 0), pilot)
@@ -544,15 +546,15 @@ async def test_a_full_disk_holds_the_queue_and_it_goes_on_by_itself(
 ) -> None:
     monkeypatch.setattr("maap_tui.engine.download.downloads.ROOM_CHECK_S", 0.05)
     app = make_app(overrides={"downloads.min_free": "1G"})
-    room = shutil.disk_usage(app.session.dirs.data_dir.parent)
+    room = shutil.disk_usage(app.backend.session.dirs.data_dir.parent)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: room._replace(free=5 << 20))
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("3")
-        await app.queue_files(await find_files(app, 3))
+        await app.backend.queue_files(await find_files(app, 3))
         words = "Waiting: Too little space for"
         await wait_until(lambda: words in " ".join(screen_text(app).split()), pilot)
         await wait_until(has(app, "waiting", 3), pilot)
-        assert "Too little space" in "".join(line.text for line in app.log_lines)
+        assert "Too little space" in "".join(line.text for line in app.backend.log_lines)
         monkeypatch.setattr(shutil, "disk_usage", lambda path: room._replace(free=1 << 40))
         await wait_until(has(app, "finished", 3), pilot)
         await wait_until(lambda: words not in " ".join(screen_text(app).split()), pilot)
@@ -563,7 +565,7 @@ async def test_the_start_offers_to_go_on_with_one_key(make_app: MakeApp) -> None
     async with first.run_test(size=SIZE, notifications=True):
         files = await find_files(first, 3)
         write_elsewhere(first, [row_of(files, number) for number in range(3)])
-    app = make_app()
+    app = make_app(overrides={"downloads.min_free": "1G"})
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
         await wait_until(lambda: "3 transfers were interrupted" in screen_text(app), pilot)
@@ -580,11 +582,11 @@ async def test_leaving_keeps_the_queue_and_going_on_fetches_only_the_rest(
         await pilot.press("3")
         files = await find_files(first, 3)
         rule = archive.faults.add(target="data", rate=60_000.0)
-        await first.queue_files(files)
+        await first.backend.queue_files(files)
         await wait_until(
             lambda: has(first, "running", 2)() and lines(first)[0].source.received > 20_000, pilot
         )
-    with sqlite3.connect(first.session.dirs.queue_file) as connection:
+    with sqlite3.connect(first.backend.session.dirs.queue_file) as connection:
         kept = connection.execute("SELECT state, pid, received FROM transfers ORDER BY position").fetchall()
     connection.close()
     assert [state for state, _, _ in kept] == ["waiting"] * 3
@@ -597,24 +599,26 @@ async def test_leaving_keeps_the_queue_and_going_on_fetches_only_the_rest(
         await pilot.press("g")
         await wait_until(lambda: app.current_mode == "downloads", pilot)
         await wait_until(has(app, "finished", 3), pilot)
-        assert app.transfers is not None
-        assert app.transfers.report.received <= sum(wanted.size or 0 for wanted in files) - kept[0][2]
+        assert app.backend.transfers is not None
+        assert app.backend.transfers.report.received <= sum(wanted.size or 0 for wanted in files) - kept[0][2]
 
 
 async def test_an_unusable_queue_file_is_said_once_with_what_to_do_and_transfers_go_on(
     make_app: MakeApp,
 ) -> None:
     app = make_app()
-    app.session.dirs.queue_file.mkdir(parents=True)
+    app.backend.session.dirs.queue_file.mkdir(parents=True)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("3")
         await wait_until(lambda: "The queue file cannot be used" in screen_text(app), pilot)
         assert "Transfers go on; fix it, restart." in screen_text(app)
-        await app.queue_files(await find_files(app, 2))
+        await app.backend.queue_files(await find_files(app, 2))
         await wait_until(has(app, "finished", 2), pilot)
         await wait_until(lambda: "2/2 files" in screen_text(app), pilot)
-        assert [line.text for line in app.log_lines if "cannot be used" in line.text] == [app.queue.problem]
-        assert str(app.session.dirs.queue_file) in app.queue.problem
+        assert [line.text for line in app.backend.log_lines if "cannot be used" in line.text] == [
+            app.backend.queue.problem
+        ]
+        assert str(app.backend.session.dirs.queue_file) in app.backend.queue.problem
         await pilot.press("C")
         await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
         await pilot.press("y")
@@ -629,32 +633,32 @@ async def test_a_queue_file_that_breaks_while_the_place_is_shown_is_said_and_own
         await pilot.press("3")
         files = await find_files(app, 3)
         archive.faults.add(target="data", rate=20_000.0)
-        await app.queue_files(files)
+        await app.backend.queue_files(files)
         await wait_until(has(app, "running", 1), pilot)
-        await wait_until(lambda: len(app.queue.load()) == 3, pilot)
-        app.session.dirs.queue_file.write_bytes(b"no database" * 5000)
+        await wait_until(lambda: len(app.backend.queue.load()) == 3, pilot)
+        app.backend.session.dirs.queue_file.write_bytes(b"no database" * 5000)
         await wait_until(lambda: "The queue file was damaged, a new one is used" in screen_text(app), pilot)
         assert states(app) == ["running", "waiting", "waiting"]
         archive.faults.clear()
         await wait_until(has(app, "finished", 3), pilot)
-        await wait_until(lambda: [row.state for row in app.queue.load()] == ["finished"] * 3, pilot)
+        await wait_until(lambda: [row.state for row in app.backend.queue.load()] == ["finished"] * 3, pilot)
 
 
 async def test_a_damaged_queue_file_is_begun_anew_and_kept_beside(make_app: MakeApp) -> None:
     app = make_app()
-    file = app.session.dirs.queue_file
+    file = app.backend.session.dirs.queue_file
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(b"this is no database, whatever its name says" * 100)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("3")
         await wait_until(lambda: "The queue file was damaged, a new one is used" in screen_text(app), pilot)
         assert "press 4, then d" in screen_text(app)
-        await app.queue_files(await find_files(app, 2))
+        await app.backend.queue_files(await find_files(app, 2))
         await wait_until(has(app, "finished", 2), pilot)
         aside = file.with_name("queue.sqlite3.damaged")
         assert aside.read_bytes().startswith(b"this is no database")
-        assert any(str(aside) in line.text for line in app.log_lines)
-        assert app.queue.problem == "" and app.queue.set_aside == aside
+        assert any(str(aside) in line.text for line in app.backend.log_lines)
+        assert app.backend.queue.problem == "" and app.backend.queue.set_aside == aside
 
 
 @pytest.mark.parametrize(
@@ -673,13 +677,13 @@ async def test_what_stops_the_run_is_said_with_its_remedy_first(
         await pilot.press("3")
         files = await find_files(app, 3)
         archive.faults.add(**fault)
-        await app.queue_files(files)
-        await wait_until(lambda: app.transfers.report.stopped is not None, pilot)
+        await app.backend.queue_files(files)
+        await wait_until(lambda: app.backend.transfers.report.stopped is not None, pilot)
         remedy = f"F8 signs in, r goes on. {words}"
         await wait_until(lambda: " ".join(screen_text(app).split()).count(remedy) == 2, pilot)
         assert has(app, "waiting", 3)()
         archive.faults.clear()
-        app.session.tokens.forget()
+        app.backend.session.tokens.forget()
         await pilot.press("r")
         await wait_until(has(app, "finished", 3), pilot)
 
@@ -692,7 +696,7 @@ async def test_sizes_that_are_not_known_are_said_to_be_guessed_or_left_out(
         await pilot.press("3")
         files = [replace(wanted, size=None) for wanted in await find_files(first, 4)]
         rule = archive.faults.add(target="data", latency_s=30.0)
-        await first.queue_files(files)
+        await first.backend.queue_files(files)
         await wait_until(lambda: "0 B of at least 0 B" in screen_text(first), pilot)
         archive.faults.rules.remove(rule)
         archive.faults.add(target="data", rate=20_000.0)
@@ -796,7 +800,7 @@ async def test_very_many_files_come_in_slices_with_keys_in_between(
             return take(screen)
 
         monkeypatch.setattr(DownloadsScreen, "_take_news", count)
-        assert await app.queue_files(many) == 3000
+        assert await app.backend.queue_files(many) == 3000
         await wait_until(has(app, "waiting", 3000), pilot)
         assert slices >= 3000 / 50, "no slice takes more than fifty"
         assert [line.key for line in lines(app)] == [str(path) for path in names], "in the order queued"
@@ -820,9 +824,9 @@ async def test_a_file_that_another_process_has_too_is_one_row(make_app: MakeApp,
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("3")
         files = await find_files(app, 1)
-        await app.queue_files(files)
+        await app.backend.queue_files(files)
         await wait_until(has(app, "finished", 1), pilot)
-        await wait_until(lambda: [row.state for row in app.queue.load()] == ["finished"], pilot)
+        await wait_until(lambda: [row.state for row in app.backend.queue.load()] == ["finished"], pilot)
         row = row_of(files, 0, pid=other_process, born=born_at(other_process), state="running")
         write_elsewhere(app, [row])
         await wait_until(lambda: row.path in app.screen._others, pilot)  # type: ignore[attr-defined]

@@ -158,6 +158,6 @@ async def test_a_key_of_the_configuration_works_and_is_shown(make_app: MakeApp, 
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await pilot.pause()
         assert " x Build" in app.screen.query_one(FooterBar).render().plain
-        assert any("no.such" in line.text for line in app.log_lines)
+        assert any("no.such" in line.text for line in app.backend.log_lines)
         await pilot.press("f4")
         await wait_until(lambda: app.clipboard == "EarthCARE", pilot)

@@ -16,7 +16,8 @@ from textual.widgets import Input
 
 from maap_tui.engine.config.settings import SETTINGS
 from maap_tui.engine.net.credentials import describe_token
-from maap_tui.tui.app import LOG_LINES, MaapApp
+from maap_tui.tui.app import MaapApp
+from maap_tui.tui.backend import LOG_LINES
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.dialogs.sign_in import SignInDialog
@@ -43,7 +44,7 @@ async def go(app: MaapApp, pilot: Pilot[Any]) -> LogScreen:
 
 async def take_lines(app: MaapApp, screen: LogScreen, pilot: Pilot[Any]) -> None:
     """Wait until the list has all that was logged."""
-    await wait_until(lambda: screen._seen_version == app.log_version, pilot)
+    await wait_until(lambda: screen._seen_version == app.backend.log_version, pilot)
 
 
 async def go_to_setting(app: MaapApp, pilot: Pilot[Any], key: str) -> LogScreen:
@@ -62,11 +63,11 @@ async def edit(app: MaapApp, pilot: Pilot[Any], text: str) -> None:
 
 
 def said(app: MaapApp) -> str:
-    return "\n".join(line.text for line in app.log_lines)
+    return "\n".join(line.text for line in app.backend.log_lines)
 
 
 def file_of(app: MaapApp) -> Path:
-    return app.session.settings.config_file
+    return app.backend.session.settings.config_file
 
 
 def value_of(screen: LogScreen, key: str) -> tuple[str, str, bool]:
@@ -79,7 +80,7 @@ async def test_levels_and_filter(make_app: MakeApp) -> None:
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
         for level in ("debug", "info", "warning", "error"):
-            app.write_log(level, f"a line of {level}")
+            app.backend.write_log(level, f"a line of {level}")
         await take_lines(app, screen, pilot)
         shown = [row.line.text for row in screen._log.shown]
         assert shown[-3:] == ["a line of info", "a line of warning", "a line of error"]
@@ -102,15 +103,15 @@ async def test_follows_the_end_unless_the_cursor_was_moved(make_app: MakeApp) ->
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
         for number in range(50):
-            app.write_log("info", f"line {number}")
+            app.backend.write_log("info", f"line {number}")
         await take_lines(app, screen, pilot)
         assert screen._log.current.line.text == "line 49"
         await pilot.press("up", "up")
-        app.write_log("info", "line 50")
+        app.backend.write_log("info", "line 50")
         await take_lines(app, screen, pilot)
         assert screen._log.current.line.text == "line 47"
         await pilot.press("end")
-        app.write_log("info", "line 51")
+        app.backend.write_log("info", "line 51")
         await take_lines(app, screen, pilot)
         assert screen._log.current.line.text == "line 51"
 
@@ -120,10 +121,10 @@ async def test_a_full_log_keeps_the_last_lines(make_app: MakeApp) -> None:
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
         for number in range(LOG_LINES + 20):
-            app.write_log("info", f"line {number}")
+            app.backend.write_log("info", f"line {number}")
         await take_lines(app, screen, pilot)
         for number in range(30):
-            app.write_log("warning", f"more {number}")
+            app.backend.write_log("warning", f"more {number}")
         await take_lines(app, screen, pilot)
         assert len(screen._log.rows) == LOG_LINES
         assert screen._log.rows[-1].line.text == "more 29"
@@ -145,19 +146,19 @@ async def test_lines_of_earlier_and_other_runs_are_shown_before_those_of_this_on
 ) -> None:
     home = tmp_path / "kept"
     first, second = make_app(home=home), make_app(home=home)
-    second.now = lambda: datetime(2026, 1, 16, 9, 30, tzinfo=UTC)
+    second.backend.now = lambda: datetime(2026, 1, 16, 9, 30, tzinfo=UTC)
     token = "eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjF9.c2lnbmF0dXJl"
     async with first.run_test(size=SIZE) as pilot:
         screen = await go(first, pilot)
-        first.write_log("info", "Marked 2 files of CPR_CLD_2A BC as processed.")
-        first.write_log("error", f"refused {token}")
-        first.write_log("debug", "a detail")
-        file = first.session.dirs.log_file
+        first.backend.write_log("info", "Marked 2 files of CPR_CLD_2A BC as processed.")
+        first.backend.write_log("error", f"refused {token}")
+        first.backend.write_log("debug", "a detail")
+        file = first.backend.session.dirs.log_file
         await wait_until(lambda: file.exists() and "refused" in file.read_text(), pilot)
         assert token not in file.read_text() and stat.S_IMODE(file.stat().st_mode) == 0o600
-        first.write_log("warning", "said at the very end")
+        first.backend.write_log("warning", "said at the very end")
     async with second.run_test(size=SIZE) as pilot:
-        second.write_log("info", "of this run")
+        second.backend.write_log("info", "of this run")
         screen = await go(second, pilot)
         await take_lines(second, screen, pilot)
         await wait_until(lambda: "said at the very end" in text_of(second), pilot)
@@ -172,7 +173,7 @@ async def test_hostile_lines_are_text(make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
-        app.write_log("error", MARKUP)
+        app.backend.write_log("error", MARKUP)
         await take_lines(app, screen, pilot)
         await wait_until(lambda: r"[/foo] [@click=app.quit]x[/] \x1b[31mred" in text_of(app), pilot)
         await pilot.press("enter")
@@ -213,7 +214,7 @@ async def test_edit_is_checked_written_and_in_force(make_app: MakeApp) -> None:
         await wait_until(lambda: "search.parallel is now 5." in said(app), pilot)
         text = file.read_text()
         assert "# mine" in text and "# days at once" in text and "parallel = 5  # few" in text
-        assert app.session.settings.search.parallel == 5
+        assert app.backend.session.settings.search.parallel == 5
         await wait_until(lambda: value_of(screen, "search.parallel")[0] == "5", pilot)
         _, origin, is_pending = value_of(screen, "search.parallel")
         assert not is_pending and origin.startswith("config.toml:")
@@ -225,12 +226,14 @@ async def test_a_new_limit_of_the_rate_holds_for_what_is_under_way(make_app: Mak
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         files = await find_files(app, 2)
-        await app.queue_files(files)
-        await wait_until(lambda: app.transfers is not None and app.transfers.report.received == 0, pilot)
-        await wait_until(lambda: any(job.received for job in app.transfers.jobs.values()), pilot)
+        await app.backend.queue_files(files)
+        await wait_until(
+            lambda: app.backend.transfers is not None and app.backend.transfers.report.received == 0, pilot
+        )
+        await wait_until(lambda: any(job.received for job in app.backend.transfers.jobs.values()), pilot)
         await go_to_setting(app, pilot, "downloads.limit_rate")
         await edit(app, pilot, "500M")
-        await wait_until(lambda: len(app.transfers.report.downloaded) == 2, pilot)
+        await wait_until(lambda: len(app.backend.transfers.report.downloaded) == 2, pilot)
         assert all(wanted.path.stat().st_size == wanted.size for wanted in files)
 
 
@@ -240,7 +243,7 @@ async def test_edit_for_the_next_start_says_so(make_app: MakeApp) -> None:
         screen = await go_to_setting(app, pilot, "ui.mouse")
         await edit(app, pilot, "false")
         await wait_until(lambda: "ui.mouse is now false, from the next start on" in said(app), pilot)
-        assert app.session.settings.ui.mouse is True
+        assert app.backend.session.settings.ui.mouse is True
         assert value_of(screen, "ui.mouse")[2]
         # A toast may lie over it: what the list would draw.
         row = next(row for row in screen._table.rows if row.key == "ui.mouse")
@@ -329,16 +332,16 @@ async def test_token_days_and_sign_in(make_app: MakeApp) -> None:
         screen = await go(app, pilot)
         await wait_until(lambda: "Token: 36,500 days left, until 2125-12-22" in text_of(app), pilot)
         assert "F8" in text_of(app)
-        app.now = lambda: datetime(2125, 12, 20, tzinfo=UTC)
+        app.backend.now = lambda: datetime(2125, 12, 20, tzinfo=UTC)
         screen.sample()
         assert screen._token.has_class("-alarm")
-        app.now = lambda: datetime(2126, 1, 22, tzinfo=UTC)
+        app.backend.now = lambda: datetime(2126, 1, 22, tzinfo=UTC)
         screen.sample()
         await wait_until(lambda: "Token: expired" in text_of(app), pilot)
-        app.token = describe_token("0.opaque")
+        app.backend.token = describe_token("0.opaque")
         screen.sample()
         await wait_until(lambda: "Token: expiry not known" in text_of(app), pilot)
-        app.token, app.token_problem = None, "Credentials file not found"
+        app.backend.token, app.backend.token_problem = None, "Credentials file not found"
         screen.sample()
         await wait_until(lambda: "Token: Credentials file not found F8 signs in." in text_of(app), pilot)
         await pilot.press("f8")

@@ -85,13 +85,15 @@ async def test_from_the_tree_to_a_cleaned_up_day_by_clicks(make_app: MakeApp) ->
         await click(pilot, "Sensing start", shift=-1)
         assert len(search.results.marks) == 16
         await click(pilot, "d Download", last=True)
-        await wait_until(lambda: app.transfers is not None and len(app.transfers.jobs) == 16, pilot)
+        await wait_until(
+            lambda: app.backend.transfers is not None and len(app.backend.transfers.jobs) == 16, pilot
+        )
         # Downloads, then Registry.
         await click(pilot, "3 Downloads")
         await wait_until(lambda: text_of(app).count("done") >= 16, pilot)
         await click(pilot, "4 Registry")
         await wait_until(lambda: isinstance(app.screen, RegistryScreen), pilot)
-        baseline = app.session.registry.baseline(Key("EarthCARE", L2, "CPR_CLD_2A", "BC"))
+        baseline = app.backend.session.registry.baseline(Key("EarthCARE", L2, "CPR_CLD_2A", "BC"))
         await click(pilot, "CPR_CLD_2A")
         await click(pilot, "m Mark", last=True)
         await wait_until(lambda: "Mark 16 files of CPR_CLD_2A BC" in text_of(app), pilot)
@@ -103,11 +105,11 @@ async def test_from_the_tree_to_a_cleaned_up_day_by_clicks(make_app: MakeApp) ->
         await pilot.pause()
         press(pilot, 1, 1)  # beside it: nothing is deleted
         await wait_until(lambda: not isinstance(app.screen, ConfirmDialog), pilot)
-        assert len(list(app.session.dirs.data_dir.rglob("*.h5"))) == 16
+        assert len(list(app.backend.session.dirs.data_dir.rglob("*.h5"))) == 16
         await click(pilot, "D Clean up", last=True)
         await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
         await click(pilot, "(y)")
-        await wait_until(lambda: not list(app.session.dirs.data_dir.rglob("*.h5")), pilot)
+        await wait_until(lambda: not list(app.backend.session.dirs.data_dir.rglob("*.h5")), pilot)
 
 
 async def test_every_place_and_every_way_out_can_be_clicked(make_app: MakeApp) -> None:

@@ -121,7 +121,7 @@ async def put_cursor(screen: RegistryScreen, pilot: Pilot[Any], state: str) -> N
 
 def words(app: MaapApp) -> str:
     """All that the log says."""
-    return "\n".join(line.text for line in app.log_lines)
+    return "\n".join(line.text for line in app.backend.log_lines)
 
 
 async def test_table_counts_everything(make_app: MakeApp) -> None:
@@ -133,7 +133,9 @@ async def test_table_counts_everything(make_app: MakeApp) -> None:
         counts = row.summary
         assert (counts.discovered, counts.downloaded, counts.marked) == (6, 4, 1)
         assert (counts.pending, len(counts.failures)) == (2, 1)
-        assert row.size == sum(path.stat().st_size for path in app.session.dirs.data_dir.rglob("*.h5"))
+        assert row.size == sum(
+            path.stat().st_size for path in app.backend.session.dirs.data_dir.rglob("*.h5")
+        )
         await wait_until(lambda: "KiB" in text_of(app), pilot)
         line = next(line for line in text_of(app).splitlines() if "CPR_CLD_2A" in line and "BC" in line)
         assert line.split()[1:] == [
@@ -177,7 +179,7 @@ async def test_unreadable_registry_says_what_where_and_what_to_do_and_comes_back
     make_app: MakeApp, spoil: Callable[[Path], None], name: str, reason: str
 ) -> None:
     app = make_app(prepare=fill)
-    spoilt = app.session.dirs.registry_dir / name
+    spoilt = app.backend.session.dirs.registry_dir / name
     spoil(spoilt)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("4")
@@ -195,20 +197,20 @@ async def test_unreadable_registry_says_what_where_and_what_to_do_and_comes_back
         spoilt.with_name("away").rename(spoilt)
         await wait_until(lambda: KEY in mode(app).rows and mode(app).rows[KEY].summary, pilot)
         await wait_until(lambda: "cannot be read" not in text_of(app), pilot)
-        assert sum("cannot be read" in line.text for line in app.log_lines) == 1
+        assert sum("cannot be read" in line.text for line in app.backend.log_lines) == 1
 
 
 async def test_registry_lost_while_it_is_shown_keeps_what_was_known(make_app: MakeApp) -> None:
     app = make_app(prepare=fill)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await go(app, pilot)
-        put_file_in_place(app.session.dirs.registry_dir)
+        put_file_in_place(app.backend.session.dirs.registry_dir)
         await wait_until(lambda: "cannot be read" in text_of(app), pilot)
         # A long path may take the room of the last words.
         told = str(mode(app).query_one("#problem", Static).content)
         assert told.endswith("What is shown is from 00:00 UTC.")
         assert "CPR_CLD_2A" in text_of(app)
-        app.session.dirs.registry_dir.unlink()
+        app.backend.session.dirs.registry_dir.unlink()
         await wait_until(lambda: "Nothing is tracked yet" in text_of(app), pilot)
 
 
@@ -228,14 +230,14 @@ async def test_an_unforeseen_error_of_the_engine_is_told_once_and_in_place(
             before = screen._polled_at
             await wait_until(lambda: screen._polled_at > before, pilot)
             assert isinstance(app.screen, RegistryScreen)
-            assert sum("Cannot use /some/folder" in line.text for line in app.log_lines) == 1
+            assert sum("Cannot use /some/folder" in line.text for line in app.backend.log_lines) == 1
         await wait_until(lambda: "cannot be read" not in text_of(app) and KEY in screen.rows, pilot)
 
 
 async def test_one_unreadable_baseline_does_not_hide_the_others(make_app: MakeApp) -> None:
     app = make_app(prepare=fill)
-    app.session.registry.baseline(OTHER).add(entries(app.session, key=OTHER, count=2))
-    put_file_in_place(app.session.registry.baseline(OTHER).folder("url"))
+    app.backend.session.registry.baseline(OTHER).add(entries(app.backend.session, key=OTHER, count=2))
+    put_file_in_place(app.backend.session.registry.baseline(OTHER).folder("url"))
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("4")
         await wait_until(lambda: isinstance(app.screen, RegistryScreen), pilot)
@@ -246,7 +248,7 @@ async def test_one_unreadable_baseline_does_not_hide_the_others(make_app: MakeAp
 
 async def test_what_cannot_be_read_of_the_registry_is_counted_above_the_table(make_app: MakeApp) -> None:
     app = make_app(prepare=fill)
-    file = app.session.registry.baseline(KEY).day_file("dwl", DAY)
+    file = app.backend.session.registry.baseline(KEY).day_file("dwl", DAY)
     whole = file.read_text()
     file.write_text(whole + "no address\n" * 2)
     words = (
@@ -255,7 +257,7 @@ async def test_what_cannot_be_read_of_the_registry_is_counted_above_the_table(ma
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await go(app, pilot)
         await wait_until(lambda: words in " ".join(text_of(app).split()), pilot)
-        assert sum(f"2 lines of {file} cannot be read" in line.text for line in app.log_lines) == 1
+        assert sum(f"2 lines of {file} cannot be read" in line.text for line in app.backend.log_lines) == 1
         file.write_text(whole)
         await wait_until(lambda: "left out" not in text_of(app), pilot)
 
@@ -290,7 +292,7 @@ async def test_a_day_that_cannot_be_read_says_so_and_comes_back(make_app: MakeAp
     app = make_app(prepare=fill)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await open_day(app, pilot)
-        folder = app.session.registry.baseline(KEY).folder("url")
+        folder = app.backend.session.registry.baseline(KEY).folder("url")
         await pilot.press("escape", "right_square_bracket")
         await wait_until(lambda: len(screen._files.rows) == 2, pilot)
         put_file_in_place(folder)
@@ -305,7 +307,7 @@ async def test_a_day_that_cannot_be_read_says_so_and_comes_back(make_app: MakeAp
 
 async def test_the_choice_of_columns_is_remembered(make_app: MakeApp) -> None:
     app = make_app(prepare=fill)
-    file = app.session.dirs.cache_file("registry.json")
+    file = app.backend.session.dirs.cache_file("registry.json")
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await open_day(app, pilot)
         await pilot.press("c", "space", "escape")
@@ -402,9 +404,9 @@ async def test_changes_from_outside_are_seen(make_app: MakeApp) -> None:
     app = make_app(prepare=fill)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
-        elsewhere = Registry(app.session.dirs.registry_dir)
-        elsewhere.baseline(KEY).add(entries(app.session, date(2025, 12, 5), 3))
-        elsewhere.baseline(OTHER).add(entries(app.session, DAY, 1, OTHER))
+        elsewhere = Registry(app.backend.session.dirs.registry_dir)
+        elsewhere.baseline(KEY).add(entries(app.backend.session, date(2025, 12, 5), 3))
+        elsewhere.baseline(OTHER).add(entries(app.backend.session, DAY, 1, OTHER))
         await wait_until(
             lambda: (
                 OTHER in screen.rows
@@ -423,7 +425,7 @@ async def test_an_opened_day_follows_changes(make_app: MakeApp) -> None:
         screen = await open_day(app, pilot)
         new = next(one for one in screen._files.rows if one.state == "discovered")
         put(TrackedFile(KEY, DAY, new.url, new.path))
-        Registry(app.session.dirs.registry_dir).baseline(KEY).record(new.url, new.path, DAY)
+        Registry(app.backend.session.dirs.registry_dir).baseline(KEY).record(new.url, new.path, DAY)
         await wait_until(
             lambda: any(one.url == new.url and one.state == "downloaded" for one in screen._files.rows), pilot
         )
@@ -449,7 +451,7 @@ async def test_download_of_pending(make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         found = await find_files(app, 2)
-        tracker = app.session.registry.baseline(KEY)
+        tracker = app.backend.session.registry.baseline(KEY)
         tracker.add(wanted.tracked for wanted in found if wanted.tracked)
         screen = await go(app, pilot)
         await pilot.press("d")
@@ -472,7 +474,7 @@ async def test_download_of_very_many_asks(make_app: MakeApp, monkeypatch: pytest
         assert "Queue 2 files" in text_of(app)
         await pilot.press("d", "escape")
         await wait_until(lambda: screen.work is None, pilot)
-        assert app.transfers is None
+        assert app.backend.transfers is None
 
 
 async def test_retry_of_failed(make_app: MakeApp) -> None:
@@ -481,7 +483,7 @@ async def test_retry_of_failed(make_app: MakeApp) -> None:
         (wanted,) = await find_files(app, 1)
         tracked = wanted.tracked
         assert tracked is not None
-        tracker = app.session.registry.baseline(KEY)
+        tracker = app.backend.session.registry.baseline(KEY)
         tracker.add([tracked])
         tracker.record_error(wanted.url, "Bad Gateway", code=502)
         await go(app, pilot)
@@ -494,7 +496,7 @@ async def test_retry_of_failed(make_app: MakeApp) -> None:
 
 async def test_mark_a_file_and_take_it_back(make_app: MakeApp) -> None:
     app = make_app(prepare=fill)
-    tracker = app.session.registry.baseline(KEY)
+    tracker = app.backend.session.registry.baseline(KEY)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await open_day(app, pilot)
         await put_cursor(screen, pilot, "downloaded")
@@ -511,7 +513,7 @@ async def test_mark_a_file_and_take_it_back(make_app: MakeApp) -> None:
 
 async def test_mark_a_baseline_and_take_exactly_that_back(make_app: MakeApp) -> None:
     app = make_app(prepare=fill)
-    tracker = app.session.registry.baseline(KEY)
+    tracker = app.backend.session.registry.baseline(KEY)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
         before = set(tracker.marked())
@@ -522,7 +524,7 @@ async def test_mark_a_baseline_and_take_exactly_that_back(make_app: MakeApp) -> 
         await wait_until(lambda: len(list(tracker.marked())) == 4, pilot)
         await wait_until(lambda: "u takes it back" in text_of(app), pilot)
         assert screen.rows[KEY].summary.marked == 4, "the table has it when it is said"
-        assert app.log_lines[-1].text == "Marked 3 files of CPR_CLD_2A BC as processed."
+        assert app.backend.log_lines[-1].text == "Marked 3 files of CPR_CLD_2A BC as processed."
         await wait_until(lambda: screen.work is None, pilot)
         await pilot.press("u")
         await wait_until(lambda: set(tracker.marked()) == before, pilot)
@@ -533,7 +535,7 @@ async def test_mark_a_baseline_and_take_exactly_that_back(make_app: MakeApp) -> 
 
 async def test_unmark_of_several_is_confirmed(make_app: MakeApp) -> None:
     app = make_app(prepare=fill)
-    tracker = app.session.registry.baseline(KEY)
+    tracker = app.backend.session.registry.baseline(KEY)
     tracker.mark([(entry.path, entry.day) for entry in tracker.downloads()])
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
@@ -552,7 +554,7 @@ async def test_unmark_of_several_is_confirmed(make_app: MakeApp) -> None:
 
 async def test_cleanup_shows_asks_and_deletes_marked_files_only(make_app: MakeApp) -> None:
     app = make_app(prepare=fill)
-    tracker = app.session.registry.baseline(KEY)
+    tracker = app.backend.session.registry.baseline(KEY)
     ((path, _),) = tracker.marked()
     others = [Path(entry.path) for entry in tracker.downloads() if entry.path != path]
     async with app.run_test(size=SIZE, notifications=True) as pilot:
@@ -572,7 +574,7 @@ async def test_cleanup_shows_asks_and_deletes_marked_files_only(make_app: MakeAp
         await wait_until(lambda: not Path(path).exists(), pilot)
         await wait_until(lambda: screen.work is None, pilot)
         assert all(other.exists() for other in others)
-        assert path in app.session.dirs.journal_file.read_text()
+        assert path in app.backend.session.dirs.journal_file.read_text()
         assert "Deleted 1 file" in words(app)
         await pilot.press("D")
         await wait_until(lambda: "No marked file of CPR_CLD_2A BC is on disk" in words(app), pilot)
@@ -580,11 +582,13 @@ async def test_cleanup_shows_asks_and_deletes_marked_files_only(make_app: MakeAp
 
 async def test_what_a_cleanup_deleted_is_told_in_every_view(make_app: MakeApp) -> None:
     app = make_app(prepare=fill)
-    tracker = app.session.registry.baseline(KEY)
+    tracker = app.backend.session.registry.baseline(KEY)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
         assert "Del" not in text_of(app)
-        tracker.mark([(entry.path, entry.day) for entry in entries(app.session, date(2025, 12, 3), 2)])
+        tracker.mark(
+            [(entry.path, entry.day) for entry in entries(app.backend.session, date(2025, 12, 3), 2)]
+        )
         await pilot.press("D")
         await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
         await pilot.press("y")
@@ -607,7 +611,7 @@ async def test_what_a_cleanup_deleted_is_told_in_every_view(make_app: MakeApp) -
 
 async def test_cleanup_of_a_day_leaves_the_others(make_app: MakeApp) -> None:
     app = make_app(prepare=fill)
-    tracker = app.session.registry.baseline(KEY)
+    tracker = app.backend.session.registry.baseline(KEY)
     tracker.mark([(entry.path, entry.day) for entry in tracker.downloads()])
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await open_day(app, pilot)
@@ -640,9 +644,9 @@ async def test_cleanup_names_what_it_refuses(make_app: MakeApp, tmp_path: Path) 
 
 async def test_check_lists_what_is_missing_or_damaged(make_app: MakeApp) -> None:
     app = make_app(prepare=fill)
-    tracker = app.session.registry.baseline(KEY)
-    _, _, here, marked = entries(app.session)
-    first, second = entries(app.session, date(2025, 12, 3), 2)
+    tracker = app.backend.session.registry.baseline(KEY)
+    _, _, here, marked = entries(app.backend.session)
+    first, second = entries(app.backend.session, date(2025, 12, 3), 2)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
         await pilot.press("V")
@@ -668,7 +672,7 @@ async def test_check_fetches_again(make_app: MakeApp) -> None:
         (wanted,) = await find_files(app, 1)
         tracked = wanted.tracked
         assert tracked is not None
-        tracker = app.session.registry.baseline(KEY)
+        tracker = app.backend.session.registry.baseline(KEY)
         tracker.add([tracked])
         put(tracked, b"half")
         tracker.record(wanted.url, wanted.path, tracked.day)
@@ -690,7 +694,7 @@ async def test_rebuild_records_what_is_on_disk(make_app: MakeApp) -> None:
         (Path(known.path).parent / "other.h5.part").write_bytes(b"x")
 
     app = make_app(prepare=prepare)
-    tracker = app.session.registry.baseline(KEY)
+    tracker = app.backend.session.registry.baseline(KEY)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
         await pilot.press("B")
@@ -701,7 +705,7 @@ async def test_rebuild_records_what_is_on_disk(make_app: MakeApp) -> None:
         await pilot.press("y")
         await wait_until(lambda: len(list(tracker.downloads())) == 1, pilot)
         await wait_until(lambda: screen.work is None, pilot)
-        assert [entry.path for entry in tracker.downloads()] == [entries(app.session)[0].path]
+        assert [entry.path for entry in tracker.downloads()] == [entries(app.backend.session)[0].path]
         await pilot.press("B")
         await wait_until(lambda: isinstance(app.screen, ListDialog), pilot)
         assert sorted(line.split()[0] for line in app.screen.lines) == ["not", "unknown"]

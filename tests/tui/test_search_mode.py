@@ -512,7 +512,7 @@ async def test_filter_that_finds_nothing_is_said_beside_the_results(make_app: Ma
         await run_search(screen, pilot)
         assert len(screen.results.rows) == 15
         assert "by baseline" in words_of(screen, "progress")
-        assert any("filtered here" in line.text for line in app.log_lines if line.level == "warning")
+        assert any("filtered here" in line.text for line in app.backend.log_lines if line.level == "warning")
 
 
 async def test_days_that_fail_are_told_and_the_rest_is_in_order(make_app: Make, archive: Archive) -> None:
@@ -655,7 +655,7 @@ async def test_the_forecast_counts_the_queue_once(make_app: Make, archive: Archi
         await pilot.press("a", "d")
         await wait_until(lambda: all(row.state == "queued" for row in screen.results.rows), pilot)
         size = sum(row.size for row in screen.results.rows)
-        app.last_rate = 1024.0
+        app.backend.last_rate = 1024.0
         screen.sum_again()
         words = f"{format_duration(size / 1024)} with the queue"
         await wait_until(lambda: words in words_of(screen, "sum"), pilot)
@@ -675,11 +675,11 @@ async def test_files_are_queued_and_their_state_follows(make_app: Make) -> None:
         await pilot.press("d")
         await wait_until(lambda: "Nothing to queue" in notes(app), pilot)
         row = screen.results.rows[0]
-        path = app.session.filing.request_of(row.granule, row.files[0]).path
+        path = app.backend.session.filing.request_of(row.granule, row.files[0]).path
         assert path.stat().st_size == row.size
-        app.session.mark([str(path)])
+        app.backend.session.mark([str(path)])
         second = screen.results.rows[1]
-        app.session.filing.request_of(second.granule, second.files[0]).path.unlink()
+        app.backend.session.filing.request_of(second.granule, second.files[0]).path.unlink()
         app.action_go("log")
         await pilot.pause()
         app.action_go("search")
@@ -696,7 +696,7 @@ async def test_what_the_disk_cannot_hold_is_not_queued(make_app: Make) -> None:
         await pilot.press("a", "d")
         await wait_until(lambda: isinstance(app.screen, ErrorDialog), pilot)
         assert "Nothing was queued" in app.screen.message
-        assert app.transfers is None
+        assert app.backend.transfers is None
 
 
 async def test_files_go_to_another_folder_and_are_not_tracked(make_app: Make, tmp_path: Path) -> None:
@@ -709,7 +709,7 @@ async def test_files_go_to_another_folder_and_are_not_tracked(make_app: Make, tm
         await pilot.press("enter")
         name = screen.results.rows[0].files[0].name
         await wait_until(lambda: (tmp_path / "away" / name).exists(), pilot)
-        assert not list(app.session.registry.tracked())
+        assert not list(app.backend.session.registry.tracked())
         (tmp_path / "plain").write_text("x")
         await pilot.press("o")
         await wait_until(lambda: isinstance(app.screen, PromptDialog), pilot)
@@ -726,7 +726,7 @@ async def test_granules_are_saved_to_the_registry(make_app: Make) -> None:
         await pilot.press("a", "w")
         count = len(screen.results.rows)
         await wait_until(lambda: f"Registered {count} new files" in notes(app), pilot)
-        assert app.session.stats(L2, "CPR_CLD_2A", "BC").total_urls == count
+        assert app.backend.session.stats(L2, "CPR_CLD_2A", "BC").total_urls == count
         await pilot.press("w")
         await wait_until(lambda: f"{count} known already" in notes(app), pilot)
 
@@ -788,7 +788,7 @@ async def test_every_file_of_a_granule_is_queued_with_format_all(make_app: Make)
         await pilot.press("d")
         await wait_until(lambda: "Queued 7 files" in notes(app), pilot)
         await wait_until(lambda: row.state == "here", pilot)
-        paths = [app.session.filing.request_of(row.granule, asset).path for asset in row.files]
+        paths = [app.backend.session.filing.request_of(row.granule, asset).path for asset in row.files]
         assert len(set(paths)) == 7 and all(path.is_file() for path in paths)
 
 
@@ -901,7 +901,7 @@ async def test_files_of_another_process_are_queued(make_app: Make) -> None:
         row = QueueRow(
             "/x/y.h5", first.files[0].href, "running", pid=os.getppid(), host="elsewhere", changed=2e9
         )
-        app.session.queue.save([row])
+        app.backend.session.queue.save([row])
         screen.states.look_again(screen.results.rows)
         await wait_until(lambda: first.state == "queued", pilot)
 
@@ -909,9 +909,9 @@ async def test_files_of_another_process_are_queued(make_app: Make) -> None:
 async def test_a_registry_line_without_its_file_is_missing(make_app: Make) -> None:
     app = make_app()
     async with searching(app) as (screen, pilot):
-        url = f"{app.session.settings.api.catalog_url.removesuffix('catalogue/')}data/none.h5"
+        url = f"{app.backend.session.settings.api.catalog_url.removesuffix('catalogue/')}data/none.h5"
         key = Key("EarthCARE", L2, "CPR_CLD_2A", "BC")
-        tracker = app.session.registry.baseline(key)
+        tracker = app.backend.session.registry.baseline(key)
         tracker.add([TrackedFile(tracker.key, date(2025, 12, 1), url, "/nowhere/none.h5")])
         tracker.record(url, "/nowhere/none.h5", date(2025, 12, 1))
         asset = Asset("h5", url, "none.h5", "h5", 10)

@@ -338,7 +338,7 @@ async def downloads_left(app: MaapApp, pilot: Pilot[Any]) -> None:
 async def downloads_damaged(app: MaapApp, pilot: Pilot[Any]) -> None:
     screen: DownloadsScreen = await go("3", DownloadsScreen, app, pilot)
     await wait_for("a new one is used", app, pilot)
-    queue_up(app.session, busy_rows())
+    queue_up(app.backend.session, busy_rows())
     await wait_until(lambda: len(screen.table.rows) == 16, pilot)
     await wait_for("free", app, pilot)
     await wait_for("2/16 files", app, pilot)  # what others transfer is counted
@@ -400,11 +400,11 @@ async def log_empty(app: MaapApp, pilot: Pilot[Any]) -> None:
 
 async def log_full(app: MaapApp, pilot: Pilot[Any]) -> None:
     for number in range(30):
-        app.write_log("info", f"Downloaded ECA_EXBC_CPR_CLD_2A_20251228T{number:02d}1152Z_08995C.h5")
-    app.write_log("warning", "The offline token is good for 9 more days.")
-    app.write_log("error", "FAILED DAY: 2025-12-28 (503 Service Unavailable)")
+        app.backend.write_log("info", f"Downloaded ECA_EXBC_CPR_CLD_2A_20251228T{number:02d}1152Z_08995C.h5")
+    app.backend.write_log("warning", "The offline token is good for 9 more days.")
+    app.backend.write_log("error", "FAILED DAY: 2025-12-28 (503 Service Unavailable)")
     screen = await log(app, pilot)
-    await wait_until(lambda: screen._seen_version == app.log_version, pilot)
+    await wait_until(lambda: screen._seen_version == app.backend.log_version, pilot)
 
 
 async def sign_in(app: MaapApp, pilot: Pilot[Any]) -> None:

@@ -65,7 +65,7 @@ async def find_dbl(app: MaapApp) -> DownloadRequest:
         (asset,) = granule.files(("dbl",))
         return session.filing.request_of(granule, asset)
 
-    return await app.ask(search)
+    return await app.backend.ask(search)
 
 
 async def ask_the_app(app: MaapApp) -> tuple[dict[str, str], dict[str, str], dict[str, Path]]:
@@ -76,7 +76,7 @@ async def ask_the_app(app: MaapApp) -> tuple[dict[str, str], dict[str, str], dic
         others = iter(await find_files(app, len(DAMAGE) - 1))
         files = {name: dbl if "DBL" in name else next(others) for name in DAMAGE}
         paths = {name: wanted.path for name, wanted in files.items()}
-        await app.queue_files(list(files.values()))
+        await app.backend.queue_files(list(files.values()))
         screen = app.screen
         assert isinstance(screen, DownloadsScreen)
         await wait_until(
@@ -86,7 +86,7 @@ async def ask_the_app(app: MaapApp) -> tuple[dict[str, str], dict[str, str], dic
             damage(paths[name])
         key = files["marked and cleaned up"].key
         assert key is not None
-        session = app.session
+        session = app.backend.session
         await asyncio.to_thread(session.mark, [str(paths["marked and cleaned up"])])
         await asyncio.to_thread(session.cleanup, key.collection, key.product_type, key.baseline)
 

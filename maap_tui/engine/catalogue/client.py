@@ -149,7 +149,11 @@ class Answer:
 
 
 class Catalogue:
-    """The catalogue of the archive."""
+    """The catalogue of the archive.
+
+    What asks it belongs to the session's loop; `known_collections` and `local_queryables` read files alone
+    and may be called from any thread.
+    """
 
     def __init__(
         self, http: Http, root: str, where: dirs.AppDirs, *, emit: Emit = ignore, unkept: Emit = ignore

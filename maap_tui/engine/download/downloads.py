@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -148,10 +149,12 @@ class Downloads:
         self._max_consecutive_failures = max_consecutive_failures
         self._consecutive_failures = 0
         self.parallel = parallel
+        self._guard = threading.Lock()
+        """Held while a file enters or leaves `jobs` and `_news`, which other threads read."""
         self.jobs: dict[str, DownloadJob] = {}
-        """Every file by URL, in the order it came."""
-        self.news: dict[str, None] = {}
-        """URLs of files that changed since a face looked; it takes them out with `popitem`."""
+        """Every file by URL, in the order it came; to go through them in another thread take `job_list`."""
+        self._news: dict[str, None] = {}
+        """URLs of files that changed since a face looked."""
         self._waiting: dict[str, None] = {}
         self._running: dict[DownloadJob, None] = {}
         self._refusals: dict[str, int] = {}
@@ -184,12 +187,35 @@ class Downloads:
         group = group or (wanted.key.collection if wanted.key else "")
         job = DownloadJob(wanted, group, size=wanted.size)
         job.position = time.time()
-        self.jobs[wanted.url] = job
+        with self._guard:
+            self.jobs[wanted.url] = job
         self._touch(wanted.url)
         self._emit(FileQueued(wanted.url, wanted.path, wanted.size))
         self._waiting[wanted.url] = None
         self._pump()
         return True
+
+    def job_list(self) -> list[DownloadJob]:
+        """Every file in the order it came; from any thread. What is in a job may change meanwhile."""
+        with self._guard:
+            return list(self.jobs.values())
+
+    def watch_from_start(self) -> None:
+        """Let `take_change` give every file; from any thread."""
+        with self._guard:
+            self._news.update(dict.fromkeys(self.jobs))
+
+    def take_change(self) -> tuple[str, DownloadJob | None] | None:
+        """A file that changed since this was asked last, None for one that was taken out; from any thread.
+
+        Returns:
+            URL and job, the one that changed last first; None when nothing has changed.
+        """
+        with self._guard:
+            if not self._news:
+                return None
+            url, _ = self._news.popitem()
+            return url, self.jobs.get(url)
 
     def refuse(self, url: str, reason: str, *, permanent: bool) -> None:
         """Report a file that cannot even be queued."""
@@ -282,8 +308,9 @@ class Downloads:
     def clear_finished(self) -> int:
         """Forget what has ended, but for what failed; returns how many."""
         ended = [job for job in self.jobs.values() if job.state in ("finished", "skipped", "cancelled")]
-        for job in ended:
-            del self.jobs[job.wanted.url]
+        with self._guard:
+            for job in ended:
+                del self.jobs[job.wanted.url]
         if self._writer is not None and ended:
             self._writer.forget([str(job.wanted.path) for job in ended])
         return len(ended)
@@ -325,7 +352,8 @@ class Downloads:
         self._waiting = dict.fromkeys(sorted(waiting, key=lambda url: self.jobs[url].position))
 
     def _touch(self, url: str) -> None:
-        self.news[url] = None
+        with self._guard:
+            self._news[url] = None
         if self._writer is not None:
             self._writer.touch(url)
 

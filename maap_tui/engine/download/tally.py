@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable
@@ -83,10 +84,15 @@ def sum_sizes(sizes: Iterable[tuple[Hashable, int | None]]) -> tuple[int, int, i
 
 
 class Tally:
-    """Counts of one run; `apply` is what to hand to the engine as `emit`."""
+    """Counts of one run; `apply` is what to hand to the engine as `emit`.
+
+    Events come in the engine's thread and a face asks in its own: `apply` and `snapshot` lock each other out,
+    so that a snapshot never has one half of an event.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._guard = threading.Lock()
         self.version = 0
         """Grows with every event, so that a face sees whether to look."""
         self._sizes: dict[str, int | None] = {}
@@ -106,7 +112,11 @@ class Tally:
         self._pages = self._items = self._matched = self._failed_days = 0
 
     def apply(self, event: Event) -> None:
-        """Take one event."""
+        """Take one event; from any thread."""
+        with self._guard:
+            self._apply(event)
+
+    def _apply(self, event: Event) -> None:
         self.version += 1
         if isinstance(event, BytesReceived):
             self._set_here(event.url, self._here.get(event.url, 0) + event.count)
@@ -187,7 +197,11 @@ class Tally:
         self._ended_count += bool(size)
 
     def snapshot(self) -> Snapshot:
-        """The counts now."""
+        """The counts now; from any thread."""
+        with self._guard:
+            return self._snapshot()
+
+    def _snapshot(self) -> Snapshot:
         now = self._clock()
         while len(self._marks) > 1 and now - self._marks[0][0] > RATE_WINDOW_S:
             self._marks.popleft()

@@ -20,7 +20,7 @@ from maap_tui.engine.storage import files
 
 @dataclass(slots=True)
 class Registry:
-    """All baselines below one registry folder."""
+    """All baselines below one registry folder; every method may be called from any thread."""
 
     root: Path
     cache: StatsCache | None = None
@@ -82,7 +82,8 @@ class Registry:
     @property
     def hidden(self) -> list[RegistryDamaged]:
         """The folders above baselines that could not be listed when `tracked` was asked last."""
-        return [self._hidden[folder] for folder in sorted(self._hidden)]
+        hidden = dict(self._hidden)  # another thread may list the baselines meanwhile
+        return [hidden[folder] for folder in sorted(hidden)]
 
     def sync_lock(self, key: Key, purpose: str, part: str = "") -> contextlib.AbstractContextManager[None]:
         """Hold the one sync a baseline may have at a time, on any host that shares the registry.
@@ -155,6 +156,6 @@ class Registry:
                         self._hide(folder, error.message.removeprefix(f"Cannot use {folder}: "))
                 level = below
             keys.update(Key(*names) for names in level)
-        for folder in self._hidden.keys() - seen:
-            del self._hidden[folder]
+        for folder in set(dict(self._hidden)) - seen:
+            self._hidden.pop(folder, None)
         return sorted(keys)

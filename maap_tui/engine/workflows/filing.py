@@ -63,7 +63,10 @@ class Chosen:
 
 
 class Filing:
-    """The rules by which files are filed, over one data folder and one registry."""
+    """The rules by which files are filed, over one data folder and one registry.
+
+    It has no state of its own: every method may be called from any thread.
+    """
 
     def __init__(self, data_dir: Path, registry: Registry, mission_name: str = "") -> None:
         """Take what they work on.

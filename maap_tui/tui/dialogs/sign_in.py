@@ -55,7 +55,7 @@ class SignInDialog(Dialog[bool]):
 
     @property
     def _now(self) -> datetime:
-        return self.maap.now()
+        return self.maap.backend.now()
 
     @on(TextArea.Changed)
     def judge(self) -> None:
@@ -100,7 +100,7 @@ class SignInDialog(Dialog[bool]):
         try:
             text = self.query_one(TextArea).text
             self._say("Asking the service...")
-            await self.maap.ask(lambda session: session.sign_in(text))
+            await self.maap.backend.ask(lambda session: session.sign_in(text))
         except AuthServiceUnavailable as error:
             self._say(sentences(error.message, "The token was not stored; try again later."))
             return

@@ -67,7 +67,7 @@ class ModeScreen(OnHost, Screen[None]):
 
     def _show_silence(self) -> None:
         """Say right above the mode that the archive does not answer, since nothing new can come."""
-        words = self.maap.silence
+        words = self.maap.backend.silence
         if words == self._silence:
             return
         self._silence = words

@@ -37,12 +37,14 @@ class HeaderBar(OnHost, Widget):
     def render(self) -> Text:
         width = self.size.width or 80
         app = self.maap
-        away = Text(" offline ", style="bold reverse") if app.is_offline else Text()
-        if not app.is_offline and app.silence:
+        away = Text(" offline ", style="bold reverse") if app.backend.is_offline else Text()
+        if not app.backend.is_offline and app.backend.silence:
             away = Text(" no answer ", style="bold reverse")
         moving = Text(self._moving(is_long=width >= 100))
         token, is_urgent = self._token()
-        mission = Text(f" {clean(app.session.settings.mission.name or 'EarthCARE')} " if width >= 100 else "")
+        mission = Text(
+            f" {clean(app.backend.session.settings.mission.name or 'EarthCARE')} " if width >= 100 else ""
+        )
         # What does not fit goes in this order: a token that is good, the names of the other modes.
         for is_long, parts in (
             (True, (away, moving, token, mission)),
@@ -59,7 +61,7 @@ class HeaderBar(OnHost, Widget):
 
     def _moving(self, *, is_long: bool) -> str:
         """How many transfers run, here and in other processes, and how quickly."""
-        own, others = self.maap.tally.snapshot(), self.maap.elsewhere
+        own, others = self.maap.backend.tally.snapshot(), self.maap.backend.elsewhere
         active = own.active + others.active
         if not active:
             return ""
@@ -81,15 +83,15 @@ class HeaderBar(OnHost, Widget):
     def _token(self) -> tuple[Text, bool]:
         """What to say of the token, and whether it has to be said whatever else is."""
         app = self.maap
-        days = app.days_left
-        if app.token_problem:
+        days = app.backend.days_left
+        if app.backend.token_problem:
             return Text(" no token ", style="bold " + self._colour("error")), True
-        if app.token is not None and app.token.is_opaque:
+        if app.backend.token is not None and app.backend.token.is_opaque:
             return Text(" token stored "), False
         if days is None:
             return Text(" token ok "), False
         words = f" token {days} d " if days >= 0 else " token expired "
-        urgency = app.session.settings.token.urgency(days)
+        urgency = app.backend.session.settings.token.urgency(days)
         if not urgency:
             return Text(words), False
         return Text(words, style="bold " + self._colour("error" if urgency == "alarm" else "warning")), True

@@ -50,7 +50,7 @@ class BranchActions:
         """What is under way."""
         parts = []
         for name, (branch, _) in self._builds.items():
-            event = self._app.counted.get(name)
+            event = self._app.backend.counted.get(name)
             if event is None:
                 parts.append(f"Counting {branch.title}: asking the archive. b stops it.")
                 continue
@@ -63,7 +63,7 @@ class BranchActions:
     def look(self) -> None:
         """Report collections of which more was counted since the last look."""
         for name in list(self._builds):
-            event = self._app.counted.get(name)
+            event = self._app.backend.counted.get(name)
             if event is not None and self._seen_counts.get(name) != event.done:
                 self._seen_counts[name] = event.done
                 self._counted(name)
@@ -76,7 +76,7 @@ class BranchActions:
             running[1].cancel()
             self._say(f"Stopped counting {running[0].title}. What was counted is kept; b goes on.")
             return
-        self._app.counted.pop(branch.collection, None)
+        self._app.backend.counted.pop(branch.collection, None)
         self._seen_counts.pop(branch.collection, None)
         # The app's own worker: it goes on when another mode is shown.
         worker = start_worker(self._app, self._build, branch, group="build")
@@ -86,17 +86,17 @@ class BranchActions:
         name = branch.collection
         assert name is not None
         try:
-            _, failures = await self._app.ask(
+            _, failures = await self._app.backend.ask(
                 lambda session: session.build_catalogue(
                     name, product_type=branch.product_type, baseline=branch.baseline
                 )
             )
         finally:
             self._builds.pop(name, None)
-            event = self._app.counted.get(name)
+            event = self._app.backend.counted.get(name)
             is_empty = branch.baseline is not None and event is not None and event.count == 0
             if is_empty:
-                self.empty[branch] = BaselineInfo(None, None, None, None, 0, self._app.session.now())
+                self.empty[branch] = BaselineInfo(None, None, None, None, 0, self._app.backend.session.now())
             else:
                 self.empty.pop(branch, None)
             self._counted(name)
@@ -135,7 +135,7 @@ class BranchActions:
         if given is None:
             return
         days = _days(given)
-        now = app.session.now()
+        now = app.backend.session.now()
         query = Query(
             branch.collection or "",
             branch.product_type or "",
@@ -151,11 +151,11 @@ class BranchActions:
 
     async def _sync_lines(self, query: Query) -> list[str]:
         """What a sync would mean, with counts."""
-        session = self._app.session
+        session = self._app.backend.session
         assert query.time is not None
         lines = [f"Search from {format_date(query.time.start)} to {format_date(query.time.last_day)}"]
         try:
-            count = await self._app.ask(lambda opened: opened.search(query).total())
+            count = await self._app.backend.ask(lambda opened: opened.search(query).total())
             lines.append(f"The archive has {plural(count, 'granule')} there")
         except MaapError as error:
             lines.append(f"The archive did not say how many: {error.message}")
@@ -167,7 +167,7 @@ class BranchActions:
 
     async def _run_sync(self, branch: Branch, query: Query) -> None:
         try:
-            report = await self._app.sync(query)
+            report = await self._app.backend.sync(query)
         finally:
             self._syncs.pop(branch, None)
             self._synced()

@@ -94,7 +94,7 @@ class BrowseScreen(ModeScreen):
 
     @property
     def _index(self) -> CatalogueIndex:
-        return self.maap.session.index
+        return self.maap.backend.session.index
 
     @property
     def _known(self) -> Known:
@@ -122,10 +122,12 @@ class BrowseScreen(ModeScreen):
     async def _list_collections(self) -> None:
         """Ask what collections there are; without an answer the last one stays."""
         try:
-            await self.maap.ask(lambda session: session.index.fetch_collections())
+            await self.maap.backend.ask(lambda session: session.index.fetch_collections())
         except MaapError as error:
             self._list_problem = error.message
-            self.maap.write_log("warning", f"The list of collections was not refreshed: {error.message}")
+            self.maap.backend.write_log(
+                "warning", f"The list of collections was not refreshed: {error.message}"
+            )
         else:
             self._list_problem = ""
         await self._reload(())
@@ -140,9 +142,11 @@ class BrowseScreen(ModeScreen):
 
         async def fetch(name: str) -> None:
             try:
-                await self.maap.ask(lambda session: session.index.fetch(name))
+                await self.maap.backend.ask(lambda session: session.index.fetch(name))
             except MaapError as error:
-                self.maap.write_log("warning", f"The names of {name} were not fetched: {error.message}")
+                self.maap.backend.write_log(
+                    "warning", f"The names of {name} were not fetched: {error.message}"
+                )
             finally:
                 self._fetching.discard(name)
             self._follow_index()
@@ -168,7 +172,7 @@ class BrowseScreen(ModeScreen):
         }
         self._looking = True
         try:
-            tracked, here = await asyncio.to_thread(_count_here, self.maap.session, shown)
+            tracked, here = await asyncio.to_thread(_count_here, self.maap.backend.session, shown)
         except Exception as error:
             # Whatever it was, the next look comes soon: it is shown here, not in a dialog each time.
             problem = f"The registry cannot be read: {problem_of(error)}"

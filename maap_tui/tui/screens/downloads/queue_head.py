@@ -55,7 +55,7 @@ class QueueHead(OnHost, Vertical):
         self._shown.clear()
 
     def _note_rate(self) -> None:
-        self._rates.append(self.maap.tally.snapshot().rate + self.maap.elsewhere.rate)
+        self._rates.append(self.maap.backend.tally.snapshot().rate + self.maap.backend.elsewhere.rate)
 
     def sample(self) -> None:
         """Repaint what changed."""
@@ -76,7 +76,7 @@ class QueueHead(OnHost, Vertical):
             line.display = bool(text)
 
     def _show_summary(self) -> None:
-        own, others = self.maap.tally.snapshot(), self.maap.elsewhere
+        own, others = self.maap.backend.tally.snapshot(), self.maap.backend.elsewhere
         parts = []
         if queued := own.queued + others.queued:
             parts.append(f"{format_count(own.done + others.done)}/{plural(queued, 'file')}")
@@ -86,7 +86,7 @@ class QueueHead(OnHost, Vertical):
             rate = (own.rate if own.active else 0) + (others.rate if others.active else 0)
             if rate:
                 parts.append(format_rate(rate))
-            if rate and total > done and not self.maap.silence:
+            if rate and total > done and not self.maap.backend.silence:
                 parts.append(f"{format_duration((total - done) / rate)} left")
         if self.free is not None:
             parts.append(f"{format_bytes(self.free)} free")
@@ -100,7 +100,9 @@ class QueueHead(OnHost, Vertical):
 
     def _show_note(self) -> None:
         counts = self.counts
-        parallel = self.maap.transfers.parallel if self.maap.transfers else self._setting_parallel
+        parallel = (
+            self.maap.backend.transfers.parallel if self.maap.backend.transfers else self._setting_parallel
+        )
         parts = [f"{parallel} at once"]
         for state, hint in (
             ("failed", "R retries"),
@@ -110,7 +112,7 @@ class QueueHead(OnHost, Vertical):
         ):
             if counts[state]:
                 parts.append(f"{counts[state]:,} {theme.STATE_WORDS.get(state, state)} ({hint})")
-        others = self.maap.elsewhere
+        others = self.maap.backend.elsewhere
         if others.active:
             busy = [share for share in others.shares if share.running]
             whose = who_is(busy[0].verb, busy[0].process[0])
@@ -133,7 +135,7 @@ class QueueHead(OnHost, Vertical):
     @property
     def _queue_problem(self) -> str:
         """What is wrong with the queue on disk and what to do, in a line; '' when nothing is."""
-        queue = self.maap.queue
+        queue = self.maap.backend.queue
         if queue.problem:
             return "The queue file cannot be used (5 says why). Transfers go on; fix it, restart."
         if queue.set_aside is not None:
@@ -142,7 +144,7 @@ class QueueHead(OnHost, Vertical):
 
     @property
     def _setting_parallel(self) -> int:
-        return int(self.maap.session.settings.downloads.parallel)
+        return int(self.maap.backend.session.settings.downloads.parallel)
 
 
 def sparkline(values: Sequence[float], levels: str) -> str:

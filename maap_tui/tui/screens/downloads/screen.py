@@ -89,7 +89,7 @@ class DownloadsScreen(ModeScreen):
 
     def on_mount(self) -> None:
         self.table.focus()
-        self._columns = ColumnMemory(self.maap.session.dirs.cache_file("downloads.json"), self.table)
+        self._columns = ColumnMemory(self.maap.backend.session.dirs.cache_file("downloads.json"), self.table)
         start_worker(self, self._restore_columns, group="columns")
         start_worker(self, self._watch_others, group="queue", exclusive=True)
         self.app.mode_change_signal.subscribe(self, self._open_on_running)
@@ -165,21 +165,20 @@ class DownloadsScreen(ModeScreen):
 
     def _take_news(self) -> bool:
         """Bring own lines up to date, for `NEWS_S` at most; whether there is more."""
-        transfers = self.maap.transfers
+        transfers = self.maap.backend.transfers
         if transfers is None:
             return False
         if transfers is not self._seen:
             self._seen = transfers
             self._order.take_all(self._own.values())
             self._own, self._own_paths = {}, set()
-            transfers.news.update(dict.fromkeys(list(transfers.jobs)))
+            transfers.watch_from_start()
         until = time.perf_counter() + NEWS_S
         for count in itertools.count(1):
-            try:
-                url, _ = transfers.news.popitem()
-            except KeyError:
+            change = transfers.take_change()
+            if change is None:
                 return False
-            job = transfers.jobs.get(url)
+            url, job = change
             line = self._own.get(url)
             if job is None:
                 if line is not None:
@@ -228,7 +227,7 @@ class DownloadsScreen(ModeScreen):
             await asyncio.sleep(POLL_S)
 
     async def _look_at_others(self) -> None:
-        queue = self.maap.queue
+        queue = self.maap.backend.queue
         stamp = await asyncio.to_thread(queue.stamp)
         if stamp != self._stamp:
             self._stamp = stamp
@@ -257,7 +256,9 @@ class DownloadsScreen(ModeScreen):
         now = time.monotonic()
         if now - self._free_at >= DISK_S:
             self._free_at = now
-            self.head.free = await asyncio.to_thread(files.free_bytes_for, self.maap.session.dirs.data_dir)
+            self.head.free = await asyncio.to_thread(
+                files.free_bytes_for, self.maap.backend.session.dirs.data_dir
+            )
 
     def _take_rows(self, rows: Sequence[QueueRow]) -> None:
         for row in rows:
@@ -343,7 +344,7 @@ class DownloadsScreen(ModeScreen):
         self.notify(clean(sentence, 200), severity="warning" if is_bad else "information", markup=False)
 
     async def _control(self, work: Callable[[Downloads], object]) -> None:
-        await self.maap.with_transfers(work)
+        await self.maap.backend.with_transfers(work)
         self.sample()
 
     def _own_urls(self, lines: Iterable[Line], *states: str) -> list[str]:
@@ -402,7 +403,7 @@ class DownloadsScreen(ModeScreen):
         """Take rows of other processes out of the queue on disk."""
         if not lines:
             return
-        await asyncio.to_thread(self.maap.queue.remove, [line.key for line in lines])
+        await asyncio.to_thread(self.maap.backend.queue.remove, [line.key for line in lines])
         self._order.take_all(lines)
         for line in lines:
             self._drop_other(line.key)
@@ -439,7 +440,7 @@ class DownloadsScreen(ModeScreen):
         if own:
             await self._control(lambda transfers: transfers.retry(own))
         if requests := [replace(line.job.wanted, again=True) for line in damaged if line.job is not None]:
-            await self.maap.queue_files(requests)
+            await self.maap.backend.queue_files(requests)
         if left:
             await self.maap.take_over(left)
         if lost := [line.row for line in damaged if line.row is not None]:
@@ -463,8 +464,8 @@ class DownloadsScreen(ModeScreen):
         self._run(self._set_parallel, by)
 
     async def _set_parallel(self, by: int) -> None:
-        if self.maap.transfers is None:
-            await self.maap.queue_files([])
+        if self.maap.backend.transfers is None:
+            await self.maap.backend.queue_files([])
         await self._control(lambda transfers: transfers.set_parallel(transfers.parallel + by))
 
     def action_clear(self) -> None:
@@ -483,8 +484,8 @@ class DownloadsScreen(ModeScreen):
             key="y",
         ):
             return
-        await self.maap.with_transfers(lambda transfers: transfers.clear_finished())
-        jobs = self.maap.transfers.jobs if self.maap.transfers else {}
+        await self.maap.backend.with_transfers(lambda transfers: transfers.clear_finished())
+        jobs = self.maap.backend.transfers.jobs if self.maap.backend.transfers else {}
         gone = [line for url, line in self._own.items() if jobs.get(url) is not line.job]
         await asyncio.sleep(0)  # with many, each of these steps takes its time
         self._drop_own(gone)
@@ -512,7 +513,7 @@ class DownloadsScreen(ModeScreen):
     async def _verify(self, lines: Sequence[Line]) -> None:
         """Look at files again, one after the other."""
         bad = done = 0
-        judge = self.maap.session.judge()
+        judge = self.maap.backend.session.judge()
         try:
             for line in lines:
                 self.head.doing = f"Verifying {done + 1} of {plural(len(lines), 'file')}; V stops it."

@@ -347,13 +347,13 @@ class TransferList(OnHost, RowList):
     @property
     def stopped(self) -> str:
         """The keys that let the own run go on, then what stopped it; '' while it goes on."""
-        stopped = self.maap.transfers.report.stopped if self.maap.transfers else None
+        stopped = self.maap.backend.transfers.report.stopped if self.maap.backend.transfers else None
         return "" if stopped is None else remedy_of(stopped)
 
     @property
     def awaited(self) -> str:
         """What the own run waits for, to go on by itself; '' while it goes on."""
-        halt = self.maap.transfers.halt if self.maap.transfers else None
+        halt = self.maap.backend.transfers.halt if self.maap.backend.transfers else None
         return "" if halt is None else f"{halt.message}. It goes on by itself when there is room."
 
 

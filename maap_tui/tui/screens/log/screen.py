@@ -20,6 +20,7 @@ from maap_tui.engine.config.settings import SETTINGS, Settings, find_setting
 from maap_tui.engine.errors import SettingsError
 from maap_tui.engine.storage.log_file import LEVELS, LogLine
 from maap_tui.text import clean, format_date, plural
+from maap_tui.tui.backend import LOG_LINES
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings, check_keymap
@@ -155,13 +156,13 @@ class LogScreen(ModeScreen):
     def _time_text(self, row: LogRow) -> str:
         """The time of today's lines, day and minute of older ones."""
         time = row.line.time.astimezone(UTC)
-        is_today = time.date() == self.maap.now().astimezone(UTC).date()
+        is_today = time.date() == self.maap.backend.now().astimezone(UTC).date()
         return f"{time:%H:%M:%S}" if is_today else f"{time:%m-%d %H:%M}"
 
     # Life
 
     def on_mount(self) -> None:
-        self._fresh = self.maap.session.settings
+        self._fresh = self.maap.backend.session.settings
         self._is_ready = True
         self._show_settings()
         self._show_panes()
@@ -201,20 +202,20 @@ class LogScreen(ModeScreen):
     def _take_lines(self) -> None:
         """Add what was logged since the last look."""
         app = self.maap
-        if app.log_version == self._seen_version:
+        if app.backend.log_version == self._seen_version:
             self._show_log_title()
             return
-        self._seen_version = app.log_version
+        self._seen_version = app.backend.log_version
         log = self._log
         follows = log.cursor >= len(log.shown) - 1
-        if app.earlier_lines is not self._earlier:
+        if app.backend.earlier_lines is not self._earlier:
             # They came after lines of this run were listed, and go before them.
-            self._earlier = app.earlier_lines
+            self._earlier = app.backend.earlier_lines
             self._seen = None
             self._all = [LogRow(at - len(self._earlier), line) for at, line in enumerate(self._earlier)]
             self._numbered = 0
             log.set_rows(self._passing(self._all))
-        lines = app.log_lines.copy()
+        lines = app.backend.log_lines
         new: list[LogLine] = []
         while lines and lines[-1] is not self._seen:
             new.append(lines.pop())
@@ -224,7 +225,7 @@ class LogScreen(ModeScreen):
         rows = [LogRow(self._numbered + at, line) for at, line in enumerate(new)]
         self._numbered += len(new)
         self._all += rows
-        too_many = len(self._all) - (app.log_lines.maxlen or len(self._all))
+        too_many = len(self._all) - LOG_LINES
         if too_many > 0:
             del self._all[:too_many]
         if too_many > 0:
@@ -273,12 +274,12 @@ class LogScreen(ModeScreen):
     def _show_token(self) -> None:
         app = self.maap
         tone = ""
-        if app.token is None:
-            words = f"Token: {app.token_problem or 'none'} F8 signs in."
+        if app.backend.token is None:
+            words = f"Token: {app.backend.token_problem or 'none'} F8 signs in."
             tone = "-alarm"
         else:
-            days = app.days_left
-            if app.token.is_opaque:
+            days = app.backend.days_left
+            if app.backend.token.is_opaque:
                 words = "Token: expiry not known"
             elif days is None:
                 words = "Token: does not expire"
@@ -286,11 +287,11 @@ class LogScreen(ModeScreen):
                 words, tone = f"Token: expired {plural(-days, 'day')} ago", "-alarm"
             else:
                 words = f"Token: {plural(days, 'day')} left"
-                urgency = app.session.settings.token.urgency(days)
+                urgency = app.backend.session.settings.token.urgency(days)
                 tone = f"-{urgency}" if urgency else ""
-            if app.token.expires is not None:
-                words += f", until {format_date(app.token.expires)}"
-            words += f", of {app.token.name}" if app.token.name else ""
+            if app.backend.token.expires is not None:
+                words += f", until {format_date(app.backend.token.expires)}"
+            words += f", of {app.backend.token.name}" if app.backend.token.name else ""
             words += ". F8 stores a new one."
         words = clean(words)
         if words == self._token_words:
@@ -310,22 +311,22 @@ class LogScreen(ModeScreen):
             self._problem = ""
         except SettingsError as error:
             self._problem = error.sentences
-            self.maap.write_log("error", self._problem)
+            self.maap.backend.write_log("error", self._problem)
         self._show_settings()
 
     def _load(self) -> Settings:
-        now = self.maap.session.settings
+        now = self.maap.backend.session.settings
         given = {
             setting.key: now.value(setting) for setting in SETTINGS if now.origin(setting.key).kind == "flag"
         }
         file = now.config_file
-        return settings.load(file if file.exists() else None, self.maap.session.environ, given)
+        return settings.load(file if file.exists() else None, self.maap.backend.session.environ, given)
 
     def _rows(self) -> list[SettingRow]:
-        fresh, now = self._fresh, self.maap.session.settings
+        fresh, now = self._fresh, self.maap.backend.session.settings
         if fresh is None:
             return []
-        located = settings.locate(fresh, self.maap.session.environ)
+        located = settings.locate(fresh, self.maap.backend.session.environ)
         in_use = {setting.key: now.value(setting) for setting in SETTINGS}
         rows = []
         for row in fresh.describe(located):
@@ -400,12 +401,12 @@ class LogScreen(ModeScreen):
         """Raise what is wrong with a value."""
         head, _, binding = key.partition(".")
         if head == settings.KEYS:
-            _, problems = check_keymap({**self.maap.session.settings.keys, binding: text})
+            _, problems = check_keymap({**self.maap.backend.session.settings.keys, binding: text})
             mine = [sentence for sentence in problems if sentence.startswith(f"[keys] {binding}:")]
             if mine:
                 raise SettingsError(mine[0])
             return
-        find_setting(key).read(text, self.maap.session.environ, typed=True)
+        find_setting(key).read(text, self.maap.backend.session.environ, typed=True)
         if key == "ui.theme" and text.strip() not in self.app.available_themes:
             names = ", ".join(sorted(self.app.available_themes))
             raise SettingsError(f"there is no such theme; there are {names}")
@@ -417,7 +418,7 @@ class LogScreen(ModeScreen):
 
     async def _write(self, key: str, text: str) -> None:
         """Write a value, or take it out of the file for '', and say what follows."""
-        session = self.maap.session
+        session = self.maap.backend.session
         file = session.settings.config_file
         before = self._fresh.origin(key) if self._fresh is not None else None
         old = next((row.value for row in self._rows() if row.key == key), "")
@@ -450,7 +451,7 @@ class LogScreen(ModeScreen):
 
     def _say(self, sentence: str, *, severity: Any = "information") -> None:
         self.notify(clean(sentence), severity=severity, timeout=8, markup=False)
-        self.maap.write_log("warning" if severity == "warning" else "info", sentence)
+        self.maap.backend.write_log("warning" if severity == "warning" else "info", sentence)
 
     # Keys
 

@@ -126,7 +126,7 @@ class BaselineActions:
 
     @property
     def _session(self) -> Session:
-        return self._view.maap.session
+        return self._view.maap.backend.session
 
     def _tracker(self, key: Key) -> BaselineRegistry:
         return self._session.registry.baseline(key)
@@ -189,7 +189,7 @@ class BaselineActions:
         for one in chosen:
             day = one.day or days.get(one.url)
             if day is None:
-                self._view.maap.write_log(
+                self._view.maap.backend.write_log(
                     "warning", f"Not tried again, as no day is known for it: {clean(one.url)}"
                 )
             elif scope.day in (None, day):
@@ -205,7 +205,7 @@ class BaselineActions:
         work.title, work.total, work.done = "Queueing", len(tracked), 0
         new, refused = 0, 0
         for batch in _batches(tracked):
-            counts = await self._view.maap.queue_tracked(batch, again=again)
+            counts = await self._view.maap.backend.queue_tracked(batch, again=again)
             new, refused = new + counts[0], refused + counts[1]
             work.done += len(batch)
             if not work.go_on():
@@ -421,7 +421,7 @@ class BaselineActions:
             self._view.say(f"{words}: all good.")
             return
         words += f": {format_count(len(bad))} bad"
-        self._view.maap.write_log("warning", words)
+        self._view.maap.backend.write_log("warning", words)
         lines = [
             f"{one.verdict.state:10} {self._brief(one.file.path)}  ({one.verdict.reason})" for one in bad
         ]
@@ -472,7 +472,9 @@ class BaselineActions:
         if hidden:
             how_many = plural(len(hidden), "file or folder", "files or folders")
             rest += f" {how_many} on disk cannot be read: what is in there is not counted."
-            self._view.maap.write_log("warning", f"Looking at the files on disk: {how_many} cannot be read")
+            self._view.maap.backend.write_log(
+                "warning", f"Looking at the files on disk: {how_many} cannot be read"
+            )
         if not found and hidden:
             await self._view.list_lines(f"No file was found that can be recorded. {rest}", lines)
         elif not found:

@@ -119,7 +119,7 @@ class BaselineTable(OnHost, RowList):
                 "changed",
                 "Changed",
                 7,
-                lambda row: short_age(row.summary.changed, self.maap.now()) if row.summary else "",
+                lambda row: short_age(row.summary.changed, self.maap.backend.now()) if row.summary else "",
                 lambda row: "muted",
                 changed,
                 True,

@@ -129,7 +129,7 @@ class BaselineView(OnHost, Vertical):
 
     def _state_of(self, row: FileRow) -> str:
         """The state of a file, that of its transfer while one is under way."""
-        transfers = self.maap.transfers
+        transfers = self.maap.backend.transfers
         job = transfers.jobs.get(row.url) if transfers is not None and row.url else None
         if job is not None and job.state in ("waiting", "running", "paused"):
             return job.state
@@ -197,7 +197,7 @@ class BaselineView(OnHost, Vertical):
         problem = ""
         try:
             found = await asyncio.to_thread(
-                view.files_of_day, self.maap.session.registry.baseline(key), day, summary.failures
+                view.files_of_day, self.maap.backend.session.registry.baseline(key), day, summary.failures
             )
         except (MaapError, OSError) as error:
             found, problem = [], problem_of(error)

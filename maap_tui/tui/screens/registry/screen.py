@@ -105,14 +105,18 @@ class RegistryScreen(ModeScreen):
         yield self._work_line
 
     def _tracker(self, key: Key) -> BaselineRegistry:
-        return self.maap.session.registry.baseline(key)
+        return self.maap.backend.session.registry.baseline(key)
 
     # Life
 
     def on_mount(self) -> None:
-        self._watch = watch.Watch(self.maap.session.registry)
+        session = self.maap.backend.session
+        self._watch = watch.Watch(session.registry)
         self._columns = ColumnMemory(
-            self.maap.session.dirs.cache_file("registry.json"), self._baselines, self._files, self._errors
+            session.dirs.cache_file("registry.json"),
+            self._baselines,
+            self._files,
+            self._errors,
         )
         start_worker(self, self._columns.restore, group="columns")
         self._is_ready = True
@@ -245,7 +249,7 @@ class RegistryScreen(ModeScreen):
                     row.size = size
                     self._show_row(key)
         except (MaapError, OSError) as error:
-            self.maap.write_log("warning", f"Bytes on disk are not known: {problem_of(error)}")
+            self.maap.backend.write_log("warning", f"Bytes on disk are not known: {problem_of(error)}")
         finally:
             self._is_sizing = False
 
@@ -270,14 +274,14 @@ class RegistryScreen(ModeScreen):
         line = self._problem_words
         line.display = bool(words)
         if words:
-            self.maap.write_log("error", f"The registry cannot be read: {words}")
-            shown = f" What is shown is from {self.maap.now():%H:%M} UTC." if self.rows else ""
+            self.maap.backend.write_log("error", f"The registry cannot be read: {words}")
+            shown = f" What is shown is from {self.maap.backend.now():%H:%M} UTC." if self.rows else ""
             line.update(Text(clean(f"The registry cannot be read. {words}{shown}")))
         self._say_empty()
 
     def _show_damage(self) -> None:
         """Say how much of the registry cannot be read, where that does not hide all of it."""
-        found = list(self.maap.session.registry.hidden)
+        found = list(self.maap.backend.session.registry.hidden)
         found += [one for row in self.rows.values() if row.summary for one in row.summary.damage]
         words = ""
         if found:
@@ -291,7 +295,7 @@ class RegistryScreen(ModeScreen):
 
     def _say_empty(self) -> None:
         if self._problem:
-            folder = self.maap.session.dirs.registry_dir
+            folder = self.maap.backend.session.dirs.registry_dir
             words = f"The registry is {clean(str(folder))}\nThis mode looks again each second."
         else:
             words = NOTHING_TRACKED if self._is_read else "Reading the registry..."
@@ -460,7 +464,7 @@ class RegistryScreen(ModeScreen):
     def say(self, sentence: str, hint: str = "", *, severity: Any = "information") -> None:
         """Say what was done, and a hint about what can be done now, which the log does not keep."""
         self.notify(clean(f"{sentence} {hint}".strip()), severity=severity, timeout=8, markup=False)
-        self.maap.write_log("warning" if severity == "warning" else "info", sentence)
+        self.maap.backend.write_log("warning" if severity == "warning" else "info", sentence)
 
     def _start(self, title: str, job: Callable[[Work], Coroutine[Any, Any, None]]) -> None:
         """Begin long work, unless some is under way."""

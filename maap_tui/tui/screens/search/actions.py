@@ -75,7 +75,7 @@ class ResultActions:
             DiskFullError: when the disk cannot hold them.
             InvalidRequestError: when the folder is a file.
         """
-        session = self._app.session
+        session = self._app.backend.session
         progress = Progress(self._app, "Queueing", len(chosen))
         work: list[DownloadRequest] = []
         size = unknown = left_out = 0
@@ -83,7 +83,7 @@ class ResultActions:
 
         def refuse(granule: Granule, asset: Asset, error: InvalidRequestError) -> None:
             refused.append(asset)
-            self._app.write_log("warning", f"{granule.id}: {error.message}")
+            self._app.backend.write_log("warning", f"{granule.id}: {error.message}")
 
         product_dir = session.settings.downloads.product_dir
         for number, row in enumerate(chosen):
@@ -116,7 +116,7 @@ class ResultActions:
         await self._demand_room(folder, len(work), size)
         if len(work) > SLICE:
             self._app.notify(f"Writing {plural(len(work), 'file')} to the queue...", markup=False)
-        count = await self._app.queue_files(work)
+        count = await self._app.backend.queue_files(work)
         words = f"Queued {plural(count, 'file')}, {format_sum(size, unknown=unknown)}"
         words += f", to {out_dir}" if out_dir is not None else ""
         self._app.notify(clean(f"{words}{f'; {rest}' if rest else ''}. 3 shows the queue."), markup=False)
@@ -124,9 +124,9 @@ class ResultActions:
 
     async def _demand_room(self, folder: Path, count: int, size: int) -> None:
         free = await asyncio.to_thread(files.free_bytes_for, folder)
-        snapshot = self._app.tally.snapshot()
+        snapshot = self._app.backend.tally.snapshot()
         waiting = max(0, snapshot.bytes_total - snapshot.bytes_done)
-        keep = self._app.session.settings.downloads.min_free
+        keep = self._app.backend.session.settings.downloads.min_free
         if free is not None and size + waiting + keep > free:
             queued = f", the queue another {format_bytes(waiting)}" if waiting else ""
             raise DiskFullError(
@@ -138,7 +138,7 @@ class ResultActions:
 
     async def save(self, chosen: Sequence[Result], query: Query | None) -> None:
         """Write the files of granules to the registry as discovered."""
-        formats = self._app.session.formats_of(query) if query is not None else ()
+        formats = self._app.backend.session.formats_of(query) if query is not None else ()
         new = refused = 0
         # In the order of days: each slice then writes to few of the registry's files.
         rows = sorted(chosen, key=order_of) if len(chosen) > SLICE else chosen
@@ -146,7 +146,7 @@ class ResultActions:
         for start in range(0, len(rows), SLICE):
             progress.say(start)
             granules = [row.granule for row in rows[start : start + SLICE]]
-            filed = await self._app.ask(partial(_save, granules=granules, formats=formats))
+            filed = await self._app.backend.ask(partial(_save, granules=granules, formats=formats))
             new, refused = new + filed.new, refused + filed.refused
         files_count = sum(len(row.files) for row in chosen)
         known = files_count - new - refused

@@ -57,7 +57,7 @@ class GranuleDialog(Dialog[None]):
     async def _fetch(self) -> None:
         granule = self._granule
         try:
-            found = await self.maap.ask(lambda session: session.find(granule.collection, granule.id))
+            found = await self.maap.backend.ask(lambda session: session.find(granule.collection, granule.id))
         except MaapError as error:
             self.query_one("#words", Static).update(self.words(f"not at hand: {error.message}"))
             return

@@ -57,15 +57,15 @@ class ResultStates:
 
     def follow_transfers(self) -> None:
         """Look again at the days of files that were queued, ended or were cancelled."""
-        transfers = self._app.transfers
+        transfers = self._app.backend.transfers
         if transfers is None:
             return
-        now = self._app.tally.snapshot()
+        now = self._app.backend.tally.snapshot()
         counts = (now.queued, now.finished, now.skipped, now.failed)
         if counts == self._counts_seen:
             return
         self._counts_seen = counts
-        jobs = dict(transfers.jobs)
+        jobs = {job.wanted.url: job for job in transfers.job_list()}
         live = {url for url, job in jobs.items() if job.state in LIVE and job.wanted.key is not None}
         days = {job.wanted.day for url in live ^ self._live if (job := jobs.get(url)) and job.wanted.day}
         self._live = live
@@ -80,12 +80,12 @@ class ResultStates:
 
     async def _look(self) -> None:
         """Find the states of the rows that wait for it, a slice at a time."""
-        session = self._app.session
+        session = self._app.backend.session
         try:
             while self._unlooked:
                 batch = [self._unlooked.popleft() for _ in range(min(SLICE, len(self._unlooked)))]
                 found = await asyncio.to_thread(_states_of, session, batch)
-                transfers = self._app.transfers
+                transfers = self._app.backend.transfers
                 jobs = transfers.jobs if transfers is not None else {}
                 changed = []
                 for row, on_disk, is_here in found:

@@ -173,14 +173,14 @@ class SearchScreen(ModeScreen):
     def _fit_columns(self) -> None:
         """Show the columns that were chosen, or those that there is room for."""
         query = self._query
-        mission = self.maap.session.mission_of(query.collection) if query is not None else None
+        mission = self.maap.backend.session.mission_of(query.collection) if query is not None else None
         columns = self._chosen_columns or first_columns(mission, self.results.size.width)
         if columns != [column.key for column in self.results.columns]:
             self.results.set_columns(columns)
 
     @property
     def _memory_file(self) -> Path:
-        return self.maap.session.dirs.cache_file("search.json")
+        return self.maap.backend.session.dirs.cache_file("search.json")
 
     def _remember(self) -> None:
         """Write columns, sort and form down when they changed."""
@@ -198,15 +198,15 @@ class SearchScreen(ModeScreen):
 
     async def _learn_local(self) -> None:
         """Read the names that need no request."""
-        await asyncio.to_thread(self.maap.session.index.load)
+        await asyncio.to_thread(self.maap.backend.session.index.load)
         self.form.judge()
 
     async def _learn_names(self) -> None:
         """Fetch the names of collections that have no local copy, quietly."""
-        session = self.maap.session
+        session = self.maap.backend.session
         for collection in session.index.missing(session.collections()):
             try:
-                await self.maap.ask(partial(_fetch_names, collection=collection))
+                await self.maap.backend.ask(partial(_fetch_names, collection=collection))
             except NetworkSetupError:
                 return
             except InvalidRequestError:
@@ -233,7 +233,7 @@ class SearchScreen(ModeScreen):
             self.call_after_refresh(self.receive, collection, product_type, baseline, query)
             return
         if query is not None:
-            terms = Terms.of_query(query, self.maap.session.settings.search.max_items)
+            terms = Terms.of_query(query, self.maap.backend.session.settings.search.max_items)
         else:
             terms = Terms(collection, product_type, baseline or "", time=self.form.terms.time)
         self.form.fill(terms)
@@ -260,7 +260,7 @@ class SearchScreen(ModeScreen):
             if query is None:
                 return
             form.say("Counting...")
-            count, doubts = await self.maap.ask(partial(_counted, query=query))
+            count, doubts = await self.maap.backend.ask(partial(_counted, query=query))
         except MaapError as error:
             form.say(f"Not counted: {error.message}")
             return
@@ -277,7 +277,7 @@ class SearchScreen(ModeScreen):
         is_new = collection and known.queryables_of(spelled) is None
         if is_new and "collection" not in reading.problems:
             try:
-                await self.maap.ask(partial(_fetch_names, collection=collection))
+                await self.maap.backend.ask(partial(_fetch_names, collection=collection))
             except NetworkSetupError:
                 raise  # it says nothing of the name
             except InvalidRequestError:
@@ -285,7 +285,9 @@ class SearchScreen(ModeScreen):
             form.judge()
         if form.reading.needs_newest:
             query = _names_in(form)
-            await self.maap.ask(lambda session: session.newest_baseline(query.collection, query.product_type))
+            await self.maap.backend.ask(
+                lambda session: session.newest_baseline(query.collection, query.product_type)
+            )
             form.judge()
 
     def action_form(self) -> None:
@@ -361,9 +363,9 @@ class SearchScreen(ModeScreen):
         self.workers.cancel_group(self, "order")
         rows.clear_marks()
         rows.set_rows([])
-        rows.offer_columns(columns_for(self.maap.session.mission_of(query.collection)))
+        rows.offer_columns(columns_for(self.maap.backend.session.mission_of(query.collection)))
         self._fit_columns()
-        formats = self.maap.session.formats_of(query)
+        formats = self.maap.backend.session.formats_of(query)
         count = 0
         outcome = "failed"
         try:
@@ -391,7 +393,7 @@ class SearchScreen(ModeScreen):
             self._search_run = session.search(query)
             return aiter(self._search_run)
 
-        pages = self.maap.engine.aiterate(begin)
+        pages = self.maap.backend.engine.aiterate(begin)
         try:
             async for page in pages:
                 yield page
@@ -444,7 +446,7 @@ class SearchScreen(ModeScreen):
         if self.is_searching and not self._outcome:
             count = len(self.results.rows) + len(self._incoming)
             words = progress_in_words(count, run, self._expected(), time.monotonic() - self._begun)
-            words += f". {self.maap.silence}" if self.maap.silence else ""
+            words += f". {self.maap.backend.silence}" if self.maap.backend.silence else ""
         else:
             words = self._outcome
             if words and self._is_other_search():
@@ -513,7 +515,7 @@ class SearchScreen(ModeScreen):
                     # What is queued already is among what the queue brings first.
                     left += 0 if row.is_here or row.state == "queued" else row.size or 0
                 await asyncio.sleep(0)
-            free = await asyncio.to_thread(files.free_bytes_for, self.maap.session.dirs.data_dir)
+            free = await asyncio.to_thread(files.free_bytes_for, self.maap.backend.session.dirs.data_dir)
             words = []
             if count:
                 granules = "" if file_count == count else f"{plural(count, 'granule')}, "
@@ -524,9 +526,9 @@ class SearchScreen(ModeScreen):
                 words.append(f"{format_count(here)} here")
             if free is not None:
                 words.append(f"{format_bytes(free)} free")
-            rate = self.maap.last_rate
+            rate = self.maap.backend.last_rate
             if rate and (left or queued):
-                snapshot = self.maap.tally.snapshot()
+                snapshot = self.maap.backend.tally.snapshot()
                 before = max(0, snapshot.bytes_total - snapshot.bytes_done)
                 how = "with the queue" if before else f"at {format_rate(rate)}"
                 words.append(f"{format_duration((before + left) / rate)} {how}")
@@ -592,7 +594,7 @@ class SearchScreen(ModeScreen):
             what = "Copied the crontab line"
             if query.orbits:
                 what += " (a sync follows time: the orbit is left out)"
-            self.maap.copy_text(cron_line(query, self.maap.now()), what)
+            self.maap.copy_text(cron_line(query, self.maap.backend.now()), what)
 
     def _ready_query(self) -> Query | None:
         query = self.form.query_now

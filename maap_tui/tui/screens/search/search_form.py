@@ -191,7 +191,7 @@ class SearchForm(OnHost, Vertical):
     @property
     def known(self) -> Known:
         """What is known here of the archive's names."""
-        return self.maap.session.index.known
+        return self.maap.backend.session.index.known
 
     @property
     def terms(self) -> Terms:
@@ -235,16 +235,16 @@ class SearchForm(OnHost, Vertical):
 
     @property
     def _default_maximum(self) -> int:
-        return self.maap.session.settings.search.max_items
+        return self.maap.backend.session.settings.search.max_items
 
     def judge(self) -> None:
         """Read the fields again and show what they come to."""
-        session = self.maap.session
+        session = self.maap.backend.session
         self.reading = read_terms(
             self.terms,
             self.known,
             mission_of=session.mission_of,
-            now=self.maap.now(),
+            now=self.maap.backend.now(),
             default_maximum=self._default_maximum,
         )
         for name in LABELS:
