@@ -48,10 +48,16 @@ class Output:
         for text in texts:
             self.line(text)
 
-    def record(self, values: Mapping[str, Any]) -> None:
-        """Print one JSON object on a line of its own, at once."""
+    @property
+    def is_terminal(self) -> bool:
+        """Whether somebody reads it as it comes."""
+        return sys.stdout is not None and sys.stdout.isatty()
+
+    def record(self, values: Mapping[str, Any], *, at_once: bool = True) -> None:
+        """Print one JSON object on a line of its own; `at_once` hands it on right away."""
         self._write(json.dumps(values, default=_plain) + "\n")
-        self.flush()
+        if at_once:
+            self.flush()
 
     def table(self, rows: Sequence[Sequence[str]]) -> None:
         """Print rows with their columns aligned, two spaces apart."""

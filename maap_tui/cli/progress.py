@@ -38,6 +38,9 @@ class Progress:
             console=self._console,
             auto_refresh=False,
             transient=True,
+            # Data goes to stdout while the line is shown, to a file for instance.
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
         self._row = self._bar.add_task("", total=None, words="")
         self.phase = ""

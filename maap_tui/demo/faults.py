@@ -48,7 +48,7 @@ class Fault:
     retry_after: str | None = None
     """Value of Retry-After sent with `status`: seconds or an HTTP date."""
     failing_day: str | None = None
-    """YYYY-MM-DD: 503 for every search whose window starts on that day."""
+    """YYYY-MM-DD: 503 for every search whose window has a part of that day."""
     cut_after: int | None = None
     """Close the connection after this many body bytes, the full length promised."""
     cut_nolength: int | None = None

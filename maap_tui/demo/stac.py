@@ -280,9 +280,10 @@ class Catalogue:
         limit = min(limit, MAXIMUM_LIMIT)
         window = parse_window(values.get("datetime"))
         if plan.failing_days and math.isfinite(window[0]):
-            day = str(values["datetime"])[:10]
-            if day in plan.failing_days:
-                return error(503, f"The index of {day} is not available")
+            for day in sorted(plan.failing_days):
+                midnight = epoch(day)
+                if window[0] < midnight + 86400 and window[1] > midnight:
+                    return error(503, f"The index of {day} is not available")
         search = Search(
             collections=_as_list(values.get("collections") or []),
             ids=_as_list(values["ids"]) if values.get("ids") else None,

@@ -42,6 +42,8 @@ OTHER = "other"
 DEFAULT_MAX_ITEMS = 50_000
 """Granules that a query gives at most when nothing says how many; also the default of `search.max_items`."""
 
+_LONGEST_SUFFIX = max(len(suffix) for suffixes in FORMATS.values() for suffix in suffixes)
+
 _SIDE_FOLDERS = ("/annotation/", "/preview/", "/schema/", "/support/", "/public/")
 
 
@@ -60,7 +62,10 @@ def has_format(url: str, name: str) -> bool:
     """Whether a file is of a format: by its suffix, a measurement by the folder it is in as well."""
     if name == ALL:
         return True
-    if name != MEASUREMENT:
+    if name not in (MEASUREMENT, "zip"):
+        path = url.split("?", 1)[0] if "?" in url else url
+        return path[-_LONGEST_SUFFIX:].lower().endswith(FORMATS.get(name, "\0"))
+    if name == "zip":
         return format_of(url) == name
     path = url.split("?", 1)[0].lower()
     if "/data/zipper/" in path or any(folder in path for folder in _SIDE_FOLDERS):
@@ -386,8 +391,10 @@ def parse_stamp(text: str) -> datetime:
     """
     if not _STAMP.fullmatch(text):
         raise ValueError(f"not a time: {text[:40]!a}")
+    if text.endswith("60"):
+        text = _LEAP_SECOND.sub(r"\g<1>59", text)
     # Read for every name: strptime takes five times as long.
-    return datetime.fromisoformat(_LEAP_SECOND.sub(r"\g<1>59", text)).replace(tzinfo=UTC)
+    return datetime.fromisoformat(f"{text}Z")
 
 
 def to_zulu(moment: datetime) -> str:

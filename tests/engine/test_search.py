@@ -15,11 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maap_tui.demo import Archive
+from maap_tui.engine.catalogue import built
+from maap_tui.engine.catalogue.in_order import in_order
 from maap_tui.engine.catalogue.search import Page, Search
 from maap_tui.engine.catalogue.stac import BadItem, granule_of
 from maap_tui.engine.errors import CatalogError, InvalidRequestError
 from maap_tui.engine.events import DayFailed, Event, ItemSkipped, PageFetched
-from maap_tui.engine.model import Granule, TimeRange
+from maap_tui.engine.model import BaselineInfo, Granule, TimeRange
 from maap_tui.engine.query import Box, Circle, Query
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.session import Session
@@ -92,15 +94,51 @@ async def test_every_instant_belongs_to_exactly_one_day(session: Make, start: st
     assert found == [day]
 
 
-async def test_long_range_goes_day_by_day_several_in_flight(
-    session: Make, archive: Archive, events: list[Event]
+@pytest.mark.parametrize("newest_first", [False, True])
+async def test_long_range_goes_in_windows_of_a_page_several_in_flight(
+    session: Make, archive: Archive, events: list[Event], newest_first: bool
 ) -> None:
     archive.faults.add(latency_s=0.03, target="search")
-    found, search = await run(session(), cld(time=days(date(2025, 12, 1), 12), frames=("C",)))
+    query = cld(time=days(date(2025, 11, 20), 40), frames=("C",), newest_first=newest_first)
+    found, search = await run(session(**{"api.page_size": 80}), query)
     assert search.failed == []
-    assert len(found) == len({granule.id for granule in found}) and 180 <= len(found) <= 190
-    assert requests_of(archive, "search") == 12 == len(told(events, PageFetched))
+    assert len(found) == len({granule.id for granule in found}) and 610 <= len(found) <= 630
+    # A day has 15 or 16 of them, and one from before: the first alone, then four or five days a window.
+    assert 9 <= requests_of(archive, "search") == len(told(events, PageFetched)) <= 12
     assert 4 <= archive.stats.show()["most_at_once"] <= 8
+
+
+async def test_a_service_that_caps_its_pages_lower_is_read_whole(session: Make) -> None:
+    """Five items a day in pages of seven at most, whatever is asked for."""
+    span = days(date(2025, 12, 1), 40)
+    starts = [span.start + timedelta(hours=1 + 24 * n / 5) for n in range(40 * 5)]
+
+    def answer(asked: Asked) -> dict[str, Any]:
+        low, high = (datetime.fromisoformat(text) for text in asked.body["datetime"].split("/"))
+        inside = [start for start in starts if low <= start <= high]
+        first = asked.body.get("first", 0)
+        shown = [item(start, orbit=start.hour) for start in inside[first : first + 7]]
+        more = {"method": "POST", "body": {"first": first + 7}, "merge": True, "href": "search"}
+        return page(shown, len(inside), **(more if first + 7 < len(inside) else {}))
+
+    async with RawServer(answer) as server, session(server.url) as opened:
+        search = opened.search(cld(time=span))
+        assert [one.sensing_start for one in await search.granules()] == starts
+        # Ten days at first, in eight pages; a day and one page once that is known.
+        assert len(server.searches) <= 1 + 4 * 8
+    assert search.failed == []
+
+
+async def test_a_built_catalogue_says_how_long_windows_are(session: Make, archive: Archive) -> None:
+    span = days(date(2025, 11, 20), 40)
+    async with session(**{"api.page_size": 165}) as opened:
+        catalogue = built.BuiltCatalogue(L2)
+        info = BaselineInfo(span.start, span.end, count=40 * 16)
+        catalogue.products["CPR_CLD_2A"] = {"BC": info}
+        built.save(opened.dirs.built_catalogue_file(L2), catalogue)
+        found = await opened.search(cld(time=span, frames=("C",))).granules()
+    assert len(found) >= 610
+    assert requests_of(archive, "search") == 4
 
 
 async def test_ten_days_are_asked_in_one_piece(session: Make, archive: Archive) -> None:
@@ -115,7 +153,7 @@ async def test_pages_come_in_the_order_asked_for(session: Make, newest_first: bo
         pages = await pages_of(opened.search(query))
     starts = [granule.sensing_start for found in pages for granule in found.granules]
     assert starts == sorted(starts, reverse=newest_first)
-    assert [found.is_last for found in pages] == [True] * 11
+    assert [found.is_last for found in pages] == [True, True]
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
@@ -144,14 +182,37 @@ async def test_stops_asking_when_the_consumer_stops(session: Make, archive: Arch
 
 
 async def test_failed_day_recovers_at_the_end(session: Make, archive: Archive, events: list[Event]) -> None:
-    archive.faults.add(failing_day="2025-12-03", times=6)
+    archive.faults.add(failing_day="2025-12-03", times=4)
     found, search = await run(
         session(**{"api.retries": 0, "search.parallel": 1}),
         cld(time=days(date(2025, 12, 1), 12), frames=("C",)),
     )
-    # The rule counts every search it sees and hits the six before the day is asked again.
+    # The rule counts every search it sees and hits the four before the day is asked again.
     assert search.failed == [] and told(events, DayFailed) == []
     assert {granule.day for granule in found} == {date(2025, 12, day) for day in range(1, 13)}
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+async def test_a_stream_is_in_order_when_a_day_is_asked_again(
+    session: Make, archive: Archive, newest_first: bool
+) -> None:
+    query = cld(time=days(date(2025, 12, 1), 12), newest_first=newest_first, frames=("C",))
+    async with session(**{"api.retries": 0}) as opened:
+        whole = await opened.search(query).granules()
+        archive.faults.add(failing_day="2025-12-03", times=3)
+        again = opened.search(query)
+        streamed = [granule async for found in in_order(again) for granule in found]
+    assert again.has_gaps and again.failed == []
+    assert streamed == whole
+
+
+async def test_a_stream_begins_before_the_last_window_is_asked_for(session: Make, archive: Archive) -> None:
+    query = cld(time=days(date(2025, 11, 20), 40), frames=("C",))
+    async with session(**{"api.page_size": 20, "search.parallel": 2}) as opened:
+        async with aclosing(in_order(opened.search(query))) as stream:
+            first = await anext(stream)
+        assert {granule.day for granule in first} == {date(2025, 11, 20)}
+        assert requests_of(archive, "search") <= 3
 
 
 async def test_failing_day_is_asked_twice_and_reported_once(

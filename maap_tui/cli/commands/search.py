@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +82,7 @@ async def _count(context: CommandContext, session: Session, query: Query) -> Non
 
 
 async def _search(context: CommandContext, session: Session, query: Query) -> None:
+    from maap_tui.engine.catalogue.in_order import in_order
     from maap_tui.engine.model import granule_record
     from maap_tui.engine.storage import files
     from maap_tui.engine.workflows.filing import Chosen
@@ -87,38 +91,40 @@ async def _search(context: CommandContext, session: Session, query: Query) -> No
     formats = session.formats_of(query)
     chosen = Chosen(formats)
     search = session.search(query)
-    found: list[tuple[Any, str, list[str], list[dict[str, Any]]]] = []
-    size = sizes = new = refused = 0
-    async with context.watched():
-        async for page in search:
+    target = None if args.url_file in (None, "-") else Path(args.url_file)
+    is_printed = output.as_json or args.url_file == "-" or (target is None and not args.registry_save)
+    granules = urls = size = sizes = new = refused = 0
+    async with AsyncExitStack() as stack:
+        write = stack.enter_context(files.replacing(target)) if target is not None else None
+        stack.enter_context(_few_collections())
+        progress = await stack.enter_async_context(AsyncExitStack())
+        await progress.enter_async_context(context.watched())
+        async for found in in_order(search):
             if args.registry_save:
-                filed = await session.save_to_registry(page.granules, formats)
+                filed = await session.save_to_registry(found, formats)
                 new, refused = new + filed.new, refused + filed.refused
-            for granule in page.granules:
+            if found and is_printed and output.is_terminal:
+                await progress.aclose()  # lines do not go between those of a live one
+            for granule in found:
                 assets = chosen.files(granule)
-                known = [asset.size for asset in assets if asset.size is not None]
-                size, sizes = size + sum(known), sizes + len(known)
-                # A page may come late, after a second try: rows are small, granules are not kept.
-                records = [granule_record(granule, asset) for asset in assets] if output.as_json else []
-                urls = [asset.href for asset in assets]
-                found.append((granule.sensing_start, granule.id, urls, records))
+                granules += 1
+                urls += len(assets)
+                for asset in assets:
+                    if asset.size is not None:
+                        size, sizes = size + asset.size, sizes + 1
+                    if output.as_json:
+                        output.record(granule_record(granule, asset), at_once=False)
+                    elif is_printed:
+                        output.line(asset.href)
+                if write is not None:
+                    write("".join(f"{asset.href}\n" for asset in assets))
+            output.flush()
+        if args.registry_save:
+            await session.save_skipped(search)
+    if target is not None:
+        report.say(f"Wrote {plural(urls, 'URL')} to {target}")
     if args.registry_save:
-        await session.save_skipped(search)
-    found.sort(key=lambda row: row[:2], reverse=query.newest_first)
-    urls = [url for row in found for url in row[2]]
-    target = args.url_file
-    if output.as_json:
-        for row in found:
-            for record in row[3]:
-                output.record(record)
-    elif target == "-" or (target is None and not args.registry_save):
-        output.lines(urls)
-    output.flush()
-    if target not in (None, "-"):
-        files.write_atomic(Path(target), "".join(f"{url}\n" for url in urls))
-        report.say(f"Wrote {plural(len(urls), 'URL')} to {target}")
-    if args.registry_save:
-        already = len(urls) - new - refused
+        already = urls - new - refused
         words = f"; {format_count(already)} were registered before" if already > 0 else ""
         report.say(f"Registered {plural(new, 'new URL')}{words}")
     if search.failed:
@@ -128,14 +134,25 @@ async def _search(context: CommandContext, session: Session, query: Query) -> No
     if warning := chosen.warning():
         report.warn(warning)
     if not urls:
-        if not search.failed and not found:
+        if not search.failed and not granules:
             report.say(nothing_found(query))
         return
-    report_cut(context, len(found), query)
-    total = f", {format_bytes(size)}" if sizes == len(urls) else ""
-    cut = " (--max-items reached)" if len(found) >= query.max_items else ""
-    of = f" of {plural(len(found), 'granule')}" if len(found) != len(urls) else ""
-    report.say(f"Found {plural(len(urls), 'file')}{of}{total}{cut}")
+    report_cut(context, granules, query)
+    total = f", {format_bytes(size)}" if sizes == urls else ""
+    cut = " (--max-items reached)" if granules >= query.max_items else ""
+    of = f" of {plural(granules, 'granule')}" if granules != urls else ""
+    report.say(f"Found {plural(urls, 'file')}{of}{total}{cut}")
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Look for garbage in cycles seldom: pages of a catalogue have none, and each look goes through them."""
+    before = gc.get_threshold()
+    gc.set_threshold(200_000, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def report_cut(context: CommandContext, granules: int, query: Query) -> None:

@@ -2,4 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["built", "client", "dialect", "index", "local_names", "search", "skipped", "stac"]
+__all__ = [
+    "built",
+    "client",
+    "dialect",
+    "in_order",
+    "index",
+    "local_names",
+    "requests",
+    "search",
+    "skipped",
+    "stac",
+    "windows",
+    "zero",
+]

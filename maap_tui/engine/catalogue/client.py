@@ -8,7 +8,7 @@ import difflib
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urljoin
@@ -132,6 +132,8 @@ def _check_collection_name(name: str) -> None:
     if not names.is_searchable(name):
         raise InvalidRequestError(f"'{name[:60]}' is not a collection name", "See `maap list`.")
 
+
+Ready = Callable[[], Awaitable[object]] | None
 
 ENOUGH = 5
 """Items that agree with a filter, from which on a service is believed to obey it."""
@@ -318,6 +320,7 @@ class Catalogue:
         body: Mapping[str, Any],
         condition: cql2.Condition | None,
         obeyed: Callable[[list[Any]], bool | None],
+        ready: Ready = None,
     ) -> Answer:
         """The first page of a search, asked in the language that the service speaks.
 
@@ -325,6 +328,7 @@ class Catalogue:
             body: the search without its filter.
             condition: the filter, None for none.
             obeyed: whether these items show that the filter was obeyed; None when they show nothing.
+            ready: see `page`.
 
         Raises:
             CatalogError: when it cannot be had.
@@ -335,7 +339,7 @@ class Catalogue:
             current = self._dialects.current
             refused: SearchRefused | None = None
             try:
-                answer = await self._search_in(current, body, condition)
+                answer = await self._search_in(current, body, condition, ready)
                 features = answer.data["features"]
                 verdict = obeyed(features) if answer.is_filtered else None
                 if verdict and len(features) >= ENOUGH:
@@ -400,14 +404,18 @@ class Catalogue:
         raise refused
 
     async def _search_in(
-        self, chosen: dialect.Dialect, body: Mapping[str, Any], condition: cql2.Condition | None
+        self,
+        chosen: dialect.Dialect,
+        body: Mapping[str, Any],
+        condition: cql2.Condition | None,
+        ready: Ready = None,
     ) -> Answer:
         asked = dialect.worded(chosen, body, condition)
         url = urljoin(self.root, "search")
         if chosen.method == "POST":
-            data = await self.post(asked, url)
+            data = await self.page("POST", url, asked, ready)
         else:
-            data = await self.get(f"{url}?{dialect.as_query(asked)}")
+            data = await self.page("GET", f"{url}?{dialect.as_query(asked)}", None, ready)
         return Answer(data, asked, condition is None or bool(chosen.language))
 
     async def _conformance(self) -> list[str]:
@@ -421,18 +429,31 @@ class Catalogue:
             self._dialects.declared = [name for name in names if isinstance(name, str)]
         return self._dialects.declared
 
-    async def post(self, body: Mapping[str, Any], url: str) -> Mapping[str, Any]:
-        """One page of a search, by POST.
+    async def page(
+        self, method: str, url: str, body: Mapping[str, Any] | None = None, ready: Ready = None
+    ) -> Mapping[str, Any]:
+        """One page of a search, by GET, or by POST of a body.
+
+        Args:
+            method: GET or POST.
+            url: where to.
+            body: what to send.
+            ready: what is awaited before an answer that has come is parsed: it takes three times the memory.
 
         Raises:
             CatalogError: when it cannot be had.
             SearchRefused: when the catalogue answered that it will not search that.
         """
-        return self._page(await self._ask("POST", url, json_body=dict(body)))
-
-    async def get(self, url: str) -> Mapping[str, Any]:
-        """One page of a search, by GET; errors as `post`."""
-        return self._page(await self._ask("GET", url))
+        reply = await self._ask(method, url, json_body=body)
+        if reply.status != 200:
+            words = reply.error_words() or f"{reply.status} {reply.reason}".strip()
+            raise SearchRefused(reply.status, words)
+        if ready is not None:
+            await ready()
+        data = _object_of(reply, "The search result")
+        if not isinstance(data.get("features"), list):
+            raise CatalogError("The search result has no list of features", "Run it again later.")
+        return {**data, "features": [resolved(item, reply.url) for item in data["features"]]}
 
     async def item(self, url: str) -> Mapping[str, Any] | None:
         """One item by its URL, None when there is no such item.
@@ -453,14 +474,6 @@ class Catalogue:
     def is_own(self, url: str) -> bool:
         """Whether a link leads to the catalogue itself."""
         return origin_of(url) == origin_of(self.root)
-
-    def _page(self, reply: Reply) -> Mapping[str, Any]:
-        if reply.status == 200:
-            data = _object_of(reply, "The search result")
-            if not isinstance(data.get("features"), list):
-                raise CatalogError("The search result has no list of features", "Run it again later.")
-            return {**data, "features": [resolved(item, reply.url) for item in data["features"]]}
-        raise SearchRefused(reply.status, reply.error_words() or f"{reply.status} {reply.reason}".strip())
 
     async def _get(self, url: str, what: str, collection: str = "") -> Mapping[str, Any]:
         reply = await self._ask("GET", url)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from urllib.parse import urljoin
 
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.geometry import is_geometry, read_bbox
-from maap_tui.engine.missions import MISSIONS, format_of, parse_name
-from maap_tui.engine.model import OTHER, Asset, Granule, parse_zulu
+from maap_tui.engine.missions import MISSIONS, format_of, has_format, parse_name
+from maap_tui.engine.model import ALL, MEASUREMENT, OTHER, Asset, FileName, Granule, parse_zulu
 from maap_tui.engine.storage import names
+
+_WHOLE = ("https://", "http://")
 
 
 def resolved(item: Any, url: str) -> Any:
@@ -24,6 +27,12 @@ def resolved(item: Any, url: str) -> Any:
     """
     assets = item.get("assets") if isinstance(item, dict) else None
     if not isinstance(assets, dict):
+        return item
+    for asset in assets.values():
+        href = asset.get("href") if isinstance(asset, dict) else None
+        if isinstance(href, str) and not href.startswith(_WHOLE):
+            break
+    else:
         return item
     base = url
     links = item.get("links")
@@ -41,7 +50,7 @@ def resolved(item: Any, url: str) -> Any:
 
 def _absolute(href: str, base: str) -> str:
     # urljoin drops control characters: a link that has some stays as it is, and is refused.
-    if href.startswith(("https://", "http://")) or not names.is_printable(href):
+    if href.startswith(_WHOLE) or not names.is_printable(href):
         return href
     try:
         joined = urljoin(base, href)
@@ -58,6 +67,9 @@ class BadItem(ValueError):
 def granule_of(item: Any, collection: str, mission: str) -> Granule:
     """Read one STAC item: the name counts first, the item's own properties where it says nothing.
 
+    What most searches never look at (most of the files, the geometry, other times) is read when it is asked
+    for: of a page of a thousand items little is used, and checking all of it takes longer than parsing it.
+
     Raises:
         BadItem: when it has no usable id, time or file.
     """
@@ -71,95 +83,228 @@ def granule_of(item: Any, collection: str, mission: str) -> Granule:
     properties = item.get("properties")
     if not isinstance(properties, dict):
         properties = {}
-    assets = _assets_of(item.get("assets"))
-    if not assets:
+    rules = MISSIONS.get(mission)
+    files = _Files(item.get("assets"))
+    if not files.is_any_usable(rules.formats if rules else ()):
         raise BadItem(f"{identity[:80]!r} has no file that can be used")
     name = parse_name(identity)
     if name is not None and name.baseline is None:
         # Aeolus: only the URL names the baseline.
-        name = next((found for asset in assets if (found := parse_name(asset.href))), name)
+        name = next((found for asset in files.assets if (found := parse_name(asset.href))), name)
     start = name.sensing_start if name else _moment(properties, "start_datetime", "datetime")
     if start is None:
         raise BadItem(f"{identity[:80]!r} has no sensing time")
     product_type = _word(properties, "product:type", "productType") or (name.product_type if name else "")
-    version = _word(properties, "version", "productVersion")
-    baseline = (name.baseline if name else None) or (version.upper() if version else "")
-    orbit = name.orbit if name and name.orbit is not None else None
+    baseline = name.baseline if name else None
+    if not baseline:
+        baseline = _word(properties, "version", "productVersion").upper()
+    orbit = name.orbit if name else None
     if orbit is None:
         value = properties.get("sat:absolute_orbit", properties.get("orbitNumber"))
         is_orbit = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10_000_000
         orbit = value if is_orbit else None
-    rules = MISSIONS.get(mission)
     frame = (name.frame if name else None) or _number(properties, "frame", rules.frame_digits if rules else 0)
     track = (name.track if name else None) or (
         _number(properties, "track", rules.track_digits) if rules and rules.track_digits else None
     )
-    grid = _GRID.fullmatch(str(properties.get("grid:code")))
+    grid = _GRID.fullmatch(str(properties.get("grid:code"))) if orbit is None or frame is None else None
     if grid is not None:
         orbit = int(grid[1]) if orbit is None else orbit
         frame = grid[2] if frame is None and orbit == int(grid[1]) else frame
-    geometry = item.get("geometry")
-    return Granule(
-        id=identity,
-        collection=collection,
-        mission=mission,
-        product_type=product_type or "unknown",
-        baseline=baseline or "none",
-        sensing_start=start,
-        sensing_end=_moment(properties, "end_datetime") or (name.sensing_end if name else None),
-        created=(name.created if name else None) or _moment(properties, "processing:datetime", "created"),
-        orbit=orbit,
-        frame=frame,
-        orbit_state=_word(properties, "sat:orbit_state", "orbitDirection") or None,
-        geometry=geometry if is_geometry(geometry) else None,
-        assets=assets,
-        properties=properties,
-        bbox=read_bbox(item.get("bbox")),
-        published=_moment(properties, "published"),
-        updated=_moment(properties, "updated"),
-        track_number=track,
-    )
+    granule = object.__new__(ServedGranule)
+    for slot, value in (
+        (_ID, identity),
+        (_COLLECTION, collection),
+        (_MISSION, mission),
+        (_PRODUCT_TYPE, product_type or "unknown"),
+        (_BASELINE, baseline or "none"),
+        (_START, start),
+        (_ORBIT, orbit),
+        (_FRAME, frame),
+        (_TRACK, track),
+        (_PROPERTIES, properties),
+    ):
+        slot.__set__(granule, value)
+    granule.keep(_Unread(files, name, item.get("geometry"), item.get("bbox")))
+    return granule
+
+
+@dataclass(slots=True, eq=False)
+class _Unread:
+    """What an item says that was not read yet."""
+
+    files: _Files
+    name: FileName | None
+    geometry: Any
+    bbox: Any
+
+
+class _Lazy:
+    """A field of a granule that is read from its item at the first look, and kept in the field's own slot."""
+
+    def __init__(self, slot: Any, read: Callable[[_Unread, Granule], Any]) -> None:
+        self._slot = slot
+        self._read = read
+
+    def __get__(self, granule: Any, owner: type | None = None) -> Any:
+        if granule is None:
+            return self
+        try:
+            return self._slot.__get__(granule)
+        except AttributeError:
+            value = self._read(granule.unread, granule)
+            self._slot.__set__(granule, value)
+            return value
+
+    def __set__(self, granule: Any, value: Any) -> None:
+        self._slot.__set__(granule, value)
+
+
+class ServedGranule(Granule):
+    """A granule that reads its item as far as it is asked; it equals, copies and pickles as a plain one."""
+
+    __slots__ = ("unread",)
+    unread: _Unread
+
+    def keep(self, unread: _Unread) -> None:
+        """Take what is to be read later."""
+        object.__setattr__(self, "unread", unread)
+
+    def files(self, formats: Sequence[str]) -> list[Asset]:
+        """As `Granule.files`; only files of these formats are read for it."""
+        unread: _Unread | None = getattr(self, "unread", None)
+        if unread is None or {ALL, MEASUREMENT} & {*formats}:
+            return super().files(formats)
+        return unread.files.of(formats)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Granule):
+            return NotImplemented
+        return _values_of(self) == _values_of(other)
+
+    __hash__ = Granule.__hash__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Granule, _values_of(self)
+
+
+def _values_of(granule: Granule) -> tuple[Any, ...]:
+    return tuple(getattr(granule, one.name) for one in fields(Granule))
+
+
+def _slot(name: str) -> Any:
+    return Granule.__dict__[name]
+
+
+_ID, _COLLECTION, _MISSION, _PRODUCT_TYPE, _BASELINE, _START, _ORBIT, _FRAME, _TRACK, _PROPERTIES = map(
+    _slot,
+    "id collection mission product_type baseline sensing_start orbit frame track_number properties".split(),
+)
+
+
+def _processed(unread: _Unread, granule: Granule) -> datetime | None:
+    created = unread.name.created if unread.name else None
+    return created or _moment(granule.properties, "processing:datetime", "created")
+
+
+_READERS: dict[str, Callable[[_Unread, Granule], Any]] = {
+    "assets": lambda unread, granule: unread.files.assets,
+    "geometry": lambda unread, granule: unread.geometry if is_geometry(unread.geometry) else None,
+    "bbox": lambda unread, granule: read_bbox(unread.bbox),
+    "sensing_end": lambda unread, granule: (
+        _moment(granule.properties, "end_datetime") or (unread.name.sensing_end if unread.name else None)
+    ),
+    "created": _processed,
+    "orbit_state": lambda unread, granule: (
+        _word(granule.properties, "sat:orbit_state", "orbitDirection") or None
+    ),
+    "published": lambda unread, granule: _moment(granule.properties, "published"),
+    "updated": lambda unread, granule: _moment(granule.properties, "updated"),
+}
+for _name, _read in _READERS.items():
+    setattr(ServedGranule, _name, _Lazy(_slot(_name), _read))
 
 
 _GRID = re.compile(r"WRS-(\d{1,6})-([A-H])")
 """Orbit and frame as EarthCARE's items have them in `grid:code`."""
 
 
-def _assets_of(raw: Any) -> tuple[Asset, ...]:
-    if not isinstance(raw, dict):
-        return ()
-    found = []
-    for key, value in raw.items():
-        if not isinstance(value, dict) or not isinstance(value.get("href"), str):
-            continue
-        href = value["href"]
-        if not names.is_clean_url(href):
-            continue
-        try:
-            name = names.file_name_of(href)
-        except InvalidRequestError:
-            continue
-        roles = value.get("roles")
-        roles = tuple(str(role) for role in roles) if isinstance(roles, list) else ()
-        kind = format_of(href) or OTHER
-        if kind == "zip" and not name.lower().endswith(".zip"):
-            name += ".zip"
-        if _is_beside(str(key), href, roles):
-            kind = ""
-        size = value.get("file:size")
-        is_size = isinstance(size, int) and not isinstance(size, bool) and size >= 0
-        found.append(
-            Asset(
-                key=str(key),
-                href=href,
-                name=name,
-                format=kind,
-                size=size if is_size else None,
-                media_type=str(value.get("type") or ""),
-                roles=roles,
-            )
-        )
-    return tuple(found) if any(asset.format for asset in found) else ()
+class _Files:
+    """The assets of an item, each checked when it is looked at."""
+
+    __slots__ = ("_all", "_checked", "_chosen", "_raw")
+
+    def __init__(self, raw: Any) -> None:
+        self._raw: dict[Any, Any] = raw if isinstance(raw, dict) else {}
+        self._checked: dict[Any, Asset | None] = {}
+        self._all: tuple[Asset, ...] | None = None
+        self._chosen: tuple[Sequence[str], list[Asset]] | None = None
+
+    @property
+    def assets(self) -> tuple[Asset, ...]:
+        """All that can be used; () when none of them is of the product itself."""
+        if self._all is None:
+            found = tuple(asset for key in self._raw if (asset := self._asset(key)) is not None)
+            self._all = found if any(asset.format for asset in found) else ()
+        return self._all
+
+    def is_any_usable(self, formats: Sequence[str]) -> bool:
+        """Whether `assets` has any; the formats are looked at first, which are likely to be there."""
+        return bool(self.of(formats) or self.assets)
+
+    def of(self, formats: Sequence[str]) -> list[Asset]:
+        """Those of the first of the formats that there are any of; as `Granule.files` finds them."""
+        if self._chosen is None or self._chosen[0] != formats:
+            self._chosen = formats, self._find(formats)
+        return list(self._chosen[1])
+
+    def _find(self, formats: Sequence[str]) -> list[Asset]:
+        for wanted in formats:
+            found = {}
+            for key, value in self._raw.items():
+                href = value.get("href") if isinstance(value, dict) else None
+                if isinstance(href, str) and has_format(href, wanted):
+                    asset = self._asset(key)
+                    if asset is not None and asset.format:
+                        found[asset.href] = asset
+            if found:
+                return list(found.values())
+        return []
+
+    def _asset(self, key: Any) -> Asset | None:
+        if key not in self._checked:
+            self._checked[key] = _asset_of(str(key), self._raw[key])
+        return self._checked[key]
+
+
+def _asset_of(key: str, value: Any) -> Asset | None:
+    if not isinstance(value, dict) or not isinstance(value.get("href"), str):
+        return None
+    href = value["href"]
+    if not names.is_clean_url(href):
+        return None
+    try:
+        name = names.file_name_of(href)
+    except InvalidRequestError:
+        return None
+    roles = value.get("roles")
+    roles = tuple(str(role) for role in roles) if isinstance(roles, list) else ()
+    kind = format_of(href) or OTHER
+    if kind == "zip" and not name.lower().endswith(".zip"):
+        name += ".zip"
+    if _is_beside(key, href, roles):
+        kind = ""
+    size = value.get("file:size")
+    is_size = isinstance(size, int) and not isinstance(size, bool) and size >= 0
+    return Asset(
+        key=key,
+        href=href,
+        name=name,
+        format=kind,
+        size=size if is_size else None,
+        media_type=str(value.get("type") or ""),
+        roles=roles,
+    )
 
 
 def _is_beside(key: str, href: str, roles: Sequence[str]) -> bool:

@@ -6,6 +6,7 @@ httpx is imported when the first request is made.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -59,10 +60,16 @@ class Reply:
         Raises:
             ValueError: when it is none, also when it nests too deep.
         """
+        # What is parsed has no cycles, and looking for some, again and again, takes as long as parsing it.
+        is_collecting = gc.isenabled()
+        gc.disable()
         try:
             return json.loads(self.body)
         except RecursionError:
             raise ValueError("nested too deep") from None
+        finally:
+            if is_collecting:
+                gc.enable()
 
     def error_words(self) -> str:
         """What the body of an error says, in one line; '' when it says nothing readable."""
@@ -222,17 +229,18 @@ class Http:
                 ) as response:
                     self.silence.note_answer()
                     _check_proxy(response, url, proxy)
-                    body = bytearray()
+                    pieces, size = [], 0
                     async for chunk in response.aiter_bytes():
-                        body += chunk
+                        pieces.append(chunk)
+                        size += len(chunk)
                         self.silence.note_answer()
-                        if len(body) > PAGE_CAP:
+                        if size > PAGE_CAP:
                             raise TransportFault(f"{host_of(url)} sent more than {PAGE_CAP >> 20} MiB")
                     return Reply(
                         response.status_code,
                         response.reason_phrase,
                         {name.lower(): value for name, value in response.headers.items()},
-                        bytes(body),
+                        b"".join(pieces),
                         str(response.url),
                     )
         except MaapError:

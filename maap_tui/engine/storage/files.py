@@ -14,7 +14,7 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -200,9 +200,7 @@ def make_folder(path: Path) -> None:
 
 
 def write_atomic(path: Path, data: bytes | str, *, mode: int | None = None) -> None:
-    """Replace a whole file, or leave it as it was: sibling, fsync, rename, folder fsync.
-
-    A symbolic link stays one; the file it names is replaced.
+    """Replace a whole file, or leave it as it was; see `replacing`.
 
     Args:
         path: The file; its folder is created if need be.
@@ -213,13 +211,41 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int | None = None) -> N
         DiskFullError: no space; the present file is untouched.
         StorageError: not writable for another reason; the present file is untouched.
     """
-    payload = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
+    with replacing(path, mode=mode) as write:
+        write(data)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, mode: int | None = None) -> Iterator[Callable[[bytes | str], None]]:
+    """Replace a whole file part by part, or leave it as it was: sibling, fsync, rename, folder fsync.
+
+    It gives what writes a part. A symbolic link stays one; the file it names is replaced. An error within
+    leaves the file as it was.
+
+    Args:
+        path: The file; its folder is created if need be.
+        mode: Permission bits. None keeps those of the present file, or takes the umask's for a new one.
+
+    Raises:
+        DiskFullError: no space; the present file is untouched.
+        StorageError: not writable for another reason; the present file is untouched.
+    """
     target = Path(os.path.realpath(path)) if os.path.islink(path) else path
     make_folder(target.parent)
     sweep_siblings(target.parent)
     sibling = _sibling_in(target.parent)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = -1
     replaced = False
+
+    def write(data: bytes | str) -> None:
+        view = memoryview(data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data)
+        try:
+            while view:
+                view = view[os.write(descriptor, view) :]
+        except OSError as error:
+            raise storage_error(path, error) from error
+
     try:
         if mode is None:
             with contextlib.suppress(FileNotFoundError):
@@ -229,9 +255,7 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int | None = None) -> N
         try:
             if mode is not None:
                 os.fchmod(descriptor, mode)
-            view = memoryview(payload)
-            while view:
-                view = view[os.write(descriptor, view) :]
+            yield write
             fsync_file(descriptor)
         finally:
             os.close(descriptor)

@@ -144,8 +144,9 @@ def file_name_of(url: str) -> str:
     scheme, found, rest = url.partition("://")
     if not found or scheme.lower() not in ("http", "https"):
         raise InvalidRequestError(f"refused the address {shown(url)}: not an http(s) address")
-    _, _, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
-    segment = path.rpartition("/")[2]
+    if "?" in rest or "#" in rest:
+        rest = re.split(r"[?#]", rest, maxsplit=1)[0]
+    segment = rest.partition("/")[2].rpartition("/")[2]
     if not segment:
         raise InvalidRequestError(f"refused the address {shown(url)}: it names no file")
     if "%" in segment:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from urllib.parse import quote, urljoin
 
 from maap_tui.engine.catalogue import built
-from maap_tui.engine.catalogue.search import Expected, Search
+from maap_tui.engine.catalogue.search import Search
 from maap_tui.engine.catalogue.stac import BadItem, granule_of
+from maap_tui.engine.catalogue.zero import Expected
 from maap_tui.engine.errors import (
     CatalogError,
     MaapError,
@@ -69,7 +71,7 @@ def run_of(
         within: the time of the built catalogue, where that narrows the search; None for no such limit.
         patient: whether to wait for a catalogue that is down.
         trusting: whether to believe an answer that finds nothing, without verifying it.
-        divided: whether a long time is searched in parts.
+        divided: whether a long time is searched in parts, several at once.
     """
     mission = parts.settings.mission
     # A configuration made for one mission must not cut another one's time short.
@@ -82,10 +84,26 @@ def run_of(
         now=parts.now(),
         within=within,
         expect=partial(_expected, parts),
+        per_day=partial(_per_day, parts),
         trusting=trusting,
         divided=divided,
         emit=parts.emit,
     )
+
+
+def _per_day(parts: Parts, query: Query) -> float | None:
+    """About how many granules a day has of what a query means, by the built catalogue; None without one."""
+    try:
+        catalogue = built.load(parts.dirs, query.collection)
+    except MaapError:
+        return None
+    entries = catalogue.products.get(query.product_type, {}) if catalogue else {}
+    rates = [
+        info.count / max(info.time_range.duration / timedelta(days=1), 1.0)
+        for name, info in entries.items()
+        if info.count and info.time_range and query.baseline in (None, name, name.lower())
+    ]
+    return sum(rates) if rates else None
 
 
 def _expected(parts: Parts, query: Query, span: TimeRange | None) -> Expected | None:

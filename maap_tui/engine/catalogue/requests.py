@@ -1,0 +1,226 @@
+"""What a query asks of the catalogue: its filter, first pages and the pages that follow them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from maap_tui.engine import cql2
+from maap_tui.engine.catalogue.client import Answer, Catalogue, Queryables, Ready, SearchRefused, next_link
+from maap_tui.engine.errors import CatalogError, InvalidRequestError
+from maap_tui.engine.missions import Mission
+from maap_tui.engine.model import TimeRange, to_zulu
+from maap_tui.engine.query import Query
+
+START_RECORD_LIMIT = 100_000
+"""The service pages no further than this record (docs/service.md, Searches)."""
+
+SAMPLE = 250
+"""Items that are looked at to find out whether a filter is obeyed, or why it finds nothing."""
+
+Fetch = Callable[[], Awaitable[Mapping[str, Any]]]
+
+
+class TooMany(Exception):
+    """A time holds more than the service pages."""
+
+    def __init__(self, matched: int) -> None:
+        super().__init__(matched)
+        self.matched = matched
+
+
+def matched_in(data: Mapping[str, Any]) -> int | None:
+    """The items that an answer announces, None when it does not say."""
+    value = data.get("numberMatched")
+    if value is None and isinstance(context := data.get("context"), dict):
+        value = context.get("matched")  # the STAC API extension of before numberMatched
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+class QueryRequests:
+    """The requests of one query."""
+
+    def __init__(self, catalogue: Catalogue, query: Query, mission: Mission) -> None:
+        """Take what is asked, and where; ask nothing."""
+        self.catalogue = catalogue
+        self.query = query
+        self.mission = mission
+        self.queryables: Queryables | None = None
+        """What the collection can be searched by; None before `check`."""
+        self.unfiltered = 0
+        """The most items that an answer without a filter announced."""
+
+    async def check(self) -> Queryables:
+        """Judge the names; errors as `Catalogue.check`."""
+        query = self.query
+        self.queryables = await self.catalogue.check(query.collection, query.product_type, query.baseline)
+        return self.queryables
+
+    @property
+    def dropped(self) -> set[str]:
+        """Parts of the filter by which the collection finds nothing of what it has; changed in place."""
+        return self.catalogue.dropped(self.query.collection)
+
+    @property
+    def by_name(self) -> bool:
+        """Whether orbits and frames are filtered here because the archive has no index of them."""
+        if self.query.product_type in self.mission.unindexed:
+            return True
+        known = self.queryables
+        if known is None:
+            return False
+        query = self.query
+        if query.tracks and not known.has_tracks:
+            return True
+        if query.frames and self.mission.frame_digits and "frame" not in known.properties:
+            return True
+        return not (known.has_orbits if query.orbits else known.has_frames)
+
+    @property
+    def sent(self) -> set[str]:
+        """The parts of the filter that are sent."""
+        return set(self.query.parts) - self._left_out()
+
+    def _left_out(self) -> set[str]:
+        return self.dropped | ({"orbit", "frame", "track"} if self.by_name else set())
+
+    async def first(
+        self,
+        span: TimeRange | None,
+        area: Mapping[str, Any],
+        *,
+        limit: int,
+        without: Collection[str] = (),
+        ready: Ready = None,
+    ) -> Answer:
+        """The first page of a time and an area; without some parts of the filter it counts as unfiltered.
+
+        Args:
+            span: the time; None for an orbit search.
+            area: the spatial part of the request.
+            limit: items at most.
+            without: parts of the filter to leave out.
+            ready: see `Catalogue.page`.
+
+        Raises:
+            CatalogError: when it cannot be had.
+            InvalidRequestError: when the catalogue will not search that.
+            TooMany: when it says that it pages no further.
+        """
+        query = self.query
+        without = {*without, *self._left_out()}
+        body: dict[str, Any] = {"collections": [query.collection], "limit": limit, **area}
+        if span is not None:
+            body["datetime"] = f"{to_zulu(span.start)}/{to_zulu(span.end)}"
+        condition = self._condition(without)
+        try:
+            answer = await self.catalogue.search(body, condition, partial(self._obeyed, condition), ready)
+        except SearchRefused as refused:
+            raise self._explained(refused) from None
+        if span is None and (not answer.is_filtered or "orbit" in without):
+            raise InvalidRequestError(
+                "The catalogue does not filter, so an orbit has to be looked for in a time range",
+                "Give one beside --orbit: " + self.orbit_dates() + ".",
+            )
+        asked = set(query.parts) - without
+        if answer.is_filtered and answer.data["features"]:
+            self.catalogue.honoured(query.collection).update(asked)
+        is_filtered = answer.is_filtered and not (set(query.parts) & self.dropped)
+        if not is_filtered:
+            self.unfiltered = max(self.unfiltered, matched_in(answer.data) or 0)
+        return replace(answer, is_filtered=is_filtered)
+
+    def following(
+        self, data: Mapping[str, Any], body: Mapping[str, Any], asked: set[str], ready: Ready = None
+    ) -> Fetch | None:
+        """What fetches the next page; None on the last one.
+
+        Args:
+            data: the page.
+            body: what the first page was asked with.
+            asked: marks of the pages that were asked for; extended in place.
+            ready: see `Catalogue.page`.
+
+        Raises:
+            CatalogError: when its link leads to another host or back.
+        """
+        link = next_link(data)
+        if link is None:
+            return None
+        href = self.catalogue.joined(str(link.get("href") or "search"))
+        if not self.catalogue.is_own(href):
+            raise CatalogError(f"the next page is on another host, which is not followed: {href[:120]!r}")
+        method = "POST" if str(link.get("method", "GET")).upper() == "POST" else "GET"
+        merged: dict[str, Any] | None = None
+        mark = href
+        if method == "POST":
+            extra = link.get("body")
+            extra = extra if isinstance(extra, dict) else {}
+            merged = {**body, **extra} if link.get("merge") else (extra or dict(body))
+            mark = json.dumps([href, merged], sort_keys=True)
+        if mark in asked:
+            raise CatalogError("the pages of the result lead in a circle")
+        asked.add(mark)
+
+        async def fetch() -> Mapping[str, Any]:
+            try:
+                return await self.catalogue.page(method, href, merged, ready)
+            except SearchRefused as refused:
+                if refused.is_page_limit:
+                    raise TooMany(START_RECORD_LIMIT) from None
+                # The first page was answered, so the search is right; it is asked again as a whole.
+                raise CatalogError(f"a page was refused: {refused.message}") from None
+
+        return fetch
+
+    def orbit_dates(self) -> str:
+        """Options of the command line for about the time of the orbits."""
+        low, high = self.query.orbits[0][0], self.query.orbits[-1][1]
+        if self.mission.orbit_time is None:
+            return "--start DATE --end DATE"
+        begin = (self.mission.orbit_time(low) - timedelta(days=1)).date()
+        end = (self.mission.orbit_time(high) + timedelta(days=1)).date()
+        return f"--start {begin} --end {end} is about when it was flown"
+
+    def _condition(self, without: Collection[str]) -> cql2.Condition | None:
+        query, known = self.query, self.queryables
+        assert known is not None
+        return query.to_filter(
+            known.keys,
+            baselines=known.baseline_spellings(query.baseline) if query.baseline else (),
+            products=known.product_spellings(query.product_type),
+            without=without,
+            numbers=known.numbers,
+        )
+
+    def _obeyed(self, condition: cql2.Condition | None, features: list[Any]) -> bool | None:
+        """Whether the properties of these items agree with a filter; None when they say nothing of it."""
+        known = self.queryables
+        assert known is not None
+        if condition is None:
+            return None
+        judged = []
+        for item in features[:SAMPLE]:
+            properties = item.get("properties") if isinstance(item, dict) else None
+            if not isinstance(properties, dict):
+                continue
+            judged.append(cql2.holds(condition, known.keys.values_of(properties)))
+        strays, fits = judged.count(False), judged.count(True)
+        # One item that is catalogued wrongly is not a sign of a filter that does nothing.
+        return False if strays > len(judged) / 2 else True if fits and not strays else None
+
+    def _explained(self, refused: SearchRefused) -> Exception:
+        if refused.is_page_limit:
+            return TooMany(START_RECORD_LIMIT)
+        if refused.status in (400, 422):
+            words = refused.message
+            # What a validator writes is for who programs the service.
+            said = f": {words}" if words[:1] not in "[{" else f" ({refused.status})"
+            return InvalidRequestError(
+                f"The catalogue refuses this search{said}", "Check the names with `maap list`."
+            )
+        return CatalogError(refused.message, "Run the same command again later.")
