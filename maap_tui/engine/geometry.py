@@ -31,7 +31,8 @@ _CORNER = math.radians(50)
 def vector(longitude: float, latitude: float) -> Vector:
     """The unit vector of a position in degrees."""
     lon, lat = math.radians(longitude), math.radians(latitude)
-    return math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)
+    across = math.cos(lat)
+    return across * math.cos(lon), across * math.sin(lon), math.sin(lat)
 
 
 def position(v: Vector) -> Position:
@@ -41,7 +42,17 @@ def position(v: Vector) -> Position:
 
 def angle(a: Vector, b: Vector) -> float:
     """Radians between two unit vectors, exact for small angles too."""
-    return math.atan2(_length(_cross(a, b)), _dot(a, b))
+    # Written out, because a search asks it a hundred times for each granule.
+    ax, ay, az = a
+    bx, by, bz = b
+    x, y, z = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+    return math.atan2(math.sqrt(x * x + y * y + z * z), ax * bx + ay * by + az * bz)
+
+
+def _is_same(a: Vector, b: Vector) -> bool:
+    """Whether two unit vectors are one position: so close together a chord is as long as its arc."""
+    x, y, z = a[0] - b[0], a[1] - b[1], a[2] - b[2]
+    return x * x + y * y + z * z < _SAME * _SAME
 
 
 def angle_to_arc(point: Vector, a: Vector, b: Vector) -> float:
@@ -135,15 +146,9 @@ class Footprint:
     @classmethod
     def of(cls, geometry: Any, bbox: Any = None) -> Footprint | None:
         """Read GeoJSON of any type, or the bounding box where there is none; None without either."""
-        lines: list[list[Position]] = []
-        polygons: list[list[list[Position]]] = []
-        try:
-            _collect(geometry, lines, polygons, depth=0)
-            count = sum(map(len, lines)) + sum(len(ring) for polygon in polygons for ring in polygon)
-            if 0 < count <= MAX_POSITIONS:
-                return cls(lines=lines, polygons=polygons)
-        except (TypeError, ValueError, KeyError, IndexError):
-            pass
+        if (found := _parts_of(geometry)) is not None:
+            lines, polygons = found
+            return cls(lines=lines, polygons=polygons)
         box = read_bbox(bbox)
         return cls(boxes=[Box(*box)]) if box else None
 
@@ -215,7 +220,19 @@ def read_bbox(value: Any) -> tuple[float, float, float, float] | None:
 
 def is_geometry(value: Any) -> bool:
     """Whether something is GeoJSON whose coordinates can be used."""
-    return Footprint.of(value) is not None
+    return _parts_of(value) is not None
+
+
+def _parts_of(geometry: Any) -> tuple[list[list[Position]], list[list[list[Position]]]] | None:
+    """The lines and the polygons of GeoJSON; None when it is none, or too much."""
+    lines: list[list[Position]] = []
+    polygons: list[list[list[Position]]] = []
+    try:
+        _collect(geometry, lines, polygons, depth=0)
+    except (TypeError, ValueError, KeyError, IndexError):
+        return None
+    count = sum(map(len, lines)) + sum(len(ring) for polygon in polygons for ring in polygon)
+    return (lines, polygons) if 0 < count <= MAX_POSITIONS else None
 
 
 def kind_of(geometry: Mapping[str, Any] | None) -> str:
@@ -258,7 +275,7 @@ def _middle(geometry: Mapping[str, Any] | None, orbit_state: str | None) -> list
     if tracks:
         # A track that was cut at 180 degrees has the place of the cut twice.
         whole = [vector(*one) for line in tracks for one in line]
-        kept = [a for a, b in itertools.pairwise(whole) if angle(a, b) > _SAME]
+        kept = [a for a, b in itertools.pairwise(whole) if not _is_same(a, b)]
         return [(one, 0.0) for one in [*kept, whole[-1]]]
     if not polygons:
         return []
@@ -378,14 +395,15 @@ def _run(line: Sequence[Vector]) -> float:
 def _filled(ring: Sequence[Position]) -> list[Vector]:
     """The vectors of a ring; an edge all around the Earth, as of a cap on a pole, gets points between."""
     found: list[Vector] = []
-    for i, (lon, lat) in enumerate(ring):
-        if i and abs(lon - ring[i - 1][0]) > 359.999:
-            before = ring[i - 1]
+    before = ring[0]
+    for lon, lat in ring:
+        if abs(lon - before[0]) > 359.999:
             found += [
                 vector(before[0] + (lon - before[0]) * step / 360, before[1] + (lat - before[1]) * step / 360)
                 for step in range(1, 360)
             ]
         found.append(vector(lon, lat))
+        before = (lon, lat)
     return found
 
 
@@ -393,13 +411,13 @@ def _cleaned(ring: list[Vector]) -> list[Vector]:
     """Without repetitions, the closing one among them, and without ways out and straight back."""
     points: list[Vector] = []
     for point in ring:
-        if points and angle(points[-1], point) < _SAME:
+        if points and _is_same(points[-1], point):
             continue
-        if len(points) > 1 and angle(points[-2], point) < _SAME:
+        if len(points) > 1 and _is_same(points[-2], point):
             points.pop()
             continue
         points.append(point)
-    while len(points) > 1 and angle(points[0], points[-1]) < _SAME:
+    while len(points) > 1 and _is_same(points[0], points[-1]):
         points.pop()
     return points
 
@@ -445,9 +463,14 @@ def _line(coordinates: Any) -> list[Position]:
         raise ValueError("no positions")
     for position in coordinates:
         lon, lat = position[0], position[1]
-        if not (_is_number(lon) and _is_number(lat) and abs(lon) <= 540 and abs(lat) <= 90):
+        if type(lon) is not float or type(lat) is not float:
+            if not (_is_number(lon) and _is_number(lat)):
+                raise ValueError("no position")
+            lon, lat = float(lon), float(lat)
+        # Whatever is not finite is not within them either.
+        if not (-540 <= lon <= 540 and -90 <= lat <= 90):
             raise ValueError("no position")
-        line.append((float(lon), float(lat)))
+        line.append((lon, lat))
     return line
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -270,10 +270,15 @@ class Granule:
     @property
     def quicklook(self) -> Asset | None:
         """A picture of it: the overview, or the thumbnail; None when it has none."""
-        pictures = [asset for asset in self.assets if asset.is_picture]
-        return next((asset for asset in pictures if "overview" in asset.roles), None) or next(
-            (asset for asset in pictures if "thumbnail" in asset.roles or "quicklook" in asset.key), None
-        )
+        return quicklook_of(asset for asset in self.assets if asset.is_picture)
+
+
+def quicklook_of(pictures: Iterable[Asset]) -> Asset | None:
+    """The one to show of the pictures of a granule: the overview, or the thumbnail; None when it has none."""
+    pictures = list(pictures)
+    return next((asset for asset in pictures if "overview" in asset.roles), None) or next(
+        (asset for asset in pictures if "thumbnail" in asset.roles or "quicklook" in asset.key), None
+    )
 
 
 def granule_record(granule: Granule, asset: Asset) -> dict[str, Any]:
@@ -285,6 +290,7 @@ def granule_record(granule: Granule, asset: Asset) -> dict[str, Any]:
     times = ("sensing_start", "sensing_end", "created", "published", "updated")
     moments = {name: getattr(granule, name) for name in times}
     said = {name: to_zulu(moment) if moment else None for name, moment in moments.items()}
+    quicklook = granule.quicklook
     return {
         "id": granule.id,
         "url": asset.href,
@@ -305,7 +311,7 @@ def granule_record(granule: Granule, asset: Asset) -> dict[str, Any]:
         "track": granule.track,
         "published": said["published"],
         "updated": said["updated"],
-        "quicklook": granule.quicklook.href if granule.quicklook else None,
+        "quicklook": quicklook.href if quicklook else None,
     }
 
 
@@ -399,8 +405,9 @@ def parse_stamp(text: str) -> datetime:
 
 def to_zulu(moment: datetime) -> str:
     """`2025-03-16T13:30:58Z`, with a fraction only where there is one."""
-    text = moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="auto")
-    return f"{text}Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat().removesuffix("+00:00") + "Z"
 
 
 def parse_zulu(text: str) -> datetime:
@@ -409,5 +416,8 @@ def parse_zulu(text: str) -> datetime:
     Raises:
         ValueError: when the text is not a time.
     """
-    moment = datetime.fromisoformat(_LEAP_SECOND.sub(r"\g<1>59", text.strip()))
+    text = text.strip()
+    if "60" in text:
+        text = _LEAP_SECOND.sub(r"\g<1>59", text)
+    moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

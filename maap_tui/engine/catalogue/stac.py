@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,17 @@ from urllib.parse import urljoin
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.geometry import is_geometry, read_bbox
 from maap_tui.engine.missions import MISSIONS, format_of, has_format, parse_name
-from maap_tui.engine.model import ALL, MEASUREMENT, OTHER, Asset, FileName, Granule, parse_zulu
+from maap_tui.engine.model import (
+    ALL,
+    MEASUREMENT,
+    OTHER,
+    PICTURES,
+    Asset,
+    FileName,
+    Granule,
+    parse_zulu,
+    quicklook_of,
+)
 from maap_tui.engine.storage import names
 
 _WHOLE = ("https://", "http://")
@@ -177,6 +187,12 @@ class ServedGranule(Granule):
             return super().files(formats)
         return unread.files.of(formats)
 
+    @property
+    def quicklook(self) -> Asset | None:
+        """As `Granule.quicklook`; only what may be a picture is read for it."""
+        unread: _Unread | None = getattr(self, "unread", None)
+        return super().quicklook if unread is None else quicklook_of(unread.files.pictures())
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Granule):
             return NotImplemented
@@ -271,10 +287,29 @@ class _Files:
                 return list(found.values())
         return []
 
+    def pictures(self) -> Iterator[Asset]:
+        """Those that can be looked at, as `Granule.quicklook` chooses from."""
+        for key, value in self._raw.items():
+            if isinstance(value, dict) and _may_be_picture(value.get("href"), value.get("type")):
+                asset = self._asset(key)
+                if asset is not None and asset.is_picture:
+                    yield asset
+
     def _asset(self, key: Any) -> Asset | None:
         if key not in self._checked:
             self._checked[key] = _asset_of(str(key), self._raw[key])
         return self._checked[key]
+
+
+def _may_be_picture(href: object, media_type: object) -> bool:
+    """False only where the address or the media type rule it out."""
+    if not isinstance(href, str):
+        return False
+    name = href.split("?", 1)[0].rpartition("/")[2]
+    if "%" in name or "#" in name:
+        return True
+    _, dot, suffix = name.rpartition(".")
+    return suffix.lower() in PICTURES if dot else "image" in str(media_type)
 
 
 def _asset_of(key: str, value: Any) -> Asset | None:

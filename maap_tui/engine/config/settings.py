@@ -456,7 +456,7 @@ class SearchSettings(Section):
         "MAAP_SEARCH_PARALLEL",
         WHOLE,
         8,
-        "Days searched at once.",
+        "Windows of time searched at once.",
         minimum=1,
         maximum=16,
         applies="next run",
