@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from maap_tui.demo import Archive
-from maap_tui.engine.download.downloads import REFUSALS, DownloadJob, Downloads
+from maap_tui.engine.download.downloads import REFUSALS, Downloads
+from maap_tui.engine.download.recorder import Recorder
 from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest
 from maap_tui.engine.download.tally import Tally
 from maap_tui.engine.errors import (
@@ -22,10 +23,10 @@ from maap_tui.engine.errors import (
     ClientRefusedError,
     DiskFullError,
     DownloadError,
-    LockedError,
 )
 from maap_tui.engine.events import (
     BytesReceived,
+    Event,
     FileFailed,
     FileFinished,
     FileQueued,
@@ -35,9 +36,19 @@ from maap_tui.engine.events import (
     SignInNeeded,
     Warned,
 )
-from maap_tui.engine.registry.entries import Key
+from maap_tui.engine.integrity.hashes import Hashes, Recorded
+from maap_tui.engine.registry.entries import Key, TrackedFile
+from maap_tui.engine.registry.registry import Registry
 from tests.engine.raw_files import FileServer, Request, answer
 from tests.engine.transfer_kit import Kit, Remote, asked, hdf5_body, open_sockets, other_tasks
+
+KEY = Key("EarthCARE", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
+DAY = date(2026, 1, 14)
+
+
+def tracked(wanted: DownloadRequest) -> DownloadRequest:
+    """The same file, followed by the registry of `KEY`."""
+    return replace(wanted, key=KEY, day=DAY)
 
 
 class Gate:
@@ -201,63 +212,73 @@ async def test_a_failed_file_can_be_tried_again(
 ) -> None:
     files = [remote(number) for number in range(3)]
     archive.faults.add(status=404, match=files[1].name, target="data")
-    recorded: list[tuple[str, int | None]] = []
-
-    async def record_failure(job: DownloadJob, error: DownloadError) -> None:
-        recorded.append((job.wanted.url, error.status_code))
-
+    registry = Registry(tmp_path / "registry")
+    tracker = registry.baseline(KEY)
     parts = kit()
-    async with parts.downloads(record_failure=record_failure) as downloads:
+    async with parts.downloads(recorder=Recorder(registry, Hashes(tmp_path))) as downloads:
         for file in files:
-            downloads.add(file.wanted(tmp_path))
+            downloads.add(tracked(file.wanted(tmp_path)))
         report = await downloads.join()
         (failure,) = report.failed
         assert (failure.url, failure.status, failure.permanent) == (files[1].url, 404, True)
-        assert recorded == [(files[1].url, 404)]
+        assert list(tracker.errors()) == [files[1].url] and " 404 " in tracker.errors()[files[1].url]
         assert downloads.clear_finished() == 2
         archive.faults.clear()
         downloads.retry()
         report = await downloads.join()
         assert (len(report.downloaded), report.failed) == (3, [])
+    assert tracker.errors() == {} and len(list(tracker.downloads())) == 3
     assert [event.attempts for event in parts.told(FileFailed)] == [1]
 
 
-async def test_what_was_fetched_is_recorded_before_it_is_told(
+async def test_what_was_fetched_is_recorded_before_it_is_reported(
     kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
-    parts = kit()
-    file = remote()
-    recorded: list[tuple[DownloadJob, DownloadOutcome, int]] = []
+    tracker = (registry := Registry(tmp_path / "registry")).baseline(KEY)
+    hashes = Hashes(tmp_path / "state")
+    reported: list[tuple[type[Event], list[TrackedFile], dict[str, Recorded]]] = []
 
-    async def record(job: DownloadJob, fetched: DownloadOutcome) -> None:
-        recorded.append((job, fetched, len(parts.told(FileFinished, FileSkipped))))
+    def emit(event: Event) -> None:
+        if isinstance(event, FileFinished | FileSkipped):
+            reported.append((type(event), list(tracker.downloads()), hashes.load(KEY, DAY)))
 
-    key = Key("EarthCARE", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
-    wanted = replace(file.wanted(tmp_path), key=key, day=date(2026, 1, 14))
-    async with parts.downloads(record=record) as downloads:
-        downloads.add(wanted)
-        await downloads.join()
-        downloads.add(wanted)
-        await downloads.join()
-    assert [(job.wanted, fetched.path, told) for job, fetched, told in recorded] == [
-        (wanted, tmp_path / file.name, 0),
-        (wanted, tmp_path / file.name, 1),
+    wanted = tracked(remote().wanted(tmp_path / "data"))
+    async with kit().downloads(emit=emit, recorder=Recorder(registry, hashes)) as downloads:
+        for _ in range(2):
+            downloads.add(wanted)
+            await downloads.join()
+    lines = [TrackedFile(KEY, DAY, wanted.url, str(wanted.path))]
+    assert [(kind, recorded) for kind, recorded, _ in reported] == [
+        (FileFinished, lines),
+        (FileSkipped, lines),
     ]
+    assert all(list(known) == [str(wanted.path)] for _, _, known in reported)
+
+
+async def test_a_file_that_no_registry_follows_is_recorded_nowhere(
+    kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    recorder = Recorder(Registry(tmp_path / "registry"), Hashes(tmp_path / "state"))
+    async with kit().downloads(recorder=recorder) as downloads:
+        downloads.add(remote().wanted(tmp_path / "data"))
+        assert len((await downloads.join()).downloaded) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 async def test_nothing_interrupts_the_recording(
     kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
     recording, go_on = asyncio.Event(), asyncio.Event()
-    recorded: list[str] = []
 
-    async def record(job: DownloadJob, fetched: DownloadOutcome) -> None:
-        recording.set()
-        await go_on.wait()
-        recorded.append(job.wanted.url)
+    class HeldUp(Recorder):
+        async def record(self, request: DownloadRequest, outcome: DownloadOutcome) -> None:
+            recording.set()
+            await go_on.wait()
+            await super().record(request, outcome)
 
-    downloads = kit().downloads(record=record)
-    downloads.add(remote().wanted(tmp_path))
+    registry = Registry(tmp_path / "registry")
+    downloads = kit().downloads(recorder=HeldUp(registry, Hashes(tmp_path / "state")))
+    downloads.add(tracked(remote().wanted(tmp_path)))
     await recording.wait()
     downloads.pause()
     downloads.cancel()
@@ -266,20 +287,20 @@ async def test_nothing_interrupts_the_recording(
     await asyncio.sleep(0)
     go_on.set()
     await closing
-    assert recorded == [remote().url]
+    assert [file.url for file in registry.baseline(KEY).downloads()] == [remote().url]
     assert states(downloads) == ["finished"]
 
 
 async def test_a_registry_that_is_locked_costs_the_file_not_the_run(
     kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
-    async def record(job: DownloadJob, fetched: DownloadOutcome) -> None:
-        raise LockedError("the registry is in use by process 1")
-
-    async with kit().downloads(record=record) as downloads:
-        downloads.add(remote().wanted(tmp_path))
-        report = await downloads.join()
-    assert report.failed[0].reason == "the registry is in use by process 1"
+    registry = Registry(tmp_path / "registry", lock_timeout_s=0.0)
+    recorder = Recorder(registry, Hashes(tmp_path / "state"))
+    with Registry(tmp_path / "registry").baseline(KEY).locked("a test"):
+        async with kit().downloads(recorder=recorder) as downloads:
+            downloads.add(tracked(remote().wanted(tmp_path)))
+            report = await downloads.join()
+    assert "in use by" in report.failed[0].reason
     assert not report.failed[0].permanent
     assert report.stopped is None
 
@@ -361,16 +382,13 @@ async def test_three_refusals_in_a_row_end_a_collection_without_renewing(
 ) -> None:
     series = next(one for one in archive.content.closed if one.level)
     closed = [Remote(archive, series.newest(number), ".h5") for number in range(20)]
-    recorded: list[str] = []
-
-    async def record_failure(job: DownloadJob, error: DownloadError) -> None:
-        recorded.append(job.wanted.url)
-
+    registry = Registry(tmp_path / "registry")
+    recorder = Recorder(registry, Hashes(tmp_path / "state"))
     parts = kit()
     before = archive.tokens.refreshes
-    async with parts.downloads(parallel=1, record_failure=record_failure) as downloads:
+    async with parts.downloads(parallel=1, recorder=recorder) as downloads:
         for file in closed:
-            downloads.add(file.wanted(tmp_path), group="restricted")
+            downloads.add(tracked(file.wanted(tmp_path)), group="restricted")
         downloads.add(remote().wanted(tmp_path), group="open")
         report = await downloads.join()
     assert len(set(asked(archive))) == REFUSALS + 1
@@ -379,7 +397,7 @@ async def test_three_refusals_in_a_row_end_a_collection_without_renewing(
     assert all(failure.permanent for failure in report.failed)
     assert list(report.downloaded) == [remote().url]
     assert len(parts.told(Warned)) == 1
-    assert recorded == [file.url for file in closed[:REFUSALS]]
+    assert list(registry.baseline(KEY).errors()) == [file.url for file in closed[:REFUSALS]]
 
 
 async def test_refusals_that_are_not_in_a_row_end_nothing(

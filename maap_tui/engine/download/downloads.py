@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
@@ -14,7 +14,8 @@ from pathlib import Path
 
 from maap_tui.engine.config.settings import DownloadSettings
 from maap_tui.engine.download.queue_store import HOST, LIVE, Queue, QueueRow, QueueWriter, born_at
-from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest, TransferRules
+from maap_tui.engine.download.recorder import Recorder
+from maap_tui.engine.download.requests import DownloadRequest, TransferRules
 from maap_tui.engine.download.transfer import Transfer
 from maap_tui.engine.errors import (
     AuthenticationError,
@@ -122,8 +123,7 @@ class Downloads:
         *,
         parallel: int,
         emit: Emit = ignore,
-        record: Callable[[DownloadJob, DownloadOutcome], Awaitable[None]] | None = None,
-        record_failure: Callable[[DownloadJob, DownloadError], Awaitable[None]] | None = None,
+        recorder: Recorder | None = None,
         max_consecutive_failures: int | None = None,
         queue: Queue | None = None,
         verb: str = "",
@@ -135,8 +135,7 @@ class Downloads:
             transfer: makes what fetches, and hands its events to what it is given.
             parallel: files at once.
             emit: takes the events of all that happens.
-            record: writes a finished file into the registry; runs before the finish is reported.
-            record_failure: the same for a file given up.
+            recorder: records each finish and each failure before it is reported; None records nothing.
             max_consecutive_failures: files failing in a row that end the run; None for no such limit.
             queue: the queue on disk, where other processes see what happens here; None for no such thing.
             verb: the command that downloads, shown there.
@@ -144,8 +143,7 @@ class Downloads:
         """
         self._emit = emit
         self._transfer = transfer(self._handle_event)
-        self._record = record
-        self._record_failure = record_failure
+        self._recorder = recorder
         self._max_consecutive_failures = max_consecutive_failures
         self._consecutive_failures = 0
         self.parallel = parallel
@@ -521,8 +519,8 @@ class Downloads:
         try:
             fetched = await self._transfer.fetch(job.wanted)
             job._is_ending = True
-            if self._record is not None:
-                await self._record(job, fetched)
+            if self._recorder is not None:
+                await self._recorder.record(job.wanted, fetched)
         except NetworkSetupError:
             raise  # no other file will fare better
         except (DownloadError, InvalidRequestError) as error:
@@ -567,9 +565,9 @@ class Downloads:
     async def _give_up(self, job: DownloadJob, error: DownloadError, *, tried: bool = True) -> None:
         job._is_ending = True
         job.reason = error.message
-        if self._record_failure is not None and tried:
+        if self._recorder is not None and tried:
             try:
-                await self._record_failure(job, error)
+                await self._recorder.record_failure(job.wanted, error, job.tries + 1)
             except MaapError as problem:
                 self._emit(Warned(f"The failure could not be recorded: {problem.message}"))
         job.state = "failed"

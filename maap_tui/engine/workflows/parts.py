@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import weakref
 from collections.abc import Callable, Iterable, Mapping
@@ -14,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Self
 from maap_tui.engine.catalogue.client import Catalogue
 from maap_tui.engine.catalogue.index import CatalogueIndex
 from maap_tui.engine.config import dirs, settings
-from maap_tui.engine.download.downloads import DownloadJob, Downloads
+from maap_tui.engine.download.downloads import Downloads
 from maap_tui.engine.download.pacing import HostPause
 from maap_tui.engine.download.queue_store import Queue
-from maap_tui.engine.download.requests import DownloadOutcome
+from maap_tui.engine.download.recorder import Recorder
 from maap_tui.engine.download.transfer import Transfer
-from maap_tui.engine.errors import DownloadError, MaapError, StorageError
+from maap_tui.engine.errors import MaapError
 from maap_tui.engine.events import Emit, Event, Noted, Warned, ignore
 from maap_tui.engine.integrity.hashes import Hashes
 from maap_tui.engine.integrity.verify import Judge
@@ -40,7 +39,7 @@ from maap_tui.engine.query import Query
 from maap_tui.engine.registry.baseline import BaselineRegistry
 from maap_tui.engine.registry.counts import StatsCache
 from maap_tui.engine.registry.deletions import Deletions
-from maap_tui.engine.registry.entries import Key, TrackedFile
+from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.workflows import rules
 from maap_tui.engine.workflows.filing import Filing
@@ -300,8 +299,7 @@ class Parts:
             transfer,
             parallel=config.parallel,
             emit=self.emit,
-            record=self._record,
-            record_failure=self._record_failure,
+            recorder=Recorder(self.registry, self.hashes, self.emit),
             max_consecutive_failures=max_consecutive_failures,
             queue=self.queue,
             verb=verb,
@@ -309,35 +307,6 @@ class Parts:
         )
         self._runs.add(run)
         return run
-
-    async def _record(self, job: DownloadJob, fetched: DownloadOutcome) -> None:
-        tracked = job.wanted.tracked
-        if tracked is None:
-            return
-        tracker = self.registry.baseline(tracked.key)
-        await asyncio.to_thread(tracker.record, job.wanted.url, fetched.path, tracked.day)
-        if fetched.pieces:
-            await asyncio.to_thread(self._record_hashes, tracked, fetched)
-
-    def _record_hashes(self, tracked: TrackedFile, fetched: DownloadOutcome) -> None:
-        try:
-            self.hashes.record(tracked.key, tracked.day, fetched.path, fetched.size, fetched.pieces)
-        except StorageError as error:
-            # What verify would compare against is a convenience; the file is here and recorded.
-            self.emit(Warned(f"The hash of {fetched.path.name} could not be recorded: {error.message}"))
-
-    async def _record_failure(self, job: DownloadJob, error: DownloadError) -> None:
-        tracked = job.wanted.tracked
-        if tracked is None:
-            return
-        tracker = self.registry.baseline(tracked.key)
-        await asyncio.to_thread(
-            tracker.record_error,
-            job.wanted.url,
-            error.message,
-            code=error.status_code,
-            tries=job.tries + 1,
-        )
 
 
 def _unpickled(
