@@ -29,7 +29,7 @@ from maap_tui.engine.net.network_env import Proxy
 from maap_tui.engine.net.origins import is_private_enough, may_have_token, origin_of
 from maap_tui.engine.net.silence import Silence
 from maap_tui.engine.net.statuses import BUSY, backoff_s, retry_after_s
-from maap_tui.engine.net.transport import Clients
+from maap_tui.engine.net.transport import CONNECT_TIMEOUT_S, Answer, Clients, joined
 
 if TYPE_CHECKING:
     import httpx
@@ -97,7 +97,7 @@ class Stream:
     """Names in lower case."""
     url: str
     """Where it came from, after redirects."""
-    _response: httpx.Response = field(repr=False)
+    _answer: Answer = field(repr=False)
     _silence: Silence = field(repr=False)
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -106,7 +106,7 @@ class Stream:
         Raises:
             TransportFault: when the connection breaks or stalls.
         """
-        pieces = self._response.aiter_raw()
+        pieces = self._answer.chunks()
         try:
             while True:
                 with self._silence.awaiting():
@@ -212,11 +212,14 @@ class Http:
             TransportFault: when no whole answer came.
             NetworkSetupError: when proxy, certificates or TLS stand in the way for good.
         """
-        client, proxy = self._clients.of(url)
+        proxy = self._clients.proxy_of(url)
+        client = self._clients.of(url)
         try:
             import httpx
 
-            timeout = httpx.Timeout(10.0, read=self.rules.timeout_s, write=self.rules.timeout_s, pool=None)
+            timeout = httpx.Timeout(
+                CONNECT_TIMEOUT_S, read=self.rules.timeout_s, write=self.rules.timeout_s, pool=None
+            )
             with self.silence.awaiting():
                 async with client.stream(
                     method,
@@ -228,7 +231,7 @@ class Http:
                     timeout=timeout,
                 ) as response:
                     self.silence.note_answer()
-                    _check_proxy(response, url, proxy)
+                    _check_proxy(response.status_code, response.reason_phrase, url, proxy)
                     pieces, size = [], 0
                     async for chunk in response.aiter_bytes():
                         pieces.append(chunk)
@@ -380,41 +383,28 @@ class Http:
             TransportFault: when no answer came, or a redirect breaks the rules.
             NetworkSetupError: when proxy, certificates or TLS stand in the way for good.
         """
-        import httpx
-
-        stall_s = self.rules.stall_timeout_s
-        timeout = httpx.Timeout(10.0, read=stall_s, write=stall_s, pool=None)
         here = url
         for _ in range(MAX_REDIRECTS + 1):
             sent = {"accept": "*/*", "accept-encoding": "identity", **(headers or {})}
             if token and self.may_carry_token(here):
                 sent["authorization"] = f"Bearer {token}"
-            client, proxy = self._clients.of(here)
+            proxy = self._clients.proxy_of(here)
             try:
                 with self.silence.awaiting():
-                    response = await client.send(
-                        client.build_request("GET", here, headers=sent, timeout=timeout), stream=True
-                    )
+                    answer = await self._clients.get(here, sent, self.rules.stall_timeout_s)
             except Exception as error:
                 raise self._fault_of(error, here, proxy) from None
             self.silence.note_answer()
             try:
-                _check_proxy(response, here, proxy)
-                location = response.headers.get("location")
-                if response.status_code not in (301, 302, 303, 307, 308) or not location:
-                    yield Stream(
-                        response.status_code,
-                        response.reason_phrase,
-                        {name.lower(): value for name, value in response.headers.items()},
-                        here,
-                        response,
-                        self.silence,
-                    )
+                _check_proxy(answer.status, answer.reason, here, proxy)
+                location = answer.headers.get("location")
+                if answer.status not in (301, 302, 303, 307, 308) or not location:
+                    yield Stream(answer.status, answer.reason, answer.headers, here, answer, self.silence)
                     return
             finally:
-                await _close(response)
+                await _close(answer)
             try:
-                following = str(httpx.URL(here).join(location))
+                following = joined(here, location)
             except Exception as error:
                 raise fault_of(error, location) from None
             if not is_private_enough(following):
@@ -431,16 +421,15 @@ class Http:
         await self._clients.close()
 
 
-async def _close(response: httpx.Response) -> None:
+async def _close(answer: Answer) -> None:
     try:
-        await response.aclose()
+        await answer.close()
     except Exception:
         # The connection is being thrown away; that it breaks now is of no interest.
         return
 
 
-def _check_proxy(response: httpx.Response, url: str, proxy: Proxy | None) -> None:
+def _check_proxy(status: int, reason: str, url: str, proxy: Proxy | None) -> None:
     """Raise what a proxy answers of itself to a plain request."""
-    if proxy is not None and response.status_code == 407:
-        words = f"407 {response.reason_phrase}".strip()
-        raise proxy_refusal(407, words, host_of(url), proxy)
+    if proxy is not None and status == 407:
+        raise proxy_refusal(407, f"407 {reason}".strip(), host_of(url), proxy)
