@@ -49,6 +49,13 @@ class BytesReceived(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class FileArrived(Event):
+    """All bytes of a file are here and were found whole; it becomes durable next."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class FileRetried(Event):
     """A try failed and another one will follow."""
 

@@ -27,6 +27,7 @@ from maap_tui.engine.errors import (
 from maap_tui.engine.events import (
     BytesReceived,
     Event,
+    FileArrived,
     FileFailed,
     FileFinished,
     FileQueued,
@@ -263,6 +264,28 @@ async def test_a_file_that_no_registry_follows_is_recorded_nowhere(
         downloads.add(remote().wanted(tmp_path / "data"))
         assert len((await downloads.join()).downloaded) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+async def test_files_that_wait_to_be_recorded_keep_no_other_from_being_fetched(
+    kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
+) -> None:
+    registry = Registry(tmp_path / "registry")
+    arrived = asyncio.Semaphore(0)
+
+    def emit(event: Event) -> None:
+        if isinstance(event, FileArrived):
+            arrived.release()
+
+    recorder = Recorder(registry, Hashes(tmp_path / "state"))
+    async with asyncio.timeout(20), kit().downloads(emit=emit, recorder=recorder, parallel=1) as downloads:
+        with registry.baseline(KEY).locked("a test"):
+            for number in range(3):
+                downloads.add(tracked(remote(number).wanted(tmp_path / "data")))
+            for _ in range(3):
+                await arrived.acquire()
+            assert downloads.report.downloaded == {}
+        report = await downloads.join()
+    assert len(report.downloaded) == len(list(registry.baseline(KEY).downloads())) == 3
 
 
 async def test_nothing_interrupts_the_recording(

@@ -19,11 +19,11 @@ import pytest
 
 from maap_tui.demo import Archive
 from maap_tui.engine.download.pacing import HostPause
-from maap_tui.engine.download.part import OVERLAP, existing_size
+from maap_tui.engine.download.part import HELD, OVERLAP, existing_size
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.download.transfer import Transfer
 from maap_tui.engine.errors import AuthenticationError, DiskFullError, DownloadError, StorageError
-from maap_tui.engine.events import BytesReceived, FileRetried, FileStarted, Noted
+from maap_tui.engine.events import BytesReceived, Event, FileRetried, FileStarted, Noted
 from maap_tui.engine.integrity.hashes import PIECE
 from tests.engine.raw_files import NOT_DATA, FileServer, RawFile, Reply, Request, answer
 from tests.engine.transfer_kit import LOGIN_PAGE, Kit, Remote, asked, hdf5_body, open_sockets, other_tasks
@@ -113,6 +113,48 @@ async def test_the_next_run_resumes_with_any_validator(
     assert fetched.received == len(file.body) - cut
     condition = raw.asked(H5)[-1].headers.get("if-range", "")
     assert not condition.startswith("W/")
+
+
+async def test_a_small_file_that_comes_at_once_needs_no_note(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    notes: list[str] = []
+
+    def look(event: Event) -> None:
+        notes.extend(path.name for path in tmp_path.glob("*.json*"))
+
+    file = RawFile(hdf5_body(HELD))
+    await kit(raw).transfer(look).fetch(DownloadRequest(raw.at(H5, file), tmp_path / "a.h5"))
+    assert (tmp_path / "a.h5").read_bytes() == file.body
+    assert notes == []
+    file = RawFile(hdf5_body(HELD + 1))
+    await kit(raw).transfer(look).fetch(DownloadRequest(raw.at("/b.h5", file), tmp_path / "b.h5"))
+    assert (tmp_path / "b.h5").read_bytes() == file.body
+    assert "b.h5.part.json" in notes
+
+
+@pytest.mark.fault("N4")
+async def test_a_small_file_that_comes_slowly_is_on_disk_for_another_run(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    body, end = hdf5_body(100_000), asyncio.Event()
+
+    async def begin(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer("200 OK", body[:60_000], content_length=str(len(body)), etag='"one"'))
+        await end.wait()
+
+    rest = answer(
+        "206 Partial Content", body[60_000:], content_range="bytes 60000-99999/100000", etag='"one"'
+    )
+    wanted = DownloadRequest(raw.at(H5, begin, rest), tmp_path / "a.h5")
+    slow = asyncio.create_task(kit(raw, stall_timeout_s=20).transfer().fetch(wanted))
+    await wait_for_size(tmp_path / "a.h5.part", 60_000)
+    assert json.loads((tmp_path / "a.h5.part.json").read_text())["etag"] == '"one"'
+    slow.cancel()
+    await asyncio.wait([slow])
+    end.set()
+    fetched = await kit(raw).transfer().fetch(wanted)
+    assert (fetched.path.read_bytes(), fetched.received) == (body, 40_000)
 
 
 @pytest.mark.parametrize("retries", [0, 3], ids=["between_runs", "while_retrying"])

@@ -13,7 +13,7 @@ import pytest
 
 from maap_tui.demo import Archive
 from maap_tui.engine import events as news
-from maap_tui.engine.download import transfer
+from maap_tui.engine.download import part
 from maap_tui.engine.errors import LockedError
 from maap_tui.engine.events import Event, Waits, Warned
 from maap_tui.engine.net import tokens
@@ -88,7 +88,7 @@ async def test_rate_limit_is_named(session: Make) -> None:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every wait for a lock counts as a long one at once."""
-    for module in (locks, tokens, transfer, news):
+    for module in (locks, tokens, part, news):
         monkeypatch.setattr(module, "LONG_WAIT_S", 0.01)
 
 
@@ -140,9 +140,9 @@ async def test_part_and_renewal_of_others_are_named(session: Make, home: Path) -
     (wanted,) = (await again.get(query, dry_run=True)).wanted
     await again.close()
     wanted.path.parent.mkdir(parents=True, exist_ok=True)
-    part = wanted.path.with_name(f"{wanted.path.name}.part")
-    with part.open("wb") as file:
-        let_go = locks.hold(file.fileno(), part)
+    unfinished = wanted.path.with_name(f"{wanted.path.name}.part")
+    with unfinished.open("wb") as file:
+        let_go = locks.hold(file.fileno(), unfinished)
         assert let_go is not None
         said = await first_warning(session(bulk=True), lambda one: one.get(query))
         assert said.startswith(f"{wanted.path.name} is being fetched by ") and "still waiting" in said

@@ -131,12 +131,12 @@ def test_what_was_stopped_for_long_goes_on_with_new_connections_and_a_new_token(
     start: Callable[..., subprocess.Popen[bytes]], archive: Archive, home: Path
 ) -> None:
     archive.control(stall_after=40_000, target="data")
-    process = start("download", *CLD, *FEW, "-n", "3", environ={"MAAP_DOWNLOADS_STALL_TIMEOUT": "0.4"})
+    process = start("download", *CLD, *FEW, "-n", "3", environ={"MAAP_DOWNLOADS_STALL_TIMEOUT": "1.0"})
     until(lambda: parts(home) == [40_000] * 3, "no parts came")
     process.send_signal(signal.SIGSTOP)
     archive.faults.clear()
     archive.control(expire_tokens=True)
-    select.select([], [], [], 0.6)  # longer than any time-out of the transfers
+    select.select([], [], [], 1.2)  # longer than any time-out of the transfers
     process.send_signal(signal.SIGCONT)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (0, b"")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 __all__ = [
     "answers",
+    "batch",
     "downloads",
     "elsewhere",
     "pacing",
     "part",
+    "publisher",
     "queue_store",
+    "recorder",
     "requests",
     "tally",
     "transfer",

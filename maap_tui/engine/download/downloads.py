@@ -33,6 +33,7 @@ from maap_tui.engine.events import (
     BytesReceived,
     Emit,
     Event,
+    FileArrived,
     FileFailed,
     FileFinished,
     FileQueued,
@@ -52,6 +53,9 @@ ROOM_CHECK_S = 1.0
 """Seconds before a full disk is looked at again; doubles up to `LONGEST_ROOM_CHECK_S`."""
 
 LONGEST_ROOM_CHECK_S = 15.0
+
+MOST_ARRIVED = 64
+"""Files that may wait for the disk with all their bytes here, while others are fetched."""
 
 REFUSALS = 3
 """Files in a row answered with 403 after which the rest of their collection is not tried."""
@@ -155,6 +159,9 @@ class Downloads:
         """URLs of files that changed since a face looked."""
         self._waiting: dict[str, None] = {}
         self._running: dict[DownloadJob, None] = {}
+        self._arrived: set[DownloadJob] = set()
+        """Those of them that ask nothing more of the network."""
+        self._most_arrived = min(MOST_ARRIVED, files.most_open() // 8)
         self._refusals: dict[str, int] = {}
         self._blocked: dict[str, str] = {}
         self._changed = asyncio.Event()
@@ -402,6 +409,10 @@ class Downloads:
                 job.size = event.size if event.size is not None else job.size
                 job.reason, job.again_at = "", 0.0
                 self._touch(event.url)
+        elif isinstance(event, FileArrived):
+            job = self.jobs.get(event.url)
+            if job is not None and job in self._running:
+                self._arrive(job)
         elif isinstance(event, FileRetried):
             job = self.jobs.get(event.url)
             if job is not None:
@@ -410,11 +421,20 @@ class Downloads:
                 self._touch(event.url)
         self._emit(event)
 
+    def _arrive(self, job: DownloadJob) -> None:
+        """Let another file be fetched: of this one only the disk is waited for, which nothing interrupts."""
+        self._arrived.add(job)
+        job._is_ending = True
+        self._refusals.pop(job.group, None)
+        self._consecutive_failures = 0
+        self._pump()
+
     def _pump(self) -> None:
         """Start what may start."""
         while (
             self._waiting
-            and len(self._running) < self.parallel
+            and len(self._running) - len(self._arrived) < self.parallel
+            and len(self._arrived) < self._most_arrived
             and self.report.stopped is None
             and self.halt is None
             and not self._closing
@@ -434,6 +454,7 @@ class Downloads:
 
     def _leave(self, job: DownloadJob, task: asyncio.Task[None]) -> None:
         del self._running[job]
+        self._arrived.discard(job)
         job._task, job._is_ending, job.again_at = None, False, 0.0
         if task.cancelled() and job.state == "running":
             # Nobody here asked for it: the loop is ending, and nothing more may be started on it.

@@ -1,7 +1,9 @@
 """The part of a file: its bytes until they are all there, and the note that lets another run go on.
 
 The bytes gather in `{name}.part`, locked while they do; beside it the sidecar `{name}.part.json` says
-what they are, so that another run can go on from the last byte that is known to be good.
+what they are, so that another run can go on from the last byte that is known to be good. A file that is
+small and comes quickly stays in memory until it is whole: it needs no sidecar, and a kill costs at
+most `HELD` bytes or `HELD_S` seconds of it.
 """
 
 from __future__ import annotations
@@ -13,9 +15,11 @@ import hashlib
 import json
 import os
 import socket
+import stat
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +30,12 @@ from maap_tui.engine.storage import files, locks
 
 OVERLAP = 64 * 1024
 """Bytes asked for again and compared when the server gives no strong validator."""
+
+HELD = 1 << 20
+"""Bytes of a file up to which it is held in memory until it is whole."""
+
+HELD_S = 0.2
+"""Seconds after which what is held is written all the same, for another run to go on from."""
 
 _Result = TypeVar("_Result")
 
@@ -42,12 +52,21 @@ class Part:
     modified: str = ""
     pieces: list[str] = field(default_factory=list)
     length: int = 0
-    """Bytes written and hashed."""
+    """Bytes that are here."""
     tail: Any = field(default_factory=hashlib.sha256)
-    """Hash of the bytes after the last whole piece."""
+    """Hash of the bytes after the last whole piece, but for those held."""
 
     is_given_up: bool = False
     """Whether its loading was cancelled: what is on disk is left as it is."""
+    is_final: bool = False
+    """Whether it has its final name."""
+
+    _has_bytes: bool = False
+    """Whether there may be bytes on disk."""
+    _has_note: bool = True
+    """Whether there may be a note on disk."""
+    _held: bytearray | None = None
+    """All bytes so far, none of them on disk or hashed yet; None when they are written as they come."""
 
     def give_up(self) -> None:
         """Stop loading as soon as may be."""
@@ -63,10 +82,22 @@ class Part:
         return self.length if self.has_strong_etag else max(0, self.length - OVERLAP)
 
     @property
-    def sidecar(self) -> Path:
-        return _sidecar(self.path)
+    def is_held(self) -> bool:
+        """Whether its bytes are in memory only."""
+        return self._held is not None
+
+    def hold(self) -> None:
+        """Keep the bytes that come in memory as long as they are few; only where there are none yet."""
+        self._held = bytearray()
 
     def write(self, data: bytes | memoryview) -> None:
+        if self._held is not None:
+            if self.length + len(data) <= HELD:
+                self._held += data
+                self.length += len(data)
+                return
+            self.spill()
+        self._has_bytes = True
         view = memoryview(data)
         while view:
             room = PIECE - self.length % PIECE
@@ -79,11 +110,39 @@ class Part:
                 self.tail = hashlib.sha256()
                 self.note()
 
+    def read(self, count: int, offset: int) -> bytes:
+        """Some of the bytes that are here."""
+        if self._held is not None:
+            return bytes(self._held[offset : offset + count])
+        return os.pread(self.descriptor, count, offset)
+
+    def spill(self) -> None:
+        """Write what is held, with a note that lets another run go on from there."""
+        if self._held is not None:
+            self.write_held()
+            self.note()
+
+    def write_held(self) -> None:
+        """Write and hash what is held; where that fails, all of it is held as before."""
+        if self._held is None:
+            return
+        self._has_bytes = True
+        view, done = memoryview(self._held), 0
+        while done < len(view):
+            done += os.pwrite(self.descriptor, view[done:], done)
+        self.tail.update(view)
+        self._held = None
+
     def restart(self) -> None:
         # The note goes with the bytes it speaks of, so that it never vouches for others.
-        with contextlib.suppress(OSError):
-            drop_note(self.path)
-        files.empty(self.descriptor, self.path)
+        if self._has_note:
+            with contextlib.suppress(OSError):
+                drop_note(self.path)
+                self._has_note = False
+        if self._has_bytes:
+            files.empty(self.descriptor, self.path)
+            self._has_bytes = False
+        self._held = None
         self.length = 0
         self.pieces.clear()
         self.tail = hashlib.sha256()
@@ -109,10 +168,25 @@ class Part:
         try:
             with os.fdopen(os.open(sibling, flags, 0o666), "w", encoding="utf-8") as handle:
                 handle.write(text)
-            os.replace(sibling, self.sidecar)
+            os.replace(sibling, _sidecar(self.path))
+            self._has_note = True
         except OSError:
             with contextlib.suppress(OSError):
-                sibling.unlink()
+                os.unlink(sibling)
+
+    def keep(self) -> None:
+        """Leave it for another run, with a note; without any bytes it goes."""
+        try:
+            self.write_held()
+        except OSError:
+            # Of what does not fit on the disk the beginning is worth something.
+            held = self._held or bytearray()
+            self.length = min(os.fstat(self.descriptor).st_size, len(held))
+            self.tail, self._held = hashlib.sha256(held[: self.length]), None
+        if self.length:
+            self.note()
+        else:
+            self.remove()
 
     def remove(self) -> None:
         """Take the part and its note away."""
@@ -121,11 +195,11 @@ class Part:
         with contextlib.suppress(OSError):
             drop_note(self.path)
 
-    def publish(self, path: Path) -> None:
-        """fsync, rename, fsync of the folder: after this the file stays, whatever happens.
+    def make_durable(self) -> None:
+        """Make the bytes survive a power cut.
 
         Raises:
-            StorageError: it may be lost.
+            StorageError: they may be lost; the part is gone.
         """
         try:
             files.fsync_file(self.descriptor)
@@ -137,15 +211,20 @@ class Part:
                 f"{self.path} could not be written to disk: {os.strerror(error.errno or errno.EIO)}",
                 "Check the disk, then run again.",
             ) from error
+
+    def rename(self, path: Path) -> None:
+        """Give it its final name; the name is durable once its folder is."""
         os.replace(self.path, path)
-        drop_note(self.path)
-        files.fsync_folder(path.parent)
+        self.is_final = True
+        if self._has_note:
+            drop_note(self.path)
 
     def load(self) -> None:
         """Find out how much of what is there can be kept."""
         size = os.fstat(self.descriptor).st_size
+        self._has_bytes = True
         try:
-            noted = json.loads(self.sidecar.read_bytes())
+            noted = json.loads(Path(_sidecar(self.path)).read_bytes())
             pieces = [str(one) for one in noted["pieces"]]
             usable = noted["url"] == self.url and noted["piece"] == PIECE and size > 0
             total, etag, modified = noted["size"], str(noted["etag"]), str(noted["modified"])
@@ -181,20 +260,23 @@ class Part:
                 self.restart()
 
 
-def _sidecar(part_path: Path) -> Path:
-    return part_path.with_name(part_path.name + ".json")
+# These are asked for with each file, and a string costs a tenth of a Path.
+def _sidecar(part_path: Path) -> str:
+    return f"{part_path}.json"
 
 
-def _unfinished_note(part_path: Path) -> Path:
+def _unfinished_note(part_path: Path) -> str:
     """Where a sidecar is written before it takes the place of the one before."""
-    return part_path.with_name(part_path.name + ".json.new")
+    return f"{part_path}.json.new"
 
 
 def drop_note(part_path: Path) -> None:
     """Remove the sidecar of a part, if there is one."""
-    for path in (_sidecar(part_path), _unfinished_note(part_path)):
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
+    for name in (_sidecar(part_path), _unfinished_note(part_path)):
+        try:
+            os.unlink(name)
+        except FileNotFoundError:
+            continue
 
 
 @contextlib.asynccontextmanager
@@ -240,17 +322,18 @@ async def locked_part(url: str, path: Path, emit: Emit) -> AsyncIterator[Part | 
             return
     part = Part(part_path, descriptor, url)
     try:
-        await run_to_end(part.load, on_cancel=part.give_up)
-        if part.length:
-            part.note()  # says who holds it
+        if os.fstat(descriptor).st_size:
+            await run_to_end(part.load, on_cancel=part.give_up)
+            if part.length:
+                part.note()  # says who holds it
         yield part
     finally:
-        if _is_same_file(descriptor, part_path):
+        if not part.is_final and _is_same_file(descriptor, part_path):
             # Of one that was given up while it was loaded only the size on disk is known.
-            if not (os.fstat(descriptor).st_size if part.is_given_up else part.length):
+            if not part.is_given_up:
+                part.keep()
+            elif not os.fstat(descriptor).st_size:
                 part.remove()
-            elif not part.is_given_up:
-                part.note()
         let_go()
         os.close(descriptor)
 
@@ -259,7 +342,12 @@ async def run_to_end(
     function: Callable[..., _Result], *args: Any, on_cancel: Callable[[], None] | None = None
 ) -> _Result:
     """Run in a thread, and wait for its end also when cancelled: it works on a file that is closed next."""
-    work = asyncio.ensure_future(asyncio.to_thread(function, *args))
+    work = asyncio.get_running_loop().run_in_executor(None, partial(function, *args))
+    return await wait_to_end(work, on_cancel)
+
+
+async def wait_to_end(work: asyncio.Future[_Result], on_cancel: Callable[[], None] | None = None) -> _Result:
+    """Wait for work on an open file, to its end also when cancelled."""
     cancelled = False
     while not work.done():
         try:
@@ -283,10 +371,10 @@ def part_of(path: Path) -> Path:
 def existing_size(path: Path) -> int | None:
     """Bytes of a regular file, None when there is none."""
     try:
-        found = path.lstat()
+        found = os.lstat(path)
     except OSError:
         return None
-    return found.st_size if os.path.isfile(path) and not path.is_symlink() else None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 def _existing_stamp(path: Path) -> tuple[int, int] | None:
@@ -307,7 +395,7 @@ def _is_same_file(descriptor: int, path: Path) -> bool:
 
 def _holder(part_path: Path) -> str:
     try:
-        noted = json.loads(_sidecar(part_path).read_bytes())
+        noted = json.loads(Path(_sidecar(part_path)).read_bytes())
         return f"process {int(noted['pid'])} on {str(noted['host'])[:80]}"
     except (OSError, ValueError, TypeError, KeyError):
         return "another process"

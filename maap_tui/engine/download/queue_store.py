@@ -414,6 +414,11 @@ class Queue:
 
 def _storable(row: QueueRow) -> tuple[object, ...]:
     """The row's values as sqlite takes them, whatever a server announced."""
+    # Nearly every row is storable as it is, and most of what is saved is looked at in vain.
+    if "".join(_texts_of(row)).isascii() and all(
+        one is None or abs(one) < _LARGEST for one in _wholes_of(row)
+    ):
+        return _values_of(row)
     return tuple(
         _text(value)
         if isinstance(value, str)
@@ -430,6 +435,8 @@ def _text(text: str) -> str:
 
 
 _values_of = operator.attrgetter(*_COLUMNS)
+_texts_of = operator.attrgetter(*(one.name for one in fields(QueueRow) if one.type == "str"))
+_wholes_of = operator.attrgetter(*(one.name for one in fields(QueueRow) if str(one.type).startswith("int")))
 
 
 def _whole_or_none(value: Any) -> int | None:

@@ -1,28 +1,48 @@
-"""Recorder: writes what became of a file into the registry, as the last step of its download.
+"""Recorder: writes what became of files into the registry, those that end at about the same time together.
 
-The rule: the file is durable under its final name before its line is written, and the line before the
+The rule: a file is durable under its final name before its line is written, and the line before the
 finish is reported. What ends the process in between leaves a file that is pending, and is found whole.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 
+from maap_tui.engine.download.batch import Batches, Failures
 from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest
-from maap_tui.engine.errors import DownloadError, StorageError
+from maap_tui.engine.errors import DownloadError, LockedError, StorageError
 from maap_tui.engine.events import Emit, Warned, ignore
 from maap_tui.engine.integrity.hashes import Hashes
+from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.registry import Registry
+
+BATCH = 64
+"""Most files that are recorded together."""
+
+GATHER_S = 0.05
+"""Seconds from one batch to the next: the lock of a baseline costs as much as fetching a small file."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """A file that is here, as its registry has it."""
+
+    tracked: TrackedFile
+    outcome: DownloadOutcome
 
 
 class Recorder:
-    """Records files that a registry follows; leaves the others alone."""
+    """Records files that a registry follows; leaves the others alone. For one loop."""
 
     def __init__(self, registry: Registry, hashes: Hashes, emit: Emit = ignore) -> None:
         """Take where it writes, and what takes its warnings."""
         self._registry = registry
         self._hashes = hashes
         self._emit = emit
+        self._batches: Batches[_Here] = Batches(self._record, BATCH, gather_s=GATHER_S)
 
     async def record(self, request: DownloadRequest, outcome: DownloadOutcome) -> None:
         """Record a file that is here, and the hashes of one that came just now.
@@ -32,8 +52,8 @@ class Recorder:
             LockedError: another writer held the baseline too long.
             StorageError: the registry cannot be written.
         """
-        if request.key is not None:
-            await asyncio.to_thread(self._record, request, outcome)
+        if request.tracked is not None:
+            await self._batches.do(_Here(replace(request.tracked, path=str(outcome.path)), outcome))
 
     async def record_failure(self, request: DownloadRequest, error: DownloadError, tries: int) -> None:
         """Record that a file was given up after so many tries; errors as `record`."""
@@ -46,14 +66,39 @@ class Recorder:
                 tries=tries,
             )
 
-    def _record(self, request: DownloadRequest, outcome: DownloadOutcome) -> None:
-        if request.key is None or request.day is None:
-            return
-        self._registry.baseline(request.key).record(request.url, outcome.path, request.day)
-        if not outcome.pieces:
-            return
+    def _record(self, batch: Sequence[_Here]) -> Failures:
+        failures: dict[int, Exception] = {}
+        for key in {one.tracked.key for one in batch}:
+            members = {number: one for number, one in enumerate(batch) if one.tracked.key == key}
+            failures |= self._record_baseline(key, members)
+        self._keep_hashes(one for number, one in enumerate(batch) if number not in failures)
+        return [failures.get(number) for number in range(len(batch))]
+
+    def _record_baseline(self, key: Key, members: dict[int, _Here]) -> dict[int, Exception]:
+        tracker = self._registry.baseline(key)
         try:
-            self._hashes.record(request.key, request.day, outcome.path, outcome.size, outcome.pieces)
-        except StorageError as error:
-            # What verify would compare against is a convenience; the file is here and recorded.
-            self._emit(Warned(f"The hash of {outcome.path.name} could not be recorded: {error.message}"))
+            tracker.record_all([one.tracked for one in members.values()])
+        except LockedError as error:
+            return dict.fromkeys(members, error)  # each of them would wait as long again
+        except Exception as error:
+            if len(members) == 1:
+                return dict.fromkeys(members, error)
+            # One of them, or its day, must not keep the others from being recorded.
+            failures: dict[int, Exception] = {}
+            for number, one in members.items():
+                failures |= self._record_baseline(key, {number: one})
+            return failures
+        return {}
+
+    def _keep_hashes(self, recorded: Iterable[_Here]) -> None:
+        days: dict[tuple[Key, date], list[DownloadOutcome]] = {}
+        for one in recorded:
+            if one.outcome.pieces:
+                days.setdefault((one.tracked.key, one.tracked.day), []).append(one.outcome)
+        for (key, day), came in days.items():
+            try:
+                self._hashes.record_all(key, day, [(file.path, file.size, file.pieces) for file in came])
+            except StorageError as error:
+                # What verify would compare against is a convenience; the files are here and recorded.
+                for file in came:
+                    self._emit(Warned(f"The hash of {file.path.name} could not be recorded: {error.message}"))

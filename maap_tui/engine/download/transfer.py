@@ -12,7 +12,7 @@ import errno
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -28,13 +28,15 @@ from maap_tui.engine.download.answers import (
 )
 from maap_tui.engine.download.pacing import HostPause, Pace, RateWindow
 from maap_tui.engine.download.part import (
+    HELD,
+    HELD_S,
     Part,
     drop_note,
     existing_size,
     locked_part,
     part_of,
-    run_to_end,
 )
+from maap_tui.engine.download.publisher import Publisher
 from maap_tui.engine.download.requests import (
     DownloadOutcome,
     DownloadRequest,
@@ -43,7 +45,7 @@ from maap_tui.engine.download.requests import (
     TransferRules,
 )
 from maap_tui.engine.errors import DiskFullError, DownloadError
-from maap_tui.engine.events import BytesReceived, Emit, FileRetried, FileStarted, Waits, ignore
+from maap_tui.engine.events import BytesReceived, Emit, FileArrived, FileRetried, FileStarted, Waits, ignore
 from maap_tui.engine.integrity.content import (
     SNIFF,
     format_by_url,
@@ -79,6 +81,7 @@ class _Means:
     """Read at each step; replaced as a whole, so that a step sees no half of a change."""
     pause: HostPause
     pace: Pace
+    publisher: Publisher
     emit: Emit
     waits: Waits
     clock: Callable[[], float]
@@ -103,6 +106,7 @@ class Transfer:
             rules,
             pause or HostPause(),
             Pace(rules.limit_rate, clock),
+            Publisher(),
             emit,
             Waits(emit, clock),
             clock,
@@ -221,8 +225,23 @@ class _Fetch:
             if here is not None and is_same and stream.status in (200, 206) and is_whole(self._path):
                 part.restart()
                 return DownloadOutcome(self._path, here, self._received)
-            await self._receive(stream)
+            with self._spilling():
+                await self._receive(stream)
         return await self._finish()
+
+    @contextlib.contextmanager
+    def _spilling(self) -> Iterator[None]:
+        """Meanwhile, what is held in memory for long is written."""
+        timer = asyncio.get_running_loop().call_later(HELD_S, self._spill)
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _spill(self) -> None:
+        # A disk that has a problem says so again when the file ends, or its next bytes come.
+        with contextlib.suppress(OSError):
+            self._part.spill()
 
     def _range(self) -> dict[str, str]:
         """The headers that ask for what is missing only; none for the whole file."""
@@ -276,6 +295,7 @@ class _Fetch:
             DownloadError: there will be none.
         """
         means, url = self._means, self._wanted.url
+        self._part.spill()
         if failure.wait_s is not None:
             means.pause.ask(failure.wait_s)
         if self._part.length >= self._best + PROGRESS:
@@ -312,7 +332,7 @@ class _Fetch:
             arrived += len(chunk)
             window.check(len(chunk))
             if overlap:
-                known = os.pread(part.descriptor, min(len(chunk), overlap), part.length - overlap)
+                known = part.read(min(len(chunk), overlap), part.length - overlap)
                 if known != chunk[: len(known)]:
                     raise StartOver("the file changed on the server; starting over")
                 overlap -= len(known)
@@ -367,7 +387,10 @@ class _Fetch:
             # Validators of a packed answer speak of the packed bytes.
             part.etag = stream.headers.get("etag", "").strip()
             part.modified = stream.headers.get("last-modified", "").strip()
-        part.note()
+        if (total or announced or 0) <= HELD:
+            part.hold()
+        else:
+            part.note()
         return 0
 
     def _go_on(self, stream: Stream) -> int:
@@ -401,6 +424,7 @@ class _Fetch:
             if part.length != wanted.size:
                 raise FailedTry(f"{part.length} bytes came where the catalogue announced {wanted.size}")
         elif format_by_url(wanted.url) == "h5":
+            part.write_held()
             end = hdf5_end(part.descriptor)
             if end is not None and end > part.length:
                 raise FailedTry(f"the connection ended after {part.length} of {end} bytes")
@@ -415,12 +439,14 @@ class _Fetch:
         size = part.length
         if wanted.size is not None and size != wanted.size:
             raise StartOver(f"{size} bytes came where the catalogue announced {wanted.size}")
+        part.write_held()
         if fault := structure_fault(part.descriptor, wanted.url, size):
             raise StartOver(fault.reason)
         pieces = list(part.pieces)
         if size % PIECE:
             pieces.append(part.tail.hexdigest())
-        await run_to_end(part.publish, self._path)
+        self._means.emit(FileArrived(wanted.url))
+        await self._means.publisher.publish(part, self._path)
         return DownloadOutcome(self._path, size, self._received, tuple(pieces))
 
     def _check_space(self, needed: int) -> None:

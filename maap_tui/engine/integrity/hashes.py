@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -50,7 +50,12 @@ class Hashes:
         Raises:
             StorageError: when they cannot be written.
         """
-        files.append_lines(self._file(key, day), [f"{path}|{size}|{PIECE}|{','.join(pieces)}"], sync=False)
+        self.record_all(key, day, [(path, size, pieces)])
+
+    def record_all(self, key: Key, day: date, came: Iterable[tuple[Path, int, Sequence[str]]]) -> None:
+        """As `record`, of files of one day: each with its path, its bytes and the hashes of its pieces."""
+        lines = [f"{path}|{size}|{PIECE}|{','.join(pieces)}" for path, size, pieces in came]
+        files.append_lines(self._file(key, day), lines, sync=False)
 
     def load(self, key: Key, day: date) -> dict[str, Recorded]:
         """Path -> what was recorded of it last; lines that cannot be read are reported and left out."""

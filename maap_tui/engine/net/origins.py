@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
+import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
+
+_PLAIN = re.compile(r"https?://[A-Za-z0-9.:-]+/")
+"""The beginning of a URL that holds all of its origin."""
 
 
 def origin_of(url: str) -> str:
@@ -12,6 +17,17 @@ def origin_of(url: str) -> str:
 
     A user and password in an address would replace the token, so such an address belongs nowhere.
     """
+    return _origin_of(_beginning(url))
+
+
+def _beginning(url: str) -> str:
+    """As much of a URL as says its origin: the same for all files of an archive."""
+    plain = _PLAIN.match(url)
+    return plain[0] if plain else url
+
+
+@functools.lru_cache(maxsize=256)
+def _origin_of(url: str) -> str:
     try:
         parts = urlsplit(url)
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
@@ -46,7 +62,12 @@ def is_loopback(host: str) -> bool:
 
 def is_private_enough(url: str) -> bool:
     """Whether a secret may travel there: https, or http that does not leave this machine."""
-    origin = origin_of(url)
+    return _is_private_enough(_beginning(url))
+
+
+@functools.lru_cache(maxsize=256)
+def _is_private_enough(url: str) -> bool:
+    origin = _origin_of(url)
     return origin.startswith("https://") or (
         origin.startswith("http://") and is_loopback(urlsplit(url).hostname or "")
     )

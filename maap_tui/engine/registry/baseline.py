@@ -187,19 +187,40 @@ class BaselineRegistry:
             LockedError: another writer held the baseline too long.
             StorageError: the registry cannot be written.
         """
-        _demand(url_fault(url) or path_fault(str(path)), url)
-        first = url.encode()
+        return self.record_all([TrackedFile(self.key, day, url, str(path))]) > 0
+
+    def record_all(self, downloads: Iterable[TrackedFile]) -> int:
+        """As `record`, of several downloads of this baseline.
+
+        Returns:
+            How many were not recorded before.
+
+        Raises:
+            InvalidRequestError: one cannot be one line of the file; nothing was recorded.
+            LockedError: another writer held the baseline too long; nothing was recorded.
+            StorageError: the registry cannot be written; some may be recorded.
+        """
+        days: dict[date, dict[bytes, str]] = {}
+        for one in downloads:
+            _demand(url_fault(one.url) or path_fault(one.path), one.url)
+            days.setdefault(one.day, {})[one.url.encode()] = f"{one.url}|{one.path}"
+        new = 0
         with self.locked("recording a download"):
-            # The error goes first: what ends this between the two leaves a file that is still pending,
+            # The errors go first: what ends this between the two leaves files that are still pending,
             # and never one that is downloaded and failed at once, which nothing would fix.
             data = self._error_data()
-            if first in data:
-                drop_lines(self.errors_file, data, {first})
-            new = self._append("dwl", day, {first: f"{url}|{path}"})
+            failed = {first for lines in days.values() for first in lines if first in data}
+            if failed:
+                drop_lines(self.errors_file, data, failed)
+            for day, lines in sorted(days.items()):
+                new += self._append("dwl", day, lines)
             self._forget_oldest()
-        if str(path) in self.deleted(day):
-            self.settle_deleted(day, deleted=(), here=[str(path)])
-        return new > 0
+        for day, lines in days.items():
+            deleted = self.deleted(day)
+            here = [line.partition("|")[2] for line in lines.values()] if deleted else []
+            if again := [path for path in here if path in deleted]:
+                self.settle_deleted(day, deleted=(), here=again)
+        return new
 
     def record_error(
         self, url: str, reason: str, *, code: int | None = None, tries: int = 1, at: datetime | None = None

@@ -38,6 +38,8 @@ class Registry:
 
     def baseline(self, key: Key) -> BaselineRegistry:
         """Give the registry of one baseline, the same object each time; nothing is created on disk."""
+        if (known := self._baselines.get(key)) is not None:
+            return known
         fresh = BaselineRegistry(
             self.root,
             key,

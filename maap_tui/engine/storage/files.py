@@ -16,12 +16,9 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from maap_tui.engine.errors import DiskFullError, StorageError
-
-if TYPE_CHECKING:
-    pass
 
 SIBLING_PREFIX: Final = ".maap-"
 SIBLING_SUFFIX: Final = ".tmp"
@@ -73,6 +70,16 @@ def is_out_of_files(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def most_open() -> int:
+    """Files that this process may have open at once, as far as the system says."""
+    try:
+        import resource
+    except ImportError:
+        return 512
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1 << 20 if soft == resource.RLIM_INFINITY else soft
 
 
 def fsync_folder(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection
 from contextlib import suppress
@@ -96,6 +97,34 @@ def collection_of(
     return None
 
 
+def _resolved(path: Path) -> str:
+    """A folder's path without links, whether or not it is there.
+
+    Raises:
+        OSError: a link goes in circles.
+    """
+    # Linux says it of an open folder at once; realpath looks at each part of the path.
+    flags = getattr(os, "O_PATH", 0)
+    if flags:
+        try:
+            descriptor = os.open(path, flags | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            descriptor = -1
+        if descriptor >= 0:
+            try:
+                found = os.readlink(f"/proc/self/fd/{descriptor}")
+                if os.path.samestat(os.stat(found), os.fstat(descriptor)):
+                    return found
+            except OSError:
+                found = ""  # no /proc, or it was removed meanwhile
+            finally:
+                os.close(descriptor)
+    found = os.path.realpath(path)
+    with suppress(FileNotFoundError, NotADirectoryError):
+        os.stat(found)  # realpath says nothing of links that go in circles
+    return found
+
+
 def ensure_under(root: Path, path: Path) -> Path:
     """Give back `path` with its folder resolved, which must lie in the resolved `root`, links included.
 
@@ -103,15 +132,14 @@ def ensure_under(root: Path, path: Path) -> Path:
         StorageError: It leads out of the root, or a link goes in circles.
     """
     try:
-        inside = root.resolve()
-        folder = path.parent.resolve()
-        with suppress(FileNotFoundError, NotADirectoryError):
-            folder.stat()  # from Python 3.13 on resolve() says nothing of links that go in circles
+        folder = _resolved(path.parent)
+        inside = folder if root == path.parent else _resolved(root)
     except (OSError, RuntimeError, ValueError) as error:
         raise StorageError(f"{shown(str(path))} cannot be resolved: {error}") from error
-    if path.name in ("", ".", "..") or not folder.is_relative_to(inside):
+    is_inside = folder == inside or folder.startswith(inside.rstrip(os.sep) + os.sep)
+    if path.name in ("", ".", "..") or not is_inside:
         raise StorageError(
             f"refused to write {shown(str(path))}: it leads out of {root}",
             hint="A symbolic link in the data folder points elsewhere; remove it or name the real folder.",
         )
-    return folder / path.name
+    return Path(folder, path.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,12 @@ from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.searching import find
 from maap_tui.engine.workflows.url_list import with_plain_scheme
 
+BATCH = 500
+"""Most files that are registered together, with one look at the lists of each day."""
+
+BATCH_S = 0.5
+"""Seconds after which those that were found are begun, where others have to be looked up."""
+
 
 async def download(
     parts: Parts,
@@ -41,6 +48,15 @@ async def download(
     """Download URLs that are known already; what cannot be filed is a permanent failure in the report."""
     out_dir = None if out_dir is None else dirs.data_folder(out_dir)
     async with parts.downloads(verb="download") as downloads:
+        found: list[DownloadRequest] = []
+        since = time.monotonic()
+
+        async def begin() -> None:
+            await asyncio.to_thread(_register, parts, [one.tracked for one in found if one.tracked])
+            for one in found:
+                downloads.add(one, group=collection)
+            found.clear()
+
         for url in dict.fromkeys(map(with_plain_scheme, urls)):
             try:
                 wanted = await request_of_url(
@@ -52,15 +68,24 @@ async def download(
                 permanent = isinstance(error, InvalidRequestError)
                 downloads.refuse(url, error.message, permanent=permanent)
                 continue
-            wanted = replace(wanted, again=again)
             if dry_run:
                 downloads.report.skipped[url] = wanted.path
                 continue
-            tracked = wanted.tracked if track else None
-            if tracked is not None:
-                await asyncio.to_thread(parts.registry.baseline(tracked.key).add, [tracked])
-            downloads.add(wanted if track else wanted.untracked(), group=collection)
+            found.append(replace(wanted if track else wanted.untracked(), again=again))
+            if len(found) == BATCH or time.monotonic() - since > BATCH_S:
+                await begin()
+                since = time.monotonic()
+        await begin()
         return await downloads.join()
+
+
+def _register(parts: Parts, found: Iterable[TrackedFile]) -> None:
+    """List files as discovered."""
+    by_key: dict[Key, list[TrackedFile]] = {}
+    for one in found:
+        by_key.setdefault(one.key, []).append(one)
+    for key, files in by_key.items():
+        parts.registry.baseline(key).add(files)
 
 
 async def request_of_url(
