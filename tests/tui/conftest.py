@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from driving import let_run
 from terminal_kit import ROOT, Terminal
 
 from maap_tui.demo.archive import Archive
@@ -60,6 +61,17 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the app look often at what may have changed."""
     for name, seconds in LOOKS.items():
         monkeypatch.setattr(f"maap_tui.tui.{name}", seconds)
+
+
+@pytest.fixture
+def prompt_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the next key follow when the app took the one before.
+
+    Textual waits after each key until the process takes no processor time, which on a busy machine is a
+    second; the archive and the engine are in this process too.
+    """
+    monkeypatch.setattr("textual.app.wait_for_idle", let_run)
+    monkeypatch.setattr("textual.pilot.wait_for_idle", let_run)
 
 
 @pytest.fixture

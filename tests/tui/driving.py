@@ -19,6 +19,15 @@ from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.backend import Backend
 
+TURNS = 60
+"""Turns of the loop in which the app is done with a key; each takes a message further."""
+
+
+async def let_run(min_sleep: float = 0, max_sleep: float = 0) -> None:
+    """Let the app do what is due; takes the place of Textual's wait until the process is idle."""
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+
 
 async def wait_until(condition: Callable[[], object], pilot: Pilot[Any], *, seconds: float = 45.0) -> None:
     """Let the app run until something is true, for so long at most."""
@@ -30,6 +39,8 @@ async def wait_until(condition: Callable[[], object], pilot: Pilot[Any], *, seco
         # A condition that draws the whole screen must not take the time that the app needs.
         await asyncio.sleep(max(0.01, 3 * (now - asked)))
         asked = time.monotonic()
+    # What just came about has to be drawn too.
+    await let_run()
 
 
 def text_of(app: App[Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
+import itertools
 import os
 import re
 import shutil
@@ -24,7 +25,7 @@ from driving import find_files, wait_until
 from driving import text_of as screen_text
 
 from maap_tui.demo.archive import Archive
-from maap_tui.engine.download.downloads import DownloadJob
+from maap_tui.engine.download.downloads import DownloadJob, Downloads
 from maap_tui.engine.download.queue_store import Queue, QueueRow, born_at
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.model import TimeRange
@@ -43,6 +44,8 @@ SIZE = (80, 24)
 HOST = socket.gethostname()
 DEAD = 2**22 - 3
 """A pid above what this system gives out."""
+
+pytestmark = pytest.mark.usefixtures("prompt_keys")
 
 MakeApp = Callable[..., MaapApp]
 
@@ -791,18 +794,26 @@ async def test_very_many_files_come_in_slices_with_keys_in_between(
         names = [wanted.path.with_name(f"{number:05}.h5") for number in range(3000)]
         many = [replace(wanted, url=f"{wanted.url}{n}", path=path, size=1) for n, path in enumerate(names)]
         await pilot.press("3")
-        slices = 0
-        take = DownloadsScreen._take_news
+        taken, turns = 0, [0]
+        take = Downloads.take_change
 
-        def count(screen: DownloadsScreen) -> bool:
-            nonlocal slices
-            slices += 1
-            return take(screen)
+        def count(transfers: Downloads) -> tuple[str, DownloadJob | None] | None:
+            nonlocal taken
+            taken += 1
+            return take(transfers)
 
-        monkeypatch.setattr(DownloadsScreen, "_take_news", count)
+        async def look() -> None:
+            while True:
+                turns.append(taken)
+                await asyncio.sleep(0)
+
+        monkeypatch.setattr(Downloads, "take_change", count)
+        looking = asyncio.create_task(look())
         assert await app.backend.queue_files(many) == 3000
         await wait_until(has(app, "waiting", 3000), pilot)
-        assert slices >= 3000 / 50, "no slice takes more than fifty"
+        looking.cancel()
+        most = max(after - before for before, after in itertools.pairwise(turns))
+        assert 0 < most <= 102, "no slice takes more than fifty, and two at most meet in a turn"
         assert [line.key for line in lines(app)] == [str(path) for path in names], "in the order queued"
         threshold = gc.get_threshold()
         assert threshold[2] < 1000, "the collector is let go again"
@@ -829,7 +840,7 @@ async def test_a_file_that_another_process_has_too_is_one_row(make_app: MakeApp,
         await wait_until(lambda: [row.state for row in app.backend.queue.load()] == ["finished"], pilot)
         row = row_of(files, 0, pid=other_process, born=born_at(other_process), state="running")
         write_elsewhere(app, [row])
-        await wait_until(lambda: row.path in app.screen._others, pilot)  # type: ignore[attr-defined]
+        await wait_until(lambda: f"maap sync {other_process}: 1 running" in screen_text(app), pilot)
         assert states(app) == ["finished"]
         await pilot.press("C")
         await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)

@@ -22,9 +22,12 @@ from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.dialogs.sign_in import SignInDialog
 from maap_tui.tui.screens.log.screen import LogScreen
+from maap_tui.tui.widgets.rows import RowList
 
 SIZE = (80, 24)
 MARKUP = "[/foo] [@click=app.quit]x[/] \x1b[31mred"
+
+pytestmark = pytest.mark.usefixtures("prompt_keys")
 
 MakeApp = Callable[..., MaapApp]
 
@@ -35,22 +38,25 @@ def make_app(make_app: MakeApp) -> MakeApp:
     return functools.partial(make_app, mode="log")
 
 
+def log_of(screen: LogScreen) -> RowList:
+    return screen.query_one("#log", RowList)
+
+
+def settings_of(screen: LogScreen) -> RowList:
+    return screen.query_one("#settings", RowList)
+
+
 async def go(app: MaapApp, pilot: Pilot[Any]) -> LogScreen:
     await pilot.press("5")
-    await wait_until(lambda: isinstance(app.screen, LogScreen) and app.screen._table.rows, pilot)
+    await wait_until(lambda: isinstance(app.screen, LogScreen) and settings_of(app.screen).rows, pilot)
     assert isinstance(app.screen, LogScreen)
     return app.screen
-
-
-async def take_lines(app: MaapApp, screen: LogScreen, pilot: Pilot[Any]) -> None:
-    """Wait until the list has all that was logged."""
-    await wait_until(lambda: screen._seen_version == app.backend.log_version, pilot)
 
 
 async def go_to_setting(app: MaapApp, pilot: Pilot[Any], key: str) -> LogScreen:
     screen = await go(app, pilot)
     await pilot.press("tab")
-    assert screen._table.move_to_key(key)
+    assert settings_of(screen).move_to_key(key)
     return screen
 
 
@@ -71,8 +77,8 @@ def file_of(app: MaapApp) -> Path:
 
 
 def value_of(screen: LogScreen, key: str) -> tuple[str, str, bool]:
-    row = next(row for row in screen._table.rows if row.key == key)
-    return row.value, screen._short_origin(row), row.is_pending
+    row = next(row for row in settings_of(screen).rows if row.key == key)
+    return row.value, settings_of(screen).columns[2].text(row), row.is_pending
 
 
 async def test_levels_and_filter(make_app: MakeApp) -> None:
@@ -81,19 +87,19 @@ async def test_levels_and_filter(make_app: MakeApp) -> None:
         screen = await go(app, pilot)
         for level in ("debug", "info", "warning", "error"):
             app.backend.write_log(level, f"a line of {level}")
-        await take_lines(app, screen, pilot)
-        shown = [row.line.text for row in screen._log.shown]
+        screen.sample()
+        shown = [row.line.text for row in log_of(screen).shown]
         assert shown[-3:] == ["a line of info", "a line of warning", "a line of error"]
         assert "a line of debug" not in shown
         await wait_until(lambda: "Log: info and above" in text_of(app), pilot)
         await pilot.press("l")
-        assert [row.line.text for row in screen._log.shown] == ["a line of warning", "a line of error"]
+        assert [row.line.text for row in log_of(screen).shown] == ["a line of warning", "a line of error"]
         await pilot.press("l")
-        assert [row.line.text for row in screen._log.shown] == ["a line of error"]
+        assert [row.line.text for row in log_of(screen).shown] == ["a line of error"]
         await pilot.press("l")
-        assert "a line of debug" in [row.line.text for row in screen._log.shown]
+        assert "a line of debug" in [row.line.text for row in log_of(screen).shown]
         await pilot.press("slash", *"warn", "enter")
-        assert [row.line.level for row in screen._log.shown] == ["warning"]
+        assert [row.line.level for row in log_of(screen).shown] == ["warning"]
         await pilot.press("slash", "escape", "enter")
         await wait_until(lambda: isinstance(app.screen, TextDialog), pilot)
 
@@ -104,16 +110,16 @@ async def test_follows_the_end_unless_the_cursor_was_moved(make_app: MakeApp) ->
         screen = await go(app, pilot)
         for number in range(50):
             app.backend.write_log("info", f"line {number}")
-        await take_lines(app, screen, pilot)
-        assert screen._log.current.line.text == "line 49"
+        screen.sample()
+        assert log_of(screen).current.line.text == "line 49"
         await pilot.press("up", "up")
         app.backend.write_log("info", "line 50")
-        await take_lines(app, screen, pilot)
-        assert screen._log.current.line.text == "line 47"
+        screen.sample()
+        assert log_of(screen).current.line.text == "line 47"
         await pilot.press("end")
         app.backend.write_log("info", "line 51")
-        await take_lines(app, screen, pilot)
-        assert screen._log.current.line.text == "line 51"
+        screen.sample()
+        assert log_of(screen).current.line.text == "line 51"
 
 
 async def test_a_full_log_keeps_the_last_lines(make_app: MakeApp) -> None:
@@ -122,13 +128,13 @@ async def test_a_full_log_keeps_the_last_lines(make_app: MakeApp) -> None:
         screen = await go(app, pilot)
         for number in range(LOG_LINES + 20):
             app.backend.write_log("info", f"line {number}")
-        await take_lines(app, screen, pilot)
+        screen.sample()
         for number in range(30):
             app.backend.write_log("warning", f"more {number}")
-        await take_lines(app, screen, pilot)
-        assert len(screen._log.rows) == LOG_LINES
-        assert screen._log.rows[-1].line.text == "more 29"
-        assert len({row.number for row in screen._log.rows}) == LOG_LINES
+        screen.sample()
+        assert len(log_of(screen).rows) == LOG_LINES
+        assert log_of(screen).rows[-1].line.text == "more 29"
+        assert len({row.number for row in log_of(screen).rows}) == LOG_LINES
 
 
 async def test_empty_log_says_so(make_app: MakeApp) -> None:
@@ -160,13 +166,13 @@ async def test_lines_of_earlier_and_other_runs_are_shown_before_those_of_this_on
     async with second.run_test(size=SIZE) as pilot:
         second.backend.write_log("info", "of this run")
         screen = await go(second, pilot)
-        await take_lines(second, screen, pilot)
+        screen.sample()
         await wait_until(lambda: "said at the very end" in text_of(second), pilot)
-        texts = [row.line.text for row in screen._log.shown]
+        texts = [row.line.text for row in log_of(screen).shown]
         assert texts[-1] == "of this run" and "a detail" not in texts
         assert "01-15 00:00 info    Marked 2 files of CPR_CLD_2A BC" in text_of(second)
         assert "09:30:00    info    of this run" in text_of(second)
-        assert screen._log.current.line.text == "of this run", "the newest line is where it opens"
+        assert log_of(screen).current.line.text == "of this run", "the newest line is where it opens"
 
 
 async def test_hostile_lines_are_text(make_app: MakeApp) -> None:
@@ -174,7 +180,7 @@ async def test_hostile_lines_are_text(make_app: MakeApp) -> None:
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
         app.backend.write_log("error", MARKUP)
-        await take_lines(app, screen, pilot)
+        screen.sample()
         await wait_until(lambda: r"[/foo] [@click=app.quit]x[/] \x1b[31mred" in text_of(app), pilot)
         await pilot.press("enter")
         await wait_until(lambda: isinstance(app.screen, TextDialog), pilot)
@@ -187,12 +193,12 @@ async def test_every_setting_with_value_and_origin(make_app: MakeApp) -> None:
     app = make_app(environ={"MAAP_RETRIES": "7"}, overrides={"search.max_items": 99})
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
-        assert [row.key for row in screen._table.rows] == [setting.key for setting in SETTINGS]
+        assert [row.key for row in settings_of(screen).rows] == [setting.key for setting in SETTINGS]
         assert value_of(screen, "api.retries") == ("7", "environment", False)
         assert value_of(screen, "search.max_items") == ("99", "--max-items", False)
         assert value_of(screen, "downloads.parallel") == ("8", "default", False)
         await pilot.press("tab", "slash", *"parallel", "enter")
-        assert [row.key for row in screen._table.shown] == ["downloads.parallel", "search.parallel"]
+        assert [row.key for row in settings_of(screen).shown] == ["downloads.parallel", "search.parallel"]
         words = "Files in flight at once. A whole number from 1 to 16. Default: 8."
         await wait_until(lambda: words in text_of(app), pilot)
 
@@ -246,8 +252,8 @@ async def test_edit_for_the_next_start_says_so(make_app: MakeApp) -> None:
         assert app.backend.session.settings.ui.mouse is True
         assert value_of(screen, "ui.mouse")[2]
         # A toast may lie over it: what the list would draw.
-        row = next(row for row in screen._table.rows if row.key == "ui.mouse")
-        assert screen._table.columns[1].text(row) == "false (next start)"
+        row = next(row for row in settings_of(screen).rows if row.key == "ui.mouse")
+        assert settings_of(screen).columns[1].text(row) == "false (next start)"
         await pilot.press("u")
         await wait_until(lambda: "ui.mouse is back to true. It was false." in said(app), pilot)
         assert "mouse" not in file_of(app).read_text()
@@ -303,7 +309,7 @@ async def test_a_broken_file_is_told_and_survived(make_app: MakeApp) -> None:
         file_of(app).write_text(good + "\n[/foo]\n\x1b\n")
         screen = await go(app, pilot)
         await wait_until(lambda: "not valid TOML" in text_of(app), pilot)
-        assert screen._table.rows
+        assert settings_of(screen).rows
         await pilot.press("1")
         file_of(app).write_text(good + "\n[search]\nparallel = 4\n")
         screen = await go(app, pilot)
@@ -334,7 +340,7 @@ async def test_token_days_and_sign_in(make_app: MakeApp) -> None:
         assert "F8" in text_of(app)
         app.backend.now = lambda: datetime(2125, 12, 20, tzinfo=UTC)
         screen.sample()
-        assert screen._token.has_class("-alarm")
+        assert screen.query_one("#token").has_class("-alarm")
         app.backend.now = lambda: datetime(2126, 1, 22, tzinfo=UTC)
         screen.sample()
         await wait_until(lambda: "Token: expired" in text_of(app), pilot)
@@ -363,11 +369,11 @@ async def test_panes_fit(make_app: MakeApp, size: tuple[int, int], both: bool) -
     async with app.run_test(size=size, notifications=True) as pilot:
         screen = await go(app, pilot)
         await pilot.pause()
-        assert screen._log_pane.display and screen._settings_pane.display is both
+        assert screen.query_one("#log-pane").display and screen.query_one("#settings-pane").display is both
         await pilot.press("tab")
         await pilot.pause()
-        assert screen.focused is screen._table
-        assert screen._settings_pane.display and screen._log_pane.display is both
+        assert screen.focused is settings_of(screen)
+        assert screen.query_one("#settings-pane").display and screen.query_one("#log-pane").display is both
         assert "paths.data_dir" in text_of(app)
         await pilot.press("tab")
-        assert screen.focused is screen._log
+        assert screen.focused is log_of(screen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -22,9 +23,11 @@ from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.dialogs.listing import ListDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
-from maap_tui.tui.screens.registry.baseline_table import short_age, short_count
+from maap_tui.tui.screens.registry.baseline_table import BaselineTable, short_age, short_count
+from maap_tui.tui.screens.registry.baseline_view import BaselineView
 from maap_tui.tui.screens.registry.day_strip import DayStrip
 from maap_tui.tui.screens.registry.screen import RegistryScreen
+from maap_tui.tui.widgets.rows import RowList
 
 SIZE = (80, 24)
 KEY = Key("EarthCARE", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
@@ -32,6 +35,8 @@ OTHER = Key("EarthCARE", "EarthCAREL1Validated_MAAP", "ATL_NOM_1B", "AE")
 DAY = date(2025, 12, 1)
 AT = datetime(2026, 1, 14, 10, 30, tzinfo=UTC)
 MARKUP = "[/foo] [@click=app.quit]x[/] \x1b[31mred"
+
+pytestmark = pytest.mark.usefixtures("prompt_keys")
 
 MakeApp = Callable[..., MaapApp]
 
@@ -106,17 +111,29 @@ async def open_day(app: MaapApp, pilot: Pilot[Any], day: date = DAY) -> Registry
     await pilot.press("enter")
     await wait_until(lambda: screen.query_one(DayStrip).day is not None, pilot)
     screen.query_one(DayStrip).move_to(day)
-    await wait_until(lambda: [row for row in screen._files.rows if row.day == day], pilot)
+    await wait_until(lambda: [row for row in files_of(screen).rows if row.day == day], pilot)
     await pilot.press("enter")
-    await wait_until(lambda: screen.focused is screen._files, pilot)
+    await wait_until(lambda: screen.focused is files_of(screen), pilot)
     return screen
 
 
 async def put_cursor(screen: RegistryScreen, pilot: Pilot[Any], state: str) -> None:
     """Put the cursor on the file of that state."""
-    row = next(one for one in screen._files.shown if one.state == state)
-    screen._files.move_to_key(row.url)
+    row = next(one for one in files_of(screen).shown if one.state == state)
+    files_of(screen).move_to_key(row.url)
     await pilot.pause()
+
+
+def baselines_of(screen: RegistryScreen) -> RowList:
+    return screen.query_one(BaselineTable)
+
+
+def files_of(screen: RegistryScreen) -> RowList:
+    return screen.query_one(BaselineView).files
+
+
+def errors_of(screen: RegistryScreen) -> RowList:
+    return screen.query_one(BaselineView).errors
 
 
 def words(app: MaapApp) -> str:
@@ -186,7 +203,7 @@ async def test_unreadable_registry_says_what_where_and_what_to_do_and_comes_back
         await wait_until(lambda: "cannot be read" in text_of(app), pilot)
         text = " ".join(text_of(app).split())
         assert "Nothing is tracked yet" not in text
-        told = " ".join(mode(app)._problem_words.visual.plain.split())  # type: ignore[attr-defined]
+        told = " ".join(str(mode(app).query_one("#problem", Static).content).split())
         assert reason in told and str(spoilt) in told
         assert "set paths.registry_dir" in told or "set another path" in told
         assert "This mode looks again" in text
@@ -217,7 +234,11 @@ async def test_registry_lost_while_it_is_shown_keeps_what_was_known(make_app: Ma
 async def test_an_unforeseen_error_of_the_engine_is_told_once_and_in_place(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    looks = 0
+
     def fail(watch: Watch) -> None:
+        nonlocal looks
+        looks += 1
         raise OSError(5, "Input/output error", "/some/folder")
 
     app = make_app(prepare=fill)
@@ -227,8 +248,8 @@ async def test_an_unforeseen_error_of_the_engine_is_told_once_and_in_place(
             await pilot.press("4")
             await wait_until(lambda: "Cannot use /some/folder" in text_of(app), pilot)
             screen = mode(app)
-            before = screen._polled_at
-            await wait_until(lambda: screen._polled_at > before, pilot)
+            before = looks
+            await wait_until(lambda: looks > before + 1, pilot)
             assert isinstance(app.screen, RegistryScreen)
             assert sum("Cannot use /some/folder" in line.text for line in app.backend.log_lines) == 1
         await wait_until(lambda: "cannot be read" not in text_of(app) and KEY in screen.rows, pilot)
@@ -276,9 +297,11 @@ async def test_every_month_that_has_room_is_named_above_its_days(
     make_app: MakeApp, first: date, count: int, months: list[str]
 ) -> None:
     def prepare(session: Session) -> None:
-        tracker = session.registry.baseline(KEY)
         for number in range(count):
-            tracker.add(entries(session, first + timedelta(days=number), 1))
+            day = first + timedelta(days=number)
+            file = session.registry.baseline(KEY).day_file("url", day)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"{entries(session, day, 1)[0].url}|\n")
 
     app = make_app(prepare=prepare)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
@@ -294,14 +317,14 @@ async def test_a_day_that_cannot_be_read_says_so_and_comes_back(make_app: MakeAp
         screen = await open_day(app, pilot)
         folder = app.backend.session.registry.baseline(KEY).folder("url")
         await pilot.press("escape", "right_square_bracket")
-        await wait_until(lambda: len(screen._files.rows) == 2, pilot)
+        await wait_until(lambda: len(files_of(screen).rows) == 2, pilot)
         put_file_in_place(folder)
         await pilot.press("left_square_bracket")
         await wait_until(lambda: "The files of this day cannot be read" in text_of(app), pilot)
         assert isinstance(app.screen, RegistryScreen), "no dialog interrupts"
         folder.unlink()
         folder.with_name("away").rename(folder)
-        await wait_until(lambda: len(screen._files.rows) == 4, pilot)
+        await wait_until(lambda: len(files_of(screen).rows) == 4, pilot)
         await wait_until(lambda: "cannot be read" not in text_of(app), pilot)
 
 
@@ -321,7 +344,7 @@ async def test_the_choice_of_columns_is_remembered(make_app: MakeApp) -> None:
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
         await wait_until(lambda: "Product" in text_of(app) and " Base " not in text_of(app), pilot)
-        assert [column.key for column in screen._files.columns] == ["size", "start", "orbit", "name"]
+        assert [column.key for column in files_of(screen).columns] == ["size", "start", "orbit", "name"]
 
 
 async def test_open_day_file_and_back(make_app: MakeApp) -> None:
@@ -332,20 +355,20 @@ async def test_open_day_file_and_back(make_app: MakeApp) -> None:
         strip = screen.query_one(DayStrip)
         await wait_until(lambda: strip.day == date(2025, 12, 3), pilot)
         assert screen.focused is strip
-        await wait_until(lambda: len(screen._files.rows) == 2, pilot)
+        await wait_until(lambda: len(files_of(screen).rows) == 2, pilot)
         await wait_until(
             lambda: "Wed 2025-12-03: 2 files, 2 here, 0 marked, 0 pending" in text_of(app), pilot
         )
         await pilot.press("up")
         await wait_until(lambda: "nothing tracked; [ ] go" in text_of(app), pilot)
         await pilot.press("left_square_bracket")
-        await wait_until(lambda: len(screen._files.rows) == 4, pilot)
+        await wait_until(lambda: len(files_of(screen).rows) == 4, pilot)
         assert strip.day == DAY
         await wait_until(lambda: "1 failed" in text_of(app), pilot)
-        states = sorted(screen._view.state_word(row) for row in screen._files.rows)
+        states = sorted(screen.query_one(BaselineView).state_word(row) for row in files_of(screen).rows)
         assert states == ["failed", "here", "marked", "new"]
         await pilot.press("enter")
-        assert screen.focused is screen._files
+        assert screen.focused is files_of(screen)
         await put_cursor(screen, pilot, "failed")
         await wait_until(lambda: "2026-01-14 10:30 503 Service Unavailable (3 tries)" in text_of(app), pilot)
         await pilot.press("enter")
@@ -355,7 +378,7 @@ async def test_open_day_file_and_back(make_app: MakeApp) -> None:
         assert screen.focused is strip
         await pilot.press("escape")
         assert screen.opened is None
-        assert screen.focused is screen._baselines
+        assert screen.focused is baselines_of(screen)
 
 
 async def test_errors_lead_to_their_file(make_app: MakeApp) -> None:
@@ -363,12 +386,12 @@ async def test_errors_lead_to_their_file(make_app: MakeApp) -> None:
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
         await pilot.press("enter")
-        await wait_until(lambda: len(screen._errors.rows) == 1, pilot)
+        await wait_until(lambda: len(errors_of(screen).rows) == 1, pilot)
         await wait_until(lambda: "2026-01-14 10:30 503 Service" in text_of(app), pilot)
-        screen._errors.focus()
+        errors_of(screen).focus()
         await pilot.press("enter")
         await wait_until(lambda: screen.query_one(DayStrip).day == DAY, pilot)
-        assert screen.focused is screen._files
+        assert screen.focused is files_of(screen)
 
 
 async def test_days_move_by_day_and_week_in_grid_and_strip(make_app: MakeApp) -> None:
@@ -416,34 +439,40 @@ async def test_changes_from_outside_are_seen(make_app: MakeApp) -> None:
             pilot,
         )
         # The one under the cursor stays under it.
-        assert screen._baselines.current.key == KEY
+        assert baselines_of(screen).current.key == KEY
 
 
 async def test_an_opened_day_follows_changes(make_app: MakeApp) -> None:
     app = make_app(prepare=fill)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await open_day(app, pilot)
-        new = next(one for one in screen._files.rows if one.state == "discovered")
+        new = next(one for one in files_of(screen).rows if one.state == "discovered")
         put(TrackedFile(KEY, DAY, new.url, new.path))
         Registry(app.backend.session.dirs.registry_dir).baseline(KEY).record(new.url, new.path, DAY)
         await wait_until(
-            lambda: any(one.url == new.url and one.state == "downloaded" for one in screen._files.rows), pilot
+            lambda: (new.url, "downloaded") in [(one.url, one.state) for one in files_of(screen).rows],
+            pilot,
         )
 
 
 async def test_unchanged_is_not_read_again(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
     app = make_app(prepare=fill)
+    looks: list[list[Key]] = []
+    poll = Watch.poll
+
+    def look(watch: Watch) -> tuple[list[Key], list[Key]]:
+        keys, changed = poll(watch)
+        looks.append(changed)
+        return keys, changed
+
+    monkeypatch.setattr(Watch, "poll", look)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
-        assert screen._watch is not None
-        # Two looks, so that the seconds after the last write are over for none of them.
-        screen._watch.poll()
-        before = screen.rows[KEY].summary
-        keys, changed = screen._watch.poll()
-        assert (keys, changed) == ([KEY], [])
-        screen._polled_at = 0.0
-        screen.sample()
-        await wait_until(lambda: screen._polled_at > 0, pilot)
+        # A file is read again until its second is over: another write in it might not be seen.
+        await wait_until(lambda: looks and looks[-1] == [], pilot)
+        before, count = screen.rows[KEY].summary, len(looks)
+        await wait_until(lambda: len(looks) > count + 1, pilot)
+        assert looks[count:] == [[]] * (len(looks) - count)
         assert screen.rows[KEY].summary is before
 
 
@@ -500,11 +529,11 @@ async def test_mark_a_file_and_take_it_back(make_app: MakeApp) -> None:
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await open_day(app, pilot)
         await put_cursor(screen, pilot, "downloaded")
-        path = screen._files.current.path
+        path = files_of(screen).current.path
         await pilot.press("m")
         await wait_until(lambda: (path, DAY) in tracker.marked(), pilot)
         await wait_until(lambda: "u takes it back" in text_of(app), pilot)
-        await wait_until(lambda: screen._files.current.state == "marked", pilot)
+        await wait_until(lambda: files_of(screen).current.state == "marked", pilot)
         await wait_until(lambda: screen.work is None, pilot)
         await pilot.press("u")
         await wait_until(lambda: (path, DAY) not in tracker.marked(), pilot)
@@ -604,7 +633,7 @@ async def test_what_a_cleanup_deleted_is_told_in_every_view(make_app: MakeApp) -
         strip = screen.query_one(DayStrip)
         strip.move_to(date(2025, 12, 3))
         await wait_until(lambda: "2 files, 0 here, 0 marked, 2 deleted" in text_of(app), pilot)
-        await wait_until(lambda: [row.state for row in screen._files.rows] == ["deleted"] * 2, pilot)
+        await wait_until(lambda: [row.state for row in files_of(screen).rows] == ["deleted"] * 2, pilot)
         assert "1 here, 0 marked, 3 deleted, 6 files known" in text_of(app)
         assert strip.glyph("deleted") in text_of(app)
 
@@ -728,16 +757,15 @@ async def test_escape_stops_long_work(make_app: MakeApp) -> None:
         screen = await go(app, pilot)
 
         async def endless(work: Any) -> None:
-            while work.go_on():
-                await pilot.pause()
+            await asyncio.to_thread(work.stop.wait)
 
-        screen._start("Counting sheep", endless)
+        screen.start_work("Counting sheep", endless)
         await wait_until(lambda: "Counting sheep: 0; esc stops it" in text_of(app), pilot)
         await pilot.press("m")
         assert "Wait until this is done" in words(app)
         await pilot.press("escape")
         await wait_until(lambda: screen.work is None, pilot)
-        await wait_until(lambda: "Counting sheep" not in text_of(app), pilot)
+        await wait_until(lambda: not screen.query_one("#work").display, pilot)
 
 
 async def test_filter_marks_and_sort_in_the_table(make_app: MakeApp) -> None:
@@ -749,7 +777,7 @@ async def test_filter_marks_and_sort_in_the_table(make_app: MakeApp) -> None:
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
         await pilot.press("slash", *"cpr", "enter")
-        assert [row.key for row in screen._baselines.shown] == [KEY]
+        assert [row.key for row in baselines_of(screen).shown] == [KEY]
         await pilot.press("slash", "escape", "a", "m")
         await wait_until(lambda: "Mark 3 files of 2 baselines as processed?" in text_of(app), pilot)
         await pilot.press("y")
@@ -757,14 +785,14 @@ async def test_filter_marks_and_sort_in_the_table(make_app: MakeApp) -> None:
         await wait_until(lambda: "u unmarks" in text_of(app), pilot)
         await wait_until(lambda: screen.work is None, pilot)
         await pilot.press("escape")
-        assert not screen._baselines.marks
+        assert not baselines_of(screen).marks
         await pilot.press("s")
-        assert screen._baselines.sort_key == "product"
+        assert baselines_of(screen).sort_key == "product"
         await pilot.press("S")
         await wait_until(lambda: "a   Failed" in text_of(app), pilot)
         await pilot.press("A")
-        await wait_until(lambda: screen._baselines.sort_key == "failed", pilot)
-        assert screen._baselines.sort_reversed
+        await wait_until(lambda: baselines_of(screen).sort_key == "failed", pilot)
+        assert baselines_of(screen).sort_reversed
 
 
 async def test_go_to_a_baseline(make_app: MakeApp) -> None:
@@ -793,7 +821,7 @@ async def test_copy_gives_paths(make_app: MakeApp) -> None:
     app = make_app(prepare=fill)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await open_day(app, pilot)
-        path = screen._files.current.path
+        path = files_of(screen).current.path
         await pilot.press("y")
         await wait_until(lambda: isinstance(app.screen, TextDialog), pilot)
         assert app.screen.text == path
@@ -818,12 +846,12 @@ async def test_hostile_strings_are_text(make_app: MakeApp) -> None:
             await pilot.press("escape")
             await wait_until(lambda: screen.work is None, pilot)
         await pilot.press("enter")
-        await wait_until(lambda: screen._errors.rows and screen._files.rows, pilot)
+        await wait_until(lambda: errors_of(screen).rows and files_of(screen).rows, pilot)
         await wait_until(lambda: "[/foo]" in text_of(app), pilot)
         assert "\x1b" not in text_of(app)
-        screen._errors.focus()
+        errors_of(screen).focus()
         await pilot.press("enter", "escape")
-        screen._files.focus()
+        files_of(screen).focus()
         await pilot.press("enter", "escape")
         assert app.is_running and isinstance(app.screen, RegistryScreen)
 
@@ -835,7 +863,7 @@ async def test_every_size_and_without_colour(make_app: MakeApp, size: tuple[int,
         screen = await open_day(app, pilot)
         await pilot.pause()
         shown = text_of(app)
-        assert "here" in shown and screen._files.size.height >= 2
+        assert "here" in shown and files_of(screen).size.height >= 2
         await pilot.press("tab", "tab", "escape", "escape")
 
 
@@ -854,7 +882,7 @@ async def test_many_lines_do_not_hold_the_screen_up(make_app: MakeApp) -> None:
         assert screen.rows[KEY].summary is not None and screen.rows[KEY].summary.discovered == 100_000
         await wait_until(lambda: "100k" in text_of(app), pilot)
         await pilot.press("enter")
-        await wait_until(lambda: len(screen._files.rows) == 1000, pilot)
+        await wait_until(lambda: len(files_of(screen).rows) == 1000, pilot)
 
 
 def test_short_forms() -> None:

@@ -56,6 +56,9 @@ Usage = namedtuple("Usage", "total used free")
 Shoot = Callable[[MaapApp, Pilot[Any]], Awaitable[None]]
 
 
+pytestmark = pytest.mark.usefixtures("prompt_keys", "often")
+
+
 # The archive and the home
 
 
@@ -298,7 +301,7 @@ async def search_full(app: MaapApp, pilot: Pilot[Any]) -> None:
 
 async def search_failed(app: MaapApp, pilot: Pilot[Any]) -> None:
     screen = await run(app, pilot)
-    await wait_until(lambda: screen._outcome, pilot)
+    await wait_until(lambda: not screen.is_searching, pilot)
     await wait_for("The search failed", app, pilot)
 
 
@@ -404,7 +407,7 @@ async def log_full(app: MaapApp, pilot: Pilot[Any]) -> None:
     app.backend.write_log("warning", "The offline token is good for 9 more days.")
     app.backend.write_log("error", "FAILED DAY: 2025-12-28 (503 Service Unavailable)")
     screen = await log(app, pilot)
-    await wait_until(lambda: screen._seen_version == app.backend.log_version, pilot)
+    screen.sample()
 
 
 async def sign_in(app: MaapApp, pilot: Pilot[Any]) -> None:
@@ -556,11 +559,11 @@ async def settle(app: MaapApp, pilot: Pilot[Any]) -> None:
     for one in (*app.screen.query(Input), *app.screen.query(TextArea)):
         one.cursor_blink = False
     before, same = "", 0
-    while same < 4:
+    while same < 3:
         sample = getattr(app.screen, "sample", None)
         if sample is not None:
             sample()
-        await pilot.pause(0.05)
+        await pilot.pause(0.01)
         now = text_of(app)
         same = same + 1 if now == before else 0
         before = now

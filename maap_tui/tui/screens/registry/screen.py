@@ -466,8 +466,8 @@ class RegistryScreen(ModeScreen):
         self.notify(clean(f"{sentence} {hint}".strip()), severity=severity, timeout=8, markup=False)
         self.maap.backend.write_log("warning" if severity == "warning" else "info", sentence)
 
-    def _start(self, title: str, job: Callable[[Work], Coroutine[Any, Any, None]]) -> None:
-        """Begin long work, unless some is under way."""
+    def start_work(self, title: str, job: Callable[[Work], Coroutine[Any, Any, None]]) -> None:
+        """Begin long work, which esc stops, unless some is under way."""
         if self.work is not None:
             self.say(f"Wait until this is done: {self.work.words}.", severity="warning")
             return
@@ -536,10 +536,10 @@ class RegistryScreen(ModeScreen):
 
     def action_rebuild(self) -> None:
         keys = list(dict.fromkeys(scope.key for scope in self._scopes()))
-        self._start("Looking at the files on disk", lambda work: self._doing.rebuild(keys, work))
+        self.start_work("Looking at the files on disk", lambda work: self._doing.rebuild(keys, work))
 
     def _start_on_chosen(
         self, title: str, job: Callable[[list[Scope], Work], Coroutine[Any, Any, None]]
     ) -> None:
         if scopes := self._scopes():
-            self._start(title, lambda work: job(scopes, work))
+            self.start_work(title, lambda work: job(scopes, work))
