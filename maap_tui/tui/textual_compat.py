@@ -40,9 +40,14 @@ def redraw_labels(tree: Tree[Any]) -> None:
 
 def drop_others_of(app: App[Any], newest: Notification) -> None:
     """Take older notifications of the same severity away. Textual can only clear all of them."""
-    for old in list(app._notifications):
+    for old in notifications_of(app):
         if old.severity == newest.severity:
             app._unnotify(old, refresh=False)
+
+
+def notifications_of(app: App[Any]) -> list[Notification]:
+    """The notifications that are shown, the oldest first. Textual shows them and has no list of them."""
+    return list(app._notifications)
 
 
 class QuietApp(App[int]):

@@ -49,6 +49,7 @@ def names(shared_archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> 
 LOOKS = {
     "app.SAMPLE_S": 0.04,
     "backend.ELSEWHERE_S": 0.2,
+    "screens.browse.screen.REGISTRY_EVERY_S": 0.1,
     "screens.downloads.screen.ARRANGE_S": 0.04,
     "screens.downloads.screen.POLL_S": 0.05,
     "screens.registry.screen.POLL_S": 0.1,

@@ -18,6 +18,7 @@ from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.backend import Backend
+from maap_tui.tui.textual_compat import notifications_of
 
 TURNS = 60
 """Turns of the loop in which the app is done with a key; each takes a message further."""
@@ -47,6 +48,11 @@ def text_of(app: App[Any]) -> str:
     """What the screen shows, line by line."""
     strips = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+
+def notices_of(app: MaapApp) -> str:
+    """What the app says over its footer, whole."""
+    return " ".join(notification.message for notification in notifications_of(app))
 
 
 async def find_files(app: MaapApp, count: int) -> list[DownloadRequest]:

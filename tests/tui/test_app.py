@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import find_files, text_of, wait_until
+from driving import find_files, notices_of, text_of, wait_until
 from textual import events
 from textual.widgets import Static, TextArea
 
 from maap_tui.demo.archive import Archive
 from maap_tui.demo.tokens import CLIENT_ID, CLIENT_SECRET, sign
+from maap_tui.engine.config import settings
 from maap_tui.engine.errors import CatalogError, MaapError
 from maap_tui.engine.events import DayFailed, FileFailed, SignInNeeded, Warned
 from maap_tui.engine.session import Session
@@ -29,7 +30,7 @@ from maap_tui.tui.dialogs.sign_in import SignInDialog
 from maap_tui.tui.keys import MODES
 from maap_tui.tui.screens.log.screen import LogScreen
 from maap_tui.tui.theme import wants_ascii
-from tests.homes import MOMENT
+from tests.homes import MOMENT, QUICK
 
 SIZE = (80, 24)
 MakeApp = Callable[..., MaapApp]
@@ -67,33 +68,33 @@ async def test_it_is_drawn_while_the_archive_does_not_answer(make_app: MakeApp, 
         archive.faults.clear()
 
 
-@pytest.mark.parametrize("keys", ["12345", "54321", "25143", "2345123451", "3232323245"])
-async def test_keys_typed_in_one_burst_act_in_their_order(make_app: MakeApp, keys: str) -> None:
+async def test_keys_typed_in_one_burst_act_in_their_order(make_app: MakeApp) -> None:
     app = make_app()
     seen: list[str] = []
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await wait_until(lambda: app.current_mode == "browse", pilot)
         app.mode_change_signal.subscribe(app, seen.append)
-        wanted = [MODES[int(key) - 1] for key in keys]
-        wanted = wanted[1:] if wanted[0] == "browse" else wanted
-        for key in keys:
-            app.post_message(events.Key(key, key))
-        await wait_until(lambda: len(seen) >= len(wanted), pilot)
-        assert seen == wanted
-        await pilot.pause(0.2)
-        assert app.current_mode == wanted[-1]
-
-
-async def test_a_key_acts_in_the_place_it_was_typed_in(make_app: MakeApp) -> None:
-    app = make_app()
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        for key in "5l2w3":  # w in the log does nothing, and must not be taken for the one of Search
+        for keys in ("12345", "54321", "25143", "2345123451", "3232323245"):
+            app.go("browse")
+            await wait_until(lambda: app.current_mode == "browse", pilot)
+            await pilot.pause()
+            seen.clear()
+            wanted = [MODES[int(key) - 1] for key in keys]
+            wanted = wanted[1:] if wanted[0] == "browse" else wanted
+            for key in keys:
+                app.post_message(events.Key(key, key))
+            await wait_until(lambda wanted=wanted: len(seen) >= len(wanted), pilot)  # type: ignore[misc]
+            await pilot.pause()
+            assert seen == wanted
+            assert app.current_mode == wanted[-1]
+        # Each acts in the mode it was typed in: w in the log does nothing, and is not the one of Search.
+        for key in "5l2w3":
             app.post_message(events.Key(key, key))
         await wait_until(lambda: app.current_mode == "downloads", pilot)
-        log = next(stack[0] for mode, stack in app._screen_stacks.items() if mode == "log")
+        (log,) = app.get_screen_stack("log")
         assert isinstance(log, LogScreen)
         assert log.level == "warning"
-        assert [note.message for note in app._notifications if "no results yet" in note.message]
+        assert "no results yet" in notices_of(app)
 
 
 async def test_leaving_with_running_transfers_is_confirmed(make_app: MakeApp, archive: Archive) -> None:
@@ -122,7 +123,7 @@ async def test_leaving_with_running_transfers_is_confirmed(make_app: MakeApp, ar
         await wait_until(lambda: app.return_code == 0, pilot)
 
 
-async def test_an_archive_that_does_not_answer_is_said_above_every_place(
+async def test_an_archive_that_does_not_answer_is_said_above_every_mode(
     make_app: MakeApp, archive: Archive
 ) -> None:
     app = make_app()
@@ -177,7 +178,7 @@ async def test_what_is_said_takes_one_line_and_the_newest_counts(make_app: MakeA
 
 @pytest.mark.fault("H13")
 @pytest.mark.fault("P7")
-async def test_an_error_of_a_worker_is_shown_with_what_to_do_and_the_app_lives(make_app: MakeApp) -> None:
+async def test_errors_are_shown_with_what_to_do_and_logged_and_the_app_lives(make_app: MakeApp) -> None:
     app = make_app()
 
     async def fail(error: BaseException) -> None:
@@ -196,51 +197,45 @@ async def test_an_error_of_a_worker_is_shown_with_what_to_do_and_the_app_lives(m
             assert any(words in line.text and line.level == "error" for line in app.backend.log_lines)
             await pilot.press("escape")
             await wait_until(lambda: not isinstance(app.screen, ErrorDialog), pilot)
-        await pilot.press("5")
-        assert app.current_mode == "log"
-
-
-@pytest.mark.fault("H13")
-async def test_what_the_engine_tells_stands_in_the_log_and_a_dead_token_is_notified(
-    make_app: MakeApp,
-) -> None:
-    app = make_app()
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        # What the engine reports stands in the log, and a dead token is notified.
         version = app.backend.log_version
         app.backend.handle_event(Warned("careful [/x]"))
         app.backend.handle_event(FileFailed("https://a/b/file.h5", Path("/x"), "404 Not Found", True, 1))
         app.backend.handle_event(DayFailed("2025-03-14", "503"))
         app.backend.handle_event(SignInNeeded("The token [@click=app.quit]x[/] is dead"))
         assert app.backend.log_version == version + 4
-        told = [(line.level, line.text) for line in app.backend.log_lines]
-        assert ("error", "FAILED DAY: 2025-03-14 (503)") in told
-        assert ("error", "file.h5: 404 Not Found") in told
+        lines = [(line.level, line.text) for line in app.backend.log_lines]
+        assert ("error", "FAILED DAY: 2025-03-14 (503)") in lines
+        assert ("error", "file.h5: 404 Not Found") in lines
         await wait_until(lambda: "F8 signs in: The token" in text_of(app), pilot)
         assert "[@click=app.quit]x[/]" in text_of(app)
+        await pilot.press("5")
+        assert app.current_mode == "log"
 
 
-@pytest.mark.parametrize(
-    ("days", "warn_days", "words", "colour"),
-    [
-        (90, 14, "token 90 d", None),
-        (13, 14, "token 13 d", "yellow"),
-        (6, 14, "token 6 d", "red"),
-        (13, 30, "token 13 d", "red"),
-        (6, 0, "token 6 d", None),
-        (-2, 0, "token expired", "red"),
-    ],
-)
-async def test_the_header_warns_of_a_token_that_ends(
-    make_app: MakeApp, days: int, warn_days: int, words: str, colour: str | None
-) -> None:
-    app = make_app(prepare=put_token(offline_token(days + 0.5)), overrides={"token.warn_days": warn_days})
-    async with app.run_test(size=SIZE, notifications=True):
-        assert words in text_of(app)
-        header = app.screen.query_one("HeaderBar").render()
-        styles = [str(span.style) for span in header.spans if words in header.plain[span.start : span.end]]
-        assert (
-            any(colour in style for style in styles) if colour else not any("bold" in one for one in styles)
-        )
+async def test_the_header_warns_of_a_token_that_ends(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        for days, warn_days, words, colour in (
+            (90, 14, "token 90 d", None),
+            (13, 14, "token 13 d", "yellow"),
+            (6, 14, "token 6 d", "red"),
+            (13, 30, "token 13 d", "red"),
+            (6, 0, "token 6 d", None),
+            (-2, 0, "token expired", "red"),
+        ):
+            put_token(offline_token(days + 0.5))(app.backend.session)
+            given = {**QUICK, "token.warn_days": warn_days}
+            await app.apply_setting(
+                "token.warn_days", settings.load(None, app.backend.session.environ, given)
+            )
+            app.backend.read_token()
+            await wait_until(lambda words=words: words in text_of(app), pilot)  # type: ignore[misc]
+            header = app.screen.query_one("HeaderBar").render()
+            styles = [
+                str(span.style) for span in header.spans if words in header.plain[span.start : span.end]
+            ]
+            assert any((colour or "bold") in style for style in styles) is (colour is not None), words
 
 
 async def test_the_header_says_that_there_is_no_token_and_that_the_archive_is_away(make_app: MakeApp) -> None:
@@ -257,11 +252,8 @@ async def test_the_header_says_that_there_is_no_token_and_that_the_archive_is_aw
         await wait_until(lambda: " offline " in text_of(app), pilot)
 
 
-@pytest.mark.parametrize("away", ["silent", "refused"])
-async def test_the_header_says_offline_until_the_next_answer(
-    make_app: MakeApp, archive: Archive, away: str
-) -> None:
-    app = make_app(overrides={"api.retries": 0, "api.timeout": 2.0})
+async def test_the_header_says_offline_until_the_next_answer(make_app: MakeApp, archive: Archive) -> None:
+    app = make_app(overrides={"api.retries": 0, "api.timeout": 1.0})
 
     async def ask(session: Session) -> None:
         await session.catalogue.queryables("EarthCAREL2Validated_MAAP", refresh=True)
@@ -270,19 +262,21 @@ async def test_the_header_says_offline_until_the_next_answer(
         # An answer that is on its way would be the next one.
         await wait_until(lambda: not [one for one in app.workers if one.group == "start"], pilot)
         assert "12 of 12" in text_of(app) and " offline " not in text_of(app)
-        if away == "silent":
-            archive.faults.add(target="all", latency_s=30.0)
-        else:
-            app.backend.session.catalogue.root = AWAY
-        with pytest.raises(CatalogError):
-            await app.backend.ask(ask)
-        await wait_until(lambda: " offline " in text_of(app), pilot)
-        archive.faults.clear()
-        app.backend.session.catalogue.root = archive.catalog_url
-        archive.faults.add(target="catalogue", status=500)  # an answer, if no good one
-        with pytest.raises(CatalogError):
-            await app.backend.ask(ask)
-        await wait_until(lambda: " offline " not in text_of(app), pilot)
+        for away in ("silent", "refused"):
+            if away == "silent":
+                archive.faults.add(target="all", latency_s=30.0)
+            else:
+                app.backend.session.catalogue.root = AWAY
+            with pytest.raises(CatalogError):
+                await app.backend.ask(ask)
+            await wait_until(lambda: " offline " in text_of(app), pilot)
+            archive.faults.clear()
+            app.backend.session.catalogue.root = archive.catalog_url
+            archive.faults.add(target="catalogue", status=500)  # an answer, if no good one
+            with pytest.raises(CatalogError):
+                await app.backend.ask(ask)
+            await wait_until(lambda: " offline " not in text_of(app), pilot)
+            archive.faults.clear()
 
 
 async def test_signing_in_says_what_is_wrong_with_anything_pasted(make_app: MakeApp) -> None:
@@ -307,17 +301,12 @@ async def test_signing_in_says_what_is_wrong_with_anything_pasted(make_app: Make
             label = app.screen.query_one("#verdict", Static)
             await wait_until(lambda verdict=verdict, label=label: verdict in str(label.content), pilot)  # type: ignore[misc]
         assert "\x1b" not in text_of(app)
-        await pilot.press("escape")
-        await wait_until(lambda: not isinstance(app.screen, SignInDialog), pilot)
-
-
-async def test_signing_in_shows_its_keys_in_the_smallest_terminal(make_app: MakeApp) -> None:
-    app = make_app()
-    async with app.run_test(size=(60, 16), notifications=True) as pilot:
-        await pilot.press("f8")
-        await wait_until(lambda: isinstance(app.screen, SignInDialog), pilot)
+        # Its keys are shown in the smallest terminal too.
+        await pilot.resize_terminal(60, 16)
         await wait_until(lambda: "Check and store (ctrl+s)" in text_of(app), pilot)
         assert "Cancel (esc)" in text_of(app)
+        await pilot.press("escape")
+        await wait_until(lambda: not isinstance(app.screen, SignInDialog), pilot)
 
 
 @pytest.mark.parametrize(
@@ -357,25 +346,7 @@ async def test_a_token_is_stored_only_after_the_service_took_it(make_app: MakeAp
         assert archive.offline_token not in text_of(app)
 
 
-async def test_copying_shows_the_text_where_no_clipboard_is_known(make_app: MakeApp) -> None:
-    app = make_app()
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        app.copy_text("maap search [/foo] \x1b[2J", "Copied")
-        await wait_until(lambda: isinstance(app.screen, TextDialog), pilot)
-        assert app.clipboard == "maap search [/foo] \x1b[2J"
-        await wait_until(lambda: "[/foo] \\x1b[2J" in text_of(app), pilot)
-
-
-async def test_copying_notifies_on_a_desktop(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DISPLAY", ":0")
-    app = make_app()
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        app.copy_text("one line [/foo]", "Command copied")
-        await wait_until(lambda: "one line [/foo]" in text_of(app), pilot)
-        assert app.clipboard == "one line [/foo]"
-
-
-async def test_copying_goes_through_tmux_where_it_runs(
+async def test_copying_goes_to_what_is_there_and_shows_the_text_where_nothing_is(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     tool = tmp_path / "bin" / "tmux"
@@ -383,9 +354,20 @@ async def test_copying_goes_through_tmux_where_it_runs(
     tool.write_text(f'#!/bin/sh\n[ "$1 $2 $3" = "load-buffer -w -" ] && cat > {tmp_path}/copied\n')
     tool.chmod(0o755)
     app = make_app()
-    monkeypatch.setenv("TMUX", "/tmp/tmux,1,0")
-    monkeypatch.setenv("PATH", f"{tool.parent}{os.pathsep}{os.environ['PATH']}")
     async with app.run_test(size=SIZE, notifications=True) as pilot:
+        app.copy_text("maap search [/foo] \x1b[2J", "Copied")
+        await wait_until(lambda: isinstance(app.screen, TextDialog), pilot)
+        assert app.clipboard == "maap search [/foo] \x1b[2J"
+        await wait_until(lambda: "[/foo] \\x1b[2J" in text_of(app), pilot)
+        await pilot.press("escape")
+        # On a desktop it is notified.
+        monkeypatch.setenv("DISPLAY", ":0")
+        app.copy_text("one line [/foo]", "Command copied")
+        await wait_until(lambda: "one line [/foo]" in text_of(app), pilot)
+        assert app.clipboard == "one line [/foo]"
+        # In tmux it goes through that.
+        monkeypatch.setenv("TMUX", "/tmp/tmux,1,0")
+        monkeypatch.setenv("PATH", f"{tool.parent}{os.pathsep}{os.environ['PATH']}")
         app.copy_text("through tmux", "Copied")
         await wait_until(lambda: "through tmux" in text_of(app), pilot)
         assert (tmp_path / "copied").read_text() == "through tmux"

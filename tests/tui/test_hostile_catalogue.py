@@ -186,8 +186,8 @@ def test_every_byte_of_a_hostile_catalogue_comes_as_text(
         seen = len(one.shown)
         for key in keys:
             one.type(key)
-            one.read(0.3)
-            one.settle(0.12)
+            one.read(0.15)
+            one.settle(0.03)
         until(lambda: all(words in text_of(one.shown[seen:]) for words in until_shown), one)
 
     one.wait_for(HERE)

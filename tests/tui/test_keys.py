@@ -23,7 +23,7 @@ from maap_tui.tui.widgets.rows import RowList
 MakeApp = Callable[..., MaapApp]
 
 
-def test_every_id_is_unique_and_belongs_to_a_place() -> None:
+def test_every_id_is_unique_and_belongs_to_a_mode() -> None:
     ids = [key.id for key in KEYS]
     assert len(ids) == len(set(ids))
     assert {key.mode for key in KEYS} <= {"everywhere", "lists", *MODES}
@@ -38,7 +38,7 @@ def test_every_key_has_words_for_footer_and_help() -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_no_key_means_two_things_in_a_place(mode: str) -> None:
+def test_no_key_means_two_things_in_a_mode(mode: str) -> None:
     taken: dict[str, str] = {}
     for key in keys_in(mode):
         for one in key.keys.split(","):
@@ -61,7 +61,7 @@ def test_every_action_exists_where_its_key_works(mode: str) -> None:
         assert hasattr(owner, f"action_{name}"), key.id
 
 
-def test_the_palette_of_a_place_has_a_key_for_every_digit() -> None:
+def test_the_palette_of_a_mode_has_a_key_for_every_digit() -> None:
     digits = [key.keys for key in KEYS if key.action.startswith("go(")]
     assert digits == [str(number) for number in range(1, len(MODES) + 1)]
 
@@ -91,7 +91,7 @@ def test_a_clash_with_a_key_of_everywhere_is_reported_once() -> None:
     assert problems and all("everywhere.theme" in sentence for sentence in problems)
 
 
-def test_two_places_may_use_the_same_key() -> None:
+def test_two_modes_may_use_the_same_key() -> None:
     good, problems = check_keymap({"downloads.pause": "f4", "registry.mark": "f4"})
     assert good == {"downloads.pause": "f4", "registry.mark": "f4"}
     assert problems == []
@@ -118,7 +118,7 @@ def test_a_bar_in_a_key_would_not_break_the_table() -> None:
     assert keys.as_markdown_table([bar]).splitlines()[2].count("|") >= 5
 
 
-async def test_help_shows_the_keys_of_the_place_and_is_searched(make_app: MakeApp) -> None:
+async def test_help_shows_the_keys_of_the_mode_and_is_searched(make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("question_mark")
@@ -137,11 +137,7 @@ async def test_help_shows_the_keys_of_the_place_and_is_searched(make_app: MakeAp
         assert "No key does that here" in text_of(app)
         await pilot.press("escape")
         assert not isinstance(app.screen, HelpDialog)
-
-
-async def test_help_is_searched_by_key(make_app: MakeApp) -> None:
-    app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
+        # In another mode, by its key.
         await pilot.press("4", "f1")
         await wait_until(lambda: isinstance(app.screen, HelpDialog), pilot)
         assert "Keys in Registry" in text_of(app)

@@ -30,6 +30,7 @@ MakeApp = Callable[..., MaapApp]
 
 async def click(pilot: Pilot[Any], words: str, *, last: bool = False, times: int = 1, shift: int = 0) -> None:
     """Click where the words stand on the screen: the first time or the last, some cells beside them."""
+    pilot.app.clear_notifications()  # one that is read already would lie over the footer for seconds
     seen: list[str] = ["", ""]
 
     def is_still() -> bool:
@@ -46,7 +47,7 @@ async def click(pilot: Pilot[Any], words: str, *, last: bool = False, times: int
 
 
 def press(pilot: Pilot[Any], x: int, y: int) -> None:
-    """Press and let go, as the terminal tells it: what is clicked by that is for the app to find."""
+    """Press and let go, as the terminal reports it: what is clicked by that is for the app to find."""
     for kind in (events.MouseDown, events.MouseUp):
         pilot.app.post_message(kind(None, x, y, 0, 0, 1, False, False, False, x, y))
 
@@ -112,7 +113,7 @@ async def test_from_the_tree_to_a_cleaned_up_day_by_clicks(make_app: MakeApp) ->
         await wait_until(lambda: not list(app.backend.session.dirs.data_dir.rglob("*.h5")), pilot)
 
 
-async def test_every_place_and_every_way_out_can_be_clicked(make_app: MakeApp) -> None:
+async def test_every_mode_and_every_way_out_can_be_clicked(make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         for words, mode in (

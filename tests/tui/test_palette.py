@@ -9,11 +9,12 @@ from typing import Any
 from driving import text_of, wait_until
 from textual.command import CommandPalette
 from textual.pilot import Pilot
-from textual.widgets import OptionList
+from textual.widgets import Input, OptionList
 
 from maap_tui.engine.missions import earthcare
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
+from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.screens.browse.archive_tree import ArchiveTree, Branch
 from maap_tui.tui.screens.browse.screen import BrowseScreen
 
@@ -45,10 +46,20 @@ async def type_into_palette(pilot: Pilot[Any], text: str, key: str = "colon") ->
     app = pilot.app
     await pilot.press(key)
     await wait_until(lambda: isinstance(app.screen, CommandPalette), pilot)
-    await pilot.press(*["space" if sign == " " else "underscore" if sign == "_" else sign for sign in text])
+    if text:
+        await pilot.press(text[0])
+        field = app.focused
+        assert isinstance(field, Input)
+        field.insert_text_at_cursor(text[1:])  # as if it was pasted
 
 
-async def test_offers_the_actions_of_the_place_and_the_places(make_app: MakeApp) -> None:
+def highlighted(app: MaapApp) -> str:
+    """The command that enter takes."""
+    found = app.screen.query_one(OptionList)
+    return "" if found.highlighted is None else str(found.get_option_at_index(found.highlighted).prompt)
+
+
+async def test_offers_and_runs_actions_of_this_mode_and_of_others(make_app: MakeApp) -> None:
     app = make_app(**OFFLINE)
     async with app.run_test(size=(120, 40)) as pilot:
         await type_into_palette(pilot, "")
@@ -57,6 +68,30 @@ async def test_offers_the_actions_of_the_place_and_the_places(make_app: MakeApp)
         assert any(one.startswith("Go to Registry  (4)") for one in offered)
         assert any(one.startswith("Quit  (Everywhere, q)") for one in offered)
         assert not any(one.startswith("Mark ") for one in offered)
+        # A collection is found letter by letter.
+        await pilot.press(*"jaxl2val")
+        await wait_until(lambda: "JAXAL2Validated_MAAP" in text_of(app), pilot)
+        await pilot.press("escape")
+        await wait_until(lambda: not isinstance(app.screen, CommandPalette), pilot)
+        # An action of this mode.
+        await pilot.press("g")
+        await type_into_palette(pilot, "copy the names")
+        await wait_until(lambda: highlighted(app).startswith("Copy  (Browse, y)"), pilot)
+        await pilot.press("enter")
+        await wait_until(lambda: app.clipboard == "EarthCARE", pilot)
+        await wait_until(lambda: isinstance(app.screen, TextDialog), pilot)
+        await pilot.press("escape")
+        # Another mode, and from there an action of Browse.
+        await type_into_palette(pilot, "go to registry", key="ctrl+p")
+        await wait_until(lambda: highlighted(app).startswith("Go to Registry"), pilot)
+        await pilot.press("enter")
+        await wait_until(lambda: app.current_mode == "registry", pilot)
+        app.copy_to_clipboard("")
+        await type_into_palette(pilot, "copy the names")
+        await wait_until(lambda: highlighted(app).startswith("Copy  (go to Browse, y)"), pilot)
+        await pilot.press("enter")
+        await wait_until(lambda: app.clipboard == "EarthCARE", pilot)
+        assert app.current_mode == "browse"
 
 
 async def test_collections_stand_in_the_order_of_the_tree(make_app: MakeApp) -> None:
@@ -79,44 +114,9 @@ async def test_collections_stand_in_the_order_of_the_tree(make_app: MakeApp) -> 
         assert found == order
 
 
-def highlighted(app: MaapApp) -> str:
-    """The command that enter takes."""
-    found = app.screen.query_one(OptionList)
-    return "" if found.highlighted is None else str(found.get_option_at_index(found.highlighted).prompt)
-
-
-async def test_goes_to_a_place(make_app: MakeApp) -> None:
-    app = make_app(**OFFLINE)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await type_into_palette(pilot, "go to registry", key="ctrl+p")
-        await wait_until(lambda: highlighted(app).startswith("Go to Registry"), pilot)
-        await pilot.press("enter")
-        await wait_until(lambda: app.current_mode == "registry", pilot)
-
-
-async def test_runs_an_action_of_this_place(make_app: MakeApp) -> None:
-    app = make_app(**OFFLINE)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await type_into_palette(pilot, "copy the names")
-        await wait_until(lambda: highlighted(app).startswith("Copy  (Browse, y)"), pilot)
-        await pilot.press("enter")
-        await wait_until(lambda: app.clipboard == "EarthCARE", pilot)
-
-
-async def test_an_action_of_another_place_goes_there_first(make_app: MakeApp) -> None:
-    app = make_app(**OFFLINE)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("5")
-        await type_into_palette(pilot, "copy the names")
-        await wait_until(lambda: highlighted(app).startswith("Copy  (go to Browse, y)"), pilot)
-        await pilot.press("enter")
-        await wait_until(lambda: app.clipboard == "EarthCARE", pilot)
-        assert app.current_mode == "browse"
-
-
-async def test_finds_a_product_type_by_its_content_and_shows_it(make_app: MakeApp) -> None:
-    app = make_app(is_first=True, prepare=names("ATL_EBD_2A", "CPR_CLD_2A"), **OFFLINE)
-    async with app.run_test(size=(80, 24)) as pilot:
+async def test_finds_product_types_by_content_and_hostile_names_are_only_text(make_app: MakeApp) -> None:
+    app = make_app(is_first=True, prepare=names("ATL_EBD_2A", "CPR_CLD_2A", *HOSTILE), **OFFLINE)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await pilot.press("2")
         await type_into_palette(pilot, "cloud prec cpr")
         await wait_until(lambda: highlighted(app).startswith(f"CPR_CLD_2A  in {L2}"), pilot)
@@ -126,18 +126,6 @@ async def test_finds_a_product_type_by_its_content_and_shows_it(make_app: MakeAp
         assert isinstance(screen, BrowseScreen)
         wanted = Branch("EarthCARE", L2, "CPR_CLD_2A")
         await wait_until(lambda: screen.tree_view.branch == wanted, pilot)
-
-
-async def test_finds_a_collection_letter_by_letter(make_app: MakeApp) -> None:
-    app = make_app(**OFFLINE)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await type_into_palette(pilot, "jaxl2val")
-        await wait_until(lambda: "JAXAL2Validated_MAAP" in text_of(app), pilot)
-
-
-async def test_hostile_names_are_only_text(make_app: MakeApp) -> None:
-    app = make_app(is_first=True, prepare=names(*HOSTILE), **OFFLINE)
-    async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await type_into_palette(pilot, "instchecked")
         await wait_until(lambda: "[@click=app.quit]x[/]  in" in text_of(app), pilot)
         shown = text_of(app)

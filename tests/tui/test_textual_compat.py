@@ -78,6 +78,7 @@ async def test_only_the_newest_of_a_severity_is_shown() -> None:
         app.notify("bad", severity="error")
         await pilot.pause()
         assert len(app.screen.query(Toast)) == 2
+        assert [one.message for one in textual_compat.notifications_of(app)] == ["second", "bad"]
 
 
 async def test_the_error_that_ends_the_app_is_kept() -> None:

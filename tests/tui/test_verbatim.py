@@ -17,7 +17,7 @@ from tests.tui.driving import wait_until
 MOMENT = datetime(2026, 1, 15, tzinfo=UTC)
 
 
-async def test_the_swath_of_a_real_granule_is_told_in_words(tmp_path: Path) -> None:
+async def test_the_swath_of_a_real_granule_is_described_in_words(tmp_path: Path) -> None:
     with verbatim.serving() as server:
         environ = server.environment(tmp_path / "home")
         async with Session.load(environ=environ) as before:
