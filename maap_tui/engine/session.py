@@ -5,6 +5,7 @@ The workflows are in `workflows/`, which says what their arguments mean and what
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -64,7 +65,7 @@ class Session(Parts):
 
     async def save_skipped(self, search: Search) -> None:
         """List the items that a search could not use among the errors of the registry."""
-        await register.save_skipped(self.filing, search, emit=self.emit)
+        await asyncio.to_thread(register.record_skipped, self.filing, search, self.emit)
 
     async def get(
         self,

@@ -49,7 +49,7 @@ def test_a_file_of_no_day_is_ignored_with_a_warning(maap: Callable, home: Path) 
     for words in (("show",), ("show", *CLD), ("pending", *CLD, "--type", "marks")):
         ended = maap("state", *words)
         assert ended.code == 3
-        assert f"Warning: {odd} is ignored: its name holds no date that exists" in ended.err
+        assert f"Warning: {odd} is ignored: the date in its name does not exist" in ended.err
     assert "Marked:              2" in maap("state", "show", *CLD).out
 
 

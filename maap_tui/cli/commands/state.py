@@ -169,7 +169,7 @@ def show_state(context: CommandContext) -> None:
     rows = []
     for key in keys:
         stats = None
-        with session.registry.going_on():
+        with session.registry.skip_unreadable():
             stats = session.stats(key.collection, key.product_type, key.baseline, span)
         if stats is None:
             continue

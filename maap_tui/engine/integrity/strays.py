@@ -44,7 +44,7 @@ class Unread:
         self.found: dict[Path, str] = {}
 
     def note(self, path: Path | str, error: OSError) -> None:
-        """Take note of one, unless it has only gone meanwhile."""
+        """Note one, unless it was only deleted meanwhile."""
         if not isinstance(error, FileNotFoundError):
             where = Path(path)
             self.found[where] = files.storage_error(where, error).message.removeprefix(
@@ -76,7 +76,7 @@ def keys_on_disk(data_dir: Path, unread: Unread) -> list[Key]:
 def strays(
     tracker: BaselineRegistry, data_dir: Path, name_of: Callable[[TrackedFile], str], unread: Unread
 ) -> Iterator[UntrackedFile | None]:
-    """Find the files of a baseline's dated layout that the registry has not as downloaded.
+    """Find the files of a baseline's dated layout that the registry does not have as downloaded.
 
     Args:
         tracker: The registry of the baseline.

@@ -141,7 +141,7 @@ def verify(
     """
     several = list(keys)
     for key in several:
-        with registry.going_on() if len(several) > 1 else contextlib.nullcontext():
+        with registry.skip_unreadable() if len(several) > 1 else contextlib.nullcontext():
             yield from _verify(registry, hashes, key, first_day, last_day, urls, read_all=read_all)
 
 

@@ -67,7 +67,7 @@ class BaselineRegistry:
         root: The registry folder, shared by all baselines.
         key: Which baseline.
         cache: Where counts are kept between processes; None keeps them in memory only.
-        deletions: Where it is kept what clean-ups deleted; None keeps nothing of it.
+        deletions: The lists of files that clean-ups deleted; None keeps no lists.
         lock_timeout_s: Longest wait for another writer, in seconds, before LockedError.
         on_wait: Called with a sentence about a writer that is waited for longer than `events.LONG_WAIT_S`.
         emit: Takes one event for each file that cannot be read whole, once as long as it stays so.
@@ -105,30 +105,30 @@ class BaselineRegistry:
         return self._folders["dwl"] / "errors.txt"
 
     def folder(self, kind: Kind) -> Path:
-        """Say below which folder the day files of a kind are."""
+        """Return the folder of the day files of a kind."""
         return self._folders[kind]
 
     @property
     def deletions_folder(self) -> Path | None:
-        """Below which folder it is kept what clean-ups deleted; None when that is kept nowhere."""
+        """Folder with the lists of deleted files; None if no lists are kept."""
         return self._deletions.folder(str(self.key)) if self._deletions is not None else None
 
     def day_file(self, kind: Kind, day: date) -> Path:
-        """Say which file holds the lines of a day."""
+        """Return the file with the lines of a day."""
         return (
             self._folders[kind] / f"{day.year:04d}" / f"{kind}_{day.year:04d}{day.month:02d}{day.day:02d}.txt"
         )
 
     @property
     def lock_files(self) -> tuple[Path, Path]:
-        """The lock of its writers, and that of earlier versions, which may not be there."""
+        """The lock file of writers, and that of earlier versions, which may not exist."""
         return lock_file(self.root, "write", self.key), self._folders["dwl"] / ".lock"
 
     def locked(self, purpose: str, timeout_s: float | None = None) -> contextlib.AbstractContextManager[None]:
-        """Be its only writer.
+        """Hold the lock of writers.
 
         Args:
-            purpose: what for, as others read it that wait.
+            purpose: what for; writers that wait show it.
             timeout_s: longest wait in seconds; None as for all that writes.
 
         Raises:
@@ -206,7 +206,7 @@ class BaselineRegistry:
             days.setdefault(one.day, {})[one.url.encode()] = f"{one.url}|{one.path}"
         new = 0
         with self.locked("recording a download"):
-            # The errors go first: what ends this between the two leaves files that are still pending,
+            # The errors go first: an end of the process between the two leaves files that are still pending,
             # and never one that is downloaded and failed at once, which nothing would fix.
             data = self._error_data()
             failed = {first for lines in days.values() for first in lines if first in data}
@@ -314,7 +314,7 @@ class BaselineRegistry:
         return new
 
     def unmark(self, paths: Iterable[tuple[str, date]]) -> int:
-        """Take marks away; comments and the order of the rest stay.
+        """Remove marks; comments and the order of the other lines stay.
 
         Returns:
             How many were marked before.
@@ -343,7 +343,7 @@ class BaselineRegistry:
         return removed
 
     def reassert(self) -> int:
-        """Write again what this object wrote and another program, rewriting a file, lost since.
+        """Write lines of this object again that another program lost when it rewrote a file.
 
         Returns:
             How many lines were missing.
@@ -359,18 +359,18 @@ class BaselineRegistry:
             return sum(self._append(kind, day, {}) for kind, day in days)
 
     def deleted(self, day: date) -> frozenset[str]:
-        """The files of a day that clean-ups deleted; the disk is not looked at."""
+        """Return the files of a day that clean-ups deleted, without a look at the disk."""
         return frozenset(map(os.fsdecode, self._gone(day)[0]))
 
     def settle_deleted(self, day: date, deleted: Iterable[str], here: Iterable[str]) -> None:
-        """Take note of what a look at the disk found of marked files: deleted, or here again."""
+        """Record which marked files a look at the disk found deleted, or here again."""
         known = self.deleted(day)
         self.note_deleted(
             day, [path for path in deleted if path not in known], [path for path in here if path in known]
         )
 
     def note_deleted(self, day: date, paths: Iterable[str], back: Iterable[str] = ()) -> None:
-        """Take note of marked files that a clean-up deleted, or that came again; report what prevents it."""
+        """Record marked files that a clean-up deleted, or that are here again; report what prevents it."""
         if self._deletions is None:
             return
         try:
@@ -381,7 +381,7 @@ class BaselineRegistry:
             self._damage.keep(RegistryDamaged(path, 0, reason, is_unwritten=True))
 
     def _gone(self, day: date) -> tuple[frozenset[bytes], bool]:
-        """Read what clean-ups deleted of a day, and whether the list of it can be read."""
+        """Read the list of deleted files of a day, and whether it can be read."""
         if self._deletions is None:
             return frozenset(), True
         path = self._deletions.day_file(str(self.key), day)
@@ -408,7 +408,7 @@ class BaselineRegistry:
         return days
 
     def _append(self, kind: Kind, day: date, lines: dict[bytes, str]) -> int:
-        """Append those of the lines whose first field the day lacks, and own ones that got lost.
+        """Append the lines whose first field the day lacks, and own lines that were lost.
 
         Returns:
             How many were written; of the lines only, when there are any. The lock is held by the caller.
@@ -445,7 +445,7 @@ class BaselineRegistry:
     def _missing(
         self, kind: Kind, paths: Sequence[Path], wanted: dict[bytes, str], *, untouched: bool, parse: bool
     ) -> tuple[dict[bytes, str], int, set[bytes] | None]:
-        """Read the files of a day for those of some lines that they lack; heals a torn last line.
+        """Read the files of a day and return the lines that they lack; fix a torn last line.
 
         Args:
             kind: of which files.
@@ -476,21 +476,21 @@ class BaselineRegistry:
         return missing, len(data), present
 
     def _forget_oldest(self) -> None:
-        """Check the days written to longest ago a last time, so that memory stays bounded."""
+        """Check the oldest days in memory a last time and forget them, so that memory stays bounded."""
         while (oldest := self._memory.oldest_to_forget()) is not None:
             self._append(*oldest, {})
             self._memory.forget(*oldest)
 
     def urls(self, start: date | None = None, end: date | None = None) -> Iterator[TrackedFile]:
-        """Go through the discovered files of some days, both ends included, day by day."""
+        """Yield the discovered files of some days, both ends included, day by day."""
         return self._tracked("url", start, end)
 
     def downloads(self, start: date | None = None, end: date | None = None) -> Iterator[TrackedFile]:
-        """Go through the downloaded files of some days, both ends included, day by day."""
+        """Yield the downloaded files of some days, both ends included, day by day."""
         return self._tracked("dwl", start, end)
 
     def marked(self, start: date | None = None, end: date | None = None) -> Iterator[tuple[str, date]]:
-        """Go through the marked paths of some days, both ends included, day by day."""
+        """Yield the marked paths of some days, both ends included, day by day."""
         for day, paths in self._listing("mrk", start, end).items():
             for path in first_to_second(self._lines("mrk", self._contents(paths))):
                 yield path.decode(), day
@@ -504,7 +504,7 @@ class BaselineRegistry:
     def pending_downloads(self, start: date | None = None, end: date | None = None) -> list[TrackedFile]:
         """List what was discovered and is not downloaded, by day and URL.
 
-        A day whose list of downloads cannot be read has nothing pending: all of it would come again.
+        A day whose list of downloads cannot be read has nothing pending: all of it would be fetched again.
         """
         pending: list[TrackedFile] = []
         downloaded_files = self._listing("dwl", start, end)
@@ -575,14 +575,14 @@ class BaselineRegistry:
         return first_to_second(found.good)
 
     def _error_data(self) -> bytes:
-        """Read the list of errors; one that cannot be read stops nothing else."""
+        """Read the list of errors; empty if it cannot be read."""
         try:
             return self._read_file(self.errors_file, is_settled=False)
         except UnreadableError:
             return b""
 
     def _count(self, start: date | None, end: date | None) -> list[tuple[date, Counts]]:
-        """Count each day, from memory or the cache where its files are as they were."""
+        """Count each day; days whose files have not changed come from memory or the cache."""
         listed = {kind: self._listing(kind, start, end) for kind in TREES}
         with self._counting:
             if self._counted is None:
@@ -615,7 +615,7 @@ class BaselineRegistry:
         return result
 
     def _day_files(self, kind: Kind, day: date) -> list[Path]:
-        """List where lines of a day may be: its own file, and one moved to a folder above."""
+        """List the files of a day that exist: its own, and one that was moved to the folder above."""
         return [path for path in self._day_paths(kind, day) if os.path.isfile(path)]
 
     def _day_paths(self, kind: Kind, day: date) -> list[Path]:
@@ -660,7 +660,7 @@ class BaselineRegistry:
         )
 
     def _read_file(self, path: Path, *, is_settled: bool = True) -> bytes:
-        """Read a file, and take note of one that cannot be read.
+        """Read a file, and note one that cannot be read.
 
         Raises:
             UnreadableError: it cannot be read.
@@ -676,7 +676,7 @@ class BaselineRegistry:
             raise unreadable from error
 
     def _contents(self, paths: list[Path]) -> Contents:
-        """Read the files of one kind and day, as far as they can be read."""
+        """Read the files of one kind and day that can be read."""
         parts: list[tuple[Path, bytes]] = []
         for path in paths:
             with contextlib.suppress(UnreadableError):
@@ -684,12 +684,12 @@ class BaselineRegistry:
         return Contents(parts, len(parts) == len(paths))
 
     def _lines(self, kind: Kind, contents: Contents) -> list[bytes]:
-        """Give the good lines of a day, and take note of the others."""
+        """Return the good lines of a day, and note the others."""
         found = self._note_all(kind, contents)
         return found[0].good if len(found) == 1 else [line for one in found for line in one.good]
 
     def _note_all(self, kind: Kind, contents: Contents) -> list[Lines]:
-        """Take the files of a day apart, and take note of their bad lines."""
+        """Split the files of a day into lines, and note the bad ones."""
         found = [read(data, kind) for _, data in contents.parts]
         self._note_same(contents, found)
         return found
@@ -700,7 +700,7 @@ class BaselineRegistry:
 
     @property
     def damage(self) -> list[RegistryDamaged]:
-        """What could not be read of the files and folders that were read, by path."""
+        """The damaged files and folders that were read, by path."""
         return self._damage.listed()
 
     def is_unreadable(self, day: date, kinds: Iterable[Kind] = tuple(TREES)) -> bool:

@@ -70,7 +70,7 @@ def deletable(
 def _marked_on_disk(
     registry: BaselineRegistry, data_dir: Path, start: date | None, end: date | None
 ) -> tuple[dict[Path, tuple[int, list[tuple[str, date]]]], dict[str, str]]:
-    """Find marked files, each with its bytes and the marks it has, and those that must stay."""
+    """Find marked files, each with its bytes and marks, and those that must stay with the reason."""
     base = _data_root(data_dir)
     own = Path(os.path.realpath(registry.root))
     found: dict[Path, tuple[int, list[tuple[str, date]]]] = {}

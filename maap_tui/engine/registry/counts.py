@@ -34,7 +34,7 @@ Signature = tuple[tuple[str, int, int, int], ...]
 
 
 class Counted(NamedTuple):
-    """What is remembered of a day."""
+    """The counts of a day, and the files that they were made of."""
 
     signature: Signature
     counts: Counts
@@ -56,7 +56,7 @@ class StatsCache:
         return self._folder / f"stats-{key.product_type}-{key.baseline}-{digest}.json"
 
     def load(self, root: Path, key: Key) -> dict[str, Counted]:
-        """Read the counts of one baseline; nothing when there are none or they cannot be read."""
+        """Read the counts of one baseline; empty if there are none or they cannot be read."""
         days: dict[str, Counted] = {}
         try:
             content = json.loads(files.read_data(self._file(root, key)) or b"{}")
@@ -71,7 +71,7 @@ class StatsCache:
         return days
 
     def save(self, root: Path, key: Key, days: dict[str, Counted]) -> None:
-        """Write the counts of one baseline; a folder that cannot be written is not a failure."""
+        """Write the counts of one baseline; a folder that cannot be written is not an error."""
         rows = {day: (one.signature, one.counts, *one.damage) for day, one in days.items()}
         content = json.dumps({"version": 3, "days": rows}, separators=(",", ":"))
         with contextlib.suppress(MaapError):
@@ -79,7 +79,7 @@ class StatsCache:
 
 
 def signature_of(paths: list[Path]) -> tuple[Signature, bool]:
-    """Give what shows a change of files, and whether none changed within the last moments."""
+    """Return what shows a change of files, and whether all of them are old enough for that."""
     parts: list[tuple[str, int, int, int]] = []
     now = time.time_ns()
     settled = True

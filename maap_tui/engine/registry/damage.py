@@ -1,4 +1,4 @@
-"""What could not be read of a baseline's files: each reported once, as long as it stays so."""
+"""Log of the files of a baseline that could not be read; each is reported once until it changes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class DamageLog:
         return path in self._found
 
     def note(self, path: Path, bad: Sequence[tuple[int, str]]) -> None:
-        """Take note of the lines of a file that are stepped over, or that there are none any more."""
+        """Note the bad lines of a file; forget the file if it has none."""
         damaged = [reason for _, reason in sorted(bad) if reason != TORN]
         if damaged:
             self.keep(RegistryDamaged(path, len(damaged), damaged[0]))
@@ -43,18 +43,18 @@ class DamageLog:
             self._found.pop(path, None)
 
     def note_unread(self, error: UnreadableError) -> None:
-        """Take note of a file or folder that cannot be read."""
+        """Note a file or folder that cannot be read."""
         self.keep(RegistryDamaged(error.path, 0, error.reason))
 
     def keep(self, damage: RegistryDamaged) -> None:
-        """Remember what is damaged, and report it when that is new."""
+        """Remember a damage, and report it if it is new."""
         old = self._found.get(damage.path)
         self._found[damage.path] = (identity(damage.path), damage)
         if old is None or old[1] != damage:
             self._emit(damage)
 
     def forget_folders(self, parent: Path, hidden: Container[Path]) -> None:
-        """Forget the folders below one that can be listed now, those but the hidden ones."""
+        """Forget the folders directly below a folder that are not hidden any more."""
         for folder in list(self._found):
             if folder.parent == parent and folder not in hidden and folder.is_dir():
                 self._found.pop(folder, None)
@@ -65,12 +65,12 @@ class DamageLog:
         return kept is not None and not kept[1].lines
 
     def rows(self, paths: Iterable[Path]) -> tuple[Row, ...]:
-        """Give what is known of some files in a form that can be stored."""
+        """Return the damage of some files in a form that can be stored."""
         found = [kept[1] for kept in map(self._found.get, paths) if kept is not None]
         return tuple((os.path.relpath(one.path, self._root), one.lines, one.reason) for one in found)
 
     def restore(self, paths: Iterable[Path], rows: Iterable[Row]) -> None:
-        """Take over what `rows` gave of some files, which are as they were."""
+        """Restore what `rows` returned for some files that have not changed since."""
         for path in paths:
             self.note(path, [])
         for name, lines, reason in rows:
@@ -79,6 +79,6 @@ class DamageLog:
             self.keep(RegistryDamaged(path, lines, reason))
 
     def listed(self) -> list[RegistryDamaged]:
-        """What is damaged, by path, of the files that are as they were when they were read."""
+        """List the damage by path, without files that changed since they were read."""
         kept = list(self._found.items())
         return [one for path, (was, one) in sorted(kept) if os.path.lexists(path) and identity(path) == was]

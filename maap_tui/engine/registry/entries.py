@@ -1,4 +1,4 @@
-"""What the registry speaks of: a baseline's key, a tracked file, counts, and what was found damaged."""
+"""Types of the registry: the key of a baseline, a tracked file, counts and problems."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ class TrackedFile:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What became of the files handed to `BaselineRegistry.add`."""
+    """The result of `BaselineRegistry.add`."""
 
     new: int
-    """How many were not there before."""
+    """How many were not registered before."""
     refused: list[tuple[TrackedFile, str]]
     """Files that cannot be written as one line, each with the reason."""
 

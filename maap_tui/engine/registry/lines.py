@@ -37,30 +37,29 @@ _SUFFIXES: Final = frozenset(suffix.encode() for suffixes in FORMATS.values() fo
 _MAX_LINE: Final = 16384
 _MAX_ERROR: Final = 300
 MISSING_FOR: Final = timedelta(days=1)
-"""How long a file that the archive does not have is not asked for again by itself."""
+"""How long a sync does not ask again for a file that the archive does not have."""
 _MISSING: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) (?:404|410)\b", re.ASCII)
-"""How the line of a file begins that the archive does not have."""
+"""The beginning of the error of a file that the archive does not have."""
 TORN: Final = "the line was cut short"
-"""Said of a last line without its line end: its writer got no confirmation, and the next one heals it."""
-UNDATED: Final = "its name holds no date that exists"
+"""Reason for a last line without its line end: its writer got no confirmation, and the next one fixes it."""
 SKIPPED: Final = "skipped: "
-"""How the reason of an item begins that could not be used."""
+"""The beginning of the error of an item that could not be used."""
 
 
 class Lines(NamedTuple):
-    """What a file holds: its good lines, and those stepped over as (line number, reason)."""
+    """The good lines of a file, and the lines left out as (line number, reason)."""
 
     good: list[bytes]
     bad: list[tuple[int, str]]
 
 
 def tail_of(data: bytes) -> bytes:
-    """Give what stands after the last line end; empty for a file that ends as it should."""
+    """Return the bytes after the last line end; empty for a file that ends with one."""
     return data[max(data.rfind(b"\n"), data.rfind(b"\r")) + 1 :]
 
 
 def judge_tail(data: bytes, kind: ListKind) -> bytes:
-    """Say what of a last line without its line end can be believed; empty for nothing.
+    """Return the part of a last line without its line end that is whole for certain; empty for none.
 
     Both clients end every line, so such a line is a crash's, a write's in progress, or an editor's
     that leaves the last line end out. Whole lines show which: a URL is whole when its separator
@@ -81,7 +80,7 @@ def judge_tail(data: bytes, kind: ListKind) -> bytes:
 
 
 def comment(line: bytes, what: str) -> bytes:
-    """Make a line that cannot be read a comment that shows what it was, as far as there is room."""
+    """Return a comment that shows a line that cannot be read, cut to the longest line."""
     text = line.strip(BLANK)[:_MAX_LINE].decode("utf-8", "backslashreplace")
     shown = "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
@@ -90,7 +89,7 @@ def comment(line: bytes, what: str) -> bytes:
 
 
 def fix_lines(data: bytes, kind: ListKind) -> tuple[bytes, int]:
-    """Give a file with its bad lines as comments, and how many those are."""
+    """Return the content with its bad lines as comments, and the number of those lines."""
     bad = {number for number, _ in read(data, kind).bad}
     tail = tail_of(data)
     fixed: list[bytes] = []
@@ -107,19 +106,19 @@ def fix_lines(data: bytes, kind: ListKind) -> tuple[bytes, int]:
 
 
 def _ends_like(tail: bytes, before: bytes) -> bool:
-    """Whether a last line ends in a file name as the others do, or as files of the archive do."""
+    """Whether a last line ends with the suffix of the other lines, or of a file of the archive."""
     suffix = os.path.splitext(tail.rstrip(BLANK))[1]
     others = {os.path.splitext(line)[1] for line in before.split() if not line.startswith(b"#")}
     return suffix in others if others else suffix.lower() in _SUFFIXES
 
 
 def as_text(errors: bytes) -> bytes:
-    """Give the list of errors with blanks for control characters: their text is what a server sent."""
+    """Return the list of errors with blanks for control characters, which servers send in their texts."""
     return re.sub(rb"\r(?!\n)", b" ", errors).translate(_IN_ERRORS)
 
 
 def read(data: bytes, kind: ListKind) -> Lines:
-    """Take a file apart into good lines, without blanks around them, and those stepped over."""
+    """Split a file into its good lines, without blanks around them, and the lines left out."""
     tail = tail_of(data)
     bad: list[tuple[int, str]] = []
     if tail.strip(BLANK) and not tail.lstrip(BLANK + BOM).startswith(b"#"):
@@ -143,7 +142,7 @@ def read(data: bytes, kind: ListKind) -> Lines:
 
 
 def _read_carefully(data: bytes, kind: ListKind, bad: list[tuple[int, str]]) -> Lines:
-    """Take a file apart line by line, as `read` does where bytes may be anything."""
+    """Split a file line by line; the slow way of `read`, for any bytes."""
     good: list[bytes] = []
     pattern, start = _PATTERNS[kind]
     for number, raw in enumerate(data.removeprefix(BOM).splitlines(), start=1):
@@ -169,17 +168,17 @@ def _read_carefully(data: bytes, kind: ListKind, bad: list[tuple[int, str]]) -> 
 
 
 def first_to_second(lines: list[bytes]) -> dict[bytes, bytes]:
-    """Map first fields to second ones; of one URL's lines the last counts, as in maap-client."""
+    """Map first fields to second fields; the last line of a URL counts, as in maap-client."""
     return {first: second for line in lines for first, _, second in (line.partition(b"|"),)}
 
 
 def firsts(lines: list[bytes]) -> set[bytes]:
-    """Give the first field of each line: its URL or path."""
+    """Return the first field of each line: its URL or path."""
     return {line.partition(b"|")[0] for line in lines}
 
 
 def missing_since(text: str) -> datetime | None:
-    """When the archive said that it does not have a file, from its error; None for other errors."""
+    """Return when the archive answered that it does not have a file; None for other errors."""
     dated = _MISSING.match(text)
     try:
         return datetime.fromisoformat(dated[1]) if dated else None
@@ -188,12 +187,12 @@ def missing_since(text: str) -> datetime | None:
 
 
 def is_skipped(text: str) -> bool:
-    """Whether the text of an error is of an item that could not be used, not of a file that failed."""
+    """Whether the text of an error is about an item that could not be used, not about a failed file."""
     return text.partition(" ")[2].startswith(SKIPPED) or text.startswith(SKIPPED)
 
 
 def error_text(reason: str, code: int | None, tries: int, at: datetime) -> str:
-    """Write when, code, reason and tries so that they stay on one line of two fields."""
+    """Return time, code, reason and tries as text that fits into the second field of a line."""
     shown = "".join(char if char.isprintable() else " " for char in reason.replace("|", ";"))
     shown = " ".join(shown.split())
     if code is not None and not shown.startswith(str(code)):

@@ -1,4 +1,4 @@
-"""What this process remembers of the days that it wrote to, so that an append need not read all of a file."""
+"""Memory of the days that this process wrote to: an append to such a day need not read the file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Final
 from maap_tui.engine.registry.entries import Kind
 
 _OWN_LINES: Final = 50_000
-"""Lines of this process, of all days together, that are remembered."""
+"""Most lines of this process that are remembered, over all days."""
 _PRESENT_LINES: Final = 200_000
-"""Lines of the files, of all days together, of which it is remembered that they are there."""
+"""Most lines of the files whose hashes are remembered, over all days."""
 
 Identity = tuple[int, int, int]
 """Inode, time of change in ns and size in bytes of a file."""
@@ -26,12 +26,12 @@ class KnownDay:
     written: dict[bytes, str] = field(default_factory=dict)
     """First field -> line of what this process wrote."""
     left: tuple[Identity | None, ...] = ()
-    """The files when this process left them; () when another process may have written at the same moment."""
+    """The files when this process left them; () if another process may have written at the same moment."""
     present: set[int] | None = None
-    """Hashes of the first fields that the files held then; None for not known."""
+    """Hashes of all first fields in the files then; None if unknown."""
 
     def lacks(self, wanted: Iterable[bytes]) -> bool:
-        """Whether none of some first fields was in the files; False also when that is not known.
+        """Whether the files held none of some first fields; False also if that is unknown.
 
         Two fields may share a hash: then this is False too, and the files are read.
         """
@@ -51,11 +51,11 @@ class DayMemory:
         return iter(list(self._days))
 
     def get(self, kind: Kind, day: date) -> KnownDay | None:
-        """What is remembered of a day; None for nothing."""
+        """Return the memory of a day; None if there is none."""
         return self._days.get((kind, day))
 
     def add(self, kind: Kind, day: date, lines: dict[bytes, str]) -> KnownDay:
-        """Remember lines that were written; returns what is remembered of the day."""
+        """Remember lines that were written; return the memory of the day."""
         known = self._days.setdefault((kind, day), KnownDay())
         self._own_lines += len(lines.keys() - known.written.keys())
         known.written.update(lines)
@@ -69,7 +69,7 @@ class DayMemory:
         self._present_lines += len(known.present)
 
     def add_present(self, known: KnownDay, firsts: Iterable[bytes]) -> None:
-        """Remember first fields that the files of a day hold besides, where the others are remembered."""
+        """Remember more first fields of a day whose first fields are remembered."""
         if known.present is not None:
             before = len(known.present)
             known.present.update(map(hash, firsts))
@@ -89,7 +89,7 @@ class DayMemory:
             self._own_lines -= 1
 
     def oldest_to_forget(self) -> tuple[Kind, date] | None:
-        """Name the day that has to be forgotten, as too much is remembered; None when there is none."""
+        """Return the day to forget because the memory is full; None while it is not."""
         if self._present_lines > _PRESENT_LINES:
             for known in list(self._days.values())[:-1]:
                 self._forget_present(known)

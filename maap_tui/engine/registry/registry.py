@@ -26,7 +26,7 @@ class Registry:
     cache: StatsCache | None = None
     """Where counts are kept between processes; None keeps them in memory only."""
     deletions: Deletions | None = None
-    """Where it is kept what clean-ups deleted; None keeps nothing of it."""
+    """The lists of files that clean-ups deleted; None keeps no lists."""
     lock_timeout_s: float = 30.0
     """Longest wait for another writer, in seconds."""
     on_wait: Callable[[str], None] | None = None
@@ -37,7 +37,7 @@ class Registry:
     _hidden: dict[Path, RegistryDamaged] = field(default_factory=dict, init=False, repr=False)
 
     def baseline(self, key: Key) -> BaselineRegistry:
-        """Give the registry of one baseline, the same object each time; nothing is created on disk."""
+        """Return the registry of one baseline, the same object each time; nothing is created on disk."""
         if (known := self._baselines.get(key)) is not None:
             return known
         fresh = BaselineRegistry(
@@ -64,8 +64,8 @@ class Registry:
         return Added(new, refused)
 
     @contextlib.contextmanager
-    def going_on(self) -> Iterator[None]:
-        """Read one of several baselines: one that cannot be read must not keep the others from it.
+    def skip_unreadable(self) -> Iterator[None]:
+        """Continue with the next of several baselines if one cannot be read.
 
         Raises:
             StorageError: nothing can be read now, as too many files are open.
@@ -83,7 +83,7 @@ class Registry:
 
     @property
     def hidden(self) -> list[RegistryDamaged]:
-        """The folders above baselines that could not be listed when `tracked` was asked last."""
+        """The folders above baselines that the last call of `tracked` could not list."""
         hidden = dict(self._hidden)  # another thread may list the baselines meanwhile
         return [hidden[folder] for folder in sorted(hidden)]
 

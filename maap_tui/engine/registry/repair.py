@@ -1,4 +1,4 @@
-"""Repair: finds what cannot be read in a baseline's files, and makes comments of such lines."""
+"""Repair: finds damaged lines in the files of a baseline, and turns them into comments."""
 
 from __future__ import annotations
 

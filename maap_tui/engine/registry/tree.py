@@ -18,7 +18,7 @@ from maap_tui.engine.storage import files, locks
 from maap_tui.engine.storage.names import is_name
 
 DAY_FILE: Final = re.compile(r"(?:url|dwl|mrk|cln)_(\d{8})\.txt")
-UNDATED: Final = "its name holds no date that exists"
+UNDATED: Final = "the date in its name does not exist"
 # A file that was cut short this recently may still be in the hands of its writer.
 _SETTLE_NS: Final = 500_000_000
 _SETTLE_S: Final = 0.02
@@ -26,7 +26,7 @@ _SETTLE_TRIES: Final = 50
 _SETTLE_EMPTY: Final = 5
 
 _LOCKS = ".locks"
-"""The one folder in the registry that holds no data: programs that list its trees do not come across it."""
+"""The one folder in the registry without data; programs that list the trees do not see it."""
 
 
 class Contents(NamedTuple):
@@ -42,7 +42,7 @@ class Contents(NamedTuple):
         return any(tail_of(data) for _, data in self.parts)
 
     def says_the_same(self, other: Contents) -> bool:
-        """Whether both hold the same bytes, ended as they should."""
+        """Whether both hold the same bytes and end with a line end."""
         mine, theirs = ([data for _, data in one.parts] for one in (self, other))
         return mine == theirs and not self.is_torn
 
@@ -62,7 +62,7 @@ def locked(
     what: str,
     on_wait: Callable[[str], None] | None = None,
 ) -> Iterator[None]:
-    """Hold a lock, and that of earlier versions where one of them has left it: it may be at work."""
+    """Hold a lock, and also the lock file of an earlier version where one exists: it may be running."""
     deadline = time.monotonic() + timeout_s
 
     def take(one: Path) -> contextlib.AbstractContextManager[None]:
@@ -101,7 +101,7 @@ def folder_names(path: Path) -> list[str]:
 def day_files_below(
     folder: Path, kind: ListKind, step_over: Callable[[UnreadableError], None]
 ) -> Iterator[tuple[Path, date | None]]:
-    """Find the day files of a tree, at any depth as maap-client does, with None for an impossible date.
+    """Find the day files of a tree, at any depth as maap-client does; the day is None if it does not exist.
 
     Args:
         folder: the tree.
@@ -162,7 +162,7 @@ def read_settled(path: Path) -> bytes:
 
 
 def identity(path: Path) -> tuple[int, int, int] | None:
-    """Give inode, time of change in ns and size in bytes; None for a file that cannot be looked at."""
+    """Return inode, time of change in ns and size in bytes; None for a file without a status."""
     try:
         status = os.stat(path)
     except OSError:
@@ -171,7 +171,7 @@ def identity(path: Path) -> tuple[int, int, int] | None:
 
 
 def set_tail_aside(path: Path, data: bytes, kind: Kind, wanted: Iterable[str]) -> bool:
-    """Turn a last line that was cut short into a comment, so that nothing is glued to it.
+    """Turn a last line that was cut short into a comment, so that no new line is joined to it.
 
     Returns:
         Whether the file was rewritten.
@@ -190,7 +190,7 @@ def set_tail_aside(path: Path, data: bytes, kind: Kind, wanted: Iterable[str]) -
 
 
 def drop_lines(path: Path, data: bytes, firsts: Set[bytes], instead: str = "") -> None:
-    """Rewrite a file without the lines of some first fields, all else byte for byte."""
+    """Rewrite a file without the lines of some first fields; keep all other bytes."""
     kept: list[bytes] = []
     for line in data.splitlines(keepends=True):
         text = line.strip(BLANK).removeprefix(BOM)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from maap_tui.engine.model import Granule
 from maap_tui.engine.query import Query
 from maap_tui.engine.workflows.filing import Chosen
 from maap_tui.engine.workflows.parts import Parts
-from maap_tui.engine.workflows.register import register, save_skipped
+from maap_tui.engine.workflows.register import record_skipped, register
 from maap_tui.engine.workflows.searching import search
 
 
@@ -85,7 +86,7 @@ async def get(
                         request = request if track else request.untracked()
                         downloads.add(request, group=granule.collection)
         if track and not dry_run and out_dir is None:
-            await save_skipped(parts.filing, found, emit=parts.emit)
+            await asyncio.to_thread(record_skipped, parts.filing, found, parts.emit)
         report.downloads = await downloads.join()
     report.granules = found.ordered(report.granules)
     report.lacking = chosen.error()

@@ -102,7 +102,7 @@ def pending_of(filing: Filing, keys: Sequence[Key], query: Query) -> list[Tracke
     """What is discovered and not downloaded, of several baselines, oldest first."""
     found: list[TrackedFile] = []
     for key in keys:
-        with filing.registry.going_on():
+        with filing.registry.skip_unreadable():
             pending = filing.registry.baseline(key).pending_downloads(*days_of(query.time))
             found += [file for file in pending if means(query, file.url)]
     found.sort(key=lambda file: (file.day, file.url))

@@ -55,11 +55,6 @@ def register_now(filing: Filing, granules: Sequence[Granule], chosen: Chosen, em
     return filed
 
 
-async def save_skipped(filing: Filing, search: Search, *, emit: Emit = ignore) -> None:
-    """As `record_skipped`, in a thread of its own."""
-    await asyncio.to_thread(record_skipped, filing, search, emit)
-
-
 def record_skipped(filing: Filing, search: Search, emit: Emit = ignore) -> None:
     """List the items that a search could not use in the registry, and take off what it found usable or gone.
 
