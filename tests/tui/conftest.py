@@ -81,7 +81,7 @@ def make_app(
 ) -> Callable[..., MaapApp]:
     """Make an app over the archive, with a home of its own below `tmp_path`.
 
-    `home` names another home, `is_first` tells that no app ran in it before, `mode` is the one that the app
+    `home` names another home, `is_first` says that no app ran in it before, `mode` is the one that the app
     opens with, `prepare` is called with the session before the app is made, `overrides` are settings, and
     the rest goes to the app.
     """

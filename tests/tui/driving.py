@@ -25,7 +25,7 @@ TURNS = 60
 
 
 async def let_run(min_sleep: float = 0, max_sleep: float = 0) -> None:
-    """Let the app do what is due; takes the place of Textual's wait until the process is idle."""
+    """Let the app do what is due; stands in for Textual's wait until the process is idle."""
     for _ in range(TURNS):
         await asyncio.sleep(0)
 

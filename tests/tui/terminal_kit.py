@@ -108,7 +108,7 @@ class Terminal:
         return len(self.shown)
 
     def resize(self, width: int, height: int) -> int:
-        """Give it another size, which has everything drawn anew; gives back how much was shown before."""
+        """Give it another size, which has everything drawn again; gives back how much was shown before."""
         seen = len(self.shown)
         _set_size(self.master, (width, height))
         return seen

@@ -388,7 +388,7 @@ async def test_the_folder_is_copied(make_app: MakeApp, monkeypatch: pytest.Monke
         assert app.screen.text == str(files[0].path.parent)
 
 
-async def test_verify_finds_damage_and_retry_mends_it(make_app: MakeApp) -> None:
+async def test_verify_finds_damage_and_retry_fetches_it(make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await pilot.press("3")
@@ -628,7 +628,7 @@ async def test_an_unusable_queue_file_is_said_once_with_what_to_do_and_transfers
         await wait_until(lambda: isinstance(app.screen, DownloadsScreen) and not lines(app), pilot)
 
 
-async def test_a_queue_file_that_breaks_while_the_place_is_shown_is_said_and_own_transfers_stay(
+async def test_a_queue_file_that_breaks_while_the_mode_is_shown_is_said_and_own_transfers_stay(
     make_app: MakeApp, archive: Archive
 ) -> None:
     app = make_app(overrides={"downloads.parallel": 1})
@@ -643,11 +643,14 @@ async def test_a_queue_file_that_breaks_while_the_place_is_shown_is_said_and_own
         await wait_until(lambda: "The queue file was damaged, a new one is used" in screen_text(app), pilot)
         assert states(app) == ["running", "waiting", "waiting"]
         archive.faults.clear()
+        await pilot.press("P")  # what runs is asked for again, at full speed
+        await wait_until(has(app, "paused", 3), pilot)
+        await pilot.press("P")
         await wait_until(has(app, "finished", 3), pilot)
         await wait_until(lambda: [row.state for row in app.backend.queue.load()] == ["finished"] * 3, pilot)
 
 
-async def test_a_damaged_queue_file_is_begun_anew_and_kept_beside(make_app: MakeApp) -> None:
+async def test_a_damaged_queue_file_is_replaced_and_kept_beside(make_app: MakeApp) -> None:
     app = make_app()
     file = app.backend.session.dirs.queue_file
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -676,7 +679,7 @@ async def test_what_stops_the_run_is_said_with_its_remedy_first(
     make_app: MakeApp, archive: Archive, fault: dict[str, Any], words: str
 ) -> None:
     app = make_app()
-    async with app.run_test(size=(60, 16), notifications=True) as pilot:
+    async with app.run_test(size=(60, 16)) as pilot:  # a notification would lie over it
         await pilot.press("3")
         files = await find_files(app, 3)
         archive.faults.add(**fault)

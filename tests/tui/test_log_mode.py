@@ -300,7 +300,7 @@ async def test_keys_are_listed_and_changed_at_once(make_app: MakeApp, archive: A
         assert screen.level == "error"
 
 
-async def test_a_broken_file_is_told_and_survived(make_app: MakeApp) -> None:
+async def test_a_broken_file_is_said_and_survived(make_app: MakeApp) -> None:
     app = make_app()
     good = file_of(app).read_text()
     async with app.run_test(size=SIZE, notifications=True) as pilot:

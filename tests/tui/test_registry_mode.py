@@ -179,7 +179,7 @@ def put_file_in_place(folder: Path) -> None:
 
 
 def link_to_itself(folder: Path) -> None:
-    """A link that leads nowhere in the place of the folder, which is kept as `away`."""
+    """A link that leads nowhere where the folder was, which is kept as `away`."""
     folder.rename(folder.with_name("away"))
     folder.symlink_to(folder)
 
@@ -203,9 +203,9 @@ async def test_unreadable_registry_says_what_where_and_what_to_do_and_comes_back
         await wait_until(lambda: "cannot be read" in text_of(app), pilot)
         text = " ".join(text_of(app).split())
         assert "Nothing is tracked yet" not in text
-        told = " ".join(str(mode(app).query_one("#problem", Static).content).split())
-        assert reason in told and str(spoilt) in told
-        assert "set paths.registry_dir" in told or "set another path" in told
+        said = " ".join(str(mode(app).query_one("#problem", Static).content).split())
+        assert reason in said and str(spoilt) in said
+        assert "set paths.registry_dir" in said or "set another path" in said
         assert "This mode looks again" in text
         for key in ("enter", "y", "slash", "escape", "s"):
             await pilot.press(key)
@@ -224,14 +224,14 @@ async def test_registry_lost_while_it_is_shown_keeps_what_was_known(make_app: Ma
         put_file_in_place(app.backend.session.dirs.registry_dir)
         await wait_until(lambda: "cannot be read" in text_of(app), pilot)
         # A long path may take the room of the last words.
-        told = str(mode(app).query_one("#problem", Static).content)
-        assert told.endswith("What is shown is from 00:00 UTC.")
+        said = str(mode(app).query_one("#problem", Static).content)
+        assert said.endswith("What is shown is from 00:00 UTC.")
         assert "CPR_CLD_2A" in text_of(app)
         app.backend.session.dirs.registry_dir.unlink()
         await wait_until(lambda: "Nothing is tracked yet" in text_of(app), pilot)
 
 
-async def test_an_unforeseen_error_of_the_engine_is_told_once_and_in_place(
+async def test_an_unforeseen_error_of_the_engine_is_said_once_and_in_place(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = 0
@@ -609,7 +609,7 @@ async def test_cleanup_shows_asks_and_deletes_marked_files_only(make_app: MakeAp
         await wait_until(lambda: "No marked file of CPR_CLD_2A BC is on disk" in words(app), pilot)
 
 
-async def test_what_a_cleanup_deleted_is_told_in_every_view(make_app: MakeApp) -> None:
+async def test_what_a_cleanup_deleted_is_said_in_every_view(make_app: MakeApp) -> None:
     app = make_app(prepare=fill)
     tracker = app.backend.session.registry.baseline(KEY)
     async with app.run_test(size=SIZE, notifications=True) as pilot:

@@ -103,15 +103,15 @@ async def ask_the_app(app: MaapApp) -> tuple[dict[str, str], dict[str, str], dic
         await wait_until(lambda: isinstance(app.screen, ListDialog), pilot)
         listed = app.screen
         assert isinstance(listed, ListDialog)
-        told = {line.split()[1]: line.split()[0] for line in listed.lines}
-        registry = {name: told.get(path.name, "good") for name, path in paths.items()}
+        states = {line.split()[1]: line.split()[0] for line in listed.lines}
+        registry = {name: states.get(path.name, "good") for name, path in paths.items()}
         assert "1 of them deleted by a clean-up" in listed.title_text
         registry["marked and cleaned up"] = "deleted"
         return registry, downloads, paths
 
 
 @pytest.fixture(scope="module")
-def told(
+def said(
     shared_archive: Archive, names: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, dict[str, str]]]:
     """What each face says of each file."""
@@ -129,7 +129,7 @@ def told(
         quick, _ = run_verify("--quick")
     assert code == 3
     commands = {name: rows[str(path)] for name, path in paths.items()}
-    # A look at size and structure alone cannot tell a byte that changed, and says no other thing else.
+    # A look at size and structure alone does not see a byte that changed; of all else it says the same.
     assert {name for name, path in paths.items() if quick[str(path)] != commands[name]} == {
         "one byte changed"
     }
@@ -150,5 +150,5 @@ def run_verify(*words: str) -> tuple[dict[str, str], int]:
 
 @pytest.mark.parametrize("face", ["maap verify", "Registry", "Downloads"])
 @pytest.mark.parametrize("damage", list(DAMAGE))
-def test_each_face_says_the_same(told: dict[str, dict[str, str]], face: str, damage: str) -> None:
-    assert told[face][damage] == DAMAGE[damage][1]
+def test_each_face_says_the_same(said: dict[str, dict[str, str]], face: str, damage: str) -> None:
+    assert said[face][damage] == DAMAGE[damage][1]
