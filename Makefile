@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(addpre
 # Many processes start in the tests, and each would compile the program again.
 unexport PYTHONDONTWRITEBYTECODE
 
-BENCHES := downloads search registry first_screen terminal_bytes queueing poor_line faults
+BENCHES := downloads search start registry sync app terminal_bytes growth queueing poor_line faults
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-interop lock demo test test-interop test-newest test-pythons test-install test-faults check docs \
@@ -81,7 +81,8 @@ test-interop: setup-interop ## Run the commands against servers that others wrot
 
 test-faults: setup ## Run the long tests of faults and crashes, about ten minutes
 	@failed=0; \
-	$(BIN)/python -m pytest -q -m 'long and not alone' --numprocesses auto --dist worksteal --tb=native tests/faults || failed=1; \
+	$(BIN)/python -m pytest -q -m 'long and not alone' --numprocesses auto --dist worksteal --tb=native \
+	  tests/faults tests/test_bench.py || failed=1; \
 	$(BIN)/python -m pytest -q -m 'long and alone' --tb=native tests/faults || failed=1; \
 	exit $$failed
 
@@ -110,7 +111,7 @@ screenshots: setup ## Draw the pictures of the README and of docs/ again
 setup-bench: setup ## Install what `make bench` compares with, as far as that can be done here
 	$(BIN)/python bench/kit/peers.py
 
-# Options of the scripts go into ARGS, such as ARGS='--rounds 3'.
+# Options of a script go into ARGS, such as ARGS='--rounds 3'; all of them take --quick.
 bench: setup-bench ## Measure everything, which takes hours; `make bench-NAME` runs bench/NAME.py alone
 	@failed=0; for name in $(BENCHES); do $(BIN)/python bench/$$name.py $(ARGS) || failed=1; done; exit $$failed
 

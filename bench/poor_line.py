@@ -1,6 +1,6 @@
 """Measure the keys over a poor line: how long the app stands still while files come over it, with keys typed.
 
-    python bench/poor_line.py [FILES]
+    python bench/poor_line.py [FILES] [--rounds N] [--quick]
 
 FILES of 400 kB each (default 12) over a line of 8 Mbit/s with 200 ms and breaks, row N19 of the faults. The
 far end and the line are threads of the same process, so that the figures are rather too high. A stall is
@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import statistics
 import sys
 import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from queueing import Heartbeat, until
-
+from bench.kit.harness import OURS, Bench, version_of
+from bench.queueing import Heartbeat, until
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
@@ -53,19 +54,30 @@ async def measure(stage: Stage, count: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("files", nargs="?", type=int, default=12)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, Stage(Path(folder)) as stage:
-        link = PoorLink(port=int(stage.url.rpartition(":")[2]), delay_s=0.2, rate=1_000_000, loss=0.02)
-        stage.open(link)
-        stage.move(link.url)
-        for number in range(options.files):
-            body = hdf5_body(400_000, seed=number)
-            stage.add(RawFile(body, etag=f'"{number}"'), body=body, size=len(body))
-        stall, work = asyncio.run(measure(stage, options.files))
-        print(f"{'files':>6}{'breaks':>8}{'longest stall ms':>18}{'of work ms':>12}")
-        print(f"{options.files:6}{link.broken:8}{stall * 1000:18.0f}{work * 1000:12.0f}")
+    def extend(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("files", nargs="?", type=int, help="files that come")
+
+    bench = Bench(__doc__, extend)
+    count = bench.options.files or (1 if bench.quick else 12)
+    bench.heading("Keys over a poor line", {OURS: version_of(sys.executable)})
+    stalls, works, broken = [], [], 0
+    for _ in range(bench.rounds):
+        with tempfile.TemporaryDirectory() as folder, Stage(Path(folder)) as stage:
+            link = PoorLink(port=int(stage.url.rpartition(":")[2]), delay_s=0.2, rate=1_000_000, loss=0.02)
+            stage.open(link)
+            stage.move(link.url)
+            for number in range(count):
+                body = hdf5_body(400_000, seed=number)
+                stage.add(RawFile(body, etag=f'"{number}"'), body=body, size=len(body))
+            stall, work = asyncio.run(measure(stage, count))
+            stalls.append(stall * 1000)
+            works.append(work * 1000)
+            broken += link.broken
+    print("| files | breaks of all rounds | longest stall ms | of work ms |\n|---|---|---|---|")
+    print(
+        f"| {OURS}, {count} | {broken} | {statistics.median(stalls):.0f} | {statistics.median(works):.0f} |"
+    )
+    print(f"\n{bench.load()}\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Measure the queue on the screen: how long the app stands still while many files come, pause and go.
 
-    python bench/queueing.py [FILES ...]
+    python bench/queueing.py [FILES ...] [--rounds N] [--quick]
 
 FILES at once (default 1,000, 10,000 and 50,000). The archive is never asked: no credentials are there, so
 that all of them wait. A stall is the longest time between two turns of the app's loop, "of work" the
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import statistics
 import sys
 import tempfile
 import time
@@ -23,6 +24,9 @@ from typing import Any
 
 from textual.pilot import Pilot
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench.kit.harness import OURS, Bench, version_of
 from maap_tui.engine.download.queue_store import Queue, QueueRow
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.registry.entries import Key, TrackedFile
@@ -178,19 +182,26 @@ def _key(app: MaapApp, key: str) -> Any:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("files", nargs="*", type=int, default=[1_000, 10_000, 50_000])
-    options = parser.parse_args()
+    def extend(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("files", nargs="*", type=int, help="files at once")
+
+    bench = Bench(__doc__, extend)
     os.environ.pop("MAAP_TOKEN", None)
-    print(f"{'files':>8}  {'done to them':18}{'longest stall ms':>18}{'of work ms':>12}{'shown after s':>15}")
-    for count in options.files:
+    bench.heading("Queue on the screen", {OURS: version_of(sys.executable)})
+    print("| files | done to them | longest stall ms | of work ms | shown after s |")
+    print("|---|---|---|---|---|")
+    for count in bench.options.files or ([20] if bench.quick else [1_000, 10_000, 50_000]):
         for play in (measure, measure_left):
-            with tempfile.TemporaryDirectory() as folder:
-                for what, stall, busy, shown in asyncio.run(play(count, Path(folder))):
-                    print(
-                        f"{count:8,}  {what:18}{stall * 1000:18.0f}{busy * 1000:12.0f}{shown:15.2f}",
-                        flush=True,
-                    )
+            taken: dict[str, list[tuple[float, float, float]]] = {}
+            for _ in range(bench.rounds):
+                with tempfile.TemporaryDirectory() as folder:
+                    for what, *figures in asyncio.run(play(count, Path(folder))):
+                        taken.setdefault(what, []).append(tuple(figures))
+            for what, rounds in taken.items():
+                stall, busy, shown = (statistics.median(column) for column in zip(*rounds, strict=True))
+                cells = f"{stall * 1000:.0f} | {busy * 1000:.0f} | {shown:.2f}"
+                print(f"| {OURS}, {count:,} | {what} | {cells} |", flush=True)
+    print(f"\n{bench.load()}\n")
 
 
 if __name__ == "__main__":

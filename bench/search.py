@@ -76,18 +76,9 @@ def grow(bench: Bench, folder: Path) -> None:
             count = total // days * days
             ours = [client for client in clients(bench, server, days, count) if "-client" not in client.name]
             work = Work(f"{count:,} granules, no delay", ours)
-            rounds, bench.rounds = bench.rounds, 1
-            for name, runs in bench.play(work, folder).items():
+            for name, runs in bench.play(work, folder, rounds=1).items():
                 taken.setdefault(name, []).extend(runs)
-            bench.rounds = rounds
-    rows = []
-    for name, runs in taken.items():
-        if len(runs) > 1:
-            grown = runs[-1].memory / runs[0].memory
-            verdict = "met" if grown <= 1.1 else "**not met**"
-            rows.append(f"| {name}, peak MB | flat (<= 1.1 x the first) | {grown:.2f} x | {verdict} |")
-    if rows:
-        print("| memory | reach | seen | |\n|---|---|---|---|\n" + "\n".join(rows) + "\n", flush=True)
+    bench.judge_growth(taken, "memory", 1.1)
 
 
 def main() -> int:

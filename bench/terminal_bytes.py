@@ -1,24 +1,27 @@
-"""Bytes and repaints a second that the app sends to a terminal of 80x24: at rest, and while 8 files come.
+"""What the app sends to a terminal: bytes and repaints a second, at rest and while 8 files come.
 
-In place 3, with and without `--low-bandwidth`: `python bench/terminal_bytes.py [SECONDS]`.
+    python bench/terminal_bytes.py [--rounds N] [--quick] [--seconds S] [--only WORDS] [--beside NAME=PYTHON]
+
+In Downloads, on terminals of 80x24 and of 200x60: as it is, with `--low-bandwidth`, and as it is over SSH,
+which it knows by SSH_TTY. A row is measured for SECONDS (default 20), at rest for half of them.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import fcntl
-import os
-import pty
-import select
-import signal
-import struct
 import sys
-import tempfile
-import termios
 import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench.kit.harness import OURS, Bench, Client, Reach, Usage, Work, maap, version_of
+from bench.kit.servers import Server
+from bench.kit.terminal import Terminal, cpu_of, peak_of
 from maap_tui.demo.archive import Archive
 from maap_tui.engine.download.queue_store import Queue, QueueRow
 from maap_tui.engine.model import TimeRange
@@ -28,60 +31,12 @@ from maap_tui.engine.session import Session
 FILES = 24
 RATE = 60e3
 """Bytes a second of each file: they last as long as the longest measurement."""
-
-
-FRAME = b"\x1b[?2026h"
-"""What a repaint begins with, where the terminal said that it knows it."""
-
-
-class Terminal:
-    """The app on a terminal that takes whole frames, as most do: each repaint begins with a mark."""
-
-    def __init__(self, words: list[str], environ: dict[str, str]) -> None:
-        self.shown = b""
-        self.pid, self.master = pty.fork()
-        if self.pid == 0:
-            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-            os.execve(sys.executable, [sys.executable, "-m", "maap_tui", "tui", *words], environ)
-
-    def read(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            if select.select([self.master], [], [], left)[0]:
-                piece = os.read(self.master, 65536)
-                self.shown += piece
-                if b"\x1b[?2026$p" in piece:
-                    self.type(b"\x1b[?2026;2$y")
-
-    def wait_for(self, words: bytes) -> None:
-        end = time.monotonic() + 30
-        while words not in self.shown:
-            if time.monotonic() > end:
-                raise SystemExit(f"{words!r} was not shown: {self.shown[-2000:]!r}")
-            self.read(0.1)
-
-    def type(self, keys: bytes) -> None:
-        os.write(self.master, keys)
-
-    def measure(self, seconds: float) -> str:
-        """What comes in a while; frames less than a tenth of a second apart are one repaint."""
-        size = repaints = 0
-        now = last = time.monotonic()
-        end = now + seconds
-        while now < end:
-            before = len(self.shown)
-            self.read(0.02)
-            now = time.monotonic()
-            if FRAME in self.shown[before:]:
-                repaints += now - last > 0.1
-                last = now
-            size += len(self.shown) - before
-        return f"{size / seconds:>8.0f} B/s {repaints / seconds:>6.2f} repaints/s"
-
-    def close(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-        os.close(self.master)
+SSH = "SSH_TTY"
+MODES: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
+    SSH: ([], {"SSH_TTY": "x"}),
+    "low bandwidth": (["--low-bandwidth"], {}),
+    "normal": ([], {}),
+}
 
 
 async def find(environ: dict[str, str]) -> list[QueueRow]:
@@ -101,45 +56,63 @@ async def find(environ: dict[str, str]) -> list[QueueRow]:
     ]
 
 
-def main(seconds: float) -> None:
-    modes = {
-        "normal": ([], {}),
-        "low bandwidth": (["--low-bandwidth"], {}),
-        "SSH_TTY": ([], {"SSH_TTY": "x"}),
-    }
-    for name, (words, more) in modes.items():
-        with tempfile.TemporaryDirectory() as folder, Archive.start(offline_days=365) as archive:
-            home = Path(folder) / "maap"
-            archive.prepare(home)
-            environ = {
-                "PATH": os.environ["PATH"],
-                "HOME": folder,
-                "TERM": "xterm-256color",
-                "LANG": "C.UTF-8",
-            }
-            environ |= {"PYTHONPATH": str(Path(__file__).parents[1]), "MAAP_DOWNLOADS_MIN_FREE": "0"}
-            environ |= archive.environment(home) | more
-            queue = Queue(home / "state" / "queue.sqlite3")
-            queue.save(asyncio.run(find(environ)))
-            queue.close()
-            archive.faults.add(target="data", rate=RATE)
-            one = Terminal(words, environ)
-            try:
-                one.wait_for(b"were interrupted")
-                one.read(2)
-                one.type(b"\x1b")
-                one.read(1)
-                one.type(b"3")
-                one.read(2)
-                idle = one.measure(seconds / 2)
-                one.type(b"T")
-                one.read(1)
-                one.type(b"g")
-                one.read(3)
-                print(f"{name:14} at rest {idle}   8 transfers {one.measure(seconds)}", flush=True)
-            finally:
-                one.close()
+def measure(
+    command: Sequence[str],
+    more: Mapping[str, str],
+    size: tuple[int, int],
+    seconds: float,
+    client: Client,
+    folder: Path,
+) -> Usage:
+    """Open it on the queue of a process that died, look at it at rest, go on with the files, look again."""
+    begun = time.monotonic()
+    with Archive.start(offline_days=365) as archive:
+        home = folder / "maap"
+        archive.prepare(home)
+        environ = Server("").environ() | {"HOME": str(folder), "TERM": "xterm-256color"}
+        environ |= {"MAAP_DOWNLOADS_MIN_FREE": "0", **archive.environment(home), **more}
+        queue = Queue(home / "state" / "queue.sqlite3")
+        queue.save(asyncio.run(find(environ)))
+        queue.close()
+        archive.faults.add(target="data", rate=RATE)
+        with Terminal(command, environ, size) as app:
+            app.wait_for(b"were interrupted")
+            app.read(2)
+            app.type(b"\x1b")
+            app.read(1)
+            app.type(b"3")
+            app.read(2)
+            at_rest = app.measure(seconds / 2)
+            app.type(b"T")
+            app.read(1)
+            app.type(b"g")
+            app.read(3)
+            moving = app.measure(seconds)
+            found = {f"{name} at rest": value for name, value in at_rest.items()} | moving
+            return Usage(time.monotonic() - begun, cpu_of(app.pid), peak_of(app.pid), found)
+
+
+def main() -> int:
+    def extend(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--seconds", type=float, help="how long a row is measured")
+
+    bench = Bench(__doc__, extend)
+    seconds = bench.options.seconds or (2.0 if bench.quick else 20.0)
+    bench.heading("Terminal", {name: version_of(python) for name, python in bench.ours.items()})
+    measures = ("B/s", "repaints/s", "% of a CPU", "B/s at rest", "repaints/s at rest", "% of a CPU at rest")
+    with bench.folder() as folder:
+        for size, most in (((80, 24), 2500), ((200, 60), 5000)):
+            everyone = []
+            for mode, (words, more) in MODES.items():
+                for name, python in bench.ours.items():
+                    command = [*maap(python), "tui", *words]
+                    look = partial(measure, command, more, size, seconds)
+                    everyone.append(Client(f"{name}, {mode}", lambda home: [], {}, measure=look))
+            reaches = [Reach(f"{OURS}, {SSH}", "B/s", most), Reach(f"{OURS}, {SSH}", "B/s at rest", 0)]
+            reaches.append(Reach(f"{OURS}, {SSH}", "% of a CPU at rest", 0.2))
+            bench.play(Work(f"8 transfers, {size[0]}x{size[1]}", everyone, reaches, measures), folder)
+    return 1 if bench.failed else 0
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if sys.argv[1:] else 20.0)
+    sys.exit(main())

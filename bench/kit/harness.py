@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,9 +40,11 @@ class Usage:
     cpu: float
     """Seconds of processor, user and system, of the process and of all it started and waited for."""
     memory: float
-    """MB that the largest of them had at once; never less than what this harness itself has."""
+    """MB that the largest of them had at once."""
     more: Mapping[str, float] = field(default_factory=dict)
     """What else was counted, such as requests."""
+    floor: float = 0.0
+    """MB that `memory` is never less than: what a process begins with, from the one that starts it."""
 
     def of(self, measure: str) -> float:
         return float(getattr(self, measure, None) or self.more.get(measure, 0.0))
@@ -64,8 +66,8 @@ class Client:
     """File in its folder that takes its standard output; '' throws that away."""
     rounds: int = sys.maxsize
     """Rounds that it takes part in; fewer for what takes minutes."""
-    code: int = 0
-    """Its exit code when it did the work."""
+    measure: Callable[[Client, Path], Usage] | None = None
+    """Does the work and says what it took; None runs the command to its end."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def run(client: Client, folder: Path, patience: float = PATIENCE_S) -> Usage:
     """Run a client once in a folder.
 
     Raises:
-        Failed: it ended with another code than it should, or took too long.
+        Failed: it ended with another code than 0, or took too long.
     """
     said = folder / "stderr"
     with (
@@ -110,10 +112,11 @@ def run(client: Client, folder: Path, patience: float = PATIENCE_S) -> Usage:
         signal.setitimer(signal.ITIMER_REAL, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         wall = time.monotonic() - begun
-    if process.returncode != client.code:
+    if process.returncode != 0:
         last = said.read_text(errors="replace").strip()[-400:]
         raise Failed(f"{' '.join(words)[:120]} ended with {process.returncode}: {last}")
-    return Usage(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    floor = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Usage(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, floor=floor)
 
 
 @dataclass
@@ -164,29 +167,46 @@ class Bench:
         self.failed = False
         self._load = os.getloadavg()[0]
 
+    def is_ours(self, name: str) -> bool:
+        """Whether a client is a version of ours."""
+        return name.split()[0].rstrip(",") in self.ours
+
+    def load(self) -> str:
+        """The load average before and now, in words."""
+        return f"Load {self._load:.1f} before, {os.getloadavg()[0]:.1f} after."
+
     @contextmanager
     def folder(self) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="maap-bench-", dir=self.options.dir) as folder:
             yield Path(folder)
 
-    def heading(self, title: str, versions: Mapping[str, str], left_out: Sequence[str] = ()) -> None:
+    def heading(
+        self, title: str, versions: Mapping[str, str], left_out: Sequence[str] = (), rounds: int = 0
+    ) -> None:
         """Say what is measured with what."""
         print(f"### {title}\n")
         print(f"{machine()}. {', '.join(f'{name} {version}' for name, version in versions.items())}.")
-        rounds = "one round" if self.rounds == 1 else f"medians of {self.rounds} rounds in turn"
-        print(f"{rounds.capitalize()}{', little work' if self.quick else ''}.")
+        count = rounds or self.rounds
+        said = "one round" if count == 1 else f"medians of {count} rounds in turn"
+        print(f"{said.capitalize()}{', little work' if self.quick else ''}.")
         for words in left_out:
             print(f"Left out: {words}.")
         print(flush=True)
 
-    def play(self, work: Work, folder: Path) -> dict[str, list[Usage]]:
-        """Run the clients of a piece of work in turn, and print what they took."""
+    def play(self, work: Work, folder: Path, rounds: int = 0) -> dict[str, list[Usage]]:
+        """Run the clients of a piece of work in turn, and print what they took.
+
+        Args:
+            work: what is done.
+            folder: where; each run has a folder of its own in it.
+            rounds: how often; 0 is as often as the options say.
+        """
         if self.options.only not in work.title:
             return {}
-        before = os.getloadavg()[0]
+        self._load = os.getloadavg()[0]
         taken: dict[str, list[Usage]] = {client.name: [] for client in work.clients}
         faults: dict[str, str] = {}
-        for number in range(self.rounds):
+        for number in range(rounds or self.rounds):
             for client in work.clients:
                 if client.name in faults or number >= client.rounds:
                     continue
@@ -195,41 +215,39 @@ class Bench:
                 try:
                     client.prepare(place)
                     work.counts()
-                    used = run(client, place)
-                    used = Usage(used.wall, used.cpu, used.memory, dict(work.counts()))
+                    used = (client.measure or run)(client, place)
+                    used = replace(used, more={**used.more, **work.counts()})
                     if wrong := client.check(place):
                         raise Failed(wrong)
                     taken[client.name].append(used)
                 except Failed as failure:
                     faults[client.name] = str(failure)
-                    self.failed = self.failed or client.name.split()[0] in self.ours
+                    self.failed = self.failed or self.is_ours(client.name)
                 finally:
                     shutil.rmtree(place)
-        self._print(work, taken, faults, before)
+        self._print(work, taken, faults)
         return taken
 
-    def _print(
-        self, work: Work, taken: Mapping[str, list[Usage]], faults: Mapping[str, str], before: float
-    ) -> None:
+    def _print(self, work: Work, taken: Mapping[str, list[Usage]], faults: Mapping[str, str]) -> None:
         titles = [MEASURES.get(name, (name, ""))[0] for name in work.measures]
         print(f"| {work.title} | {' | '.join(titles)} | runs |")
         print("|---" * (len(titles) + 2) + "|")
         for name, runs in taken.items():
             if runs:
-                cells = [_cell(measure, [one.of(measure) for one in runs]) for measure in work.measures]
+                cells = [_cell(measure, runs) for measure in work.measures]
                 print(f"| {name} | {' | '.join(cells)} | {len(runs)} |")
         print()
         for name, words in faults.items():
             print(f"{name} failed: {' '.join(words.split())}\n")
         self.judge(work.reaches, taken)
-        print(f"Load {before:.1f} before, {os.getloadavg()[0]:.1f} after.\n", flush=True)
+        print(f"{self.load()}\n", flush=True)
 
     def judge(self, reaches: Sequence[Reach], taken: Mapping[str, list[Usage]]) -> None:
         """Print how each version of ours stands to what it should reach."""
         rows = []
         for reach in reaches:
             for version in self.ours:
-                ours = reach.ours.replace(OURS, version, 1)
+                ours = _of(version, reach.ours)
                 if not taken.get(ours):
                     continue
                 title = MEASURES.get(reach.measure, (reach.measure, ""))[0]
@@ -237,7 +255,7 @@ class Bench:
                     seen = statistics.median(one.of(reach.measure) for one in taken[ours])
                     bound, found = f"<= {reach.factor:g}", f"{seen:.3g}"
                 else:
-                    other = reach.other.replace(OURS, version, 1)
+                    other = _of(version, reach.other)
                     if not taken.get(other):
                         continue
                     seen, spread = ratio(taken[ours], taken[other], reach.measure)
@@ -248,6 +266,38 @@ class Bench:
             print("| | reach | seen | |\n|---|---|---|---|")
             print("\n".join(rows) + "\n")
 
+    def judge_growth(
+        self, taken: Mapping[str, Sequence[Usage]], measure: str, factor: float, *, is_rate: bool = False
+    ) -> None:
+        """Print whether a measure gets worse from the least work to the most, for each version of ours.
+
+        Args:
+            taken: what each took, least work first.
+            measure: which.
+            factor: how many times worse it may become.
+            is_rate: whether less of it is worse.
+        """
+        title = MEASURES.get(measure, (measure, ""))[0]
+        rows = []
+        for name, runs in taken.items():
+            values = [one.of(measure) for one in runs]
+            if len(values) > 1:
+                worse = values[0] / max(min(values), 1e-9) if is_rate else max(values) / max(values[0], 1e-9)
+                verdict = "met" if worse <= factor else "**not met**"
+                is_ours = self.is_ours(name)
+                words = " ".join(_number(value) for value in values)
+                bound = f"<= {factor - 1:.0%} worse" if is_ours else ""
+                rows.append(f"| {name}, {title} | {bound} | {words} | {verdict if is_ours else ''} |")
+        if rows:
+            print("| as the work grows | reach | seen | |\n|---|---|---|---|")
+            print("\n".join(rows) + "\n", flush=True)
+
+
+def _of(version: str, name: str) -> str:
+    """The name of a client of ours for another version; that of a peer as it is."""
+    first, rest = name[: len(OURS)], name[len(OURS) :]
+    return version + rest if first == OURS and rest[:1] in ("", " ", ",") else name
+
 
 def ratio(ours: Sequence[Usage], other: Sequence[Usage], measure: str) -> tuple[float, str]:
     """The median of the rounds' ratios, and words for the lowest and the highest."""
@@ -257,14 +307,17 @@ def ratio(ours: Sequence[Usage], other: Sequence[Usage], measure: str) -> tuple[
     return statistics.median(ratios), spread
 
 
-def _cell(measure: str, values: Sequence[float]) -> str:
-    middle = statistics.median(values)
-    if measure == "memory":
-        # A process begins with what the one that starts it has.
-        floor = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        return f"{middle:.0f}" if middle > floor + 1 else f"up to {floor:.0f}"
-    form = MEASURES.get(measure, ("", ""))[1] or ("{:,.0f}" if middle >= 100 else "{:.3g}")
-    return form.format(middle)
+def _cell(measure: str, runs: Sequence[Usage]) -> str:
+    middle = statistics.median(one.of(measure) for one in runs)
+    floor = max(one.floor for one in runs)
+    if measure == "memory" and middle < floor + 1:
+        return f"up to {floor:.0f}"
+    form = MEASURES.get(measure, ("", ""))[1]
+    return form.format(middle) if form else _number(middle)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def machine() -> str:
@@ -278,7 +331,10 @@ def machine() -> str:
 
 def version_of(python: str) -> str:
     """The version of ours that an interpreter has, with the commit of a working tree."""
-    code = "import maap_tui.version as v, pathlib; print(v.__version__, pathlib.Path(v.__file__).parents[1])"
+    code = (
+        "import importlib.metadata as m, importlib.util as u, pathlib;"
+        "print(m.version('maap-tui'), pathlib.Path(u.find_spec('maap_tui').origin).parents[1])"
+    )
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, cwd="/")
     version, _, home = done.stdout.strip().partition(" ")
     commit = subprocess.run(

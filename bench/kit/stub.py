@@ -87,6 +87,11 @@ class Granules:
         }
         return template % values
 
+    def url(self, number: int) -> str:
+        """Where the file of one is."""
+        text = self.text(number, "assets.enclosure_h5.href")
+        return str(json.loads(text)["assets"]["enclosure_h5"]["href"])
+
     def _learn(self, fields: str) -> str:
         """Make the template of an item with some fields."""
         item = json.loads(next(ITEM.glob(f"{MARK}.json")).read_text("utf-8"))
