@@ -79,11 +79,12 @@ $(VENV)/interop/.set-up: tests/interop/requirements.txt | $(STAMP)
 test-interop: setup-interop ## Run the commands against servers that others wrote; needs PostgreSQL with PostGIS
 	$(BIN)/python -m pytest -q --tb=native -m interop tests/interop
 
-test-faults: setup ## Run the long tests of faults and crashes, about ten minutes
+test-faults: setup ## Run the long tests of faults, crashes and generated input, about ten minutes
 	@failed=0; \
 	$(BIN)/python -m pytest -q -m 'long and not alone' --numprocesses auto --dist worksteal --tb=native \
 	  tests/faults tests/test_bench.py || failed=1; \
 	$(BIN)/python -m pytest -q -m 'long and alone' --tb=native tests/faults || failed=1; \
+	$(BIN)/python -m pytest -q -m hypothesis --hypothesis-profile=whole --tb=native || failed=1; \
 	exit $$failed
 
 check: setup ## Lint, check types, dead code and the import rules

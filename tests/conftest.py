@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from maap_tui.cli.main import main
@@ -33,6 +34,11 @@ gc.disable()
 # httpcore tries to import it at each lock of a request, and to look through every folder is what takes long.
 if importlib.util.find_spec("sniffio") is None:
     sys.modules["sniffio"] = None  # type: ignore[assignment]
+
+# `make test-faults` plays the whole number of examples.
+hypothesis.settings.register_profile("quick", max_examples=25, deadline=None)
+hypothesis.settings.register_profile("whole", max_examples=200, deadline=None)
+hypothesis.settings.load_profile("quick")
 
 # Under nohup, or in the background of a script, commands would inherit signals that are ignored.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)

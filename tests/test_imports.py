@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -78,23 +79,27 @@ DOORS = {"cli/app_door.py": "maap_tui.tui"}
 """The one module of a layer that may import what its layer may not, and only inside a function."""
 
 
+@functools.cache
 def imports(file: Path) -> list[tuple[str, bool]]:
     """(module, whether it is imported at load time) of every import in a file."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    functions = [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
-    inside = {id(node) for one in functions for node in ast.walk(one)}
-    for one in ast.walk(tree):
-        if isinstance(one, ast.If) and ast.unparse(one.test) == "TYPE_CHECKING":
-            inside |= {id(node) for part in one.body for node in ast.walk(part)}
-    found = []
-    for node in ast.walk(tree):
+    found: list[tuple[str, bool]] = []
+
+    def visit(node: ast.AST, at_load: bool) -> None:
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             assert node.level == 0, f"{file}: imports are absolute"
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        found += [(name, id(node) not in inside) for name in names]
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            at_load = False
+        found.extend((name, at_load) for name in names)
+        is_for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+            for below in getattr(node, block, ()):
+                visit(below, at_load and not (is_for_types and block == "body"))
+
+    visit(ast.parse(file.read_text(encoding="utf-8")), True)
     return found
 
 

@@ -18,6 +18,7 @@ import pytest
 from maap_tui.demo import Archive
 from maap_tui.demo.tokens import CLIENT_SECRET, read, sign
 from maap_tui.engine.net.credentials import load_credentials
+from tests import forking
 
 CLD = ("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
 DAY = ("--date", "2025-12-01")
@@ -116,7 +117,13 @@ def test_closed_streams_do_no_harm(home: Path) -> None:
     ],
 )
 def test_a_signal_keeps_the_part(
-    start: Callable, archive: Archive, home: Path, number: signal.Signals, word: bytes, code: int
+    start: Callable,
+    maap: Callable,
+    archive: Archive,
+    home: Path,
+    number: signal.Signals,
+    word: bytes,
+    code: int,
 ) -> None:
     archive.control(stall_after=70000, match="08575D")
     process = start("download", *CLD, *DAY, "--frame", "D", "-n", "2", "-v")
@@ -136,8 +143,7 @@ def test_a_signal_keeps_the_part(
     assert any(".part" in name and "08575D" in name for name in names)
     assert sum(name.endswith(".h5") for name in names) == 1
     archive.faults.clear()
-    again = start("download", *CLD, *DAY, "--frame", "D", "-n", "2")
-    assert again.wait(30) == 0
+    assert maap("download", *CLD, *DAY, "--frame", "D", "-n", "2").code == 0
     names = sorted(path.name for path in (home / "data").rglob("*") if path.is_file())
     assert len(names) == 2 and all(name.endswith(".h5") for name in names)
 
@@ -166,9 +172,15 @@ def in_terminal(
     words: list[str], environ: dict[str, str], *, keys: bytes = b"", after: bytes = b""
 ) -> tuple[int, bytes]:
     """Run with a terminal on all three streams; `keys` are typed once `after` was shown."""
-    child, terminal = pty.fork()
-    if child == 0:
-        os.execve(sys.executable, [sys.executable, "-m", "maap_tui", *words], environ)
+    terminal, inner = pty.openpty()
+    if forking.can_fork(environ):
+        child = forking.server().start(words, environ, inner)
+    else:
+        child = os.fork()
+        if child == 0:
+            os.login_tty(inner)
+            os.execve(sys.executable, [sys.executable, "-m", "maap_tui", *words], environ)
+    os.close(inner)
     shown = b""
     while True:
         ready, _, _ = select.select([terminal], [], [], 30)
@@ -189,7 +201,14 @@ def in_terminal(
 
 @pytest.fixture
 def environ(home: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "COLUMNS": "100"}
+    inherited = {name: text for name, text in os.environ.items() if name not in forking.LOCALE}
+    return {
+        **inherited,
+        **forking.SERVER_LOCALE,
+        "PYTHONPATH": str(ROOT),
+        "TERM": "xterm-256color",
+        "COLUMNS": "100",
+    }
 
 
 def test_progress_only_on_a_terminal(environ: dict[str, str], archive: Archive) -> None:

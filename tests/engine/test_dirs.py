@@ -5,7 +5,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from maap_tui.engine.config import dirs
@@ -208,7 +208,6 @@ ANY_NAME = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(ANY_NAME, ANY_NAME, ANY_NAME, ANY_NAME, ANY_NAME, st.dates(), st.booleans())
 def test_a_granule_is_under_the_data_folder_or_refused(
     mission: str, collection: str, product: str, baseline: str, name: str, day: date, product_dir: bool
@@ -225,7 +224,6 @@ def test_a_granule_is_under_the_data_folder_or_refused(
     assert collection_of(path) == (collection, product, baseline, day)
 
 
-@settings(deadline=None)
 @given(st.one_of(ANY_NAME, st.text("./%2fFeE5c?#a\\", max_size=10)))
 def test_a_file_name_of_any_address_is_safe_or_refused(end: str) -> None:
     try:

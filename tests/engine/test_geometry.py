@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from maap_tui.engine.geometry import (
@@ -89,7 +89,6 @@ stars = st.lists(st.floats(0.02, 0.4), min_size=3, max_size=12)
 plane = st.tuples(st.floats(-0.6, 0.6), st.floats(-0.6, 0.6))
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     centre=centres, radii=stars, there=plane, backward=st.booleans(), closed=st.booleans(), turn=st.booleans()
 )
@@ -125,7 +124,6 @@ def test_a_polygon_is_0_km_from_what_is_inside_and_its_nearest_edge_from_the_res
         assert found < 2
 
 
-@settings(max_examples=100, deadline=None)
 @given(centre=centres, dirs=st.lists(plane, min_size=2, max_size=8, unique=True), there=plane)
 def test_a_line_is_as_far_as_its_nearest_arc(
     centre: Position, dirs: list[tuple[float, float]], there: tuple[float, float]

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from maap_tui.engine.errors import InvalidRequestError, LockedError, RegistryError
@@ -349,7 +349,6 @@ def test_impossible_dates_are_ignored_and_reported(registry: BaselineRegistry, n
 
 
 @pytest.mark.fault("R2")
-@settings(max_examples=40, deadline=None)
 @given(
     lines=st.lists(
         st.one_of(
@@ -386,7 +385,6 @@ def test_any_bytes_never_raise_and_good_lines_stay(
     assert {entry(1).url, entry(3).url} <= registry.errors().keys()
 
 
-@settings(max_examples=40, deadline=None)
 @given(path=st.text(max_size=30), name=st.text(max_size=30))
 def test_any_text_is_kept_or_refused(tmp_path_factory: pytest.TempPathFactory, path: str, name: str) -> None:
     registry = BaselineRegistry(tmp_path_factory.mktemp("text"), KEY)

@@ -704,7 +704,6 @@ ITEM = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(ITEM | JSON)
 def test_any_item_is_read_filed_or_refused(tmp_path_factory: pytest.TempPathFactory, raw: Any) -> None:
     root = tmp_path_factory.getbasetemp() / "data"
