@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from maap_tui.text import format_bytes, format_count, format_duration, plural
 if TYPE_CHECKING:
     from maap_tui.engine.download.downloads import Report
     from maap_tui.engine.download.requests import DownloadRequest
+    from maap_tui.engine.session import Session
 
 
 def add_download_options(
@@ -43,12 +45,34 @@ def add_download_options(
         help="end after this long and keep what is here; exit code 3 if anything is left (default: no limit)",
     )
     group.add_argument("--dry-run", action="store_true", help="only list what would be fetched")
+    group.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="fetch on the workers of a dask cluster: tcp://HOST:PORT, or local:N for N processes",
+    )
     if needs_bounds:
         group.add_argument(
             "--everything",
             action="store_true",
             help="fetch all of the product or baseline; needed without a time, an orbit, an area or -n",
         )
+
+
+@contextlib.asynccontextmanager
+async def moved(context: CommandContext, session: Session) -> AsyncIterator[None]:
+    """Show progress around downloads, and have them done where `--dask` says.
+
+    Raises:
+        InvalidRequestError: dask is not installed, or what is given is not a cluster.
+        CatalogError: its scheduler does not answer.
+    """
+    with contextlib.ExitStack() as held:
+        if context.args.dask is not None:
+            from maap_tui.engine import tasks
+
+            tasks.use(session, held.enter_context(tasks.dask_executor(context.args.dask)))
+        async with context.watched():
+            yield
 
 
 def list_wanted(context: CommandContext, wanted: Sequence[DownloadRequest], folder: Path) -> None:

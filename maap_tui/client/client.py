@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from maap_tui.client.arguments import (
     day_of,
@@ -37,6 +37,9 @@ from maap_tui.engine.missions import parse_name
 from maap_tui.engine.model import DEFAULT_MAX_ITEMS, BaselineInfo
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 
 class MaapClient:
@@ -265,6 +268,7 @@ class MaapClient:
         verbose: bool = False,
         product_dir: bool = False,
         reverse: bool = False,
+        executor: Executor | None = None,
     ) -> DownloadResult:
         """Download URLs.
 
@@ -278,6 +282,9 @@ class MaapClient:
             verbose: log each file at INFO.
             product_dir: give each file a folder named after its stem.
             reverse: newest sensing start first.
+            executor: has the files fetched by its worker processes, which share this file system: one of
+                `concurrent.futures`, or of dask, Parsl or MPI. The registry is written here. None fetches
+                them here.
 
         Raises:
             AuthenticationError: when the token is refused; what was downloaded stays.
@@ -295,6 +302,7 @@ class MaapClient:
                 again=not skip_existing,
             ),
             verbose=verbose,
+            executor=executor,
         )
         return _download_result(report)
 
@@ -317,6 +325,7 @@ class MaapClient:
         tracks: Sequence[str | int] | None = None,
         all_versions: bool = False,
         shard: str | None = None,
+        executor: Executor | None = None,
     ) -> DownloadResult:
         """Download what the registry has pending; arguments as `search` and `download`."""
         mission = self._session.mission_of(collection)
@@ -344,6 +353,7 @@ class MaapClient:
                     pending, out_dir=Path(out_dir) if out_dir else None, product_dir=product_dir
                 ),
                 verbose=verbose,
+                executor=executor,
             )
             result = _download_result(report)
         keys = self._session.tracked_keys(collection, product_type, baseline)
@@ -370,6 +380,7 @@ class MaapClient:
         tracks: Sequence[str | int] | None = None,
         all_versions: bool = False,
         shard: str | None = None,
+        executor: Executor | None = None,
     ) -> DownloadResult:
         """Search and download in one step, followed by no registry.
 
@@ -407,6 +418,7 @@ class MaapClient:
                 everything=everything or max_items < DEFAULT_MAX_ITEMS,
             ),
             verbose=verbose,
+            executor=executor,
         )
         result = _download_result(found.downloads)
         if dry_run:
@@ -432,6 +444,7 @@ class MaapClient:
         tracks: Sequence[str | int] | None = None,
         all_versions: bool = False,
         shard: str | None = None,
+        executor: Executor | None = None,
     ) -> SyncResult:
         """Register what the archive has and download what is pending; the last 3 days without start and end.
 
@@ -472,6 +485,7 @@ class MaapClient:
                 max_consecutive_failures=max_consecutive_failures,
             ),
             verbose=verbose,
+            executor=executor,
         )
         downloads = _download_result(report.downloads)
         names = [key.baseline for key in report.keys]

@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from maap_tui.client.config import KEYS, MaapConfig
 from maap_tui.engine.events import (
@@ -27,6 +27,9 @@ from maap_tui.engine.events import (
 )
 from maap_tui.engine.session import Session
 from maap_tui.engine.thread import EngineThread
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 T = TypeVar("T")
 
@@ -140,8 +143,23 @@ class Connection:
             self._engine = _Engine(session)
         return self._engine
 
-    def run(self, work: Callable[[Session], Coroutine[Any, Any, T]], *, verbose: bool = False) -> T:
-        """Run in the engine; with `verbose` each file and baseline is logged at INFO and not at DEBUG."""
+    def run(
+        self,
+        work: Callable[[Session], Coroutine[Any, Any, T]],
+        *,
+        verbose: bool = False,
+        executor: Executor | None = None,
+    ) -> T:
+        """Run in the engine.
+
+        Args:
+            work: what to run.
+            verbose: whether each file and baseline is logged at INFO and not at DEBUG.
+            executor: has the files fetched that are downloaded meanwhile, by any thread; None fetches them
+                here.
+        """
+        if executor is not None:
+            work = _fetched_by(executor, work)
         self._file_level = logging.INFO if verbose else logging.DEBUG
         engine = self._open
         try:
@@ -189,3 +207,18 @@ class Connection:
             logger.debug("page of %d items", event.items)
         if self.on_event is not None:
             self.on_event(event)
+
+
+def _fetched_by(
+    executor: Executor, work: Callable[[Session], Coroutine[Any, Any, T]]
+) -> Callable[[Session], Coroutine[Any, Any, T]]:
+    async def run(session: Session) -> T:
+        from maap_tui.engine import tasks
+
+        tasks.use(session, executor)
+        try:
+            return await work(session)
+        finally:
+            session.hand_over = None
+
+    return run

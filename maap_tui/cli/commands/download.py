@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.commands.get import search_and_download
 from maap_tui.cli.context import CommandContext
-from maap_tui.cli.download_options import add_download_options, list_wanted, summarise
+from maap_tui.cli.download_options import add_download_options, list_wanted, moved, summarise
 from maap_tui.cli.options import (
     add_command,
     add_general_options,
@@ -109,7 +109,7 @@ async def _download_plan(context: CommandContext, session: Session) -> None:
     if files:
         context.check_token(session)
     context.prints_files()
-    async with context.watched():
+    async with moved(context, session):
         done = await download_plan(session, files)
     summarise(context, done, nothing="Nothing to download: no file of the plan is in this part")
 
@@ -168,7 +168,7 @@ async def _download_urls(context: CommandContext, session: Session) -> None:
         return
     context.check_token(session)
     context.prints_files()
-    async with context.watched():
+    async with moved(context, session):
         report = await session.download(
             urls, args.collection, out_dir=args.out_dir, product_dir=product_dir, track=True
         )
@@ -225,6 +225,6 @@ async def _download_pending(context: CommandContext, session: Session) -> None:
     if pending.files:
         context.check_token(session)
     context.prints_files()
-    async with context.watched():
+    async with moved(context, session):
         report = await session.download_pending(pending.files, out_dir=args.out_dir)
     summarise(context, report, nothing="Nothing pending in the registry")

@@ -6,7 +6,7 @@ from typing import Any
 
 from maap_tui.cli.commands.search import nothing_found, report_cut, unsearched
 from maap_tui.cli.context import CommandContext
-from maap_tui.cli.download_options import add_download_options, list_wanted, summarise
+from maap_tui.cli.download_options import add_download_options, list_wanted, moved, summarise
 from maap_tui.cli.options import add_command, add_general_options, add_query_options, query_of
 
 
@@ -43,7 +43,7 @@ async def search_and_download(context: CommandContext, *, track: bool) -> None:
                 query.demand_bounds()
             context.check_token(session)
             context.prints_files()
-        async with context.watched():
+        async with moved(context, session):
             report = await session.get(
                 query,
                 out_dir=args.out_dir,

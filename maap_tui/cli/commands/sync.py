@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.commands.search import unsearched
 from maap_tui.cli.context import CommandContext
-from maap_tui.cli.download_options import add_download_options, list_wanted, summarise
+from maap_tui.cli.download_options import add_download_options, list_wanted, moved, summarise
 from maap_tui.cli.options import (
     add_command,
     add_general_options,
@@ -82,7 +82,7 @@ async def run(context: CommandContext) -> None:
             return
         context.check_token(session)
         context.prints_files()
-        async with context.watched():
+        async with moved(context, session):
             done = await session.sync(query, product_dir=session.settings.downloads.product_dir)
         if done.refused:
             report.codes.add(WRONG)

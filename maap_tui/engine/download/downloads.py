@@ -15,8 +15,8 @@ from pathlib import Path
 from maap_tui.engine.config.settings import DownloadSettings
 from maap_tui.engine.download.queue_store import HOST, LIVE, Queue, QueueRow, QueueWriter, born_at
 from maap_tui.engine.download.recorder import Recorder
+from maap_tui.engine.download.remote import Fetcher
 from maap_tui.engine.download.requests import DownloadRequest, TransferRules
-from maap_tui.engine.download.transfer import Transfer
 from maap_tui.engine.errors import (
     AuthenticationError,
     BatchDownloadAborted,
@@ -123,7 +123,7 @@ class Downloads:
 
     def __init__(
         self,
-        transfer: Callable[[Emit], Transfer],
+        transfer: Callable[[Emit], Fetcher],
         *,
         parallel: int,
         emit: Emit = ignore,

@@ -17,6 +17,8 @@ from maap_tui.engine.download.downloads import Downloads
 from maap_tui.engine.download.pacing import HostPause
 from maap_tui.engine.download.queue_store import Queue
 from maap_tui.engine.download.recorder import Recorder
+from maap_tui.engine.download.remote import Fetcher, RemoteTransfer
+from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest
 from maap_tui.engine.download.transfer import Transfer
 from maap_tui.engine.errors import MaapError
 from maap_tui.engine.events import Emit, Event, Noted, Warned, ignore
@@ -45,6 +47,8 @@ from maap_tui.engine.workflows import rules
 from maap_tui.engine.workflows.filing import Filing
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     import httpx
 
 
@@ -83,6 +87,8 @@ class Parts:
         self._transport = transport
         self._pause = HostPause()
         self._is_unkept_said = False
+        self.hand_over: Callable[[DownloadRequest], Future[DownloadOutcome]] | None = None
+        """What has files fetched elsewhere; None fetches them here. To be set before the first download."""
         self._runs: weakref.WeakSet[Downloads] = weakref.WeakSet()
         """The queues that were made here and may still be at work."""
         self.http = self._make_http()
@@ -290,13 +296,8 @@ class Parts:
             waits_for_room: whether a full disk is waited for without end, as where somebody watches.
         """
         config = self.settings.downloads
-
-        def transfer(emit: Emit) -> Transfer:
-            how = rules.transfer_rules(self.settings)
-            return Transfer(self.http, self.tokens, how, pause=self._pause, emit=emit)
-
         run = Downloads(
-            transfer,
+            self._fetcher,
             parallel=config.parallel,
             emit=self.emit,
             recorder=Recorder(self.registry, self.hashes, self.emit),
@@ -307,6 +308,15 @@ class Parts:
         )
         self._runs.add(run)
         return run
+
+    def transfer(self, emit: Emit = ignore) -> Transfer:
+        """What fetches one file at a time, without registry or queue; one for all files of a run."""
+        how = rules.transfer_rules(self.settings)
+        return Transfer(self.http, self.tokens, how, pause=self._pause, emit=emit)
+
+    def _fetcher(self, emit: Emit) -> Fetcher:
+        here = self.transfer(emit)
+        return here if self.hand_over is None else RemoteTransfer(self.hand_over, here, emit)
 
 
 def _unpickled(
