@@ -28,7 +28,7 @@ from maap_tui.tui.screens.search.screen import SearchScreen
 FORMATS = ["h5"]
 
 
-async def fill(app: MaapApp, rows: list[Result], transfers: list[Result]) -> None:
+async def fill(app: MaapApp, session: Session, rows: list[Result], transfers: list[Result]) -> None:
     """Fill the list and the queue once the mode is there."""
     while not (app.is_running and isinstance(app.screen, SearchScreen) and app.screen.query("#sum")):  # noqa: ASYNC110
         await asyncio.sleep(0.2)  # the app says to nobody outside it that a mode is there
@@ -36,20 +36,21 @@ async def fill(app: MaapApp, rows: list[Result], transfers: list[Result]) -> Non
     assert isinstance(screen, SearchScreen)
     files = []
     for row in transfers:
-        wanted = app.session.filing.request_of(row.granule, row.files[0])
+        wanted = session.filing.request_of(row.granule, row.files[0])
         url = wanted.url.replace("/data/", "/data/limited/", 1)
-        files.append(replace(wanted, url=url, tracked=None))
+        files.append(replace(wanted, url=url).untracked())
 
     async def show() -> None:
-        await app.queue_files(files)
+        await app.backend.queue_files(files)
         screen.results.set_rows(rows)
         screen.results.focus()
 
     app.call_later(show)
 
 
-async def run(app: MaapApp, rows: list[Result], transfers: list[Result]) -> None:
-    filling = asyncio.create_task(fill(app, rows, transfers))
+async def run(app: MaapApp, session: Session, rows: list[Result], transfers: list[Result]) -> None:
+    filling = asyncio.create_task(fill(app, session, rows, transfers))
+    filling.add_done_callback(lambda task: task.exception() and app.exit())
     await app.run_async()
     if app.crash is not None:
         raise app.crash
@@ -67,7 +68,8 @@ def main() -> None:
         name = f"ECA_EXBA_MSI_COP_2A_{start:%Y%m%dT%H%M%S}Z_20260101T000000Z_01000A"
         rows.append(result_of(replace(found[0], id=name, sensing_start=start), FORMATS, keep_whole=False))
     queued = [result_of(granule, FORMATS, keep_whole=True) for granule in found]
-    asyncio.run(run(MaapApp(Session.load(bulk=True)), rows, queued))
+    session = Session.load(bulk=True)
+    asyncio.run(run(MaapApp(session), session, rows, queued))
 
 
 if __name__ == "__main__":
