@@ -149,8 +149,7 @@ def test_options_before_a_name_are_understood(shell: Shell, folder: Path) -> Non
     assert shell.arguments(line)[0].endswith("<MSI_COP_2A>")
 
 
-@pytest.mark.parametrize("fault", ["no copies", "a damaged copy", "a wrong setting"])
-def test_what_cannot_be_read_is_silence(shell: Shell, folder: Path, fault: str) -> None:
+def damaged(folder: Path, fault: str) -> None:
     file = folder / "home" / "catalogs" / f"{COLLECTION}_queryables.json"
     if fault == "no copies":
         shutil.rmtree(folder / "home")
@@ -158,6 +157,19 @@ def test_what_cannot_be_read_is_silence(shell: Shell, folder: Path, fault: str) 
         file.write_text("{")
     else:
         (folder / "home" / "config.toml").write_text("[downloads]\nparallel = 'many'\n")
+
+
+@pytest.mark.parametrize("fault", ["no copies", "a damaged copy", "a wrong setting"])
+def test_of_what_cannot_be_read_no_name_is_printed(
+    folder: Path, capfd: pytest.CaptureFixture[str], fault: str
+) -> None:
+    damaged(folder, fault)
+    code = main(["__names", "get", COLLECTION])
+    assert (code, *capfd.readouterr()) == (0, "", "")
+
+
+def test_what_cannot_be_read_is_silence(shell: Shell, folder: Path) -> None:
+    damaged(folder, "a wrong setting")
     found, shown = shell.arguments(f"maap get {COLLECTION} MSI\t")
     assert found == f"<get><{COLLECTION}><MSI>"
     assert not any(word in shown for word in ("Error", "rror:", "Warning", "Traceback"))

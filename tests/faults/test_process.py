@@ -88,7 +88,7 @@ def terminal(scene: endings.Scene) -> Iterator[Callable[..., Terminal]]:
 @pytest.mark.fault("D3")
 def test_kills_and_errors_at_any_call_leave_nothing_wrong(tmp_path: Path) -> None:
     try:
-        figure = crashes.measure_injections(6, tmp_path, workers=1)
+        figure = crashes.measure_injections(3, tmp_path, workers=1)
     except Missing as missing:
         pytest.skip(f"needs {missing}")
     assert figure.kept, str(figure)
@@ -96,7 +96,7 @@ def test_kills_and_errors_at_any_call_leave_nothing_wrong(tmp_path: Path) -> Non
 
 @pytest.mark.fault("P1")
 def test_kills_at_any_moment_lose_double_and_corrupt_nothing(tmp_path: Path) -> None:
-    figure = crashes.measure_kills(12, tmp_path, frame="D")
+    figure = crashes.measure_kills(6, tmp_path, frame="D")
     assert figure.kept, str(figure)
 
 
