@@ -246,7 +246,7 @@ def list_pending(context: CommandContext) -> None:
     ]
     for file in sorted(found, key=lambda one: (one.day, one.url, one.path)):
         if context.output.as_json:
-            context.output.record({"url": file.url, "path": file.path, "day": file.day})
+            context.output.record({"url": file.url, "path": file.path, "day": file.day}, at_once=False)
         else:
             context.output.line(file.url if args.type == "downloads" else file.path)
     context.output.flush()

@@ -44,9 +44,12 @@ def means(query: Query, url: str) -> bool:
         return False
     if query.shard is not None and url not in query.shard:
         return False
+    by_name = query.orbits or query.frames or query.tracks
+    if not (query.time or by_name):
+        return True  # names are not read for nothing: a registry may have a million
     name = parse_name(url)
     if name is None:
-        return not (query.orbits or query.frames or query.tracks)
+        return not by_name
     if query.time and name.sensing_start not in query.time:
         return False
     if query.orbits and not any(
@@ -65,8 +68,10 @@ def starts_in(span: TimeRange | None, url: str) -> bool:
         span: the span.
         url: URL or path of the file.
     """
+    if span is None:
+        return True
     name = parse_name(url)
-    return span is None or name is None or name.sensing_start in span
+    return name is None or name.sensing_start in span
 
 
 def days_of(span: TimeRange | None) -> tuple[date | None, date | None]:
