@@ -42,7 +42,8 @@ OTHER = "other"
 DEFAULT_MAX_ITEMS = 50_000
 """Granules that a query gives at most when nothing says how many; also the default of `search.max_items`."""
 
-_LONGEST_SUFFIX = max(len(suffix) for suffixes in FORMATS.values() for suffix in suffixes)
+LONGEST_SUFFIX = max(len(suffix) for suffixes in FORMATS.values() for suffix in suffixes)
+"""Characters of the longest suffix."""
 
 _SIDE_FOLDERS = ("/annotation/", "/preview/", "/schema/", "/support/", "/public/")
 
@@ -64,7 +65,7 @@ def has_format(url: str, name: str) -> bool:
         return True
     if name not in (MEASUREMENT, "zip"):
         path = url.split("?", 1)[0] if "?" in url else url
-        return path[-_LONGEST_SUFFIX:].lower().endswith(FORMATS.get(name, "\0"))
+        return path[-LONGEST_SUFFIX:].lower().endswith(FORMATS.get(name, "\0"))
     if name == "zip":
         return format_of(url) == name
     path = url.split("?", 1)[0].lower()

@@ -14,6 +14,8 @@ from maap_tui.engine.geometry import is_geometry, read_bbox
 from maap_tui.engine.missions import MISSIONS, format_of, has_format, parse_name
 from maap_tui.engine.model import (
     ALL,
+    FORMATS,
+    LONGEST_SUFFIX,
     MEASUREMENT,
     OTHER,
     PICTURES,
@@ -38,12 +40,12 @@ def resolved(item: Any, url: str) -> Any:
     assets = item.get("assets") if isinstance(item, dict) else None
     if not isinstance(assets, dict):
         return item
-    for asset in assets.values():
-        href = asset.get("href") if isinstance(asset, dict) else None
-        if isinstance(href, str) and not href.startswith(_WHOLE):
-            break
-    else:
-        return item
+    try:
+        # Of most items every asset has such a link: nothing else is looked at for them.
+        if all([asset["href"].startswith(_WHOLE) for asset in assets.values()]):
+            return item
+    except (TypeError, KeyError, AttributeError):
+        pass
     base = url
     links = item.get("links")
     for link in links if isinstance(links, list) else []:
@@ -277,15 +279,33 @@ class _Files:
     def _find(self, formats: Sequence[str]) -> list[Asset]:
         for wanted in formats:
             found = {}
-            for key, value in self._raw.items():
-                href = value.get("href") if isinstance(value, dict) else None
-                if isinstance(href, str) and has_format(href, wanted):
-                    asset = self._asset(key)
-                    if asset is not None and asset.format:
-                        found[asset.href] = asset
+            for key in self._with_format(wanted):
+                asset = self._asset(key)
+                if asset is not None and asset.format:
+                    found[asset.href] = asset
             if found:
                 return list(found.values())
         return []
+
+    def _with_format(self, wanted: str) -> list[Any]:
+        """Keys of the assets whose addresses are of a format."""
+        suffixes = FORMATS.get(wanted)
+        if suffixes and wanted != "zip":
+            # As `has_format`, in a quarter of the time.
+            try:
+                return [
+                    key
+                    for key, value in self._raw.items()
+                    if value["href"].partition("?")[0][-LONGEST_SUFFIX:].lower().endswith(suffixes)
+                ]
+            except (TypeError, KeyError, AttributeError):
+                pass  # something in it is no asset
+        found = []
+        for key, value in self._raw.items():
+            href = value.get("href") if isinstance(value, dict) else None
+            if isinstance(href, str) and has_format(href, wanted):
+                found.append(key)
+        return found
 
     def pictures(self) -> Iterator[Asset]:
         """Those that can be looked at, as `Granule.quicklook` chooses from."""
