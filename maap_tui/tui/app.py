@@ -14,10 +14,12 @@ from typing import Any, ClassVar, TypeVar
 from textual import events, on
 from textual.app import ScreenStackError, SystemCommand
 from textual.css.query import NoMatches
+from textual.errors import NoWidget
 from textual.filter import LineFilter
 from textual.notifications import Notify, SeverityLevel
 from textual.screen import Screen
 from textual.timer import Timer
+from textual.widget import Widget
 from textual.worker import Worker, WorkerState
 
 from maap_tui.engine.config.settings import KEYS, Settings, UiSettings
@@ -33,7 +35,7 @@ from maap_tui.tui.backend import Backend
 from maap_tui.tui.commands import MaapCommands
 from maap_tui.tui.host import Host
 from maap_tui.tui.keys import BY_ID, MODES, bindings, check_keymap, show_key
-from maap_tui.tui.messages import EngineNews, KeyDone
+from maap_tui.tui.messages import EngineNews, InputDone
 from maap_tui.tui.problems import words_of
 from maap_tui.tui.screens.browse.screen import BrowseScreen
 from maap_tui.tui.terminal import ShutdownGuard, TerminalDriver
@@ -45,8 +47,14 @@ T = TypeVar("T")
 SAMPLE_S = 0.25
 """Seconds between two looks at the engine; twice as many with low bandwidth."""
 
-KEY_S = 1.0
-"""Seconds that a key may take before the next one goes ahead all the same."""
+ACTING = (events.Key, events.Paste, events.MouseDown, events.MouseUp)
+"""What others wait for; nothing waits for a mouse that only moves or scrolls."""
+
+INPUT_S = 1.0
+"""Seconds after which it is looked whether the widget that a key or click went to is still there."""
+
+LONGEST_INPUT_S = 10.0
+"""Seconds that a key or click may take before the next one goes ahead all the same."""
 
 OSC52_LIMIT = 74_000
 """Bytes of base64 that terminals take in one OSC 52."""
@@ -136,10 +144,10 @@ class MaapApp(QuietApp):
         if is_ascii:
             self._own_filters.append(theme.AsciiOnly())
         self._problems: list[str] = []
-        self._typed: deque[events.Key | events.Paste] = deque()
-        self._key_sent: KeyDone | None = None
-        """What follows the key that is under way, None when none is."""
-        self._key_timer: Timer | None = None
+        self._inputs: deque[events.InputEvent | events.Paste] = deque()
+        self._input_sent: InputDone | None = None
+        """What follows the key or click that is under way, None when none is."""
+        self._input_timer: Timer | None = None
         self._is_leaving = False
         self.animation_level = "full" if session.settings.ui.animation and not low_bandwidth else "none"
 
@@ -203,38 +211,61 @@ class MaapApp(QuietApp):
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *self._own_filters]
 
-    # Keys
+    # Keys and clicks
 
     async def on_event(self, event: events.Event) -> None:
-        """Hand keys out one after the other.
+        """Hand keys and clicks out one after the other, in the order in which they came.
 
         Textual queues a key at the widget that has the focus and looks its binding up once it has come
         back: of keys typed in a burst, those of different modes overtake one another, and a key may act
-        in a mode that was not there when it was typed.
+        in a mode that was not there when it was typed. A click moves the focus at once: what was typed
+        before it would go to the field that was clicked.
         """
-        if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
+        if not isinstance(event, events.InputEvent | events.Paste) or event.is_forwarded:
             await super().on_event(event)
             return
-        self._typed.append(event)
-        await self._hand_out_keys()
+        self._inputs.append(event)
+        await self._hand_out_inputs()
 
-    async def _hand_out_keys(self) -> None:
-        while self._typed and self._key_sent is None:
-            event = self._typed.popleft()
+    async def _hand_out_inputs(self) -> None:
+        while self._inputs and self._input_sent is None:
+            event = self._inputs.popleft()
+            target = self._target_of(event)
             await super().on_event(event)
-            done = KeyDone()
-            if event.is_forwarded and (self.focused or self.screen).post_message(done):
-                self._key_sent = done
-                # A widget that is being removed takes what waits in it along.
-                self._key_timer = self.set_timer(KEY_S, partial(self._note_key_done, done))
+            if not isinstance(event, ACTING):
+                continue
+            target = target or self.focused or self.screen
+            done = InputDone()
+            if event.is_forwarded and target.post_message(done):
+                self._input_sent = done
+                self._wait_for(done, target, LONGEST_INPUT_S)
 
-    @on(KeyDone)
-    async def _note_key_done(self, done: KeyDone) -> None:
-        if done is self._key_sent:
-            self._key_sent = None
-            if self._key_timer is not None:
-                self._key_timer.stop()
-            await self._hand_out_keys()
+    def _target_of(self, event: events.Event) -> Widget | None:
+        """The widget that a click is for; None for keys, which go to what has the focus."""
+        if not isinstance(event, events.MouseEvent):
+            return None
+        with suppress(NoWidget, ScreenStackError):
+            return self.mouse_captured or self.get_widget_at(event.x, event.y)[0]
+        return None
+
+    def _wait_for(self, done: InputDone, target: Widget, longest_s: float) -> None:
+        """Look again after a while: a widget that is removed takes what waits in it along."""
+        look = partial(self._look_for, done, target, longest_s - INPUT_S)
+        self._input_timer = self.set_timer(INPUT_S, look)
+
+    async def _look_for(self, done: InputDone, target: Widget, longest_s: float) -> None:
+        if longest_s > 0 and target.is_attached and target.is_running:
+            self._wait_for(done, target, longest_s)  # it is only busy
+        else:
+            await self._note_input_done(done)
+
+    @on(InputDone)
+    async def _note_input_done(self, done: InputDone) -> None:
+        if done is self._input_sent:
+            self._input_sent = None
+            if self._input_timer is not None:
+                self._input_timer.stop()
+            await self._hand_out_inputs()
 
     # The backend
 

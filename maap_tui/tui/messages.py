@@ -19,5 +19,5 @@ class EngineNews(Message):
     event: Event
 
 
-class KeyDone(Message):
-    """The key before it went all its way: posted where that key was, it bubbles up behind it."""
+class InputDone(Message):
+    """The key or click before it went all its way: posted where that was, it bubbles up behind it."""

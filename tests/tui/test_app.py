@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 from driving import find_files, notices_of, text_of, wait_until
 from textual import events
-from textual.widgets import Static, TextArea
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Input, Static, TextArea
 
 from maap_tui.demo.archive import Archive
 from maap_tui.demo.tokens import CLIENT_ID, CLIENT_SECRET, sign
@@ -95,6 +98,74 @@ async def test_keys_typed_in_one_burst_act_in_their_order(make_app: MakeApp) -> 
         assert isinstance(log, LogScreen)
         assert log.level == "warning"
         assert "no results yet" in notices_of(app)
+
+
+class SlowField(Input):
+    """Takes its time over each key."""
+
+    def __init__(self, gate: asyncio.Event) -> None:
+        super().__init__(id="slow")
+        self.gate = gate
+        self.has_key = asyncio.Event()
+
+    async def on_key(self) -> None:
+        self.has_key.set()
+        await self.gate.wait()
+
+
+class TwoFields(Screen[None]):
+    def __init__(self, first: Widget) -> None:
+        super().__init__()
+        self.first = first
+
+    def compose(self) -> ComposeResult:
+        yield self.first
+        yield Input(id="second")
+
+
+async def test_a_busy_field_keeps_what_was_typed_into_it(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maap_tui.tui.app.INPUT_S", 0.02)
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        gate = asyncio.Event()
+        slow = SlowField(gate)
+        await app.push_screen(TwoFields(slow))
+        slow.focus()
+        for key in ("a", "tab", "b"):
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await slow.has_key.wait()
+        looks = asyncio.Event()
+        app.set_timer(0.1, looks.set)  # longer than it takes until the app looks what the field is doing
+        await looks.wait()
+        gate.set()
+        second = app.screen.query_one("#second", Input)
+        await wait_until(lambda: second.value == "b", pilot)
+        assert slow.value == "a"
+
+
+class LeavingField(Input):
+    """Is gone with the first key, and what waits in it as well."""
+
+    async def on_key(self) -> None:
+        self.remove()
+
+
+async def test_a_key_that_is_lost_with_its_field_holds_no_other_up(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maap_tui.tui.app.INPUT_S", 0.02)
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        leaving = LeavingField()
+        await app.push_screen(TwoFields(leaving))
+        leaving.focus()
+        for key in "abc":
+            app.post_message(events.Key(key, key))
+        await wait_until(lambda: not leaving.is_attached, pilot)
+        app.post_message(events.Key("d", "d"))
+        await wait_until(lambda: "d" in app.screen.query_one("#second", Input).value, pilot)
 
 
 async def test_leaving_with_running_transfers_is_confirmed(make_app: MakeApp, archive: Archive) -> None:

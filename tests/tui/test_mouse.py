@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from driving import text_of, wait_until
 from rich.cells import cell_len
 from textual import events
@@ -147,3 +148,24 @@ async def test_every_mode_and_every_way_out_can_be_clicked(make_app: MakeApp) ->
         assert answers == [True, False, "3", None]
         await click(pilot, "q Quit", last=True)
         await wait_until(lambda: app.return_code == 0, pilot)
+
+
+@pytest.mark.parametrize("burst", [("EarthCARE", "CPR_CLD_2A"), ("", "CPR")])
+async def test_what_is_typed_around_a_click_goes_where_it_was_typed(
+    make_app: MakeApp, burst: tuple[str, str]
+) -> None:
+    app = make_app(mode="search")
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await click(pilot, "Collection ", shift=14)
+        await wait_until(lambda: getattr(app.focused, "id", "") == "collection", pilot)
+        rows = {
+            name: next(y for y, line in enumerate(text_of(app).split("\n")) if line.startswith(f" {name}"))
+            for name in ("Collection", "Product")
+        }
+        for text, name in zip(burst, ("Collection", "Product"), strict=True):
+            press(pilot, 20, rows[name])
+            for letter in text:
+                app.post_message(events.Key(letter, letter))
+        fields = [app.screen.query_one(f"#{name}", Input) for name in ("collection", "product_type")]
+        await wait_until(lambda: fields[1].value == burst[1], pilot)
+        assert fields[0].value == burst[0]
