@@ -66,7 +66,8 @@ def _last(count: int, unit: str, now: datetime) -> dict[str, Any]:
         raise InvalidRequestError(f"must be 1 hour to {MOST_DAYS} days back")
     span = TimeRange(now - timedelta(hours=hours), now)
     if unit == "h":
-        return {"time": span, "open_end": True}
+        # It becomes an option of the command, which somebody reads.
+        return {"time": TimeRange(span.start.replace(microsecond=0), now), "open_end": True}
     return {"time": span, "days_back": hours // 24}
 
 
