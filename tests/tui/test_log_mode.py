@@ -117,6 +117,11 @@ async def test_follows_the_end_unless_the_cursor_was_moved(make_app: MakeApp) ->
         screen.sample()
         assert log_of(screen).current.line.text == "line 47"
         await pilot.press("end")
+        name = "Downloaded ECA_EXBC_CPR_CLD_2A_20251201T000126Z_20251201T003736Z"
+        app.backend.write_log("info", f"{name}_08574D.h5")
+        app.backend.write_log("info", f"{name}_08574E.h5")
+        # At 80 columns a name loses its middle: the files of a product differ at the end.
+        await wait_until(lambda: "Z_08574D.h5" in text_of(app) and "Z_08574E.h5" in text_of(app), pilot)
         app.backend.write_log("info", "line 51")
         screen.sample()
         assert log_of(screen).current.line.text == "line 51"

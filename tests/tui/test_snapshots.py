@@ -559,11 +559,11 @@ async def settle(app: MaapApp, pilot: Pilot[Any]) -> None:
     for one in (*app.screen.query(Input), *app.screen.query(TextArea)):
         one.cursor_blink = False
     before, same = "", 0
-    while same < 3:
+    while same < 4:
         sample = getattr(app.screen, "sample", None)
         if sample is not None:
             sample()
-        await pilot.pause(0.01)
+        await pilot.pause(0.03)
         now = text_of(app)
         same = same + 1 if now == before else 0
         before = now

@@ -63,11 +63,13 @@ class QueueHead(OnHost, Vertical):
         self._show_note()
         self._show("problem", self._queue_problem)
 
-    def _show(self, name: str, text: str) -> None:
-        """Show a text in at most two lines, the summary in one."""
+    def _show(self, name: str, *parts: str) -> None:
+        """Show a text, or its parts with a dot between them, in at most two lines, the summary in one."""
+        dot = f" {self.maap.glyphs.dot} "
+        text = dot.join(parts)
         if self._shown.get(name) == text:
             return
-        lines = [f" {line}" for line in fold(text, max(20, self.app.size.width - 2), 2)]
+        lines = [f" {line}" for line in fold_parts(parts, dot, max(20, self.app.size.width - 2), 2)]
         shown = text if name == "summary" else "\n".join(lines)
         for line in self.query(f"#{name}").results(Static):  # none while the mode is made or taken down
             self._shown[name] = text
@@ -120,17 +122,16 @@ class QueueHead(OnHost, Vertical):
             words = f"{whose}: {format_count(others.active)} running"
             words += f" {format_rate(others.rate)}" if others.rate else ""
             parts.append(words)
-        note = f" {self.maap.glyphs.dot} ".join(parts)
         is_stopped = False
         if self.doing:
-            note = self.doing
+            parts = [self.doing]
         elif self.stopped:
-            note, is_stopped = self.stopped, True
+            parts, is_stopped = [self.stopped], True
         elif self.awaited:
-            note, is_stopped = f"Waiting: {self.awaited}", True
+            parts, is_stopped = [f"Waiting: {self.awaited}"], True
         if self.has_class("-stopped") is not is_stopped:
             self.set_class(is_stopped, "-stopped")
-        self._show("note", clean(note))
+        self._show("note", *map(clean, parts))
 
     @property
     def _queue_problem(self) -> str:
@@ -145,6 +146,26 @@ class QueueHead(OnHost, Vertical):
     @property
     def _setting_parallel(self) -> int:
         return int(self.maap.backend.session.settings.downloads.parallel)
+
+
+def fold_parts(parts: Sequence[str], separator: str, width: int, most: int) -> list[str]:
+    """Parts of a note as lines of so many characters, broken between the parts where that is possible.
+
+    Args:
+        parts: cleaned texts of a line each.
+        separator: what stands between two parts of a line.
+        width: characters in a line, 1 or more.
+        most: lines, 1 or more.
+    """
+    lines: list[str] = []
+    for part in parts:
+        if lines and len(lines[-1]) + len(separator) + len(part) <= width:
+            lines[-1] += separator + part
+        else:
+            lines.append(part)
+    if len(lines) > most or any(len(line) > width for line in lines):
+        return fold(separator.join(parts), width, most)
+    return lines
 
 
 def sparkline(values: Sequence[float], levels: str) -> str:
