@@ -115,6 +115,11 @@ def test_a_range_up_to_now_names_no_end(text: str, options: str) -> None:
     assert options in command and "--end" not in command
 
 
+def test_hours_back_begin_at_a_whole_second() -> None:
+    found = read_time("3h", NOW + timedelta(microseconds=914_504))
+    assert found["time"].start == NOW - timedelta(hours=3)
+
+
 def test_progress_is_said_against_what_was_counted() -> None:
     assert progress_in_words(2_000, None, 50_000, 10.0) == (
         "Searching: 2,000 of 50,000 granules, 4 %, 4 min left; ctrl+r stops it"
