@@ -108,6 +108,34 @@ async def test_long_range_goes_in_windows_of_a_page_several_in_flight(
     assert 4 <= archive.stats.show()["most_at_once"] <= 8
 
 
+async def test_days_of_many_pages_are_read_beside_one_another(session: Make) -> None:
+    """While the second day is read, the last pages of those behind it are asked for."""
+    span = days(date(2025, 12, 1), 13)
+    starts = [span.start + timedelta(hours=1 + 4 * n) for n in range(13 * 6)]
+    asked_for: set[str] = set()
+    five = asyncio.Event()
+
+    def answer(asked: Asked) -> dict[str, Any]:
+        low, high = (datetime.fromisoformat(text) for text in asked.body["datetime"].split("/"))
+        inside = [start for start in starts if low <= start <= high]
+        first = asked.body.get("first", 0)
+        if first:
+            asked_for.add(asked.body["datetime"])
+        if len(asked_for) >= 5:
+            five.set()
+        more = {"method": "POST", "body": {"first": first + 4}, "merge": True, "href": "search"}
+        shown = [item(start, orbit=start.hour) for start in inside[first : first + 4]]
+        return page(shown, len(inside), **(more if first + 4 < len(inside) else {}))
+
+    async with RawServer(answer) as server, session(server.url, **{"api.page_size": 4}) as opened:
+        async with aclosing(aiter(opened.search(cld(time=span)))) as pages:
+            async for found in pages:
+                if found.window is not None and found.window.first_day == date(2025, 12, 2):
+                    break
+            async with asyncio.timeout(10):
+                await five.wait()
+
+
 async def test_a_service_that_caps_its_pages_lower_is_read_whole(session: Make) -> None:
     """Five items a day in pages of seven at most, whatever is asked for."""
     span = days(date(2025, 12, 1), 40)

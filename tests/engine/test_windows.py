@@ -60,9 +60,11 @@ def test_windows_hold_every_moment_once(
     [(122, 1000, 8), (1, 1000, 10), (0, 1000, 10), (2778, 1000, 1), (None, 1000, 1), (122, 100, 1)],
 )
 def test_windows_are_as_long_as_a_page_holds(count: int | None, shown: int, length: int) -> None:
-    first, *rest, _ = lengths(Plan(TimeRange(START, START + 90 * DAY), page_size=1000), count, shown)
+    plan: Plan[None] = Plan(TimeRange(START, START + 90 * DAY), page_size=1000)
+    first, *rest, _ = lengths(plan, count, shown)
     assert first == 1
     assert set(rest) == {length}
+    assert plan.fits_pages is ((count or 0) <= shown)
 
 
 def test_nothing_is_cut_before_the_first_count_is_known() -> None:

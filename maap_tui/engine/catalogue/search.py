@@ -33,7 +33,7 @@ COUNT_LIMIT = 100_000
 """Items that are read at most to count those of one product, where the service does not filter."""
 
 _PARSED = 2
-"""Windows whose answers are parsed: the one that is read, and the next."""
+"""Windows of a page whose answers are parsed: the one that is read, and the next."""
 
 _HOPELESS = 8
 """Windows that fail before any has succeeded, after which the rest of them is not asked for."""
@@ -404,7 +404,9 @@ class Search:
                     break
                 window.task = asyncio.create_task(self._fetch(window))
                 running.append(window)
-            for window in itertools.islice(running, _PARSED):
+            # Where windows have several pages, the next one is asked for once the one before is parsed.
+            fits = plan is not None and plan.fits_pages
+            for window in itertools.islice(running, _PARSED if fits else None):
                 window.turn.set()
 
         try:

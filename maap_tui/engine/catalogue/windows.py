@@ -94,6 +94,11 @@ class Plan(Generic[T]):
         """Whether there are no more windows."""
         return self._is_done
 
+    @property
+    def fits_pages(self) -> bool:
+        """Whether a window is about a page, by the counts; a dense product has more in a day."""
+        return not self._is_whole and max(self._counts, default=0.0) <= self._page_size
+
     def next(self) -> Window[T] | None:
         """The next window; None while its size depends on an answer, and at the end."""
         if self._is_done or self._is_waiting:
