@@ -12,7 +12,6 @@ import pytest
 from maap_tui import AuthenticationError, MaapClient
 from maap_tui.demo import Archive
 from maap_tui.engine.events import Event, FileFinished
-from maap_tui.engine.net.credentials import load_credentials
 from tests.client.conftest import HOUR, L2, NAMES
 
 
@@ -61,9 +60,9 @@ def test_a_lost_worker_loses_no_file(pool: ProcessPoolExecutor, archive: Archive
 
 
 def test_a_dead_token_is_one_error_here(
-    client: MaapClient, pool: ProcessPoolExecutor, archive: Archive, home: Path
+    client: MaapClient, pool: ProcessPoolExecutor, archive: Archive
 ) -> None:
     urls = client.search(*NAMES, **HOUR).urls[:2]
-    archive.control(revoke_token=load_credentials(home / "credentials.txt", {}).offline_token)
+    archive.control(status=400, target="token")
     with pytest.raises(AuthenticationError):
         client.download(urls, L2, executor=pool)
