@@ -26,7 +26,7 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from maap_tui.demo.archive import Archive
-from maap_tui.engine.download.downloads import DownloadJob
+from maap_tui.engine.download.jobs import DownloadJob
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import NoCollectionError
 from maap_tui.engine.model import Granule, TimeRange

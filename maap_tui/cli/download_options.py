@@ -15,7 +15,7 @@ from maap_tui.engine.storage import files
 from maap_tui.text import format_bytes, format_count, format_duration, plural
 
 if TYPE_CHECKING:
-    from maap_tui.engine.download.downloads import Report
+    from maap_tui.engine.download.jobs import Report
     from maap_tui.engine.download.requests import DownloadRequest
     from maap_tui.engine.session import Session
 

@@ -30,7 +30,7 @@ from maap_tui.client.searcher import Searcher
 from maap_tui.client.state import GlobalStateTracker, StateTracker
 from maap_tui.engine.catalogue import built
 from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
-from maap_tui.engine.download.downloads import Report
+from maap_tui.engine.download.jobs import Report
 from maap_tui.engine.errors import CatalogError, InvalidRequestError, NetworkSetupError, NoCollectionError
 from maap_tui.engine.events import Event
 from maap_tui.engine.missions import parse_name

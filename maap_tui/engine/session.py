@@ -11,7 +11,8 @@ from pathlib import Path
 
 from maap_tui.engine.catalogue import built
 from maap_tui.engine.catalogue.search import Search
-from maap_tui.engine.download.downloads import Downloads, Report
+from maap_tui.engine.download.downloads import Downloads
+from maap_tui.engine.download.jobs import Report
 from maap_tui.engine.download.queue_store import QueueRow
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.model import BaselineInfo, Granule, TimeRange

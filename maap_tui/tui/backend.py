@@ -15,8 +15,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from maap_tui.engine.config.settings import Settings
-from maap_tui.engine.download.downloads import DownloadJob, Downloads
+from maap_tui.engine.download.downloads import Downloads
 from maap_tui.engine.download.elsewhere import Elsewhere, Lookout
+from maap_tui.engine.download.jobs import DownloadJob
 from maap_tui.engine.download.queue_store import LIVE, QueueRow, left_behind
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.download.tally import Tally

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 from counting import counted
 
-from maap_tui.engine.download.downloads import DownloadJob, Downloads, of_row
+from maap_tui.engine.download.downloads import Downloads
+from maap_tui.engine.download.jobs import DownloadJob, of_row
 from maap_tui.engine.download.queue_store import (
     KEEP_ENDED_S,
     SILENT_S,

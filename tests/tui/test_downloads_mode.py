@@ -25,7 +25,8 @@ from driving import find_files, wait_until
 from driving import text_of as screen_text
 
 from maap_tui.demo.archive import Archive
-from maap_tui.engine.download.downloads import DownloadJob, Downloads
+from maap_tui.engine.download.downloads import Downloads
+from maap_tui.engine.download.jobs import DownloadJob
 from maap_tui.engine.download.queue_store import Queue, QueueRow, born_at
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.model import TimeRange

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from maap_tui.engine.download.downloads import DownloadJob
+from maap_tui.engine.download.jobs import DownloadJob
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.tui.screens.downloads.transfer_order import TransferOrder
 from maap_tui.tui.screens.downloads.transfers import Line

@@ -7,6 +7,7 @@ __all__ = [
     "batch",
     "downloads",
     "elsewhere",
+    "jobs",
     "pacing",
     "part",
     "publisher",

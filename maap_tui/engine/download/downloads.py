@@ -7,13 +7,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date
 from functools import partial
 from pathlib import Path
 
 from maap_tui.engine.config.settings import DownloadSettings
-from maap_tui.engine.download.queue_store import HOST, LIVE, Queue, QueueRow, QueueWriter, born_at
+from maap_tui.engine.download.jobs import DownloadJob, Failure, Report
+from maap_tui.engine.download.queue_store import LIVE, Queue, QueueRow, QueueWriter, born_at
 from maap_tui.engine.download.recorder import Recorder
 from maap_tui.engine.download.remote import Fetcher
 from maap_tui.engine.download.requests import DownloadRequest, TransferRules
@@ -46,7 +45,6 @@ from maap_tui.engine.events import (
     Warned,
     ignore,
 )
-from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.storage import files
 
 ROOM_CHECK_S = 1.0
@@ -59,63 +57,6 @@ MOST_ARRIVED = 64
 
 REFUSALS = 3
 """Files in a row answered with 403 after which the rest of their collection is not tried."""
-
-
-@dataclass(slots=True, eq=False)
-class DownloadJob:
-    """One file in the queue."""
-
-    wanted: DownloadRequest
-    group: str = ""
-    """Files that a refusal has in common: their collection."""
-    state: str = "waiting"
-    """waiting, running, paused, finished, skipped, failed or cancelled."""
-    reason: str = ""
-    """Why it failed or waits; '' otherwise."""
-    tries: int = 0
-    """Tries of this run that failed."""
-    again_at: float = 0.0
-    """When the next try begins, on the monotonic clock; 0 while none is waited for."""
-    size: int | None = None
-    """Bytes of the file, None while unknown."""
-    received: int = 0
-    """Bytes that are here, in the part or the file."""
-    position: float = 0.0
-    """Order in the queue, lowest first."""
-    since: float = 0.0
-    """When the body began to arrive, on the monotonic clock; 0 before."""
-    _task: asyncio.Task[None] | None = field(default=None, repr=False)
-    _is_ending: bool = field(default=False, repr=False)
-    """Whether its outcome is being recorded, which nothing interrupts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A file that could not be had."""
-
-    url: str
-    path: Path
-    reason: str
-    status: int | None
-    permanent: bool
-
-
-@dataclass(slots=True)
-class Report:
-    """What became of the files of one run."""
-
-    downloaded: dict[str, Path] = field(default_factory=dict)
-    """URL -> path of what was fetched."""
-    skipped: dict[str, Path] = field(default_factory=dict)
-    """URL -> path of what was here already."""
-    failed: list[Failure] = field(default_factory=list)
-    received: int = 0
-    """Bytes that came over the network."""
-    seconds: float = 0.0
-    stopped: MaapError | None = None
-    """What ended the run before its time; None when it came to its end."""
-    left: int = 0
-    """Files not tried because the run was stopped."""
 
 
 class Downloads:
@@ -246,7 +187,7 @@ class Downloads:
         """
         self._closing = True
         self._end_halt()
-        tasks = [job._task for job in self._running if job._task is not None]
+        tasks = [job.task for job in self._running if job.task is not None]
         for job in self._running:
             self._interrupt(job)
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -327,7 +268,7 @@ class Downloads:
 
     def _chosen(self, urls: Iterable[str] | None) -> list[DownloadJob]:
         chosen = self.jobs if urls is None else [url for url in urls if url in self.jobs]
-        return [job for job in map(self.jobs.__getitem__, chosen) if not job._is_ending]
+        return [job for job in map(self.jobs.__getitem__, chosen) if not job.is_ending]
 
     def _set_aside(self, jobs: Sequence[DownloadJob], state: str) -> None:
         for job in jobs:
@@ -340,8 +281,8 @@ class Downloads:
         self._pump()
 
     def _interrupt(self, job: DownloadJob) -> None:
-        if job._task is not None and not job._is_ending:
-            job._task.cancel()
+        if job.task is not None and not job.is_ending:
+            job.task.cancel()
 
     def _requeue(self, jobs: Sequence[DownloadJob]) -> None:
         for job in jobs:
@@ -363,37 +304,9 @@ class Downloads:
             self._writer.touch(url)
 
     def _rows(self, urls: Sequence[str]) -> list[QueueRow]:
-        rows = []
-        pid, now = os.getpid(), time.time()
-        for url in urls:
-            job = self.jobs.get(url)
-            if job is None:
-                continue
-            key, day = job.wanted.key, job.wanted.day
-            rows.append(
-                QueueRow(
-                    path=str(job.wanted.path),
-                    url=url,
-                    state=job.state,
-                    size=job.size,
-                    received=job.received,
-                    reason=job.reason,
-                    tries=job.tries,
-                    mission=key.mission if key else "",
-                    collection=key.collection if key else job.group,
-                    product_type=key.product_type if key else "",
-                    baseline=key.baseline if key else "",
-                    day=day.isoformat() if day else "",
-                    root=str(job.wanted.root or ""),
-                    position=job.position,
-                    pid=pid,
-                    host=HOST,
-                    born=self._born,
-                    verb=self._verb,
-                    changed=now,
-                )
-            )
-        return rows
+        now = time.time()
+        jobs = (job for url in urls if (job := self.jobs.get(url)) is not None)
+        return [job.to_row(self._born, self._verb, now) for job in jobs]
 
     def _handle_event(self, event: Event) -> None:
         if isinstance(event, BytesReceived):
@@ -424,7 +337,7 @@ class Downloads:
     def _arrive(self, job: DownloadJob) -> None:
         """Let another file be fetched: of this one only the disk is waited for, which nothing interrupts."""
         self._arrived.add(job)
-        job._is_ending = True
+        job.is_ending = True
         self._refusals.pop(job.group, None)
         self._consecutive_failures = 0
         self._pump()
@@ -440,7 +353,7 @@ class Downloads:
             and not self._closing
         ):
             # Of a paused file that goes on at once the old task has to be gone first.
-            url = next((one for one in self._waiting if self.jobs[one]._task is None), None)
+            url = next((one for one in self._waiting if self.jobs[one].task is None), None)
             if url is None:
                 break
             job = self.jobs[url]
@@ -448,14 +361,14 @@ class Downloads:
             self._running[job] = None
             job.state = "running"
             self._touch(url)
-            job._task = asyncio.create_task(self._work(job))
+            job.task = asyncio.create_task(self._work(job))
             # Not at the end of the task: one that is cancelled before its first step runs nothing of it.
-            job._task.add_done_callback(partial(self._leave, job))
+            job.task.add_done_callback(partial(self._leave, job))
 
     def _leave(self, job: DownloadJob, task: asyncio.Task[None]) -> None:
         del self._running[job]
         self._arrived.discard(job)
-        job._task, job._is_ending, job.again_at = None, False, 0.0
+        job.task, job.is_ending, job.again_at = None, False, 0.0
         if task.cancelled() and job.state == "running":
             # Nobody here asked for it: the loop is ending, and nothing more may be started on it.
             job.state = "waiting"
@@ -539,7 +452,7 @@ class Downloads:
         begun = time.monotonic()
         try:
             fetched = await self._transfer.fetch(job.wanted)
-            job._is_ending = True
+            job.is_ending = True
             if self._recorder is not None:
                 await self._recorder.record(job.wanted, fetched)
         except NetworkSetupError:
@@ -584,7 +497,7 @@ class Downloads:
             )
 
     async def _give_up(self, job: DownloadJob, error: DownloadError, *, tried: bool = True) -> None:
-        job._is_ending = True
+        job.is_ending = True
         job.reason = error.message
         if self._recorder is not None and tried:
             try:
@@ -611,30 +524,9 @@ class Downloads:
                 self._emit(SignInNeeded(error.message))
         stopped = []
         for job in self._running:
-            if job.state == "running" and not job._is_ending:
+            if job.state == "running" and not job.is_ending:
                 job.state = "waiting"
                 self._emit(FileStateChanged(job.wanted.url, "waiting"))
                 stopped.append(job.wanted.url)
                 self._interrupt(job)
         self._put_back(stopped)
-
-
-def of_row(row: QueueRow) -> DownloadRequest:
-    """A row of the queue as a file to fetch.
-
-    Raises:
-        InvalidRequestError: when the row does not say where the file belongs.
-    """
-    path = Path(row.path)
-    root = Path(row.root) if row.root else None
-    if not row.url or not path.is_absolute() or (root is not None and not path.is_relative_to(root)):
-        raise InvalidRequestError(f"The queue has no usable address or path for {path.name or row.url}")
-    wanted = DownloadRequest(row.url, path, row.size, root)
-    if not row.day:
-        return wanted
-    try:
-        day = date.fromisoformat(row.day)
-    except ValueError:
-        raise InvalidRequestError(f"The queue has no usable day for {path.name}") from None
-    key = Key(row.mission, row.collection, row.product_type, row.baseline)
-    return replace(wanted, key=key, day=day)

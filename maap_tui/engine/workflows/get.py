@@ -9,7 +9,7 @@ from pathlib import Path
 
 from maap_tui.engine.catalogue.search import Search
 from maap_tui.engine.config import dirs
-from maap_tui.engine.download.downloads import Report
+from maap_tui.engine.download.jobs import Report
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import (
     InvalidRequestError,

@@ -8,7 +8,8 @@ from datetime import date, datetime
 from pathlib import Path
 
 from maap_tui.engine.config import dirs
-from maap_tui.engine.download.downloads import Downloads, Report
+from maap_tui.engine.download.downloads import Downloads
+from maap_tui.engine.download.jobs import Report
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.events import Emit, ItemSkipped, ignore

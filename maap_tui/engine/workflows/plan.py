@@ -15,7 +15,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from maap_tui.engine.download.downloads import Report
+from maap_tui.engine.download.jobs import Report
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError, StorageError
 from maap_tui.engine.integrity.hashes import pieces_of

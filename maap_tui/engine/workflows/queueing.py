@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from maap_tui.engine.download.downloads import Downloads, of_row
+from maap_tui.engine.download.downloads import Downloads
+from maap_tui.engine.download.jobs import of_row
 from maap_tui.engine.download.queue_store import QueueRow
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import (

@@ -12,7 +12,8 @@ from typing import ParamSpec, TypeVar
 
 from maap_tui.engine.catalogue.search import FailedDay, Search
 from maap_tui.engine.catalogue.skipped import SkippedItem
-from maap_tui.engine.download.downloads import Downloads, Report
+from maap_tui.engine.download.downloads import Downloads
+from maap_tui.engine.download.jobs import Report
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError, LockedError, MaapError, NoLockError
 from maap_tui.engine.events import Emit, Warned, ignore

@@ -20,7 +20,8 @@ from textual import events, on
 from textual.widget import Widget
 from textual.widgets import Static
 
-from maap_tui.engine.download.downloads import Downloads, of_row
+from maap_tui.engine.download.downloads import Downloads
+from maap_tui.engine.download.jobs import of_row
 from maap_tui.engine.download.queue_store import LIVE, Process, QueueRow, dead_processes
 from maap_tui.engine.download.tally import sum_sizes
 from maap_tui.engine.errors import InvalidRequestError

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from maap_tui.engine.download.downloads import DownloadJob
+from maap_tui.engine.download.jobs import DownloadJob
 from maap_tui.engine.download.queue_store import LIVE, Process, QueueRow
 from maap_tui.engine.errors import MaapError, needs_new_token
 from maap_tui.engine.integrity.verify import Verdict

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from itertools import islice, pairwise
 
-from maap_tui.engine.download.downloads import DownloadJob
+from maap_tui.engine.download.jobs import DownloadJob
 from maap_tui.engine.download.queue_store import LIVE
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import Mission
