@@ -106,7 +106,13 @@ class Application:
             "port": request.client.port if request.client else 0,
         }
         plan = self.faults.plan(kind, f"{path}?{query}" if query else path)
-        sender = FaultySender(scope, receive, send, plan, lambda count: self.stats.sent(record, count))
+
+        def sent(count: int, is_last: bool) -> None:
+            self.stats.sent(record, count)
+            if is_last:
+                self.stats.hand_over(record)
+
+        sender = FaultySender(scope, receive, send, plan, sent)
         self.stats.begin(record)
         try:
             if plan.latency_s:

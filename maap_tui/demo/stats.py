@@ -28,6 +28,7 @@ class Stats:
             self._requests: deque[dict[str, Any]] = deque(maxlen=REMEMBERED)
             self._active = 0
             self._most_active = 0
+            self._handed_over: set[int] = set()
 
     def connection_opened(self) -> None:
         """A client connected."""
@@ -46,10 +47,18 @@ class Stats:
 
     def end(self, request: dict[str, Any], status: int) -> None:
         """Its answer ended, was cut or given up (status 0: nothing was sent)."""
+        self.hand_over(request)
         with self._lock:
-            self._active -= 1
+            self._handed_over.discard(id(request))
             request["status"] = status
             self._counts[request["kind"], status] += 1
+
+    def hand_over(self, request: dict[str, Any]) -> None:
+        """All of its answer is about to be handed to the connection: its client may ask for more at once."""
+        with self._lock:
+            if id(request) not in self._handed_over:
+                self._handed_over.add(id(request))
+                self._active -= 1
 
     def sent(self, request: dict[str, Any], count: int) -> None:
         """Body bytes were handed to the connection."""

@@ -52,7 +52,7 @@ class FaultySender:
     """An ASGI `send` that spoils the body as planned."""
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, plan: Plan, count: Callable[[int], None]
+        self, scope: Scope, receive: Receive, send: Send, plan: Plan, count: Callable[[int, bool], None]
     ) -> None:
         self._transport: asyncio.Transport = scope["extensions"]["demo.transport"]
         self._flow = scope["extensions"]["demo.flow"]
@@ -65,6 +65,7 @@ class FaultySender:
         self._start: Message = {}
         self._held = b""
         self._sent = 0
+        self._length = -1
         limits = (plan.cut_after, plan.cut_nolength, plan.stall_after, plan.drip_after)
         self._limit = min((limit for limit in limits if limit is not None), default=None)
         self.status = 0
@@ -95,6 +96,7 @@ class FaultySender:
         return {**self._start, "headers": headers}
 
     async def _begin(self, message: Message) -> None:
+        self._length = int(dict(message["headers"]).get(b"content-length", -1))
         if not self._raw:
             await self._send(message)
             return
@@ -113,8 +115,8 @@ class FaultySender:
     async def _put(self, data: bytes) -> None:
         if self._transport.is_closing():
             await self._until_gone()
-        self._count(len(data))
         self._sent += len(data)
+        self._count(len(data), self._sent == self._length)
         if self._raw:
             self._transport.write(data)
             await self._flow.drain()

@@ -201,6 +201,8 @@ def test_a_data_folder_is_one_that_the_registry_can_keep(part: str, tmp_path: Pa
 
 
 OTHER_RULES = {
+    r"https?://[A-Za-z0-9.:-]+/": "as much of a URL as says its origin",
+    r"https?://[a-z0-9.:-]+(/(?!\.)[A-Za-z0-9_~,;=+@$!*():.-]*)+": "an address already normalised",
     r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?": "a host name of a proxy",
     r"\[[\w .-]+\]": "a heading in a file of credentials",
 }

@@ -322,7 +322,11 @@ async def locked_part(url: str, path: Path, emit: Emit) -> AsyncIterator[Part | 
             return
     part = Part(part_path, descriptor, url)
     try:
-        if os.fstat(descriptor).st_size:
+        if not (size := os.fstat(descriptor).st_size) and _existing_stamp(path) != before:
+            # Another process finished it before this one had the lock.
+            yield None
+            return
+        if size:
             await run_to_end(part.load, on_cancel=part.give_up)
             if part.length:
                 part.note()  # says who holds it
