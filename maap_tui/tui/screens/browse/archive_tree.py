@@ -217,6 +217,10 @@ class ArchiveTree(Tree[Branch], inherit_bindings=False):
             text.append(" " * max(room - text.cell_len, 0), style=style)
         return text
 
+    def watch_show_vertical_scrollbar(self) -> None:
+        # Labels end where the scrollbar begins; Textual keeps rendered lines by the width with it.
+        redraw_labels(self)
+
     def _tone(self, tone: str) -> Style:
         # The whole style, because a part of it does not know what a muted colour is muted against.
         return Style(color=self.get_component_rich_style(f"tree--{tone}").color)
