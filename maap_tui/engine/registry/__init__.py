@@ -9,6 +9,7 @@ __all__ = [
     "damage",
     "deletions",
     "entries",
+    "errors_file",
     "lines",
     "memory",
     "registry",

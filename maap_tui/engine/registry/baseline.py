@@ -28,11 +28,11 @@ from maap_tui.engine.registry.entries import (
     Stats,
     TrackedFile,
 )
+from maap_tui.engine.registry.errors_file import ErrorsFile
 from maap_tui.engine.registry.lines import (
     MISSING_FOR,
     SKIPPED,
     Lines,
-    as_text,
     error_text,
     first_to_second,
     firsts,
@@ -50,7 +50,6 @@ from maap_tui.engine.registry.tree import (
     identity,
     lock_file,
     locked,
-    read_settled,
     set_tail_aside,
 )
 from maap_tui.engine.storage import files
@@ -96,13 +95,14 @@ class BaselineRegistry:
             for kind, tree in TREES.items()
         }
         self._memory = DayMemory()
+        self._errors = ErrorsFile(self._folders["dwl"] / "errors.txt", self._damage)
         self._counted: dict[str, Counted] | None = None
         self._counting = threading.Lock()
 
     @property
     def errors_file(self) -> Path:
         """Where failed downloads are listed."""
-        return self._folders["dwl"] / "errors.txt"
+        return self._errors.path
 
     def folder(self, kind: Kind) -> Path:
         """Return the folder of the day files of a kind."""
@@ -208,10 +208,7 @@ class BaselineRegistry:
         with self.locked("recording a download"):
             # The errors go first: an end of the process between the two leaves files that are still pending,
             # and never one that is downloaded and failed at once, which nothing would fix.
-            data = self._error_data()
-            failed = {first for lines in days.values() for first in lines if first in data}
-            if failed:
-                drop_lines(self.errors_file, data, failed)
+            self._errors.drop({first for lines in days.values() for first in lines})
             for day, lines in sorted(days.items()):
                 new += self._append("dwl", day, lines)
             self._forget_oldest()
@@ -241,15 +238,8 @@ class BaselineRegistry:
         """
         _demand(url_fault(url), url)
         line = f"{url}|{error_text(reason, code, tries, at or datetime.now(UTC))}"
-        first = url.encode()
         with self.locked("recording a failure"):
-            data = read_settled(self.errors_file)
-            if tail_of(data) and set_tail_aside(self.errors_file, data, "url", [line]):
-                data = files.read_data(self.errors_file)
-            if first in data and first in firsts(read(data, "url").good):
-                drop_lines(self.errors_file, data, {first}, line)
-            else:
-                files.append_lines(self.errors_file, [line])
+            self._errors.put({url.encode(): line})
 
     def skipped(self) -> list[str]:
         """List the addresses of items that `record_skipped` listed."""
@@ -277,21 +267,13 @@ class BaselineRegistry:
             for url, reason in listed.items()
             if url not in wrong
         }
-        replaced = lines.keys() | {url.encode() for url in gone}
-        if not replaced:
-            return refused
-        with self.locked("recording skipped items"):
-            try:
-                data = self._read_file(self.errors_file)
-            except UnreadableError as error:
-                return [(url, error.message) for url in listed]
-            if tail_of(data) and set_tail_aside(self.errors_file, data, "url", lines.values()):
-                data = files.read_data(self.errors_file)
-            present = replaced & firsts(read(data, "url").good)
-            if present:
-                drop_lines(self.errors_file, data, present)
-            if lines:
-                files.append_lines(self.errors_file, list(lines.values()))
+        no_more = {url.encode() for url in gone}
+        if lines or no_more:
+            with self.locked("recording skipped items"):
+                try:
+                    self._errors.put(lines, no_more)
+                except UnreadableError as error:
+                    return [(url, error.message) for url in listed]
         return refused
 
     def mark(self, paths: Iterable[tuple[str, date]]) -> int:
@@ -458,14 +440,14 @@ class BaselineRegistry:
             The lines, the bytes of the first file, and the first fields in all of them; None where nothing
             demanded to take them apart.
         """
-        data = self._read_file(paths[0])
+        data = self._damage.read(paths[0])
         here = None
         if not untouched:
             here = read(data, kind)
             self._damage.note(paths[0], here.bad)
         if tail_of(data) and set_tail_aside(paths[0], data, kind, wanted.values()):
             data, here = files.read_data(paths[0]), None
-        others = [self._read_file(other) for other in paths[1:] if os.path.isfile(other)]
+        others = [self._damage.read(other) for other in paths[1:] if os.path.isfile(other)]
         # Most lines are not there, and a search of the bytes shows that without taking them apart.
         if not parse and not any(first in part for first in wanted for part in (data, *others)):
             return wanted, len(data), None
@@ -550,7 +532,7 @@ class BaselineRegistry:
             discovered,
             downloaded,
             marked,
-            len(self._error_lines()),
+            len(self._errors.lines()),
             pending_downloads,
             pending_marks,
             deleted,
@@ -562,24 +544,12 @@ class BaselineRegistry:
 
     def errors(self) -> dict[str, str]:
         """List the URLs whose last download failed, each with when and why."""
-        return {url.decode(): text.decode() for url, text in self._error_lines().items()}
+        return {url.decode(): text.decode() for url, text in self._errors.lines().items()}
 
     def missing(self, now: datetime) -> dict[str, datetime]:
         """List the URLs that the archive said within the last day it does not have, each with when."""
         found = {url: missing_since(text) for url, text in self.errors().items()}
         return {url: at for url, at in found.items() if at and timedelta(0) <= now - at < MISSING_FOR}
-
-    def _error_lines(self) -> dict[bytes, bytes]:
-        found = read(as_text(self._error_data()), "url")
-        self._damage.note(self.errors_file, found.bad)
-        return first_to_second(found.good)
-
-    def _error_data(self) -> bytes:
-        """Read the list of errors; empty if it cannot be read."""
-        try:
-            return self._read_file(self.errors_file, is_settled=False)
-        except UnreadableError:
-            return b""
 
     def _count(self, start: date | None, end: date | None) -> list[tuple[date, Counts]]:
         """Count each day; days whose files have not changed come from memory or the cache."""
@@ -659,28 +629,12 @@ class BaselineRegistry:
             knows_marks=marks.is_whole and not self._is_hidden("mrk", day),
         )
 
-    def _read_file(self, path: Path, *, is_settled: bool = True) -> bytes:
-        """Read a file, and note one that cannot be read.
-
-        Raises:
-            UnreadableError: it cannot be read.
-            StorageError: nothing can be read now, as too many files are open.
-        """
-        try:
-            return read_settled(path) if is_settled else files.read_data(path)
-        except StorageError as error:
-            if files.is_out_of_files(error):
-                raise
-            unreadable = UnreadableError(path, error.message, error.hint)
-            self._damage.note_unread(unreadable)
-            raise unreadable from error
-
     def _contents(self, paths: list[Path]) -> Contents:
         """Read the files of one kind and day that can be read."""
         parts: list[tuple[Path, bytes]] = []
         for path in paths:
             with contextlib.suppress(UnreadableError):
-                parts.append((path, self._read_file(path)))
+                parts.append((path, self._damage.read(path)))
         return Contents(parts, len(parts) == len(paths))
 
     def _lines(self, kind: Kind, contents: Contents) -> list[bytes]:

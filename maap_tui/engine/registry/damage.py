@@ -6,10 +6,11 @@ import os
 from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 
-from maap_tui.engine.errors import UnreadableError
+from maap_tui.engine.errors import StorageError, UnreadableError
 from maap_tui.engine.events import Emit, RegistryDamaged
 from maap_tui.engine.registry.lines import TORN
-from maap_tui.engine.registry.tree import identity
+from maap_tui.engine.registry.tree import identity, read_settled
+from maap_tui.engine.storage import files
 
 Row = tuple[str, int, str]
 """Of a damaged file its path seen from the registry, how many lines, and why."""
@@ -33,6 +34,22 @@ class DamageLog:
 
     def __contains__(self, path: Path) -> bool:
         return path in self._found
+
+    def read(self, path: Path, *, is_settled: bool = True) -> bytes:
+        """Read a file, and note one that cannot be read.
+
+        Raises:
+            UnreadableError: it cannot be read.
+            StorageError: nothing can be read now, as too many files are open.
+        """
+        try:
+            return read_settled(path) if is_settled else files.read_data(path)
+        except StorageError as error:
+            if files.is_out_of_files(error):
+                raise
+            unreadable = UnreadableError(path, error.message, error.hint)
+            self.note_unread(unreadable)
+            raise unreadable from error
 
     def note(self, path: Path, bad: Sequence[tuple[int, str]]) -> None:
         """Note the bad lines of a file; forget the file if it has none."""

@@ -189,14 +189,13 @@ def set_tail_aside(path: Path, data: bytes, kind: Kind, wanted: Iterable[str]) -
     return True
 
 
-def drop_lines(path: Path, data: bytes, firsts: Set[bytes], instead: str = "") -> None:
-    """Rewrite a file without the lines of some first fields; keep all other bytes."""
+def drop_lines(path: Path, data: bytes, firsts: Set[bytes], instead: Iterable[str] = ()) -> None:
+    """Rewrite a file without the lines of some first fields, with others at its end; keep all other bytes."""
     kept: list[bytes] = []
     for line in data.splitlines(keepends=True):
         text = line.strip(BLANK).removeprefix(BOM)
         if text.startswith(b"#") or text.partition(b"|")[0] not in firsts:
             kept.append(line if line.endswith((b"\n", b"\r")) else line + b"\n")
-    if instead:
-        kept.append(instead.encode() + b"\n")
+    kept += [line.encode() + b"\n" for line in instead]
     files.sweep_siblings(path.parent, older_than_s=0)
     files.write_atomic(path, b"".join(kept))
