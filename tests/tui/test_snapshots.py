@@ -378,7 +378,11 @@ async def days(app: MaapApp, pilot: Pilot[Any]) -> None:
     await wait_until(lambda: screen.query_one(DayStrip).day is not None, pilot)
     screen.query_one(DayStrip).move_to(date(2025, 12, 20))
     await wait_until(
-        lambda: screen._files.rows and all(row.day == date(2025, 12, 20) for row in screen._files.rows), pilot
+        lambda: (
+            screen.query_one("#files", RowList).rows
+            and all(row.day == date(2025, 12, 20) for row in screen._files.rows)
+        ),
+        pilot,
     )
 
 
@@ -391,9 +395,11 @@ async def cleanup(app: MaapApp, pilot: Pilot[Any]) -> None:
 async def log(app: MaapApp, pilot: Pilot[Any]) -> LogScreen:
     """The settings that name no folder, since those differ from run to run."""
     screen: LogScreen = await go("5", LogScreen, app, pilot)
-    await wait_until(lambda: screen._table.rows, pilot)
+    await wait_until(lambda: screen.query_one("#settings", RowList).rows, pilot)
     await pilot.press("tab", "slash", *"downloads.", "enter")
-    await wait_until(lambda: screen._table.current.key.startswith("downloads."), pilot)
+    await wait_until(
+        lambda: screen.query_one("#settings", RowList).current.key.startswith("downloads."), pilot
+    )
     return screen
 
 
