@@ -377,13 +377,8 @@ async def days(app: MaapApp, pilot: Pilot[Any]) -> None:
     await pilot.press("enter")
     await wait_until(lambda: screen.query_one(DayStrip).day is not None, pilot)
     screen.query_one(DayStrip).move_to(date(2025, 12, 20))
-    await wait_until(
-        lambda: (
-            screen.query_one("#files", RowList).rows
-            and all(row.day == date(2025, 12, 20) for row in screen._files.rows)
-        ),
-        pilot,
-    )
+    files = screen.query_one("#files", RowList)
+    await wait_until(lambda: {row.day for row in files.rows} == {date(2025, 12, 20)}, pilot)
 
 
 async def cleanup(app: MaapApp, pilot: Pilot[Any]) -> None:
