@@ -28,6 +28,7 @@ class Stats:
             self._requests: deque[dict[str, Any]] = deque(maxlen=REMEMBERED)
             self._active = 0
             self._most_active = 0
+            self._data = self._most_data = 0
             self._handed_over: set[int] = set()
 
     def connection_opened(self) -> None:
@@ -40,6 +41,8 @@ class Stats:
         with self._lock:
             self._active += 1
             self._most_active = max(self._most_active, self._active)
+            self._data += request["kind"] == "data"
+            self._most_data = max(self._most_data, self._data)
             self._ports.add(request["port"])
             if request["authorization"] and request["kind"] != "data":
                 self._leaks.append(f"{request['method']} {request['path']}")
@@ -59,6 +62,7 @@ class Stats:
             if id(request) not in self._handed_over:
                 self._handed_over.add(id(request))
                 self._active -= 1
+                self._data -= request["kind"] == "data"
 
     def sent(self, request: dict[str, Any], count: int) -> None:
         """Body bytes were handed to the connection."""
@@ -80,6 +84,7 @@ class Stats:
                 "connections": self._opened,
                 "client_ports": len(self._ports),
                 "most_at_once": self._most_active,
+                "most_data_at_once": self._most_data,
                 "authorization_outside_data": list(self._leaks),
                 "last_requests": [dict(request) for request in self._requests],
             }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from maap_tui.demo import Archive
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.registry.registry import Registry
@@ -92,3 +93,14 @@ def test_verify_of_an_empty_part_says_what_it_did(maap: Callable) -> None:
 
 def test_a_part_is_in_the_command_line_of_a_query() -> None:
     assert "--shard 2/16" in Query(*CLD, shard=Shard(2, 16)).to_command()
+
+
+def test_transfers_of_all_processes_are_counted_together(start: Callable, archive: Archive) -> None:
+    archive.stats.reset()
+    archive.faults.add(target="data", latency_s=0.05)
+    environ = {"MAAP_DOWNLOADS_PARALLEL_TOTAL": "3"}
+    runs = [start("sync", *CLD, *DAY, "--shard", f"{n}/4", environ=environ) for n in (1, 2, 3, 4)]
+    for run in runs:
+        _, err = run.communicate(timeout=120)
+        assert run.returncode == 0, err
+    assert archive.stats.show()["most_data_at_once"] <= 3

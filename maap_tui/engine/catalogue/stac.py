@@ -299,7 +299,7 @@ class _Files:
                     if value["href"].partition("?")[0][-LONGEST_SUFFIX:].lower().endswith(suffixes)
                 ]
             except (TypeError, KeyError, AttributeError):
-                pass  # something in it is no asset
+                pass  # something in it is not an asset
         found = []
         for key, value in self._raw.items():
             href = value.get("href") if isinstance(value, dict) else None

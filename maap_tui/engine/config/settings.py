@@ -359,6 +359,17 @@ class DownloadSettings(Section):
         maximum=16,
         applies="now",
     )
+    parallel_total = Setting(
+        "MAAP_DOWNLOADS_PARALLEL_TOTAL",
+        WHOLE,
+        0,
+        "Files in flight at once in all processes, on every host, that share the registry; `limit_rate` is "
+        "then that of all of them.",
+        unset="no limit",
+        minimum=0,
+        maximum=1000,
+        applies="next run",
+    )
     retries = Setting(
         "MAAP_DOWNLOADS_RETRIES",
         WHOLE,

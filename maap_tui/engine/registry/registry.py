@@ -14,7 +14,7 @@ from maap_tui.engine.registry.baseline import BaselineRegistry
 from maap_tui.engine.registry.counts import StatsCache
 from maap_tui.engine.registry.deletions import Deletions
 from maap_tui.engine.registry.entries import TREES, Added, Key, TrackedFile
-from maap_tui.engine.registry.tree import folder_names, lock_file, locked
+from maap_tui.engine.registry.tree import LOCKS, folder_names, lock_file, locked
 from maap_tui.engine.storage import files
 
 
@@ -86,6 +86,11 @@ class Registry:
         """The folders above baselines that the last call of `tracked` could not list."""
         hidden = dict(self._hidden)  # another thread may list the baselines meanwhile
         return [hidden[folder] for folder in sorted(hidden)]
+
+    @property
+    def slots_folder(self) -> Path:
+        """Where the transfers that may run at once are counted, for all hosts that share the registry."""
+        return self.root / LOCKS / "transfers"
 
     def sync_lock(self, key: Key, purpose: str, part: str = "") -> contextlib.AbstractContextManager[None]:
         """Hold the one sync a baseline may have at a time, on any host that shares the registry.

@@ -25,7 +25,7 @@ _SETTLE_S: Final = 0.02
 _SETTLE_TRIES: Final = 50
 _SETTLE_EMPTY: Final = 5
 
-_LOCKS = ".locks"
+LOCKS = ".locks"
 """The one folder in the registry without data; programs that list the trees do not see it."""
 
 
@@ -50,7 +50,7 @@ class Contents(NamedTuple):
 def lock_file(root: Path, kind: str, key: Key) -> Path:
     """A lock of a baseline: in the registry, as every host that shares it has to see it, and out of sight."""
     names = (key.mission, key.collection, key.product_type, f"{key.baseline}.lock")
-    return root.joinpath(_LOCKS, kind, *names)
+    return root.joinpath(LOCKS, kind, *names)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from maap_tui.engine.download.queue_store import Queue
 from maap_tui.engine.download.recorder import Recorder
 from maap_tui.engine.download.remote import Fetcher, RemoteTransfer
 from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest
+from maap_tui.engine.download.slots import SharedTransfer
 from maap_tui.engine.download.transfer import Transfer
 from maap_tui.engine.errors import MaapError
 from maap_tui.engine.events import Emit, Event, Noted, Warned, ignore
@@ -315,8 +316,14 @@ class Parts:
         return Transfer(self.http, self.tokens, how, pause=self._pause, emit=emit)
 
     def _fetcher(self, emit: Emit) -> Fetcher:
-        here = self.transfer(emit)
-        return here if self.hand_over is None else RemoteTransfer(self.hand_over, here, emit)
+        fetcher: Fetcher = self.transfer(emit)
+        if self.hand_over is not None:
+            fetcher = RemoteTransfer(self.hand_over, fetcher, emit)
+        total = self.settings.downloads.parallel_total
+        if not total:
+            return fetcher
+        how = rules.transfer_rules(self.settings)
+        return SharedTransfer(fetcher, self.registry.slots_folder, total, how, emit)
 
 
 def _unpickled(
