@@ -203,7 +203,8 @@ async def test_every_setting_with_value_and_origin(make_app: MakeApp) -> None:
         assert value_of(screen, "search.max_items") == ("99", "--max-items", False)
         assert value_of(screen, "downloads.parallel") == ("8", "default", False)
         await pilot.press("tab", "slash", *"parallel", "enter")
-        assert [row.key for row in settings_of(screen).shown] == ["downloads.parallel", "search.parallel"]
+        shown = ["downloads.parallel", "downloads.parallel_total", "search.parallel"]
+        assert [row.key for row in settings_of(screen).shown] == shown
         words = "Files in flight at once. A whole number from 1 to 16. Default: 8."
         await wait_until(lambda: words in text_of(app), pilot)
 
