@@ -111,7 +111,7 @@ class Stage:
                 with suppress(NoCollectionError):
                     await session.catalogue.queryables(known.name)
             for product_type in ("AC__TC__2B", "CPR_CLD_2A"):
-                await session.build_catalog(L2, product_type=product_type)
+                await session.build_catalogue(L2, product_type=product_type)
             for number, (key, frame, days, downloaded) in enumerate(TRACKED):
                 await self._track(session, key, frame, days, downloaded)
                 self._age(session.dirs.registry_dir, key, hours=1 + 7 * number)
@@ -218,7 +218,7 @@ async def find(app: MaapApp, pilot: Pilot[Any], terms: Terms) -> SearchScreen:
     await until(lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted, pilot)
     screen = app.screen
     assert isinstance(screen, SearchScreen)
-    await until(lambda: L2 in screen.form.names.queryables, pilot)
+    await until(lambda: bool(screen.form.known.queryables_of(L2)), pilot)
     screen.form.fill(terms)
     await pilot.press("ctrl+r")
     await until(
