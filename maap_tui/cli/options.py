@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from maap_tui.engine.missions import Mission
     from maap_tui.engine.model import TimeRange
     from maap_tui.engine.query import Query
@@ -335,7 +337,7 @@ def overrides_of(args: argparse.Namespace) -> dict[str, object]:
     return {key: value for key, value in given.items() if value is not None and value is not False}
 
 
-def span_of(args: argparse.Namespace, session: Session, *, days_back: int | None = None) -> TimeRange | None:
+def span_of(args: argparse.Namespace, now: datetime, *, days_back: int | None = None) -> TimeRange | None:
     """The time range asked for; without any time option the last `days_back` days, None for no range.
 
     Raises:
@@ -346,7 +348,7 @@ def span_of(args: argparse.Namespace, session: Session, *, days_back: int | None
     days = args.days_back
     if days is None and not (args.date or args.start or args.end):
         days = days_back
-    return time_range(date=args.date, start=args.start, end=args.end, days_back=days, now=session.now())
+    return time_range(date=args.date, start=args.start, end=args.end, days_back=days, now=now)
 
 
 def _orbits_of(
@@ -404,7 +406,7 @@ async def query_of(args: argparse.Namespace, session: Session, *, days_back: int
     from maap_tui.engine.query import Query
 
     orbits, frames, tracks, formats = await meant_by(args, session)
-    span = span_of(args, session, days_back=None if orbits else days_back)
+    span = span_of(args, session.now(), days_back=None if orbits else days_back)
     box, circle, area = _area_of(args)
     query = Query(
         args.collection,

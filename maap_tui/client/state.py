@@ -18,9 +18,9 @@ from maap_tui.engine.registry.counts import StatsCache
 from maap_tui.engine.registry.deletions import Deletions
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.registry import Registry
+from maap_tui.engine.registry.spans import starts_in, stats_of
 from maap_tui.engine.storage import layout
 from maap_tui.engine.workflows.filing import Filing
-from maap_tui.engine.workflows.pending import starts_in, stats_of
 
 _NO_DAY = "its name gives no sensing day"
 

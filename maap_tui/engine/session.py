@@ -18,6 +18,7 @@ from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.model import BaselineInfo, Granule, TimeRange
 from maap_tui.engine.net.credentials import TokenInfo
 from maap_tui.engine.query import Query
+from maap_tui.engine.registry import spans
 from maap_tui.engine.registry.cleanup import CleanupReport
 from maap_tui.engine.registry.entries import Stats, TrackedFile
 from maap_tui.engine.workflows import (
@@ -233,7 +234,7 @@ class Session(Parts):
         self, collection: str, product_type: str, baseline: str, span: TimeRange | None = None
     ) -> Stats:
         """Counts of one baseline, of the sensing starts in `span` or of all."""
-        return pending.stats_of(self.tracker(collection, product_type, baseline), span)
+        return spans.stats_of(self.tracker(collection, product_type, baseline), span)
 
     def cleanup(
         self, collection: str, product_type: str, baseline: str, *, dry_run: bool = False

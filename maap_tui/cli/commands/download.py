@@ -199,7 +199,7 @@ async def _download_pending(context: CommandContext, session: Session) -> None:
         args.collection,
         args.product,
         args.baseline,
-        time=span_of(args, session),
+        time=span_of(args, session.now()),
         orbits=orbits,
         frames=frames,
         formats=formats,

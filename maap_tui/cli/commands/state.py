@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.context import CommandContext
@@ -19,9 +20,11 @@ from maap_tui.cli.report import AGAIN, WRONG
 from maap_tui.text import format_bytes, format_count, plural
 
 if TYPE_CHECKING:
+    from maap_tui.engine.config.settings import Settings
     from maap_tui.engine.model import TimeRange
+    from maap_tui.engine.registry.baseline import BaselineRegistry
     from maap_tui.engine.registry.entries import Stats
-    from maap_tui.engine.session import Session
+    from maap_tui.engine.registry.registry import Registry
     from maap_tui.engine.workflows.marks import MarkReport
 
 _HEADINGS = (
@@ -153,24 +156,25 @@ async def import_plan(context: CommandContext) -> None:
 
 def show_state(context: CommandContext) -> None:
     """Print counts of one baseline, or a row for each that matches."""
+    from maap_tui.engine.registry.spans import stats_of
+
     args = context.args
-    session = context.session()
-    span = span_of(args, session)
+    registry, config = context.registry()
+    span = span_of(args, datetime.now(UTC))
     stats: Stats | None
     if args.baseline is not None:
-        stats = session.stats(args.collection, args.product, args.baseline, span)
-        _show_one(context, session, stats, span)
+        _show_one(context, registry, _tracker(context, registry, config), span)
         return
     keys = [
         key
-        for key in session.registry.tracked()
+        for key in registry.tracked()
         if args.collection in (None, key.collection) and args.product in (None, key.product_type)
     ]
     rows = []
     for key in keys:
         stats = None
-        with session.registry.skip_unreadable():
-            stats = session.stats(key.collection, key.product_type, key.baseline, span)
+        with registry.skip_unreadable():
+            stats = stats_of(registry.baseline(key), span)
         if stats is None:
             continue
         if context.output.as_json:
@@ -193,20 +197,31 @@ def show_state(context: CommandContext) -> None:
             [("COLLECTION", "PRODUCT", "BASELINE", *(_short(title) for title, _ in _HEADINGS)), *rows]
         )
     if not keys:
-        context.report.say(f"The registry {session.dirs.registry_dir} tracks nothing of this yet.")
+        context.report.say(f"The registry {registry.root} tracks nothing of this yet.")
 
 
 def _short(title: str) -> str:
     return title.upper().replace(" ", "-")
 
 
-def _show_one(context: CommandContext, session: Session, stats: Stats, span: TimeRange | None) -> None:
-    from maap_tui.engine.model import to_zulu
+def _tracker(context: CommandContext, registry: Registry, config: Settings) -> BaselineRegistry:
+    """The registry of the baseline that is named, found without regard to case."""
+    from maap_tui.engine.missions import mission_of_collection
 
     args = context.args
-    counts = stats.as_view()
+    mission = mission_of_collection(args.collection, config.mission.name).name
+    return registry.baseline(registry.keys_of(args.collection, args.product, args.baseline, mission)[0])
+
+
+def _show_one(
+    context: CommandContext, registry: Registry, tracker: BaselineRegistry, span: TimeRange | None
+) -> None:
+    from maap_tui.engine.model import to_zulu
+    from maap_tui.engine.registry.spans import stats_of
+
+    args, key = context.args, tracker.key
+    counts = stats_of(tracker, span).as_view()
     if context.output.as_json:
-        key = session.tracker(args.collection, args.product, args.baseline).key
         context.output.record(
             {
                 "mission": key.mission,
@@ -217,9 +232,7 @@ def _show_one(context: CommandContext, session: Session, stats: Stats, span: Tim
             }
         )
         return
-    if not any(counts.values()) and session.tracker(args.collection, args.product, args.baseline).key not in (
-        session.registry.tracked()
-    ):
+    if not any(counts.values()) and key not in registry.tracked():
         context.report.say("The registry tracks no such baseline; `maap state show` lists those it does.")
     when = f" ({to_zulu(span.start)} to {to_zulu(span.end)})" if span else ""
     context.output.line(f"State for {args.collection}/{args.product}/{args.baseline}{when}:")
@@ -231,13 +244,13 @@ def list_pending(context: CommandContext) -> None:
     """Print URLs that are to be downloaded, or paths that are to be marked."""
     from maap_tui.engine.missions import has_format
     from maap_tui.engine.query import parse_formats
-    from maap_tui.engine.workflows.pending import days_of, starts_in
+    from maap_tui.engine.registry.spans import days_of, starts_in
 
     args = context.args
-    session = context.session()
+    registry, config = context.registry()
     formats = parse_formats(args.format) if args.format is not None else ("all",)
-    span = span_of(args, session)
-    tracker = session.tracker(args.collection, args.product, args.baseline)
+    span = span_of(args, datetime.now(UTC))
+    tracker = _tracker(context, registry, config)
     of = tracker.pending_downloads if args.type == "downloads" else tracker.pending_marks
     found = [
         file

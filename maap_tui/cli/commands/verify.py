@@ -59,7 +59,7 @@ async def run(context: CommandContext) -> int:
 
     args = context.args
     session = context.session(bulk=bool(args.repair))
-    span, shard = span_of(args, session), shard_of(args, session)
+    span, shard = span_of(args, session.now()), shard_of(args, session)
     keys = [
         key
         for key in session.registry.tracked()

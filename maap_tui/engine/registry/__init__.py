@@ -14,6 +14,7 @@ __all__ = [
     "memory",
     "registry",
     "repair",
+    "spans",
     "tree",
     "view",
     "watch",

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from maap_tui.engine.config.dirs import AppDirs
 from maap_tui.engine.errors import RegistryError, UnreadableError
-from maap_tui.engine.events import Emit, RegistryDamaged, ignore
+from maap_tui.engine.events import Emit, RegistryDamaged, Warned, ignore
+from maap_tui.engine.missions import earthcare
 from maap_tui.engine.registry.baseline import BaselineRegistry
 from maap_tui.engine.registry.counts import StatsCache
 from maap_tui.engine.registry.deletions import Deletions
@@ -50,6 +52,42 @@ class Registry:
             emit=self.emit,
         )
         return self._baselines.setdefault(key, fresh)
+
+    def keys_of(self, collection: str, product_type: str, baseline: str | None, mission: str) -> list[Key]:
+        """The baselines of a product that are tracked; one of that name for a baseline given.
+
+        Args:
+            collection: collection id.
+            product_type: product type.
+            baseline: baseline in any case; None means all.
+            mission: name of the mission of the collection.
+        """
+        found = [
+            key
+            for key in self.tracked()
+            if (key.mission, key.collection, key.product_type) == (mission, collection, product_type)
+            and (baseline is None or key.baseline.lower() == baseline.lower())
+        ]
+        if not found and baseline is not None:
+            spelled = baseline.upper() if mission == earthcare.MISSION.name else baseline
+            return [Key(mission, collection, product_type, spelled)]
+        return found
+
+    @classmethod
+    def of(cls, where: AppDirs, emit: Emit) -> Registry:
+        """The registry of one user.
+
+        Args:
+            where: the folders of this user.
+            emit: takes the events of what cannot be read, and of long waits.
+        """
+        return cls(
+            where.registry_dir,
+            StatsCache(where.state_dir / "cache"),
+            Deletions(where.state_dir),
+            on_wait=lambda message: emit(Warned(message)),
+            emit=emit,
+        )
 
     def add(self, tracked: Iterable[TrackedFile]) -> Added:
         """Register files as discovered, each in its baseline; otherwise as `BaselineRegistry.add`."""

@@ -14,7 +14,6 @@ from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import (
     MISSIONS,
     Mission,
-    earthcare,
     folder_of,
     format_of,
     mission_of_collection,
@@ -183,16 +182,7 @@ class Filing:
     def tracked_keys(self, collection: str, product_type: str, baseline: str | None = None) -> list[Key]:
         """The baselines of a product that the registry follows; one of that name for a baseline given."""
         mission = self.mission_of(collection).name
-        found = [
-            key
-            for key in self.registry.tracked()
-            if (key.mission, key.collection, key.product_type) == (mission, collection, product_type)
-            and (baseline is None or key.baseline.lower() == baseline.lower())
-        ]
-        if not found and baseline is not None:
-            spelled = baseline.upper() if mission == earthcare.MISSION.name else baseline
-            return [Key(mission, collection, product_type, spelled)]
-        return found
+        return self.registry.keys_of(collection, product_type, baseline, mission)
 
     def only_newest(
         self, product_type: str, keys: Sequence[Key], selected: Sequence[TrackedFile]

@@ -40,8 +40,6 @@ from maap_tui.engine.net.origins import origins_of
 from maap_tui.engine.net.tokens import Tokens, TokenShare
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.baseline import BaselineRegistry
-from maap_tui.engine.registry.counts import StatsCache
-from maap_tui.engine.registry.deletions import Deletions
 from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.workflows import rules
@@ -97,13 +95,7 @@ class Parts:
         self.catalogue = Catalogue(
             self.http, config.api.catalog_url, where, emit=self._hand_on, unkept=self._report_unkept
         )
-        self.registry = Registry(
-            where.registry_dir,
-            StatsCache(where.state_dir / "cache"),
-            Deletions(where.state_dir),
-            on_wait=lambda message: self.emit(Warned(message)),
-            emit=self._hand_on,
-        )
+        self.registry = Registry.of(where, self._hand_on)
         self.hashes = Hashes(where.state_dir, self._hand_on)
         self.filing = Filing(where.data_dir, self.registry, config.mission.name)
         self.queue = Queue(where.queue_file, emit=self._report_unkept)

@@ -20,9 +20,10 @@ from maap_tui.engine.missions import (
 )
 from maap_tui.engine.model import ALL, Granule, TimeRange
 from maap_tui.engine.query import Query
+from maap_tui.engine.registry.spans import days_of
 from maap_tui.engine.storage.names import is_part
 from maap_tui.engine.workflows.parts import Parts
-from maap_tui.engine.workflows.pending import days_of, means
+from maap_tui.engine.workflows.pending import means
 from maap_tui.engine.workflows.rules import search_rules
 
 UNCUT = 10_000_000

@@ -22,13 +22,13 @@ from maap_tui.engine.query import Query
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.lines import MISSING_FOR
 from maap_tui.engine.registry.registry import Registry
+from maap_tui.engine.registry.spans import days_of
 from maap_tui.engine.storage import files
 from maap_tui.engine.workflows.filing import Chosen, Filing
 from maap_tui.engine.workflows.get import get
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.pending import (
     Room,
-    days_of,
     left_in_registry,
     pending,
     pending_of,
