@@ -5,10 +5,9 @@ The public names are resolved on first use, so that `import maap_tui` costs noth
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from maap_tui.version import __version__
 
+TYPE_CHECKING = False  # importing it from typing costs more than `maap --version` does
 if TYPE_CHECKING:
     from maap_tui.client import (
         Catalog,
@@ -103,7 +102,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOME_OF and name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 
@@ -43,8 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run_words(words)
     except KeyboardInterrupt:
         # Before a command has its own way to end: nothing was begun.
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        try:
             sys.stderr.write("Interrupted\n")
+        except (OSError, ValueError, AttributeError):
+            pass
         return 130
 
 
