@@ -14,6 +14,7 @@ __all__ = [
     "memory",
     "registry",
     "repair",
+    "searched",
     "spans",
     "tree",
     "view",

@@ -42,6 +42,7 @@ from maap_tui.engine.registry.lines import (
     tail_of,
 )
 from maap_tui.engine.registry.memory import DayMemory
+from maap_tui.engine.registry.searched import Days, SearchedDays
 from maap_tui.engine.registry.tree import (
     UNDATED,
     Contents,
@@ -67,6 +68,7 @@ class BaselineRegistry:
         key: Which baseline.
         cache: Where counts are kept between processes; None keeps them in memory only.
         deletions: The lists of files that clean-ups deleted; None keeps no lists.
+        searched: The lists of days that whole searches looked at; None keeps no lists.
         lock_timeout_s: Longest wait for another writer, in seconds, before LockedError.
         on_wait: Called with a sentence about a writer that is waited for longer than `events.LONG_WAIT_S`.
         emit: Takes one event for each file that cannot be read whole, once as long as it stays so.
@@ -79,6 +81,7 @@ class BaselineRegistry:
         *,
         cache: StatsCache | None = None,
         deletions: Deletions | None = None,
+        searched: SearchedDays | None = None,
         lock_timeout_s: float = 30.0,
         on_wait: Callable[[str], None] | None = None,
         emit: Emit = ignore,
@@ -87,6 +90,7 @@ class BaselineRegistry:
         self.key = key
         self._cache = cache
         self._deletions = deletions
+        self._searched = searched
         self._lock_timeout_s = lock_timeout_s
         self._on_wait = on_wait
         self._damage = DamageLog(root, emit)
@@ -112,6 +116,15 @@ class BaselineRegistry:
     def deletions_folder(self) -> Path | None:
         """Folder with the lists of deleted files; None if no lists are kept."""
         return self._deletions.folder(str(self.key)) if self._deletions is not None else None
+
+    def searched_days(self) -> list[Days]:
+        """Runs of days that whole searches looked at, in order."""
+        return self._searched.load(str(self.key)) if self._searched is not None else []
+
+    def note_searched(self, days: Days) -> None:
+        """Note that a whole search looked at a run of days."""
+        if self._searched is not None:
+            self._searched.add(str(self.key), days)
 
     def day_file(self, kind: Kind, day: date) -> Path:
         """Return the file with the lines of a day."""

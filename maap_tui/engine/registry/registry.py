@@ -16,6 +16,7 @@ from maap_tui.engine.registry.baseline import BaselineRegistry
 from maap_tui.engine.registry.counts import StatsCache
 from maap_tui.engine.registry.deletions import Deletions
 from maap_tui.engine.registry.entries import TREES, Added, Key, TrackedFile
+from maap_tui.engine.registry.searched import SearchedDays
 from maap_tui.engine.registry.tree import LOCKS, folder_names, lock_file, locked
 from maap_tui.engine.storage import files
 
@@ -29,6 +30,8 @@ class Registry:
     """Where counts are kept between processes; None keeps them in memory only."""
     deletions: Deletions | None = None
     """The lists of files that clean-ups deleted; None keeps no lists."""
+    searched: SearchedDays | None = None
+    """Which days whole searches looked at; None keeps no lists."""
     lock_timeout_s: float = 30.0
     """Longest wait for another writer, in seconds."""
     on_wait: Callable[[str], None] | None = None
@@ -47,6 +50,7 @@ class Registry:
             key,
             cache=self.cache,
             deletions=self.deletions,
+            searched=self.searched,
             lock_timeout_s=self.lock_timeout_s,
             on_wait=self.on_wait,
             emit=self.emit,
@@ -85,6 +89,7 @@ class Registry:
             where.registry_dir,
             StatsCache(where.state_dir / "cache"),
             Deletions(where.state_dir),
+            SearchedDays(where.state_dir),
             on_wait=lambda message: emit(Warned(message)),
             emit=emit,
         )

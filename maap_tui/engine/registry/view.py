@@ -21,6 +21,7 @@ from maap_tui.engine.missions import parse_name
 from maap_tui.engine.registry.baseline import BaselineRegistry
 from maap_tui.engine.registry.entries import DayStats, Key, TrackedFile
 from maap_tui.engine.registry.lines import is_skipped
+from maap_tui.engine.registry.searched import Days
 
 FileState = Literal["discovered", "failed", "downloaded", "marked", "missing", "deleted"]
 
@@ -54,6 +55,8 @@ class Summary:
     """Downloads given up, the latest first."""
     changed: datetime | None
     """When one of its files was last written; None when there is none."""
+    searched: tuple[Days, ...] = ()
+    """Runs of days that whole searches looked at: one of them without files has none at the archive."""
     damage: tuple[RegistryDamaged, ...] = ()
     """Its files and folders that cannot be read whole: what they say is left out."""
 
@@ -114,7 +117,7 @@ class FileRow:
 def summarise(tracker: BaselineRegistry, changed: datetime | None = None) -> Summary:
     """Count a baseline day by day; days whose files are as they were are not read again."""
     days, failed = tracker.days(), failures(tracker)
-    return Summary(days, failed, changed, tuple(tracker.damage))
+    return Summary(days, failed, changed, tuple(tracker.searched_days()), tuple(tracker.damage))
 
 
 def failures(tracker: BaselineRegistry) -> list[Failure]:

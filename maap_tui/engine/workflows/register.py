@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import time, timedelta
 
 from maap_tui.engine.catalogue.search import Search
 from maap_tui.engine.catalogue.skipped import by_key
@@ -14,6 +15,7 @@ from maap_tui.engine.events import Emit, ItemSkipped, Warned, ignore
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.model import Asset, Granule
 from maap_tui.engine.query import Query
+from maap_tui.engine.registry.searched import Days
 from maap_tui.engine.workflows.filing import Chosen, Filing
 from maap_tui.engine.workflows.pending import means
 
@@ -70,9 +72,21 @@ def record_skipped(filing: Filing, search: Search, emit: Emit = ignore) -> None:
         listed = {one.url: one.reason for one in found.get(key, ())}
         old = [url for url in tracker.skipped() if url not in listed]
         gone = [url for url in old if has_seen_all and _is_meant(meant, url)]
+        if has_seen_all and (days := _whole_days(search)) is not None:
+            tracker.note_searched(days)
         refused = tracker.record_skipped(listed, gone)
         for url, reason in refused:
             emit(Warned(f"Not listed in errors.txt: {url[:120]!a} ({reason})"))
+
+
+def _whole_days(search: Search) -> Days | None:
+    """The days that a search saw all of; None for one that was for a part of the granules, or of no time."""
+    query, span = search.query, search.range
+    if span is None or query.orbits or query.frames or query.tracks or query.shard:
+        return None
+    begins_with_day = span.start.time() == time.min
+    first = span.start.date() if begins_with_day else span.start.date() + timedelta(days=1)
+    return first, span.end.date() - timedelta(days=1)
 
 
 def _is_meant(query: Query, url: str) -> bool:

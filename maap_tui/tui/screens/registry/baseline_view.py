@@ -162,7 +162,7 @@ class BaselineView(OnHost, Vertical):
         failed_days = {one.day for one in summary.failures}
         days = {day.day: day_state(day, day.day in failed_days) for day in summary.days}
         days |= {day: "failed" for day in failed_days if day is not None}
-        self.strip.set_days(days)
+        self.strip.set_days(days, searched=summary.searched)
         self.errors.set_rows(summary.failures)
         self._errors_pane.set_class(not summary.failures, "-empty")
         if not summary.failures and self.screen.focused is self.errors:
@@ -188,7 +188,9 @@ class BaselineView(OnHost, Vertical):
             )
             words += f", {failed} failed" if failed else ""
         else:
-            words += "nothing tracked; [ ] go to days that have files, f searches this one"
+            is_searched = any(first <= day <= last for first, last in row.summary.searched)
+            words += "searched, the archive has no files" if is_searched else "not searched"
+            words += "; [ ] go to days that have files, f searches this one"
         self._about_day.update(Text(words))
         # A worker of the screen: it looks after the errors of those.
         start_worker(self.screen, self._read_day, row.key, day, row.summary, group="day", exclusive=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import ClassVar
@@ -15,6 +15,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from maap_tui.engine.registry.searched import Days
 from maap_tui.tui.host import host_of
 
 STATES = ("none", "partly", "all", "marked", "deleted", "failed")
@@ -87,6 +88,7 @@ class DayStrip(Widget, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._days: dict[date, str] = {}
+        self._searched: tuple[Days, ...] = ()
         self._first = self._last = date.today()
         self._left = 0
         self.day: date | None = None
@@ -94,19 +96,25 @@ class DayStrip(Widget, can_focus=True):
         self.is_grid = True
         """Whether a column is a week, not a day."""
 
-    def set_days(self, days: Mapping[date, str], day: date | None = None) -> None:
+    def set_days(
+        self, days: Mapping[date, str], day: date | None = None, *, searched: Sequence[Days] = ()
+    ) -> None:
         """Show days; the cursor stays where it is unless a day is given.
 
         Args:
             days: each day that has files, with one of `STATES`.
             day: where to put the cursor; None leaves it, or takes the last day.
+            searched: runs of days that were searched; those without files have none at the archive.
         """
+        is_news = tuple(searched) != self._searched
+        self._searched = tuple(searched)
         changed = {one for one in days.keys() | self._days.keys() if days.get(one) != self._days.get(one)}
-        if not changed and day in (None, self.day):
+        if not changed and not is_news and day in (None, self.day):
             return
         self._days = dict(days)
         if days:
-            self._first, self._last = min(days), max(days)
+            self._first = min([*days, *(first for first, _ in self._searched)])
+            self._last = max([*days, *(last for _, last in self._searched)])
         before = self.day
         if day is not None or self.day is None or not self._first <= self.day <= self._last:
             self.day = (day or self._last) if days else None
@@ -267,14 +275,17 @@ class DayStrip(Widget, can_focus=True):
     def _cell(self, day: date, base: Style) -> Segment:
         if not self._first <= day <= self._last:
             return Segment(" ", base)
-        state = self._days.get(day, "")
+        state = self._days.get(day) or ("searched" if self._is_searched(day) else "")
         style = base + self._style(TONES.get(state, "muted"))
         if day == self.day:
             style += self._style("cursor") if self.has_focus else Style(bold=True, underline=True)
         return Segment(self.glyph(state), style)
 
+    def _is_searched(self, day: date) -> bool:
+        return any(first <= day <= last for first, last in self._searched)
+
     def glyph(self, state: str) -> str:
-        """The sign of a state; '' is a day without files."""
+        """The sign of a state; `searched` is a day that has no files, '' one that nobody searched."""
         glyphs = host_of(self).glyphs
         return {
             "none": glyphs.empty,
@@ -283,10 +294,11 @@ class DayStrip(Widget, can_focus=True):
             "marked": glyphs.mark,
             "deleted": glyphs.deleted,
             "failed": glyphs.failed,
+            "searched": glyphs.rule,
         }.get(state, glyphs.none)
 
     def _legend(self, base: Style) -> list[Segment]:
-        words = {state: state for state in STATES} | {"": "nothing tracked"}
+        words = {state: state for state in STATES} | {"searched": "no files", "": "not searched"}
         needed = sum(4 + len(word) for word in words.values()) + (_GUTTER if self.is_grid else 0)
         gap = "  " if needed <= self.size.width else " "
         segments = [Segment(" " * _GUTTER if self.is_grid else "", base)]
