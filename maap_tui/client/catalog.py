@@ -157,7 +157,7 @@ class CatalogQueryablesManager:
 
         Raises:
             InvalidRequestError: when the archive has no such collection.
-            CatalogError: when they cannot be had.
+            CatalogError: when they cannot be fetched.
         """
         return self._connection.run(lambda session: session.catalogue.queryables_as_served(collection))
 
@@ -176,7 +176,7 @@ class CatalogQueryablesManager:
 
         Raises:
             InvalidRequestError: when the archive has no such collection.
-            CatalogError: when there is no copy and they cannot be had.
+            CatalogError: when there is no copy and they cannot be fetched.
         """
         data = None if refresh else self._local(collection)
         catalog = CatalogQueryables.from_dict(self.fetch(collection) if data is None else data)

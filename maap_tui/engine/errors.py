@@ -12,8 +12,8 @@
     - TokenRequestError        it takes no such request, as where the address is wrong
   + CatalogError               the catalogue did not answer, or answered what cannot be read
     - BuiltCatalogMissing      no built catalogue here yet (also a FileNotFoundError)
-  + DownloadError              one file could not be had
-    - BatchDownloadAborted     too many files in a row could not be had
+  + DownloadError              one file could not be downloaded
+    - BatchDownloadAborted     too many files in a row could not be downloaded
   + RegistryError              the registry could not be read or written
   + LockedError                another process holds what is needed
     - NoLockError              the file system gives no lock just now

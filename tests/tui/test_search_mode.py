@@ -611,7 +611,7 @@ async def test_a_granule_is_shown_whole(
         await pilot.press("escape", "j")
         archive.faults.add(target="catalogue", status=503)
         await pilot.press("enter")
-        await wait_until(lambda: "not at hand" in text_of(app), pilot)
+        await wait_until(lambda: "not available" in text_of(app), pilot)
 
 
 # Hostile servers

@@ -140,8 +140,8 @@ def _cannot_start(words: object) -> MaapError:
 
 def _warn_of_port(context: CommandContext, port: int, words: str) -> None:
     context.report.warn(
-        f"Port {port}, which this home's registry was made with, cannot be had ({words}); "
-        "files registered before have other addresses now"
+        f"Port {port}, which the registry of this home was made with, is not available ({words}); "
+        "the URLs of files registered before have changed"
     )
 
 

@@ -65,7 +65,7 @@ def add_parser(subparsers: Any, words: str) -> None:
     pending = add_command(
         actions,
         "pending",
-        "list what is to be downloaded or marked",
+        "list files that are not downloaded or not marked yet",
         arguments="COLLECTION PRODUCT BASELINE",
         examples=("maap state pending EarthCAREL2Validated_MAAP CPR_CLD_2A BC --type marks",),
     )

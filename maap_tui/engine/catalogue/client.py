@@ -209,7 +209,7 @@ class Catalogue:
         """Every collection of the archive, by id.
 
         Raises:
-            CatalogError: when they cannot be had.
+            CatalogError: when they cannot be fetched.
         """
         found: dict[str, Collection] = {}
         url, seen = urljoin(self.root, "collections?limit=200"), set[str]()
@@ -260,7 +260,7 @@ class Catalogue:
 
         Raises:
             InvalidRequestError: when the archive has no such collection.
-            CatalogError: when they cannot be had.
+            CatalogError: when they cannot be fetched.
         """
         _check_collection_name(name)
         local = None if refresh else self.local_queryables(name)
@@ -283,7 +283,7 @@ class Catalogue:
 
         Raises:
             InvalidRequestError: when the archive has no such collection.
-            CatalogError: when it cannot be had.
+            CatalogError: when it cannot be fetched.
         """
         _check_collection_name(name)
         url = urljoin(self.root, f"collections/{quote(name, safe='')}/queryables")
@@ -331,7 +331,7 @@ class Catalogue:
             ready: see `page`.
 
         Raises:
-            CatalogError: when it cannot be had.
+            CatalogError: when it cannot be fetched.
             SearchRefused: when the catalogue will not search that, however it is asked.
         """
         most = len(dialect.FILTERING)
@@ -441,7 +441,7 @@ class Catalogue:
             ready: what is awaited before an answer that has come is parsed: it takes three times the memory.
 
         Raises:
-            CatalogError: when it cannot be had.
+            CatalogError: when it cannot be fetched.
             SearchRefused: when the catalogue answered that it will not search that.
         """
         reply = await self._ask(method, url, json_body=body)

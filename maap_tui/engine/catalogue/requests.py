@@ -107,7 +107,7 @@ class QueryRequests:
             ready: see `Catalogue.page`.
 
         Raises:
-            CatalogError: when it cannot be had.
+            CatalogError: when it cannot be fetched.
             InvalidRequestError: when the catalogue will not search that.
             TooMany: when it says that it pages no further.
         """

@@ -76,7 +76,7 @@ class DownloadJob:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A file that could not be had."""
+    """A file that could not be downloaded."""
 
     url: str
     path: Path

@@ -116,7 +116,7 @@ class Transfer:
         """Have the file under its final name, whole and verified, or raise.
 
         Raises:
-            DownloadError: this file cannot be had, now or ever.
+            DownloadError: this file cannot be downloaded, now or ever.
             AuthenticationError: the token is refused; no other file will fare better.
             StorageError: it cannot be written.
         """

@@ -238,7 +238,7 @@ class BaselineRegistry:
         """List a failed download, in the place of an earlier failure of the same URL.
 
         Args:
-            url: The file that could not be had.
+            url: The file that could not be downloaded.
             reason: What happened; made safe for one line and cut to fit.
             code: HTTP status, None when there was none.
             tries: How often it was tried in this run.

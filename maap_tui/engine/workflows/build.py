@@ -40,7 +40,7 @@ async def build_catalogue(
 
     Raises:
         InvalidRequestError: for unknown names.
-        CatalogError: when the queryables cannot be had.
+        CatalogError: when the queryables cannot be fetched.
     """
     where = parts.dirs
     if out_dir is not None:

@@ -253,7 +253,7 @@ class LogScreen(ModeScreen):
         self._log_words = words
         self._log_title.update(Text(words))
         empty = (
-            "Nothing was logged yet. What cron's commands say stands where cron writes it."
+            "Nothing was logged yet. Commands that cron runs write to cron's own log."
             if not self._all
             else "No line of this level or filter; l shows more."
         )

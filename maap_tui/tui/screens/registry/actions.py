@@ -483,7 +483,7 @@ class BaselineActions:
             )
         elif not known:
             await self._view.list_lines(
-                f"Nothing can be recorded: {rest} To learn addresses, search for the days (2), "
+                f"Nothing can be recorded: {rest} To find their URLs, search for the days (2), "
                 "register the results (w), and come back.",
                 lines,
             )

@@ -59,7 +59,7 @@ class GranuleDialog(Dialog[None]):
         try:
             found = await self.maap.backend.ask(lambda session: session.find(granule.collection, granule.id))
         except MaapError as error:
-            self.query_one("#words", Static).update(self.words(f"not at hand: {error.message}"))
+            self.query_one("#words", Static).update(self.words(f"not available: {error.message}"))
             return
         if found is not None:
             self._granule = found
