@@ -82,6 +82,8 @@ def test_shell_blocks_run(page: str, shell: Shell, environment: dict[str, str], 
     """Those of a page, one after the other, in one home."""
     for block in blocks("sh"):
         if block.page == page:
+            if "--print curl" in block.text and shutil.which("curl") is None:
+                continue  # what it prints is run in it
             done = shell.run(block.text, environment, tmp_path)
 
             # -13 and 141 are the end of a command whose reader has seen enough.

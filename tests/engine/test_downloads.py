@@ -15,7 +15,7 @@ import pytest
 from maap_tui.demo import Archive
 from maap_tui.engine.download.downloads import REFUSALS, Downloads
 from maap_tui.engine.download.recorder import Recorder
-from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest
+from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest, TransferRules
 from maap_tui.engine.download.tally import Tally
 from maap_tui.engine.errors import (
     AuthenticationError,
@@ -605,3 +605,47 @@ async def test_a_file_that_ends_meanwhile_does_not_end_the_wait_for_room(
         report = await downloads.join()
     assert report.stopped is None
     assert len(report.downloaded) == 2
+
+
+class FullForOne:
+    """A `Fetcher` that finds the disk full for one file while another ends in the same step of the loop."""
+
+    def __init__(self, full: DownloadRequest) -> None:
+        self.full = full
+        self.begun = asyncio.Event()
+        self.has_space = False
+
+    async def fetch(self, wanted: DownloadRequest) -> DownloadOutcome:
+        if wanted != self.full:
+            await self.begun.wait()
+            return DownloadOutcome(wanted.path, 1, 1, ("0" * 64,))
+        self.begun.set()
+        if self.has_space:
+            return DownloadOutcome(wanted.path, 1, 1, ("0" * 64,))
+        raise DiskFullError("No space left on /disk")
+
+    def has_room(self, wanted: DownloadRequest) -> bool:
+        return self.has_space
+
+    def set_rules(self, rules: TransferRules) -> None:
+        """It has none."""
+
+
+@pytest.mark.fault("D1")
+async def test_a_file_that_ends_as_the_disk_fills_does_not_end_the_wait_for_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maap_tui.engine.download.downloads.ROOM_CHECK_S", 0.01)
+    wanted = [
+        DownloadRequest(f"http://127.0.0.1/{number}.h5", tmp_path / f"{number}.h5") for number in (0, 1)
+    ]
+    fetcher = FullForOne(wanted[1])
+    async with Downloads(lambda emit: fetcher, parallel=2, space_wait_s=3600.0) as downloads:
+        for one in wanted:
+            downloads.add(one)
+        while not downloads.report.downloaded and downloads.report.stopped is None:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        fetcher.has_space = True
+        report = await downloads.join()
+    assert report.stopped is None
+    assert sorted(report.downloaded) == [one.url for one in wanted]

@@ -71,7 +71,7 @@ FAULTS: dict[str, dict[int, str]] = {
     "stderr none": {2: "none"},
     "all closed": {0: "closed", 1: "closed", 2: "closed"},
 }
-READS_STDIN = {"download_stdin", "mark_stdin", "login"}
+READS_STDIN = {"download_stdin", "import_stdin", "mark_stdin", "login"}
 QUICK = ("stdout full", "stderr closed")
 
 

@@ -123,7 +123,8 @@ class Terminal:
             done, status = os.waitpid(self.pid, os.WNOHANG)
             if done:
                 self.code = os.waitstatus_to_exitcode(status)
-                while self.master >= 0 and self.read(0):
+                # What was written last may come a moment after the process has ended; then the end does.
+                while self.master >= 0 and self.read(1.0):
                     pass
                 return self.code
             assert time.monotonic() < end, "it does not end"

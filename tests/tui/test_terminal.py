@@ -98,7 +98,7 @@ def test_a_home_keeps_its_port_and_says_when_that_is_taken(
     with socket.create_server(("127.0.0.1", port)):
         one = terminal("demo", "--home", str(home))
         one.wait_for(HERE)
-        assert f"Port {port}, which this home".encode() in one.shown
+        assert f"Port {port}, which the registry of this home".encode() in one.shown
     assert (home / "config.toml").read_text() != first
     one.type(b"q")
     assert one.ended() == 0

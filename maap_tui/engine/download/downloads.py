@@ -408,11 +408,10 @@ class Downloads:
             if self._space_wait_s != 0:
                 self._emit(Warned(f"{error.message}; the queue waits{words} for room"))
         self.halt = error
-        self._look_out = asyncio.create_task(self._look_for_room(wanted, error))
+        # A file that ends before that task begins forgets since when the disk is full.
+        self._look_out = asyncio.create_task(self._look_for_room(wanted, error, self._full_since))
 
-    async def _look_for_room(self, wanted: DownloadRequest, error: DiskFullError) -> None:
-        # A file that ends meanwhile forgets since when the disk is full.
-        since = self._full_since
+    async def _look_for_room(self, wanted: DownloadRequest, error: DiskFullError, since: float) -> None:
         while True:
             wait_s = self._room_check_s
             if self._space_wait_s is not None:

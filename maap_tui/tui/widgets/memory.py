@@ -38,6 +38,7 @@ class ColumnMemory:
         self._file = file
         self._lists = {str(rows.id): rows for rows in lists}
         self._chosen: dict[str, list[str]] = {}
+        self._turn = asyncio.Lock()
 
     async def restore(self) -> list[RowList]:
         """Show the columns chosen before; gives back the lists that have a choice."""
@@ -62,4 +63,6 @@ class ColumnMemory:
     async def keep(self, rows: RowList) -> None:
         """Write down what the list shows now."""
         self._chosen[str(rows.id)] = [column.key for column in rows.columns]
-        await asyncio.to_thread(remember, self._file, {"columns": dict(self._chosen)})
+        # One write after the other: of two at once the earlier might be the last one on disk.
+        async with self._turn:
+            await asyncio.to_thread(remember, self._file, {"columns": dict(self._chosen)})

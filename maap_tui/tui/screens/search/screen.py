@@ -101,6 +101,7 @@ class SearchScreen(ModeScreen):
         self._chosen_columns: list[str] | None = None
         """Columns that the user chose; None for those that there is room for."""
         self._remembered: dict[str, Any] = {}
+        self._memory_turn = asyncio.Lock()
         self._is_restored = False
         self._is_touched = False
 
@@ -194,7 +195,12 @@ class SearchScreen(ModeScreen):
         }
         if now != self._remembered:
             self._remembered = now
-            start_worker(self, asyncio.to_thread, remember, self._memory_file, now, group="memory")
+            start_worker(self, self._write_memory, group="memory")
+
+    async def _write_memory(self) -> None:
+        # One write after the other: of two at once the earlier might be the last one on disk.
+        async with self._memory_turn:
+            await asyncio.to_thread(remember, self._memory_file, self._remembered)
 
     async def _learn_local(self) -> None:
         """Read the names that need no request."""
