@@ -388,7 +388,7 @@ class Downloads:
         except (AuthenticationError, CredentialsError, NetworkSetupError, StorageError) as error:
             job.state, job.reason = "waiting", error.message
             self._put_back([job.wanted.url])
-            if self.parallel > 1 and files.is_out_of_files(error):
+            if files.is_out_of_files(error) and (self.parallel > 1 or len(self._running) > 1):
                 self._do_fewer()
             else:
                 self._stop(error)
@@ -440,6 +440,7 @@ class Downloads:
     def _do_fewer(self) -> None:
         """Leave room for other open files: each time this is needed, one file less at once."""
         self.parallel = max(1, min(self.parallel, len(self._running)) - 1)
+        self._most_arrived = 1
         self._emit(Warned("Too many files are open; fewer are fetched at a time. ulimit -n raises the limit"))
 
     async def _fetch(self, job: DownloadJob) -> None:
