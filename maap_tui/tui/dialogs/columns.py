@@ -31,6 +31,8 @@ class ColumnsDialog(Dialog[None]):
         def __init__(self, rows: RowList) -> None:
             super().__init__()
             self.rows = rows
+            self.keys = [column.key for column in rows.columns]
+            """The columns as they were chosen: the list may show others again before this arrives."""
 
     def __init__(self, rows: RowList) -> None:
         super().__init__()

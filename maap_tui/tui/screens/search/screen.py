@@ -614,7 +614,9 @@ class SearchScreen(ModeScreen):
     def keep_columns(self, event: ColumnsDialog.Changed) -> None:
         """Write the choice down."""
         event.stop()
-        self._chosen_columns = [column.key for column in event.rows.columns]
+        self._chosen_columns = event.keys
+        if [column.key for column in event.rows.columns] != event.keys:
+            event.rows.set_columns(event.keys)
         self._remember()
 
 
