@@ -296,20 +296,12 @@ async def locked_part(url: str, path: Path, emit: Emit) -> AsyncIterator[Part | 
     begun = time.monotonic()
     before = _existing_stamp(path)
     while True:
-        try:
-            descriptor = os.open(part_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            raise files.storage_error(part_path, error) from error
-        try:
-            let_go = locks.hold(descriptor, part_path)
-        except OSError:
-            os.close(descriptor)
-            raise
-        if let_go is not None:
+        if (held := locks.open_held(part_path)) is not None:
+            descriptor, let_go = held
             if _is_same_file(descriptor, part_path):
                 break
             let_go()
-        os.close(descriptor)
+            os.close(descriptor)
         if not reported:
             emit(Noted(f"{path.name} is being fetched by {_holder(part_path)}; waiting for it"))
             reported = True

@@ -131,19 +131,8 @@ class Slots:
         numbers = [number for number in range(self._count) if number not in self._held]
         random.shuffle(numbers)
         for number in numbers:
-            path = self._folder / f"slot-{number + 1}"
-            try:
-                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-            except OSError as error:
-                raise files.storage_error(path, error) from error
-            try:
-                let_go = locks.hold(descriptor, path)
-            except OSError as error:
-                os.close(descriptor)
-                raise files.storage_error(path, error) from error
-            if let_go is not None:
-                return _Slot(number, descriptor, let_go)
-            os.close(descriptor)
+            if (held := locks.open_held(self._folder / f"slot-{number + 1}")) is not None:
+                return _Slot(number, *held)
         with suppress(OSError):
             self._waits.touch()
         return None

@@ -257,6 +257,29 @@ def hold(descriptor: int, path: Path) -> Callable[[], None] | None:
     return None if marked is None else marked.release
 
 
+def open_held(path: Path) -> tuple[int, Callable[[], None]] | None:
+    """Open a file, made if need be, and hold it as `hold` does.
+
+    Returns:
+        The open file and what lets go of it; None when another one holds it.
+
+    Raises:
+        StorageError: it cannot be opened or held.
+    """
+    descriptor = -1
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        let_go = hold(descriptor, path)
+    except OSError as error:
+        if descriptor >= 0:
+            os.close(descriptor)
+        raise files.storage_error(path, error) from error
+    if let_go is None:
+        os.close(descriptor)
+        return None
+    return descriptor, let_go
+
+
 def _mark(path: Path) -> BaseFileLock | None:
     """Take the marker of a file if nobody has it; one that a dead process left is nobody's."""
     from filelock import Timeout
