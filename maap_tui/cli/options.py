@@ -178,12 +178,13 @@ def add_shared_options(group: Any, **kwargs: Any) -> None:
     )
 
 
-def add_names(parser: argparse.ArgumentParser, *, required: int = 2) -> None:
+def add_names(parser: argparse.ArgumentParser, *, required: int = 2, meant: int | None = None) -> None:
     """Add collection, product type and baseline.
 
     Args:
         parser: where to add them.
         required: how many of the three have to be given.
+        meant: how many of them the help shows as needed; None for those that are.
     """
     words = ("as `maap list` shows it", "as `maap list COLLECTION` shows it", "such as BC")
     for at, name in enumerate(NAMES):
@@ -191,9 +192,9 @@ def add_names(parser: argparse.ArgumentParser, *, required: int = 2) -> None:
         if at < required:
             parser.add_argument(name, type=_name, metavar=name.upper(), help=help_text)
         else:
-            parser.add_argument(
-                name, nargs="?", type=_name, metavar=name.upper(), help=f"{help_text} (default: all)"
-            )
+            if at >= (required if meant is None else meant):
+                help_text += " (default: all)"
+            parser.add_argument(name, nargs="?", type=_name, metavar=name.upper(), help=help_text)
 
 
 def _name(text: str) -> str:
@@ -245,7 +246,7 @@ def add_query_options(
     """
     from maap_tui.engine.config.settings import SearchSettings
 
-    add_names(parser, required=required_names)
+    add_names(parser, required=required_names, meant=2)
     searches = default_days is None
     title = "time (one of)" if searches else f"time (one of; default: --days-back {default_days})"
     time = add_time(parser, title=title)

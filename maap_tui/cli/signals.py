@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from maap_tui.cli.report import AGAIN, Reporter, ends_at_once
@@ -16,8 +17,14 @@ INTERRUPTED = {
     signal.SIGUSR1: "Ended by SIGUSR1",
 }
 """The signals that end a command, and the words for each."""
-TIME_IS_UP = signal.SIGUSR1
-"""What a batch system sends before it kills a job: there is more to do, in another one."""
+
+
+def is_time_up(number: signal.Signals, environ: Mapping[str, str]) -> bool:
+    """Whether a batch system says with a signal that a job's time is over: the rest is for another one.
+
+    Slurm sends SIGTERM before it kills a job, and SIGUSR1 where it was asked to.
+    """
+    return number == signal.SIGUSR1 or (number == signal.SIGTERM and "SLURM_JOB_ID" in environ)
 
 
 def run_async(
@@ -65,7 +72,7 @@ def run_async(
         report.codes.add(AGAIN)
         return None
     report.interrupted(INTERRUPTED[number])
-    if number == TIME_IS_UP:
+    if is_time_up(number, os.environ):
         report.codes.add(AGAIN)
         return None
     return 128 + number

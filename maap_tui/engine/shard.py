@@ -70,11 +70,9 @@ def read_shard(text: str, environ: Mapping[str, str]) -> Shard:
     if found := re.fullmatch(r"(\d{1,9})/(\d{1,9})", word):
         return Shard(int(found[1]), int(found[2]))
     if word == "slurm":
-        task, first = (
-            _number(environ, "SLURM_ARRAY_TASK_ID", text),
-            _number(environ, "SLURM_ARRAY_TASK_MIN", text),
-        )
-        last, step = _number(environ, "SLURM_ARRAY_TASK_MAX", text), 1
+        names = [f"SLURM_ARRAY_TASK_{end}" for end in ("ID", "MIN", "MAX")]
+        task, first, last = (_number(environ, name, text) for name in names)
+        step = 1
         if environ.get("SLURM_ARRAY_TASK_STEP"):
             step = max(1, _number(environ, "SLURM_ARRAY_TASK_STEP", text))
         index, count = (task - first) // step + 1, (last - first) // step + 1

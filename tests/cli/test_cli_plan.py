@@ -157,6 +157,16 @@ def test_a_path_that_leads_elsewhere_is_not_followed(maap: Callable, plan: Path,
     [
         (("plan", *CLD), "This would download all of CPR_CLD_2A BC"),
         (("download", *CLD, "--plan", "PLAN"), "COLLECTION cannot be used with --plan"),
+        (("download", "--plan", "PLAN", "--date", "2025-12-01"), "--date cannot be used with --plan"),
+        (("download", "--plan", "PLAN", "--format", "hdr"), "--format cannot be used with --plan"),
+        (("download", *CLD, "-f", "PLAN", *SOME), "--date cannot be used with --url-file"),
+        (
+            ("download", *CLD, "-u", "http://a/b.h5", "--all-versions"),
+            "--all-versions cannot be used with --url",
+        ),
+        (("sync", *CLD, "--jobs", "3"), "--jobs needs --print"),
+        (("sync", *CLD, "--print", "sbatch", "--shard", "1/2"), "--shard cannot be used with --print"),
+        (("sync", *CLD, "--print", "sbatch", "--date", "someday"), "is not a date"),
         (("download", "--plan", "PLAN", "-o", "here"), "--out-dir cannot be used with --plan"),
         (("download", "--plan", "nowhere.jsonl"), "nowhere.jsonl cannot be read"),
         (("download", *SOME), "required: COLLECTION, PRODUCT"),
@@ -169,6 +179,20 @@ def test_what_does_not_go_together_is_4(
 ) -> None:
     ended = maap(*(str(plan) if word == "PLAN" else word for word in words))
     assert ended.code == 4 and says in ended.err
+
+
+def test_what_max_items_leaves_of_a_plan_is_said(maap: Callable, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.jsonl"
+    assert maap("plan", *CLD, *SOME, "--format", "all", "-o", plan).code == 0
+    ended = maap("download", "--plan", plan, "-n", "2", "--dry-run")
+    assert len(ended.lines) == 4 and "28 files of" in ended.err and "left (--max-items)" in ended.err
+
+
+def test_a_plan_has_every_state_of_a_search(maap: Callable, archive: Archive, tmp_path: Path) -> None:
+    archive.faults.add(failing_day="2025-12-02")
+    ended = maap("plan", *CLD, "--start", "2025-12-01", "--end", "2025-12-03", "-o", tmp_path / "plan.jsonl")
+    assert ended.code == 3 and "FAILED DAY: 2025-12-02" in ended.err
+    assert "1 day could not be searched" in ended.err and (tmp_path / "plan.jsonl").exists()
 
 
 def test_an_empty_plan(maap: Callable, tmp_path: Path) -> None:

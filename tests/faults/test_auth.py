@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import shutil
 import stat
+import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -228,3 +230,22 @@ def test_a_token_on_the_command_line_is_not_repeated(words: Sequence[str], tmp_p
         ended = stage.maap(*words)
         assert ended.code == 4
         assert stage.leaks() == []
+
+
+@pytest.mark.fault("H8")
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_a_script_for_curl_sends_the_token_to_the_archive_alone(tmp_path: Path) -> None:
+    with Stage(tmp_path / "stage") as stage:
+        stage.add_good(2)
+        asset = stage.items[0]["assets"]
+        for one in asset.values():
+            one["href"] = one["href"].replace(stage.url, stage.elsewhere)
+        ended = stage.maap("plan", *SYNC[1:], "--print", "curl", "-o", str(tmp_path / "get.sh"))
+        assert ended.code == 4 and "not on the archive" in ended.err and "Planned 1 file" in ended.err
+        token = OFFLINE + "&a=b%20+"  # a token is opaque, and may hold what a form gives a meaning
+        environ = {"PATH": os.environ["PATH"], "MAAP_DATA_DIR": str(stage.data), "MAAP_TOKEN": token}
+        done = subprocess.run(["sh", tmp_path / "get.sh"], env=environ, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert len(stage.finals) == 1 and stage.strayed() == []
+        (asked,) = stage.asked("/token", "POST")
+        assert parse_qs(asked.body.decode())["refresh_token"] == [token]

@@ -8,6 +8,7 @@ from maap_tui.cli.commands.get import search_and_download
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.download_options import add_download_options, list_wanted, moved, summarise
 from maap_tui.cli.options import (
+    NAMES,
     add_command,
     add_general_options,
     add_query_options,
@@ -21,9 +22,10 @@ from maap_tui.text import plural
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
+    from maap_tui.engine.download.requests import DownloadRequest
     from maap_tui.engine.session import Session
-    from maap_tui.engine.workflows.plan import PlannedFile
 
 _EXAMPLES = (
     "maap download EarthCAREL2Validated_MAAP CPR_CLD_2A BC --date 2025-12-01",
@@ -35,6 +37,15 @@ it; blank lines and lines that begin with # are left out.
 A plan names its files itself: no other names, --shard takes a part of it.
 With --registry the time options, --orbit, --frame and --track choose among what
 is pending there; an area cannot, as the registry knows none."""
+
+
+UNREGISTERED = ("bbox", "point", "radius", "area", "use_catalog")
+"""Options that choose among what the archive has; the registry does not know them."""
+CHOICES = (
+    *("date", "start", "end", "days_back", "orbit", "frame", "track", "format", "newest_first"),
+    *("all_versions", "everything", *UNREGISTERED),
+)
+"""Options that choose granules and files, where they are not named."""
 
 
 def add_parser(subparsers: Any, words: str) -> None:
@@ -60,89 +71,110 @@ def add_parser(subparsers: Any, words: str) -> None:
 
 async def run(context: CommandContext) -> None:
     """Download from the source that was named."""
-    args = context.args
-    if args.plan is not None:
-        async with context.session(bulk=True) as session:
-            await _download_plan(context, session)
-        return
-    _demand_names(args)
-    if args.registry:
-        async with context.session(bulk=True) as session:
-            await _download_pending(context, session)
-    elif args.url is not None or args.url_file is not None:
-        async with context.session(bulk=True) as session:
-            await _download_urls(context, session)
-    else:
-        await search_and_download(context, track=True)
-
-
-def _demand_names(args: argparse.Namespace) -> None:
     from maap_tui.engine.errors import InvalidRequestError
 
-    missing = [name.upper() for name in ("collection", "product") if getattr(args, name) is None]
-    if missing:
+    args = context.args
+    if args.plan is not None:
+        refuse_options(args, "--plan", (*NAMES, "out_dir", *CHOICES), "which names each file")
+    elif args.url is not None or args.url_file is not None:
+        option = "--url" if args.url is not None else "--url-file"
+        refuse_options(args, option, CHOICES, "which names each file")
+    elif args.registry:
+        refuse_options(args, "--registry", UNREGISTERED, "which knows neither tracks nor catalogues")
+    missing = [name.upper() for name in NAMES[:2] if getattr(args, name) is None]
+    if args.plan is None and missing:
         raise InvalidRequestError(
             f"The following arguments are required: {', '.join(missing)}", "See maap download -h."
         )
+    if not args.registry and args.plan is args.url is args.url_file is None:
+        await search_and_download(context, track=True)
+        return
+    async with context.session(bulk=True) as session:
+        if args.plan is not None:
+            await _download_plan(context, session)
+        elif args.registry:
+            await _download_pending(context, session)
+        else:
+            await _download_urls(context, session)
+
+
+def refuse_options(args: argparse.Namespace, source: str, names: Sequence[str], why: str) -> None:
+    """Refuse what a source of files has no use for: who gave it expects that it is obeyed.
+
+    Args:
+        args: parsed options.
+        source: the option that names the source.
+        names: arguments that it has no use for, as in `args`.
+        why: what the source is, which explains it.
+
+    Raises:
+        InvalidRequestError: when one of them was given.
+    """
+    from maap_tui.engine.errors import InvalidRequestError
+
+    for name in names:
+        if getattr(args, name) not in (None, False):
+            given = name.upper() if name in NAMES else f"--{name.replace('_', '-')}"
+            raise InvalidRequestError(f"{given} cannot be used with {source}, {why}", "Leave it out.")
 
 
 async def _download_plan(context: CommandContext, session: Session) -> None:
-    from maap_tui.engine.errors import InvalidRequestError
-    from maap_tui.engine.workflows.plan import download_plan, request_of
+    from maap_tui.engine.workflows.pending import Room
+    from maap_tui.engine.workflows.plan import download_plan
 
     args = context.args
-    if args.collection is not None or args.out_dir is not None:
-        given = "COLLECTION" if args.collection is not None else "--out-dir"
-        raise InvalidRequestError(
-            f"{given} cannot be used with --plan, which names each file", "Leave it out."
-        )
-    files = files_of_plan(context, session, args.plan)[: args.max_items]
+    requests = requests_of_plan(context, session, args.plan)
+    if args.max_items is not None:
+        room = Room(args.max_items)
+        kept = [request for request in requests if room.has(request.url)]
+        if left := len(requests) - len(kept):
+            context.report.say(f"{plural(left, 'file')} of {args.plan} left (--max-items)")
+        requests = kept
     if args.dry_run:
-        wanted = []
-        for one in files:
-            try:
-                wanted.append(request_of(session, one))
-            except InvalidRequestError as error:
-                context.report.fail(error)
-        list_wanted(context, wanted, session.dirs.data_dir)
+        list_wanted(context, requests, session.dirs.data_dir)
         return
-    if files:
+    if requests:
         context.check_token(session)
     context.prints_files()
     async with moved(context, session):
-        done = await download_plan(session, files)
-    summarise(context, done, nothing="Nothing to download: no file of the plan is in this part")
+        done = await download_plan(session, requests)
+    part = " in this part" if args.shard else ""
+    summarise(context, done, nothing=f"Nothing to download: the plan names no file{part}")
 
 
-def files_of_plan(context: CommandContext, session: Session, name: str) -> list[PlannedFile]:
+def requests_of_plan(context: CommandContext, session: Session, name: str) -> list[DownloadRequest]:
     """The files of a plan that belong to the part asked for; lines that cannot be used are reported."""
     from maap_tui.engine.workflows.plan import read_plan
 
-    plan = read_plan(read_text(name, "PLAN"))
+    shard = shard_of(context.args, session)
+    plan = read_plan(
+        read_text(name, "PLAN"), session.filing, product_dir=session.settings.downloads.product_dir
+    )
     for number, line, reason in plan.refused:
         context.report.refuse(f"line {number} of {name}", f"{reason}: {line[:80]}")
         context.report.codes.add(WRONG)
-    return plan.of(shard_of(context.args, session))
+    return [request for request in plan.requests if shard is None or request.url in shard]
 
 
 def _urls_of(context: CommandContext, session: Session) -> list[str]:
     from maap_tui.engine.workflows.url_list import read_lines
 
-    args = context.args
+    args, shard = context.args, shard_of(context.args, session)
+    source = "--url" if args.url is not None else args.url_file
     if args.url is not None:
-        return [args.url.strip()]
-    found = read_lines(read_text(args.url_file, "--url-file"), "url")
-    for number, line, reason in found.refused:
-        context.report.refuse(f"line {number} of {args.url_file}", f"{reason}: {line[:80]}")
-        context.report.codes.add(WRONG)
-    values, shard = found.values, shard_of(args, session)
-    if shard is not None:
-        values = [url for url in values if url in shard]
-        if others := len(found.values) - len(values):
-            context.report.say(f"{plural(others, 'URL')} of {args.url_file} left to other parts (--shard)")
+        found = [args.url.strip()]
+    else:
+        listed = read_lines(read_text(args.url_file, "--url-file"), "url")
+        for number, line, reason in listed.refused:
+            context.report.refuse(f"line {number} of {args.url_file}", f"{reason}: {line[:80]}")
+            context.report.codes.add(WRONG)
+        found = listed.values
+    values = [url for url in found if shard is None or url in shard]
+    if others := len(found) - len(values):
+        context.report.say(f"{plural(others, 'URL')} of {source} left to other parts (--shard)")
     urls = values[: args.max_items]
     if left := len(values) - len(urls):
-        context.report.say(f"{plural(left, 'URL')} of {args.url_file} left (--max-items)")
+        context.report.say(f"{plural(left, 'URL')} of {source} left (--max-items)")
     return urls
 
 
@@ -175,25 +207,11 @@ async def _download_urls(context: CommandContext, session: Session) -> None:
     summarise(context, report, nothing=f"No URL in {args.url_file}")
 
 
-def _refuse_area(args: argparse.Namespace) -> None:
-    """Refuse options that choose among what the archive has; the registry does not know them."""
-    from maap_tui.engine.errors import InvalidRequestError
-
-    for name in ("bbox", "point", "radius", "area", "use_catalog"):
-        if getattr(args, name):
-            option = f"--{name.replace('_', '-')}"
-            raise InvalidRequestError(
-                f"{option} cannot be used with --registry, which knows neither tracks nor catalogues",
-                "Leave it out, or search: `maap download` without --registry.",
-            )
-
-
 async def _download_pending(context: CommandContext, session: Session) -> None:
     from maap_tui.engine.missions import format_of
     from maap_tui.engine.query import Query
 
     args = context.args
-    _refuse_area(args)
     orbits, frames, tracks, formats = await meant_by(args, session)
     query = Query(
         args.collection,

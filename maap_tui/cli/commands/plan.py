@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maap_tui.cli.commands.search import nothing_found, report_cut, unsearched
+from maap_tui.cli.commands.search import report_gaps
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.options import add_command, add_general_options, add_query_options, query_of
 from maap_tui.cli.report import WRONG
 from maap_tui.text import format_bytes, plural
 
 if TYPE_CHECKING:
-    from maap_tui.engine.errors import InvalidRequestError
+    from maap_tui.engine.download.requests import DownloadRequest
 
 _EXAMPLES = (
     "maap plan EarthCAREL2Validated_MAAP CPR_CLD_2A BC -d 7 -o plan.jsonl",
@@ -51,47 +51,67 @@ def add_parser(subparsers: Any, words: str) -> None:
 async def run(context: CommandContext) -> None:
     """Search, and write down what would be fetched."""
     import json
+    from contextlib import AsyncExitStack
 
+    from maap_tui.engine.catalogue.in_order import in_order
+    from maap_tui.engine.net.origins import NOT_OF_THE_ARCHIVE, TRUST_IT
     from maap_tui.engine.storage import files
     from maap_tui.engine.workflows.filing import Chosen
-    from maap_tui.engine.workflows.plan import PlannedFile, planned
+    from maap_tui.engine.workflows.plan import planned_record
     from maap_tui.engine.workflows.scripts import curl_script
 
     args, output, report = context.args, context.output, context.report
+    target = None if args.output in (None, "-") else Path(args.output)
+    scripted: list[DownloadRequest] = []
+    count = granules = size = sizes = 0
 
-    def refuse(url: str, error: InvalidRequestError) -> None:
-        report.refuse(f"{url[:120]!a}", error.message)
+    def refuse(url: str, reason: str) -> None:
+        report.refuse(f"{url[:120]!a}", reason)
         report.codes.add(WRONG)
 
-    async with context.session() as session:
+    async with context.session() as session, AsyncExitStack() as stack:
         query = await query_of(args, session)
         if not (args.everything or args.max_items):
             query.demand_bounds()
+        write = stack.enter_context(files.replacing(target)) if target is not None else None
+
+        def put(line: str) -> None:
+            if write is not None:
+                write(f"{line}\n")
+            else:
+                output.line(line)
+
         chosen = Chosen(session.formats_of(query))
         search = session.search(query)
-        granules = []
-        async with context.watched():
-            async for page in search:
-                granules += page.granules
-        found: list[PlannedFile] = list(planned(session, search.ordered(granules), chosen, refuse))
-        token_url = session.settings.api.token_url
-    lines = [json.dumps(one.as_record(), separators=(",", ":")) for one in found]
-    if args.print == "curl":
-        lines = list(curl_script(found, token_url))
-    if args.output in (None, "-"):
-        output.lines(lines)
+        product_dir = session.in_product_dir(None)
+        if write is not None or not output.is_terminal:  # lines do not go between those of progress
+            await stack.enter_async_context(context.watched())
+        async for found in in_order(search):
+            granules += len(found)
+            for request in (
+                request
+                for granule in found
+                for request in session.filing.requests_of(
+                    granule,
+                    chosen.files(granule),
+                    product_dir=product_dir,
+                    refuse=lambda asset, error: refuse(asset.href, error.message),
+                )
+            ):
+                if args.print == "curl" and not session.http.may_carry_token(request.url):
+                    refuse(request.url, f"{NOT_OF_THE_ARCHIVE}. {TRUST_IT}")
+                    continue
+                count += 1
+                if request.size is not None:
+                    size, sizes = size + request.size, sizes + 1
+                if args.print == "curl":
+                    scripted.append(request)
+                else:
+                    put(json.dumps(planned_record(request), separators=(",", ":")))
+        if args.print == "curl":
+            for line in curl_script(scripted, session.settings.api.token_url):
+                put(line)
         output.flush()
-    else:
-        files.write_atomic(Path(args.output), "".join(f"{line}\n" for line in lines))
-    if search.failed:
-        report.say(unsearched(len(search.failed)))
-    if (lacking := chosen.error()) is not None:
-        report.fail(lacking)
-    if warning := chosen.warning():
-        report.warn(warning)
-    if not granules and not search.failed:
-        report.say(nothing_found(query))
-    report_cut(context, len(granules), query)
-    sizes = [one.size for one in found]
-    size = f", {format_bytes(sum(filter(None, sizes)))}" if found and None not in sizes else ""
-    report.say(f"Planned {plural(len(found), 'file')}{size}")
+    report_gaps(context, search, chosen, granules)
+    total = f", {format_bytes(size)}" if count and sizes == count else ""
+    report.say(f"Planned {plural(count, 'file')}{total}")

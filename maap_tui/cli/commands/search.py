@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +12,10 @@ from maap_tui.cli.report import AGAIN
 from maap_tui.text import format_bytes, format_count, plural
 
 if TYPE_CHECKING:
+    from maap_tui.engine.catalogue.search import Search
     from maap_tui.engine.query import Query
     from maap_tui.engine.session import Session
+    from maap_tui.engine.workflows.filing import Chosen
 
 _EXAMPLES = (
     "maap search EarthCAREL2Validated_MAAP CPR_CLD_2A BC --date 2025-12-01",
@@ -96,7 +96,6 @@ async def _search(context: CommandContext, session: Session, query: Query) -> No
     granules = urls = size = sizes = new = refused = 0
     async with AsyncExitStack() as stack:
         write = stack.enter_context(files.replacing(target)) if target is not None else None
-        stack.enter_context(_few_collections())
         progress = await stack.enter_async_context(AsyncExitStack())
         await progress.enter_async_context(context.watched())
         async for found in in_order(search):
@@ -127,32 +126,27 @@ async def _search(context: CommandContext, session: Session, query: Query) -> No
         already = urls - new - refused
         words = f"; {format_count(already)} were registered before" if already > 0 else ""
         report.say(f"Registered {plural(new, 'new URL')}{words}")
-    if search.failed:
-        report.say(unsearched(len(search.failed)))
-    if (error := chosen.error()) is not None:
-        report.fail(error)
-    if warning := chosen.warning():
-        report.warn(warning)
+    report_gaps(context, search, chosen, granules)
     if not urls:
-        if not search.failed and not granules:
-            report.say(nothing_found(query))
         return
-    report_cut(context, granules, query)
     total = f", {format_bytes(size)}" if sizes == urls else ""
     cut = " (--max-items reached)" if granules >= query.max_items else ""
     of = f" of {plural(granules, 'granule')}" if granules != urls else ""
     report.say(f"Found {plural(urls, 'file')}{of}{total}{cut}")
 
 
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """Look for garbage in cycles seldom: pages of a catalogue have none, and each look goes through them."""
-    before = gc.get_threshold()
-    gc.set_threshold(200_000, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
+def report_gaps(context: CommandContext, search: Search, chosen: Chosen, granules: int) -> None:
+    """Say what a search lacks: days, files in the formats meant, what is beyond its cut, or everything."""
+    report = context.report
+    if search.failed:
+        report.say(unsearched(len(search.failed)))
+    if (error := chosen.error()) is not None:
+        report.fail(error)
+    if warning := chosen.warning():
+        report.warn(warning)
+    if not granules and not search.failed:
+        report.say(nothing_found(search.query))
+    report_cut(context, granules, search.query)
 
 
 def report_cut(context: CommandContext, granules: int, query: Query) -> None:

@@ -126,17 +126,16 @@ async def import_plan(context: CommandContext) -> None:
     import asyncio
     from collections import Counter
 
-    from maap_tui.cli.commands.download import files_of_plan
+    from maap_tui.cli.commands.download import requests_of_plan
     from maap_tui.engine.workflows import plan
 
     report = context.report
     async with context.session() as session:
-        files = files_of_plan(context, session, context.args.plan)
-        found = plan.import_plan(session, files)
+        found = plan.import_plan(session, requests_of_plan(context, session, context.args.plan))
         counts: Counter[str] = Counter()
         size = 0
         while (one := await asyncio.to_thread(next, found, None)) is not None:
-            _, verdict, is_new = one
+            verdict, is_new = one
             state = "imported" if is_new else "known" if verdict.state == "good" else verdict.state
             counts[state] += 1
             size += verdict.size if is_new else 0

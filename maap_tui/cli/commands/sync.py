@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from maap_tui.engine.query import Query
     from maap_tui.engine.workflows.sync import SyncReport
 
+DEFAULT_JOBS = 4
+
 _EXAMPLES = (
     "maap sync EarthCAREL2Validated_MAAP CPR_CLD_2A BC",
     "maap sync EarthCAREL2Validated_MAAP CPR_CLD_2A BC --days-back 7 --quiet",
@@ -59,22 +61,27 @@ def add_parser(subparsers: Any, words: str) -> None:
         choices=("sbatch", "cronjob"),
         help="print a job array of Slurm, or a CronJob of Kubernetes, that shares this sync; run nothing",
     )
-    jobs.add_argument("--jobs", type=positive, metavar="N", default=4, help="jobs to share it (default: 4)")
+    jobs.add_argument("--jobs", type=positive, metavar="N", help="jobs to share it (default: 4)")
     add_general_options(parser, run, json_help="one object a file as it ends")
 
 
 async def run(context: CommandContext) -> None:
     """Bring the local copy up to date."""
     from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
+    from maap_tui.engine.errors import InvalidRequestError
 
     args, report = context.args, context.report
     report.names_baselines = True
     overrides: dict[str, object] = {"paths.data_dir": args.out_dir} if args.out_dir else {}
-    if args.print is not None:
-        _print_jobs(context)
-        return
+    if args.print is None and args.jobs is not None:
+        raise InvalidRequestError("--jobs needs --print", "Give --print sbatch or --print cronjob.")
+    if args.print is not None and args.shard is not None:
+        raise InvalidRequestError("--shard cannot be used with --print, whose jobs share it", "Leave it out.")
     async with context.session(bulk=True, overrides=overrides) as session:
         query = await query_of(args, session, days_back=DEFAULT_DAYS_BACK)
+        if args.print is not None:
+            _print_jobs(context)
+            return
         if args.dry_run:
             async with context.watched():
                 wanted = await session.would_sync(query, product_dir=session.settings.downloads.product_dir)
@@ -111,7 +118,7 @@ def _print_jobs(context: CommandContext) -> None:
     args = context.args
     name = "-".join(filter(None, (args.product, args.baseline)))
     make = scripts.sbatch_script if args.print == "sbatch" else scripts.cronjob_manifest
-    context.output.lines(make(words_of(args, "sync"), name, args.jobs).splitlines())
+    context.output.lines(make(words_of(args, "sync"), name, args.jobs or DEFAULT_JOBS).splitlines())
 
 
 def _nothing_new(query: Query, done: SyncReport) -> str:

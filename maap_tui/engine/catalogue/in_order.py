@@ -6,10 +6,11 @@ its own until then; without one, each window is handed on as soon as it is compl
 
 from __future__ import annotations
 
+import gc
 import pickle
 import tempfile
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import IO
@@ -26,7 +27,7 @@ async def in_order(search: Search) -> AsyncGenerator[list[Granule], None]:
         StorageError: when the file cannot be written; errors of the search besides.
     """
     held: list[Granule] = []
-    with _Spool() as spool:
+    with _Spool() as spool, _few_collections():
         async with aclosing(aiter(search)) as pages:
             async for page in pages:
                 held += page.granules
@@ -42,6 +43,17 @@ async def in_order(search: Search) -> AsyncGenerator[list[Granule], None]:
             spool.add(held)
             for found in spool.days(newest_first=search.query.newest_first):
                 yield search.ordered(found)
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Look for garbage in cycles seldom: pages of a catalogue have none, and each look goes through them."""
+    before = gc.get_threshold()
+    gc.set_threshold(200_000, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 class _Spool:

@@ -6,6 +6,7 @@ What runs, what is tried again and what is recorded is decided here, as for file
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Protocol
@@ -52,9 +53,9 @@ class RemoteTransfer:
             DownloadError: its worker was lost; the part of the file stays.
             MaapError: what was raised there.
         """
-        future = self._submit(wanted)
-        self._emit(FileStarted(wanted.url, wanted.path, wanted.size, 0))
         try:
+            future = self._submit(wanted)
+            self._emit(FileStarted(wanted.url, wanted.path, wanted.size, 0))
             outcome = await asyncio.wrap_future(future)
         except asyncio.CancelledError:
             task = asyncio.current_task()
@@ -63,6 +64,14 @@ class RemoteTransfer:
             raise DownloadError(wanted.url, "its task was cancelled where it ran") from None
         except MaapError:
             raise
+        except (ImportError, AttributeError, pickle.PickleError) as error:
+            reason = f"the worker cannot run the task ({type(error).__name__}: {error})"
+            raise DownloadError(
+                wanted.url,
+                reason[:500],
+                permanent=True,
+                hint="Install the same version of maap-tui on the workers as here.",
+            ) from error
         except Exception as error:
             reason = f"the worker that fetched it was lost ({type(error).__name__}: {error})"
             raise DownloadError(wanted.url, reason[:500]) from error

@@ -57,7 +57,7 @@ from maap_tui.engine.integrity.content import (
 from maap_tui.engine.integrity.hashes import PIECE
 from maap_tui.engine.net.faults import TransportFault
 from maap_tui.engine.net.http import Http, Stream
-from maap_tui.engine.net.origins import origin_of
+from maap_tui.engine.net.origins import NOT_OF_THE_ARCHIVE, TRUST_IT, origin_of
 from maap_tui.engine.net.statuses import backoff_s
 from maap_tui.engine.net.tokens import Tokens
 from maap_tui.engine.storage import files, layout
@@ -123,9 +123,9 @@ class Transfer:
         if not self._means.http.may_carry_token(wanted.url):
             raise DownloadError(
                 wanted.url,
-                "its address is not on the archive, and the access token is not sent anywhere else",
+                NOT_OF_THE_ARCHIVE,
                 permanent=True,
-                hint="Add its origin to api.data_origins if you trust it.",
+                hint=TRUST_IT,
             )
         path = layout.ensure_under(wanted.root or wanted.path.parent, wanted.path)
         here = existing_size(path)
@@ -268,7 +268,7 @@ class _Fetch:
                 "with it",
                 status=401,
                 permanent=True,
-                hint="Add its origin to api.data_origins if you trust it.",
+                hint=TRUST_IT,
             )
         if stream.status != 401 and not is_login_page(stream):
             return False

@@ -8,6 +8,10 @@ import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+NOT_OF_THE_ARCHIVE = "its address is not on the archive, and the access token is not sent anywhere else"
+"""Why a file is not fetched from an origin that is not trusted with the token."""
+TRUST_IT = "Add its origin to api.data_origins if you trust it."
+
 _PLAIN = re.compile(r"https?://[A-Za-z0-9.:-]+/")
 """The beginning of a URL that holds all of its origin."""
 

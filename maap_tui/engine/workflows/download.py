@@ -24,6 +24,7 @@ from maap_tui.engine.model import Asset
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.workflows.filing import flat, name_of_url
 from maap_tui.engine.workflows.parts import Parts
+from maap_tui.engine.workflows.register import register_requests
 from maap_tui.engine.workflows.searching import find
 from maap_tui.engine.workflows.url_list import with_plain_scheme
 
@@ -52,9 +53,12 @@ async def download(
         since = time.monotonic()
 
         async def begin() -> None:
-            await asyncio.to_thread(_register, parts, [one.tracked for one in found if one.tracked])
+            refused = await asyncio.to_thread(register_requests, parts.registry, found)
             for one in found:
-                downloads.add(one, group=collection)
+                if one.url in refused:
+                    downloads.refuse(one.url, refused[one.url], permanent=True)
+                else:
+                    downloads.add(one, group=collection)
             found.clear()
 
         for url in dict.fromkeys(map(with_plain_scheme, urls)):
@@ -77,15 +81,6 @@ async def download(
                 since = time.monotonic()
         await begin()
         return await downloads.join()
-
-
-def _register(parts: Parts, found: Iterable[TrackedFile]) -> None:
-    """List files as discovered."""
-    by_key: dict[Key, list[TrackedFile]] = {}
-    for one in found:
-        by_key.setdefault(one.key, []).append(one)
-    for key, files in by_key.items():
-        parts.registry.baseline(key).add(files)
 
 
 async def request_of_url(

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from pathlib import Path
+from itertools import groupby
 from typing import Any
 
 from maap_tui.engine.download.jobs import Report
@@ -20,152 +20,97 @@ from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError, StorageError
 from maap_tui.engine.integrity.hashes import pieces_of
 from maap_tui.engine.integrity.verify import GOOD, UNREADABLE, Verdict
-from maap_tui.engine.model import Granule
 from maap_tui.engine.registry.entries import Key, TrackedFile
-from maap_tui.engine.shard import Shard
 from maap_tui.engine.storage.names import url_fault
-from maap_tui.engine.workflows.filing import Chosen
+from maap_tui.engine.workflows.filing import Filing
 from maap_tui.engine.workflows.parts import Parts
+from maap_tui.engine.workflows.register import register_requests
 
 MAX_LINE = 20_000
 """Characters a line of a plan may have."""
 _AT_A_TIME = 1000
-"""Lines that are registered in one step."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedFile:
-    """One file of a plan."""
-
-    url: str
-    key: Key
-    day: date
-    """Day of the sensing start, UTC."""
-    size: int | None = None
-    """Bytes that the archive announces; None when it does not."""
-    path: str = ""
-    """Where it goes, below the data folder."""
-
-    def as_record(self) -> dict[str, Any]:
-        """The line of it, ready for JSON."""
-        return {
-            "url": self.url,
-            "path": self.path,
-            "size": self.size,
-            "mission": self.key.mission,
-            "collection": self.key.collection,
-            "product_type": self.key.product_type,
-            "baseline": self.key.baseline,
-            "day": self.day.isoformat(),
-        }
+"""Files that are registered in one step."""
 
 
 @dataclass(slots=True)
 class Plan:
     """The files of a plan that was read."""
 
-    files: list[PlannedFile] = field(default_factory=list)
-    """Each URL once, in order."""
+    requests: list[DownloadRequest] = field(default_factory=list)
+    """Each URL once, in order, filed by this user's folders."""
     refused: list[tuple[int, str, str]] = field(default_factory=list)
     """Lines that cannot be used: number from 1, the line, and why."""
 
-    def of(self, shard: Shard | None) -> list[PlannedFile]:
-        """Those of one part; None means all."""
-        return self.files if shard is None else [one for one in self.files if one.url in shard]
+
+def planned_record(request: DownloadRequest) -> dict[str, Any]:
+    """The line of a file that a registry would follow, ready for JSON; its path is below the data folder."""
+    key, day, root = request.key, request.day, request.root
+    assert key is not None and day is not None and root is not None
+    return {
+        "url": request.url,
+        "path": request.path.relative_to(root).as_posix(),
+        "size": request.size,
+        "mission": key.mission,
+        "collection": key.collection,
+        "product_type": key.product_type,
+        "baseline": key.baseline,
+        "day": day.isoformat(),
+    }
 
 
-def planned(
-    parts: Parts,
-    granules: Iterable[Granule],
-    chosen: Chosen,
-    refuse: Callable[[str, InvalidRequestError], None],
-) -> Iterator[PlannedFile]:
-    """The files of granules, and where they will be.
+def read_plan(text: str, filing: Filing, *, product_dir: bool = False) -> Plan:
+    """Read a plan, as `planned_record` writes its lines; blank lines are left out.
 
     Args:
-        parts: the engine.
-        granules: what a search found.
-        chosen: the files meant of each.
-        refuse: is called with the URL of each file whose names are refused, and why.
+        text: the plan.
+        filing: files what it names.
+        product_dir: whether each file gets a folder named after its stem.
     """
-    data_dir = parts.dirs.data_dir
-    product_dir = parts.in_product_dir(None)
-    for granule in granules:
-        for request in parts.filing.requests_of(
-            granule,
-            chosen.files(granule),
-            product_dir=product_dir,
-            refuse=lambda asset, error: refuse(asset.href, error),
-        ):
-            path = request.path.relative_to(data_dir).as_posix()
-            yield PlannedFile(request.url, parts.filing.key_of(granule), granule.day, request.size, path)
-
-
-def read_plan(text: str) -> Plan:
-    """Read a plan, as `PlannedFile.as_record` writes its lines; blank lines are left out."""
     plan = Plan()
     seen: set[str] = set()
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
         try:
-            one = _planned_file(line)
-        except (ValueError, RecursionError, InvalidRequestError) as error:
-            reason = error.message if isinstance(error, InvalidRequestError) else "it is not a line of a plan"
-            plan.refused.append((number, line, reason))
-            continue
-        if one.url not in seen:
-            seen.add(one.url)
-            plan.files.append(one)
+            file, size = _planned(line)
+            request = filing.request_of_tracked(file, product_dir=product_dir)
+        except InvalidRequestError as error:
+            plan.refused.append((number, line, error.message))
+        except (ValueError, RecursionError):
+            plan.refused.append((number, line, "it is not a line of a plan"))
+        else:
+            if request.url not in seen:
+                seen.add(request.url)
+                plan.requests.append(replace(request, size=size))
     return plan
 
 
-def _planned_file(line: str) -> PlannedFile:
+def _planned(line: str) -> tuple[TrackedFile, int | None]:
     data = json.loads(line) if len(line) <= MAX_LINE else None
     if not isinstance(data, dict):
         raise ValueError
-    texts = [data.get(name) for name in ("mission", "collection", "product_type", "baseline", "url", "day")]
-    size = data.get("size")
-    if not all(isinstance(text, str) for text in texts):
+    names = [data.get(name) for name in ("mission", "collection", "product_type", "baseline")]
+    url, day, size = data.get("url"), data.get("day"), data.get("size")
+    if not all(isinstance(text, str) for text in (*names, url, day)):
         raise ValueError
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
         raise ValueError
-    mission, collection, product_type, baseline, url, day = map(str, texts)
-    if fault := url_fault(url):
+    if fault := url_fault(str(url)):
         raise InvalidRequestError(fault)
-    path = data.get("path")
-    key = Key(mission, collection, product_type, baseline)
-    return PlannedFile(url, key, date.fromisoformat(day), size, path if isinstance(path, str) else "")
+    return TrackedFile(Key(*map(str, names)), date.fromisoformat(str(day)), str(url)), size
 
 
-def request_of(parts: Parts, one: PlannedFile) -> DownloadRequest:
-    """A planned file as a file to fetch; its path is made again from its names.
-
-    Raises:
-        InvalidRequestError: when the URL names no usable file.
-    """
-    file = TrackedFile(one.key, one.day, one.url)
-    request = parts.filing.request_of_tracked(file, product_dir=parts.in_product_dir(None))
-    return replace(request, size=one.size)
-
-
-async def download_plan(parts: Parts, files: Sequence[PlannedFile]) -> Report:
+async def download_plan(parts: Parts, requests: Sequence[DownloadRequest]) -> Report:
     """Download files of a plan: registered as discovered first, and recorded as they come.
 
     Raises:
         StorageError: the registry cannot be written.
     """
     async with parts.downloads(verb="download") as downloads:
-        for at in range(0, len(files), _AT_A_TIME):
-            some = files[at : at + _AT_A_TIME]
-            requests: list[DownloadRequest] = []
-            for one in some:
-                try:
-                    requests.append(request_of(parts, one))
-                except InvalidRequestError as error:
-                    downloads.refuse(one.url, error.message, permanent=True)
-            refused = await asyncio.to_thread(_register, parts, requests)
-            for request in requests:
+        for at in range(0, len(requests), _AT_A_TIME):
+            some = requests[at : at + _AT_A_TIME]
+            refused = await asyncio.to_thread(register_requests, parts.registry, some)
+            for request in some:
                 if request.url in refused:
                     downloads.refuse(request.url, refused[request.url], permanent=True)
                 else:
@@ -173,53 +118,40 @@ async def download_plan(parts: Parts, files: Sequence[PlannedFile]) -> Report:
         return await downloads.join()
 
 
-def _register(parts: Parts, requests: Iterable[DownloadRequest]) -> dict[str, str]:
-    """Register files as discovered; returns the URLs that the registry refuses, and why."""
-    added = parts.registry.add(file for request in requests if (file := request.tracked) is not None)
-    return {file.url: reason for file, reason in added.refused}
-
-
-def import_plan(parts: Parts, files: Sequence[PlannedFile]) -> Iterator[tuple[PlannedFile, Verdict, bool]]:
+def import_plan(parts: Parts, requests: Sequence[DownloadRequest]) -> Iterator[tuple[Verdict, bool]]:
     """Record files of a plan that another program put where they belong.
 
-    A file is read whole, compared with the size that the archive announced and with its own structure, and
-    recorded with its hash as if it had been downloaded here.
+    A file is compared with the size that the archive announced and with its own structure, hashed, and
+    recorded as if it had been downloaded here.
 
     Args:
         parts: the engine.
-        files: those of the plan.
+        requests: the files of the plan.
 
     Returns:
-        Each file, what was found of it, and whether it was not recorded before.
+        What was found of each file, and whether it was not recorded before.
 
     Raises:
         StorageError: the registry or the hashes cannot be read or written.
     """
     judge = parts.judge()
-    for one in files:
-        try:
-            request = request_of(parts, one)
-        except InvalidRequestError as error:
-            yield one, Verdict(one.path, one.url, UNREADABLE, error.message), False
-            continue
-        tracker = parts.registry.baseline(one.key)
-        known = {file.url: file.path for file in tracker.downloads(one.day, one.day)}
-        if known.get(one.url) == str(request.path):
-            yield one, judge.judge(request.path, one.url, tracked=(one.key, one.day)), False
-            continue
-        verdict = judge.judge(request.path, one.url, size=one.size, read_all=False)
-        if verdict.state != GOOD:
-            yield one, verdict, False
-            continue
-        refused = _register(parts, [request])
-        if refused:
-            yield one, Verdict(verdict.path, one.url, UNREADABLE, refused[one.url]), False
-            continue
-        yield one, verdict, _take_over(parts, one, request.path)
+    for (key, day), group in groupby(requests, key=lambda one: (one.key, one.day)):
+        assert key is not None and day is not None
+        tracker = parts.registry.baseline(key)
+        known = {file.url: file.path for file in tracker.downloads(day, day)}
+        for request in group:
+            if known.get(request.url) == str(request.path):
+                yield judge.judge(request.path, request.url, tracked=(key, day)), False
+                continue
+            verdict = judge.judge(request.path, request.url, size=request.size, read_all=False)
+            if verdict.state == GOOD and (refused := register_requests(parts.registry, [request])):
+                verdict = Verdict(verdict.path, request.url, UNREADABLE, refused[request.url])
+            yield verdict, verdict.state == GOOD and _take_over(parts, request, key, day)
 
 
-def _take_over(parts: Parts, one: PlannedFile, path: Path) -> bool:
+def _take_over(parts: Parts, request: DownloadRequest, key: Key, day: date) -> bool:
     """Hash a file, make its bytes durable, and record it."""
+    path = request.path
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
@@ -230,5 +162,5 @@ def _take_over(parts: Parts, one: PlannedFile, path: Path) -> bool:
             os.close(descriptor)
     except OSError as error:
         raise StorageError(f"Cannot read {path}: {error.strerror or error}") from error
-    parts.hashes.record(one.key, one.day, path, size, pieces)
-    return parts.registry.baseline(one.key).record(one.url, path, one.day)
+    parts.hashes.record(key, day, path, size, pieces)
+    return parts.registry.baseline(key).record(request.url, path, day)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import time, timedelta
 
@@ -13,11 +13,15 @@ from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.events import Emit, ItemSkipped, Warned, ignore
 from maap_tui.engine.missions import parse_name
-from maap_tui.engine.model import Asset, Granule
+from maap_tui.engine.model import ALL, Asset, Granule
 from maap_tui.engine.query import Query
+from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.registry.searched import Days
 from maap_tui.engine.workflows.filing import Chosen, Filing
 from maap_tui.engine.workflows.pending import means
+
+_ANY = ((), (ALL,))
+"""Formats of a query that leave out no granule."""
 
 
 @dataclass(slots=True)
@@ -57,6 +61,19 @@ def register_now(filing: Filing, granules: Sequence[Granule], chosen: Chosen, em
     return filed
 
 
+def register_requests(registry: Registry, requests: Iterable[DownloadRequest]) -> dict[str, str]:
+    """Write the files that a registry follows into it as discovered.
+
+    Returns:
+        The URLs that cannot be a line of it, and why.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    added = registry.add(file for request in requests if (file := request.tracked) is not None)
+    return {file.url: reason for file, reason in added.refused}
+
+
 def record_skipped(filing: Filing, search: Search, emit: Emit = ignore) -> None:
     """List the items that a search could not use in the registry, and take off what it found usable or gone.
 
@@ -82,7 +99,8 @@ def record_skipped(filing: Filing, search: Search, emit: Emit = ignore) -> None:
 def _whole_days(search: Search) -> Days | None:
     """The days that a search saw all of; None for one that was for a part of the granules, or of no time."""
     query, span = search.query, search.range
-    if span is None or query.orbits or query.frames or query.tracks or query.shard:
+    is_of_some = query.orbits or query.frames or query.tracks or query.shard or query.formats not in _ANY
+    if span is None or is_of_some:
         return None
     begins_with_day = span.start.time() == time.min
     first = span.start.date() if begins_with_day else span.start.date() + timedelta(days=1)

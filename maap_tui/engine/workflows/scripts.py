@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.net.credentials import PUBLIC_CLIENT_ID, PUBLIC_CLIENT_SECRET
-from maap_tui.engine.workflows.plan import PlannedFile
+from maap_tui.engine.workflows.plan import planned_record
 
 _CURL = r"""#!/bin/sh
 # Fetches the files listed at the end with curl alone, into MAAP_DATA_DIR (default: this folder).
@@ -15,7 +16,7 @@ _CURL = r"""#!/bin/sh
 # Then, where maap is installed:  maap state import PLAN
 set -u
 data_dir=${MAAP_DATA_DIR:-.}
-token_url=${MAAP_TOKEN_URL:-@TOKEN_URL@}
+token_url=@TOKEN_URL@
 client_id=${CLIENT_ID:-@CLIENT_ID@}
 client_secret=${CLIENT_SECRET:-@CLIENT_SECRET@}
 : "${MAAP_TOKEN:?the offline token is missing}"
@@ -24,13 +25,14 @@ access='' until=0 failed=0
 
 new_access_token() {
   [ "$(date +%s)" -lt "$until" ] && return 0
-  reply=$(printf 'grant_type=refresh_token&client_id=%s&client_secret=%s&refresh_token=%s' \
-    "$client_id" "$client_secret" "$MAAP_TOKEN" |
-    curl --silent --show-error --fail --retry 5 --data @- "$token_url") || return 1
+  # Secrets go through stdin: the words of a command can be read by every user of a machine.
+  reply=$(printf 'data-urlencode = "%s=%s"\n' grant_type refresh_token client_id "$client_id" \
+    client_secret "$client_secret" refresh_token "$MAAP_TOKEN" |
+    curl --config - --silent --show-error --fail --retry 5 "$token_url") || return 1
   access=$(printf '%s' "$reply" | sed -n 's/.*"access_token" *: *"\([^"]*\)".*/\1/p')
   lives=$(printf '%s' "$reply" | sed -n 's/.*"expires_in" *: *\([0-9][0-9]*\).*/\1/p')
+  [ -n "$access" ] || return 1
   until=$(($(date +%s) + ${lives:-300} / 2))
-  [ -n "$access" ]
 }
 
 size_of() { [ -f "$1" ] && wc -c <"$1" | tr -d ' '; }
@@ -62,18 +64,19 @@ _END = r"""END_OF_PLAN
 """
 
 
-def curl_script(files: Iterable[PlannedFile], token_url: str) -> Iterable[str]:
+def curl_script(requests: Iterable[DownloadRequest], token_url: str) -> Iterator[str]:
     """Lines of a POSIX shell script that fetches the files of a plan with curl; it holds no token.
 
     Args:
-        files: those of the plan; their names and URLs were checked when it was made.
+        requests: the files; the access token is sent to all of them, so that each has to be of the archive.
         token_url: the token service.
     """
-    head = _CURL.replace("@TOKEN_URL@", token_url)
+    head = _CURL.replace("@TOKEN_URL@", shlex.quote(token_url))
     head = head.replace("@CLIENT_ID@", PUBLIC_CLIENT_ID).replace("@CLIENT_SECRET@", PUBLIC_CLIENT_SECRET)
     yield from head.splitlines()
-    for one in files:
-        yield f"{one.url}|{one.path}|{'-' if one.size is None else one.size}"
+    for request in requests:
+        size = "-" if request.size is None else request.size
+        yield f"{request.url}|{planned_record(request)['path']}|{size}"
     yield from _END.splitlines()
 
 

@@ -189,7 +189,7 @@ class BaselineView(OnHost, Vertical):
             words += f", {failed} failed" if failed else ""
         else:
             is_searched = any(first <= day <= last for first, last in row.summary.searched)
-            words += "searched, the archive has no files" if is_searched else "not searched"
+            words += "searched, the archive had no files" if is_searched else "not searched"
             words += "; [ ] go to days that have files, f searches this one"
         self._about_day.update(Text(words))
         # A worker of the screen: it looks after the errors of those.
