@@ -360,10 +360,10 @@ async def test_days_that_were_searched_and_have_no_files_are_told_from_gaps(make
         await wait_until(lambda: strip.day is not None, pilot)
         assert strip.glyph("searched") != strip.glyph("")
         strip.move_to(date(2025, 12, 2))
-        await wait_until(lambda: "2025-12-02: searched, the archive has no files" in text_of(app), pilot)
+        await wait_until(lambda: "2025-12-02: no files when it was searched" in text_of(app), pilot)
         await pilot.press("end")
         assert strip.day == date(2025, 12, 5), "the days that were searched are shown too"
-        await wait_until(lambda: "2025-12-05: searched, the archive has no files" in text_of(app), pilot)
+        await wait_until(lambda: "2025-12-05: no files when it was searched" in text_of(app), pilot)
         assert "no files" in text_of(app) and "not searched" in text_of(app)
 
 
@@ -380,7 +380,7 @@ async def test_open_day_file_and_back(make_app: MakeApp) -> None:
             lambda: "Wed 2025-12-03: 2 files, 2 here, 0 marked, 0 pending" in text_of(app), pilot
         )
         await pilot.press("up")
-        await wait_until(lambda: "2025-12-02: not searched; [ ] go" in text_of(app), pilot)
+        await wait_until(lambda: "2025-12-02: not searched; [ ] days with files, f searches it" in text_of(app), pilot)
         await pilot.press("left_square_bracket")
         await wait_until(lambda: len(files_of(screen).rows) == 4, pilot)
         assert strip.day == DAY

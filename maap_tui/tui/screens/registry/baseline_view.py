@@ -189,8 +189,8 @@ class BaselineView(OnHost, Vertical):
             words += f", {failed} failed" if failed else ""
         else:
             is_searched = any(first <= day <= last for first, last in row.summary.searched)
-            words += "searched, the archive had no files" if is_searched else "not searched"
-            words += "; [ ] go to days that have files, f searches this one"
+            words += "no files when it was searched" if is_searched else "not searched"
+            words += "; [ ] days with files, f searches it"
         self._about_day.update(Text(words))
         # A worker of the screen: it looks after the errors of those.
         start_worker(self.screen, self._read_day, row.key, day, row.summary, group="day", exclusive=True)
