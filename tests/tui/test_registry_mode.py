@@ -380,7 +380,7 @@ async def test_open_day_file_and_back(make_app: MakeApp) -> None:
             lambda: "Wed 2025-12-03: 2 files, 2 here, 0 marked, 0 pending" in text_of(app), pilot
         )
         await pilot.press("up")
-        await wait_until(lambda: "2025-12-02: not searched; [ ] days with files, f searches it" in text_of(app), pilot)
+        await wait_until(lambda: "2025-12-02: not searched; [ ] days with files" in text_of(app), pilot)
         await pilot.press("left_square_bracket")
         await wait_until(lambda: len(files_of(screen).rows) == 4, pilot)
         assert strip.day == DAY
