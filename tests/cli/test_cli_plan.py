@@ -1,7 +1,9 @@
 """`maap plan`, and who works by one: our own download in parts, curl, and the import of what it fetched."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -179,6 +181,31 @@ def test_what_does_not_go_together_is_4(
 ) -> None:
     ended = maap(*(str(plan) if word == "PLAN" else word for word in words))
     assert ended.code == 4 and says in ended.err
+
+
+def test_an_import_ends_its_work_when_nobody_reads_it(
+    maap: Callable, start: Callable, plan: Path, home: Path
+) -> None:
+    assert maap("download", *CLD, *SOME, "-q").code == 0
+    shutil.rmtree(home / "registry")
+    (home / "data" / rows_of(plan)[0]["path"]).unlink()
+    for options in ((), ("--json",)):
+        reader, writer = os.pipe()
+        os.close(reader)
+        run = start("state", "import", plan, *options, stdout=writer)
+        os.close(writer)
+        _, err = run.communicate(timeout=30)
+        assert run.returncode == 3 and b"1 not imported" in err
+    assert len(maap("state", "pending", *CLD, "--type", "marks").lines) == 15
+
+
+def test_a_job_of_slurm_whose_time_is_up_ends_with_3(start: Callable, plan: Path, archive: Archive) -> None:
+    archive.faults.add(target="data", stall_after=1000)
+    run = start("download", "--plan", plan, "-v", environ={"SLURM_JOB_ID": "7"})
+    assert run.stderr.readline()
+    run.send_signal(signal.SIGTERM)
+    _, err = run.communicate(timeout=30)
+    assert run.returncode == 3 and b"Run the same command again" in err
 
 
 def test_what_max_items_leaves_of_a_plan_is_said(maap: Callable, tmp_path: Path) -> None:

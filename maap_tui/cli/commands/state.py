@@ -130,6 +130,7 @@ async def import_plan(context: CommandContext) -> None:
     from maap_tui.engine.workflows import plan
 
     report = context.report
+    context.prints_files()  # what is recorded does not depend on a reader
     async with context.session() as session:
         found = plan.import_plan(session, requests_of_plan(context, session, context.args.plan))
         counts: Counter[str] = Counter()
