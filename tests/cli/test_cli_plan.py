@@ -200,7 +200,7 @@ def test_an_import_ends_its_work_when_nobody_reads_it(
 
 
 def test_a_job_of_slurm_whose_time_is_up_ends_with_3(start: Callable, plan: Path, archive: Archive) -> None:
-    archive.faults.add(target="data", stall_after=1000)
+    archive.faults.add(target="data", stall_after=1000, match="08575D")
     run = start("download", "--plan", plan, "-v", environ={"SLURM_JOB_ID": "7"})
     assert run.stderr.readline()
     run.send_signal(signal.SIGTERM)
