@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(addpre
 # Many processes start in the tests, and each would compile the program again.
 unexport PYTHONDONTWRITEBYTECODE
 
-BENCHES := downloads search start registry sync app terminal_bytes growth queueing poor_line faults
+BENCHES := downloads search start registry sync app terminal_bytes brute_force overpass cut growth queueing poor_line workers model faults
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-interop lock demo test test-interop test-newest test-pythons test-install test-faults check docs \
@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml $(LOCK)
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=...") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) 'pip>=25.3'
-	$(PIP) $(addprefix --build-constraint=,$(LOCK)) --editable '.[demo,socks]' --group dev
+	$(PIP) $(addprefix --build-constraint=,$(LOCK)) --editable '.[demo,hdf5,pandas,parquet,pictures,s3,socks,xarray]' --group dev
 	@touch $(STAMP)
 
 # Run it with the oldest Python that is supported: what is newest there installs on the others too.
@@ -79,10 +79,10 @@ $(VENV)/interop/.set-up: tests/interop/requirements.txt | $(STAMP)
 test-interop: setup-interop ## Run the commands against servers that others wrote; needs PostgreSQL with PostGIS
 	$(BIN)/python -m pytest -q --tb=native -m interop tests/interop
 
-test-faults: setup ## Run the long tests of faults, crashes and generated input, about ten minutes
+test-faults: setup ## Run the long tests of faults, crashes and generated input, about twenty minutes
 	@failed=0; \
 	$(BIN)/python -m pytest -q -m 'long and not alone' --numprocesses auto --dist worksteal --tb=native \
-	  tests/faults tests/test_bench.py || failed=1; \
+	  tests/faults tests/tui tests/engine tests/demo tests/test_bench.py || failed=1; \
 	$(BIN)/python -m pytest -q -m 'long and alone' --tb=native tests/faults || failed=1; \
 	$(BIN)/python -m pytest -q -m hypothesis --hypothesis-profile=whole --tb=native || failed=1; \
 	exit $$failed

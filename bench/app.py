@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,7 @@ Bare().run()
 """
 BARE_NAME = "bare Textual app"
 TREE = b"EarthCAREL2Validated_MAAP"
+FRESH = "--fresh"
 REST_S = 2.0
 """Seconds after the first screen until it is taken to be at rest."""
 OWN, AT_REST = "its own CPU s", "CPU s to rest"
@@ -134,7 +136,7 @@ def _play_first_screens(bench: Bench, folder: Path) -> None:
         rows = {BARE_NAME: ([sys.executable, "-c", BARE], b"the first screen", plain)}
         for name, python in bench.ours.items():
             rows[f"{name} tui"] = ([*maap(python), "tui"], TREE, at_archive)
-            rows[f"{name} demo"] = ([*maap(python), "demo"], TREE, plain)
+            rows[f"{name} demo"] = ([*maap(python), "demo", *_in_empty_home(python)], TREE, plain)
         everyone = []
         for name, row in rows.items():
             if not bench.quick:
@@ -143,6 +145,12 @@ def _play_first_screens(bench: Bench, folder: Path) -> None:
         reaches = [Reach(f"{OURS} tui", "cpu", 1.6, BARE_NAME)]
         measures = ("cpu", "wall", "memory", OWN, AT_REST)
         bench.play(Work("first screen", everyone, reaches, measures), folder)
+
+
+def _in_empty_home(python: str) -> list[str]:
+    """The option with which a version opens its demo without a past; none for those that have no past."""
+    said = subprocess.run([*maap(python), "demo", "-h"], capture_output=True, text=True, check=True).stdout
+    return [FRESH] if FRESH in said else []
 
 
 if __name__ == "__main__":

@@ -83,6 +83,12 @@ async def until(condition: Callable[[], object], seconds: float = 120.0) -> None
         await asyncio.sleep(0.01)
 
 
+async def opened(app: MaapApp) -> DownloadsScreen:
+    await until(lambda: isinstance(app.screen, DownloadsScreen) and app.screen.children)
+    assert isinstance(app.screen, DownloadsScreen)
+    return app.screen
+
+
 async def measure(count: int, home: Path) -> list[tuple[str, float, float, float]]:
     """(what was done, longest stall, longest work at a stretch, time until all rows showed it), in s."""
     session = Session.load(environ={"MAAP_HOME": str(home), "HOME": str(home)})
@@ -90,9 +96,7 @@ async def measure(count: int, home: Path) -> list[tuple[str, float, float, float
     rows: list[tuple[str, float, float, float]] = []
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("3")
-        await until(lambda: isinstance(app.screen, DownloadsScreen) and app.screen.children)
-        screen = app.screen
-        assert isinstance(screen, DownloadsScreen)
+        screen = await opened(app)
         files = files_of(session, count)
         heart = Heartbeat()
         beating = asyncio.create_task(heart.beat())
@@ -164,9 +168,7 @@ async def measure_left(count: int, home: Path) -> list[tuple[str, float, float, 
         rows.append(("offer what is left", *heart.take(), shown))
         begun = time.perf_counter()
         app.post_message(_key(app, "g"))
-        await until(lambda: isinstance(app.screen, DownloadsScreen) and app.screen.children)
-        screen = app.screen
-        assert isinstance(screen, DownloadsScreen)
+        screen = await opened(app)
         await until(lambda: screen.head.counts["waiting"] == count == len(screen.table.rows))
         shown = time.perf_counter() - begun
         await asyncio.sleep(1.0)
@@ -192,11 +194,11 @@ def main() -> None:
     print("|---|---|---|---|---|")
     for count in bench.options.files or ([20] if bench.quick else [1_000, 10_000, 50_000]):
         for play in (measure, measure_left):
-            taken: dict[str, list[tuple[float, float, float]]] = {}
+            taken: dict[str, list[list[float]]] = {}
             for _ in range(bench.rounds):
                 with tempfile.TemporaryDirectory() as folder:
                     for what, *figures in asyncio.run(play(count, Path(folder))):
-                        taken.setdefault(what, []).append(tuple(figures))
+                        taken.setdefault(what, []).append(figures)
             for what, rounds in taken.items():
                 stall, busy, shown = (statistics.median(column) for column in zip(*rounds, strict=True))
                 cells = f"{stall * 1000:.0f} | {busy * 1000:.0f} | {shown:.2f}"

@@ -9,12 +9,13 @@ program: the same calls inside a process, where the answers are compared with ma
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -104,8 +105,8 @@ def open_mode(python: str, environ: Mapping[str, str], client: Client, folder: P
 
 
 def main() -> int:
-    def extend(parser: object) -> None:
-        parser.add_argument("--lines", type=int, help="lines discovered")  # type: ignore[attr-defined]
+    def extend(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--lines", type=int, help="lines discovered")
 
     bench = Bench(__doc__, extend)
     lines = bench.options.lines or (1200 if bench.quick else 1_000_000)
@@ -132,10 +133,14 @@ def main() -> int:
         everyone: list[Client] = []
         reaches: list[Reach] = []
 
-        def add(name: str, words: list[str], environ: Mapping[str, str], **more: object) -> None:
-            everyone.append(
-                Client(name, lambda folder: words, environ, **{"prepare": server.make_home, **more})
-            )
+        def add(
+            name: str,
+            words: list[str],
+            environ: Mapping[str, str],
+            prepare: Callable[[Path], object] = server.make_home,
+            measure: Callable[[Client, Path], Usage] | None = None,
+        ) -> None:
+            everyone.append(Client(name, lambda folder: words, environ, prepare=prepare, measure=measure))
 
         for words, title in ((show, "state show"), (pending, "state pending")):
             for one, python in bench.ours.items():

@@ -9,6 +9,7 @@ of 180 days without a delay, once each, for the memory that they take.
 
 from __future__ import annotations
 
+import re
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -48,12 +49,12 @@ def clients(bench: Bench, server: Server, days: int, count: int) -> list[Client]
 
     def check(folder: Path) -> str:
         with (folder / "found").open() as file:
-            names = {line.rpartition("/")[2] for line in file if ".h5" in line}
+            names = {found[0] for line in file if (found := re.search(r"[^/\s\"]+\.h5", line))}
         return "" if len(names) == count else f"{len(names)} of {count} granules were found"
 
-    def make(name: str, words: list[object], **more: int) -> Client:
+    def make(name: str, words: list[object], rounds: int = sys.maxsize) -> Client:
         line = [str(word) for word in words]
-        return Client(name, lambda folder: line, server.environ(), check, server.make_home, "found", **more)
+        return Client(name, lambda folder: line, server.environ(), check, server.make_home, "found", rounds)
 
     made = []
     for name, python in bench.ours.items():

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -72,9 +73,7 @@ def main() -> int:
         if peers.has("maap-client"):
             commands["maap-client"] = [peers.maap_client(), *words]
         for name, command in commands.items():
-            everyone.append(
-                Client(name, lambda home, command=command: command, environ, check, server.make_home)
-            )
+            everyone.append(Client(name, partial(_given, command), environ, check, server.make_home))
         title = f"sync of {DAYS} days, {lines:,} lines of other days"
         measures = ("cpu", "wall", "memory", "requests")
         bench.play(Work(title, everyone, reaches, measures, server.counts), folder)
@@ -85,6 +84,10 @@ def main() -> int:
             seen = days_read(command, environ, home)
             print(f"{name}: {'not seen, as strace is not installed' if seen is None else seen} days read.\n")
     return 1 if bench.failed else 0
+
+
+def _given(command: list[str], home: Path) -> list[str]:
+    return command
 
 
 def _fetch(root: Path, data: Path, server: Server, per_day: int) -> None:

@@ -10,16 +10,25 @@ from maap_tui.version import __version__
 TYPE_CHECKING = False  # importing it from typing costs more than `maap --version` does
 if TYPE_CHECKING:
     from maap_tui.client import (
+        AsyncMaapClient,
         Catalog,
         DownloadResult,
+        FreezeResult,
         GranuleInfo,
         MaapClient,
         MaapConfig,
+        NewsResult,
         SearchResult,
+        SetSyncResult,
         StateTracker,
+        SwapResult,
         SyncResult,
+        ThawResult,
+        UndoResult,
     )
     from maap_tui.constants import COLLECTIONS
+    from maap_tui.engine.cover import Cover
+    from maap_tui.engine.cuts.request import CutEstimate, CutResult
     from maap_tui.engine.errors import (
         AuthenticationError,
         AuthServiceUnavailable,
@@ -28,24 +37,42 @@ if TYPE_CHECKING:
         DownloadError,
         InvalidRequestError,
         MaapError,
+        NothingInsideError,
         RegistryError,
         SettingsError,
         StorageError,
     )
     from maap_tui.engine.model import Asset, BaselineInfo, Collection, Granule, TimeRange, granule_record
+    from maap_tui.engine.overpass.matching import Match
+    from maap_tui.engine.overpass.passing import Overpass
+    from maap_tui.engine.product_sets import ProductSet, SetRow
+    from maap_tui.engine.quality.notices import Notice
+    from maap_tui.engine.studies.study import Study
+    from maap_tui.engine.swaps.plan import SwapPlan
+    from maap_tui.engine.swaps.run import SwapStatus
+    from maap_tui.engine.workflows.set_table import SetTable
 
 _HOMES = {
     "maap_tui.client": (
+        "AsyncMaapClient",
         "Catalog",
         "DownloadResult",
+        "FreezeResult",
         "GranuleInfo",
         "MaapClient",
         "MaapConfig",
+        "NewsResult",
         "SearchResult",
+        "SetSyncResult",
         "StateTracker",
+        "SwapResult",
         "SyncResult",
+        "ThawResult",
+        "UndoResult",
     ),
     "maap_tui.constants": ("COLLECTIONS",),
+    "maap_tui.engine.cover": ("Cover",),
+    "maap_tui.engine.cuts.request": ("CutEstimate", "CutResult"),
     "maap_tui.engine.errors": (
         "AuthServiceUnavailable",
         "AuthenticationError",
@@ -54,6 +81,7 @@ _HOMES = {
         "DownloadError",
         "InvalidRequestError",
         "MaapError",
+        "NothingInsideError",
         "RegistryError",
         "SettingsError",
         "StorageError",
@@ -66,6 +94,14 @@ _HOMES = {
         "TimeRange",
         "granule_record",
     ),
+    "maap_tui.engine.overpass.matching": ("Match",),
+    "maap_tui.engine.overpass.passing": ("Overpass",),
+    "maap_tui.engine.product_sets": ("ProductSet", "SetRow"),
+    "maap_tui.engine.quality.notices": ("Notice",),
+    "maap_tui.engine.studies.study": ("Study",),
+    "maap_tui.engine.swaps.plan": ("SwapPlan",),
+    "maap_tui.engine.swaps.run": ("SwapStatus",),
+    "maap_tui.engine.workflows.set_table": ("SetTable",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -75,28 +111,48 @@ _MODULES = ("config", "constants", "exceptions", "paths", "tracker", "types", "u
 __all__ = [
     "COLLECTIONS",
     "Asset",
+    "AsyncMaapClient",
     "AuthServiceUnavailable",
     "AuthenticationError",
     "BaselineInfo",
     "Catalog",
     "CatalogError",
     "Collection",
+    "Cover",
     "CredentialsError",
+    "CutEstimate",
+    "CutResult",
     "DownloadError",
     "DownloadResult",
+    "FreezeResult",
     "Granule",
     "GranuleInfo",
     "InvalidRequestError",
     "MaapClient",
     "MaapConfig",
     "MaapError",
+    "Match",
+    "NewsResult",
+    "NothingInsideError",
+    "Notice",
+    "Overpass",
+    "ProductSet",
     "RegistryError",
     "SearchResult",
+    "SetRow",
+    "SetSyncResult",
+    "SetTable",
     "SettingsError",
     "StateTracker",
     "StorageError",
+    "Study",
+    "SwapPlan",
+    "SwapResult",
+    "SwapStatus",
     "SyncResult",
+    "ThawResult",
     "TimeRange",
+    "UndoResult",
     "__version__",
     "granule_record",
 ]

@@ -9,7 +9,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
-from maap_tui.engine.config import settings
+from maap_tui.engine.config import loading, settings
 from maap_tui.engine.errors import TOKEN_PAGE
 from maap_tui.engine.missions import earthcare
 from maap_tui.engine.model import to_zulu
@@ -85,5 +85,5 @@ def __getattr__(name: str) -> str:
     if name not in _FOLDERS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     environ = {key: text for key, text in os.environ.items() if key in ("HOME", "MAAP_HOME") or "XDG" in key}
-    where = settings.locate(settings.load(Path(os.devnull), environ), environ)
+    where = loading.locate(loading.load(Path(os.devnull), environ), environ)
     return str(getattr(where, _FOLDERS[name]))

@@ -6,6 +6,7 @@ A string that came from a server, a file or a user reaches a screen through `cle
 from __future__ import annotations
 
 import re
+import signal
 import unicodedata
 from collections.abc import Collection
 from datetime import UTC, date, datetime
@@ -63,6 +64,15 @@ def format_duration(seconds: float | None) -> str:
     while parts[0][0] == 0:
         parts.pop(0)
     return " ".join(f"{value} {unit}" for value, unit in parts[:2] if value)
+
+
+def short_duration(seconds: float) -> str:
+    """A length of time in six cells: `38 s`, `3m20s`, `2h05m`, `5 d`."""
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 100:
+        return f"{hours // 24} d"
+    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{left:02}s" if minutes else f"{left} s"
 
 
 def format_count(count: int) -> str:
@@ -167,3 +177,11 @@ def damage_words(lines_of_files: Collection[int]) -> str:
     if whole:
         words.append(plural(whole, "whole file or folder", "whole files or folders"))
     return " and ".join(words)
+
+
+def signal_name(number: int) -> str:
+    """A signal by its name, those of real time by their number."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

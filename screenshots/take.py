@@ -13,12 +13,13 @@ import re
 import shutil
 import sys
 import time
-from collections import Counter, deque, namedtuple
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -32,24 +33,33 @@ from maap_tui.engine.errors import NoCollectionError
 from maap_tui.engine.model import Granule, TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.entries import Key
+from maap_tui.engine.runs import DONE, Counts, Run, Runs
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.dialogs.help import HelpDialog
 from maap_tui.tui.screens.browse.screen import BrowseScreen
+from maap_tui.tui.screens.downloads.gauges import Rates
+from maap_tui.tui.screens.downloads.queue_head import QueueHead
 from maap_tui.tui.screens.downloads.screen import DownloadsScreen
 from maap_tui.tui.screens.log.screen import LogScreen
+from maap_tui.tui.screens.registry.baseline_table import BaselineTable
+from maap_tui.tui.screens.registry.baseline_view import BaselineView
 from maap_tui.tui.screens.registry.day_strip import DayStrip
 from maap_tui.tui.screens.registry.screen import RegistryScreen
 from maap_tui.tui.screens.search.granule import GranuleDialog
+from maap_tui.tui.screens.search.map import MapScreen
+from maap_tui.tui.screens.search.picture_view import PictureView
 from maap_tui.tui.screens.search.screen import SearchScreen
 from maap_tui.tui.screens.search.terms import Terms
+from maap_tui.tui.screens.today.screen import TodayScreen
+from maap_tui.tui.widgets.row_list import RowList
 
 FOLDER = Path(__file__).parent
 NOW = "2026-01-15T09:30:00Z"
 MOMENT = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
 SIZE = (100, 30)
-SMALL = (84, 24)
+WIDE = (112, 27)
 PORT = 8765
 HOME = Path("/tmp/maap-pictures")
 """The throw-away home."""
@@ -119,7 +129,7 @@ class Stage:
     async def _track(self, session: Session, key: Key, frame: str, days: int, downloaded: int) -> None:
         first = MOMENT.replace(hour=0, minute=0) - timedelta(days=days)
         query = Query(
-            key.collection, key.product_type, key.baseline, time=TimeRange(first, MOMENT), frames=frame
+            key.collection, key.product_type, key.baseline, time=TimeRange(first, MOMENT), frames=(frame,)
         )
         found = [granule async for page in session.search(query) for granule in page.granules]
         await session.save_to_registry(found, session.formats_of(query))
@@ -237,10 +247,21 @@ async def search(stage: Stage, app: MaapApp, pilot: Pilot[Any]) -> None:
     await rest(app, pilot)
 
 
+async def map_(stage: Stage, app: MaapApp, pilot: Pilot[Any]) -> None:
+    await find(
+        app, pilot, Terms(L2, "CPR_CLD_2A", "BC", "2025-12-28", frames="A,B,D", area="61.8,24.3 r3000")
+    )
+    await pilot.press(*["down"] * 3, *["space"] * 3, "M")
+    await until(lambda: isinstance(app.screen, MapScreen), pilot)
+    await rest(app, pilot)
+
+
 async def granule(stage: Stage, app: MaapApp, pilot: Pilot[Any]) -> None:
     await find(app, pilot, Terms(L2, "CPR_CLD_2A", "BC", "2025-12-28", frames="D"))
     await pilot.press("down", "enter")
     await until(lambda: isinstance(app.screen, GranuleDialog), pilot)
+    await pilot.press("v")
+    await until(lambda: app.screen.query_one(PictureView).has_picture, pilot)
     await rest(app, pilot)
 
 
@@ -249,7 +270,7 @@ async def _busy(stage: Stage, app: MaapApp, pilot: Pilot[Any]) -> DownloadsScree
     day = TimeRange(datetime(2026, 1, 8, tzinfo=UTC), datetime(2026, 1, 9, tzinfo=UTC))
 
     async def ask(session: Session, product_type: str, frames: str, count: int) -> list[DownloadRequest]:
-        query = Query(L2, product_type, "BC", time=day, frames=frames)
+        query = Query(L2, product_type, "BC", time=day, frames=tuple(frames))
         found = [
             session.filing.request_of(one, asset).untracked()
             async for page in session.search(query)
@@ -301,8 +322,14 @@ def _hold(app: MaapApp, screen: DownloadsScreen) -> None:
         if node is not screen:
             for timer in list(node._timers):
                 timer.pause()
-        if hasattr(node, "_rates"):
-            node._rates.extend(sum(rates.values()) * (0.55 + 0.45 * (at * 7 % 11) / 10) for at in range(30))
+        if isinstance(node, QueueHead):
+            node.rates = Rates()
+            for at in range(240):
+                swing = 0.55 + 0.3 * (at // 3 * 7 % 11) / 10 + 0.15 * (at // 40 % 2)
+                node.rates.note(sum(rates.values()) * min(at / 12, swing), is_active=True)
+    done = [line.job for line in screen.table.rows if line.state == "finished" and line.job is not None]
+    for number, job in enumerate(sorted(done, key=lambda one: one.wanted.url)):
+        job.took_s = job.came / (25e3 * (3 + number * 3 % 5))
     tally = app.backend.tally
     tally._clock = lambda: now
     tally._marks = deque([(now - 5, tally._moved - int(5 * sum(rates.values())))])
@@ -330,20 +357,77 @@ async def _open_registry(app: MaapApp, pilot: Pilot[Any]) -> RegistryScreen:
     return screen
 
 
+async def today(stage: Stage, app: MaapApp, pilot: Pilot[Any]) -> None:
+    book = Runs(app.backend.session.dirs)
+    nightly = (
+        ("CPR_CLD_2A", 126, 312),
+        ("ATL_EBD_2A", 124, 1490),
+        ("MSI_COP_2A", 98, 760),
+        ("AC__TC__2B", 121, 214),
+    )
+    for night in range(8):
+        at = MOMENT.replace(hour=4, minute=0, second=2) - timedelta(days=night)
+        for number, (product, got, size) in enumerate(nightly):
+            failed = 28 if (night, number) == (1, 1) else 2 if (night, number) == (0, 2) else 0
+            took = timedelta(seconds=61 + size // 5 + 7 * night)
+            counts = Counts(3 * got, got - failed, 2 * got, failed, bytes=(size - 3 * night) << 20)
+            words = ("sync", L2, product, "BC", "--quiet")
+            name = f"{at:%Y%m%dT%H%M%SZ}-{night:02x}{number:02x}"
+            book.add(
+                Run(
+                    name,
+                    "sync",
+                    words,
+                    "/home/sophia",
+                    "node1",
+                    1,
+                    at,
+                    at + took,
+                    3 if failed else 0,
+                    DONE,
+                    counts,
+                )
+            )
+            at += took + timedelta(minutes=23)
+    begun = MOMENT - timedelta(hours=3)
+    words, freed = ("state", "cleanup", L2, "CPR_CLD_2A", "BC"), Counts(deleted=40, bytes=98 << 20)
+    book.add(
+        Run(
+            f"{begun:%Y%m%dT%H%M%SZ}-0c1e",
+            "cleanup",
+            words,
+            "/home/sophia",
+            "node1",
+            1,
+            begun,
+            begun,
+            0,
+            DONE,
+            freed,
+        )
+    )
+    await pilot.press("0")
+    screen = app.screen
+    assert isinstance(screen, TodayScreen)
+    await until(lambda: len(screen.query_one("#lacks", RowList).rows) > 9, pilot)
+    await until(lambda: len(screen.query_one("#runs", RowList).rows) > 20, pilot)
+    await rest(app, pilot)
+
+
 async def registry(stage: Stage, app: MaapApp, pilot: Pilot[Any]) -> None:
     screen = await _open_registry(app, pilot)
-    screen._baselines.move_to_key(CLOUD)
+    screen.query_one(BaselineTable).move_to_key(CLOUD)
     await rest(app, pilot)
 
 
 async def days(stage: Stage, app: MaapApp, pilot: Pilot[Any]) -> None:
     screen = await _open_registry(app, pilot)
-    screen._baselines.move_to_key(CLOUD)
+    screen.query_one(BaselineTable).move_to_key(CLOUD)
     await pilot.press("enter")
     await until(lambda: screen.query_one(DayStrip).day is not None, pilot)
     day = date(2025, 12, 21)
     screen.query_one(DayStrip).move_to(day)
-    await until(lambda: [row for row in screen._files.rows if row.day == day], pilot)
+    await until(lambda: [row for row in screen.query_one(BaselineView).files.rows if row.day == day], pilot)
     await pilot.press("enter")
     await rest(app, pilot)
 
@@ -352,10 +436,9 @@ async def log(stage: Stage, app: MaapApp, pilot: Pilot[Any]) -> None:
     stage.archive.faults.add(failing_day="2026-01-13")
     for number in (11, 12, 13):
         day = TimeRange(datetime(2026, 1, number, tzinfo=UTC), datetime(2026, 1, number + 1, tzinfo=UTC))
-        await app.backend.sync(Query(L2, "AC__TC__2B", "BC", time=day, frames="E"))
+        await app.backend.sync(Query(L2, "AC__TC__2B", "BC", time=day, frames=("E",)))
     await until(lambda: app.backend.transfers is not None and not app.backend.transfers.active, pilot)
-    screen = await _busy(stage, app, pilot)
-    _hold(app, screen)
+    _hold(app, await _busy(stage, app, pilot))
     lines = [line for line in app.backend.log_lines if line.level != "debug"]
     app.backend.log_lines.clear()
     app.backend.log_lines.extend(
@@ -388,18 +471,20 @@ async def palette(stage: Stage, app: MaapApp, pilot: Pilot[Any]) -> None:
 
 async def confirm(stage: Stage, app: MaapApp, pilot: Pilot[Any]) -> None:
     screen = await _open_registry(app, pilot)
-    screen._baselines.move_to_key(CLOUD)
+    screen.query_one(BaselineTable).move_to_key(CLOUD)
     await pilot.press("D")
     await until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
     await rest(app, pilot)
 
 
 PICTURES: dict[str, tuple[Shoot, tuple[int, int]]] = {
+    "today": (today, SIZE),
     "browse": (browse, SIZE),
     "search": (search, SIZE),
+    "map": (map_, SIZE),
     "granule": (granule, SIZE),
     "downloads": (downloads, SIZE),
-    "registry": (registry, SMALL),
+    "registry": (registry, WIDE),
     "days": (days, SIZE),
     "log": (log, SIZE),
     "help": (help_, SIZE),
@@ -460,7 +545,7 @@ def main(names: list[str]) -> int:
     except FileExistsError:
         print(f"{HOME} is there already: another run has it, or left it behind.")
         return 3
-    usage = namedtuple("usage", "total used free")(2 * FREE, FREE, FREE)
+    usage = SimpleNamespace(total=2 * FREE, used=FREE, free=FREE)
     try:
         archive = Archive.start(PORT, now=NOW, offline_days=87)
     except OSError as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import itertools
 import os
 import signal
 import socket
@@ -19,11 +20,11 @@ from typing import Any
 import hypothesis
 import pytest
 
-from maap_tui.cli.main import main
+from maap_tui.cli.main import COLLECT_EVERY
 from maap_tui.demo import Archive
 from maap_tui.engine.events import Event
 from maap_tui.engine.session import Session
-from tests.homes import MOMENT, NOW, QUICK, QUICK_ENVIRON, Ended, requests_of
+from tests.homes import MOMENT, NOW, QUICK, QUICK_ENVIRON, Ended, requests_of, runner
 
 ROOT = Path(__file__).parents[1]
 
@@ -53,6 +54,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_finish() -> None:
+    # As commands and the app have it: sweeps through all objects took a fifth of the tests of the app.
+    gc.set_threshold(COLLECT_EVERY)
     gc.freeze()
     gc.enable()
 
@@ -62,12 +65,19 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Folders to be made; pytest looks through all that there are for the number of the next."""
+    return map(tmp_path_factory.mktemp("homes").joinpath, map(str, itertools.count()))
+
+
 @pytest.fixture(autouse=True)
-def clean_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home, no MAAP_ or proxy variable of the developer's, UTC."""
-    home = tmp_path_factory.mktemp("home")
+def clean_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home, no MAAP_, AWS_ or proxy variable of the developer's, UTC."""
+    home = next(homes)
+    home.mkdir(mode=0o700)
     for name in list(os.environ):
-        if name.startswith(("MAAP_", "XDG_")) or name.lower().endswith("_proxy"):
+        if name.startswith(("MAAP_", "XDG_", "AWS_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("TZ", "UTC")
@@ -152,13 +162,7 @@ def session(archive: Archive, home: Path, events: list[Event]) -> Callable[..., 
 def maap(home: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
     """Run a command line in this process."""
 
-    def run(*words: Any) -> Ended:
-        capsys.readouterr()
-        code = main([str(word) for word in words])
-        captured = capsys.readouterr()
-        return Ended(code, captured.out, captured.err)
-
-    return run
+    return runner(capsys)
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.homes import PATIENCE_S
+
 ROOT = Path(__file__).parents[1]
 CLIENT = """\
 import json, os, signal, socket, sys
@@ -90,7 +92,7 @@ class Shell:
             cwd=where,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_S,
             stdin=subprocess.DEVNULL,
         )
 

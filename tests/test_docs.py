@@ -17,8 +17,12 @@ import maap_tui
 from maap_tui.cli.dispatch import build_parser
 from maap_tui.cli.options import join_signed
 from maap_tui.demo.archive import Archive
-from maap_tui.engine.config import settings
+from maap_tui.engine.config import loading, settings
+from maap_tui.engine.saved_searches import SavedSearches
+from maap_tui.engine.studies.declaration import read_declaration
 from maap_tui.tui import keys
+from tests.homes import MOMENT
+from tests.s3_server import S3Server
 from tests.shell import Shell
 
 ROOT = Path(__file__).parent.parent
@@ -65,10 +69,16 @@ def shell() -> Iterator[Shell]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3Server]:
+    with S3Server() as server:
+        yield server
+
+
 @pytest.fixture
-def environment(archive: Archive, tmp_path: Path) -> dict[str, str]:
+def environment(archive: Archive, s3: S3Server, tmp_path: Path) -> dict[str, str]:
     archive.prepare(tmp_path)
-    return {**archive.environment(tmp_path), "HOME": str(tmp_path)}
+    return {**archive.environment(tmp_path), **s3.environment, "HOME": str(tmp_path)}
 
 
 def test_every_block_is_of_a_kind_that_is_checked() -> None:
@@ -98,7 +108,7 @@ def test_python_block_runs(
     block: Block, loop: str, shell: Shell, environment: dict[str, str], tmp_path: Path
 ) -> None:
     code = block.text
-    if loop == "running loop":
+    if loop == "running loop" or re.search(r"^async with ", code, flags=re.M):
         # As a notebook cell: the code runs while a loop of its own is running in the same thread.
         code = (
             "import asyncio\nasync def cell():\n" + textwrap.indent(code, "    ") + "\nasyncio.run(cell())\n"
@@ -113,8 +123,14 @@ def test_python_block_runs(
 def test_toml_block_is_a_configuration(block: Block, tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text(block.text)
+    if block.text.startswith("# searches.toml"):
+        assert all("collection" in one for one in SavedSearches(file).all().values())
+        return
+    if block.text.startswith("# STUDY.toml"):
+        assert read_declaration(file, MOMENT).select
+        return
 
-    config = settings.load(file, environ={})
+    config = loading.load(file, environ={})
 
     good, problems = keys.check_keymap(config.keys)
     assert (bool(good), problems) == ("[keys]" in block.text, [])

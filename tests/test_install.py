@@ -12,16 +12,20 @@ from pathlib import Path
 
 import pytest
 
+from maap_tui.cli.man import pages
 from maap_tui.demo.archive import Archive
 
 BIN = Path(os.environ.get("MAAP_PLAIN_BIN", ""))
 ROOT = Path(__file__).parent.parent
 CLD = ("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
 DAY = ("--date", "2025-12-01")
+CUTS = tuple(f"maap_tui.engine.cuts.{name}" for name in ("contents", "copying", "points", "worker"))
+"""What runs in the process that reads data files, which the extra `hdf5` is for."""
 EVERY_MODULE = (
     "import importlib, pkgutil, maap_tui\n"
     "for one in pkgutil.walk_packages(maap_tui.__path__, 'maap_tui.'):\n"
-    "    if not one.name.startswith('maap_tui.demo') and not one.name.endswith('__main__'):\n"
+    "    is_extra = one.name.startswith('maap_tui.demo') or one.name in " + repr(CUTS) + "\n"
+    "    if not is_extra and not one.name.endswith('__main__'):\n"
     "        importlib.import_module(one.name)\n"
 )
 
@@ -61,6 +65,17 @@ def test_the_commands_work(run: Run) -> None:
     assert '"downloaded": 2' in shown.stdout
 
 
+def test_pages_and_completions_are_where_man_and_shells_look(run: Run) -> None:
+    share = BIN.parent / "share"
+    assert {path.name for path in share.glob("man/man1/maap*.1")} == set(pages())
+    for shell, name in (
+        ("bash", "bash-completion/completions/maap"),
+        ("zsh", "zsh/site-functions/_maap"),
+        ("fish", "fish/vendor_completions.d/maap.fish"),
+    ):
+        assert (share / name).read_text("utf-8") == run("maap", "completion", shell).stdout
+
+
 def test_every_module_but_the_archive_is_imported(run: Run) -> None:
     ended = run("python", "-W", "error", "-c", EVERY_MODULE)
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -70,6 +85,14 @@ def test_the_demo_says_what_it_needs(run: Run) -> None:
     ended = run("maap", "demo")
     assert ended.returncode == 4
     assert "pip install 'maap-tui[demo]'" in ended.stderr
+
+
+def test_a_cut_says_what_it_needs(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    ended = run("maap", "cut", tmp_path / "a.h5", "--var", "signal", "-o", tmp_path / "b.nc")
+    assert ended.returncode == 4
+    assert "pip install 'maap-tui[hdf5]'" in ended.stderr
+    assert not (tmp_path / "b.nc").exists()
 
 
 def test_what_is_given_away_has_its_licence_and_its_pages() -> None:

@@ -7,6 +7,7 @@ same damage. Here: the names of the archive, what a query means, and which versi
 from __future__ import annotations
 
 import asyncio
+import json
 import shlex
 from collections.abc import Callable
 from dataclasses import fields
@@ -21,6 +22,7 @@ from maap_tui.cli.options import overrides_of, query_of
 from maap_tui.engine.catalogue import built, local_names
 from maap_tui.engine.events import Noted
 from maap_tui.engine.model import BaselineInfo, TimeRange
+from maap_tui.engine.quality.notices import Disclaimed, Notices
 from maap_tui.engine.query import Box, Circle, Query
 from maap_tui.engine.session import Session
 from maap_tui.engine.shard import Shard
@@ -46,6 +48,7 @@ GIVEN: dict[str, list[dict[str, Any]]] = {
     "box": [{"box": Box(-10.5, -20, 30, 40)}],
     "circle": [{"circle": Circle(-50.5, 6.25, 300)}],
     "area": [{"area": {"type": "Point", "coordinates": [6.25, -50.5]}}],
+    "area_file": [{"area": {"type": "Point", "coordinates": [6.25, -50.5]}, "area_file": "FILE"}],
     "formats": [{"formats": ("h5", "hdr")}, {"formats": ("all",)}],
     "newest_first": [{"newest_first": True}],
     "max_items": [{"max_items": 5}],
@@ -53,17 +56,27 @@ GIVEN: dict[str, list[dict[str, Any]]] = {
     "every_version": [{"every_version": True}],
     "tracks": [{"tracks": ("014", "015")}],
     "shard": [{"shard": Shard(2, 16)}],
+    "disclaimed": [{"disclaimed": Disclaimed(Notices())}],
     "days_back": [{"time": TimeRange(NOW - timedelta(days=3), NOW), "days_back": 3}],
+    "missing": [
+        {"missing": True, "time": DAY},
+        {"missing": True, "time": TimeRange(NOW - timedelta(days=30), NOW), "days_back": 30},
+        {"missing": True, "time": TimeRange(DAY.start, NOW), "open_end": True},
+    ],
     "open_end": [{"time": TimeRange(DAY.start, NOW), "open_end": True}],
 }
 """Examples of every field of a query."""
 
-WRITTEN_AS = ("days_back", "open_end")
+WRITTEN_AS = ("days_back", "open_end", "area_file")
 """Fields that say how the time is written on a command line; what is read of that is the time."""
 
 
+UNWRITTEN = ("arrived",)
+"""Fields that the engine sets by itself, which no command line says."""
+
+
 def test_every_field_of_a_query_has_an_example() -> None:
-    assert {one.name for one in fields(Query)} == {"collection", "product_type", *GIVEN}
+    assert {one.name for one in fields(Query)} == {"collection", "product_type", *UNWRITTEN, *GIVEN}
     for name, examples in GIVEN.items():
         for changes in examples:
             assert getattr(Query(*EARTHCARE, **changes), name) != getattr(Query(*EARTHCARE), name)
@@ -75,6 +88,9 @@ def test_every_field_of_a_query_has_an_example() -> None:
 )
 async def test_the_command_of_a_query_is_read_as_that_query(changes: dict[str, Any], tmp_path: Path) -> None:
     names = BIOMASS if "tracks" in changes else EARTHCARE
+    if "area_file" in changes:
+        (tmp_path / "area.json").write_text(json.dumps(changes["area"]))
+        changes = {**changes, "area_file": str(tmp_path / "area.json")}
     query = Query(*names, **changes)
     _, *words = shlex.split(query.to_command())
     args = build_parser({"search"}).parse_args(words)

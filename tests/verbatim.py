@@ -7,6 +7,7 @@ library that others wrote; so are areas.
 from __future__ import annotations
 
 import json
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,7 +49,10 @@ QUERYABLES = {
 
 @lru_cache(maxsize=1)
 def _body(size: int) -> bytes:
-    return hdf5.template(size).image
+    """A file of that size with few points; what follows them is used by nothing."""
+    image = bytearray(hdf5.template(hdf5.CHUNK_ROWS).image.ljust(size, b"\0"))
+    struct.pack_into("<Q", image, hdf5.END_OF_FILE_OFFSET, size)
+    return bytes(image)
 
 
 def _header(size: int) -> bytes:

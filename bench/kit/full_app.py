@@ -9,6 +9,7 @@ queued from below URL then.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 from dataclasses import replace
@@ -19,8 +20,10 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from bench.kit.facts import COLLECTION, FIRST
 from bench.kit.stub import Granules
+from maap_tui.cli.main import COLLECT_EVERY
 from maap_tui.engine.catalogue.stac import granule_of
 from maap_tui.engine.session import Session
+from maap_tui.tui import gc_pause
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.screens.search.results import Result, result_of
 from maap_tui.tui.screens.search.screen import SearchScreen
@@ -43,6 +46,7 @@ async def fill(app: MaapApp, session: Session, rows: list[Result], transfers: li
     async def show() -> None:
         await app.backend.queue_files(files)
         screen.results.set_rows(rows)
+        gc_pause.exclude()  # as after a search
         screen.results.focus()
 
     app.call_later(show)
@@ -50,7 +54,12 @@ async def fill(app: MaapApp, session: Session, rows: list[Result], transfers: li
 
 async def run(app: MaapApp, session: Session, rows: list[Result], transfers: list[Result]) -> None:
     filling = asyncio.create_task(fill(app, session, rows, transfers))
-    filling.add_done_callback(lambda task: task.exception() and app.exit())
+
+    def stop(task: asyncio.Task[None]) -> None:
+        if task.exception():
+            app.exit()
+
+    filling.add_done_callback(stop)
     await app.run_async()
     if app.crash is not None:
         raise app.crash
@@ -58,6 +67,7 @@ async def run(app: MaapApp, session: Session, rows: list[Result], transfers: lis
 
 
 def main() -> None:
+    gc.set_threshold(COLLECT_EVERY)
     count, transfers, size = int(sys.argv[1]), int(sys.argv[3]), int(sys.argv[4])
     source = Granules(100, 122, sys.argv[2], size)
     texts = [source.text(number) for number in range(transfers)]

@@ -86,8 +86,8 @@ def install() -> None:
     done = subprocess.run([*pip, "-r", str(REQUIREMENTS)], check=False, stderr=subprocess.PIPE, text=True)
     if done.returncode:
         print(done.stderr, file=sys.stderr)
-    for words in missing(*PACKAGES, *PYTHON_NAMES):
-        print(f"not measured beside: {words}", file=sys.stderr)
+    for name in missing(*PACKAGES, *PYTHON_NAMES):
+        print(f"not measured beside: {name}", file=sys.stderr)
 
 
 if __name__ == "__main__":

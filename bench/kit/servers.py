@@ -223,8 +223,8 @@ def archive(folder: Path, sizes: Mapping[str, int], *, tls: bool = False) -> Ite
                 rate=LIMIT_RATE,
             )
         )
-        words = [peers.tool("nginx"), "-p", str(home), "-e", str(home / "error.log"), "-c", str(config)]
-        started = subprocess.Popen(words, stdin=subprocess.DEVNULL)
+        command = [peers.tool("nginx"), "-p", str(home), "-e", str(home / "error.log"), "-c", str(config)]
+        started = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         stack.callback(started.wait)
         stack.callback(started.terminate)
         _wait_for(port, started)

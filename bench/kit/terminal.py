@@ -49,25 +49,43 @@ def peak_of(pid: int) -> float:
 
 
 class Picture:
-    """What a terminal shows, of programs that place all of their text by row and column."""
+    """What a terminal shows, of programs that place and erase their text by row and column."""
 
     def __init__(self, size: tuple[int, int]) -> None:
-        width, height = size
-        self.rows = [[" "] * width for _ in range(height)]
-        self._at = [0, 0]
+        self.length = 0
+        """Bytes that came."""
         self._left = ""
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self.clear(size)
+
+    def clear(self, size: tuple[int, int]) -> None:
+        """Show nothing, on columns and lines."""
+        width, height = size
+        self.rows = [[" "] * width for _ in range(height)]
+        self.written = [0] * height
+        """For each row, how many bytes had come when it was last written to."""
+        self._at = [0, 0]
 
     def feed(self, data: bytes) -> None:
+        self.length += len(data)
         text = self._left + self._decode(data)
         end = 0
         for token in _TOKEN.finditer(text):
             if token.start() != end:
                 break
             end = token.end()
+            count = int(token[1]) if token[1] and token[1].isdigit() else 1
             if token[2] == "H":
                 place = [int(part or 1) for part in (token[1] or "1;1").split(";")]
                 self._at = [place[0] - 1, (place[1] if len(place) > 1 else 1) - 1]
+            elif token[2] == "C":
+                self._at[1] += count
+            elif token[2] == "X":
+                at = self._at[1]
+                self._write(" " * count)
+                self._at[1] = at
+            elif token[0] == "\x1b[?1049h":
+                self.clear((len(self.rows[0]), len(self.rows)))
             elif token[0][0] != "\x1b":
                 self._write(token[0])
         self._left = text[end:]
@@ -80,9 +98,15 @@ class Picture:
             elif letter == "\n":
                 self._at = [row + 1, 0]
             else:
-                if row < len(self.rows) and column < len(self.rows[0]):
-                    self.rows[row][column] = letter
+                if row < len(self.rows):
+                    self.written[row] = self.length
+                    if column < len(self.rows[0]):
+                        self.rows[row][column] = letter
                 self._at[1] += 1
+
+    def lines(self, after: int = 0) -> list[str]:
+        """The rows that were written to after so many bytes."""
+        return ["".join(row) for row, at in zip(self.rows, self.written, strict=True) if at > after]
 
     def line_with(self, sign: str) -> str:
         """The first line that has a sign, with its number; '' when none has."""
@@ -145,8 +169,9 @@ class Terminal:
             self.take(left)
 
     def wait_for(self, words: bytes) -> None:
-        """Read until words came."""
-        self.wait_until(lambda: words in self.shown, repr(words))
+        """Read until words came, or stand on the screen: what stands there already is not sent again."""
+        text = words.decode()
+        self.wait_until(lambda: words in self.shown or bool(self.picture.line_with(text)), repr(words))
 
     def wait_until(self, is_so: Callable[[], bool], what: str, patience: float = PATIENCE_S) -> None:
         """Read until something is so.

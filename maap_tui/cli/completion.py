@@ -1,8 +1,8 @@
 """Completion in shells: scripts made from the command line itself, and the names that they ask for.
 
-The scripts come from shtab, which knows commands and options. Names of collections, product types and
-baselines are asked of `maap __names` when the key is pressed: it reads local copies alone, prints a name a
-line, and whatever goes wrong there is silence, since the user is in the middle of a line.
+The scripts come from shtab, which knows commands and options. Names of collections, product types,
+baselines, sites and saved searches are asked of `maap __names` when the key is pressed: it reads local copies
+alone, prints a name a line, and whatever goes wrong there is silence: the user is in the middle of a line.
 """
 
 from __future__ import annotations
@@ -19,8 +19,13 @@ from maap_tui.cli.options import NAMES, UsageError, join_signed, overrides_of
 
 SHELLS = ("bash", "zsh", "fish")
 
+_OPTIONS = ("saved", "site", "point")
+"""Options whose values are names."""
 _NEXT = "\0"
 """Stands for the word that is to be completed; no word of a command line can hold it."""
+
+_ARGUMENTS = (*NAMES, "new")
+"""Arguments that are names of the archive; `new` is the second baseline of a swap."""
 
 _NAMES_HERE = {"zsh": "_maap_names", "fish": "(__maap_names)"}
 """What shtab's scripts call for a name. That of bash would split names at spaces, see `_BASH`."""
@@ -85,12 +90,12 @@ def script(shell: str) -> str:
 
     parser = build_parser()
     for action in _actions(parser):
-        if action.dest in NAMES and not action.option_strings:
+        if action.dest in _OPTIONS or (action.dest in _ARGUMENTS and not action.option_strings):
             if shell in _NAMES_HERE:
                 action.complete = _NAMES_HERE  # type: ignore[attr-defined]
-        elif action.metavar in ("FILE", "PATH"):
+        elif action.metavar in ("FILE", "PATH", "TRACK"):
             action.complete = shtab.FILE  # type: ignore[attr-defined]
-        elif action.metavar == "DIR":
+        elif action.metavar in ("DIR", "FOLDER"):
             action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
     preamble = {"zsh": _ZSH, "fish": _FISH}.get(shell, "")
     text: str = shtab.complete(parser, shell, root_prefix="maap", preamble=preamble)
@@ -142,21 +147,30 @@ def _names(words: Sequence[str]) -> list[str]:
         return []
     parser = build_parser({called})
     # What is asked for next, the parser itself says: it is where a word that stands for it ends up.
-    for missing in range(1, len(NAMES) + 1):
+    for missing in range(1, len(_ARGUMENTS) + 1):
         after = [f"{_NEXT}{number}" for number in range(1, missing)]
         with contextlib.suppress(UsageError, SystemExit), contextlib.redirect_stdout(io.StringIO()):
             args = parser.parse_args([*join_signed(list(words)), _NEXT, *after])
-            kind = next((name for name in NAMES if getattr(args, name, None) == _NEXT), "")
+            named = (*_ARGUMENTS, *_OPTIONS)
+            kind = next((name for name in named if getattr(args, name, None) == _NEXT), "")
             return _names_of(kind, args) if kind else []
     return []
 
 
 def _names_of(kind: str, args: argparse.Namespace) -> list[str]:
     from maap_tui.engine.catalogue import local_names
-    from maap_tui.engine.config import settings
+    from maap_tui.engine.config import loading
 
-    config = settings.load(getattr(args, "config", None), os.environ, overrides_of(args))
-    where = settings.locate(config, os.environ)
+    config = loading.load(getattr(args, "config", None), os.environ, overrides_of(args))
+    where = loading.locate(config, os.environ)
+    if kind == "saved":
+        from maap_tui.engine.saved_searches import SavedSearches
+
+        return list(SavedSearches(where.searches_file).all())
+    if kind in ("site", "point"):
+        from maap_tui.engine.sites import sites
+
+        return [site.name for site in sites(config.sites)]
     if kind == "collection":
         return local_names.collection_names(config, where)
     if kind == "product":

@@ -7,7 +7,6 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from maap_tui.engine.config.settings import Settings
     from maap_tui.engine.events import Event
     from maap_tui.engine.registry.registry import Registry
+    from maap_tui.engine.runs import OpenRun
     from maap_tui.engine.session import Session
 
 
@@ -30,15 +30,20 @@ SAY_IT_THEMSELVES = frozenset({"login", "demo", "tui"})
 """Commands that need no warning about the token: they replace it, have their own, or show it all the time."""
 
 
-@dataclass(slots=True)
 class CommandContext:
     """What a command is handed."""
 
-    args: argparse.Namespace
-    output: Output
-    report: Reporter
-    begun: datetime = field(default_factory=lambda: datetime.now(UTC))
-    """When the command began."""
+    def __init__(self, args: argparse.Namespace, output: Output, report: Reporter) -> None:
+        self.args = args
+        self.output = output
+        self.report = report
+        self.begun = datetime.now(UTC)
+        """When the command began."""
+        self.found: int | None = None
+        """Files that the run is about, with those that were here already; None for those that were queued."""
+        self.deleted = (0, 0)
+        """Files that the run deleted, and their bytes."""
+        self._run: OpenRun | None = None
 
     @property
     def config_file(self) -> Path | None:
@@ -51,11 +56,11 @@ class CommandContext:
         Raises:
             SettingsError: when the configuration is wrong.
         """
-        from maap_tui.engine.config import settings
+        from maap_tui.engine.config import loading
 
-        config = settings.load(self.config_file, os.environ, {**overrides_of(self.args), **overrides})
+        config = loading.load(self.config_file, os.environ, {**overrides_of(self.args), **overrides})
         self.report.with_times = config.log.times
-        where = settings.locate(config, os.environ)
+        where = loading.locate(config, os.environ)
         self._warn_of_token(config, where)
         return config, where
 
@@ -91,6 +96,35 @@ class CommandContext:
         self.report.with_times = session.settings.log.times
         self._warn_of_token(session.settings, session.dirs)
         return session
+
+    def begin_run(self, verb: str, where: AppDirs) -> None:
+        """Write down that a run begins, for `maap runs`; a dry run is none."""
+        from maap_tui.engine.runs import Runs
+
+        self._run = Runs(where).begin(verb, self.args.words)
+        if self._run is not None:
+            self.report.keep_log(self._run.say)
+
+    def end_run(self, code: int) -> None:
+        """Write down how the run ended, where one began."""
+        if self._run is None:
+            return
+        from maap_tui.engine.download.tally import Tally
+        from maap_tui.engine.runs import Counts
+
+        done = (self.report.tally or Tally()).snapshot()
+        deleted, freed = self.deleted
+        counts = Counts(
+            found=done.queued if self.found is None else self.found,
+            downloaded=done.finished,
+            here=done.skipped,
+            failed=done.failed,
+            failed_days=done.failed_days,
+            deleted=deleted,
+            bytes=done.received + freed,
+        )
+        self._run.end(code, counts, self.report.last_error)
+        self._run = None
 
     def handle_event(self, event: Event) -> None:
         """Take an event of the engine."""

@@ -11,6 +11,7 @@ import signal
 from collections.abc import Collection
 from pathlib import Path
 from types import CoroutineType
+from typing import Any, cast
 
 from maap_tui.cli.app_door import has_terminal, open_app
 from maap_tui.cli.options import VERBOSE_HELP, Parser, UsageError, add_shared_options, join_signed
@@ -22,16 +23,33 @@ from maap_tui.version import __version__
 
 COMMANDS = {
     "list": "list collections, product types, baselines, or what one baseline holds",
+    "show": "show all of a granule, its quicklook, or the variables of a file",
+    "cut": "cut variables or a region out of a data file, fetching only what it needs",
     "search": "find files at the archive by time, orbit or area",
     "plan": "list what would be fetched, for other machines or for curl to fetch",
+    "cover": "plan the fewest days or passes that have every frame of an area",
     "download": "download from a search, URLs, a plan or the registry, and track it",
     "get": "search and download in one step, without tracking",
     "sync": "fetch what is new and keep track of it, for cron",
+    "freeze": "freeze the files of a study: ids, addresses, hashes, DOIs, RO-Crate",
+    "thaw": "have the files of a frozen study again, each with its hash",
+    "cite": "print the DOIs and a data-availability paragraph for what is here",
+    "queue": "go on with what waits; list, pause, resume or cancel it",
     "state": "show what is discovered, downloaded, marked, pending; mark and clean up",
+    "set": "show and fetch sets of products of one orbit and frame that are complete",
+    "swap": "swap a baseline that is here for a newer one, and back",
+    "news": "show what has arrived at the archive, late and reprocessed granules too",
+    "coverage": "compare what the archive has, day by day, with what was downloaded",
+    "overpass": "list when satellites come near a place, in the past and in the future",
+    "match": "list granules that come near a ship, an aircraft or a balloon, and fetch them",
+    "quality": "read, list and show data gaps and disclaimers of the mission",
+    "sites": "list the named places that searches can be made around",
     "catalog": "refresh queryables, and build catalogues of what there is",
     "config": "show every setting and where it came from; set one",
     "token": "show who the offline token belongs to and when it expires",
     "login": "check an offline token and store it",
+    "searches": "list saved and past searches, with what they found",
+    "runs": "list what ran, by cron or by hand, and how it ended",
     "verify": "check downloaded files by size, structure and recorded hash",
     "doctor": "check configuration, token, clock, disk, locks, registry and terminal",
     "demo": "try everything on an embedded archive, without an account",
@@ -69,7 +87,19 @@ def build_parser(wanted: Collection[str] = tuple(COMMANDS)) -> Parser:
         description="Search, download and track ESA MAAP satellite data.",
         epilog=_EPILOG,
     )
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", prog="maap")
+    named = Parser(prog=parser.prog)
+
+    def parser_of(**described: Any) -> Parser:
+        # One parser stands for all that are only named: making each costs more than the command that is run.
+        return Parser(**described) if described["prog"].removeprefix("maap ") in wanted else named
+
+    subparsers = parser.add_subparsers(
+        dest="command",
+        metavar="COMMAND",
+        title="commands",
+        prog="maap",
+        parser_class=cast(type[Parser], parser_of),
+    )
     group = parser.add_argument_group("general options (before or after the command)")
     add_shared_options(group)
     group.add_argument("-v", "--verbose", action="count", default=0, help=VERBOSE_HELP)
@@ -87,7 +117,7 @@ def build_parser(wanted: Collection[str] = tuple(COMMANDS)) -> Parser:
 def run_words(words: list[str]) -> int:
     """Run one command line; returns its exit code."""
     words, inner = _split_demo(words)
-    words = join_signed(words)
+    words = _spelled(join_signed(words))
     parser = build_parser(COMMANDS.keys() & set(words))
     report = Reporter()
     report.ask_for_times = lambda: _wants_times(words)
@@ -102,6 +132,7 @@ def run_words(words: list[str]) -> int:
     except SystemExit as ended:
         return _print(printed.getvalue(), report, int(ended.code or 0))
     args.inner = inner
+    args.words = words
     report.verbosity = args.verbose + getattr(args, "more_verbose", 0)
     report.quiet = args.quiet
     if getattr(args, "run", None) is None:
@@ -112,16 +143,24 @@ def run_words(words: list[str]) -> int:
     return run(args, report)
 
 
+def _spelled(words: list[str]) -> list[str]:
+    """`maap plan cover` is the command `cover`."""
+    for at in range(len(words) - 1):
+        if words[at : at + 2] == ["plan", "cover"]:
+            return [*words[:at], *words[at + 1 :]]
+    return words
+
+
 def _wants_times(words: list[str]) -> bool:
     """Whether the settings want lines to begin with the time, as far as they can be read at all."""
-    from maap_tui.engine.config import settings
+    from maap_tui.engine.config import loading, settings
 
     if "--log-times" in words:
         return True
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     finder.add_argument("-c", "--config", type=Path)
     try:
-        return settings.load(finder.parse_known_args(words)[0].config, os.environ).log.times
+        return loading.load(finder.parse_known_args(words)[0].config, os.environ).log.times
     except (MaapError, argparse.ArgumentError):
         times = settings.LogSettings.times
         with contextlib.suppress(MaapError):
@@ -138,7 +177,8 @@ def run(args: argparse.Namespace, report: Reporter) -> int:
     try:
         ended = args.run(context)
         if isinstance(ended, CoroutineType):
-            code = run_async(ended, report, getattr(args, "max_time", None))
+            is_worker = getattr(args, "is_worker", False)
+            code = run_async(ended, report, getattr(args, "max_time", None), is_worker=is_worker)
         else:
             code = ended
     except PipeClosed:
@@ -149,7 +189,9 @@ def run(args: argparse.Namespace, report: Reporter) -> int:
     except Exception as error:
         report.fail(error)
     report.close()
-    return _flushed(context.output, report, report.code if code is None else code)
+    code = _flushed(context.output, report, report.code if code is None else code)
+    context.end_run(code)
+    return code
 
 
 def _split_demo(words: list[str]) -> tuple[list[str], list[str] | None]:

@@ -11,32 +11,47 @@ from typing import TYPE_CHECKING
 
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.options import seconds
+from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.storage import files
+from maap_tui.engine.storage.places import Place, S3Url, place_of
 from maap_tui.text import format_bytes, format_count, format_duration, plural
 
 if TYPE_CHECKING:
     from maap_tui.engine.download.jobs import Report
     from maap_tui.engine.download.requests import DownloadRequest
+    from maap_tui.engine.hooks import Hook
     from maap_tui.engine.session import Session
 
 
 def add_download_options(
     parser: argparse.ArgumentParser,
     *,
-    out_dir_help: str = "a flat folder in place of the dated layout",
+    out_dir_help: str = "",
     needs_bounds: bool = False,
 ) -> None:
     """Add what says where files go and when to end.
 
     Args:
         parser: where to add it.
-        out_dir_help: what `--out-dir` means.
+        out_dir_help: what `--out-dir` means; '' for a flat folder, or a prefix of S3.
         needs_bounds: whether `--everything` is there, without which a search that downloads is bounded.
     """
     group = parser.add_argument_group("files")
-    group.add_argument("-o", "--out-dir", type=Path, metavar="DIR", help=out_dir_help)
+    group.add_argument(
+        "-o",
+        "--out-dir",
+        type=Path if out_dir_help else _place,
+        metavar="DIR",
+        help=out_dir_help or "a flat folder, or s3://BUCKET/PREFIX, in place of the dated layout",
+    )
     group.add_argument(
         "--product-dir", action="store_true", default=None, help="put each file in a folder named after it"
+    )
+    group.add_argument(
+        "--ranges",
+        metavar="N",
+        help="fetch a file of 64 MiB or more over up to N connections (default: the setting "
+        "downloads.ranges, 1)",
     )
     group.add_argument(
         "--max-time",
@@ -58,16 +73,71 @@ def add_download_options(
         )
 
 
+def add_lock_wait(parser: argparse.ArgumentParser) -> None:
+    """Add how long to wait for another sync."""
+    parser.add_argument_group("other syncs").add_argument(
+        "--lock-wait",
+        metavar="SECONDS",
+        help="wait this long for another sync of the same baseline (default: end at once, exit code 3)",
+    )
+
+
+def add_hook_options(parser: argparse.ArgumentParser, *occasions: str) -> None:
+    """Add the command that runs after something is here, and what it runs after: the first one by default."""
+    group = parser.add_argument_group("hook")
+    group.add_argument(
+        "--hook",
+        metavar="CMD",
+        help="run this, without a shell; {paths} becomes the files, which also come on its stdin",
+    )
+    group.add_argument("--hook-per", choices=occasions, help=f"what it runs after (default: {occasions[0]})")
+    group.add_argument(
+        "--hook-timeout",
+        metavar="SECONDS",
+        help="end it after this long (default: the setting hooks.timeout, 600)",
+    )
+
+
+def hook_of(context: CommandContext, session: Session, default: str) -> Hook | None:
+    """The hook that the options mean, None without one.
+
+    Raises:
+        InvalidRequestError: it cannot be run, or its options stand without it.
+    """
+    args = context.args
+    if args.hook is None:
+        if args.hook_per is not None or args.hook_timeout is not None:
+            raise InvalidRequestError("--hook-per and --hook-timeout need --hook", "Give the command.")
+        return None
+    from maap_tui.engine.hooks import read_hook
+
+    return read_hook(args.hook, args.hook_per or default, session.settings.hooks.timeout)
+
+
+def _place(text: str) -> Place:
+    try:
+        return place_of(text)
+    except InvalidRequestError as error:
+        raise argparse.ArgumentTypeError(error.sentences.rstrip(".")) from None
+
+
 @contextlib.asynccontextmanager
 async def moved(context: CommandContext, session: Session) -> AsyncIterator[None]:
     """Show progress around downloads, and have them done where `--dask` says.
 
     Raises:
-        InvalidRequestError: dask is not installed, or what is given is not a cluster.
+        InvalidRequestError: dask is not installed, what is given is not a cluster, or --ranges is given too.
         CatalogError: its scheduler does not answer.
     """
     with contextlib.ExitStack() as held:
         if context.args.dask is not None:
+            if context.args.ranges is not None:
+                from maap_tui.engine.errors import InvalidRequestError
+
+                raise InvalidRequestError(
+                    "--ranges cannot be used with --dask, whose tasks have one connection each",
+                    "Leave it out.",
+                )
             from maap_tui.engine import tasks
 
             tasks.use(session, held.enter_context(tasks.dask_executor(context.args.dask)))
@@ -75,28 +145,35 @@ async def moved(context: CommandContext, session: Session) -> AsyncIterator[None
             yield
 
 
-def list_wanted(context: CommandContext, wanted: Sequence[DownloadRequest], folder: Path) -> None:
+async def list_wanted(
+    context: CommandContext, session: Session, wanted: Sequence[DownloadRequest], out_dir: Place | None = None
+) -> None:
     """Print what a dry run found: a URL a line, the totals on stderr.
 
     Args:
         context: where to print.
+        session: knows what is there already.
         wanted: every file meant.
-        folder: where they would go, for the space left.
+        out_dir: where they would go, for the space left; None for the data folder.
+
+    Raises:
+        StorageError: they would go to S3, and it refuses or does not answer.
     """
     from maap_tui.engine.config import dirs
 
-    folder = dirs.absolute(folder)
+    session.check_place(out_dir)
+    there = await session.sizes_at(wanted)
     here = size = sizes = 0
     for one in wanted:
-        present = _size_of(one.path)
-        is_here = present is not None and one.size in (None, present)
+        present = there.get(one.url)
+        is_here = present is not None and one.size in (None, present) and not one.again
         if is_here:
             here += 1
         else:
             size, sizes = size + (one.size or 0), sizes + (one.size is not None)
         if context.output.as_json:
             state = "here" if is_here else "wanted"
-            context.output.record({"url": one.url, "path": one.path, "state": state, "bytes": one.size})
+            context.output.record({"url": one.url, "path": one.place, "state": state, "bytes": one.size})
         elif not is_here:
             context.output.line(one.url)
     context.output.flush()
@@ -107,18 +184,12 @@ def list_wanted(context: CommandContext, wanted: Sequence[DownloadRequest], fold
     elif sizes:
         words = f" (at least {format_bytes(size)})"
     words += f"; {format_count(here)} here already" if here else ""
-    free = files.free_bytes_for(folder)
+    folder = None if isinstance(out_dir, S3Url) else dirs.absolute(out_dir or session.dirs.data_dir)
+    free = None if folder is None else files.free_bytes_for(folder)
     words += f"; {format_bytes(free)} free in {folder}" if free is not None else ""
     context.report.say(f"Would download {plural(missing, 'file')}{words}")
     if free is not None and size > free:
         context.report.warn(f"{format_bytes(size)} will not fit in {folder}")
-
-
-def _size_of(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
 
 
 def _run_of(context: CommandContext) -> str:
@@ -126,8 +197,16 @@ def _run_of(context: CommandContext) -> str:
     args = context.args
     names = [getattr(args, name, None) for name in ("collection", "product")]
     names.append(getattr(args, "baseline", None) or "all baselines")
+    if args.command == "swap":
+        names.append(args.new)
+    if getattr(args, "name", None) is not None:
+        names = [f"set {args.name}"]
+    if getattr(args, "study", None) is not None:
+        names = [f"study {args.study}"]
     if getattr(args, "plan", None) is not None:
         names = [f"plan {args.plan}"]
+    elif args.command == "queue":
+        names = ["queue"]
     seconds = (datetime.now(UTC) - context.begun).total_seconds()
     what = " ".join(name for name in names if name)
     return f" [{what}, begun {context.begun:%Y-%m-%dT%H:%M:%SZ}, took {format_duration(seconds)}]"

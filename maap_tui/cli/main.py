@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -12,6 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+COLLECT_EVERY = 50_000
+"""Objects made, less those that are gone, from one look for garbage in cycles to the next.
+
+There is little of it here, and each look goes through all that is new: with Python's own 700 that takes 70 ms
+of a command that fetches 2,000 files.
+"""
+
 NAMES_WORD = "__names"
 """Asks for names that may come next, for the shells' completion; it is in no help."""
 
@@ -19,6 +27,7 @@ NAMES_WORD = "__names"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line, the process's own for None; returns its exit code."""
     if argv is None:
+        gc.set_threshold(COLLECT_EVERY)
         _insist_on_utf8()
         _fill_closed_descriptors()
     words = list(sys.argv[1:] if argv is None else argv)

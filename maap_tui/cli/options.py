@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
-import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,20 +15,25 @@ if TYPE_CHECKING:
 
     from maap_tui.engine.missions import Mission
     from maap_tui.engine.model import TimeRange
+    from maap_tui.engine.quality.notices import Disclaimed
     from maap_tui.engine.query import Query
     from maap_tui.engine.session import Session
     from maap_tui.engine.shard import Shard
 
-SIGNED_OPTIONS = ("--bbox", "--point")
+SIGNED_OPTIONS = ("--bbox", "--point", "--site", "--around")
 """Options whose value may begin with a minus sign."""
 _NOT_REPEATED = frozenset(
     {
         "command",
         "action",
         "run",
+        "words",
+        "inner",
         "shard",
         "print",
         "jobs",
+        "saved",
+        "save_as",
         "quiet",
         "log_times",
         "verbose",
@@ -37,10 +42,11 @@ _NOT_REPEATED = frozenset(
     }
 )
 """What a command line that is printed for later does not repeat."""
-MAX_AREA_BYTES = 10_000_000
 HELP_COLUMNS = 80
 NAMES = ("collection", "product", "baseline")
 """The positional arguments that name what is in the archive, in their order."""
+NEWEST = "newest"
+"""The word for the newest baseline that holds something."""
 VERBOSE_HELP = "print more on stderr; -vv with tracebacks"
 
 
@@ -56,8 +62,20 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Help of at most 80 columns, for reading; narrower where the terminal is."""
 
     def __init__(self, prog: str, **kwargs: Any) -> None:
-        kwargs["width"] = min(shutil.get_terminal_size().columns, HELP_COLUMNS + 2) - 2
+        kwargs["width"] = min(_columns(), HELP_COLUMNS + 2) - 2
         super().__init__(prog, max_help_position=26, **kwargs)
+
+
+def _columns() -> int:
+    """Columns of the terminal as shutil knows them, which loads libraries of archives as well."""
+    try:
+        given = int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        given = 0
+    try:
+        return given if given > 0 else os.get_terminal_size(1).columns or 80
+    except OSError:
+        return 80
 
 
 class Parser(argparse.ArgumentParser):
@@ -68,6 +86,16 @@ class Parser(argparse.ArgumentParser):
         kwargs.setdefault("add_help", False)  # `add_general_options` adds it where it belongs, at the end
         kwargs.setdefault("formatter_class", HelpFormatter)
         super().__init__(*args, **kwargs)
+        self.names_elsewhere = ""
+        """The option with which no name has to be given, since it brings them; '' for none."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        option = self.names_elsewhere
+        if option and any(word == option or word.startswith(f"{option}=") for word in args or ()):
+            for action in self._actions:
+                if action.dest in NAMES and not action.option_strings:
+                    action.nargs, action.required = "?", False
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         found = re.match(r"argument (COMMAND|ACTION): invalid choice: '(.*?)' \(choose from (.*)\)", message)
@@ -178,26 +206,34 @@ def add_shared_options(group: Any, **kwargs: Any) -> None:
     )
 
 
-def add_names(parser: argparse.ArgumentParser, *, required: int = 2, meant: int | None = None) -> None:
+def add_names(
+    parser: argparse.ArgumentParser,
+    *,
+    required: int = 2,
+    meant: int | None = None,
+    baselines: str = "such as BC",
+) -> None:
     """Add collection, product type and baseline.
 
     Args:
         parser: where to add them.
         required: how many of the three have to be given.
         meant: how many of them the help shows as needed; None for those that are.
+        baselines: what can be given as a baseline.
     """
-    words = ("as `maap list` shows it", "as `maap list COLLECTION` shows it", "such as BC")
+    words = ("as `maap list` shows it", "as `maap list COLLECTION` shows it", baselines)
     for at, name in enumerate(NAMES):
         help_text = f"{'product type' if name == 'product' else name}, {words[at]}"
         if at < required:
-            parser.add_argument(name, type=_name, metavar=name.upper(), help=help_text)
+            parser.add_argument(name, type=name_of, metavar=name.upper(), help=help_text)
         else:
             if at >= (required if meant is None else meant):
                 help_text += " (default: all)"
-            parser.add_argument(name, nargs="?", type=_name, metavar=name.upper(), help=help_text)
+            parser.add_argument(name, nargs="?", type=name_of, metavar=name.upper(), help=help_text)
 
 
-def _name(text: str) -> str:
+def name_of(text: str) -> str:
+    """A name that a command takes, without blanks around it."""
     if not text.strip():
         raise argparse.ArgumentTypeError("it cannot be empty")
     return text.strip()
@@ -224,7 +260,11 @@ def positive(text: str) -> int:
 def add_time(parser: argparse.ArgumentParser, *, title: str = "time (one of)") -> Any:
     """Add `--date`, `--start`, `--end` and `--days-back`; returns the group."""
     group = parser.add_argument_group(title)
-    group.add_argument("--date", metavar="DATE", help="a UTC day, 2025-12-01, or a minute, 2025-12-01T06:30Z")
+    group.add_argument(
+        "--date",
+        metavar="DATE",
+        help="a UTC day or minute, a month, A..B, 7d, 3h; in a search missing 30d",
+    )
     group.add_argument("-s", "--start", metavar="DATE", help="first sensing day or time, UTC")
     group.add_argument("-e", "--end", metavar="DATE", help="last one, included (default: now)")
     group.add_argument(
@@ -234,7 +274,7 @@ def add_time(parser: argparse.ArgumentParser, *, title: str = "time (one of)") -
 
 
 def add_query_options(
-    parser: argparse.ArgumentParser, *, default_days: int | None = None, required_names: int = 2
+    parser: Parser, *, default_days: int | None = None, required_names: int = 2, can_save: bool = False
 ) -> None:
     """Add collection, product type and baseline, and what chooses among their granules.
 
@@ -242,11 +282,19 @@ def add_query_options(
         parser: where to add them.
         default_days: the range without a time, in days, of a command that takes neither orbit nor area;
             None for a search.
-        required_names: how many of the three names have to be given.
+        required_names: how many of the three names have to be given, without `--saved`.
+        can_save: whether the search can be saved.
     """
     from maap_tui.engine.config.settings import SearchSettings
 
-    add_names(parser, required=required_names, meant=2)
+    add_names(parser, required=required_names, meant=2, baselines="such as BC, or newest")
+    saved = parser.add_argument_group("saved search")
+    parser.names_elsewhere = "--saved"
+    saved.add_argument(
+        "--saved", metavar="NAME", help="one of `maap searches`; names and options given here go before it"
+    )
+    if can_save:
+        saved.add_argument("--save-as", metavar="NAME", help="save this search, once it has ended")
     searches = default_days is None
     title = "time (one of)" if searches else f"time (one of; default: --days-back {default_days})"
     time = add_time(parser, title=title)
@@ -276,6 +324,11 @@ def add_query_options(
     )
     choice.add_argument(
         "--all-versions", action="store_true", help="also older processings of the same granule"
+    )
+    choice.add_argument(
+        "--skip-disclaimed",
+        action="store_true",
+        help="leave out granules with a disclaimer, as `maap quality list` has them",
     )
     add_shard(choice)
     if searches:
@@ -307,7 +360,9 @@ def shard_of(args: argparse.Namespace, session: Session) -> Shard | None:
 def _add_area(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("area (one of)")
     group.add_argument("--bbox", metavar="W,S,E,N", help="degrees; W > E crosses the antimeridian")
-    group.add_argument("--point", metavar="LAT,LON", help="degrees; all within --radius of the point")
+    group.add_argument(
+        "--point", metavar="LAT,LON", help="degrees, or a name of `maap sites`; all within --radius of it"
+    )
     group.add_argument("--radius", metavar="KM", help="kilometres around --point (default: 50)")
     group.add_argument(
         "--area", metavar="FILE", help="a GeoJSON geometry or feature, or its text; - for stdin"
@@ -338,18 +393,39 @@ def overrides_of(args: argparse.Namespace) -> dict[str, object]:
     return {key: value for key, value in given.items() if value is not None and value is not False}
 
 
-def span_of(args: argparse.Namespace, now: datetime, *, days_back: int | None = None) -> TimeRange | None:
+def span_of(
+    args: argparse.Namespace, now: datetime, *, days_back: int | None = None, takes_missing: bool = False
+) -> TimeRange | None:
     """The time range asked for; without any time option the last `days_back` days, None for no range.
+
+    Args:
+        args: parsed options.
+        now: the end of an open range.
+        days_back: the range without any time option; None for no range.
+        takes_missing: whether `missing` may stand before a date: for what only sees what is missing anyway.
 
     Raises:
         InvalidRequestError: for options that exclude one another or cannot be.
     """
-    from maap_tui.engine.query import time_range
+    found = _time_of(args, now, days_back)
+    if found.get("missing") and not takes_missing:
+        from maap_tui.engine.errors import InvalidRequestError
 
+        raise InvalidRequestError(f"--date '{args.date[:40]}' is for searches", "Leave out the word missing.")
+    return found.get("time")
+
+
+def _time_of(args: argparse.Namespace, now: datetime, days_back: int | None) -> dict[str, Any]:
+    """The fields of the query that say the time; without any time option the last `days_back` days."""
     days = args.days_back
     if days is None and not (args.date or args.start or args.end):
         days = days_back
-    return time_range(date=args.date, start=args.start, end=args.end, days_back=days, now=now)
+    if days is None and args.date is args.start is args.end is None:
+        return {}
+    from maap_tui.engine.time_words import asked_time
+
+    found = asked_time(date=args.date, start=args.start, end=args.end, days_back=days, now=now)
+    return {name: found[name] for name in ("time", "missing") if name in found}
 
 
 def _orbits_of(
@@ -393,6 +469,33 @@ async def meant_by(
         raise
 
 
+def disclaimed_by(args: argparse.Namespace, session: Session) -> Disclaimed | None:
+    """What leaves out granules with a disclaimer, where that is asked for; None leaves out none."""
+    if not args.skip_disclaimed:
+        return None
+    from maap_tui.engine.workflows.quality import disclaimed_of
+
+    return disclaimed_of(session)
+
+
+async def find_newest(args: argparse.Namespace, session: Session) -> None:
+    """Put the newest baseline that holds something in the place of the word for it.
+
+    Raises:
+        InvalidRequestError: a name is unknown, or there is no baseline.
+    """
+    if (args.baseline or "").lower() != NEWEST:
+        return
+    found = await session.newest_baseline(args.collection, args.product)
+    if not found:
+        from maap_tui.engine.errors import InvalidRequestError
+
+        raise InvalidRequestError(
+            f"{args.product} has no granules in {args.collection}", f"See `maap list {args.collection}`."
+        )
+    args.baseline = found
+
+
 async def query_of(args: argparse.Namespace, session: Session, *, days_back: int | None = None) -> Query:
     """The query that the options mean; names that do not exist are reported before anything else.
 
@@ -406,14 +509,15 @@ async def query_of(args: argparse.Namespace, session: Session, *, days_back: int
     """
     from maap_tui.engine.query import Query
 
+    await find_newest(args, session)
     orbits, frames, tracks, formats = await meant_by(args, session)
-    span = span_of(args, session.now(), days_back=None if orbits else days_back)
-    box, circle, area = _area_of(args)
+    time = _time_of(args, session.now(), None if orbits else days_back)
+    box, circle, area = _area_of(args, session.settings.sites)
     query = Query(
         args.collection,
         args.product,
         args.baseline,
-        time=span,
+        **time,
         orbits=orbits,
         frames=frames,
         box=box,
@@ -426,6 +530,7 @@ async def query_of(args: argparse.Namespace, session: Session, *, days_back: int
         every_version=args.all_versions,
         tracks=tracks,
         shard=shard_of(args, session),
+        disclaimed=disclaimed_by(args, session),
     )
     await _refuse_what_cannot_join(args, session, query)
     return query
@@ -449,16 +554,23 @@ async def _refuse_what_cannot_join(args: argparse.Namespace, session: Session, q
         raise InvalidRequestError(f"--orbit cannot be used with {given}", "Give one of them.")
 
 
-def _area_of(args: argparse.Namespace) -> tuple[Any, Any, Any]:
+def _area_of(args: argparse.Namespace, own_sites: Mapping[str, str]) -> tuple[Any, Any, Any]:
     from maap_tui.engine.errors import InvalidRequestError
     from maap_tui.engine.query import Box, Circle, parse_numbers
+    from maap_tui.engine.sites import place, sites, split_reach
 
     box = circle = None
     if getattr(args, "bbox", None) is not None:
         box = Box(*parse_numbers(args.bbox, 4, "--bbox", "W,S,E,N"))
     radius_text = getattr(args, "radius", None)
     if getattr(args, "point", None) is not None:
-        latitude, longitude = parse_numbers(args.point, 2, "--point", "LAT,LON")
+        point, reach = split_reach(args.point)
+        if reach is not None and radius_text is not None:
+            raise InvalidRequestError(
+                f"--radius cannot be used with --point '{args.point[:40]}'", "Give one."
+            )
+        radius_text = reach or radius_text
+        latitude, longitude = place(point, sites(own_sites), "--point")
         circle = Circle(latitude, longitude)
         if radius_text is not None:
             (radius_km,) = parse_numbers(radius_text, 1, "--radius", "KM")
@@ -470,55 +582,12 @@ def _area_of(args: argparse.Namespace) -> tuple[Any, Any, Any]:
 
 
 def _read_area(name: str) -> dict[str, Any]:
-    """The geometry of a GeoJSON file or text: bare, or of a feature or a collection of one feature."""
-    import json
-
-    from maap_tui.engine.errors import InvalidRequestError
+    """The geometry of a GeoJSON file or text."""
+    from maap_tui.engine.areas import MAX_BYTES, geometry_of
 
     if name.lstrip().startswith("{"):
-        text, name = name, f"{name.strip()[:40]}..."
-    else:
-        text = read_text(name, "--area", limit=MAX_AREA_BYTES)
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        raise InvalidRequestError(
-            f"--area {name} is not JSON", "Give a GeoJSON geometry or feature."
-        ) from None
-    if isinstance(data, dict) and data.get("type") == "FeatureCollection":
-        features = data.get("features")
-        if not isinstance(features, list) or len(features) != 1:
-            raise InvalidRequestError(
-                f"--area {name} does not hold exactly one feature", "Search one at a time."
-            )
-        data = features[0]
-    if isinstance(data, dict) and data.get("type") == "Feature":
-        data = data.get("geometry")
-    kinds = ("Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon")
-    if (
-        not isinstance(data, dict)
-        or data.get("type") not in kinds
-        or not isinstance(data.get("coordinates"), list)
-        or not _are_positions(data["coordinates"])
-    ):
-        raise InvalidRequestError(
-            f"--area {name} is not a GeoJSON geometry",
-            f"Its type has to be one of {', '.join(kinds)}, its positions longitude and latitude in degrees.",
-        )
-    return {"type": data["type"], "coordinates": data["coordinates"]}
-
-
-def _are_positions(value: list[Any]) -> bool:
-    if not value:
-        return False
-    if all(isinstance(one, list) for one in value):
-        return all(_are_positions(one) for one in value)
-    return (
-        len(value) >= 2
-        and all(isinstance(one, int | float) and not isinstance(one, bool) for one in value)
-        and abs(value[0]) <= 180
-        and abs(value[1]) <= 90
-    )
+        return geometry_of(name, f"--area {name.strip()[:40]}...")
+    return geometry_of(read_text(name, "--area", limit=MAX_BYTES), f"--area {name}")
 
 
 def read_text(name: str, option: str, *, limit: int = 1 << 28) -> str:

@@ -45,7 +45,12 @@ class Output:
 
     def lines(self, texts: Iterable[str]) -> None:
         """Print lines, made safe."""
-        for text in texts:
+        several = list(texts)
+        joined = "".join(several)
+        if joined.isascii() and joined.isprintable():  # as most are: nothing to make safe
+            self._write("".join(f"{text}\n" for text in several))
+            return
+        for text in several:
             self.line(text)
 
     @property
@@ -55,9 +60,13 @@ class Output:
 
     def record(self, values: Mapping[str, Any], *, at_once: bool = True) -> None:
         """Print one JSON object on a line of its own; `at_once` hands it on right away."""
-        self._write(json.dumps(values, default=_plain) + "\n")
+        self.written(json_line(values))
         if at_once:
             self.flush()
+
+    def written(self, line: str) -> None:
+        """Print what `json_line` has made."""
+        self._write(line)
 
     def table(self, rows: Sequence[Sequence[str]]) -> None:
         """Print rows with their columns aligned, two spaces apart."""
@@ -114,6 +123,11 @@ class Output:
         if not self.goes_on:
             raise error
         self.lost = error
+
+
+def json_line(values: Mapping[str, Any]) -> str:
+    """A JSON object as a line."""
+    return json.dumps(values, default=_plain) + "\n"
 
 
 def discard(stream: TextIO) -> None:

@@ -10,8 +10,7 @@ from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TextCo
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from maap_tui.engine.download.tally import Snapshot, Tally
-from maap_tui.text import format_bytes, format_duration, format_rate, format_sum, plural
+from maap_tui.engine.download.tally import Tally
 
 PERIOD_S = 0.2
 """Seconds between two looks at the tally."""
@@ -66,25 +65,6 @@ class Progress:
         while True:
             now = self._tally.snapshot()
             total = now.bytes_total or None
-            self._bar.update(
-                self._row, total=total, completed=now.bytes_done, words=self.phase or _words(now)
-            )
+            self._bar.update(self._row, total=total, completed=now.bytes_done, words=self.phase or now.words)
             self._bar.refresh()
             await asyncio.sleep(PERIOD_S)
-
-
-def _words(now: Snapshot) -> str:
-    if not now.queued:
-        of = f" of {now.matched:,}" if now.matched else ""
-        return f"searching: {now.items:,}{of} items" if now.pages else "asking the catalogue"
-    words = [
-        f"{now.done}/{plural(now.queued, 'file')}",
-        f"{format_bytes(now.bytes_done)} of "
-        + format_sum(now.bytes_total, unknown=now.unknown, guessed=now.guessed),
-        format_rate(now.rate),
-    ]
-    if now.seconds_left is not None:
-        words.append(f"{format_duration(now.seconds_left)} left")
-    if now.failed:
-        words.append(f"{now.failed} failed")
-    return ", ".join(words)

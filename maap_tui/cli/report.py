@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,9 @@ def code_of(error: BaseException) -> int:
     return BUG if code is None else code
 
 
+KEPT_LINES = 50
+"""Lines from before a run has its log, which go into it then."""
+
 SHOWN_SKIPS = 10
 """Skipped items that are named without -v."""
 
@@ -70,6 +73,11 @@ class Reporter:
         until the settings are read."""
         self.ask_for_times: Callable[[], bool] = bool
         """Says `with_times` for a line that is written before the settings are read."""
+        self.log: Callable[[str], None] | None = None
+        """Takes every line for the log of the run, those that --quiet leaves out too."""
+        self.last_error = ""
+        """What was said of the last error; '' without one."""
+        self._said: deque[str] = deque(maxlen=KEPT_LINES)
         self.tally: Tally | None = None
         self.progress: Progress | None = None
         if hasattr(sys.stderr, "reconfigure"):
@@ -82,8 +90,14 @@ class Reporter:
 
     def say(self, text: str) -> None:
         """One line to the user, which --quiet leaves out."""
-        if not self.quiet:
-            self._write(text)
+        self._write(text, is_shown=not self.quiet)
+
+    def keep_log(self, log: Callable[[str], None]) -> None:
+        """Hand every line to the log of the run, those that were said before too."""
+        for line in self._said:
+            log(line)
+        self._said.clear()
+        self.log = log
 
     def detail(self, text: str) -> None:
         """A line that only -v shows."""
@@ -106,10 +120,11 @@ class Reporter:
         self.codes.add(code_of(error))
         about = f"{about}: " if about else ""
         if isinstance(error, MaapError):
-            self._write(f"Error: {about}{error.sentences}")
+            self.last_error = f"{about}{error.sentences}"
         else:
             words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            self._write(f"Error: {about}{words}. This is a mistake in maap_tui; -vv shows where.")
+            self.last_error = f"{about}{words}. This is a mistake in maap_tui; -vv shows where."
+        self._write(f"Error: {self.last_error}")
         if self.verbosity >= 2:
             import traceback
 
@@ -175,9 +190,24 @@ class Reporter:
             self._write(f"Skipped {plural(self._skipped.total(), 'item')}: {reasons}{more}")
             self._skipped.clear()
 
+    def hook_said(self, event: Any) -> None:
+        """A line of a hook: always in the log of the run, on stderr with -v."""
+        self._write(f"{event.name}: {event.line}", is_shown=bool(self.verbosity) and not self.quiet)
+
+    def failed_hook(self, event: Any) -> None:
+        """A hook that the next run starts again."""
+        self.codes.add(AGAIN)
+        self._write(f"Hook failed: {event.name}: {event.reason}; the next run starts it again")
+
     def refuse(self, name: str, reason: str) -> None:
         """Say what was not done with one of several things; the command decides what it means."""
         self._write(f"Refused: {name}: {reason}")
+
+    @property
+    def is_anything_left(self) -> bool:
+        """Whether files were queued that have not ended, or nothing is known of any."""
+        now = None if self.tally is None else self.tally.snapshot()
+        return now is None or now.queued > now.done
 
     def interrupted(self, name: str) -> None:
         """The one line after a signal: what was done and is kept."""
@@ -190,8 +220,11 @@ class Reporter:
                 done += f"; {plural(now.queued - now.done, 'file')} left, parts are kept"
         self.say(f"{name}{done}. Run the same command again to go on.")
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: str, *, is_shown: bool = True) -> None:
         line = clean(without_tokens(text))
+        (self._said.append if self.log is None else self.log)(line)
+        if not is_shown:
+            return
         if self.with_times is None:
             self.with_times = self.ask_for_times()
         if self.with_times:
@@ -244,6 +277,9 @@ _VOICES: dict[str, Any] = {
     "FileRetried": _retried,
     "PageFetched": _page,
     "BaselineCounted": _counted,
+    "HookSaid": Reporter.hook_said,
+    "HookFailed": Reporter.failed_hook,
+    "HookRan": lambda report, event: report.detail(f"Hook: {event.name} ({event.seconds:.1f} s)"),
     "Warned": lambda report, event: report.warn(event.message),
     "Noted": lambda report, event: report.detail(event.message),
 }

@@ -28,7 +28,11 @@ def is_time_up(number: signal.Signals, environ: Mapping[str, str]) -> bool:
 
 
 def run_async(
-    work: Coroutine[Any, Any, int | None], report: Reporter, max_time_s: float | None = None
+    work: Coroutine[Any, Any, int | None],
+    report: Reporter,
+    max_time_s: float | None = None,
+    *,
+    is_worker: bool = False,
 ) -> int | None:
     """Run a command on a loop of its own; the first signal ends it in order, a second one at once.
 
@@ -36,6 +40,7 @@ def run_async(
         work: the command.
         report: takes the end.
         max_time_s: seconds after which it is ended in the same order; None for no such end.
+        is_worker: whether it outlives its terminal, and SIGTERM leaves the rest to another one.
     """
     import asyncio
 
@@ -54,7 +59,11 @@ def run_async(
 
         if max_time_s is not None:
             loop.call_later(max_time_s, stop, None)
+        if is_worker:
+            loop.add_signal_handler(signal.SIGHUP, lambda: None)
         for number in INTERRUPTED:
+            if is_worker and number == signal.SIGHUP:
+                continue
             # nohup and a shell's background jobs ignore some of them, and that is meant.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 try:
@@ -72,6 +81,10 @@ def run_async(
         report.codes.add(AGAIN)
         return None
     report.interrupted(INTERRUPTED[number])
+    if is_worker and number == signal.SIGTERM:
+        if report.is_anything_left:
+            report.codes.add(AGAIN)
+        return None
     if is_time_up(number, os.environ):
         report.codes.add(AGAIN)
         return None

@@ -8,9 +8,11 @@ from datetime import UTC, date, datetime, timedelta
 from maap_tui.client.connection import Connection
 from maap_tui.engine.catalogue.search import Search
 from maap_tui.engine.catalogue.skipped import SkippedItem
+from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import Mission, parse_name
 from maap_tui.engine.model import Granule, TimeRange, to_zulu
+from maap_tui.engine.quality.notices import Disclaimed
 from maap_tui.engine.query import Query, parse_formats, read_frames, read_orbits, read_tracks
 from maap_tui.engine.shard import Shard, read_shard
 
@@ -34,6 +36,14 @@ def span_of(start: datetime | None, end: datetime | None) -> TimeRange | None:
     if end is None:
         return TimeRange(begin, max(datetime.now(UTC), begin + timedelta(microseconds=1)))
     return TimeRange(begin, end + (timedelta(microseconds=1) if end.microsecond else timedelta(seconds=1)))
+
+
+def recent_span_of(start: datetime | None, end: datetime | None) -> TimeRange | None:
+    """As `span_of`, with the last days that a sync looks back in place of no times at all."""
+    if start is None and end is None:
+        now = datetime.now(UTC)
+        return TimeRange(now - timedelta(days=DEFAULT_DAYS_BACK), now)
+    return span_of(start, end)
 
 
 def days_of(start: datetime | None, end: datetime | None) -> tuple[date | None, date | None]:
@@ -92,6 +102,7 @@ def query_of(
     tracks: Sequence[str | int] | None = None,
     all_versions: bool = False,
     shard: str | None = None,
+    skip_disclaimed: bool = False,
 ) -> Query:
     """The query that the arguments of `search` mean.
 
@@ -121,10 +132,20 @@ def query_of(
         tracks=numbers,
         every_version=all_versions,
         shard=shard_of(shard, connection.session.environ),
+        disclaimed=disclaimed_by(connection, skip_disclaimed),
     )
     if orbits and span and not connection.run(lambda session: session.takes_orbit_in_time(query)):
         raise InvalidRequestError("'orbit' cannot be used with 'start' or 'end'", "Give one of them.")
     return query
+
+
+def disclaimed_by(connection: Connection, skip: bool) -> Disclaimed | None:
+    """What leaves out granules with a disclaimer; None leaves out none."""
+    if not skip:
+        return None
+    from maap_tui.engine.workflows.quality import disclaimed_of
+
+    return disclaimed_of(connection.session)
 
 
 def shard_of(text: str | None, environ: Mapping[str, str]) -> Shard | None:

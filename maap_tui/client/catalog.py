@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self, Union, get_args, get_origin, get_type_hints
 
 from maap_tui.client.connection import Connection
-from maap_tui.engine.catalogue.client import Queryables
+from maap_tui.engine.catalogue.queryables import Queryables
 from maap_tui.engine.errors import NoCollectionError
 from maap_tui.engine.model import parse_zulu, to_zulu
 from maap_tui.engine.storage.files import storage_error, write_atomic

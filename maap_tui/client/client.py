@@ -6,13 +6,14 @@ in a plain script and where an event loop is running already.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.client.arguments import (
     day_of,
+    disclaimed_by,
     failed_days_of,
     formats_of,
     orbits_of,
@@ -23,26 +24,41 @@ from maap_tui.client.arguments import (
     tracks_of,
 )
 from maap_tui.client.catalog import CatalogQueryablesManager
+from maap_tui.client.catalogues import Catalogues
 from maap_tui.client.config import MaapConfig
 from maap_tui.client.connection import Connection, logger
-from maap_tui.client.results import DownloadResult, SearchResult, SyncResult
+from maap_tui.client.files import Files
+from maap_tui.client.news import news_of
+from maap_tui.client.places import Places
+from maap_tui.client.planning import Planning
+from maap_tui.client.quality import QualityNotices
+from maap_tui.client.results import (
+    DownloadResult,
+    NewsResult,
+    SearchResult,
+    SyncResult,
+    download_result_of,
+)
 from maap_tui.client.searcher import Searcher
+from maap_tui.client.sets import Sets
 from maap_tui.client.state import GlobalStateTracker, StateTracker
+from maap_tui.client.studies import Studies
+from maap_tui.client.swapping import Swapping
 from maap_tui.engine.catalogue import built
 from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
-from maap_tui.engine.download.jobs import Report
-from maap_tui.engine.errors import CatalogError, InvalidRequestError, NetworkSetupError, NoCollectionError
+from maap_tui.engine.defaults import DEFAULT_MAX_ITEMS
 from maap_tui.engine.events import Event
 from maap_tui.engine.missions import parse_name
-from maap_tui.engine.model import DEFAULT_MAX_ITEMS, BaselineInfo
+from maap_tui.engine.model import BaselineInfo
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
+from maap_tui.engine.storage.places import place_of
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 
-class MaapClient:
+class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Files, QualityNotices):
     """Search, download and track from Python. Use it as a context manager, or `close()` it, or neither."""
 
     def __init__(
@@ -51,6 +67,7 @@ class MaapClient:
         *,
         on_event: Callable[[Event], None] | None = None,
         transport: Any = None,
+        progress: bool = False,
     ) -> None:
         """Take the configuration; open nothing.
 
@@ -60,8 +77,10 @@ class MaapClient:
             on_event: called from the engine's thread with each `maap_tui.engine.events.Event`; it has
                 to return at once.
             transport: an httpx transport to send through in place of the network.
+            progress: show a bar of files, bytes, rate and time left while something is searched or
+                downloaded: a line on stderr, a live output in a notebook.
         """
-        self._connection = Connection(config or MaapConfig(), on_event, transport)
+        self._connection = Connection(config or MaapConfig(), on_event, transport, progress=progress)
         self._searcher = Searcher(self._connection)
         self._catalog = CatalogQueryablesManager(self._connection)
 
@@ -99,61 +118,6 @@ class MaapClient:
     @property
     def _session(self) -> Session:
         return self._connection.session
-
-    def list_collections(self) -> list[str]:
-        """The collections of the configuration."""
-        return self._session.collections()
-
-    def list_products(self, collection: str, from_built: bool = False, verify: bool = False) -> list[str]:
-        """Product types of a collection, sorted.
-
-        Args:
-            collection: collection name.
-            from_built: take those of the built catalogue.
-            verify: ask the archive and not the local copy.
-
-        Raises:
-            BuiltCatalogMissing: (a FileNotFoundError) without a built catalogue.
-            InvalidRequestError: for an unknown collection.
-        """
-        if from_built and not verify:
-            return sorted(built.demand(self._session.dirs, collection).products)
-        queryables = self._connection.run(
-            lambda session: session.catalogue.queryables(collection, refresh=verify)
-        )
-        return queryables.products
-
-    def list_baselines(
-        self, collection: str, product_type: str = "", from_built: bool = False, verify: bool = False
-    ) -> list[str]:
-        """Baselines, oldest first: of the whole collection, or those of one product that hold something.
-
-        Args:
-            collection: collection name.
-            product_type: product type; needed for `from_built` and `verify`.
-            from_built: take those of the built catalogue.
-            verify: ask the archive which of them hold something.
-
-        Raises:
-            InvalidRequestError: for unknown names, or without a product type where it is needed.
-        """
-        if (from_built or verify) and not product_type:
-            raise InvalidRequestError("product_type is required with verify=True or from_built=True")
-        if verify:
-            return sorted(
-                self._connection.run(lambda session: session.baselines_at_archive(collection, product_type))
-            )
-        if from_built:
-            catalog = built.demand(self._session.dirs, collection)
-            return sorted(catalog.products.get(product_type, {}))
-        queryables = self._connection.run(
-            lambda session: (
-                session.catalogue.check(collection, product_type)
-                if product_type
-                else session.catalogue.queryables(collection)
-            )
-        )
-        return queryables.baselines
 
     def get_baseline_info(
         self,
@@ -225,6 +189,7 @@ class MaapClient:
         tracks: Sequence[str | int] | None = None,
         all_versions: bool = False,
         shard: str | None = None,
+        skip_disclaimed: bool = False,
     ) -> SearchResult:
         """Find granules by sensing start or by orbit.
 
@@ -247,6 +212,7 @@ class MaapClient:
             all_versions: keep older processings of the same granule, for products that are archived in
                 several; without it only the newest of each counts.
             shard: `I/N`, `slurm` or `k8s/N`: only that part, for jobs that share the work; None means all.
+            skip_disclaimed: leave out granules with a disclaimer, as `notices` has them.
 
         Raises:
             InvalidRequestError: when the request is wrong.
@@ -254,7 +220,7 @@ class MaapClient:
         """
         return self._searcher.search(
             collection, product_type, baseline, start, end, orbit, use_catalog, max_items, verbose, format,
-            reverse, frames, on_day, tracks, all_versions, shard,
+            reverse, frames, on_day, tracks, all_versions, shard, skip_disclaimed,
         )  # fmt: skip
 
     def download(
@@ -275,7 +241,7 @@ class MaapClient:
         Args:
             urls: what to download.
             collection: the collection they are filed under.
-            out_dir: a flat folder; None files by sensing day under data_dir.
+            out_dir: a flat folder, or `s3://BUCKET/PREFIX`; None files by sensing day under data_dir.
             track_state: let the registry follow them.
             skip_existing: leave files alone that are here whole; False fetches them again.
             dry_run: fetch nothing and report them as skipped.
@@ -295,7 +261,7 @@ class MaapClient:
             lambda session: session.download(
                 wanted,
                 collection,
-                out_dir=Path(out_dir) if out_dir else None,
+                out_dir=place_of(out_dir) if out_dir else None,
                 product_dir=product_dir,
                 track=track_state,
                 dry_run=dry_run,
@@ -304,7 +270,7 @@ class MaapClient:
             verbose=verbose,
             executor=executor,
         )
-        return _download_result(report)
+        return download_result_of(report)
 
     def download_from_registry(
         self,
@@ -326,6 +292,7 @@ class MaapClient:
         all_versions: bool = False,
         shard: str | None = None,
         executor: Executor | None = None,
+        skip_disclaimed: bool = False,
     ) -> DownloadResult:
         """Download what the registry has pending; arguments as `search` and `download`."""
         mission = self._session.mission_of(collection)
@@ -344,6 +311,7 @@ class MaapClient:
             tracks=numbers,
             every_version=all_versions,
             shard=shard_of(shard, self._session.environ),
+            disclaimed=disclaimed_by(self._connection, skip_disclaimed),
         )
         pending = self._session.pending(query).files
         result = DownloadResult(skipped=[file.url for file in pending])
@@ -355,7 +323,7 @@ class MaapClient:
                 verbose=verbose,
                 executor=executor,
             )
-            result = _download_result(report)
+            result = download_result_of(report)
         keys = self._session.tracked_keys(collection, product_type, baseline)
         result.damaged = self._session.damaged(keys)
         return result
@@ -381,6 +349,7 @@ class MaapClient:
         all_versions: bool = False,
         shard: str | None = None,
         executor: Executor | None = None,
+        skip_disclaimed: bool = False,
     ) -> DownloadResult:
         """Search and download in one step, followed by no registry.
 
@@ -408,11 +377,12 @@ class MaapClient:
             tracks=tracks,
             all_versions=all_versions,
             shard=shard,
+            skip_disclaimed=skip_disclaimed,
         )
         found = self._connection.run(
             lambda session: session.get(
                 query,
-                out_dir=Path(out_dir) if out_dir else None,
+                out_dir=place_of(out_dir) if out_dir else None,
                 product_dir=product_dir,
                 dry_run=dry_run,
                 everything=everything or max_items < DEFAULT_MAX_ITEMS,
@@ -420,7 +390,7 @@ class MaapClient:
             verbose=verbose,
             executor=executor,
         )
-        result = _download_result(found.downloads)
+        result = download_result_of(found.downloads)
         if dry_run:
             result.skipped = [wanted.url for wanted in found.wanted]
         result.failed_days = failed_days_of(found.search)
@@ -445,6 +415,8 @@ class MaapClient:
         all_versions: bool = False,
         shard: str | None = None,
         executor: Executor | None = None,
+        since_last: bool = False,
+        skip_disclaimed: bool = False,
     ) -> SyncResult:
         """Register what the archive has and download what is pending; the last 3 days without start and end.
 
@@ -453,12 +425,16 @@ class MaapClient:
         Args:
             max_items: granules at most of which files are fetched in this run.
             max_consecutive_failures: files failing in a row that end the run; None goes on to the end.
+            since_last: fetch what has arrived at the archive since the last call with this, whenever it was
+                sensed; the first call takes what arrived in the last 3 days, or all from `start` on.
 
         Raises:
             DownloadError: when `max_consecutive_failures` is reached; what was downloaded is recorded.
             AuthenticationError: when the token is refused.
         """
-        if start is None and end is None:
+        if since_last and start is not None and end is None:
+            end = self._session.mission_of(collection).end
+        if start is None and end is None and not since_last:
             end = datetime.now(UTC)
             start = end - timedelta(days=DEFAULT_DAYS_BACK)
         query = query_of(
@@ -476,6 +452,7 @@ class MaapClient:
             tracks=tracks,
             all_versions=all_versions,
             shard=shard,
+            skip_disclaimed=skip_disclaimed,
         )
         report = self._connection.run(
             lambda session: session.sync(
@@ -483,13 +460,15 @@ class MaapClient:
                 max_items=max_items,
                 product_dir=product_dir,
                 max_consecutive_failures=max_consecutive_failures,
+                since_last=timedelta(days=DEFAULT_DAYS_BACK) if since_last else None,
             ),
             verbose=verbose,
             executor=executor,
         )
-        downloads = _download_result(report.downloads)
+        downloads = download_result_of(report.downloads)
         names = [key.baseline for key in report.keys]
-        days = [(one.day, one.reason) for one in report.failed_days]
+        since = None if report.since is None else report.since.date()
+        days = [(one.day or since, one.reason) for one in report.failed_days]
         return SyncResult(
             collection=collection,
             product_type=product_type,
@@ -502,7 +481,35 @@ class MaapClient:
             failed_days=[(baseline or "*", day, reason) for day, reason in days if day is not None],
             skipped_items=skipped_of(report.skipped),
             damaged=self._session.damaged(report.keys),
+            arrived={str(kind): count for kind, count in report.arrived.items()},
         )
+
+    def news(
+        self,
+        collection: str | None = None,
+        product_type: str | None = None,
+        baseline: str | None = None,
+        since: datetime | None = None,
+        format: str | Sequence[str] | None = None,
+    ) -> list[NewsResult]:
+        """What has arrived at the archive and is not here; fetches nothing.
+
+        Args:
+            collection: collection name; None for all that is tracked.
+            product_type: product type; None for all that are tracked.
+            baseline: baseline in any case; None for those that are tracked.
+            since: arrived from then on, timezone-aware; None goes on from the last sync with `since_last`, or
+                looks at the last 3 days.
+            format: files that have to be here, as for `search`.
+
+        Returns:
+            One for each baseline that is tracked; where none is, one for all baselines of the product type.
+
+        Raises:
+            InvalidRequestError: for unknown names.
+            CatalogError: when the catalogue does not answer.
+        """
+        return news_of(self._connection, collection, product_type, baseline, since, format)
 
     def save_to_registry(
         self, urls: Sequence[str], collection: str, product_type: str
@@ -542,105 +549,7 @@ class MaapClient:
         rows = [row for tracker in trackers for row in tracker.load_urls_with_paths(start, end)]
         return list(dict.fromkeys(url for url, _ in rows))
 
-    def update_catalogs(
-        self, collections: Sequence[str] | None = None, force: bool = False, out_dir: Path | str | None = None
-    ) -> dict[str, Path]:
-        """Fetch the queryables of collections, all of the configuration for None.
-
-        Args:
-            collections: which.
-            force: fetch also what has a local copy.
-            out_dir: another folder than the configured one.
-
-        Returns:
-            Collection -> file.
-        """
-        catalog = self._catalog
-        if out_dir is not None:
-            catalog = CatalogQueryablesManager(self._connection, Path(out_dir).absolute())
-        return catalog.download(collections, force)
-
-    def build_catalog(
-        self,
-        collection: str | None = None,
-        product_type: str | None = None,
-        baseline: str | None = None,
-        latest_baseline: bool = False,
-        force: bool = False,
-        out_dir: Path | str | None = None,
-        verbose: bool = False,
-        failures_out: list[tuple[str, str, str, str]] | None = None,
-    ) -> dict[str, Path]:
-        """Build the catalogues of a collection, or of all for None.
-
-        Args:
-            collection: which one.
-            product_type: only this product type.
-            baseline: only this baseline.
-            latest_baseline: only the last baseline of the collection.
-            force: forget what was built before.
-            out_dir: another folder than the configured one.
-            verbose: log each baseline at INFO.
-            failures_out: gets (collection, product type, baseline, reason) of what could not be counted.
-
-        Returns:
-            Collection -> file.
-        """
-
-        def build(
-            name: str,
-        ) -> Callable[[Session], Coroutine[Any, Any, tuple[Path, list[built.BuildFailure]]]]:
-            return lambda session: session.build_catalogue(
-                name,
-                product_type=product_type,
-                baseline=baseline,
-                latest_baseline=latest_baseline,
-                force=force,
-                out_dir=Path(out_dir) if out_dir else None,
-            )
-
-        results: dict[str, Path] = {}
-        for name in [collection] if collection else self.list_collections():
-            try:
-                file, failures = self._connection.run(build(name), verbose=verbose)
-            except (CatalogError, InvalidRequestError) as error:
-                is_ours = collection is None and not self._session.is_chosen(name)
-                if is_ours and isinstance(error, NoCollectionError):
-                    continue
-                if failures_out is None or isinstance(error, NetworkSetupError):
-                    raise
-                if collection and isinstance(error, InvalidRequestError):
-                    raise
-                failures_out.append((name, "*", "*", error.message))
-                continue
-            results[name] = file
-            if failures_out is not None:
-                failures_out += [
-                    (one.collection, one.product_type, one.baseline, one.reason) for one in failures
-                ]
-            elif failures:
-                logger.warning("%d baselines of %s could not be counted", len(failures), name)
-        return results
-
 
 def _sensing_order(url: str) -> tuple[str, str]:
     name = parse_name(url)
     return (name.sensing_start.isoformat() if name else "", url)
-
-
-def _download_result(report: Report) -> DownloadResult:
-    """The engine's report in the words of maap-client.
-
-    Raises:
-        MaapError: what ended the run before its time.
-    """
-    if report.stopped is not None:
-        raise report.stopped
-    return DownloadResult(
-        downloaded=dict(report.downloaded),
-        skipped=list(report.skipped),
-        errors=[f"{one.url}: {one.reason}" for one in report.failed if not one.permanent],
-        permanent_errors=[f"{one.url}: {one.reason}" for one in report.failed if one.permanent],
-        total_bytes=report.received,
-        elapsed_seconds=report.seconds,
-    )

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from maap_tui.client.config import KEYS, MaapConfig
@@ -31,6 +34,8 @@ from maap_tui.engine.thread import EngineThread
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from maap_tui.client.progress import ProgressBar
+
 T = TypeVar("T")
 
 logger = logging.getLogger("maap_tui")
@@ -40,48 +45,68 @@ _inherited: list[object] = []
 """What a forked child has of its parent: kept, as its end would touch the parent's sockets."""
 
 
+on_begin: ContextVar[Callable[[Future[Any]], None] | None] = ContextVar("on_begin", default=None)
+"""Takes what is begun in this context, to cancel it; None lets it run."""
+
+
 class _Engine:
-    """A session and its thread; it ends when it is retired and nothing uses it any more."""
+    """A session and its thread; it ends when it is retired and nothing uses it any more. For any thread."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.thread = EngineThread(lambda: session)
+        self._lock = threading.Lock()
         self._users = 0
         self._is_retired = False
 
     @contextmanager
     def used(self) -> Iterator[None]:
-        self._users += 1
+        with self._lock:
+            self._users += 1
         try:
             yield
         finally:
-            self._users -= 1
-            if self._is_retired:
-                self.retire()
+            with self._lock:
+                self._users -= 1
+                is_over = self._is_retired and not self._users
+            if is_over:
+                self.thread.close()
 
     def retire(self) -> None:
         """Close once nothing uses it; in a forked child its thread does not, and closing does nothing."""
-        self._is_retired = True
-        if not self._users:
+        with self._lock:
+            self._is_retired = True
+            is_over = not self._users
+        if is_over:
             self.thread.close()
 
 
 class Connection:
-    """The engine of one client, made when it is needed."""
+    """The engine of one client, made when it is needed. For any thread."""
 
-    def __init__(self, config: MaapConfig, on_event: Callable[[Event], None] | None, transport: Any) -> None:
+    def __init__(
+        self,
+        config: MaapConfig,
+        on_event: Callable[[Event], None] | None,
+        transport: Any,
+        *,
+        progress: bool = False,
+    ) -> None:
         """Take the configuration, which is filled and followed from then on; open nothing.
 
         Raises:
             SettingsError: when the configuration is wrong.
         """
         self.on_event = on_event
+        self._shows_progress = progress
+        self._bar: ProgressBar | None = None
         self.transport = transport
         self.config = config
         self._overrides = config.overrides()
         self._file_level = logging.DEBUG
         self._engine: _Engine | None = None
         self._pid = os.getpid()
+        self._lock = threading.RLock()
         self._session = self._load()
         self._seen = config.values()
 
@@ -89,10 +114,14 @@ class Connection:
         session = self.session
         # The values in force go along, so that a copy elsewhere does not depend on the variables there.
         overrides = {**self.config.overrides(), **self._overrides}
-        return {**self.__dict__, "_session": session, "_overrides": overrides, "_engine": None}
+        state = {**self.__dict__, "_session": session, "_overrides": overrides, "_engine": None}
+        state["_bar"] = None
+        del state["_lock"]
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self._lock = threading.RLock()
         self._pid = os.getpid()
         self._session.emit = self._handle_event
 
@@ -115,6 +144,14 @@ class Connection:
         Raises:
             SettingsError: when the configuration was changed to something wrong.
         """
+        if self._pid != os.getpid():
+            self._lock = (
+                threading.RLock()
+            )  # that of the parent may have been held by a thread that is not here
+        with self._lock:
+            return self._current()
+
+    def _current(self) -> Session:
         values = self.config.values()
         changed = {name for name, value in values.items() if value != self._seen.get(name)}
         if changed:
@@ -136,12 +173,18 @@ class Connection:
         elif engine is not None:
             engine.retire()
 
-    @property
-    def _open(self) -> _Engine:
-        session = self.session
-        if self._engine is None:
-            self._engine = _Engine(session)
-        return self._engine
+    @contextmanager
+    def _opened(self) -> Iterator[_Engine]:
+        """The engine of the session, which does not end within."""
+        with ExitStack() as stack:
+            _ = self.session  # renews the lock in a forked child
+            with self._lock:
+                session = self.session
+                if self._engine is None:
+                    self._engine = _Engine(session)
+                engine = self._engine
+                stack.enter_context(engine.used())
+            yield engine
 
     def run(
         self,
@@ -161,28 +204,43 @@ class Connection:
         if executor is not None:
             work = _fetched_by(executor, work)
         self._file_level = logging.INFO if verbose else logging.DEBUG
-        engine = self._open
         try:
-            with engine.used():
-                return engine.thread.run(work)
+            with self._opened() as engine, self._shown():
+                return engine.thread.run(work, on_begin.get())
         finally:
             self._file_level = logging.DEBUG
 
     def iterate(self, begin: Callable[[Session], AsyncIterator[T]]) -> Iterator[T]:
         """Pull an async iterator of the session item by item; it is closed when the caller stops."""
-        engine = self._open
-        with engine.used():
+        with self._opened() as engine, self._shown():
             yield from engine.thread.iterate(begin)
+
+    @contextmanager
+    def _shown(self) -> Iterator[None]:
+        if not self._shows_progress:
+            yield
+            return
+        from maap_tui.client.progress import ProgressBar
+
+        with self._lock:
+            bar = self._bar = self._bar or ProgressBar()
+        with bar.shown():
+            yield
 
     def close(self) -> None:
         """Stop what runs and let go of the connections; the next operation opens them again."""
-        if self._pid != os.getpid() or self._engine is None:
+        if self._pid != os.getpid():
             return
-        engine, self._engine = self._engine, None
-        engine.thread.close()
-        self._session = self._session.again()
+        with self._lock:
+            engine, self._engine = self._engine, None
+            if engine is not None:
+                self._session = self._session.again()
+        if engine is not None:
+            engine.thread.close()
 
     def _handle_event(self, event: Event) -> None:
+        if self._bar is not None:
+            self._bar.apply(event)
         if isinstance(event, Warned):
             logger.warning("%s", event.message)
         elif isinstance(event, RegistryDamaged):

@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from maap_tui.engine.file_names import FileName, parse_stamp
 from maap_tui.engine.missions import aeolus, earthcare, mission_named, parse_name
-from maap_tui.engine.model import FileName, parse_stamp
 from maap_tui.engine.storage import layout
 from maap_tui.engine.storage.names import safe_name
 

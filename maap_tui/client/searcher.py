@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from maap_tui.client.arguments import failed_days_of, query_of, skipped_of, urls_of
 from maap_tui.client.connection import Connection, logger
 from maap_tui.client.names import extract_info
 from maap_tui.client.results import GranuleInfo, SearchResult
-from maap_tui.engine.model import DEFAULT_MAX_ITEMS, Granule
+from maap_tui.engine.defaults import DEFAULT_MAX_ITEMS
+from maap_tui.engine.model import Granule
 
 
 class Searcher:
@@ -40,13 +41,14 @@ class Searcher:
         tracks: Sequence[str | int] | None = None,
         all_versions: bool = False,
         shard: str | None = None,
+        skip_disclaimed: bool = False,
     ) -> SearchResult:
         """As `MaapClient.search`."""
         session = self._connection.session
         query = query_of(
             self._connection, collection, product_type, baseline, start, end, orbit, frames, format,
             max_items, reverse, use_catalog=use_catalog, tracks=tracks, all_versions=all_versions,
-            shard=shard,
+            shard=shard, skip_disclaimed=skip_disclaimed,
         )  # fmt: skip
         search = session.search(query)
         formats = session.formats_of(query)
@@ -97,6 +99,7 @@ class Searcher:
         search = session.search(query)
         formats = session.formats_of(query)
         buffer: dict[date, list[Granule]] = {}
+        left: dict[date, timedelta] = {}
         self.last_failed_days = []
         days_done = 0
         for page in self._connection.iterate(lambda _: aiter(search)):
@@ -107,6 +110,11 @@ class Searcher:
             span = page.window or search.range
             days = [one.first_day for one in span.days()] if span else sorted(buffer)
             for day in days[::-1] if reverse else days:
+                if span is not None and search.range is not None:
+                    # A day of many granules is searched in parts.
+                    left[day] = left.get(day, search.range.of(day)) - span.of(day)
+                    if left[day]:
+                        continue
                 urls = urls_of(search.ordered(buffer.pop(day, [])), formats)
                 days_done += 1
                 if verbose:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from maap_tui.client.arguments import day_of, days_of, span_of
 from maap_tui.client.connection import logger
-from maap_tui.engine.config import dirs, settings
+from maap_tui.engine.config import dirs, loading
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.events import Event, RegistryDamaged
 from maap_tui.engine.registry.baseline import BaselineRegistry
@@ -60,17 +60,13 @@ class StateTracker:
             SettingsError: when a folder is not given and the configuration is wrong.
         """
         if data_dir is None or state_dir is None:
-            where = settings.locate(settings.load(), os.environ)
+            where = loading.locate(loading.load(), os.environ)
             data_dir, state_dir = data_dir or where.data_dir, state_dir or where.state_dir
         self._data_dir, self._state_dir = Path(data_dir).absolute(), Path(state_dir).absolute()
         self._root = Path(registry_dir).absolute()
-        known = (
-            key
-            for key in Registry(self._root, emit=_log).tracked()
-            if (key.mission, key.collection, key.product_type) == (mission, collection, product_type)
-            and key.baseline.lower() == baseline.lower()
-        )
-        self._key = next(known, None) or Key(mission, collection, product_type, baseline)
+        names = collection, product_type, baseline
+        known = Registry(self._root, emit=_log).tracked_of(*names, mission=mission)
+        self._key = known[0] if known else Key(mission, *names)
         self._filing: Filing | None = None
 
     def __getstate__(self) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl
@@ -18,6 +18,8 @@ from maap_tui.demo.content import Content
 from maap_tui.demo.data import DataServer, error
 from maap_tui.demo.faults import ACTIONS, Faults, Plan
 from maap_tui.demo.items import Describer
+from maap_tui.demo.orbit import epoch
+from maap_tui.demo.quality import SHEETS
 from maap_tui.demo.stac import Catalogue, respond
 from maap_tui.demo.stats import Stats
 from maap_tui.demo.tokens import TokenService
@@ -77,8 +79,10 @@ class Application:
         *,
         old_queryables: bool = False,
         next_form: str = "",
+        set_clock: Callable[[float], None] = lambda moment: None,
     ) -> None:
         self.base = base
+        self._set_clock = set_clock
         self.tokens = tokens
         self.faults = faults
         self.stats = stats
@@ -148,6 +152,8 @@ class Application:
         if kind == "data":
             request.scope["path_params"] = {"path": path.removeprefix("/data/")}
             return await self.data.serve(request)
+        if path in SHEETS:
+            return Response(SHEETS[path], media_type="text/csv")
         if path == "/catalogue":
             return refusal(503, kind)
         if kind != "other":
@@ -208,6 +214,8 @@ class Application:
             (self.faults.add if add else self.faults.set)(**rule)
         if values.get("replace"):
             self.faults.replace(str(values["replace"]))
+        if values.get("now"):
+            self._set_clock(epoch(str(values["now"])))
         if values.get("expire_tokens"):
             self.tokens.expire_access()
         if values.get("revoke_token"):

@@ -21,10 +21,13 @@ from uvicorn.server import ServerState
 from maap_tui.demo.app import TOKEN_PATH, Application
 from maap_tui.demo.content import Content
 from maap_tui.demo.faults import HOMES, SCOPE, Faults
+from maap_tui.demo.missions.base import Granule
 from maap_tui.demo.orbit import epoch
 from maap_tui.demo.stats import Stats
 from maap_tui.demo.tokens import CLIENT_ID, CLIENT_SECRET, TokenService
 from maap_tui.demo.wire import WireProtocol
+from maap_tui.engine.config.toml_file import load_file, set_entry
+from maap_tui.engine.errors import SettingsError
 
 HOST = "127.0.0.1"
 KEEP_ALIVE_S = 75
@@ -53,15 +56,15 @@ class Archive:
         wrong = set(fault) - set(HOMES) - SCOPE
         if wrong:
             raise TypeError(f"unknown option: {', '.join(sorted(wrong))}")
-        frozen = epoch(now) if now else None
-        self.clock: Callable[[], float] = time.time if frozen is None else lambda: frozen
+        self._frozen = epoch(now) if now else None
+        self.clock: Callable[[], float] = lambda: time.time() if self._frozen is None else self._frozen
         """Seconds since 1970 as the archive sees them."""
         self.faults = Faults(*rules)
         """The active faults."""
         self.stats = Stats()
         """What was asked and sent so far."""
         self.content = Content(self.clock())
-        """Every collection and granule as of the start."""
+        """Every collection and granule as of the start, or of the time that the clock was set to."""
         self._socket = socket.create_server((HOST, port), backlog=512)
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://{HOST}:{self.port}"
@@ -83,6 +86,7 @@ class Archive:
             self.stats,
             old_queryables=old_queryables,
             next_form=next_form,
+            set_clock=self._set_clock,
         )
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -126,6 +130,10 @@ class Archive:
             archive = cls.start(**options)
         archive.prepare(home)
         return archive
+
+    def _set_clock(self, moment: float) -> None:
+        self._frozen = moment
+        self.content.move_to(moment)
 
     def _run(self) -> None:
         try:
@@ -193,8 +201,17 @@ class Archive:
         self.stop()
 
     def control(self, **values: Any) -> None:
-        """Set a fault as POST /_faults does, or act: `replace`, `expire_tokens`, `revoke_token`."""
+        """Set a fault as POST /_faults does, or act: `replace`, `expire_tokens`, `revoke_token`, `now`.
+
+        `now` (ISO time) freezes the clock at another moment, with all that is published by then.
+        """
         self._application.apply(values)
+
+    def file_bytes(self, granule: Granule, path: str) -> bytes:
+        """What it serves for one of a granule's `files`."""
+        return self._application.data.file_bytes(
+            granule, path, self.faults.generation(path.rpartition("/")[2])
+        )
 
     def environment(self, home: Path) -> dict[str, str]:
         """The MAAP_ variables that point every command at this archive and that home."""
@@ -208,7 +225,7 @@ class Archive:
     def prepare(self, home: Path) -> None:
         """Make a home: folders, `credentials.txt` (0600) with a working token, and `config.toml`.
 
-        Files there already that are not these two stay as they are.
+        Files there already that are not these two stay as they are, and so does what else is configured.
         """
         home.mkdir(parents=True, exist_ok=True)
         positions = _places(home)
@@ -219,10 +236,31 @@ class Archive:
             f"CLIENT_ID={CLIENT_ID}\nCLIENT_SECRET={CLIENT_SECRET}\nOFFLINE_TOKEN={self.offline_token}\n"
         )
         _write_private(positions["credentials_file"], credentials)
-        lines = ["[paths]", *(f"{name} = {json.dumps(str(path))}" for name, path in positions.items()), ""]
-        lines += ["[api]", f"catalog_url = {json.dumps(self.catalog_url)}"]
-        lines += [f"token_url = {json.dumps(self.token_url)}", ""]
-        (home / "config.toml").write_text("\n".join(lines), encoding="utf-8")
+        wanted = {
+            "paths": {name: str(path) for name, path in positions.items()},
+            "api": {"catalog_url": self.catalog_url, "token_url": self.token_url},
+            "quality": {
+                "gaps": f"{self.url}/quality/gaps.csv",
+                "disclaimers": f"{self.url}/quality/disclaimers.csv",
+            },
+        }
+        _configure(home / "config.toml", wanted)
+
+
+def _configure(file: Path, wanted: Mapping[str, Mapping[str, str]]) -> None:
+    try:
+        kept = load_file(file, missing_ok=True).text
+    except SettingsError:
+        kept = ""  # what cannot be read is made again
+    if not kept:
+        lines = []
+        for section, values in wanted.items():
+            lines += [f"[{section}]", *(f"{name} = {json.dumps(text)}" for name, text in values.items()), ""]
+        file.write_text("\n".join(lines), encoding="utf-8")
+        return
+    for section, values in wanted.items():
+        for name, text in values.items():
+            set_entry(file, section, [name], text)
 
 
 def _places(home: Path) -> dict[str, Path]:

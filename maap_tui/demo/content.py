@@ -12,19 +12,26 @@ from maap_tui.demo.orbit import DAY
 class Content:
     """Everything in the archive as of one moment.
 
-    The moment is fixed when the archive starts, so that the pages of a search always fit each other.
+    The moment is fixed until it is set, so that the pages of a search fit each other.
     """
 
     def __init__(self, now: float) -> None:
-        self.now = now
-        self.series: dict[tuple[str, str], Series] = {}
-        self.collections: dict[str, Collection] = {}
+        self.move_to(now)
+
+    def move_to(self, now: float) -> None:
+        """Hold what there is at another moment."""
+        every: dict[tuple[str, str], Series] = {}
+        collections: dict[str, Collection] = {}
         for mission in MISSIONS:
             own = {(one.product, one.baseline): one for one in mission.series(now)}
-            self.series |= own
-            self.collections |= {one.id: one for one in mission.collections(own)}
-        opened = {series for c in self.collections.values() if not c.restricted for series in c.series}
-        self.closed = frozenset(s for s in self.series.values() if s not in opened)
+            every |= own
+            collections |= {one.id: one for one in mission.collections(own)}
+        opened = {series for c in collections.values() if not c.restricted for series in c.series}
+        # Requests go on meanwhile: each finds what there was, or what there is.
+        self.now = now
+        self.series = every
+        self.collections = collections
+        self.closed = frozenset(s for s in every.values() if s not in opened)
         """Series that only restricted collections list: their files answer 403."""
 
     def find(self, item_id: str) -> Granule | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import io
 import threading
@@ -15,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from maap_tui.demo import hdf5
+from maap_tui.demo import hdf5, orbit_files, pictures
 from maap_tui.demo.content import Content
 from maap_tui.demo.faults import Faults
 from maap_tui.demo.missions.base import Granule, iso
@@ -37,15 +36,11 @@ MEDIA_TYPES = {
     ".DBL": "application/octet-stream",
 }
 
+ORBIT_FILES = {"AUX_ORBPRE": orbit_files.predicted, "MPL_ORBSCT": orbit_files.scenario}
+"""What makes the orbit files that can be read, by product type."""
+
 HEADS = {".tiff": b"II*\0", ".nc": b"CDF\x01", ".png": b"\x89PNG\r\n\x1a\n"}
 """How binary files begin that are noise otherwise."""
-
-QUICKLOOK = base64.b64decode(
-    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABsSFBcUERsXFhceHBsgKEIrKCUlKFE6PTBCYFVlZF9VXVtqeJmBanGQc1tdhbWGkJ6jq62r"
-    "Z4C8ybqmx5moq6T/wAALCAAIABABAREA/8QAFQABAQAAAAAAAAAAAAAAAAAABQb/xAAXEAADAQAAAAAAAAAAAAAAAAAAAwQx/9oACAEB"
-    "AAA/ADIV4UMK8P/Z"
-)
-"""A grey JPEG of 16 x 8 pixels."""
 
 
 def error(status: int, message: str, **headers: str) -> Response:
@@ -80,7 +75,7 @@ class DataServer:
         zipped = path.startswith("zipper/")
         parts = path.removeprefix("zipper/").split("/")
         if "public" in parts:
-            return self._serve_quicklook(request, path)
+            return await self._serve_quicklook(request, path)
         if not self.tokens.accepts(request.headers.get("authorization")):
             return error(401, "Unauthorized", **{"WWW-Authenticate": 'Bearer realm="esa-maap"'})
         name = parts[-1]
@@ -110,7 +105,7 @@ class DataServer:
                     return granule
         return None
 
-    def _serve_quicklook(self, request: Request, path: str) -> Response:
+    async def _serve_quicklook(self, request: Request, path: str) -> Response:
         folder, _, name = path.rpartition("/public/")
         stem, mark, bid = name.partition(".BID_")
         granule = self.content.find(stem) if mark else self._granule_of(folder.split("/"))
@@ -120,7 +115,8 @@ class DataServer:
             "Content-Type": "image/jpeg",
             "ETag": f'"{hashlib.sha256(name.encode()).hexdigest()[:32]}"',
         }
-        return _ranged(request, QUICKLOOK, headers)
+        body = await to_thread.run_sync(pictures.quicklook, granule.id, granule.series.product)
+        return _ranged(request, body, headers)
 
     async def _serve_zip(self, granule: Granule) -> Response:
         body = await to_thread.run_sync(self._zip_bytes, granule)
@@ -159,6 +155,8 @@ def _make(granule: Granule, path: str, generation: int) -> bytes:
     size = granule.files[path]
     name = path.rpartition("/")[2]
     suffix = _suffix(name)
+    if (orbits := ORBIT_FILES.get(granule.series.product)) is not None and suffix == ".EOF":
+        return orbits(granule, generation, size)
     if suffix in (".HDR", ".EOF"):
         return _xml(granule, name, generation, size)
     if suffix == ".h5":

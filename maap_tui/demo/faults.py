@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from typing import Any
 
 TARGETS = ("search", "catalogue", "data", "token", "all")
@@ -76,7 +77,11 @@ class Fault:
     filters: str | None = None
     """Which filters are taken and declared: one of FILTERS."""
     blind: str | None = None
-    """Filters by one of these, separated by commas, find nothing: product, version, orbit, frame."""
+    """Filters by one of these, separated by commas, find nothing: product, version, orbit, frame, updated."""
+    deaf: str | None = None
+    """Conditions on one of these, separated by commas, are ignored: updated, created, frame, ..."""
+    unlisted: str | None = None
+    """Properties that the queryables do not list, separated by commas."""
     match_case: bool | None = None
     """Texts of filters are compared with case."""
     gzip: bool | None = None
@@ -107,12 +112,12 @@ HOMES = {
     "html_login": "data", "wrong_length": "data", "redirect": "data", "token_lifetime_s": "token",
     "failing_day": "search", "empty_results": "search", "wrong_matched": "search", "wrong_size": "search",
     "next_loop": "search", "filters": "catalogue", "match_case": "search",
-    "blind": "search",
+    "blind": "search", "deaf": "search", "unlisted": "catalogue",
 }  # fmt: skip
 """Kind of fault to the requests it belongs to when a rule names no target."""
 
 SCOPE = frozenset(f.name for f in fields(Fault)) - frozenset(HOMES) - {"hits", "seen"}
-ACTIONS = frozenset({"replace", "expire_tokens", "revoke_token"})
+ACTIONS = frozenset({"replace", "expire_tokens", "revoke_token", "now"})
 """Keys that do something once instead of setting a rule."""
 
 
@@ -124,7 +129,8 @@ class Plan:
     rate: float | None = None
     status: int | None = None
     retry_after: str | None = None
-    failing_days: set[str] = field(default_factory=set)
+    failing_days: list[tuple[str, Callable[[], bool]]] = field(default_factory=list)
+    """Days, each with what says whether a search that has a part of it fails; asking counts as a hit."""
     cut_after: int | None = None
     cut_nolength: int | None = None
     stall_after: int | None = None
@@ -139,6 +145,8 @@ class Plan:
     next_loop: bool = False
     filters: str = ""
     blind: str = ""
+    deaf: str = ""
+    unlisted: str = ""
     match_case: bool = False
     gzip: bool = False
 
@@ -226,13 +234,21 @@ class Faults:
                     continue
                 if rule.probability < 1 and rule._random.random() >= rule.probability:
                     continue
+                if day := effects.pop("failing_day", None):
+                    plan.failing_days.append((day, partial(self._hits, rule)))
+                    if not effects:
+                        continue
                 rule.hits += 1
                 for effect, value in effects.items():
-                    if effect == "failing_day":
-                        plan.failing_days.add(value)
-                    else:
-                        setattr(plan, effect, value)
+                    setattr(plan, effect, value)
         return plan
+
+    def _hits(self, rule: Fault) -> bool:
+        with self._lock:
+            if rule.times is not None and rule.hits >= rule.times:
+                return False
+            rule.hits += 1
+            return True
 
 
 def _covers(target: str, kind: str) -> bool:
@@ -248,7 +264,7 @@ def _check_all(values: Mapping[str, Any]) -> None:
 
 
 def _check(name: str, value: Any) -> None:
-    texts = {"target", "match", "failing_day", "redirect", "filters", "blind"}
+    texts = {"target", "match", "failing_day", "redirect", "filters", "blind", "deaf", "unlisted"}
     switches = {"html_login", "empty_results", "next_loop", "match_case", "gzip"}
     if value is None or name == "retry_after":
         return

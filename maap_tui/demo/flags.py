@@ -25,6 +25,8 @@ _NUMBERS: dict[str, tuple[Callable[[str], Any], str, str]] = {
     "token-lifetime-s": (float, "S", "seconds an access token lives"),
     "wrong-matched": (int, "N", "add N to numberMatched"),
     "blind": (str, "PARTS", "filters by product, version, orbit or frame find nothing"),
+    "deaf": (str, "PARTS", "conditions of filters on updated, created or others are ignored"),
+    "unlisted": (str, "NAMES", "properties that queryables do not list"),
     "target": (str, "PART", "what the faults hit: search, catalogue, data, token or all"),
     "match": (str, "TEXT", "only addresses that contain TEXT"),
     "times": (int, "N", "the faults end after N requests"),

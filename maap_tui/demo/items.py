@@ -17,6 +17,7 @@ from maap_tui.demo.missions.base import (
     iso,
     plain,
 )
+from maap_tui.demo.orbit import Axis
 
 CONFORMS = [
     "https://api.stacspec.org/v1.0.0/core",
@@ -62,7 +63,7 @@ class Describer:
         """Whether queryables carry the names of before February 2026."""
         self.root = f"{base}/catalogue"
         self._templates: dict[tuple[str, str, str, str | None, bool], list[str]] = {}
-        self._places: dict[tuple[int, bool, int], tuple[str, str]] = {}
+        self._places: dict[tuple[Axis, bool, int], tuple[str, str]] = {}
 
     def landing(self, conforms: list[str]) -> dict[str, Any]:
         """The landing page with these conformance classes; its first search link is OpenSearch."""
@@ -207,7 +208,7 @@ class Describer:
         series = granule.series
         outline = granule.outline
         assert outline is not None
-        key = id(series.axis), outline[1], granule.number % series.axis.cycle
+        key = series.axis, outline[1], granule.number % series.axis.cycle
         if key not in self._places:
             geometry = series.mission.geometry(*outline)
             self._places[key] = dumps(geometry), dumps(bbox_of(outline[0]))

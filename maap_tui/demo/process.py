@@ -32,7 +32,9 @@ class StartError(Exception):
 class ArchiveProcess:
     """An archive in a child process, begun at once and ready after `wait`."""
 
-    def __init__(self, port: int, home: Path, *, is_throwaway: bool, options: dict[str, Any]) -> None:
+    def __init__(
+        self, port: int, home: Path, *, is_throwaway: bool, options: dict[str, Any], is_lived_in: bool = False
+    ) -> None:
         """Begin.
 
         Args:
@@ -40,6 +42,7 @@ class ArchiveProcess:
             home: the home to prepare.
             is_throwaway: whether the child deletes the home when this process dies.
             options: as for `Archive.start`.
+            is_lived_in: whether a home without a past gets one.
         """
         root = str(Path(__file__).parents[2])
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -54,6 +57,7 @@ class ArchiveProcess:
             start_new_session=True,
         )
         what = {"port": port, "home": str(home), "is_throwaway": is_throwaway, "options": options}
+        what["is_lived_in"] = is_lived_in
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it has ended already: `wait` says how
             self._process.stdin.write(json.dumps(what).encode() + b"\n")
@@ -110,6 +114,11 @@ def serve() -> None:
     with archive:
         try:
             archive.prepare(home)
+            if what["is_lived_in"]:
+                from maap_tui.demo.past import furnish, has_past
+
+                if not has_past(home):
+                    furnish(archive, home)
         except OSError as error:
             _send(errno=error.errno, words=error.strerror, file=str(error.filename or home))
             return

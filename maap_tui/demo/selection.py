@@ -211,7 +211,6 @@ class Finder:
         """The tightest strand that holds all matches, and the conditions it does not settle."""
         axis = series.axis
         constants = series_values(collection, series)
-        numbers: Ranges = series.numbers
         low, high = search.window
         residues: frozenset[int] | None = None
         rest: list[Any] = []
@@ -220,6 +219,7 @@ class Finder:
         for part in parts:
             if filters.meanings(part) <= filters.PER_SERIES and not filters.evaluate(part, constants):
                 return None, []
+        numbers: Ranges = series.numbers
         for part in parts:
             about = filters.meanings(part)
             area = filters.area_of(part)

@@ -129,7 +129,10 @@ def _filter(values: Mapping[str, Any], method: str, plan: Plan) -> Any:
         lang = values.get("filter-lang") or ("cql2-text" if isinstance(given, str) else "cql2-json")
         _check_language(given, lang, method, plan.filters)
         blind = frozenset(plan.blind.split(","))
-        parts.append(filters.parse(given, lang, match_case=plan.match_case, blind=blind))
+        deaf = frozenset(plan.deaf.split(",")) - {""}
+        tree = filters.parse(given, lang, match_case=plan.match_case, blind=blind)
+        heard = [part for part in filters.conjuncts(tree) if not filters.meanings(part) & deaf]
+        parts += heard if deaf else [tree]
     for name, value in values.items():
         if name in PARAMETERS:
             continue
@@ -209,14 +212,18 @@ class Catalogue:
         if len(parts) == 1:
             return respond(self.describer.collection(collection))
         if parts[1:] == ["queryables"]:
-            return respond(self.describer.queryables(collection), media_type="application/schema+json")
+            found = self.describer.queryables(collection)
+            plan: Plan = request.state.plan
+            for name in plan.unlisted.split(","):
+                found["properties"].pop(name, None)
+            return respond(found, media_type="application/schema+json")
         if parts[1:] == ["items"]:
             values = dict(request.query_params) | {"collections": collection.id}
             return self._answer(request, values, "GET", f"/collections/{collection.id}/items")
         if len(parts) == 3 and parts[1] == "items":
             granule = self.content.find(parts[2])
             if granule is not None and granule.series in collection.series:
-                plan: Plan = request.state.plan
+                plan = request.state.plan
                 item = self.describer.item(collection, granule, plan.wrong_size or 0)
                 if "xml" in request.query_params.get("httpAccept", ""):
                     text = (
@@ -280,9 +287,9 @@ class Catalogue:
         limit = min(limit, MAXIMUM_LIMIT)
         window = parse_window(values.get("datetime"))
         if plan.failing_days and math.isfinite(window[0]):
-            for day in sorted(plan.failing_days):
+            for day, hits in plan.failing_days:
                 midnight = epoch(day)
-                if window[0] < midnight + 86400 and window[1] > midnight:
+                if window[0] < midnight + 86400 and window[1] > midnight and hits():
                     return error(503, f"The index of {day} is not available")
         search = Search(
             collections=_as_list(values.get("collections") or []),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-Value = str | int
+from maap_tui.engine.model import parse_zulu, to_zulu
+
+Value = str | int | datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +95,9 @@ def to_json(condition: Condition) -> dict[str, Any]:
     """The condition as cql2-json."""
     match condition:
         case Comparison(name, op, value):
-            return {"op": op, "args": [{"property": name}, value]}
+            return {"op": op, "args": [{"property": name}, _json(value)]}
         case OneOf(name, values):
-            return {"op": "in", "args": [{"property": name}, list(values)]}
+            return {"op": "in", "args": [{"property": name}, [_json(value) for value in values]]}
         case Every(parts):
             return {"op": "and", "args": [to_json(one) for one in parts]}
         case Either(parts):
@@ -123,6 +126,12 @@ def holds(condition: Condition, values: Mapping[str, Any]) -> bool | None:
 def _compare(left: Any, op: str, right: Value) -> bool | None:
     if isinstance(left, bool) or not isinstance(left, str | int | float):
         return None
+    if isinstance(right, datetime):
+        try:
+            moment = parse_zulu(str(left))
+        except (ValueError, OverflowError):
+            return None
+        return moment == right if op == "=" else moment >= right if op == ">=" else moment <= right
     if isinstance(left, str) and isinstance(right, str):
         return left.casefold() == right.casefold() if op == "=" else None
     try:
@@ -139,5 +148,11 @@ def _name(name: str) -> str:
     return name if name.isidentifier() else f'"{name}"'
 
 
+def _json(value: Value) -> Any:
+    return {"timestamp": to_zulu(value)} if isinstance(value, datetime) else value
+
+
 def _literal(value: Value) -> str:
+    if isinstance(value, datetime):
+        return f"TIMESTAMP('{to_zulu(value)}')"
     return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
+from maap_tui.engine.download.part import size_on_disk
 from maap_tui.engine.errors import (
     AuthenticationError,
     AuthServiceUnavailable,
@@ -32,6 +33,7 @@ from maap_tui.engine.net.network_env import proxies_of, ssl_context_of, trust_of
 from maap_tui.engine.registry.entries import Problem
 from maap_tui.engine.registry.repair import problems_of, repair_lines
 from maap_tui.engine.storage import files
+from maap_tui.text import plural
 
 if TYPE_CHECKING:
     from maap_tui.engine.session import Session
@@ -47,7 +49,8 @@ class Finding:
     """One thing looked at."""
 
     subject: str
-    """configuration, folder, disk, token, network, catalogue, clock, registry, locks, locale or terminal."""
+    """configuration, folder, disk, token, network, catalogue, clock, registry, locks, swaps, locale or
+    terminal."""
     state: str
     """ok, warning or failure."""
     message: str
@@ -80,8 +83,33 @@ async def examine(session: Session, *, offline: bool = False, repair: bool = Fal
             yield online
     for found in await asyncio.to_thread(lambda: list(_registry(session, repair))):
         yield found
+    for found in await asyncio.to_thread(lambda: list(_swaps(session))):
+        yield found
     for found in _surroundings(session.environ):
         yield found
+
+
+def _swaps(session: Session) -> Iterator[Finding]:
+    """The swaps that were begun; nothing where none was."""
+    try:
+        swaps = session.swaps()
+    except StorageError as error:
+        yield Finding("swaps", FAILURE, error.message, error.hint)
+        return
+    for one in swaps:
+        what = f"{one.old.product_type} {one.old.baseline} for {one.new.baseline}"
+        command = (
+            f"maap swap run {one.old.collection} {one.old.product_type} {one.old.baseline} {one.new.baseline}"
+        )
+        between = one.counts["fetched"] + one.counts["undoing"]
+        if one.bad or between:
+            words = [f"{plural(between, 'granule')} between two steps"] if between else []
+            words += [f"{plural(one.bad, 'line')} of its journal cannot be read"] if one.bad else []
+            yield Finding("swaps", WARNING, f"{what}: {', '.join(words)}", f"`{command}` goes on with it.")
+        else:
+            yield Finding(
+                "swaps", OK, f"{what}: {one.counts['swapped']} kept, {one.counts['retired']} retired"
+            )
 
 
 def _configuration(session: Session) -> Finding:
@@ -291,11 +319,11 @@ def _registry(session: Session, repair: bool) -> Iterator[Finding]:
             first_unread.hint,
         )
     if parts:
-        size = sum(path.stat().st_size for path in parts if path.exists())
+        size = sum(map(size_on_disk, parts))
         yield Finding(
             "registry",
             OK,
-            f"{len(parts)} unfinished downloads ({size >> 20} MiB) can be resumed",
+            f"{plural(len(parts), 'unfinished download')} ({size >> 20} MiB) can be resumed",
         )
 
 

@@ -14,12 +14,14 @@
     - BuiltCatalogMissing      no built catalogue here yet (also a FileNotFoundError)
   + DownloadError              one file could not be downloaded
     - BatchDownloadAborted     too many files in a row could not be downloaded
+  + NothingInsideError         no point of a data file is inside of what was to be cut from it
   + RegistryError              the registry could not be read or written
   + LockedError                another process holds what is needed
     - NoLockError              the file system gives no lock just now
   + StorageError               a file or folder could not be written
     - UnreadableError          a file or folder of the registry cannot be read
     - DiskFullError            no space is left
+    - S3Unavailable            S3 did not answer, or has no time for more
 """
 
 from __future__ import annotations
@@ -91,6 +93,10 @@ class CatalogError(MaapError):
     """The catalogue could not be reached, or sent what cannot be read."""
 
 
+class ClusterLostError(CatalogError):
+    """The scheduler of the cluster that fetches is gone; no other file will fare better."""
+
+
 class BuiltCatalogMissing(CatalogError, FileNotFoundError):
     """No built catalogue of that collection on this machine yet."""
 
@@ -143,6 +149,10 @@ class BatchDownloadAborted(DownloadError):
         return type(self), (self.downloaded, self.failed, self.last_error)
 
 
+class NothingInsideError(MaapError):
+    """No point of a data file is inside of what was to be cut from it; nothing was written."""
+
+
 class RegistryError(MaapError):
     """The registry could not be read or written."""
 
@@ -180,6 +190,10 @@ class DiskFullError(StorageError):
     """No space is left on the device or in the quota."""
 
 
+class S3Unavailable(StorageError):
+    """S3 did not answer, or has no time for more, however often it was asked."""
+
+
 def needs_new_token(error: BaseException) -> bool:
     """Whether signing in with another offline token can help."""
     is_other = isinstance(error, AuthServiceUnavailable | ClientRefusedError | TokenRequestError)
@@ -200,7 +214,7 @@ def exit_code_of(error: BaseException) -> int | None:
         return EXIT_AUTH_FATAL
     if isinstance(error, DownloadError):
         return EXIT_NON_TRANSIENT if error.permanent else EXIT_TRANSIENT
-    if isinstance(error, DiskFullError):
+    if isinstance(error, DiskFullError | S3Unavailable):
         return EXIT_TRANSIENT
     if isinstance(error, BuiltCatalogMissing | InvalidRequestError | StorageError | RegistryError):
         return EXIT_NON_TRANSIENT

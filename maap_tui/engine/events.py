@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from maap_tui.engine.storage.places import Place
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -22,7 +24,7 @@ class FileQueued(Event):
     """A file was put in the queue."""
 
     url: str
-    path: Path
+    path: Place
     size: int | None
     """Bytes the catalogue announced, None when it did not."""
 
@@ -32,7 +34,7 @@ class FileStarted(Event):
     """The body of a file began to arrive."""
 
     url: str
-    path: Path
+    path: Place
     size: int | None
     """Total bytes of the file, None when the server does not say."""
     offset: int
@@ -72,7 +74,7 @@ class FileFinished(Event):
     """A file is whole, verified, under its final name and recorded."""
 
     url: str
-    path: Path
+    path: Place
     size: int
     """Bytes of the file."""
     received: int
@@ -85,7 +87,7 @@ class FileSkipped(Event):
     """A file needed no download."""
 
     url: str
-    path: Path
+    path: Place
     size: int
     reason: str
 
@@ -95,7 +97,7 @@ class FileFailed(Event):
     """A file was given up in this run."""
 
     url: str
-    path: Path
+    path: Place
     reason: str
     permanent: bool
     """Whether trying again cannot help."""
@@ -187,6 +189,31 @@ class BaselineCounted(Event):
     count: int
     done: int
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class HookSaid(Event):
+    """A command that runs after a file, a day or a set said a line."""
+
+    name: str
+    """What it runs for."""
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class HookRan(Event):
+    """Such a command ended with 0, which is written down."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class HookFailed(Event):
+    """Such a command failed, or was not run; it stays owed."""
+
+    name: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

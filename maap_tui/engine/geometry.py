@@ -19,6 +19,9 @@ Position = tuple[float, float]
 Vector = tuple[float, float, float]
 """A unit vector from the centre of the Earth."""
 
+_Parts = tuple[list[list[Position]], list[list[list[Position]]]]
+"""Lines, and polygons of rings."""
+
 MAX_POSITIONS = 20_000
 """Positions of a geometry beyond which it is not looked at."""
 
@@ -81,17 +84,12 @@ def circle_around(positions: Iterable[Position]) -> tuple[Position, float] | Non
 
 def positions_of(geometry: Any) -> list[Position]:
     """Every position of a GeoJSON geometry; [] when it is none."""
-    lines: list[list[Position]] = []
-    polygons: list[list[list[Position]]] = []
-    try:
-        _collect(geometry, lines, polygons, depth=0)
-    except (TypeError, ValueError, KeyError, IndexError):
-        return []
+    lines, polygons = _read(geometry)
     return [position for line in itertools.chain(lines, *polygons) for position in line]
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class Extent:
     """A `bbox`: edges along meridians and parallels, degrees; `west` may be greater than `east`."""
 
     west: float
@@ -121,7 +119,7 @@ class Footprint:
         *,
         lines: Iterable[Sequence[Position]] = (),
         polygons: Iterable[Sequence[Sequence[Position]]] = (),
-        boxes: Iterable[Box] = (),
+        boxes: Iterable[Extent] = (),
     ) -> None:
         """Take what it is made of.
 
@@ -150,7 +148,7 @@ class Footprint:
             lines, polygons = found
             return cls(lines=lines, polygons=polygons)
         box = read_bbox(bbox)
-        return cls(boxes=[Box(*box)]) if box else None
+        return cls(boxes=[Extent(*box)]) if box else None
 
     def angle_to(self, longitude: float, latitude: float) -> float:
         """Radians from a position to the nearest point of it, 0 inside of a polygon."""
@@ -223,16 +221,28 @@ def is_geometry(value: Any) -> bool:
     return _parts_of(value) is not None
 
 
-def _parts_of(geometry: Any) -> tuple[list[list[Position]], list[list[list[Position]]]] | None:
-    """The lines and the polygons of GeoJSON; None when it is none, or too much."""
+def _read(geometry: Any) -> _Parts:
+    """The lines and the polygons of GeoJSON; neither when it is none."""
     lines: list[list[Position]] = []
     polygons: list[list[list[Position]]] = []
     try:
         _collect(geometry, lines, polygons, depth=0)
     except (TypeError, ValueError, KeyError, IndexError):
-        return None
+        return [], []
+    return lines, polygons
+
+
+def _parts_of(geometry: Any) -> _Parts | None:
+    """The lines and the polygons of GeoJSON; None when it is none, or too much."""
+    lines, polygons = _read(geometry)
     count = sum(map(len, lines)) + sum(len(ring) for polygon in polygons for ring in polygon)
     return (lines, polygons) if 0 < count <= MAX_POSITIONS else None
+
+
+def outlines_of(geometry: Any) -> list[list[Position]]:
+    """The lines of GeoJSON and the rings of its polygons, to be drawn; [] when it is none, or too much."""
+    lines, polygons = _parts_of(geometry) or ([], [])
+    return [*lines, *(ring for polygon in polygons for ring in polygon)]
 
 
 def kind_of(geometry: Mapping[str, Any] | None) -> str:
@@ -265,12 +275,7 @@ def swath_width_km(geometry: Mapping[str, Any] | None) -> float | None:
 
 def _middle(geometry: Mapping[str, Any] | None, orbit_state: str | None) -> list[tuple[Vector, float]]:
     """Points along the middle, and radians across there."""
-    lines: list[list[Position]] = []
-    polygons: list[list[list[Position]]] = []
-    try:
-        _collect(geometry, lines, polygons, depth=0)
-    except (TypeError, ValueError, KeyError, IndexError):
-        return []
+    lines, polygons = _read(geometry)
     tracks = [line for line in lines if len(line) > 1]
     if tracks:
         # A track that was cut at 180 degrees has the place of the cut twice.
@@ -320,14 +325,20 @@ def _between_sides(ring: list[Vector], orbit_state: str | None) -> list[tuple[Ve
 
 
 def _corners(ring: list[Vector]) -> list[int]:
+    """Where an outline turns by more than an edge of a swath does."""
+    # Written out, because a search asks it of each granule: the turn from one chord to the next, both laid
+    # flat at their common end.
     found = []
-    for i, here in enumerate(ring):
-        before, after = ring[i - 1], ring[(i + 1) % len(ring)]
-        arriving = _cross(_cross(before, here), here)
-        leaving = _cross(_cross(here, after), here)
-        turn = math.atan2(_dot(here, _cross(arriving, leaving)), _dot(arriving, leaving))
-        if abs(turn) > _CORNER:
+    (bx, by, bz), (hx, hy, hz) = ring[-1], ring[0]
+    dx, dy, dz = hx - bx, hy - by, hz - bz
+    for i in range(len(ring)):
+        ax, ay, az = ring[i + 1 - len(ring)]
+        ex, ey, ez = ax - hx, ay - hy, az - hz
+        sine = hx * (dy * ez - dz * ey) + hy * (dz * ex - dx * ez) + hz * (dx * ey - dy * ex)
+        cosine = dx * ex + dy * ey + dz * ez - (dx * hx + dy * hy + dz * hz) * (ex * hx + ey * hy + ez * hz)
+        if abs(math.atan2(sine, cosine)) > _CORNER:
             found.append(i)
+        hx, hy, hz, dx, dy, dz = ax, ay, az, ex, ey, ez
     return found
 
 
@@ -351,6 +362,8 @@ def _joined(rings: list[list[Position]]) -> list[Position]:
         if len(pieces) > 1:
             pieces[0] = [*pieces.pop(), *pieces[0][1:]]
         chains += [piece for piece in pieces if len(piece) > 1]
+    if not chains:
+        return _longest(rings)
     whole = chains.pop(0)
     while chains:
         at = vector(*whole[-1])
@@ -360,12 +373,19 @@ def _joined(rings: list[list[Position]]) -> list[Position]:
         chains.remove(following)
         whole += following[1:]
     if chains or angle(vector(*whole[0]), vector(*whole[-1])) > 1e-6:
-        return max(rings, key=lambda ring: _run([vector(*one) for one in ring]))
+        return _longest(rings)
     # The place of a cut is nothing of the outline's own.
     kept = [one for one in whole if not _is_cut(one)]
-    first = next((one for one in rings[0] if not _is_cut(one)), kept[0])
+    if not kept:
+        return _longest(rings)
+    own = set(kept)
+    first = next((one for one in rings[0] if one in own), kept[0])
     start = kept.index(first)
     return [*kept[start:], *kept[:start]]
+
+
+def _longest(rings: list[list[Position]]) -> list[Position]:
+    return max(rings, key=lambda ring: _run([vector(*one) for one in ring]))
 
 
 def _is_cut(position: Position) -> bool:

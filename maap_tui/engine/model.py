@@ -2,77 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.file_names import ALL, LEAP_SECOND, has_format
 from maap_tui.engine.geometry import Footprint, centre_line
-
-FORMATS: Mapping[str, tuple[str, ...]] = {
-    "h5": (".h5",),
-    "hdr": (".hdr",),
-    "eof": (".eof",),
-    "dbl": (".dbl",),
-    "eef": (".eef",),
-    "nc": (".nc",),
-    "bufr": (".bufr", ".bufr4"),
-    "tiff": (".tiff", ".tif"),
-    "xml": (".xml",),
-    "kml": (".kml",),
-    "png": (".png",),
-    "zip": (".zip",),
-}
-"""File formats by their suffixes, which are compared without case."""
-
-MEASUREMENT = "measurement"
-"""The format that stands for all data files of a granule that is a folder of files."""
-
-ALL = "all"
-"""The format that stands for every file of a granule."""
-
-FORMAT_NAMES: tuple[str, ...] = (*FORMATS, MEASUREMENT)
-"""Formats a user can ask for, besides `all`."""
-
-OTHER = "other"
-"""The format of a file of a granule whose suffix is none of `FORMATS`."""
-
-DEFAULT_MAX_ITEMS = 50_000
-"""Granules that a query gives at most when nothing says how many; also the default of `search.max_items`."""
-
-LONGEST_SUFFIX = max(len(suffix) for suffixes in FORMATS.values() for suffix in suffixes)
-"""Characters of the longest suffix."""
-
-_SIDE_FOLDERS = ("/annotation/", "/preview/", "/schema/", "/support/", "/public/")
-
-
-def format_of(name: str) -> str:
-    """The format a file name or URL has by its suffix; '' for none that is known."""
-    lowered = name.split("?", 1)[0].lower()
-    for format_name, suffixes in FORMATS.items():
-        if lowered.endswith(suffixes):
-            return format_name
-    if "/data/zipper/" in lowered:
-        return "zip"
-    return ""
-
-
-def has_format(url: str, name: str) -> bool:
-    """Whether a file is of a format: by its suffix, a measurement by the folder it is in as well."""
-    if name == ALL:
-        return True
-    if name not in (MEASUREMENT, "zip"):
-        path = url.split("?", 1)[0] if "?" in url else url
-        return path[-LONGEST_SUFFIX:].lower().endswith(FORMATS.get(name, "\0"))
-    if name == "zip":
-        return format_of(url) == name
-    path = url.split("?", 1)[0].lower()
-    if "/data/zipper/" in path or any(folder in path for folder in _SIDE_FOLDERS):
-        return False
-    return "/measurement/" in path or path.endswith((".tiff", ".tif", ".dat"))
-
 
 PICTURES = frozenset({"jpeg", "jpg", "png", "gif", "webp"})
 """Suffixes of files that can be looked at."""
@@ -97,6 +34,9 @@ class TimeRange:
     def __contains__(self, moment: datetime) -> bool:
         return self.start <= moment < self.end
 
+    def __str__(self) -> str:
+        return f"{to_zulu(self.start)} to {to_zulu(self.end)}"
+
     @property
     def last_day(self) -> date:
         """The last calendar day that the range touches."""
@@ -109,6 +49,11 @@ class TimeRange:
     @property
     def duration(self) -> timedelta:
         return self.end - self.start
+
+    def of(self, day: date) -> timedelta:
+        """How much of a day is in the range."""
+        whole = TimeRange.of_day(day)
+        return max(timedelta(), min(self.end, whole.end) - max(self.start, whole.start))
 
     def days(self) -> Iterator[TimeRange]:
         """Cut the range at UTC midnights, oldest first."""
@@ -159,35 +104,14 @@ class Asset:
     """Bytes, None when the catalogue does not say."""
     media_type: str = ""
     roles: tuple[str, ...] = ()
+    checksum: str = ""
+    """Multihash of the file in hex, as `file:checksum` has it; '' when the catalogue does not say it."""
 
     @property
     def is_picture(self) -> bool:
         """Whether it can be looked at: by its suffix, since a header may call itself an image too."""
         suffix = self.name.lower().rpartition(".")[2]
         return suffix in PICTURES if "." in self.name else self.media_type in ("image/jpeg", "image/png")
-
-
-@dataclass(frozen=True, slots=True)
-class FileName:
-    """What the name of a product file says."""
-
-    stem: str
-    mission: str
-    product_type: str
-    baseline: str | None
-    """None where the mission keeps the baseline out of the name."""
-    sensing_start: datetime
-    sensing_end: datetime | None = None
-    created: datetime | None = None
-    """Processing time, None when the name has none."""
-    orbit: int | None = None
-    frame: str | None = None
-    """A letter, or digits where the mission numbers its frames."""
-    agency: str = ""
-    track: str | None = None
-    """Number of the repeating ground track, digits; None where the mission has none."""
-    processing: str = ""
-    """What else distinguishes two processings of a granule; '' for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +147,8 @@ class Granule:
     """When the catalogue last changed the item, UTC; None when the item does not say it."""
     track_number: str | None = None
     """Number of the repeating ground track, digits; None where the mission has none."""
+    doi: str | None = None
+    """What it is cited by, `10.57780/eca-94b4e53`; None when the item does not say it."""
 
     @property
     def day(self) -> date:
@@ -282,14 +208,23 @@ def quicklook_of(pictures: Iterable[Asset]) -> Asset | None:
     )
 
 
+RECORD_TIMES = ("sensing_start", "sensing_end", "created", "published", "updated")
+"""The moments of a record."""
+RECORD_FIELDS = (
+    "id", "url", "collection", "mission", "product_type", "baseline", "sensing_start", "sensing_end",
+    "created", "orbit", "frame", "orbit_state", "size", "format", "geometry", "bbox", "track",
+    "published", "updated", "quicklook", "doi",
+)  # fmt: skip
+"""The names in a record, in order."""
+
+
 def granule_record(granule: Granule, asset: Asset) -> dict[str, Any]:
     """One file of a granule, ready for JSON, as `maap search --json` prints it.
 
     Times are ISO 8601 in UTC, sizes bytes, `geometry` GeoJSON and `bbox` west, south, east, north in degrees,
     `track` longitude and latitude in degrees along the flight direction; None is what the item does not say.
     """
-    times = ("sensing_start", "sensing_end", "created", "published", "updated")
-    moments = {name: getattr(granule, name) for name in times}
+    moments = {name: getattr(granule, name) for name in RECORD_TIMES}
     said = {name: to_zulu(moment) if moment else None for name, moment in moments.items()}
     quicklook = granule.quicklook
     return {
@@ -313,6 +248,7 @@ def granule_record(granule: Granule, asset: Asset) -> dict[str, Any]:
         "published": said["published"],
         "updated": said["updated"],
         "quicklook": quicklook.href if quicklook else None,
+        "doi": granule.doi,
     }
 
 
@@ -386,24 +322,6 @@ def orbit_frame(orbit: int | None, frame: str | None) -> str:
     return f"{orbit:05d}" + (frame if frame and frame.isalpha() else "")
 
 
-_STAMP = re.compile(r"[0-9]{8}T[0-9]{6}")
-_LEAP_SECOND = re.compile(r"([T ]23:?59:?)60(?!\d)")
-
-
-def parse_stamp(text: str) -> datetime:
-    """Read the `20250316T133058` of a file name, UTC; a leap second is the second before it.
-
-    Raises:
-        ValueError: when the text is not a time.
-    """
-    if not _STAMP.fullmatch(text):
-        raise ValueError(f"not a time: {text[:40]!a}")
-    if text.endswith("60"):
-        text = _LEAP_SECOND.sub(r"\g<1>59", text)
-    # Read for every name: strptime takes five times as long.
-    return datetime.fromisoformat(f"{text}Z")
-
-
 def to_zulu(moment: datetime) -> str:
     """`2025-03-16T13:30:58Z`, with a fraction only where there is one."""
     if moment.tzinfo is not UTC:
@@ -419,6 +337,6 @@ def parse_zulu(text: str) -> datetime:
     """
     text = text.strip()
     if "60" in text:
-        text = _LEAP_SECOND.sub(r"\g<1>59", text)
+        text = LEAP_SECOND.sub(r"\g<1>59", text)
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

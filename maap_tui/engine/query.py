@@ -7,61 +7,28 @@ import math
 import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
-from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.engine import cql2
+from maap_tui.engine.defaults import DEFAULT_MAX_ITEMS
 from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.file_names import ALL, FORMAT_NAMES
 from maap_tui.engine.geometry import EARTH_RADIUS_KM, Footprint, circle_around, positions_of
-from maap_tui.engine.model import (
-    ALL,
-    DEFAULT_MAX_ITEMS,
-    FORMAT_NAMES,
-    Granule,
-    TimeRange,
-    parse_zulu,
-    to_zulu,
-)
-from maap_tui.engine.shard import Shard
+from maap_tui.engine.model import Granule, TimeRange, to_zulu
 from maap_tui.engine.storage.names import is_name, is_searchable
 
 if TYPE_CHECKING:
     from maap_tui.engine.missions import Mission
+    from maap_tui.engine.quality.notices import Disclaimed
+    from maap_tui.engine.search_keys import Keys
+    from maap_tui.engine.shard import Shard
 
 MAX_ORBIT_TERMS = 50
 """Terms of one orbit filter that the service takes in a request (docs/service.md, Searches)."""
 
 _LETTERS = "ABCDEFGH"
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """How a collection spells the properties that can be searched (docs/service.md, Queryables)."""
-
-    product: str
-    baseline: str
-    orbit: str
-    frame: str = "frame"
-    direction: str = ""
-    track: str = "track"
-
-    def values_of(self, properties: Mapping[str, Any]) -> dict[str, Any]:
-        """What the properties of an item, in either spelling, say of each of these."""
-        return {name: properties.get(new, properties.get(old)) for name, new, old in _names_of(self)}
-
-
-NEW_KEYS = Keys("product:type", "version", "sat:absolute_orbit", direction="sat:orbit_state")
-"""Spelling since February 2026."""
-OLD_KEYS = Keys("productType", "productVersion", "orbitNumber", direction="orbitDirection")
-"""Spelling before; the service still takes it."""
-
-
-@cache
-def _names_of(keys: Keys) -> tuple[tuple[str, str, str], ...]:
-    """Each of these keys with its new and its old spelling; read for every item, so kept."""
-    return tuple(zip(astuple(keys), astuple(NEW_KEYS), astuple(OLD_KEYS), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +104,32 @@ class Circle:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrived:
+    """A span of the archive's own time: what came to it, or was changed there, from then on."""
+
+    after: datetime
+    """First moment, UTC."""
+    until: datetime | None = None
+    """Last moment, UTC; what comes while the pages are read would move what is on them. None for no limit."""
+
+    def to_filter(self, key: str, *, as_text: bool = False) -> cql2.Condition:
+        """The filter by a property that holds a time.
+
+        Args:
+            key: the property.
+            as_text: whether it is compared as a text, as by services that do not list it as a time.
+        """
+
+        def value(moment: datetime) -> cql2.Value:
+            return to_zulu(moment) if as_text else moment
+
+        later = cql2.Comparison(key, ">=", value(self.after))
+        if self.until is None or self.until < self.after:
+            return later
+        return cql2.Every((later, cql2.Comparison(key, "<=", value(self.until))))
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """One search. Frozen; `replace()` makes another."""
 
@@ -171,6 +164,14 @@ class Query:
     """The `--days-back` that made `time`, so that the command line stays relative; None otherwise."""
     open_end: bool = False
     """Whether `time` ends at the moment of the search, so that the command line names no end."""
+    area_file: str = ""
+    """The file that `area` was read from, so that the command line names it; '' for none."""
+    missing: bool = False
+    """Whether only those days of `time` are meant that lack something here, as `maap coverage` has them."""
+    disclaimed: Disclaimed | None = None
+    """The granules that a disclaimer is about, which are left out; None leaves out none."""
+    arrived: Arrived | None = None
+    """When the archive has to have had it; None for any time. No command line says it."""
 
     def __post_init__(self) -> None:
         for what, value in (("collection", self.collection), ("product type", self.product_type)):
@@ -224,7 +225,9 @@ class Query:
             return False
         if self.shard is not None and not self.shard.has(granule):
             return False
-        return self.circle is None or self.circle.reaches(granule.footprint)
+        if self.circle is not None and not self.circle.reaches(granule.footprint):
+            return False
+        return self.disclaimed is None or not self.disclaimed.has(granule)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -319,6 +322,8 @@ class Query:
 
     def time_words(self) -> list[str]:
         """The options of the command line that say the time."""
+        if self.missing:
+            return ["--date", f"missing {self.time_text()}"]
         if self.days_back is not None:
             return ["--days-back", str(self.days_back)]
         if self.time is None:
@@ -332,6 +337,19 @@ class Query:
         if whole_days:
             return ["--start", start.date().isoformat(), "--end", self.time.last_day.isoformat()]
         return ["--start", to_zulu(start), "--end", to_zulu(end - timedelta(seconds=1))]
+
+    def time_text(self) -> str:
+        """The time as one text, as `time_words.read_time` reads it, without `missing`; '' for no limit."""
+        if self.days_back is not None:
+            return f"{self.days_back}d"
+        if self.time is None:
+            return ""
+        words = self.replace(missing=False).time_words()
+        if words[0] == "--date":
+            return words[1]
+        if len(words) == 4:
+            return f"{words[1]}..{words[3]}"
+        return f"{words[1]}.." if self.open_end else f"{to_zulu(self.time.start)}.."
 
     def to_command(self, verb: str = "search") -> str:
         """The `maap` command line that does the same."""
@@ -358,7 +376,7 @@ class Query:
             words += [f"--point={_degrees(self.circle.latitude)},{_degrees(self.circle.longitude)}"]
             words += ["--radius", _degrees(self.circle.radius_km)]
         if self.area is not None:
-            words += ["--area", json.dumps(self.area, separators=(",", ":"))]
+            words += ["--area", self.area_file or json.dumps(self.area, separators=(",", ":"))]
         if self.formats:
             words += ["--format", ",".join(self.formats)]
         if self.newest_first:
@@ -369,6 +387,8 @@ class Query:
             words += ["--max-items", str(self.max_items)]
         if self.shard is not None:
             words += ["--shard", str(self.shard)]
+        if self.disclaimed is not None:
+            words.append("--skip-disclaimed")
         if self.use_catalog and verb == "search":
             words.append("--use-catalog")
         return shlex.join(words)
@@ -388,84 +408,6 @@ def _spellings(values: Sequence[str], *, as_numbers: bool) -> Sequence[str | int
     if as_numbers and all(value.isdecimal() for value in values):
         return [int(value) for value in values]
     return list(dict.fromkeys(form for value in values for form in (value, value.lstrip("0") or value)))
-
-
-def parse_moment(text: str, option: str) -> tuple[datetime, timedelta]:
-    """Read a date or a time as a user writes it: when it starts, and how long what was written lasts.
-
-    `2024-12-01` is a day, `2024-12-01T10:30` a minute, `2024-12-01T10:30:15Z` a second.
-
-    Raises:
-        InvalidRequestError: with `option` named, when it is not a date.
-    """
-    cleaned = text.strip()
-    try:
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", cleaned):
-            day = date.fromisoformat(cleaned)
-            return datetime(day.year, day.month, day.day, tzinfo=UTC), timedelta(days=1)
-        match = re.fullmatch(
-            r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?(\.\d+)?(Z|z|[+-]\d{2}:?\d{2})?", cleaned
-        )
-        if match is None:
-            raise ValueError
-        moment = parse_zulu(cleaned.replace("z", "Z"))
-        if match[2]:
-            return moment, timedelta(microseconds=1)
-        return moment, timedelta(seconds=1) if match[1] else timedelta(minutes=1)
-    except (ValueError, OverflowError):
-        raise InvalidRequestError(
-            f"{option} '{text[:40]}' is not a date",
-            "Write YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, for example 2024-12-01.",
-        ) from None
-
-
-def time_range(
-    *,
-    date: str | None = None,
-    start: str | None = None,
-    end: str | None = None,
-    days_back: int | None = None,
-    now: datetime,
-) -> TimeRange | None:
-    """The range that the time options mean; None when none of them is given.
-
-    A date is the whole UTC day, an exact `--date` one minute; an `--end` includes all of what is
-    written: the day, the minute or the second.
-
-    Raises:
-        InvalidRequestError: for options that exclude one another, no dates, or an empty range.
-    """
-    given = [
-        option
-        for option, value in (("--date", date), ("--days-back", days_back), ("--start", start))
-        if value is not None
-    ]
-    if len(given) > 1:
-        raise InvalidRequestError(f"{given[0]} cannot be used with {given[1]}", "Give one of them.")
-    if end is not None and (date is not None or days_back is not None):
-        raise InvalidRequestError(f"{given[0]} cannot be used with --end", "Use --end with --start.")
-    if date is not None:
-        begin, length = parse_moment(date, "--date")
-        return TimeRange(begin, begin + max(length, timedelta(minutes=1)))
-    if days_back is not None:
-        if not 1 <= days_back <= 36500:
-            raise InvalidRequestError(
-                f"--days-back {days_back} is not possible", "Give a number of days from 1."
-            )
-        return TimeRange(now - timedelta(days=days_back), now)
-    if start is None and end is None:
-        return None
-    if start is None:
-        raise InvalidRequestError("--end needs --start", "Give both, or --date.")
-    begin, _ = parse_moment(start, "--start")
-    if end is None:
-        if begin >= now:
-            raise InvalidRequestError(f"--start ({start}) lies in the future", "Give an earlier one.")
-        return TimeRange(begin, now)
-    until, length = parse_moment(end, "--end")
-    if begin > until:
-        raise InvalidRequestError(f"--start ({start}) must be before --end ({end})")
-    return TimeRange(begin, until + length)
 
 
 def parse_frames(text: str, letters: str = _LETTERS) -> tuple[str, ...]:

@@ -27,7 +27,12 @@ class Shard:
     count: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.index <= self.count <= MAX_SHARDS:
+        if self.count > MAX_SHARDS:
+            raise InvalidRequestError(
+                f"There cannot be {self.count} parts",
+                f"Give at most {MAX_SHARDS}, or make a plan and split it.",
+            )
+        if not 1 <= self.index <= self.count:
             raise InvalidRequestError(f"There is no part {self.index} of {self.count}", _HINT)
 
     def __str__(self) -> str:
@@ -42,15 +47,17 @@ class Shard:
 
     def has(self, granule: Granule) -> bool:
         """Whether a granule belongs to it, with all of its files."""
-        return (granule.assets[0].href if granule.assets else granule.id) in self
+        # By a file of the product, as a registry knows it: previews may have names of their own.
+        return next((asset.href for asset in granule.assets if asset.format), granule.id) in self
 
 
 def _identity_of(url: str) -> str:
     """What the files and the versions of a granule have in common."""
-    name = parse_name(url)
+    last = url.split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1]
+    stem = last.split(".", 1)[0]
+    name = parse_name(url) or parse_name(stem)
     if name is None:
-        last = url.rstrip("/").rsplit("/", 1)[-1].split("?", 1)[0]
-        return last.split(".", 1)[0]
+        return stem
     what, _ = MISSIONS[name.mission].version_of(name)
     return "|".join(map(str, what))
 

@@ -13,10 +13,12 @@ import os
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from maap_tui.engine.errors import InvalidRequestError
-from maap_tui.engine.session import Session
+
+if TYPE_CHECKING:
+    from maap_tui.engine.session import Session
 
 T = TypeVar("T")
 
@@ -124,8 +126,12 @@ class EngineThread:
 
         return asyncio.run_coroutine_threadsafe(run(), self._loop)
 
-    def run(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
-        """As `submit`, waiting for the result; an interrupt cancels the work.
+    def run(
+        self,
+        work: Callable[[Session], Coroutine[Any, Any, T]],
+        on_begin: Callable[[concurrent.futures.Future[Any]], None] | None = None,
+    ) -> T:
+        """As `submit`, waiting for the result; an interrupt cancels the work, and so may `on_begin`.
 
         Raises:
             RuntimeError: when called from the engine's own thread, which would wait for itself.
@@ -134,6 +140,8 @@ class EngineThread:
             raise RuntimeError("The engine's own thread cannot wait for the engine")
         future = self.submit(work)
         try:
+            if on_begin is not None:
+                on_begin(future)
             return future.result()
         except BaseException:
             future.cancel()
@@ -153,7 +161,8 @@ class EngineThread:
                 # An iterator that nobody holds any more can be closed by the collector in any thread.
                 self.submit(pulled.finish)
             elif self._is_running:
-                self.run(pulled.finish)
+                with contextlib.suppress(concurrent.futures.CancelledError):  # it is being closed: so is this
+                    self.run(pulled.finish)
 
     async def aiterate(self, begin: Callable[[Session], AsyncIterator[T]]) -> AsyncIterator[T]:
         """As `iterate`, from the caller's own event loop, which is free while it waits."""

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, TypeVar
 
 from textual import events, on
 from textual.app import ScreenStackError, SystemCommand
+from textual.command import CommandPalette, Provider
 from textual.css.query import NoMatches
 from textual.errors import NoWidget
 from textual.filter import LineFilter
@@ -23,19 +24,20 @@ from textual.widget import Widget
 from textual.worker import Worker, WorkerState
 
 from maap_tui.engine.config.settings import KEYS, Settings, UiSettings
-from maap_tui.engine.download.queue_store import QueueRow, missing_bytes
+from maap_tui.engine.download.queue_store import QueueRow
 from maap_tui.engine.errors import needs_new_token
 from maap_tui.engine.events import (
     SignInNeeded,
 )
 from maap_tui.engine.session import Session
-from maap_tui.text import as_sentence, clean, format_sum, plural
-from maap_tui.tui import theme
+from maap_tui.text import as_sentence, clean, plural
+from maap_tui.tui import colours, theme
 from maap_tui.tui.backend import Backend
-from maap_tui.tui.commands import MaapCommands
 from maap_tui.tui.host import Host
-from maap_tui.tui.keys import BY_ID, MODES, bindings, check_keymap, show_key
+from maap_tui.tui.keys import BY_ID, MODES, Key, bindings, check_keymap, keys_of_commands, show_key
+from maap_tui.tui.leaving import look_for_left_work, may_leave
 from maap_tui.tui.messages import EngineNews, InputDone
+from maap_tui.tui.pasted import PastedText
 from maap_tui.tui.problems import words_of
 from maap_tui.tui.screens.browse.screen import BrowseScreen
 from maap_tui.tui.terminal import ShutdownGuard, TerminalDriver
@@ -51,10 +53,10 @@ ACTING = (events.Key, events.Paste, events.MouseDown, events.MouseUp)
 """What others wait for; nothing waits for a mouse that only moves or scrolls."""
 
 INPUT_S = 1.0
-"""Seconds after which it is looked whether the widget that a key or click went to is still there."""
+"""Seconds until the app checks that the widget a key or click went to still exists."""
 
 LONGEST_INPUT_S = 10.0
-"""Seconds that a key or click may take before the next one goes ahead all the same."""
+"""Seconds that a key or click may take before the next one is handed out anyway."""
 
 OSC52_LIMIT = 74_000
 """Bytes of base64 that terminals take in one OSC 52."""
@@ -67,7 +69,20 @@ HEIGHTS = [(0, "-flat"), (16, "-short"), (30, "-tall")]
 """Least lines -> the class that screens of that height have."""
 
 
-# The modes are loaded when they are first shown: together they cost as much as the first screen.
+# A mode is imported when it is first shown, the palette when it is first opened: all of them together take as
+# long as the first screen.
+
+
+def _palette() -> type[Provider]:
+    from maap_tui.tui.commands import MaapCommands
+
+    return MaapCommands
+
+
+def _today_screen() -> Screen[None]:
+    from maap_tui.tui.screens.today.screen import TodayScreen
+
+    return TodayScreen()
 
 
 def _search_screen() -> Screen[None]:
@@ -100,6 +115,7 @@ class MaapApp(QuietApp):
     TITLE = "maap"
     CSS_PATH: ClassVar = ["base.tcss", "dialogs/dialogs.tcss"]
     MODES: ClassVar = {
+        "today": _today_screen,
         "browse": BrowseScreen,
         "search": _search_screen,
         "downloads": _downloads_screen,
@@ -108,7 +124,7 @@ class MaapApp(QuietApp):
     }
     DEFAULT_MODE: ClassVar = "browse"
     BINDINGS: ClassVar = bindings("everywhere")
-    COMMANDS: ClassVar = {MaapCommands}
+    COMMANDS: ClassVar = {_palette}
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
     ENABLE_COMMAND_PALETTE = True
@@ -120,6 +136,8 @@ class MaapApp(QuietApp):
         is_ascii: bool = False,
         low_bandwidth: bool = False,
         no_colour: bool = False,
+        can_detach: bool = True,
+        own_theme: str = colours.DARK.name,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
         """Take an unopened session.
@@ -129,15 +147,24 @@ class MaapApp(QuietApp):
             is_ascii: send no byte above 127.
             low_bandwidth: repaint at most twice a second, and nothing that only moves to be seen.
             no_colour: send no colour.
+            own_theme: the theme where none is set.
             clock: the time shown; None takes the real one.
         """
         super().__init__(ansi_color=True if no_colour else None)
+        self.no_color = no_colour or self.no_color  # what rules of style ask
+        for one in (colours.DARK, colours.LIGHT):
+            self.register_theme(one)
+        self._own_theme = own_theme
+        # What the app begins with has its style sheets read once; `on_load` changes only what differs.
+        self.set_reactive(MaapApp.theme, colours.DARK.name)
         self.stylesheet = QuickStylesheet(variables=self.get_css_variables())
         self.backend = Backend(session, now=clock, on_sign_in=self._hand_on_sign_in)
         self.glyphs = theme.ASCII if is_ascii else theme.UNICODE
         self.is_ascii = is_ascii
         self.low_bandwidth = low_bandwidth
         self.no_colour = no_colour
+        self.few_colours = False
+        self.can_detach = can_detach
         self._own_filters: list[LineFilter] = []
         if no_colour:
             self._own_filters.append(theme.NoColour())
@@ -146,8 +173,10 @@ class MaapApp(QuietApp):
         self._problems: list[str] = []
         self._inputs: deque[events.InputEvent | events.Paste] = deque()
         self._input_sent: InputDone | None = None
-        """What follows the key or click that is under way, None when none is."""
+        """Posted behind the key or click being handled, to report its end; None between two."""
         self._input_timer: Timer | None = None
+        self._pasted = PastedText()
+        self._user_keys: dict[str, list[Key]] = {}
         self._is_leaving = False
         self.animation_level = "full" if session.settings.ui.animation and not low_bandwidth else "none"
 
@@ -161,14 +190,19 @@ class MaapApp(QuietApp):
         chosen = self.backend.session.settings.ui.theme
         if self.no_colour:
             self.theme = "ansi-dark" if "ansi-dark" in self.available_themes else self.theme
-        elif chosen in self.available_themes:
-            self.theme = chosen
-        elif chosen:
-            self._problems.append(f"ui.theme: there is no theme '{clean(chosen)}'")
+        else:
+            self._choose_theme(chosen)
+            if chosen and chosen not in self.available_themes:
+                self._problems.append(f"ui.theme: '{clean(chosen)}' is not a theme")
         keymap, problems = check_keymap(self.backend.session.settings.keys)
         self._problems += problems
         if keymap:
             self.set_keymap(keymap)
+        commands = self.backend.session.settings.commands
+        self._user_keys, problems = keys_of_commands(commands.values(), keymap)
+        self._problems += problems
+        for key in {key.keys for keys in self._user_keys.values() for key in keys if key.keys}:
+            self.bind(key, f"user_key('{key}')", show=False)
         self.backend.read_token()
 
     def on_mount(self) -> None:
@@ -176,36 +210,19 @@ class MaapApp(QuietApp):
         for sentence in self._problems:
             self.backend.write_log("warning", sentence)
             self.notify(clean(sentence), severity="warning", timeout=10, markup=False)
-        start_worker(self, self._look_for_left_work, group="start")
+        start_worker(self, look_for_left_work, self, group="start")
         start_worker(self, self.backend.read_earlier_log, group="log")
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if self.low_bandwidth and hasattr(event.widget, "cursor_blink"):
             event.widget.cursor_blink = False
 
-    async def _look_for_left_work(self) -> None:
-        """Offer to go on with what an earlier process left."""
-        left = await self.backend.find_left_work()
-        if not left:
-            return
-        count, unknown, guessed = missing_bytes(left)
-        size = format_sum(count, unknown=unknown, guessed=guessed or not unknown)
-        keys = [(row.collection, row.product_type, row.baseline) for row in left if row.day]
-        if await self.confirm(
-            f"{plural(len(left), 'transfer')} were interrupted, {size} are missing. "
-            f"Go on? (Later: press 3, then T{_without_app(keys)}.)",
-            lines=[row.path.rpartition("/")[2] for row in left],
-            verb="Go on",
-            key="g",
-        ):
-            await self.take_over(left)
-            self.go("downloads")
-
     async def on_unmount(self) -> None:
         await asyncio.to_thread(self.backend.close)
 
     def use_few_colours(self) -> None:
         """Draw with the sixteen colours of a plain terminal."""
+        self.few_colours = True
         self._own_filters.append(theme.FewColours())
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -230,6 +247,8 @@ class MaapApp(QuietApp):
     async def _hand_out_inputs(self) -> None:
         while self._inputs and self._input_sent is None:
             event = self._inputs.popleft()
+            if isinstance(event, events.Paste) and isinstance(self.screen, CommandPalette):
+                event = events.Paste(self._pasted.line_for(event.text))  # its field takes one line
             target = self._target_of(event)
             await super().on_event(event)
             if not isinstance(event, ACTING):
@@ -241,7 +260,7 @@ class MaapApp(QuietApp):
                 self._wait_for(done, target, LONGEST_INPUT_S)
 
     def _target_of(self, event: events.Event) -> Widget | None:
-        """The widget that a click is for; None for keys, which go to what has the focus."""
+        """The widget that a click is for; None for a key, which goes to the focused widget."""
         if not isinstance(event, events.MouseEvent):
             return None
         with suppress(NoWidget, ScreenStackError):
@@ -249,13 +268,13 @@ class MaapApp(QuietApp):
         return None
 
     def _wait_for(self, done: InputDone, target: Widget, longest_s: float) -> None:
-        """Look again after a while: a widget that is removed takes what waits in it along."""
+        """Check again after a while: a widget that is removed drops the messages in its queue."""
         look = partial(self._look_for, done, target, longest_s - INPUT_S)
         self._input_timer = self.set_timer(INPUT_S, look)
 
     async def _look_for(self, done: InputDone, target: Widget, longest_s: float) -> None:
         if longest_s > 0 and target.is_attached and target.is_running:
-            self._wait_for(done, target, longest_s)  # it is only busy
+            self._wait_for(done, target, longest_s)  # it exists, and is only busy
         else:
             await self._note_input_done(done)
 
@@ -270,13 +289,13 @@ class MaapApp(QuietApp):
     # The backend
 
     def _hand_on_sign_in(self, event: SignInNeeded) -> None:
-        """Take the news that the token is dead, in the engine's thread."""
+        """Called in the engine's thread when the token is found to be dead."""
         if self.is_running:
             self.post_message(EngineNews(event))
 
     @on(EngineNews)
     def report_sign_in(self, message: EngineNews) -> None:
-        """Say that the token is needed, once it is known to be dead."""
+        """Ask for a new token after the old one was found to be dead."""
         if isinstance(message.event, SignInNeeded):
             self.notify(
                 clean(as_sentence(f"F8 signs in: {message.event.reason}")),
@@ -301,7 +320,7 @@ class MaapApp(QuietApp):
         return count
 
     async def apply_setting(self, key: str, fresh: Settings) -> None:
-        """Use a setting that was changed, as far as that is possible without a new start.
+        """Apply a changed setting, as far as that is possible without a restart.
 
         Args:
             key: of the setting, or `keys.BINDING`.
@@ -313,8 +332,10 @@ class MaapApp(QuietApp):
             keymap, _ = check_keymap(fresh.keys)
             self.set_keymap(keymap)
         elif key == UiSettings.theme.key and not self.no_colour:
-            chosen = fresh.ui.theme
-            self.theme = chosen if chosen in self.available_themes else "textual-dark"
+            self._choose_theme(fresh.ui.theme)
+
+    def _choose_theme(self, name: str) -> None:
+        self.theme = name if name in self.available_themes else self._own_theme
 
     def _sample(self) -> None:
         backend = self.backend
@@ -325,17 +346,22 @@ class MaapApp(QuietApp):
             start_worker(self, self._keep_log, group="keep-log")
         if backend.is_elsewhere_due and "elsewhere" not in busy:
             start_worker(self, backend.look_elsewhere, group="elsewhere")
+        if backend.is_run_due and "run" not in busy:
+            start_worker(self, self._note_run, group="run")
         backend.note_rate()
         try:
             screen = self.screen
         except ScreenStackError:
-            return  # the app is just beginning, or just ending
+            return  # the app is starting or ending
         sample = getattr(screen, "sample", None)
         if sample is None or not screen.is_running:
             return
-        # A screen that is just coming or going has not all of its widgets.
+        # A screen that is being opened or closed lacks some of its widgets.
         with suppress(NoMatches):
             sample()
+
+    async def _note_run(self) -> None:
+        await asyncio.to_thread(self.backend.note_run)
 
     async def _keep_log(self) -> None:
         await asyncio.to_thread(self.backend.keep_log)
@@ -348,12 +374,16 @@ class MaapApp(QuietApp):
     async def _sign_in(self) -> None:
         from maap_tui.tui.dialogs.sign_in import SignInDialog
 
-        self.clear_notifications()  # what asked for it would hide the buttons
+        self.clear_notifications()  # the notification that asked for it would hide the buttons
         if await self.push_screen_wait(SignInDialog()):
             self.backend.read_token()
             await self.backend.with_transfers(lambda transfers: transfers.resume_run())
 
     # What every mode uses
+
+    def pasted_text(self, line: str) -> str:
+        """What a line of the palette's field stands for."""
+        return self._pasted.text_of(line)
 
     def action_go(self, mode: str) -> None:
         if mode in MODES and self.current_mode != mode:
@@ -381,10 +411,31 @@ class MaapApp(QuietApp):
             verb: the word on the button.
             key: the key that confirms; it must differ from the one that asked.
         """
+        return bool(await self.choose(question, lines=lines, verb=verb, key=key))
+
+    async def choose(
+        self,
+        question: str,
+        *,
+        lines: Sequence[str] = (),
+        verb: str,
+        key: str = "y",
+        others: Sequence[tuple[str, str]] = (),
+        no: str = "No",
+    ) -> str:
+        """Ask as `confirm` does where there is more than one way; returns the key of the one chosen, or ''.
+
+        Args:
+            question: what would happen, with counts.
+            lines: each thing that it would happen to.
+            verb: the word on the first button.
+            key: its key.
+            others: words and keys of further ways.
+            no: the word for none of them.
+        """
         from maap_tui.tui.dialogs.confirm import ConfirmDialog
 
-        answer = await self.push_screen_wait(ConfirmDialog(question, lines, verb, key))
-        return bool(answer)
+        return await self.push_screen_wait(ConfirmDialog(question, lines, [(verb, key), *others], no)) or ""
 
     def show_error(self, error: BaseException) -> None:
         """Show what went wrong and what to do about it, and write it to the log."""
@@ -398,12 +449,12 @@ class MaapApp(QuietApp):
 
     @on(Worker.StateChanged)
     def look_after_worker(self, event: Worker.StateChanged) -> None:
-        """Show the error of any worker; the app lives on."""
+        """Show the error of a worker; the app continues."""
         if event.state is WorkerState.ERROR and event.worker.error is not None:
             self.show_error(event.worker.error)
 
     def copy_text(self, text: str, what: str = "Copied") -> None:
-        """Copy to the clipboard by whatever reaches it here, and show the text where nothing does."""
+        """Copy to the clipboard by every way there is here; without any, show the text."""
         start_worker(self, self._copy, text, what, group="copy")
 
     async def _copy(self, text: str, what: str) -> None:
@@ -424,12 +475,35 @@ class MaapApp(QuietApp):
         if len(text.encode()) * 4 // 3 < OSC52_LIMIT:
             self.copy_to_clipboard(text)
         if os.environ.get("SSH_TTY") or not os.environ.get("DISPLAY"):
-            # Whether the terminal took it cannot be known: the text is shown to be selected.
+            # Nothing says whether the terminal took it, so the text is shown for selection as well.
             from maap_tui.tui.dialogs.show_text import TextDialog
 
             self.push_screen(TextDialog(what, text))
         else:
             self.notify(clean(text, 200), title=what, markup=False)
+
+    # The user's own commands
+
+    def user_keys(self, mode: str) -> Sequence[Key]:
+        """The commands of the user that work in a mode; those without a key are in the palette alone."""
+        return self._user_keys.get(mode, ())
+
+    def action_user_key(self, pressed: str) -> None:
+        for key in self.user_keys(self.current_mode):
+            if key.keys == pressed:
+                self.action_user_command(key.id.partition(".")[2])
+
+    def action_user_command(self, name: str) -> None:
+        """Run a command of the user's with what is marked, or under the cursor."""
+        # Most who open the app have none.
+        from maap_tui.tui.user_commands import run_command
+
+        command = self.backend.session.settings.commands[name]
+        subjects = getattr(self.screen, "subjects", None)
+        if self.current_mode in command.where and subjects is not None:
+            start_worker(self, run_command, self, self, command, subjects, group="command")
+        else:
+            self.notify(f"{name} works in: {', '.join(command.where)}.", markup=False)
 
     def action_help(self) -> None:
         from maap_tui.tui.dialogs.help import HelpDialog
@@ -438,9 +512,13 @@ class MaapApp(QuietApp):
             self.push_screen(HelpDialog(self.current_mode))
 
     def action_next_theme(self) -> None:
-        names = sorted(self.available_themes)
+        names = sorted(self.available_themes, key=lambda name: (not name.startswith("maap-"), name))
         self.theme = names[(names.index(self.theme) + 1) % len(names)]
         self.notify(f"Theme: {self.theme}", timeout=2, markup=False)
+
+    def action_redraw(self) -> None:
+        if isinstance(driver := self.open_driver, TerminalDriver):
+            driver.repaint()
 
     def action_leave(self) -> None:
         if not self._is_leaving:
@@ -449,27 +527,18 @@ class MaapApp(QuietApp):
 
     async def _leave(self) -> None:
         try:
-            jobs = self.backend.live_jobs
-            running = [job for job in jobs if job.state == "running"]
-            keys = [job.wanted.key for job in jobs if job.wanted.key is not None]
-            names = [(key.collection, key.product_type, key.baseline) for key in keys]
-            if running and not await self.confirm(
-                f"{plural(len(running), 'transfer')} {'is' if len(running) == 1 else 'are'} running. Leave? "
-                f"Their parts and the queue stay{_without_app(names)}.",
-                verb="Leave",
-            ):
-                return
-            self.exit(0)
+            if await may_leave(self):
+                self.exit(0)
         finally:
             self._is_leaving = False
 
     def action_help_quit(self) -> None:
-        """What ctrl+c does where no text is selected: it used to end programs."""
+        """Say how to leave: ctrl+c ends most programs, and here copies selected text."""
         key = keymap_of(self).get("everywhere.leave", BY_ID["everywhere.leave"].keys).split(",")[0]
         self.notify(f"{show_key(key)} leaves the app. ctrl+c copies text that is selected.", markup=False)
 
     def on_notify(self, event: Notify) -> None:
-        """Of each severity only the newest is shown: many would hide what is worked on."""
+        """Show the newest notification of each severity only: many would cover the list."""
         drop_others_of(self, event.notification)
 
     def notify(
@@ -481,27 +550,37 @@ class MaapApp(QuietApp):
         timeout: float | None = None,
         markup: bool = False,
     ) -> None:
-        """Say something in a line over the footer."""
+        """Show a notification above the footer."""
         text = f"{title}: {message}" if title else message
         super().notify(text, severity=severity, timeout=timeout, markup=markup)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Nothing of Textual's own: the palette is made of our table of keys."""
+        """No commands of Textual's own: the palette is made from our table of keys."""
         return ()
 
 
+class MorningApp(MaapApp):
+    """The app of somebody who has used it before."""
+
+    DEFAULT_MODE: ClassVar = "today"
+
+
+class AttachedApp(MaapApp):
+    """The app of somebody who wants to see what the worker does."""
+
+    DEFAULT_MODE: ClassVar = "downloads"
+
+
 _host: type[Host] = MaapApp
-"""The app is all that its parts may ask of it: the type checker looks here."""
+"""Lets the type checker compare the app with `Host`."""
 
 
-def _without_app(names: Sequence[tuple[str, str, str]]) -> str:
-    """How transfers that the registry follows go on without the app; '' where it follows none."""
-    baselines = sorted(set(names))
-    if not baselines:
-        return ""
-    words = " ".join(baselines[0])
-    more = f", and so on for {plural(len(baselines) - 1, 'other baseline')}" if len(baselines) > 1 else ""
-    return f"; without the app: `maap download {words} --registry`{more}"
+def _has_past(session: Session) -> bool:
+    """Whether something ran or is tracked: Today has something to say then."""
+    return any(
+        os.path.isdir(folder)
+        for folder in (session.dirs.registry_dir / "urls", session.dirs.state_dir / "runs")
+    )
 
 
 def run_app(
@@ -510,6 +589,8 @@ def run_app(
     is_ascii: bool = False,
     mouse: bool | None = None,
     low_bandwidth: bool = False,
+    is_attached: bool = False,
+    can_detach: bool = True,
 ) -> int:
     """Open the app on a session and give back the exit code.
 
@@ -518,16 +599,20 @@ def run_app(
         is_ascii: send no byte above 127; also on when the setting or the locale asks for it.
         mouse: None takes the setting.
         low_bandwidth: also on when the setting or `SSH_TTY` asks for it.
+        is_attached: whether it opens at the transfers.
+        can_detach: whether a worker can go on with them when the app ends.
 
     Raises:
-        Exception: the mistake of its own that ended the app; the terminal is as it was before.
+        Exception: the bug that ended the app; the terminal is restored before.
     """
     ui = session.settings.ui
-    app = MaapApp(
+    kind = AttachedApp if is_attached else MorningApp if _has_past(session) else MaapApp
+    app = kind(
         session,
         is_ascii=is_ascii or ui.ascii or theme.wants_ascii(),
         low_bandwidth=low_bandwidth or ui.low_bandwidth or bool(os.environ.get("SSH_TTY")),
         no_colour=bool(os.environ.get("NO_COLOR")),
+        own_theme=colours.own_theme(os.environ),
     )
     if app.console.color_system == "standard" and not app.no_colour:
         app.use_few_colours()

@@ -1,27 +1,29 @@
-"""Backend: what the app's screens stand on: the session and its thread, the transfers, the log, the token.
+"""Backend: what the screens share: the session and its thread, the transfers, the log, the token.
 
-It knows nothing of a screen and works without one. Its state belongs to the app's thread; what the engine's
-thread writes as well is locked, and said to be.
+It works without a screen. Its state belongs to the app's thread; what the engine's thread writes as well is
+locked, and says so.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from maap_tui.engine.config.settings import Settings
-from maap_tui.engine.download.downloads import Downloads
 from maap_tui.engine.download.elsewhere import Elsewhere, Lookout
-from maap_tui.engine.download.jobs import DownloadJob
+from maap_tui.engine.download.queue_control import WORKER, Asked, Control, Worker, is_left_to_worker, obey
 from maap_tui.engine.download.queue_store import LIVE, QueueRow, left_behind
-from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.download.tally import Tally
-from maap_tui.engine.errors import CredentialsError
+from maap_tui.engine.errors import EXIT_OK, EXIT_TRANSIENT, CredentialsError
 from maap_tui.engine.events import (
     BaselineCounted,
     DayFailed,
@@ -36,15 +38,28 @@ from maap_tui.engine.events import (
     SignInNeeded,
     Warned,
 )
-from maap_tui.engine.net.credentials import TokenInfo
-from maap_tui.engine.query import Query
-from maap_tui.engine.registry.entries import TrackedFile
-from maap_tui.engine.session import Session
 from maap_tui.engine.storage.log_file import LogFile, LogLine
 from maap_tui.engine.thread import EngineThread
-from maap_tui.engine.workflows.sync import SyncReport
 from maap_tui.text import without_tokens
-from maap_tui.tui import collector
+from maap_tui.tui import gc_pause
+
+if TYPE_CHECKING:
+    from maap_tui.engine.config.settings import Settings
+    from maap_tui.engine.download.downloads import Downloads
+    from maap_tui.engine.download.jobs import DownloadJob
+    from maap_tui.engine.download.queue_orders import Ordered
+    from maap_tui.engine.download.requests import DownloadRequest
+    from maap_tui.engine.net.credentials import TokenInfo
+    from maap_tui.engine.product_sets import SetRow
+    from maap_tui.engine.query import Query
+    from maap_tui.engine.registry.entries import TrackedFile
+    from maap_tui.engine.runs import OpenRun
+    from maap_tui.engine.session import Session
+    from maap_tui.engine.swaps.plan import SwapNames
+    from maap_tui.engine.swaps.run import SwapReport
+    from maap_tui.engine.workflows.quicklook import Quicklooks
+    from maap_tui.engine.workflows.set_table import SetTable
+    from maap_tui.engine.workflows.sync import SyncReport
 
 T = TypeVar("T")
 
@@ -52,13 +67,16 @@ LOG_LINES = 5000
 """Lines of the log that are kept."""
 
 SILENT_S = 3.0
-"""Seconds that an answer may take before it is said that none comes."""
+"""Seconds without an answer until the archive is reported as not answering."""
 
 PROBE_S = 10.0
-"""Least seconds between two looks at whether an archive that is away is there again."""
+"""Least seconds between two requests that check whether the archive answers again."""
+
+STILL_S = 5.0
+"""Seconds without a transfer after which a run of transfers has ended."""
 
 ELSEWHERE_S = 1.0
-"""Seconds between two looks at what other processes transfer."""
+"""Seconds between two reads of what other processes transfer."""
 
 
 class Backend:
@@ -89,10 +107,12 @@ class Backend:
         """Collection -> the baseline that a build counted last."""
         self.elsewhere = Elsewhere()
         """What other processes of this user transfer."""
+        self.worker: Worker | None = None
+        """The process that goes on with the queue without an app, as it was seen last."""
         self.earlier_lines: list[LogLine] = []
         """The lines that other runs left, once they were read."""
         self.last_rate = 0.0
-        """Bytes a second when something moved last; 0 before."""
+        """The last rate in bytes a second; 0 before the first transfer."""
         self.token: TokenInfo | None = None
         self.token_problem = ""
         """Why there is no token, in words; '' while there is one."""
@@ -101,16 +121,31 @@ class Backend:
         self._closing = threading.Lock()
         self._is_closed = False
         self._lookout = Lookout(session.queue)
+        self._control = Control(session.queue)
+        self._looked_at: int | None = None
+        """The stamp of the queue when it was looked at for requests."""
         self._elsewhere_at = 0.0
         """When the next look at them is due, on the monotonic clock."""
         self._probe_at = 0.0
         self._log_guard = threading.Lock()
-        """Held for what follows: every thread may write to the log."""
+        """Protects the fields below: every thread may write to the log."""
         self._log_lines: deque[LogLine] = deque(maxlen=LOG_LINES)
         self._log_version = 0
         self._unwritten: deque[LogLine] = deque(maxlen=LOG_LINES)
         dirs = session.dirs
+        self._run: OpenRun | None = None
+        """What `maap runs` lists of the transfers here; None while nothing is transferred."""
+        self._listed = self.tally.snapshot()
+        """What earlier runs have counted."""
+        self._still_since: float | None = None
         self._log_file = LogFile(dirs.log_file, dirs.lock_file(dirs.log_file))
+
+    @cached_property
+    def quicklooks(self) -> Quicklooks:
+        """The pictures that were shown; for the engine's thread."""
+        from maap_tui.engine.workflows.quicklook import Quicklooks
+
+        return Quicklooks()
 
     # The engine
 
@@ -126,6 +161,7 @@ class Backend:
                 self.engine.run(lambda session: transfers.close())
             self._is_closed = True
             self.engine.close()
+            self._end_run()
             self.keep_log()
 
     async def apply_setting(self, key: str, fresh: Settings) -> bool:
@@ -134,7 +170,10 @@ class Backend:
         async def apply(session: Session) -> bool:
             return session.apply_setting(key, fresh)
 
-        return await self.ask(apply)
+        is_used = await self.ask(apply)
+        if self.worker is not None and await self.ask_worker("setting", key) is False:
+            self.write_log("warning", f"The worker did not take {key}; it does when it starts again.")
+        return is_used
 
     @property
     def is_offline(self) -> bool:
@@ -143,7 +182,7 @@ class Backend:
 
     @property
     def silence(self) -> str:
-        """That the archive does not answer, and since when, in a sentence; '' while it does."""
+        """A sentence that says since when the archive does not answer; '' while it answers."""
         seconds = self.session.silent_s
         if not self.is_offline and seconds < SILENT_S:
             return ""
@@ -152,7 +191,7 @@ class Backend:
 
     @property
     def is_probe_due(self) -> bool:
-        """Whether an archive that is away is to be asked now, so that what is said of it stays true."""
+        """Whether it is time to check again an archive that does not answer."""
         now = time.monotonic()
         is_due = self.is_offline and now >= self._probe_at
         if is_due or not self.is_offline:
@@ -160,8 +199,8 @@ class Backend:
         return is_due
 
     async def probe(self) -> None:
-        """Ask the archive whether it is there."""
-        await self.ask(Session.probe)
+        """Send a small request, to learn whether the archive answers."""
+        await self.ask(lambda session: session.probe())
 
     # Events and the log
 
@@ -203,7 +242,7 @@ class Backend:
         return bool(self._unwritten)
 
     def keep_log(self) -> None:
-        """Write new lines to the log on disk, as they came; for one thread at a time."""
+        """Append the new lines to the log on disk; call it from one thread at a time."""
         with self._log_guard:
             lines = list(self._unwritten)
             self._unwritten.clear()
@@ -225,7 +264,7 @@ class Backend:
 
     async def queue_files(self, requests: Sequence[DownloadRequest]) -> int:
         """Queue files for download, registering those that are tracked; returns how many are new."""
-        with collector.held(len(requests)):
+        with gc_pause.held(len(requests)):
             return await self.ask(lambda session: session.enqueue(requests, self._transfers_of(session)))
 
     async def queue_tracked(self, tracked: Sequence[TrackedFile], *, again: bool = False) -> tuple[int, int]:
@@ -235,13 +274,11 @@ class Backend:
             tracked: the files.
             again: whether they are damaged or missing, and are fetched where they were.
         """
-        with collector.held(len(tracked)):
-            count, refused = await self.ask(
+        with gc_pause.held(len(tracked)):
+            queued = await self.ask(
                 lambda session: session.enqueue_tracked(tracked, self._transfers_of(session), again=again)
             )
-        for sentence in refused:
-            self.write_log("warning", f"Not queued: {sentence}")
-        return count, len(refused)
+        return self._counted(*queued, "Not queued")
 
     async def sync(self, query: Query) -> SyncReport:
         """Register what the archive has in the query's range and queue here what is pending there."""
@@ -250,6 +287,26 @@ class Backend:
             transfers = self._transfers_of(session)
             transfers.resume_run()
             return await session.sync(query, into=transfers)
+
+        return await self.ask(run)
+
+    async def queue_set(self, table: SetTable, rows: Sequence[SetRow]) -> int:
+        """Queue the files that orbits and frames of a set lack; returns how many are new in the queue."""
+        from maap_tui.engine.workflows.set_sync import requests_of
+
+        async def run(session: Session) -> int:
+            requests = await asyncio.to_thread(requests_of, session, table, rows)
+            return await session.enqueue(requests, self._transfers_of(session))
+
+        return await self.ask(run)
+
+    async def swap(self, names: SwapNames) -> SwapReport:
+        """Swap a baseline; the files go to the queue of this process, and are waited for."""
+
+        async def run(session: Session) -> SwapReport:
+            transfers = self._transfers_of(session)
+            transfers.resume_run()
+            return await session.run_swap(names, into=transfers)
 
         return await self.ask(run)
 
@@ -263,12 +320,16 @@ class Backend:
         Returns:
             How many files are queued here, and how many cannot be taken over.
         """
-        with collector.held(len(rows)):
-            count, refused = await self.ask(
+        with gc_pause.held(len(rows)):
+            queued = await self.ask(
                 lambda session: session.take_over(rows, self._transfers_of(session), again=again)
             )
+        return self._counted(*queued, "Not taken over")
+
+    def _counted(self, count: int, refused: Sequence[str], words: str) -> tuple[int, int]:
+        """Log why files were refused; gives back how many were queued and how many refused."""
         for sentence in refused:
-            self.write_log("warning", f"Not taken over: {sentence}")
+            self.write_log("warning", f"{words}: {sentence}")
         return count, len(refused)
 
     async def with_transfers(self, work: Callable[[Downloads], T]) -> T | None:
@@ -281,30 +342,149 @@ class Backend:
 
     @property
     def live_jobs(self) -> list[DownloadJob]:
-        """What of the queue of this process has not ended."""
+        """The transfers of this process that have not ended."""
         jobs = self.transfers.job_list() if self.transfers is not None else []
         return [job for job in jobs if job.state in LIVE]
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether an error keeps the transfers of this process from starting."""
+        return self.transfers is not None and self.transfers.report.stopped is not None
+
     async def find_left_work(self) -> list[QueueRow]:
-        """What other processes left unended and nobody works on."""
+        """Transfers that other processes left unfinished and no process works on, or soon will."""
         await asyncio.to_thread(self.queue.prune)
-        with collector.held():
+        with gc_pause.held() as holding:
             rows = await asyncio.to_thread(self.queue.load, ended=False)
-            return await asyncio.to_thread(left_behind, rows, time.time())
+            holding.count = len(rows)
+            left = await asyncio.to_thread(left_behind, rows, time.time())
+            if left and await asyncio.to_thread(self._control.worker) is not None:
+                left = [row for row in left if not is_left_to_worker(row)]
+            return left
+
+    # The worker, and what it and other processes have
+
+    async def hand_over(self) -> str:
+        """Leave the transfers here to the worker, which is started where none runs.
+
+        Returns:
+            Why none could be started, in a sentence; '' if one runs. The transfers are left then too.
+        """
+        transfers, self.transfers = self.transfers, None
+        if transfers is not None:
+            await self.ask(lambda session: transfers.close(leave_to=WORKER))
+        return await asyncio.to_thread(self._start_worker)
+
+    async def leave_to_worker(self, rows: Sequence[QueueRow]) -> str:
+        """Leave to the worker what another process left; returns as `hand_over`."""
+        left = [replace(row, pid=0, verb=WORKER) for row in rows]
+        await asyncio.to_thread(self.queue.replace, rows, left)
+        return await asyncio.to_thread(self._start_worker)
+
+    def _start_worker(self) -> str:
+        if self._control.worker() is not None:
+            return ""
+        where = self.session.dirs
+        command = [sys.executable, "-m", "maap_tui", "queue", "run", "--background"]
+        command += ["--data-dir", str(where.data_dir)]
+        if where.config_file.is_file():
+            command += ["--config", str(where.config_file)]
+        try:
+            done = subprocess.run(
+                command,
+                env={**os.environ, **self.session.environ},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                start_new_session=True,  # the end of the terminal is not its end
+                text=True,
+                errors="replace",
+            )
+        except OSError as error:
+            return str(error)
+        # Another app may have started one at the same moment.
+        is_there = done.returncode == EXIT_OK or self._control.worker() is not None
+        return "" if is_there else done.stderr.strip()
+
+    async def order(self, action: str, rows: Sequence[QueueRow]) -> Ordered:
+        """Have something done with transfers of other processes, and wait until it is."""
+        from maap_tui.engine.download.queue_orders import order
+
+        return await asyncio.to_thread(order, self.queue, action, rows)
+
+    async def ask_worker(self, action: str, *words: str) -> bool | None:
+        """Ask something of the worker; returns as `queue_orders.ask_worker`."""
+        from maap_tui.engine.download.queue_orders import ask_worker
+
+        return await asyncio.to_thread(ask_worker, self.queue, action, *words)
 
     @property
     def is_elsewhere_due(self) -> bool:
-        """Whether it is time to look at what other processes transfer."""
+        """Whether it is time to read again what other processes transfer."""
         return time.monotonic() >= self._elsewhere_at
 
     async def look_elsewhere(self) -> None:
-        """See what other processes transfer."""
-        self.elsewhere = await asyncio.to_thread(self._lookout.look)
+        """Read what other processes transfer, and do what they ask of the transfers here."""
+        asked = await asyncio.to_thread(self._look)
         self._elsewhere_at = time.monotonic() + ELSEWHERE_S
+        if asked:
+            if (transfers := self.transfers) is not None:
+                await self.ask(lambda session: obey(transfers, asked))
+            await asyncio.to_thread(self._control.take_out, [one.id for one in asked])
+
+    def _look(self) -> list[Asked]:
+        self.elsewhere = self._lookout.look()
+        is_same = self._lookout.stamp == self._looked_at
+        if self.worker is not None or not is_same:
+            self.worker = self._control.worker()
+        if is_same:
+            return []
+        asked = self._control.asked()
+        self._looked_at = None if asked is None else self._lookout.stamp
+        return asked or []
 
     def note_rate(self) -> None:
         """Remember the rate while something moves."""
         self.last_rate = self.tally.snapshot().rate or self.last_rate
+
+    @property
+    def is_run_due(self) -> bool:
+        """Whether transfers began or ended since `note_run` was called."""
+        now = time.monotonic()
+        if self.tally.snapshot().active:
+            self._still_since = None
+            return self._run is None
+        self._still_since = self._still_since or now
+        return self._run is not None and now - self._still_since >= STILL_S
+
+    def note_run(self) -> None:
+        """Write down that transfers began or ended, for `maap runs`; blocks."""
+        if self._run is None:
+            # Loaded with the first transfer, not with the first screen.
+            from maap_tui.engine.runs import Runs
+
+            self._run = Runs(self.session.dirs).begin("app", ("tui",))
+        else:
+            self._end_run()
+
+    def _end_run(self) -> None:
+        run, self._run = self._run, None
+        if run is None:
+            return
+        from maap_tui.engine.runs import Counts
+
+        now, before = self.tally.snapshot(), self._listed
+        self._listed = now
+        left = now.queued - now.done
+        counts = Counts(
+            found=now.queued - before.done,
+            downloaded=now.finished - before.finished,
+            here=now.skipped - before.skipped,
+            failed=now.failed - before.failed,
+            failed_days=now.failed_days - before.failed_days,
+            bytes=now.received - before.received,
+        )
+        is_whole = not (left > 0 or counts.failed or counts.failed_days)
+        run.end(EXIT_OK if is_whole else EXIT_TRANSIENT, counts, f"{left} files left" if left > 0 else "")
 
     # The token
 
@@ -322,7 +502,7 @@ class Backend:
 
 
 def _line_of(event: Event) -> tuple[str, str] | None:
-    """Level and text that the log has of an event; None for nothing."""
+    """Level and text of the log's line about an event; None for no line."""
     if isinstance(event, Noted):
         return "debug", event.message
     if isinstance(event, Warned):

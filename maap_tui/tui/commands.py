@@ -1,9 +1,10 @@
-"""The palette: every action of the table of keys, every mode, mission, collection and product type."""
+"""The palette: every action of the table of keys, every mode, saved search, collection, product type."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -13,14 +14,22 @@ from textual.content import Content
 from textual.fuzzy import Matcher
 
 from maap_tui.engine.catalogue.index import Known
+from maap_tui.engine.errors import MaapError
 from maap_tui.engine.missions import mission_named
+from maap_tui.engine.saved_searches import Choices, SavedSearches, words_of
+from maap_tui.engine.workflows.pasted import read
 from maap_tui.text import clean
 from maap_tui.tui.host import Host, host_of
 from maap_tui.tui.keys import MODE_TITLES, MODES, Key, keys_in, keys_of, show_key
+from maap_tui.tui.pasted import offers
 from maap_tui.tui.textual_compat import keymap_of
+from maap_tui.tui.typed import typed_offers
+
+_PASTED = 9.0
+"""Score of the first entry for a pasted text; that of others is at most 1."""
 
 _AT_ONCE = 100
-"""Names looked at before the screen gets its turn."""
+"""Names compared before the screen is given a turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +40,9 @@ class Command:
     about: str
     run: Callable[[], Any]
     weight: float
-    """What its score is multiplied by: things near the user come first."""
+    """Factor of its score: things near the user come first."""
     haystack: str
-    """All of its words, lower case."""
+    """All of its words in lower case."""
 
 
 def _command(title: str, about: str, run: Callable[[], Any], weight: float) -> Command:
@@ -42,28 +51,53 @@ def _command(title: str, about: str, run: Callable[[], Any], weight: float) -> C
 
 
 class MaapCommands(Provider):
-    """What can be found by typing. Its texts are contents, which are never parsed as markup."""
+    """Search over everything that can be chosen. Its texts are contents, which are never parsed as markup."""
 
     _commands: tuple[Command, ...] = ()
+    _known = Known()
 
     @property
     def _maap(self) -> Host:
         return host_of(self)
 
     async def startup(self) -> None:
-        """Read what is known here, away from the screen's thread."""
-        names = await asyncio.to_thread(self._maap.backend.session.index.load)
-        self._commands = (*self._actions(), *self._modes(), *self._others(), *self._names(names))
+        """Begin to read the known names.
+
+        Textual waits for this in the search of each key, which the next key cancels: what is read must not be
+        cancelled with it.
+        """
+        self._reading = asyncio.create_task(self._read())
+
+    async def shutdown(self) -> None:
+        """Leave what is still being read."""
+        self._reading.cancel()
+
+    async def _read(self) -> None:
+        """Read the known names in a thread."""
+        session = self._maap.backend.session
+        names = await asyncio.to_thread(session.index.load)
+        self._known = names
+        saved: dict[str, Choices] = {}
+        with suppress(MaapError):  # the list of saved searches says what is wrong in their file
+            saved = await asyncio.to_thread(SavedSearches(session.dirs.searches_file).all)
+        self._commands = (
+            *self._actions(),
+            *self._modes(),
+            *self._others(),
+            *self._saved(saved),
+            *self._names(names),
+        )
 
     def _actions(self) -> list[Command]:
-        """What the keys do in the mode that is shown."""
+        """The actions of the keys of the mode that is shown."""
         mode = self.app.current_mode
         found = []
-        for key in keys_in(mode):
+        for key in (*keys_in(mode), *self._maap.user_keys(mode)):
             if key.id == "everywhere.palette" or key.action.startswith("go("):
                 continue
-            is_own = key.mode in (mode, "lists")
-            title = f"{key.label}  ({MODE_TITLES[mode if is_own else key.mode]}, {self._keys_of(key)})"
+            is_own = not key.is_of_app
+            keys = ", ".join(filter(None, (MODE_TITLES[mode if is_own else key.mode], self._keys_of(key))))
+            title = f"{key.label}  ({keys})"
             target = self.screen if is_own else self.app
             found.append(_command(title, key.help, partial(self.app.run_action, key.action, target), 1.0))
         return found
@@ -81,7 +115,7 @@ class MaapCommands(Provider):
         ]
 
     def _others(self) -> list[Command]:
-        """What the keys of the other modes do: they go there first."""
+        """The actions of the other modes' keys; each goes to its mode first."""
         here = self.app.current_mode
         found = []
         for mode in MODES:
@@ -105,6 +139,18 @@ class MaapCommands(Provider):
                 await app.run_action(action, app.screen)
 
         app.call_later(act)
+
+    def _saved(self, searches: dict[str, Choices]) -> list[Command]:
+        """The saved searches; each is made at once."""
+        return [
+            _command(
+                f"{name}  (saved search)",
+                " ".join(words_of(choices)),
+                partial(self._maap.go, "search", choices=choices),
+                0.9,
+            )
+            for name, choices in searches.items()
+        ]
 
     def _names(self, names: Known) -> list[Command]:
         host = self._maap
@@ -133,7 +179,8 @@ class MaapCommands(Provider):
         return found
 
     async def discover(self) -> Hits:
-        """What is offered before anything was typed: the actions of this mode, and the modes."""
+        """The entries before anything is typed: the actions of this mode, and the modes."""
+        await asyncio.shield(self._reading)
         for command in self._commands:
             if command.weight > 0.9:
                 yield DiscoveryHit(
@@ -141,7 +188,20 @@ class MaapCommands(Provider):
                 )
 
     async def search(self, query: str) -> Hits:
-        """What holds every word, then what is like the query."""
+        """What a pasted text becomes, entries that hold every word, then those similar to the query."""
+        await asyncio.shield(self._reading)
+        pasted = await asyncio.to_thread(read, self._maap.pasted_text(query))
+        if pasted is not None:
+            for place, (title, about, run) in enumerate(offers(self._maap, pasted, self._known)):
+                command = _command(title, about, run, 1.0)
+                yield Hit(
+                    _PASTED - place, Content(command.title), run, text=command.title, help=_help(command)
+                )
+            if not pasted.problem:
+                return
+        for title, about, run, score in await asyncio.to_thread(typed_offers, self._maap, query):
+            command = _command(title, about, run, 1.0)
+            yield Hit(score, Content(command.title), run, text=command.title, help=_help(command))
         words = query.lower().split()
         signs = {sign for word in words for sign in word}
         squeezed = "".join(words)
@@ -154,7 +214,7 @@ class MaapCommands(Provider):
                 title = command.title.lower()
                 score = 0.7 + 0.3 * sum(word in title for word in words) / max(len(words), 1)
             elif signs <= set(name := command.title.partition("  ")[0].lower()):
-                # Like it, letter by letter; the fuzzy score has no upper end.
+                # Similar to it letter by letter; the fuzzy score has no upper limit.
                 likeness = matcher.fuzzy_search.match(squeezed, name)[0]
                 score = 0.6 * likeness / (likeness + len(squeezed))
             if score > 0:
@@ -177,7 +237,7 @@ def _highlight(title: str, words: list[str], matcher: Matcher) -> Content:
     lowered = title.lower()
     for word in words:
         at = lowered.find(word)
-        # Lower case may be longer than what was typed; a place is only marked where it is not.
+        # A text may get longer in lower case; then the hit is not marked, as its position would be wrong.
         if at >= 0 and len(lowered) == len(title):
             content = content.stylize(matcher.match_style, at, at + len(word))
     return content

@@ -13,6 +13,7 @@ from textual.worker import Worker
 from maap_tui.engine.config.settings import Settings
 from maap_tui.engine.download.queue_store import QueueRow
 from maap_tui.tui.backend import Backend
+from maap_tui.tui.keys import Key
 from maap_tui.tui.theme import Glyphs
 from maap_tui.tui.workers import RunsWorkers
 
@@ -20,11 +21,15 @@ T = TypeVar("T")
 
 
 class Host(RunsWorkers, Protocol):
-    """The app as its parts see it; `MaapApp` is held against it by the type checker."""
+    """The app as its parts see it; the type checker compares `MaapApp` with it."""
 
     backend: Backend
     glyphs: Glyphs
     no_colour: bool
+    few_colours: bool
+    """Whether the terminal has sixteen colours."""
+    low_bandwidth: bool
+    can_detach: bool
 
     @property
     def is_running(self) -> bool: ...
@@ -53,7 +58,22 @@ class Host(RunsWorkers, Protocol):
         self, question: str, *, lines: Sequence[str] = (), verb: str = "Yes", key: str = "y"
     ) -> bool: ...
 
+    async def choose(
+        self,
+        question: str,
+        *,
+        lines: Sequence[str] = (),
+        verb: str,
+        key: str = "y",
+        others: Sequence[tuple[str, str]] = (),
+        no: str = "No",
+    ) -> str: ...
+
     def copy_text(self, text: str, what: str = "Copied") -> None: ...
+
+    def user_keys(self, mode: str) -> Sequence[Key]: ...
+
+    def pasted_text(self, line: str) -> str: ...
 
     def action_go(self, mode: str) -> None: ...
 
@@ -66,7 +86,7 @@ class _HasApp(Protocol):
 
 
 def host_of(node: _HasApp) -> Host:
-    """The app that a screen, a widget or anything else of Textual's belongs to."""
+    """The app that a screen, a widget or another node of Textual's belongs to."""
     app: Any = node.app
     host: Host = app
     return host

@@ -1,4 +1,4 @@
-"""The rare news that become messages; bytes never do.
+"""The rare events of the engine that become messages; bytes never do.
 
 See docs/architecture.md.
 """
@@ -20,4 +20,4 @@ class EngineNews(Message):
 
 
 class InputDone(Message):
-    """The key or click before it went all its way: posted where that was, it bubbles up behind it."""
+    """The key or click before it was handled: posted to the same widget, it bubbles up behind it."""

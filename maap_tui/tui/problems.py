@@ -1,4 +1,4 @@
-"""What went wrong and what to do about it, in words: for a dialog, or for a mode that goes on as it is."""
+"""An error in words, what happened and what to do: for a dialog, or a line in a mode."""
 
 from __future__ import annotations
 

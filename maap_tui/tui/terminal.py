@@ -1,7 +1,7 @@
-"""The real terminal: it may stall, vanish or send us away, and none of that holds the app up.
+"""The real terminal: it may stall, close or send a signal, and the app keeps running or ends in order.
 
-Textual alone waits for ever on a terminal that does not read, spins on one that is gone and knows no
-SIGTERM and no SIGHUP.
+Textual alone waits forever for a terminal that does not read, spins on a closed one, does not handle
+SIGTERM and SIGHUP, and may keep an older size where the terminal changes it quickly.
 """
 
 from __future__ import annotations
@@ -10,24 +10,25 @@ import asyncio
 import contextlib
 import os
 import queue
-import re
 import select
 import signal
 import sys
 import termios
 import threading
 from collections.abc import Callable
-from functools import lru_cache
 from types import FrameType, TracebackType
 from typing import Any, Protocol, TextIO
 
 from textual.app import App
 from textual.events import Resize
+from textual.message import Message
+from textual.messages import InBandWindowResize
 
+from maap_tui.tui.cells import Cells, can_erase, sets_modes
 from maap_tui.tui.textual_compat import OpenDriver
 
 ORDERLY_S = 1.0
-"""Seconds that the app may take to end in order once it was asked to."""
+"""Seconds that the app may take to end in order after it was asked to."""
 
 FORCED_S = 0.6
 """Seconds that the engine may take after that to write its queue; then the process ends."""
@@ -35,79 +36,29 @@ FORCED_S = 0.6
 WRITER_S = 0.3
 """Seconds that the last bytes may take to reach the terminal."""
 
+SETTLED_S = 0.05
+"""Seconds without another size of the terminal after which everything is drawn once more."""
+
 ENDS = {"SIGTERM": 143, "SIGHUP": 129}
 """The signals that end the app, and the exit code of each."""
 
 _MODES_OFF = "".join(f"\x1b[?{mode}l" for mode in (2026, 1000, 1002, 1003, 1015, 1006, 2004, 1004))
 RESTORE = f"{_MODES_OFF}\x1b[?7h\x1b[<u\x1b[?1049l\x1b[?25h".encode()
-"""Gives the terminal back when nothing else can any more."""
+"""Restores the terminal when nothing else can."""
 
 
-_RESET = "\x1b[0m"
-_STYLE = re.compile(r"\x1b\[([\d;]+)m")
-
-
-def terse(data: str) -> str:
-    """The same drawing in fewer bytes: between neighbours only what differs in their styles is sent.
-
-    Rich sends each piece of a line with its whole style and a reset, which is two thirds of all bytes.
-    """
-    out: list[str] = []
-    last: str | None = None  # the style that holds where the reset stood, None when that is not known
-    for number, piece in enumerate(data.split(_RESET)):
-        styles = _STYLE.findall(piece)
-        style = styles[0] if len(styles) == 1 else None
-        if number == 0:
-            out.append(piece)
-        elif last is not None and style is not None and piece.startswith(f"\x1b[{style}m"):
-            out.append(_change(last, style))
-            out.append(piece[len(style) + 3 :])
-        else:
-            out.append(_RESET)
-            out.append(piece)
-        last = style
-    return "".join(out)
-
-
-@lru_cache(maxsize=1024)
-def _change(old: str, new: str) -> str:
-    """What turns one style into another."""
-    if old == new:
-        return ""
-    had, has = _parts(old), _parts(new)
-    if had.keys() <= has.keys():
-        return "\x1b[" + ";".join(code for what, code in has.items() if had.get(what) != code) + "m"
-    return f"\x1b[0;{new}m"
-
-
-def _parts(style: str) -> dict[str, str]:
-    """The codes of a style by what they set: foreground, background, or one attribute each."""
-    codes = style.split(";")
-    parts: dict[str, str] = {}
-    at = 0
-    while at < len(codes):
-        code = codes[at]
-        length = {"5": 3, "2": 5}.get(codes[at + 1], 1) if code in ("38", "48") and at + 1 < len(codes) else 1
-        number = int(code or 0)
-        if number // 10 in (3, 9):
-            what = "foreground"
-        elif number // 10 in (4, 10):
-            what = "background"
-        else:
-            what = code
-        parts[what] = ";".join(codes[at : at + length])
-        at += length
-    return parts
+_SYNC_BEGINS, _SYNC_ENDS = "\x1b[?2026h", "\x1b[?2026l"
+_POINTER = "\x1b]22;"
 
 
 class CanEnd(Protocol):
-    """What can be asked to end."""
+    """An app that can be asked to end."""
 
     def exit(self, result: int | None = None, return_code: int = 0) -> None: ...
 
 
 class ShutdownGuard:
-    """Ends the app on a signal or without its terminal: in order at first, by force when that takes long.
+    """Ends the app on a signal or when its terminal closes: in order first, by force after some seconds.
 
     Used as a context manager around `App.run`.
     """
@@ -157,7 +108,7 @@ class ShutdownGuard:
         self.code = code
         threading.Thread(target=self._force, name="maap-ending", daemon=True).start()
         if self.loop is not None:
-            with contextlib.suppress(RuntimeError):  # its loop has ended: it is leaving already
+            with contextlib.suppress(RuntimeError):  # its loop has ended: the app is already ending
                 self.loop.call_soon_threadsafe(self.app.exit, code, code)
 
     def _force(self) -> None:
@@ -179,9 +130,15 @@ class TerminalDriver(OpenDriver):
     def __init__(self, app: App[Any], *, ending: ShutdownGuard, **options: Any) -> None:
         super().__init__(app, **options)
         self.is_gone = False
-        """Whether the terminal has vanished."""
+        """Whether the terminal has closed."""
         self._ending = ending
         self._has_dropped = False
+        self._cells = Cells(self.terminal_size, erases=can_erase(os.environ))
+        self._is_unknown = False
+        """Whether the terminal may show something else than what was drawn."""
+        self._is_in_sync = False
+        self._repainting: asyncio.TimerHandle | None = None
+        self._pointer = f"{_POINTER}default\x07"
         self._watcher: threading.Thread | None = None
         assert self.file is not None  # the app is not opened without a terminal on stderr
         self._outlet = _Outlet(self.file, self)
@@ -189,11 +146,40 @@ class TerminalDriver(OpenDriver):
         ending.driver = self
 
     def start_application_mode(self) -> None:
-        self._ending.loop = asyncio.get_running_loop()
+        loop = self._ending.loop = asyncio.get_running_loop()
+        self._is_unknown = True
         super().start_application_mode()  # type: ignore[no-untyped-call]
-        if self._watcher is None:
+        self._take_sizes_in_turn()
+        if self._watcher is not None:
+            loop.call_soon_threadsafe(self.driven_app.refresh)  # it comes back from the shell
+        else:
             self._watcher = threading.Thread(target=self._watch, name="maap-terminal", daemon=True)
             self._watcher.start()
+
+    def _take_sizes_in_turn(self) -> None:
+        """Read the size of the terminal in the loop, not in the signal's handler.
+
+        A signal that comes while a handler runs has its handler run in between: the older size is
+        reported last, and the app stays at it.
+        """
+        take = signal.getsignal(signal.SIGWINCH)
+        loop = self._ending.loop
+        if not callable(take) or loop is None:
+            return
+
+        def hand_on() -> None:
+            take(signal.SIGWINCH, None)
+            if self._repainting is not None:
+                self._repainting.cancel()
+            # A size that came and went leaves nothing to lay out, and cells that the terminal has cut off.
+            self._repainting = loop.call_later(SETTLED_S, self.driven_app.refresh)
+
+        def note(number: int, frame: FrameType | None) -> None:
+            self._is_unknown = True
+            with contextlib.suppress(RuntimeError):  # its loop has ended: the app is already ending
+                loop.call_soon_threadsafe(hand_on)
+
+        signal.signal(signal.SIGWINCH, note)
 
     def enable_mouse(self) -> None:
         """Report the mouse; where bandwidth is low only while a button is down, as each move has its echo."""
@@ -202,15 +188,41 @@ class TerminalDriver(OpenDriver):
             self.write("\x1b[?1003l\x1b[?1002h")
             self.flush()
 
+    def disable_mouse(self) -> None:
+        """Report it no more, whichever way it was reported."""
+        if self.has_mouse:
+            self.write("\x1b[?1002l")
+        super().disable_mouse()
+
+    def process_message(self, message: Message) -> None:
+        if isinstance(message, Resize | InBandWindowResize):
+            self._is_unknown = True
+        super().process_message(message)
+
     def write(self, data: str) -> None:
-        """Hand over what is to be drawn; a terminal that lags behind loses frames and is repainted later."""
+        """Queue what differs from what is shown; frames that a slow terminal loses are drawn again."""
         writer = self.writer
         if self.is_gone or writer is None or not writer.is_alive():
             return
+        if data in (_SYNC_BEGINS, _SYNC_ENDS):
+            self._is_in_sync = data == _SYNC_BEGINS
+            return
+        if data.startswith(_POINTER):
+            if data == self._pointer:
+                return
+            self._pointer = data
+        if not sets_modes(data):
+            # A signal may suspend the app in between: then the next frame forgets what this one knew.
+            if self._is_unknown:
+                self._is_unknown = False
+                self._cells.forget(self.terminal_size)
+            data = self._cells.frame(data)
+        if not data:
+            return
         try:
-            self.hand_over(terse(data))
+            self.hand_over(f"{_SYNC_BEGINS}{data}{_SYNC_ENDS}" if self._is_in_sync else data)
         except queue.Full:
-            self._has_dropped = True
+            self._has_dropped = self._is_unknown = True
 
     def close(self) -> None:
         """End the writing, without waiting for a terminal that does not read."""
@@ -221,22 +233,22 @@ class TerminalDriver(OpenDriver):
             writer.join(WRITER_S)
 
     def caught_up(self) -> None:
-        """Everything handed over was drawn; called in the writer's thread."""
+        """All queued bytes were drawn; called in the writer's thread."""
         if self._has_dropped and self._ending.loop is not None:
             self._has_dropped = False
             with contextlib.suppress(RuntimeError):
-                self._ending.loop.call_soon_threadsafe(self._repaint)
+                self._ending.loop.call_soon_threadsafe(self.repaint)
 
-    def _repaint(self) -> None:
-        # A size event is what has everything drawn again.
-        size = self.terminal_size
-        self.driven_app.post_message(Resize(size, size))
+    def repaint(self) -> None:
+        """Draw everything, whatever the terminal shows."""
+        self._is_unknown = True
+        self.driven_app.refresh()
 
     def lose(self) -> None:
-        """The terminal is gone; from any thread."""
+        """End the app because the terminal has closed; from any thread."""
         if not self.is_gone:
             self.is_gone = True
-            # Reading from it says at once that there is nothing, for ever.
+            # Reading from it returns nothing at once, again and again.
             self.exit_event.set()
             self._ending.begin(ENDS["SIGHUP"])
 
@@ -261,7 +273,7 @@ class TerminalDriver(OpenDriver):
                     self.lose()
 
     def restore(self) -> None:
-        """Give the terminal back at once, past everything that may be stuck."""
+        """Restore the terminal at once, without waiting for anything that may be stuck."""
         if self.attrs_before is not None:
             with contextlib.suppress(termios.error, OSError):
                 termios.tcsetattr(self.fileno, termios.TCSANOW, self.attrs_before)
@@ -272,7 +284,7 @@ class TerminalDriver(OpenDriver):
 
 
 class _Outlet:
-    """The file that the terminal's bytes go to; one that is gone takes everything."""
+    """The file that the terminal's bytes go to; a closed one discards them."""
 
     def __init__(self, file: TextIO, driver: TerminalDriver) -> None:
         self._file = file
@@ -299,7 +311,7 @@ class _Outlet:
 
 
 def _detach() -> None:
-    """Put nothing in the place of a terminal that is gone, so that the last words fail nowhere."""
+    """Replace a closed terminal by /dev/null, so that last messages do not fail."""
     with contextlib.suppress(OSError):
         nowhere = os.open(os.devnull, os.O_RDWR)
         for stream in (sys.__stdin__, sys.__stdout__, sys.__stderr__):

@@ -18,6 +18,7 @@ from textual.css.query import NoMatches
 from textual.css.stylesheet import Stylesheet
 from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Size
+from textual.keys import _character_to_key
 from textual.notifications import Notification
 from textual.screen import Screen
 from textual.widgets import Tree
@@ -31,6 +32,11 @@ def keymap_of(app: App[Any]) -> Mapping[str, str]:
 def bindings_of(screen: Screen[Any], key: str) -> list[Binding]:
     """What a key does on a screen itself. Textual's `active_bindings` has those of the focused widget too."""
     return screen._bindings.key_to_bindings.get(key, [])
+
+
+def named_key(key: str) -> str:
+    """A key as events name it, from how people write it: `#`, `H`, `ctrl+t`. Textual keeps that to itself."""
+    return _character_to_key(key) if len(key) == 1 else key.lower()
 
 
 def redraw_labels(tree: Tree[Any]) -> None:
@@ -56,13 +62,18 @@ class QuietApp(App[int]):
     crash: BaseException | None = None
     """The error that ended the app, None while it lives."""
 
+    @property
+    def open_driver(self) -> OpenDriver | None:
+        """What draws the app; None without a terminal. Textual's name for it is private."""
+        return self._driver if isinstance(self._driver, OpenDriver) else None
+
     def _handle_exception(self, error: Exception) -> None:
         # A screen that was still being made when the end began looks for parts that it never gets.
         if not (self._exit and isinstance(error, NoMatches)):
             super()._handle_exception(error)
 
     def _fatal_error(self) -> None:
-        """End on an error of our own; who opened the app says it, in a sentence."""
+        """End on a bug of ours; the caller of the app reports it in a sentence."""
         self.crash = self.crash or self._exception or sys.exception()
         self._close_messages_no_wait()
 
@@ -85,7 +96,7 @@ class QuickStylesheet(Stylesheet):
         self._parse_cache: Any = self._caches.setdefault(key, {})
 
     def set_variables(self, variables: dict[str, str]) -> None:
-        self._parse_cache = {}  # what is there stays for who comes back to its variables
+        self._parse_cache = {}  # kept for a theme that is chosen again
         super().set_variables(variables)
         self._take_cache()
 
@@ -141,6 +152,13 @@ class OpenDriver(LinuxDriver):
 
     def _enable_mouse_support(self) -> None:
         self.enable_mouse()
+
+    def disable_mouse(self) -> None:
+        """Have the terminal report the mouse no more."""
+        super()._disable_mouse_support()
+
+    def _disable_mouse_support(self) -> None:
+        self.disable_mouse()
 
     def read_input(self) -> None:
         """Read keys until the end; runs in a thread of its own."""

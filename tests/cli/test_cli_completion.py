@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from maap_tui.cli.main import main
+from tests.homes import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 COLLECTION = "EarthCAREL2Validated_MAAP"
@@ -56,6 +57,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         json.dumps({"properties": {name: {"enum": enum} for name, enum in values.items()}})
     )
     (catalogs / "Quite new_queryables.json").write_text("{}")
+    (tmp_path / "home" / "searches.toml").write_text("[weekly]\ndays_back = 7\n['two words']\n")
     program = tmp_path / "bin" / "maap"
     program.parent.mkdir()
     program.write_text(PROGRAM.format(python=shlex.quote(sys.executable)))
@@ -89,7 +91,7 @@ class Shell:
     def read_until(self, mark: str, start: int = 0) -> str:
         """What was shown from a place on, once the mark is in it."""
         while mark not in self.shown[start:]:
-            assert select.select([self.terminal], [], [], 30)[0], f"{mark!r} is not in {self.shown!r}"
+            assert select.select([self.terminal], [], [], PATIENCE_S)[0], f"{mark!r} is not in {self.shown!r}"
             self.shown += os.read(self.terminal, 65536).decode(errors="replace")
         return self.shown[start:]
 
@@ -144,6 +146,10 @@ def test_names_that_a_shell_would_take_apart(shell: Shell, folder: Path) -> None
     assert not (folder / "pwned").exists()
 
 
+def test_a_saved_search_is_completed(shell: Shell, folder: Path) -> None:
+    assert shell.arguments("maap sync --saved two\t--qui\t")[0] == "<sync><--saved><two words><--quiet>"
+
+
 def test_options_before_a_name_are_understood(shell: Shell, folder: Path) -> None:
     line = f"maap -c /dev/null get --date 2025-12-01T06:30Z {COLLECTION} --bbox -1,2,3,4 MSI\t"
     assert shell.arguments(line)[0].endswith("<MSI_COP_2A>")
@@ -184,6 +190,11 @@ def test_what_cannot_be_read_is_silence(shell: Shell, folder: Path) -> None:
         (["catalog", "build", "--force", COLLECTION], ["CPR_CLD_2A", "MSI_COP_2A"]),
         (["-v", "state", "cleanup", COLLECTION, "MSI_COP_2A"], ["AB", "ZY"]),
         (["get", COLLECTION, "MSI_COP_2A", "AB"], []),
+        (["swap", "run", COLLECTION, "MSI_COP_2A", "AB"], ["AB", "ZY"]),
+        (["swap", "list", COLLECTION], []),
+        (["sync", "--saved"], ["weekly", "two words"]),
+        (["searches", "remove"], ["weekly", "two words"]),
+        (["sync", "--saved", "weekly", COLLECTION], ["CPR_CLD_2A", "MSI_COP_2A"]),
         (["get", COLLECTION, "--date"], []),
         (["state", "mark"], []),
         (["get", "--no-such-option"], []),
@@ -223,7 +234,7 @@ def test_names_are_found_with_little_loaded(folder: Path) -> None:
         "print('loaded', [name for name in absent if name in sys.modules])\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S, check=True
     )
     assert done.stdout.splitlines()[-1] == "loaded []"
 

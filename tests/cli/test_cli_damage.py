@@ -139,12 +139,25 @@ def test_counts_that_are_remembered_say_their_damage_too(home: Path, maap: Calla
     assert maap("state", "show", *CLD).code == 0
 
 
+WHY = {"link": "it is a symbolic link that leads nowhere", "folder": "it is a folder"}
+
+
+def block(file: Path, shape: str) -> None:
+    """Put what is no file in the place of one."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    if shape == "folder":
+        file.mkdir()
+    else:
+        file.symlink_to(file)
+
+
+@pytest.mark.parametrize("shape", WHY)
 @pytest.mark.parametrize("kind", ["url", "dwl", "mrk", "errors"])
-def test_an_unreadable_file_hides_no_other_one(maap: Callable, home: Path, kind: str) -> None:
+def test_an_unreadable_file_hides_no_other_one(maap: Callable, home: Path, kind: str, shape: str) -> None:
     fill(home)
     file = file_of(home, kind)
-    file.unlink()
-    file.symlink_to(file)
+    block(file, shape)
     for words in (("show", *CLD), ("pending", *CLD), ("pending", *CLD, "--type", "marks"), ("show",)):
         ended = maap("state", *words)
         read = {"pending": {"url", "dwl"}, "marks": {"dwl", "mrk"}}.get(
@@ -152,7 +165,7 @@ def test_an_unreadable_file_hides_no_other_one(maap: Callable, home: Path, kind:
         )
         assert ended.code == (3 if kind in read else 0)
         if kind in read:
-            assert f"Warning: {file} is ignored: it is a symbolic link that leads nowhere" in ended.err
+            assert f"Warning: {file} is ignored" in ended.err and WHY[shape] in ended.err
     pending = maap("state", "pending", *CLD).lines
     assert [url for url in pending if "20251202" in url] == [line("20251202").partition("|")[0]]
     if kind == "dwl":
@@ -173,10 +186,10 @@ def test_several_damaged_files_are_summed_up(maap: Callable, home: Path) -> None
     )
 
 
-def test_sync_goes_on_beside_a_day_that_cannot_be_read(maap: Callable, home: Path) -> None:
+@pytest.mark.parametrize("shape", WHY)
+def test_sync_goes_on_beside_a_day_that_cannot_be_read(maap: Callable, home: Path, shape: str) -> None:
     file = file_of(home, "url")
-    file.parent.mkdir(parents=True)
-    file.symlink_to(file)
+    block(file, shape)
     ended = maap("sync", *CLD, "--start", "2025-12-01", "--end", "2025-12-03", "--frame", "D")
     assert ended.code == 3
     assert f"Warning: {file} is ignored" in ended.err
@@ -185,10 +198,28 @@ def test_sync_goes_on_beside_a_day_that_cannot_be_read(maap: Callable, home: Pat
     assert not file_of(home, "dwl").exists()
 
 
-def test_sync_leaves_a_day_alone_whose_downloads_cannot_be_read(maap: Callable, home: Path) -> None:
+@pytest.mark.parametrize("shape", WHY)
+def test_a_day_that_cannot_be_read_is_no_empty_one(maap: Callable, home: Path, shape: str) -> None:
+    fill(home)
     file = file_of(home, "dwl")
-    file.parent.mkdir(parents=True)
-    file.symlink_to(file)
+    block(file, shape)
+    for words in (
+        ("coverage", *CLD, "--date", "2025-12-01"),
+        ("coverage", *CLD, "--date", "2025-12-01", "--json"),
+        ("verify", *CLD, "--quick", "--date", "2025-12-01"),
+        ("search", *CLD, *DAY, "--missing"),
+    ):
+        ended = maap(*words)
+        assert ended.code == 3
+        assert ended.err.count(f"{file} is ignored") == 1
+
+
+@pytest.mark.parametrize("shape", WHY)
+def test_sync_leaves_a_day_alone_whose_downloads_cannot_be_read(
+    maap: Callable, home: Path, shape: str
+) -> None:
+    file = file_of(home, "dwl")
+    block(file, shape)
     ended = maap("sync", *CLD, *DAY)
     assert ended.code == 3
     assert "files of days whose lists in the registry cannot be read left alone" in ended.err

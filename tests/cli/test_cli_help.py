@@ -14,7 +14,8 @@ import pytest
 from maap_tui.cli.dispatch import COMMANDS, build_parser
 from maap_tui.cli.main import main
 from maap_tui.cli.options import overrides_of
-from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK, SETTINGS, SearchSettings, Setting
+from maap_tui.engine.config.declaring import Setting
+from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK, SETTINGS, SearchSettings
 
 WIDEST = 80
 

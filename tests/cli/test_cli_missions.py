@@ -162,3 +162,25 @@ def test_an_orbit_in_a_time_range_where_there_is_no_index(
 ) -> None:
     ended = maap("search", collection, product, "--orbit", "08574D", "--date", "2025-12-01")
     assert ended.code == 0 and len(ended.lines) == 1 and ended.out.strip().endswith(last)
+
+
+def test_a_cover_has_each_frame_once_and_is_a_plan(maap: Callable, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.jsonl"
+    ended = maap("plan", "cover", *L1B, "--date", "2025-12", "--json", "-o", plan)
+    (row,) = [json.loads(line) for line in ended.lines]
+    every = {json.loads(line)["frame"] for line in maap("search", *L1B, "--date", "2025-12", "--json").lines}
+    assert ended.code == 0 and row["tracks"] == ["001", "014"]
+    assert len(row["frames"]) == len({*row["frames"]}) == len(row["granules"]) == 12
+    assert {name.partition("_F")[2] for name in row["frames"]} == every
+    assert [json.loads(line)["url"] for line in plan.read_text().splitlines()] == row["urls"]
+    assert "1 date within 1 day cover 12 frames" in ended.err and "not needed" in ended.err
+
+    passes = maap("cover", *L1B, "--date", "2025-12", "--passes", "--closest-dates")
+    assert [line.split()[1] for line in passes.lines[1:]] == ["T001", "T014"]
+
+
+def test_a_cover_of_nothing_and_of_a_mission_without_tracks(maap: Callable) -> None:
+    nothing = maap("plan", "cover", *L1B, "--date", "2025-11-01")
+    assert (nothing.code, nothing.out) == (0, "") and "Nothing found" in nothing.err
+    refused = maap("plan", "cover", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "--date", "2025-12-01")
+    assert refused.code == 4 and "does not number its ground tracks" in refused.err

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,9 @@ import pytest
 
 from maap_tui.demo import Archive
 from maap_tui.engine.net.credentials import load_credentials
+from tests.homes import PATIENCE_S
 
+ROOT = Path(__file__).parents[2]
 CLD = ("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
 SOME = ("--date", "2025-12-01", "--frame", "D")
 FIELDS = ["url", "path", "size", "mission", "collection", "product_type", "baseline", "day"]
@@ -125,7 +129,10 @@ def test_only_whole_files_are_imported(maap: Callable, plan: Path, home: Path) -
     ("change", "says"),
     [
         ({"baseline": "../.."}, "Not a name for a baseline"),
-        ({"mission": ""}, "Not a name for a mission"),
+        ({"mission": ""}, "of EarthCARE, not of"),
+        ({"mission": "Biomass"}, "EarthCAREL2Validated_MAAP is a collection of EarthCARE, not of 'Biomass'"),
+        ({"collection": "BiomassLevel1a"}, "BiomassLevel1a is a collection of Biomass, not of 'EarthCARE'"),
+        ({"mission": "", "collection": "Other"}, "Not a name for a mission"),
         ({"url": "ftp://a/b.h5"}, "not http"),
         ({"url": "http://a/b c.h5"}, "blanks"),
         ({"day": "2025-13-01"}, "not a line of a plan"),
@@ -167,6 +174,7 @@ def test_a_path_that_leads_elsewhere_is_not_followed(maap: Callable, plan: Path,
             "--all-versions cannot be used with --url",
         ),
         (("sync", *CLD, "--jobs", "3"), "--jobs needs --print"),
+        (("sync", *CLD, "--print", "sbatch", "--jobs", "100001"), "There cannot be 100001 parts"),
         (("sync", *CLD, "--print", "sbatch", "--shard", "1/2"), "--shard cannot be used with --print"),
         (("sync", *CLD, "--print", "sbatch", "--date", "someday"), "is not a date"),
         (("download", "--plan", "PLAN", "-o", "here"), "--out-dir cannot be used with --plan"),
@@ -174,6 +182,9 @@ def test_a_path_that_leads_elsewhere_is_not_followed(maap: Callable, plan: Path,
         (("download", *SOME), "required: COLLECTION, PRODUCT"),
         (("download", CLD[0], *SOME), "required: PRODUCT"),
         (("state", "import", "nowhere.jsonl"), "nowhere.jsonl cannot be read"),
+        (("sync", *CLD, "--dask", "127.0.0.1:8786"), "names no cluster"),
+        (("sync", *CLD, "--dask", "tcp://127.0.0.1"), "has no port"),
+        (("sync", *CLD, "--dask", "tcp://127.0.0.1:99999"), "has no port"),
     ],
 )
 def test_what_does_not_go_together_is_4(
@@ -194,7 +205,7 @@ def test_an_import_ends_its_work_when_nobody_reads_it(
         os.close(reader)
         run = start("state", "import", plan, *options, stdout=writer)
         os.close(writer)
-        _, err = run.communicate(timeout=30)
+        _, err = run.communicate(timeout=PATIENCE_S)
         assert run.returncode == 3 and b"1 not imported" in err
     assert len(maap("state", "pending", *CLD, "--type", "marks").lines) == 15
 
@@ -204,7 +215,7 @@ def test_a_job_of_slurm_whose_time_is_up_ends_with_3(start: Callable, plan: Path
     run = start("download", "--plan", plan, "-v", environ={"SLURM_JOB_ID": "7"})
     assert run.stderr.readline()
     run.send_signal(signal.SIGTERM)
-    _, err = run.communicate(timeout=30)
+    _, err = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 3 and b"Run the same command again" in err
 
 
@@ -231,14 +242,10 @@ def test_an_empty_plan(maap: Callable, tmp_path: Path) -> None:
     assert maap("state", "import", empty).err == "Imported 0 files (0 B)\n"
 
 
-def test_jobs_of_a_cluster_run_the_same_sync(maap: Callable, tmp_path: Path, archive: Archive) -> None:
+def test_jobs_of_a_cluster_run_the_same_sync(maap: Callable) -> None:
     words = ("sync", *CLD, *SOME, "--max-time", "600")
     batch = maap(*words, "--print", "sbatch", "--jobs", "8")
     assert batch.code == 0 and "#SBATCH --array=1-8" in batch.lines
-    script = tmp_path / "job.sh"
-    program = Path(shutil.which("maap") or "maap")
-    script.write_text(batch.out.replace("exec maap", f"exec {program}"))
-    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
     command = batch.lines[-1]
     assert command.startswith("exec maap sync EarthCAREL2Validated_MAAP CPR_CLD_2A BC ")
     for option in ("--date=2025-12-01", "--frame=D", "--max-time=600.0", "--shard slurm"):
@@ -246,3 +253,46 @@ def test_jobs_of_a_cluster_run_the_same_sync(maap: Callable, tmp_path: Path, arc
     manifest = maap(*words, "--print", "cronjob", "--jobs", "3")
     assert manifest.code == 0 and "      completions: 3" in manifest.lines
     assert '                - "k8s/3"' in manifest.lines and '                - "--frame=D"' in manifest.lines
+
+
+def test_a_job_array_that_was_printed_runs(maap: Callable, home: Path, tmp_path: Path) -> None:
+    script, program = tmp_path / "job.sh", tmp_path / "bin" / "maap"
+    script.write_text(maap("sync", *CLD, *SOME, "--print", "sbatch", "--jobs", "2").out)
+    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
+    first, last = re.findall(r"^#SBATCH --array=(\d+)-(\d+)$", script.read_text(), flags=re.M)[0]
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m maap_tui "$@"\n')
+    program.chmod(0o755)
+    environ = {
+        **os.environ,
+        "PATH": f"{program.parent}:/usr/bin:/bin",
+        "SLURM_JOB_ID": "7",
+        "SLURM_ARRAY_TASK_MIN": first,
+        "SLURM_ARRAY_TASK_MAX": last,
+        "SLURM_ARRAY_TASK_COUNT": last,
+    }
+    tasks = [
+        subprocess.Popen(
+            ["bash", script], env={**environ, "SLURM_ARRAY_TASK_ID": str(number)}, stderr=subprocess.PIPE
+        )
+        for number in range(int(first), int(last) + 1)
+    ]
+    for task in tasks:
+        _, err = task.communicate(timeout=PATIENCE_S)
+        assert (task.returncode, err) == (0, b"")
+    assert len(tasks) == 2 and len(files_in(home)) == 16
+
+
+def test_a_cronjob_that_was_printed_runs(maap: Callable, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    yaml = pytest.importorskip("yaml")
+    manifest = yaml.safe_load(maap("sync", *CLD, *SOME, "--print", "cronjob", "--jobs", "3").out)
+    job = manifest["spec"]["jobTemplate"]["spec"]
+    assert (manifest["kind"], job["completionMode"]) == ("CronJob", "Indexed")
+    (container,) = job["template"]["spec"]["containers"]
+    assert [one["name"] for one in container["env"]] == ["MAAP_TOKEN", "MAAP_DATA_DIR", "MAAP_REGISTRY_DIR"]
+    program, *words = container["command"]
+    assert program == "maap"
+    for index in range(job["completions"]):
+        monkeypatch.setenv("JOB_COMPLETION_INDEX", str(index))
+        assert maap(*words).code == 0
+    assert len(files_in(home)) == 16

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from maap_tui.demo import Archive
 from maap_tui.demo.tokens import CLIENT_SECRET, read, sign
 from maap_tui.engine.net.credentials import load_credentials
 from tests import forking
+from tests.homes import PATIENCE_S
 
 CLD = ("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
 DAY = ("--date", "2025-12-01")
@@ -65,11 +67,25 @@ def test_a_command_imports_only_what_it_needs(home: Path, words: list[str], neve
     assert ended.stderr.splitlines()[-1] == "[] 0"
 
 
+def test_a_download_with_an_access_token_at_hand_does_without_httpx(maap: Callable[..., Any]) -> None:
+    url = json.loads(maap("sync", *CLD, *DAY, "-n", "1", "--json").out.splitlines()[0])["url"]
+    program = (
+        "import sys\n"
+        "from maap_tui.cli.main import main\n"
+        f"code = main(['download', *{CLD!r}, '-q', '-o', 'here', '-u', {url!r}])\n"
+        "print('httpx' in sys.modules, 'aiohttp' in sys.modules, code, file=sys.stderr)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert ended.stderr.splitlines()[-1] == "False True 0"
+    assert list(Path("here").glob("*.h5"))
+
+
 def test_a_reader_that_goes_away_is_no_error(start: Callable) -> None:
     process = start("search", *CLD, "--start", "2025-12-01", "--end", "2025-12-09")
     assert process.stdout.read(10) == b"http://127"
     process.stdout.close()
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_S) == 0
     assert process.stderr.read() == b""
 
 
@@ -78,20 +94,20 @@ def test_work_goes_on_when_nobody_reads_its_json(start: Callable, home: Path) ->
     os.close(reader)
     process = start("sync", *CLD, *DAY, "-n", "12", "--json", stdout=writer)
     os.close(writer)
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_S) == 0
     assert len(list((home / "data").rglob("*.h5"))) == 12
 
 
 def test_a_full_disk_behind_stdout_is_said(start: Callable) -> None:
     with open("/dev/full", "wb") as full:
         process = start("list", stdout=full)
-        assert process.wait(30) == 3
+        assert process.wait(PATIENCE_S) == 3
     assert b"No space left" in process.stderr.read()
 
 
 def test_without_stderr_no_data_is_lost(start: Callable) -> None:
     process = start("search", *CLD, *DAY, "--json", stderr=subprocess.DEVNULL)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
     assert len([json.loads(line) for line in out.splitlines()]) == 125
 
@@ -99,7 +115,7 @@ def test_without_stderr_no_data_is_lost(start: Callable) -> None:
 def test_closed_streams_do_no_harm(home: Path) -> None:
     line = f'exec "{sys.executable}" -m maap_tui list <&- 2>&-'
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    ended = subprocess.run(["sh", "-c", line], env=environment, capture_output=True, timeout=30)
+    ended = subprocess.run(["sh", "-c", line], env=environment, capture_output=True, timeout=PATIENCE_S)
     assert ended.returncode == 0
     assert len(ended.stdout.splitlines()) > 12
 
@@ -130,12 +146,12 @@ def test_a_signal_keeps_the_part(
     for line in process.stderr:
         if line.startswith(b"Downloaded "):
             break
-    end = time.monotonic() + 20
-    while not list((home / "data").rglob("*08575D*.part")):
+    end = time.monotonic() + PATIENCE_S
+    while not any(path.stat().st_size for path in (home / "data").rglob("*08575D*.part")):
         assert time.monotonic() < end, "the other file does not begin"
         time.sleep(0.01)
     process.send_signal(number)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code
     assert word in err and b"1 file finished" in err
     assert err.count(b"\n") == 1
@@ -155,7 +171,7 @@ def test_ignored_hangups_stay_ignored(start: Callable) -> None:
     )
     process.stderr.readline()
     process.send_signal(signal.SIGHUP)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
     assert len(out.splitlines()) == 125
 
@@ -165,7 +181,7 @@ def test_serve_until_terminated(start: Callable) -> None:
     lines = [process.stdout.readline().decode() for _ in range(8)]
     assert all(line.startswith("export MAAP_") for line in lines)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE_S) == 0
 
 
 def in_terminal(
@@ -183,7 +199,7 @@ def in_terminal(
     os.close(inner)
     shown = b""
     while True:
-        ready, _, _ = select.select([terminal], [], [], 30)
+        ready, _, _ = select.select([terminal], [], [], PATIENCE_S)
         assert ready, shown
         try:
             piece = os.read(terminal, 65536)
@@ -260,7 +276,7 @@ def test_a_whole_file_is_pasted_at_the_prompt(environ: dict[str, str], archive: 
 @pytest.mark.parametrize(("words", "said"), [([], "a command is needed"), (["tui"], "needs a terminal")])
 def test_without_a_terminal_the_app_is_one_sentence(start: Callable, words: list[str], said: str) -> None:
     process = start(*words)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 4
     assert out == b""
     assert said in err.decode() and b"\x1b" not in err
@@ -318,7 +334,7 @@ def test_a_second_sync_of_a_baseline_ends_3_and_names_the_first(
     waiting = start("sync", *CLD, "--date", "2025-11-30", "-n", "1", "--lock-wait", "60")
     assert b"waiting up to 60 s for it" in waiting.stderr.readline()
     first.kill()
-    assert waiting.wait(30) == 0
+    assert waiting.wait(PATIENCE_S) == 0
     archive.faults.clear()
     assert maap("sync", *CLD, *DAY, "--frame", "D", "--lock-wait", "0").code == 0
 

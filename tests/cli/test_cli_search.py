@@ -50,9 +50,41 @@ def test_json_has_everything_of_a_file(maap: Callable) -> None:
     assert row["url"].endswith(row["id"] + ".h5")
 
 
+def test_json_of_a_day_that_is_asked_again_is_the_same(
+    maap: Callable, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAAP_RETRIES", "0")
+    monkeypatch.setenv("MAAP_PAGE_SIZE", "16")
+    words = ("search", *CLD, "--start", "2025-12-01", "--end", "2025-12-12", "--frame", "A", "--json", "-v")
+    whole = maap(*words)
+    archive.control(failing_day="2025-12-03", times=1)
+    again = maap(*words)
+    assert "Asking again" in again.err and "Asking again" not in whole.err
+    assert len(whole.lines) > 150 and again.out == whole.out
+
+
 def test_an_orbit_with_and_without_its_frame(maap: Callable) -> None:
     assert len(maap("search", *CLD, "--orbit", "08574D").lines) == 1
     assert len(maap("search", *CLD, "--orbit", "8574", "--frame", "c,D").lines) == 2
+
+
+def test_only_what_is_not_here_is_listed(maap: Callable) -> None:
+    words = ("search", *CLD, *DAY, "--frame", "D")
+    whole = maap(*words).lines
+    assert maap(*words, "--missing").lines == whole
+    assert maap("sync", *CLD, *DAY, "--frame", "D", "-n", "3", "--quiet").code == 0
+    rest = maap(*words, "--missing")
+    assert (rest.code, rest.lines) == (0, whole[3:])
+    assert rest.err.startswith("Left out 3 granules that were downloaded\n")
+    # What a clean-up deleted is not missing; what is gone without one is.
+    first, second, _ = maap("state", "pending", *CLD, "--type", "marks").lines
+    assert maap("state", "mark", first).code == 0
+    assert maap("state", "cleanup", *CLD).code == 0
+    Path(second).unlink()
+    assert maap(*words, "--missing").lines == [whole[1], *whole[3:]]
+    assert (none := maap(*words, "--missing", "-n", "1")).lines == [] and none.code == 0
+    refused = maap(*words, "--missing", "--count")
+    assert refused.code == 4 and "--count cannot be used with --missing" in refused.err
 
 
 def test_formats(maap: Callable) -> None:
@@ -168,7 +200,7 @@ def test_a_product_without_an_orbit_index(maap: Callable) -> None:
     ("words", "said"),
     [
         (["--date", "2024-13-41"], "not a date"),
-        (["--date", "yesterday"], "not a date"),
+        (["--date", "someday"], "not a date"),
         (["--start", "2025-02-01", "--end", "2025-01-01"], "must be before"),
         (["--date", "2025-01-01", "--start", "2025-01-01"], "cannot be used with"),
         (["--date", "2025-01-01", "--days-back", "2"], "cannot be used with"),
@@ -281,3 +313,26 @@ def test_service_of_cql2_json_serves_every_command(maap: Callable, archive: Arch
     assert "BC" in maap("list", L2, "CPR_CLD_2A", "--verify").out
     assert maap("catalog", "build", *CLD).code == 0
     assert maap("sync", *CLD, *DAY, "--frame", "A", "-n", "2").code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("found.geojson", "Wrote 3 files to found.geojson"),
+        ("found.parquet", "Wrote 3 files to found.parquet"),
+        ("found.csv", "Wrote 3 files to found.csv"),
+        ("found.urls", "Wrote 3 URLs to found.urls"),
+    ],
+)
+def test_the_suffix_says_what_is_written(
+    maap: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = maap("search", *CLD, *DAY, "-n", "3", "-o", name, "--json")
+    assert ended.code == 0 and said in ended.err
+    urls = [json.loads(line)["url"] for line in ended.lines]
+    text = Path(name).read_bytes()
+    if name.endswith(".parquet"):
+        assert text.startswith(b"PAR1") and text.endswith(b"PAR1")
+    else:
+        assert all(url.encode() in text for url in urls)

@@ -11,6 +11,7 @@ from maap_tui.engine.query import Query
 from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.shard import Shard
+from tests.homes import PATIENCE_S
 
 CLD = ("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
 DAY = ("--date", "2025-12-01")
@@ -29,13 +30,13 @@ def test_syncs_of_four_processes_share_a_day(start: Callable, maap: Callable, ho
     runs = [start("sync", *CLD, *DAY, "--json", "--shard", f"{n}/4") for n in (1, 2, 3, 4)]
     fetched: list[str] = []
     for run in runs:
-        out, err = run.communicate(timeout=60)
+        out, err = run.communicate(timeout=PATIENCE_S)
         assert run.returncode == 0, err
         fetched += [row["url"] for row in map(json.loads, out.splitlines()) if row["state"] == "finished"]
     assert len(fetched) == len(set(fetched)) == 125
     assert maap("state", "pending", *CLD).lines == []
-    done = Registry(home / "registry").baseline(Key("EarthCARE", *CLD)).stats()
-    assert (done.total_urls, done.downloaded) == (125, 125)
+    (shown,) = [json.loads(line) for line in maap("state", "show", *CLD, "--json").lines]
+    assert (shown["total_urls"], shown["downloaded"], shown["pending_downloads"]) == (125, 125, 0)
     assert len(list((home / "data").rglob("*.h5"))) == 125
     checked = [maap("verify", "--quick", "--json", "--shard", f"{n}/2").lines for n in (1, 2)]
     assert all(checked) and sum(map(len, checked)) == 125
@@ -95,12 +96,25 @@ def test_a_part_is_in_the_command_line_of_a_query() -> None:
     assert "--shard 2/16" in Query(*CLD, shard=Shard(2, 16)).to_command()
 
 
-def test_transfers_of_all_processes_are_counted_together(start: Callable, archive: Archive) -> None:
+def test_processes_keep_to_limits_and_to_one_access_token_together(
+    start: Callable, archive: Archive, home: Path
+) -> None:
+    (home / "credentials.txt").unlink()
     archive.stats.reset()
     archive.faults.add(target="data", latency_s=0.05)
-    environ = {"MAAP_DOWNLOADS_PARALLEL_TOTAL": "3"}
-    runs = [start("sync", *CLD, *DAY, "--shard", f"{n}/4", environ=environ) for n in (1, 2, 3, 4)]
+    environ = {"MAAP_DOWNLOADS_PARALLEL_TOTAL": "3", "MAAP_TOKEN": archive.offline_token}
+    words = ("sync", *CLD, *DAY, "--frame", "D", "--shard")
+    runs = [start(*words, f"{n}/4", environ=environ) for n in (1, 2, 3, 4)]
     for run in runs:
-        _, err = run.communicate(timeout=120)
+        _, err = run.communicate(timeout=PATIENCE_S)
         assert run.returncode == 0, err
-    assert archive.stats.show()["most_data_at_once"] <= 3
+    assert archive.stats.count("data") == 16, "each file once, whichever job it is of"
+    assert 1 <= archive.stats.show()["most_data_at_once"] <= 3
+    assert archive.stats.count("token") == 1
+
+
+def test_a_share_of_a_rate_is_given_back(maap: Callable, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    monkeypatch.setenv("MAAP_DOWNLOADS_RATE_TOTAL", "100M")
+    assert maap("sync", *CLD, *DAY, "-n", "2").code == 0
+    rates = home / "registry" / ".locks" / "rates"
+    assert rates.is_dir() and list(rates.iterdir()) == []

@@ -470,3 +470,45 @@ def test_d_is_the_data_folder_before_and_days_after_the_command(maap: Callable, 
     ended = maap("-d", home / "elsewhere", "sync", *CLD, "-d", "1", "--dry-run")
     assert ended.code == 0
     assert str(home / "elsewhere") in ended.err
+
+
+@pytest.mark.parametrize("verb", ["get", "download", "sync"])
+def test_a_large_file_over_several_connections_is_one_file(
+    verb: str, maap: Callable, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maap_tui.engine.workflows.rules.RANGES_FROM", 4 << 20)
+    for module in ("ahead", "part", "ranges", "transfer"):
+        monkeypatch.setattr(f"maap_tui.engine.download.{module}.PIECE", 1 << 20)
+    archive.stats.reset()
+    words = ("EarthCAREL1Validated_MAAP", "MSI_RGR_1C", "BC", *DAY, "-n", "1")
+    ended = maap(verb, *words, "-o", tmp_path / "flat", "--ranges", "3", "--json")
+    assert ended.code == 0
+    (row,) = [json.loads(line) for line in ended.lines]
+    assert row["bytes"] == Path(row["path"]).stat().st_size
+    assert [path for path in (tmp_path / "flat").rglob("*") if path.is_file()] == [Path(row["path"])]
+    asked = [one for one in archive.stats.show()["last_requests"] if one["kind"] == "data"]
+    assert len(asked) > 3
+    assert archive.stats.show()["bytes_by_kind"]["data"] == row["bytes"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--ranges", "0"), "--ranges: downloads.ranges must be a whole number from 1 to 16, got '0'"),
+        (("--ranges", "many"), "--ranges: downloads.ranges must be a whole number from 1 to 16, got 'many'"),
+        (("--ranges", "2", "--dask", "local:1"), "--ranges cannot be used with --dask"),
+    ],
+)
+def test_ranges_that_cannot_be_are_4(maap: Callable, words: tuple[str, ...], said: str) -> None:
+    ended = maap("get", *CLD, *FEW, *words)
+    assert ended.code == 4
+    assert said in ended.err
+
+
+def test_doctor_counts_what_a_part_takes_on_the_disk(maap: Callable, home: Path) -> None:
+    part = home / "data" / "a.h5.part"
+    part.parent.mkdir(parents=True, exist_ok=True)
+    with part.open("wb") as file:
+        file.seek(40 << 20)  # what other connections would bring is missing in front
+        file.write(b"x" * (3 << 20))
+    assert "1 unfinished download (3 MiB) can be resumed" in maap("doctor").out

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import h5py
 import pytest
 
-from maap_tui.cli.main import main
 from tests import verbatim
-from tests.homes import Ended
+from tests.homes import Ended, runner
 from tests.verbatim import COLLECTION, FIRST
 
 COP = (COLLECTION, "MSI_COP_2A", "BA")
@@ -40,13 +38,7 @@ def maap(
     monkeypatch.setenv("MAAP_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
 
-    def run(*words: Any) -> Ended:
-        capsys.readouterr()
-        code = main([str(word) for word in words])
-        captured = capsys.readouterr()
-        return Ended(code, captured.out, captured.err)
-
-    return run
+    return runner(capsys)
 
 
 def test_they_are_listed(maap: Callable[..., Ended]) -> None:
@@ -98,6 +90,7 @@ def test_json_has_the_track_and_when_it_was_published(maap: Callable[..., Ended]
     assert (round(lon_b, 1), round(lat_b, 1)) == (-2.3, -22.6)
     assert row["published"].startswith("2025-10-11T12:02:35.16") and row["updated"] == "2025-10-13T15:53:59Z"
     assert row["quicklook"].endswith(f"/public/{FIRST}.BID_1.jpeg")
+    assert row["doi"] == "10.57780/eca-94b4e53"
     assert row["size"] == 132_881_531 and row["orbit_state"] == "descending"
 
 
@@ -113,3 +106,24 @@ def test_they_are_downloaded_under_their_day(maap: Callable[..., Ended], tmp_pat
     assert again.code == 0 and "Nothing new" in again.err
     flat = maap("get", *COP, *DAY, "--format", "hdr", "-o", tmp_path / "flat")
     assert flat.code == 0 and [path.name for path in (tmp_path / "flat").iterdir()] == [f"{FIRST}.HDR"]
+
+
+def test_they_are_frozen_cited_and_thawed(maap: Callable[..., Ended], tmp_path: Path) -> None:
+    frozen = maap("freeze", *COP, *DAY, "--format", "hdr", "--get", "-o", "study")
+    assert frozen.code == 0, frozen.err
+    (row,) = json.loads((tmp_path / "study" / "study.json").read_text())["files"]
+    assert (row["id"], row["doi"], row["orbit"], row["frame"]) == (FIRST, "10.57780/eca-94b4e53", 4366, "E")
+    assert "doi = {10.57780/eca-94b4e53}" in maap("cite", "study", "--bibtex").out
+    assert maap("thaw", "study", "-o", "thawed").code == 0
+    assert maap("verify", "--against", "study/SHA256SUMS", "--root", "thawed").code == 0
+
+
+def test_a_disclaimer_is_about_the_frames_it_names(maap: Callable[..., Ended], tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("id;first frame;last frame;products;baseline\n9;04366F;04568E;M-COP;BA\n")
+    assert maap("config", "set", "quality.disclaimers", sheet).code == 0
+    assert maap("quality", "update").code == 0
+    found = [json.loads(line) for line in maap("search", *COP, *SPRING, "--json").lines]
+    assert [row["orbit"] for row in found if row["quality"]] == [4537, 4568]
+    kept = maap("search", *COP, *SPRING, "--skip-disclaimed")
+    assert frames(kept) == ["04366E", "04755E", "04879E"]

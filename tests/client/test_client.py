@@ -32,7 +32,7 @@ from maap_tui.engine import events
 from maap_tui.engine.errors import StorageError
 from tests.client.conftest import AUX, DAY, HOUR, L2, NAMES
 from tests.faults.figure import PEER_PYTHON
-from tests.homes import requests_of
+from tests.homes import PATIENCE_S, requests_of
 
 METHODS: dict[type, dict[str, str]] = {
     MaapClient: {
@@ -198,6 +198,24 @@ def test_days_as_they_come(client: MaapClient, archive: Archive, reverse: bool) 
     assert numbers == sorted({*range(1, 12)} - {4}, reverse=reverse)
     assert [day for day, _ in searcher.last_failed_days] == [date(2025, 12, 4)]
     assert "503" in searcher.last_failed_days[0][1]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_days_of_many_pages_come_whole(home: Path, monkeypatch: pytest.MonkeyPatch, reverse: bool) -> None:
+    monkeypatch.setenv("MAAP_PAGE_SIZE", "8")
+    span = {"start": DAY + timedelta(hours=3), "end": DAY + timedelta(days=11, hours=9)}
+    with MaapClient() as client:
+        found = list(
+            client.searcher.search_urls_iter_day(
+                *NAMES[:2], **span, baseline="BC", frames=["C"], reverse=reverse
+            )
+        )
+        whole = client.search(*NAMES, **span, frames=["C"]).urls
+    assert [int({url.split("/")[-4] for url in urls}.pop()) for urls in found] == (
+        list(range(1, 13))[:: -1 if reverse else 1]
+    )
+    assert sorted(url for urls in found for url in urls) == sorted(whole)
+    assert all(14 <= len(urls) <= 16 for urls in found[1:-1])
 
 
 def test_loop_over_days_can_be_left(client: MaapClient, archive: Archive) -> None:
@@ -452,7 +470,7 @@ def test_registry_reads_alike_in_maap_client(client: MaapClient, home: Path, wri
         [PEER_PYTHON, "-c", PEER, str(home), action, json.dumps(rows), *NAMES],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=True,
         env={**os.environ, "HOME": str(home)},
     )
@@ -513,7 +531,7 @@ def test_maap_client_reads_our_skipped_lines_and_a_registry_after_a_clean_up(
         [PEER_PYTHON, "-c", PEER_READS, str(home), *NAMES],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=True,
         env={**os.environ, "HOME": str(home)},
     )
@@ -540,6 +558,34 @@ def test_parts_together_are_everything(client: MaapClient, home: Path) -> None:
     assert client.download_from_registry(*names, dry_run=True, shard="2/2").skipped == []
     with pytest.raises(InvalidRequestError, match="no part 3 of 2"):
         client.search(*names, **HOUR, shard="3/2")
+
+
+def test_disclaimed_granules_are_left_out(client: MaapClient, home: Path) -> None:
+    assert client.update_quality() == {}
+    every = client.search(*NAMES, **HOUR)
+    assert [one.id for one in client.notices(every.urls)] == ["DEMO-1"]
+    flagged = {one.id for one in every.granules if client.notices(one)}
+    kept = client.search(*NAMES, **HOUR, skip_disclaimed=True).granules
+    assert flagged and {one.id for one in every.granules} - {one.id for one in kept} == flagged
+    assert len(client.get(*NAMES, **HOUR, dry_run=True, skip_disclaimed=True).skipped) == len(kept)
+    assert client.sync(*NAMES, **HOUR, skip_disclaimed=True).urls_downloaded == len(kept)
+    client.save_to_registry(every.urls, *NAMES[:2])
+    assert len(client.download_from_registry(*NAMES, dry_run=True).skipped) == len(flagged)
+    assert client.download_from_registry(*NAMES, dry_run=True, skip_disclaimed=True).skipped == []
+
+
+def test_a_study_is_frozen_thawed_and_compared(client: MaapClient, home: Path, tmp_path: Path) -> None:
+    study, out = tmp_path / "study", tmp_path / "out"
+    done = client.freeze(study, products=[f"{L2}/CPR_CLD_2A:BC"], **HOUR, get=True, authors=["A. Author"])
+    assert done.study.files and (done.not_here, done.bad, done.is_new) == ([], [], True)
+    again = client.freeze(study, products=[f"{L2}/CPR_CLD_2A:BC"], **HOUR, authors=["A. Author"])
+    assert not again.is_new
+    assert set(client.needed_granules()) == done.study.granules
+    thawed = client.thaw(study, out)
+    assert len(thawed.downloads.downloaded) == len(done.study.files) and thawed.gone == []
+    assert {one.state for one in client.verify_against(study, out)} == {"good"}
+    assert client.cite(study).text.startswith("The data are available from the ESA MAAP archive")
+    assert client.cite(collection=L2).bibtex.count("@misc") == 1
 
 
 def test_every_version_is_given_where_it_is_asked_for(client: MaapClient, home: Path) -> None:
@@ -587,3 +633,50 @@ def test_numbers_of_tracks_are_arguments_everywhere(client: MaapClient, home: Pa
     assert some.skipped == [] and rest.skipped and not set(rest.skipped) & set(found.urls)
     with pytest.raises(InvalidRequestError, match="does not number its ground tracks"):
         client.search(*NAMES, **HOUR, tracks=[1])
+
+
+def test_news_and_a_sync_since_the_last_one(client: MaapClient) -> None:
+    since = datetime(2026, 1, 14, 18, tzinfo=UTC)
+    start = datetime(2026, 1, 14, 12, tzinfo=UTC)
+    (news,) = client.news(*NAMES, since=since, format="hdr")
+    assert (news.baseline, news.here, news.failed, news.reprocessed) == ("BC", 0, [], [])
+    assert news.new and all(one.updated is not None and one.updated >= since for one in news.new + news.late)
+    result = client.sync(*NAMES, start=start, format="hdr", since_last=True)
+    assert result.arrived == {"new": result.urls_downloaded} and result.errors == []
+    again = client.sync(*NAMES, start=start, format="hdr", since_last=True)
+    assert (again.arrived, again.urls_downloaded) == ({}, 0)
+    (news,) = client.news(since=since, format="hdr", collection=L2)
+    assert news.here > 0
+
+
+def test_sets_are_looked_at_and_completed(client: MaapClient, home: Path) -> None:
+    start = datetime(2025, 12, 1, tzinfo=UTC)
+    span = start, start + timedelta(minutes=20)
+    pair = [f"{L2}/CPR_CLD_2A:BC", f"{L2}/MSI_COP_2A"]
+    before = client.set_table(pair, *span)
+    assert {row.state for row in before.rows} == {"waiting"} and client.sets() == {}
+    done = client.sync_set(pair, *span, max_items=1)
+    assert (done.completed, done.held_back, len(done.downloads.downloaded)) == (1, len(before.rows) - 1, 2)
+    assert done.chosen == [before.rows[0].spot]
+    assert [row.state for row in client.set_table(pair, *span, local=True).rows] == ["complete"]
+    with pytest.raises(InvalidRequestError, match="No set is called 'clouds'"):
+        client.set_table("clouds")
+
+
+def test_a_baseline_is_swapped_and_swapped_back(client: MaapClient, home: Path) -> None:
+    names = L2, "CPR_CLD_2A", "AB", "BB"
+    start = datetime(2025, 3, 14, tzinfo=UTC)
+    assert client.sync(*names[:3], start=start, end=start + timedelta(minutes=30)).urls_downloaded == 2
+    plan = client.plan_swap(*names, format="h5")
+    assert plan.counts == {"archive": 2} and plan.fetch_bytes > 0 and client.swaps() == []
+    done = client.swap(*names, max_items=1)
+    assert (len(done.swapped), done.held_back, done.retired, done.kept) == (1, 1, [], [])
+    assert len(done.downloads.downloaded) == 1 and done.plan.counts == {"swapped": 1, "archive": 1}
+    ended = client.swap(*names, keep_days=0)
+    assert sorted(ended.retired) == [row.name for row in plan.rows]
+    refused = client.undo_swap(*names)
+    assert refused.undone == [] and all("--fetch" in reason for reason in refused.kept)
+    back = client.undo_swap(*names, fetch=True)
+    assert sorted(back.undone) == sorted(ended.retired) and len(back.downloads.downloaded) == 2
+    (status,) = client.swaps(L2)
+    assert status.counts == {"undone": 2} and status.next_due is None

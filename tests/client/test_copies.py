@@ -14,6 +14,7 @@ import pytest
 from maap_tui import MaapClient, MaapConfig
 from maap_tui.demo import Archive
 from tests.client.conftest import HOUR, L2, NAMES
+from tests.homes import PATIENCE_S
 
 
 def test_results_pickle(client: MaapClient) -> None:
@@ -108,7 +109,7 @@ client.close()
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
 def test_client_works_in_a_forked_child(home: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", FORKS], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", FORKS], capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert done.stderr == "" and done.returncode == 0
     first, refused, pooled, last = done.stdout.splitlines()

@@ -15,6 +15,7 @@ import pytest
 
 from maap_tui.demo import Archive
 from tests.faults.figure import PEER_PYTHON
+from tests.homes import PATIENCE_S
 
 PROBE = """
 import importlib, json, os, sys
@@ -60,7 +61,7 @@ def test_differences(archive: Archive, home: Path, python: str, library: str, fa
         [python, "-c", PROBE, library, str(home)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=True,
         env={**os.environ, "HOME": str(home)},
     )

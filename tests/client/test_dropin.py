@@ -32,7 +32,7 @@ from maap_tui.demo import Archive
 from tests.client import surface
 from tests.client.conftest import AUX, DAY, HOUR, L2, NAMES
 from tests.faults.figure import PEER_PYTHON
-from tests.homes import requests_of
+from tests.homes import PATIENCE_S, requests_of
 
 CLASSES = {
     "search:MaapSearcher": "client:Searcher",
@@ -90,7 +90,7 @@ def test_name_is_here_and_takes_the_same(place: str) -> None:
 @pytest.mark.skipif(not PEER_PYTHON, reason="MAAP_CLIENT_PYTHON names no interpreter with maap-client 0.2.1")
 def test_recorded_names_are_those_of_maap_client() -> None:
     words = [PEER_PYTHON, surface.__file__, "maap_client", *CLASSES]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
     assert json.loads(done.stdout) == RECORDED
 
 
@@ -102,7 +102,7 @@ def test_modules_are_attributes_and_cost_nothing_before() -> None:
         "assert maap_tui.paths.extract_mission('ECA_x') == 'ECA'\n"
         "assert 'httpx' not in sys.modules and 'textual' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE_S)
 
 
 CLD = "ECA_EXBC_CPR_CLD_2A_20251201T001203Z_20251201T083112Z_08574D"

@@ -3,9 +3,10 @@
 import os
 import signal
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,3 +67,34 @@ def test_a_dead_token_is_one_error_here(
     archive.control(status=400, target="token")
     with pytest.raises(AuthenticationError):
         client.download(urls, L2, executor=pool)
+
+
+class Elsewhere(Executor):
+    """Workers on which no task runs, all for the same reason."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def submit(self, *_: Any, **__: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_exception(self._error)
+        return future
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("No module named 'maap_tui'"),
+        AttributeError("'DownloadSettings' object has no attribute 'rate_total'"),
+        RuntimeError("Error during deserialization of the task graph.\nThis frequently"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_workers_of_another_version_are_named_and_not_tried_again(
+    error: Exception, client: MaapClient, archive: Archive
+) -> None:
+    urls = client.search(*NAMES, **HOUR).urls[:1]
+    done = client.download(urls, L2, executor=Elsewhere(error))
+    (said,) = done.permanent_errors
+    assert "install maap-tui in the same version" in said and "\n" not in said
+    assert archive.stats.count("data") == 0

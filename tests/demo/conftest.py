@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from maap_tui.demo import Archive
+from tests.homes import PATIENCE_S
 
 NOW = "2026-03-01T12:00:00Z"
 
@@ -21,7 +22,7 @@ def archive() -> Iterator[Archive]:
 
 @pytest.fixture(scope="session")
 def client(archive: Archive) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=archive.url, trust_env=False) as opened:
+    with httpx.Client(base_url=archive.url, trust_env=False, timeout=PATIENCE_S) as opened:
         yield opened
 
 
@@ -32,7 +33,7 @@ def start() -> Iterator[Callable[..., tuple[Archive, httpx.Client]]]:
 
     def begin(**options: Any) -> tuple[Archive, httpx.Client]:
         started = Archive.start(**{"now": NOW, **options})
-        http = httpx.Client(base_url=started.url, trust_env=False, timeout=10)
+        http = httpx.Client(base_url=started.url, trust_env=False, timeout=PATIENCE_S)
         opened.extend([http.close, started.stop])
         return started, http
 

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from maap_tui.demo import Archive
+from tests.homes import PATIENCE_S
 
 
 def test_a_home_points_at_the_archive(archive: Archive, tmp_path: Path) -> None:
@@ -67,6 +68,12 @@ def test_a_home_keeps_its_port(tmp_path: Path) -> None:
     with Archive.start_for(tmp_path) as again:
         assert again.port == port
         assert str(port) in (tmp_path / "config.toml").read_text()
+    with (tmp_path / "config.toml").open("a") as config:
+        config.write('[sets.mine]\nproducts = ["A", "B"]\n')
+    with Archive.start_for(tmp_path) as archive:
+        config = tomllib.loads((tmp_path / "config.toml").read_text())
+        assert config["sets"] == {"mine": {"products": ["A", "B"]}}
+        assert config["api"]["catalog_url"] == archive.catalog_url
     (tmp_path / "config.toml").write_text("broken = [")
     with Archive.start_for(tmp_path) as fresh:
         assert fresh.port > 0
@@ -103,12 +110,12 @@ def test_serving_in_the_foreground(tmp_path: Path) -> None:
             assert line.startswith("export ")
             name, _, value = line.removeprefix("export ").strip().partition("=")
             variables[name] = value
-        with httpx.Client(trust_env=False) as http:
+        with httpx.Client(trust_env=False, timeout=PATIENCE_S) as http:
             assert http.get(variables["MAAP_CATALOG_URL"]).status_code == 200
             assert http.get(variables["MAAP_CATALOG_URL"] + "search").status_code == 503
         assert (tmp_path / "credentials.txt").exists()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 def test_starting_reads_neither_h5py_nor_numpy() -> None:
@@ -117,4 +124,4 @@ def test_starting_reads_neither_h5py_nor_numpy() -> None:
         "assert not {'h5py', 'numpy', 'textual', 'maap_tui.cli', 'maap_tui.client'} & set(sys.modules)"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=PATIENCE_S)

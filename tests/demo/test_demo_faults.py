@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from maap_tui.demo import Archive
+from tests.homes import PATIENCE_S
 
 L2 = "EarthCAREL2Validated_MAAP"
 BODY = {"collections": [L2], "filter": "productType='CPR_CLD_2A' and version='bc'", "limit": 1}
@@ -30,7 +31,7 @@ class Wire:
         return self.http.get(self.url, headers={**self.bearer, **headers})
 
     def connect(self) -> socket.socket:
-        link = socket.create_connection(("127.0.0.1", self.archive.port), timeout=10)
+        link = socket.create_connection(("127.0.0.1", self.archive.port), timeout=PATIENCE_S)
         path = self.url.split(str(self.archive.port))[1]
         lines = [f"GET {path} HTTP/1.1", "Host: x", *(f"{k}: {v}" for k, v in self.bearer.items()), "", ""]
         link.sendall("\r\n".join(lines).encode())
@@ -123,13 +124,14 @@ def test_a_zip_cut_in_the_middle(wire: Wire) -> None:
 def test_stall(wire: Wire) -> None:
     wire.archive.faults.add(stall_after=1234)
     with wire.connect() as link:
-        link.settimeout(0.2)
         data = b""
+        while len(data.partition(b"\r\n\r\n")[2]) < 1234:
+            piece = link.recv(65536)
+            assert piece, "the connection stays open"
+            data += piece
+        link.settimeout(0.2)
         with pytest.raises(TimeoutError):
-            while True:
-                piece = link.recv(65536)
-                assert piece, "the connection stays open"
-                data += piece
+            link.recv(65536)
     assert len(data.partition(b"\r\n\r\n")[2]) == 1234
 
 
@@ -148,7 +150,7 @@ def test_rate_and_latency(wire: Wire) -> None:
     wire.archive.faults.add(rate=wire.size * 4.0)
     begun = time.monotonic()
     assert len(wire.get().content) == wire.size
-    assert 0.2 < time.monotonic() - begun < 2
+    assert time.monotonic() - begun > 0.2
     wire.archive.faults.clear()
     wire.archive.faults.add(latency_s=0.2, target="search")
     begun = time.monotonic()
@@ -270,7 +272,7 @@ def test_faults_may_be_set_from_another_thread_while_serving(wire: Wire) -> None
     codes: list[int] = []
 
     def ask() -> None:
-        with httpx.Client(base_url=wire.archive.url, trust_env=False) as http:
+        with httpx.Client(base_url=wire.archive.url, trust_env=False, timeout=PATIENCE_S) as http:
             codes.extend(http.get("/catalogue/").status_code for _ in range(20))
 
     threads = [threading.Thread(target=ask) for _ in range(4)]

@@ -170,6 +170,10 @@ class RawFile:
     cuts: list[int] = field(default_factory=list)
     """Body bytes after which each of the next answers ends."""
     ranges: bool = True
+    accepts: str = ""
+    """Value of Accept-Ranges."""
+    date: str = ""
+    """Date of the answers."""
     if_range: bool = True
     """Whether If-Range is looked at."""
     length: bool = True
@@ -184,7 +188,8 @@ class RawFile:
     """First byte of each answer."""
 
     async def __call__(self, request: Request, writer: asyncio.StreamWriter) -> None:
-        headers = {"etag": self.etag, "last_modified": self.modified}
+        headers = {"etag": self.etag, "last_modified": self.modified, "date": self.date}
+        headers["accept_ranges"] = self.accepts
         status, begin, end = "200 OK", 0, len(self.body)
         asked = request.headers.get("range", "")
         condition = request.headers.get("if-range", "")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from maap_tui.demo import Archive
-from maap_tui.engine.catalogue.client import nearest
+from maap_tui.engine.catalogue.queryables import nearest
 from maap_tui.engine.errors import CatalogError, InvalidRequestError
 from maap_tui.engine.session import Session
 from tests.engine.raw_server import Asked, RawServer

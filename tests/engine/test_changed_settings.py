@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from maap_tui.demo import Archive
-from maap_tui.engine.config import settings
+from maap_tui.engine.config import declaring, loading
 from maap_tui.engine.config.settings import SETTINGS, Settings
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import MaapError
@@ -19,7 +19,7 @@ from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
 from tests.engine.raw_files import FileServer, answer, hdf5_body, jwt
 from tests.engine.transfer_kit import Remote
-from tests.homes import requests_of
+from tests.homes import PATIENCE_S, requests_of
 
 Make = Callable[..., Session]
 
@@ -29,7 +29,7 @@ def changed(session: Session, **overrides: object) -> Settings:
     now = session.settings
     given = {one.key: now.value(one) for one in SETTINGS if now.origin(one.key).kind == "flag"}
     fresh = {key.replace("__", "."): value for key, value in overrides.items()}
-    return settings.load(None, session.environ, given | fresh)
+    return loading.load(None, session.environ, given | fresh)
 
 
 async def test_rules_of_requests_apply_after_the_first_request(
@@ -77,7 +77,7 @@ async def test_as_many_files_come_at_once_as_the_changed_setting_says(
             path = tmp_path / "files" / f"{number}.h5"
             downloads.add(DownloadRequest(raw.at(f"/{number}.h5", serve), path))
         assert opened.apply_setting("downloads.parallel", changed(opened, downloads__parallel=16))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             report = await downloads.join()
     assert len(report.downloaded) == 16
 
@@ -95,7 +95,7 @@ async def test_what_applies_from_the_next_start_on_changes_nothing(session: Make
     "setting", [one for one in SETTINGS if one.applies != "next start"], ids=lambda one: one.key
 )
 async def test_every_other_setting_is_in_use_with_its_origin(
-    session: Make, setting: settings.Setting[object]
+    session: Make, setting: declaring.Setting[object]
 ) -> None:
     opened = session()
     value = {"mission.start": "2025-01-01", "mission.end": "2025-02-01", "ui.theme": "nord"}.get(setting.key)

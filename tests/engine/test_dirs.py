@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maap_tui.engine.config import dirs
-from maap_tui.engine.config.settings import load, locate
+from maap_tui.engine.config.loading import load, locate
 from maap_tui.engine.errors import InvalidRequestError, SettingsError, StorageError
 from maap_tui.engine.storage.layout import collection_of, ensure_under, flat_path, granule_path
 from maap_tui.engine.storage.names import file_name_of, safe_file_name, safe_name

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from maap_tui.demo import Archive
+from maap_tui.engine.download.connections import Spare
 from maap_tui.engine.download.downloads import REFUSALS, Downloads
 from maap_tui.engine.download.recorder import Recorder
 from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest, TransferRules
@@ -42,6 +43,7 @@ from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.registry import Registry
 from tests.engine.raw_files import FileServer, Request, answer
 from tests.engine.transfer_kit import Kit, Remote, asked, hdf5_body, open_sockets, other_tasks
+from tests.homes import PATIENCE_S
 
 KEY = Key("EarthCARE", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
 DAY = date(2026, 1, 14)
@@ -277,7 +279,10 @@ async def test_files_that_wait_to_be_recorded_keep_no_other_from_being_fetched(
             arrived.release()
 
     recorder = Recorder(registry, Hashes(tmp_path / "state"))
-    async with asyncio.timeout(20), kit().downloads(emit=emit, recorder=recorder, parallel=1) as downloads:
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        kit().downloads(emit=emit, recorder=recorder, parallel=1) as downloads,
+    ):
         with registry.baseline(KEY).locked("a test"):
             for number in range(3):
                 downloads.add(tracked(remote(number).wanted(tmp_path / "data")))
@@ -505,7 +510,7 @@ async def test_closing_stops_what_runs_and_keeps_its_part(
         for one in wanted:
             downloads.add(one)
         await gates[0].asked.wait()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             # Both run at once: it is the first one's bytes that have to be in its part.
             while not any(  # noqa: ASYNC110 - the engine tells, nobody waits for it
                 event.url == wanted[0].url for event in parts.told(BytesReceived)
@@ -514,7 +519,7 @@ async def test_closing_stops_what_runs_and_keeps_its_part(
     assert (tmp_path / "0.h5.part").stat().st_size == 500
     assert downloads.active == 0
     assert "running" not in states(downloads)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_S):
         await downloads.join()
 
 
@@ -628,6 +633,9 @@ class FullForOne:
         return self.has_space
 
     def set_rules(self, rules: TransferRules) -> None:
+        """It has none."""
+
+    def set_connections(self, count: int, spare: Spare | None = None) -> None:
         """It has none."""
 
 

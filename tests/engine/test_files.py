@@ -15,6 +15,7 @@ import pytest
 
 from maap_tui.engine.errors import DiskFullError, LockedError, StorageError
 from maap_tui.engine.storage import files, locks
+from tests.homes import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -64,6 +65,26 @@ def test_symbolic_link_stays_a_link(tmp_path: Path) -> None:
     assert real.read_text() == "new"
 
 
+def test_a_pipe_is_written_to_and_never_replaced(tmp_path: Path) -> None:
+    """As root, an output named /dev/null would else leave the machine without one."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    got: list[bytes] = []
+    for name in ("pipe", "link"):
+        reader = threading.Thread(target=lambda: got.append((tmp_path / "pipe").read_bytes()), daemon=True)
+        reader.start()
+        files.write_atomic(tmp_path / name, "some rows\n")
+        reader.join(PATIENCE_S)
+    with (
+        pytest.raises(StorageError, match="is a device or a pipe"),
+        files.written_elsewhere(tmp_path / "pipe"),
+    ):
+        pass
+    assert got == [b"some rows\n"] * 2
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "link").is_symlink()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_failed_write_leaves_the_file_and_no_sibling(tmp_path: Path) -> None:
     path = tmp_path / "big.txt"
     path.write_text("before")
@@ -78,7 +99,7 @@ try:
 except files.StorageError as error:
     print(error.message)
 """
-    message, _ = child(code, path).communicate(timeout=20)
+    message, _ = child(code, path).communicate(timeout=PATIENCE_S)
     assert str(path) in message
     assert "larger" in message
     assert path.read_text() == "before"
@@ -110,7 +131,7 @@ files.write_atomic(Path(sys.argv[1]), "new")
     writer.stdout.readline()
     files.write_atomic(path, "one")
     assert len(siblings(tmp_path)) == 1
-    writer.communicate("\n", timeout=20)
+    writer.communicate("\n", timeout=PATIENCE_S)
     assert (len(siblings(tmp_path)), path.read_text()) == (1, "one")
     files.write_atomic(path, "two")
     assert (siblings(tmp_path), path.read_text()) == ([], "two")
@@ -156,7 +177,7 @@ try:
 except files.StorageError as error:
     print(error.message)
 """
-    message, _ = child(code, path).communicate(timeout=20)
+    message, _ = child(code, path).communicate(timeout=PATIENCE_S)
     assert str(path) in message
     assert path.read_bytes() == before
 
@@ -279,7 +300,7 @@ def test_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:
         for part in (str(holder.pid), note["host"], note["since"], "sync", str(path.parent)):
             assert part in failure.value.message
         holder.send_signal(signal.SIGKILL)
-        holder.wait(timeout=10)
+        holder.wait(timeout=PATIENCE_S)
         with locks.lock(path, timeout_s=5):
             pass
     assert path.exists()

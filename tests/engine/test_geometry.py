@@ -275,3 +275,19 @@ def test_outlines_that_are_no_swath_do_no_harm(ring: list[list[float]]) -> None:
     assert all(-90 <= lat <= 90 for _, lat in centre_line(geometry))
     footprint = Footprint.of(geometry)
     assert footprint is not None and footprint.distance_km(0.0, 0.0) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "rings",
+    [
+        [[[1, 2]], [[3, 4]]],
+        [[[180, 0], [180, 5], [180, 0]], [[-180, 0], [-180, 5], [-180, 0]]],
+        [[[180, 0], [180, 5]], [[10, 0], [20, 5], [10, 9]]],
+        [[[-72, 75]], [[193, -25], [193, -25]], [[-70, -21]]],
+        [[[1, 2]], [[10, 0], [20, 5], [10, 9], [10, 0]]],
+    ],
+)
+def test_parts_of_an_outline_that_are_none_are_no_error(rings: list[Any]) -> None:
+    geometry = {"type": "MultiPolygon", "coordinates": [[ring] for ring in rings]}
+    assert isinstance(centre_line(geometry), list)
+    assert isinstance(swath_width_km(geometry), float | None)

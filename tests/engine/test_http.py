@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from maap_tui.demo import Archive
-from maap_tui.engine.config.settings import load
+from maap_tui.engine.config.loading import load
 from maap_tui.engine.errors import SettingsError
 from maap_tui.engine.events import Noted
 from maap_tui.engine.net.faults import TransportFault, fault_of, hide
@@ -22,6 +22,7 @@ from maap_tui.engine.net.statuses import BUSY, RETRY_AFTER_CAP_S, backoff_s, ret
 from tests.engine.raw_files import FileServer, Request, answer
 from tests.engine.rules_kit import http_rules
 from tests.engine.transfer_kit import Kit, open_sockets
+from tests.homes import PATIENCE_S
 
 NOW = datetime(2026, 1, 15, tzinfo=UTC)
 both = pytest.mark.parametrize("bulk", [False, True], ids=["httpx", "aiohttp"])
@@ -299,7 +300,7 @@ async def test_an_impossible_address_is_not_tried_again(
     bulk: bool, url: str, kit: Callable[..., Kit]
 ) -> None:
     parts = kit(bulk=bulk, http_wait_s=30.0)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         with pytest.raises(TransportFault):
             await parts.http.ask("GET", url)
     assert not parts.told(Noted)

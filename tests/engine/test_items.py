@@ -40,6 +40,7 @@ def test_a_real_item_is_read_whole() -> None:
     assert granule.bbox == (-3.115636, -22.726748, 7.146711, 22.580841)
     assert [asset.size for asset in granule.files(("h5",))] == [132_881_531]
     assert granule.quicklook is not None and granule.quicklook.key == "quicklook_jpeg"
+    assert granule.doi == "10.57780/eca-94b4e53"
 
 
 @pytest.mark.parametrize("stamp", [None, "", "yesterday", "2025-13-45T99:00:00Z", 20250912, ["2025"]])
@@ -48,6 +49,26 @@ def test_times_that_are_missing_or_malformed_are_unknown(stamp: Any) -> None:
     granule = read({"id": "somebody-s-own-name"}, **dict.fromkeys(names, stamp))
     assert granule.published is granule.updated is granule.created is granule.sensing_end is None
     assert read(**{"processing:datetime": stamp}).created == datetime(2025, 9, 12, 20, 29, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("said", "href", "doi"),
+    [
+        ("10.1000/182", "https://doi.org/10.1000/999", "10.1000/182"),
+        ("https://doi.org/10.1000/182", None, "10.1000/182"),
+        ("doi:10.1000/182", None, "10.1000/182"),
+        (None, "https://doi.org/10.1000/182", "10.1000/182"),
+        (["10.1000/182"], "https://dx.doi.org/10.1000/182", "10.1000/182"),
+        (None, "https://example.org/cite/182", None),
+        ("10.1000/18 2", None, None),
+        ("10.1000/\x1b[2J", None, None),
+        (None, None, None),
+    ],
+)
+def test_what_it_is_cited_by_is_a_doi(said: Any, href: str | None, doi: str | None) -> None:
+    links = [None, {"rel": "self", "href": "https://doi.org/10.1000/1"}, {"rel": "cite-as", "href": href}]
+    assert read({"links": links}, **{"sci:doi": said}).doi == doi
+    assert read({"links": "none"}, **{"sci:doi": None}).doi is None
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import maap_tui
 from maap_tui.engine.catalogue.index import Known
 from maap_tui.engine.catalogue.stac import BadItem, granule_of
 from maap_tui.engine.config.dirs import data_folder
-from maap_tui.engine.config.settings import load
+from maap_tui.engine.config.loading import load
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import mission_named, mission_of_collection
 from maap_tui.engine.query import Query

@@ -16,8 +16,6 @@ from maap_tui.engine import cql2
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.model import Granule, TimeRange
 from maap_tui.engine.query import (
-    NEW_KEYS,
-    OLD_KEYS,
     Box,
     Circle,
     Query,
@@ -26,8 +24,9 @@ from maap_tui.engine.query import (
     parse_frames,
     parse_numbers,
     parse_orbits,
-    time_range,
 )
+from maap_tui.engine.search_keys import NEW_KEYS, OLD_KEYS
+from maap_tui.engine.time_words import asked_time
 
 NOW = datetime(2026, 1, 15, 12, 30, tzinfo=UTC)
 DAY = TimeRange.of_day(date(2025, 12, 1))
@@ -50,11 +49,24 @@ def query(**changes: Any) -> Query:
             "2024-12-01T01:00:31",
         ),
         ({"start": "2026-01-15"}, "2026-01-15T00:00:00", "2026-01-15T12:30:00"),
+        ({"date": "2025-12"}, "2025-12-01T00:00:00", "2026-01-01T00:00:00"),
+        ({"date": "20251201"}, "2025-12-01T00:00:00", "2025-12-02T00:00:00"),
+        ({"date": "2025-335"}, "2025-12-01T00:00:00", "2025-12-02T00:00:00"),
+        ({"date": "3h"}, "2026-01-15T09:30:00", "2026-01-15T12:30:00"),
+        ({"date": "7d"}, "2026-01-08T12:30:00", "2026-01-15T12:30:00"),
+        ({"date": "yesterday"}, "2026-01-14T00:00:00", "2026-01-15T00:00:00"),
+        ({"date": "2025-12-01 03:00..06:00"}, "2025-12-01T03:00:00", "2025-12-01T06:01:00"),
+        ({"date": "2025-12-01.."}, "2025-12-01T00:00:00", "2026-01-15T12:30:00"),
+        ({"start": "2025-11", "end": "2025-12"}, "2025-11-01T00:00:00", "2026-01-01T00:00:00"),
+        ({"start": "20251201", "end": "2025-335"}, "2025-12-01T00:00:00", "2025-12-02T00:00:00"),
+        ({"start": "7d", "end": "3h"}, "2026-01-08T12:30:00", "2026-01-15T09:30:00"),
+        ({"start": "3h"}, "2026-01-15T09:30:00", "2026-01-15T12:30:00"),
+        ({"start": "2025-12-01 03:00"}, "2025-12-01T03:00:00", "2026-01-15T12:30:00"),
         ({"days_back": 3}, "2026-01-12T12:30:00", "2026-01-15T12:30:00"),
     ],
 )
 def test_time_options(options: dict[str, Any], start: str, end: str) -> None:
-    found = time_range(now=NOW, **options)
+    found = asked_time(now=NOW, **options).get("time")
     assert found is not None
     assert (found.start.replace(tzinfo=None).isoformat(), found.end.replace(tzinfo=None).isoformat()) == (
         start,
@@ -63,7 +75,7 @@ def test_time_options(options: dict[str, Any], start: str, end: str) -> None:
 
 
 def test_no_time_option_is_no_range() -> None:
-    assert time_range(now=NOW) is None
+    assert asked_time(now=NOW) == {}
 
 
 @pytest.mark.fault("T2")
@@ -75,7 +87,15 @@ def test_no_time_option_is_no_range() -> None:
         ({"days_back": 2, "end": "2024-12-01"}, "--days-back cannot be used with --end"),
         ({"end": "2024-12-01"}, "--end needs --start"),
         ({"date": "2024-02-30"}, "--date '2024-02-30' is not a date"),
-        ({"date": "yesterday"}, "is not a date"),
+        ({"date": "someday"}, "--date 'someday' is not a date"),
+        ({"date": "2025-366"}, "--date '2025-366' is not a date"),
+        ({"date": "2025-1201"}, "is not a date"),
+        ({"date": ""}, "--date '' is not a date"),
+        ({"date": "2025-12-07..2025-12-01"}, "--date .* ends .2025-12-01. before it starts"),
+        ({"date": "0h"}, "--date must be 1 hour to 36500 days back"),
+        ({"date": "2030-01-01.."}, "--date 2030-01-01 lies in the future"),
+        ({"start": "2025-12-01..2025-12-02"}, "--start '2025-12-01..2025-12-02' is not a date"),
+        ({"start": "3h", "end": "7d"}, "must be before --end"),
         ({"date": "0001-01-01T00:00+14:00"}, "is not a date"),
         ({"start": "2024-12-02", "end": "2024-12-01"}, "must be before --end"),
         ({"start": "2030-01-01"}, "lies in the future"),
@@ -84,7 +104,7 @@ def test_no_time_option_is_no_range() -> None:
 )
 def test_impossible_times(options: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidRequestError, match=words):
-        time_range(now=NOW, **options)
+        asked_time(now=NOW, **options).get("time")
 
 
 @pytest.mark.parametrize(
@@ -314,7 +334,7 @@ def test_command_line_means_the_same_time(first: int, length: int) -> None:
     span = TimeRange(start, start + timedelta(seconds=length))
     words = shlex.split(query(time=span).to_command())
     options = {words[n].removeprefix("--"): words[n + 1] for n in range(4, len(words), 2)}
-    assert time_range(now=NOW, **options) == span
+    assert asked_time(now=NOW, **options).get("time") == span
 
 
 def test_areas_across_the_antimeridian() -> None:

@@ -36,6 +36,7 @@ from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.events import Event, FileStarted, Warned
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from tests.engine.rules_kit import make_downloads
+from tests.homes import PATIENCE_S
 
 HOST = socket.gethostname()
 DEAD = 2**22 - 3
@@ -182,10 +183,10 @@ def test_values_that_sqlite_or_a_row_cannot_hold_do_no_harm(file: Path) -> None:
     queue.close()
 
 
-def test_a_file_kept_busy_by_others_is_tried_again_later(file: Path) -> None:
+def test_a_file_kept_busy_by_others_is_tried_again_later(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("maap_tui.engine.download.queue_store.BUSY_S", 0.02)
     queue = Queue(file)
     queue.save([row(1)])
-    queue._connection.execute("PRAGMA busy_timeout = 20")  # type: ignore[union-attr]
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     assert queue.save([row(2)]) is False
@@ -215,7 +216,7 @@ def test_many_threads_and_processes_write_at_once(file: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [process.wait(30) for process in processes] == [0, 0, 0]
+    assert [process.wait(PATIENCE_S) for process in processes] == [0, 0, 0]
     assert len(queue.load()) == 500
     queue.close()
 
@@ -234,6 +235,26 @@ def test_dead_processes_are_told_from_live_and_silent_ones() -> None:
     assert over.process not in dead_processes(rows, now)
     assert is_alive(os.getpid(), HOST, 0.0)
     assert mine.is_mine and not dead.is_mine
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_a_process_that_has_ended_is_gone_though_nobody_took_note_of_it() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as ended:
+        born = born_at(ended.pid)
+        assert is_alive(ended.pid, HOST, born)
+        ended.kill()
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        assert not is_alive(ended.pid, HOST, born)
+
+
+def test_a_row_is_replaced_as_long_as_nobody_has_changed_it(file: Path) -> None:
+    queue = Queue(file)
+    before = [row(1, pid=DEAD), row(2, pid=DEAD), row(3, pid=DEAD), row(4, pid=DEAD)]
+    queue.save([before[0], row(2), row(3, pid=DEAD, state="paused"), row(4, pid=0, born=7.0)])
+    after = [replace(one, state="cancelled") for one in before]
+    assert queue.replace(before, after) == [after[0], after[3]]
+    assert [one.state for one in queue.load()] == ["cancelled", "waiting", "paused", "cancelled"]
+    queue.close()
 
 
 def test_released_rows_can_be_taken_over_and_others_stay_as_they_are(file: Path) -> None:
@@ -311,6 +332,9 @@ class Slow:
         finally:
             self.running -= 1
 
+    def set_connections(self, count: int, spare: object = None) -> None:
+        """It has none."""
+
 
 def make(queue: Queue | None = None, parallel: int = 4) -> tuple[Downloads, Slow, Tally]:
     slow, tally = Slow(), Tally()
@@ -350,7 +374,7 @@ async def test_a_storm_of_pauses_and_retries_never_runs_too_many_and_loses_nothi
     downloads.retry(urls)
     downloads.resume()
     slow.gate.set()
-    await asyncio.wait_for(downloads.join(), 5)
+    await asyncio.wait_for(downloads.join(), PATIENCE_S)
     await turns()
     assert slow.most <= 3
     assert {job.state for job in downloads.jobs.values()} == {"finished"}
@@ -370,7 +394,7 @@ async def test_clearing_while_a_cancelled_task_still_ends_does_no_harm() -> None
     await turns()
     assert downloads.active == 1 and slow.running == 1
     slow.gate.set()
-    await asyncio.wait_for(downloads.join(), 5)
+    await asyncio.wait_for(downloads.join(), PATIENCE_S)
     assert sorted(job.state for job in downloads.jobs.values()) == ["finished", "finished"]
     await downloads.close()
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -21,10 +22,11 @@ from maap_tui.engine.errors import InvalidRequestError, LockedError, RegistryErr
 from maap_tui.engine.registry.baseline import BaselineRegistry
 from maap_tui.engine.registry.cleanup import deletable, delete_marked
 from maap_tui.engine.registry.counts import StatsCache
-from maap_tui.engine.registry.entries import Key, Stats, TrackedFile
+from maap_tui.engine.registry.entries import Key, Kind, Stats, TrackedFile
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.registry.repair import problems_of
 from maap_tui.engine.storage import files, locks
+from tests.homes import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = Key("EarthCARE", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
@@ -87,7 +89,7 @@ def test_reads_what_maap_client_wrote(registry: BaselineRegistry) -> None:
 
 def test_a_file_of_another_baseline_is_refused_here_and_taken_there(tmp_path: Path) -> None:
     other = Key(*str(KEY).split("/")[:3], "BD")
-    files_of_both = [entry(1), replace(entry(2), key=other)]
+    files_of_both = [entry(1), entry(2)._replace(key=other)]
     every = Registry(tmp_path)
     refused = every.baseline(KEY).add(files_of_both).refused
     assert refused == [(files_of_both[1], f"it is of {other}")]
@@ -557,7 +559,7 @@ def writers(root: Path, starts: list[int], count: int) -> list[subprocess.Popen[
 def test_four_processes_lose_and_repeat_nothing(tmp_path: Path) -> None:
     # Each two overlap by half: half of all lines are offered twice.
     for process in writers(tmp_path, [0, 15, 30, 45], 30):
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0
     expected = sorted(f"https://archive.example/{number}.h5|/data/{number}.h5" for number in range(75))
     for tree, prefix in (("urls", "url"), ("downloads", "dwl")):
@@ -642,16 +644,15 @@ except StorageError as error:
 
 
 def test_unreadable_file_is_named_not_taken_for_empty(registry: BaselineRegistry) -> None:
-    add(registry, entry(1))
-    registry.day_file("dwl", DAY).mkdir(parents=True)
-    assert registry.pending_downloads() == [entry(1)]
-    bad = registry.day_file("dwl", NEXT)
-    add(registry, entry(1, NEXT))
-    bad.symlink_to(bad)
-    assert registry.pending_downloads() == [entry(1)]
-    assert registry.stats().pending_downloads == 1, "nobody knows what of that day is downloaded"
-    assert [(one.path, one.lines) for one in registry.damage] == [(bad, 0)]
-    assert [problem.file for problem in problems_of(registry)] == [bad]
+    third = NEXT + timedelta(days=1)
+    add(registry, entry(1), entry(1, NEXT), entry(1, third))
+    folder, link = registry.day_file("dwl", DAY), registry.day_file("dwl", NEXT)
+    folder.mkdir(parents=True)
+    link.symlink_to(link)
+    assert registry.pending_downloads() == [entry(1, third)]
+    assert registry.stats().pending_downloads == 1, "nobody knows what of those days is downloaded"
+    assert [(one.path, one.lines) for one in registry.damage] == [(folder, 0), (link, 0)]
+    assert [problem.file for problem in problems_of(registry)] == [folder, link]
 
 
 def age(root: Path) -> None:
@@ -677,16 +678,59 @@ def test_counts_are_kept_and_never_trusted_after_a_change(tmp_path: Path) -> Non
     assert BaselineRegistry(root, KEY, cache=cache).stats() == expected
     os.utime(path, (1_700_000_001, 1_700_000_001))
     assert BaselineRegistry(root, KEY, cache=cache).stats().total_urls == 0
+    whole = json.loads(kept[0].read_text())
     for damage in (
-        b"",
-        b"{",
-        b"[]",
-        b'{"version":2}',
-        b'{"version":2,"days":{"2025-12-01":[[],[1]]}}',
-        b"\xff",
+        "",
+        "{",
+        "[]",
+        json.dumps({**whole, "version": 3}),
+        json.dumps({**whole, "of": "another registry"}),
+        json.dumps({**whole, "downloads": {"2025-12-01": [[], 1]}}),
+        json.dumps({**whole, "marks": {"2025-12-01": [[["a", 1]], 1, [1, 2]]}}),
+        "\xff",
     ):
-        kept[0].write_bytes(damage)
+        kept[0].write_bytes(damage.encode("latin-1"))
         assert BaselineRegistry(root, KEY, cache=cache).stats().total_urls == 0
+
+
+@pytest.mark.parametrize(("kind", "side"), [("dwl", "downloads"), ("mrk", "marks")])
+def test_a_day_with_nothing_pending_is_read_again_when_it_changes(
+    kind: Kind, side: Literal["downloads", "marks"], tmp_path: Path
+) -> None:
+    cache = StatsCache(tmp_path / "state")
+    root = tmp_path / "registry"
+    registry = BaselineRegistry(root, KEY, cache=cache)
+    for file in (entry(1), entry(2), entry(1, NEXT)):
+        add(registry, file)
+        registry.record(file.url, file.path, file.day)
+        registry.mark([(file.path, file.day)])
+    path = registry.day_file(kind, DAY)
+    path.write_bytes(path.read_bytes() + b"\x07damaged\n")
+    age(root)
+
+    def pending() -> list[tuple[date, list[tuple[str, str]]]]:
+        again = BaselineRegistry(root, KEY, cache=cache)
+        found = list(again.pending_days(side))
+        assert [one.lines for one in again.damage] == [1]
+        return found
+
+    assert pending() == []
+    status = path.stat()
+    content = path.read_bytes()
+    lost = b"#" * (status.st_size - len(b"\n\x07damaged\n")) + b"\n\x07damaged\n"
+    path.write_bytes(lost)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    # The same name, size and time: only what was kept can still know that nothing is pending.
+    assert pending() == []
+    os.utime(path, (1_700_000_001, 1_700_000_001))
+    both = [(entry(1).url, entry(1).path), (entry(2).url, entry(2).path)]
+    assert pending() == [(DAY, both)]
+    assert pending() == [(DAY, both)]
+    path.write_bytes(content)
+    assert pending() == []
+    for one in (tmp_path / "state").iterdir():
+        one.unlink()
+    assert pending() == []
 
 
 def test_counts_of_a_file_that_just_changed_are_not_kept(registry: BaselineRegistry) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from maap_tui.demo import Archive
-from maap_tui.engine.download.queue_store import QueueRow
 from maap_tui.engine.errors import CredentialsError, InvalidRequestError, SettingsError
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
@@ -259,7 +258,8 @@ async def test_damaged_file_of_another_process_is_fetched_again(session: Make) -
         whole = wanted.path.read_bytes()
         middle = len(whole) // 2
         wanted.path.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
-        row = QueueRow(str(wanted.path), wanted.url, "finished", wanted.size, root=str(wanted.root))
+        (row,) = opened.queue.load()
+        assert row.state == "finished"
         async with opened.downloads(verb="app") as queue:
             assert await opened.take_over([row], queue, again=True) == (1, [])
             await queue.join()

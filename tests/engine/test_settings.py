@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from maap_tui.engine.config import settings
-from maap_tui.engine.config.settings import SETTINGS, Section, Setting, load, set_value, unset_value
+from maap_tui.engine.config import loading, settings
+from maap_tui.engine.config.declaring import Section, Setting
+from maap_tui.engine.config.editing import set_value, unset_value
+from maap_tui.engine.config.loading import load
+from maap_tui.engine.config.settings import SETTINGS
 from maap_tui.engine.config.types import WHOLE
 from maap_tui.engine.errors import InvalidRequestError, SettingsError, StorageError
 
@@ -341,7 +344,7 @@ def test_describe_lists_every_value_and_where_it_came_from(file: Path) -> None:
     write(file, '[downloads]\nmin_free = "1536M"\n[mission]\ncollections = ["A", "B"]\n[keys]\nquit = "q"\n')
     environ = {"MAAP_HOME": "/h", "MAAP_MISSION_END": "2025-03-15"}
     s = load(file, environ, {"ui.ascii": True})
-    rows = {row.key: row for row in s.describe(settings.locate(s, environ))}
+    rows = {row.key: row for row in s.describe(loading.locate(s, environ))}
     assert set(rows) == {setting.key for setting in SETTINGS} | {"keys.quit"}
     shown = {key: (row.value_text, row.origin_text) for key, row in rows.items()}
     assert shown["downloads.min_free"] == ("1536M", f"{file}:2")

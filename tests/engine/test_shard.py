@@ -37,7 +37,8 @@ def test_the_part_of_a_file_does_not_change_between_versions_of_the_program() ->
     ],
 )
 def test_files_of_a_granule_stay_together_wherever_they_are(stem: str) -> None:
-    names = [f"{stem}.h5", f"{stem}.HDR", stem.rpartition("/")[2] + ".zip", f"{stem}.h5?token=x"]
+    names = [f"{stem}.h5", f"{stem}.HDR", stem.rpartition("/")[2] + ".zip", f"{stem}.h5?token=x/y"]
+    names += [f"{stem}.BID_1.jpeg", f"{stem}?httpAccept=application/gml"]
     for count in (2, 3, 16):
         assert (
             len({tuple(name in Shard(index, count) for index in range(1, count + 1)) for name in names}) == 1
@@ -60,7 +61,10 @@ def test_a_granule_goes_where_its_files_go() -> None:
         "CPR_CLD_2A",
         "BC",
         parse_zulu("2025-12-01T01:02:26Z"),
-        assets=(Asset("product", url, "x.h5", "h5"),),
+        assets=(
+            Asset("quicklook", "https://a/public/quicklook.jpeg", "quicklook.jpeg", ""),
+            Asset("product", url, "x.h5", "h5"),
+        ),
     )
     for index in range(1, 6):
         assert Shard(index, 5).has(granule) == (url in Shard(index, 5))
@@ -89,7 +93,7 @@ def test_reads_a_part(text: str, environ: dict[str, str], expected: tuple[int, i
     [
         ("0/4", {}, "no part 0 of 4"),
         ("5/4", {}, "no part 5 of 4"),
-        ("1/200000", {}, "no part"),
+        ("1/200000", {}, "There cannot be 200000 parts"),
         ("half", {}, "names no part"),
         ("slurm", {}, "SLURM_ARRAY_TASK_ID, which is not set"),
         ("slurm", {"SLURM_ARRAY_TASK_ID": "x"}, "is 'x', not a number"),

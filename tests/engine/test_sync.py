@@ -24,9 +24,10 @@ from maap_tui.engine.registry.entries import TrackedFile
 from maap_tui.engine.session import Session
 from maap_tui.engine.workflows.pending import means
 from maap_tui.engine.workflows.sync import SyncReport
+from tests.counting import opened
 from tests.engine.conftest import told
 from tests.engine.raw_server import RawServer, item, page
-from tests.homes import NOW
+from tests.homes import NOW, PATIENCE_S
 
 Make = Callable[..., Session]
 L2 = "EarthCAREL2Validated_MAAP"
@@ -128,6 +129,23 @@ async def test_formats_of_one_registry_never_mix(session: Make, home: Path) -> N
     assert len(opened.pending(cld(baseline=None, formats=("all",))).files) == len(found)
 
 
+async def test_the_lists_of_a_day_are_read_once_for_all_its_pages(session: Make, home: Path) -> None:
+    """A day in 25 pages: of its downloads, no more is read than where it is one page."""
+    query = cld(time=DAY)
+    async with session() as first:
+        found = await first.search(query).granules()
+        await first.save_to_registry(found, first.formats_of(query))
+        tracker = first.registry.baseline(first.filing.key_of(found[0]))
+        tracker.record_all(first.filing.request_of(one, one.files(("h5",))[0]).tracked for one in found)
+    counts = []
+    for size in (1000, 5):
+        with opened() as paths:
+            report = await sync(session(**{"api.page_size": size}), query)
+        assert (report.found, report.already, report.new, report.pending) == (125, 125, 0, 0)
+        counts.append(sum(path.endswith("dwl_20251201.txt") for path in paths))
+    assert counts[0] == counts[1] >= 1
+
+
 async def test_product_dir_gives_each_file_a_folder(session: Make, home: Path) -> None:
     report = await sync(session(bulk=True), cld(), max_items=1, product_dir=True)
     (path,) = report.downloads.downloaded.values()
@@ -224,7 +242,11 @@ async def test_problem_and_a_kill_halfway_end_complete_after_another_run(
     environ = {**os.environ, **problemd.environment(home), "HOME": str(home)}
     times = [span.start.isoformat(), span.end.isoformat(), NOW]
     killed = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", CHILD, "12", *times], env=environ, timeout=60, check=False
+        subprocess.run,
+        [sys.executable, "-c", CHILD, "12", *times],
+        env=environ,
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert killed.returncode == -signal.SIGKILL
     assert 1 <= len(lines(home, "dwl")) < len(lines(home, "url"))

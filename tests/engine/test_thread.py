@@ -13,6 +13,7 @@ import pytest
 
 from maap_tui.engine.session import Session
 from maap_tui.engine.thread import EngineThread
+from tests.homes import PATIENCE_S
 
 Make = Callable[..., Session]
 
@@ -108,7 +109,7 @@ def test_interrupt_of_a_pull_closes_the_iterator(
     result = concurrent.futures.Future.result
 
     def interrupted(self: concurrent.futures.Future[object], timeout: float | None = None) -> object:
-        counter.waiting.wait(10)
+        counter.waiting.wait(PATIENCE_S)
         monkeypatch.setattr(concurrent.futures.Future, "result", result)
         raise KeyboardInterrupt
 
@@ -136,7 +137,7 @@ async def test_cancelled_pull_cleans_up_before_its_iterator_is_closed(engine: En
             pass
 
     reader = asyncio.create_task(read())
-    await asyncio.to_thread(counter.waiting.wait, 10)
+    await asyncio.to_thread(counter.waiting.wait, PATIENCE_S)
     reader.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reader
@@ -156,7 +157,7 @@ def test_interrupt_of_a_call_cancels_its_work(engine: EngineThread, monkeypatch:
             cancelled.set()
 
     def interrupted(self: concurrent.futures.Future[object], timeout: float | None = None) -> object:
-        begun.wait(10)
+        begun.wait(PATIENCE_S)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -164,7 +165,7 @@ def test_interrupt_of_a_call_cancels_its_work(engine: EngineThread, monkeypatch:
         patch.setattr(concurrent.futures.Future, "result", interrupted)
         with pytest.raises(KeyboardInterrupt):
             engine.run(wait)
-    assert cancelled.wait(10)
+    assert cancelled.wait(PATIENCE_S)
 
 
 def test_iterator_given_up_in_the_engines_thread_does_not_wait_for_itself(engine: EngineThread) -> None:
@@ -175,7 +176,7 @@ def test_iterator_given_up_in_the_engines_thread_does_not_wait_for_itself(engine
     async def drop(session: Session) -> None:
         pulled.close()
 
-    engine.submit(drop).result(timeout=10)
+    engine.submit(drop).result(timeout=PATIENCE_S)
     assert engine.run(where) and counter.closed == 1
 
 
@@ -195,11 +196,11 @@ def test_close_cancels_what_runs_and_allows_another_start(engine: EngineThread) 
         await asyncio.Event().wait()
 
     running = engine.submit(wait)
-    assert begun.wait(10)
+    assert begun.wait(PATIENCE_S)
     engine.close()
     engine.close()
     with pytest.raises(concurrent.futures.CancelledError):
-        running.result(timeout=10)
+        running.result(timeout=PATIENCE_S)
     assert engine.run(where)
 
 
@@ -216,6 +217,6 @@ async def numbers():
 next(held)
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

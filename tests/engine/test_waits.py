@@ -22,6 +22,7 @@ from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.session import Session
 from maap_tui.engine.storage import locks
+from tests.homes import PATIENCE_S
 
 L2 = "EarthCAREL2Validated_MAAP"
 KEY = Key("EarthCARE", L2, "CPR_CLD_2A", "BC")
@@ -113,7 +114,7 @@ def test_writer_that_is_waited_for_is_named(tmp_path: Path, holder: str) -> None
         entry = TrackedFile(KEY, date(2025, 12, 1), "https://h/a.h5", "/d/a.h5")
         writer = threading.Thread(target=registry.baseline(KEY).add, args=([entry],))
         writer.start()
-        assert asked.wait(30)
+        assert asked.wait(PATIENCE_S)
     writer.join()
     assert len(told) == 1 and "(marking files); still waiting, up to 30 s more" in told[0]
     assert len(list(registry.baseline(KEY).urls())) == 1

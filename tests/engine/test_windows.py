@@ -52,19 +52,38 @@ def test_windows_hold_every_moment_once(
     assert (found[0].start, found[-1].end) == (span.start, span.end)
     assert all(a.end == b.start for a, b in itertools.pairwise(found))
     assert all(one.duration <= WHOLE_UP_TO for one in found)
-    assert all((one.start - START) % DAY == timedelta() for one in found[1:])
+    assert all((one.start - START) % timedelta(minutes=1) == timedelta() for one in found[1:])
+    assert len(found) == 1 or all(one.first_day == one.last_day for one in found if one.duration < DAY)
 
 
 @pytest.mark.parametrize(
     ("count", "shown", "length"),
-    [(122, 1000, 8), (1, 1000, 10), (0, 1000, 10), (2778, 1000, 1), (None, 1000, 1), (122, 100, 1)],
+    [(122, 1000, 8), (1, 1000, 10), (0, 1000, 10), (2778, 1000, 1 / 3), (None, 1000, 1), (122, 100, 1 / 2)],
 )
 def test_windows_are_as_long_as_a_page_holds(count: int | None, shown: int, length: int) -> None:
     plan: Plan[None] = Plan(TimeRange(START, START + 90 * DAY), page_size=1000)
     first, *rest, _ = lengths(plan, count, shown)
     assert first == 1
     assert set(rest) == {length}
-    assert plan.fits_pages is ((count or 0) <= shown)
+
+
+def test_a_window_of_a_part_of_a_day_ends_with_it() -> None:
+    """Seven parts of a day are of 206 minutes, and the last of them is of 204."""
+    plan: Plan[None] = Plan(TimeRange(START, START + 11 * DAY), page_size=1000)
+    _, *rest = lengths(plan, 6900, 1000)
+    assert {round(length * 24 * 60) for length in rest} == {206, 204}
+    assert sum(rest) == pytest.approx(10)
+
+
+def test_granules_longer_than_the_parts_of_a_day_are_asked_for_by_day() -> None:
+    """Two thousand overlap any moment, so that a short window has hardly less than a long one."""
+    plan: Plan[None] = Plan(TimeRange(START, START + 30 * DAY), page_size=1000)
+    found = []
+    while (window := plan.next()) is not None:
+        assert window.range is not None
+        found.append(window.range.duration / DAY)
+        window.note_count(window.range, round(2000 + 500 * window.range.duration / DAY), 1000)
+    assert found[:2] == [1, 1 / 3] and set(found[3:]) == {1}
 
 
 def test_nothing_is_cut_before_the_first_count_is_known() -> None:

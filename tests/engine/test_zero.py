@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,8 @@ from maap_tui.demo import Archive
 from maap_tui.engine import cql2
 from maap_tui.engine.events import DayFailed, Event, Warned
 from maap_tui.engine.model import TimeRange
-from maap_tui.engine.query import NEW_KEYS, Box, Query
+from maap_tui.engine.query import Box, Query
+from maap_tui.engine.search_keys import NEW_KEYS
 from maap_tui.engine.session import Session
 from tests.engine.conftest import told
 from tests.engine.raw_server import COLLECTION, Asked, RawServer, item, page
@@ -150,6 +151,17 @@ async def test_nothing_there_is_believed_after_a_look(
         # The filter by baseline has worked by now.
         assert await ids_of(opened, cld(baseline="BA")) == []
         assert requests_of(archive, "search") == 1
+    assert told(events, Warned) == []
+
+
+async def test_what_is_beside_a_long_range_says_nothing_of_it(
+    session: Make, archive: Archive, events: list[Event]
+) -> None:
+    """A baseline ends in the morning of the day at whose noon the range begins."""
+    noon = datetime(2025, 7, 8, 12, tzinfo=UTC)
+    async with session() as opened:
+        found = await ids_of(opened, cld(baseline="AB", time=TimeRange(noon, noon + timedelta(days=20))))
+    assert found == []
     assert told(events, Warned) == []
 
 

@@ -105,7 +105,7 @@ async def kit(
         rules = {name: options.pop(name) for name in list(options) if name in TransferRules.__slots__}
         asks = {"retries": options.pop("http_retries", 5), "retry_wait_s": options.pop("http_wait_s", 0.003)}
         asks |= {name: options.pop(name) for name in list(options) if name in HttpRules.__slots__}
-        quick = http_rules(**{"stall_timeout_s": 0.4, "timeout_s": 5.0, **asks})
+        quick = http_rules(**{"stall_timeout_s": 20.0, "timeout_s": 20.0, **asks})
         parts = {"bulk": True, "connections": CONNECTIONS, **options}
         origin = origin_of(server.url if server else archive.url)
         http = Http(quick, bearer_origins=frozenset({origin}), emit=events.append, **parts)
@@ -136,10 +136,11 @@ def asked(archive: Archive, kind: str = "data") -> list[str]:
 
 
 def open_sockets(url: str) -> int:
-    """Connections of this process to a server, both ends of a loopback one counted."""
+    """Connections to a server of this machine."""
     port = f":{int(url.rpartition(':')[2]):04X}"
-    lines = Path("/proc/self/net/tcp").read_text().splitlines()[1:]
-    return sum(1 for line in lines if port in line.split()[2] and line.split()[3] == "01")
+    lines = (line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:])
+    # A socket can be listed twice when others come and go meanwhile.
+    return len({own for _, own, other, state, *_ in lines if port in other and state == "01"})
 
 
 def other_tasks() -> set[asyncio.Task[Any]]:

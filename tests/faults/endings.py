@@ -16,7 +16,7 @@ from pathlib import Path
 from maap_tui.demo import Archive
 from tests.faults.figure import Figure
 from tests.faults.preloaded import ROOT
-from tests.homes import NOW
+from tests.homes import NOW, PATIENCE_S
 from tests.tui.terminal_kit import Terminal
 
 WORDS = (
@@ -24,10 +24,10 @@ WORDS = (
     "--date", "2025-12-01", "--frame", "D", "-n", "3",
 )  # fmt: skip
 LIMIT_S = 5.0
-"""Seconds an end may take."""
+"""Seconds an end may take on a machine that has nothing else to do."""
 
 WATCHED_S = 3.0
-"""Seconds that the processor time of a process is watched."""
+"""Seconds that the processor time of a process is watched there."""
 
 SENT = 40_000
 """Bytes that each request for a file brings before the archive falls silent; a file has 131,072."""
@@ -36,8 +36,11 @@ SENT = 40_000
 class Scene:
     """A home whose transfers stand still with a part of each file."""
 
-    def __init__(self, archive: Archive, folder: Path) -> None:
+    def __init__(self, archive: Archive, folder: Path, *, is_alone: bool = True) -> None:
         self.home = folder
+        self.limit_s = LIMIT_S if is_alone else PATIENCE_S
+        self.watched_s = WATCHED_S if is_alone else 0.5
+        self.most_load = 0.01 if is_alone else 0.1
         archive.prepare(folder)
         foreign = ("MAAP_", "TMUX", "SSH_", "DISPLAY", "LC_", "LANG", "NO_COLOR", "COLUMNS", "LINES")
         own = {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
@@ -57,7 +60,7 @@ class Scene:
 
     def wait_for_parts(self, read: Terminal | None = None, runs: int = 1) -> None:
         """Wait until each of the three files has all that so many runs bring of it."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE_S
         while sorted(self.parts().values()) != [SENT * runs] * 3:
             assert time.monotonic() < end, (self.parts(), read and read.shown[-2000:])
             if read is None:
@@ -84,11 +87,11 @@ def end_command(scene: Scene, number: signal.Signals) -> str:
         scene.wait_for_parts()
         begun = time.monotonic()
         process.send_signal(number)
-        _, err = process.communicate(timeout=LIMIT_S)
+        _, err = process.communicate(timeout=scene.limit_s)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
-        return f"still there after {LIMIT_S:.0f} s"
+        return f"still there after {scene.limit_s:.0f} s"
     seconds = time.monotonic() - begun
     if err.count(b"\n") != 1 or b"parts are kept" not in err:
         return f"said {err!r}"
@@ -101,7 +104,7 @@ def end_command_on_terminal(scene: Scene) -> str:
         scene.wait_for_parts(one)
         begun = time.monotonic()
         one.close()
-        return _judge(scene, one.ended(LIMIT_S), signal.SIGHUP, time.monotonic() - begun)
+        return _judge(scene, one.ended(scene.limit_s), signal.SIGHUP, time.monotonic() - begun)
 
 
 def keep_command_under_nohup(scene: Scene) -> str:
@@ -110,12 +113,12 @@ def keep_command_under_nohup(scene: Scene) -> str:
         scene.wait_for_parts(one)
         one.close()
         # What it did until then is still being counted in the first look.
-        share = min(_load(one.pid) for _ in range(2))
-        if share >= 0.01:
+        share = min(_load(one.pid, scene.watched_s) for _ in range(2))
+        if share >= scene.most_load:
             return f"takes {share:.1%} of a processor without its terminal"
         begun = time.monotonic()
         one.kill(signal.SIGTERM)
-        return _judge(scene, one.ended(LIMIT_S), signal.SIGTERM, time.monotonic() - begun)
+        return _judge(scene, one.ended(scene.limit_s), signal.SIGTERM, time.monotonic() - begun)
 
 
 def end_app(scene: Scene, number: signal.Signals | None, ignored: tuple[signal.Signals, ...] = ()) -> str:
@@ -126,7 +129,7 @@ def end_app(scene: Scene, number: signal.Signals | None, ignored: tuple[signal.S
     )  # fmt: skip
     scene.wait_for_parts()
     rows = scene.home / "state" / "queue.sqlite3"
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE_S
     while not rows.exists() or rows.stat().st_size == 0 or b"running" not in rows.read_bytes():
         assert time.monotonic() < end
         select.select([], [], [], 0.02)
@@ -141,7 +144,7 @@ def end_app(scene: Scene, number: signal.Signals | None, ignored: tuple[signal.S
             one.close()
         else:
             one.kill(number)
-        code = one.ended(LIMIT_S)
+        code = one.ended(scene.limit_s)
         seconds = time.monotonic() - begun
         if number is not None and not one.is_restored():
             return "the terminal is not as it was"
@@ -153,18 +156,18 @@ def end_app(scene: Scene, number: signal.Signals | None, ignored: tuple[signal.S
 def _judge(scene: Scene, code: int, number: signal.Signals, seconds: float, runs: int = 1) -> str:
     if code != 128 + number:
         return f"exit {code} in place of {128 + number}"
-    if seconds > LIMIT_S:
+    if seconds > scene.limit_s:
         return f"it took {seconds:.1f} s"
     if sorted(scene.parts().values()) != [SENT * runs] * 3:
         return f"of the parts is left {scene.parts()}"
     return ""
 
 
-def _load(pid: int) -> float:
-    """The part of a processor that a process takes over a few seconds."""
+def _load(pid: int, watched_s: float) -> float:
+    """The part of a processor that a process takes over that many seconds."""
     before, begun = _used_s(pid), time.monotonic()
-    while (seconds := time.monotonic() - begun) < WATCHED_S:
-        select.select([], [], [], WATCHED_S - seconds)
+    while (seconds := time.monotonic() - begun) < watched_s:
+        select.select([], [], [], watched_s - seconds)
     return (_used_s(pid) - before) / seconds
 
 
@@ -191,7 +194,12 @@ APPS: Mapping[str, Callable[[Scene], str]] = {
 
 
 def measure_endings(
-    rounds: int, folder: Path, scenes: Mapping[str, Callable[[Scene], str]] | None = None, workers: int = 2
+    rounds: int,
+    folder: Path,
+    scenes: Mapping[str, Callable[[Scene], str]] | None = None,
+    workers: int = 2,
+    *,
+    is_alone: bool = True,
 ) -> Figure:
     """F15: signals and closed terminals in the middle of transfers.
 
@@ -200,6 +208,7 @@ def measure_endings(
         folder: for its own use.
         scenes: ways to end; None for all of them.
         workers: how many at once.
+        is_alone: whether the machine has nothing else to do, so that seconds can be judged.
     """
     chosen = {**COMMANDS, **APPS} if scenes is None else scenes
     tries = [(name, number) for name in chosen for number in range(rounds)]
@@ -208,7 +217,7 @@ def measure_endings(
         def once(one: tuple[str, int]) -> str:
             name, number = one
             place = folder / f"{name}-{number}".replace(" ", "-")
-            wrong = chosen[name](Scene(archive, place))
+            wrong = chosen[name](Scene(archive, place, is_alone=is_alone))
             return f"{name}: {wrong}" if wrong else ""
 
         with ThreadPoolExecutor(workers) as pool:

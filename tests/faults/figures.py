@@ -69,6 +69,13 @@ ROWS = (
     Row("F6", "one file", same_file.measure_same_file, 100, same_file.peers_same_file, 10),
     Row("F7", "cuts", resuming.measure_refetched, 10),
     Row("N4", "killed on the way", resuming.measure_killed, 10, is_alone=True),
+    Row(
+        "N4",
+        "killed in ranges",
+        partial(resuming.measure_killed, ranges=(1, 2, 4, 5)),
+        10,
+        is_alone=True,
+    ),
     Row("F8", "no data", answers.measure_false_finals, 30, answers.peers_false_finals, 30),
     Row("F9", "strings, piped", hostile.measure_by_hand, len(hostile.BY_HAND)),
     Row(

@@ -10,10 +10,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from tests.homes import PATIENCE_S, Ended
 
 ROOT = Path(__file__).parents[2]
 USED_LATER = (
@@ -24,29 +25,6 @@ USED_LATER = (
 
 NOBODY = 65534
 """User and group of no rights."""
-
-PATIENCE_S = 60.0
-"""Seconds after which a command that has not ended is a failure."""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    """Exit code, or the number of the signal that killed it, negative."""
-    out: str
-    err: str
-
-    @property
-    def told(self) -> dict[str, str]:
-        """URL -> state of each file whose end was printed as JSON; a line cut short tells nothing."""
-        told = {}
-        for line in self.out.splitlines(keepends=True):
-            if line.startswith("{") and line.endswith("}\n"):
-                row = json.loads(line)
-                told[row["url"]] = row["state"]
-        return told
 
 
 class Running:

@@ -22,7 +22,7 @@ from unittest import mock
 from maap_tui.cli.main import main
 from tests.engine.raw_files import FileServer, Reply, Request, answer, hdf5_body, jwt, token_reply
 from tests.engine.raw_server import COLLECTION, QUERYABLES, item, page
-from tests.homes import QUICK_ENVIRON, Ended
+from tests.homes import PATIENCE_S, QUICK_ENVIRON, Ended
 
 ROOT = Path(__file__).parents[2]
 DAY = datetime(2025, 12, 1, tzinfo=UTC)
@@ -68,7 +68,7 @@ class ServerThread:
         async def awaited() -> Any:
             return await work
 
-        return asyncio.run_coroutine_threadsafe(awaited(), self.loop).result(30)
+        return asyncio.run_coroutine_threadsafe(awaited(), self.loop).result(PATIENCE_S)
 
     def close(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)
@@ -218,9 +218,9 @@ class Stage:
             "MAAP_TOKEN_URL": self.url + "/token",
             **QUICK_ENVIRON,
             "MAAP_RETRIES": "2",
-            "MAAP_TIMEOUT": "5",
+            "MAAP_TIMEOUT": "20",
             "MAAP_DOWNLOADS_RETRIES": "2",
-            "MAAP_DOWNLOADS_STALL_TIMEOUT": "5",
+            "MAAP_DOWNLOADS_STALL_TIMEOUT": "20",
             **self.environ,
         }
 
@@ -317,7 +317,7 @@ class Stage:
             found += [line for line in (ended.out + ended.err).splitlines() if CANARY in line]
         private = {self.home / "credentials.txt", self.home / "credentials.txt.access"}
         for path in files_below(self.folder):
-            if path in private:
+            if path in private or path.parent == self.home / "state" / "access":
                 if path.stat().st_mode & 0o077:
                     found.append(f"{path} can be read by others")
             elif path.is_file() and CANARY.encode() in path.read_bytes():

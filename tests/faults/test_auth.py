@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -135,7 +136,8 @@ def test_a_shared_token_that_cannot_be_used_is_asked_for_anew(damage: str, tmp_p
             credentials = stage.home / "credentials.txt"
             credentials.write_text(credentials.read_text().replace("CLIENT_ID=me", "CLIENT_ID=you"))
         elif damage == "old":
-            shared.write_text(text.replace('"boot": "', '"boot": "x'))
+            ended = re.sub('"ends": [0-9]+', f'"ends": {int(time.time()) + 30}', text)
+            shared.write_text(ended.replace('"boot": "', '"boot": "x'))
         stage.add_good()
         if damage == "refused":
             _refuse_the_first(stage)
@@ -161,11 +163,33 @@ def _refuse_the_first(stage: Stage) -> None:
 
 
 @pytest.mark.fault("A7")
-def test_a_token_of_the_environment_is_shared_with_nobody(tmp_path: Path) -> None:
+def test_processes_with_a_token_of_the_environment_ask_once(tmp_path: Path) -> None:
     with Stage(tmp_path) as stage:
+        credentials = stage.home / "credentials.txt"
+        credentials.rename(tmp_path / "elsewhere")
+        commands = [("download", *NAMES, "-u", url) for url in stage.add_good(4)]
+        stage.environ["MAAP_TOKEN"] = OFFLINE
+        assert together(stage, commands) == [0] * 4
+        assert len(stage.asked("/token", "POST")) == 1 and len(stage.finals) == 4
+        (shared,) = (stage.home / "state" / "access").iterdir()
+        assert stat.S_IMODE(shared.stat().st_mode) == 0o600 and OFFLINE not in shared.read_text()
+        (tmp_path / "elsewhere").unlink()
+        assert stage.leaks() == []
+        stage.environ["MAAP_TOKEN"] = jwt(jti="another")
         stage.add_good()
-        assert stage.maap(*SYNC, MAAP_TOKEN=OFFLINE).code == 0
-        assert not (stage.home / "credentials.txt.access").exists()
+        assert stage.maap(*SYNC).code == 0
+        assert len(stage.asked("/token", "POST")) == 2 and not credentials.exists()
+
+
+@pytest.mark.fault("A7")
+def test_a_token_that_another_machine_shares_is_used(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        shared = stage.home / "credentials.txt.access"
+        for _ in range(2):
+            stage.add_good()
+            assert stage.maap(*SYNC).code == 0
+            shared.write_text(shared.read_text().replace('"boot": "', '"boot": "another '))
+        assert len(stage.asked("/token", "POST")) == 1 and len(stage.finals) == 2
 
 
 @pytest.mark.fault("A8")

@@ -22,6 +22,7 @@ from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from tests.faults import crashes, disks
 from tests.faults.preloaded import NOBODY, Missing, Preloaded, traced
+from tests.homes import PATIENCE_S
 from tests.tui.driving import find_files, text_of, wait_until
 
 CLD = crashes.NAMES
@@ -150,12 +151,12 @@ def test_a_limit_on_the_size_of_files_is_named_and_the_part_goes_on_without_it(
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
     process = start("get", *CLD, *ONE, preexec_fn=limit)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 4
     one_sentence(err.decode(), str(home / "data"), "larger than is allowed", "ulimit -f")
     (part,) = (home / "data").rglob("*.part")
     assert part.stat().st_size == 100_000
-    assert start("get", *CLD, *ONE).wait(30) == 0
+    assert start("get", *CLD, *ONE).wait(PATIENCE_S) == 0
     (final,) = (path for path in (home / "data").rglob("*") if path.is_file())
     with h5py.File(final) as file:
         assert len(file) > 0
@@ -223,6 +224,7 @@ def test_a_lock_that_fails_otherwise_is_refused_by_its_path(
     assert list(injections.home.lines("dwl")) == [old, torn]
 
 
+@pytest.mark.long
 @pytest.mark.fault("D10")
 async def test_an_fsync_that_takes_its_time_holds_up_no_key(
     home: Path, monkeypatch: pytest.MonkeyPatch
@@ -231,7 +233,7 @@ async def test_an_fsync_that_takes_its_time_holds_up_no_key(
 
     def slow(descriptor: int) -> None:
         waiting.release()
-        may_end.wait(30)
+        may_end.wait(PATIENCE_S)
         fsync(descriptor)
 
     app = MaapApp(Session.load(bulk=True))

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from maap_tui.demo import Archive
+from tests.homes import PATIENCE_S
 
 EBD = ("EarthCAREL2Validated_MAAP", "ATL_EBD_2A", "BC", "--date", "2025-12-01", "-n", "4")
 MIB = 1 << 20
 SIZES = [1_190_133, 1_426_063, 1_113_587, 1_148_190]
 """Bytes of the files of EBD."""
 
-pytestmark = pytest.mark.fault("D1")
+pytestmark = [pytest.mark.fault("D1"), pytest.mark.long]
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_a_full_disk_holds_the_queue_until_there_is_room(
     assert all(path.stat().st_size in SIZES for path in finals(small_disk))
     assert process.poll() is None
     (small_disk / "filler").unlink()
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
     assert "Downloaded 4 files" in err.decode()
     assert [path.stat().st_size for path in finals(small_disk)] == SIZES
@@ -58,7 +59,7 @@ def test_a_disk_that_stays_full_ends_the_command_with_3_and_keeps_the_part(
     start: Callable, maap: Callable, small_disk: Path, archive: Archive
 ) -> None:
     process = start("get", *EBD, "-o", small_disk, environ={"MAAP_DOWNLOADS_SPACE_WAIT": "0"})
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 3
     assert "No space left" in err.decode() and "not tried" in err.decode()
     assert all(path.stat().st_size in SIZES for path in finals(small_disk))
@@ -78,7 +79,7 @@ def test_the_space_kept_free_is_looked_at_while_a_file_grows(
     process = start(
         "get", *EBD[:-1], "1", "-o", small_disk,
         environ={"MAAP_DOWNLOADS_MIN_FREE": "1M", "MAAP_DOWNLOADS_SPACE_WAIT": "120",
-                 "MAAP_DOWNLOADS_STALL_TIMEOUT": "1"},
+                 "MAAP_DOWNLOADS_STALL_TIMEOUT": "3"},
     )  # fmt: skip
     while not any(path.stat().st_size >= 900_000 for path in small_disk.glob("*.part")):
         assert process.poll() is None
@@ -88,5 +89,5 @@ def test_the_space_kept_free_is_looked_at_while_a_file_grows(
     assert "Too little space" in said and "the queue waits" in said
     assert finals(small_disk) == []
     (small_disk / "other").unlink()
-    assert process.wait(60) == 0
+    assert process.wait(PATIENCE_S) == 0
     assert [path.stat().st_size for path in finals(small_disk)] == SIZES[:1]

@@ -24,6 +24,7 @@ from tests.faults.scenarios import NETWORK, Scenario
 from tests.faults.stage import NAMES, SYNC, Stage
 from tests.faults.storms import measure_storm
 from tests.faults.waiting import measure_outages
+from tests.homes import PATIENCE_S
 
 
 def cases(scenarios: list[Scenario]) -> list[object]:
@@ -48,7 +49,7 @@ def test_a_killed_run_is_resumed_from_the_last_byte_on_disk(tmp_path: Path) -> N
         kept = []
         for killed_at in (1 << 20, 9 << 20):
             process = stage.start(*words, environ=stage.environment)
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + PATIENCE_S
             while not (part.exists() and part.stat().st_size > killed_at):
                 assert time.monotonic() < deadline
                 time.sleep(0.005)

@@ -34,6 +34,7 @@ from tests.faults.figure import PEER_PYTHON
 from tests.faults.reader import read_beside_writer
 from tests.faults.same_file import run_together
 from tests.faults.writers import DAY, KEY, entry, let_write
+from tests.homes import PATIENCE_S
 
 L2 = "EarthCAREL2Validated_MAAP"
 CLD = (L2, "CPR_CLD_2A", "BC")
@@ -309,7 +310,7 @@ def traced(start: Callable, home: Path, name: str, *words: object) -> subprocess
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )  # fmt: skip
 
 

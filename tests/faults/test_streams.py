@@ -14,6 +14,7 @@ from tests.engine.raw_files import answer
 from tests.engine.raw_server import COLLECTION
 from tests.faults.preloaded import ROOT, Ended, Preloaded
 from tests.faults.stage import DAY, NAMES, OFFLINE, SYNC, Stage
+from tests.homes import PATIENCE_S
 
 MARKED = f"/data/EarthCARE/{'/'.join(NAMES)}/{DAY:%Y/%m/%d}/file.h5"
 
@@ -57,6 +58,9 @@ COMMANDS: dict[str, tuple[object, ...]] = {
     "token_days": ("token", "--days-left"),
     "login": ("login",),
     "login_file": ("login", "--token-file", "TOKEN"),
+    "coverage": ("coverage", *NAMES, "--date", "2025-12-01"),
+    "sites": ("sites",),
+    "runs": ("runs",),
     "verify": ("verify", *NAMES),
     "verify_json": ("verify", *NAMES, "--json"),
     "doctor": ("doctor", "--offline"),
@@ -162,7 +166,7 @@ def test_the_interpreter_itself_adds_nothing(line: str, code: int, stage: Stage)
         ["sh", "-c", f'exec "{sys.executable}" -m maap_tui {line}'],
         env=environ,
         capture_output=True,
-        timeout=30,
+        timeout=PATIENCE_S,
     )
     assert ended.returncode == code
     assert b"Traceback" not in ended.stderr and b"Exception ignored" not in ended.stderr

@@ -41,6 +41,8 @@ class Service:
     """Everything that the commands need, on this machine."""
 
     archive: Archive
+    now: datetime
+    """The newest items that are served were published until then."""
     stac: StacServer
     provider: Provider
     files: Files
@@ -103,7 +105,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             copies = [item | {"collection": name} for name in names for item in items]
             with stac_server(folder, collections, copies) as stac:
                 stac.list_queryables(queryables, COLLECTION, folder)
-                yield Service(archive, stac, identity, files, identity.register())
+                yield Service(archive, now, stac, identity, files, identity.register())
     except Missing as missing:
         if os.environ.get("MAAP_INTEROP") == "required":
             raise

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from tests.interop.conftest import BARE, COLLECTION, VERBATIM
+from tests.interop.conftest import BARE, COLLECTION, VERBATIM, Service
 
 CLD = (COLLECTION, "CPR_CLD_2A", "BC")
 DAY = ("--date", "2025-12-01")
@@ -19,7 +21,6 @@ SEARCHES = {
     "exact time": (*CLD, "--date", "2025-12-01T01:33:59"),
     "range": (*CLD, *BOTH_DAYS),
     "range of times": (*CLD, "--start", "2025-12-01T06:00:00", "--end", "2025-12-01T09:30:00"),
-    "days back": (*CLD, "--days-back", "1"),
     "orbit": (*CLD, "--orbit", "08576"),
     "orbit with frame": (*CLD, "--orbit", "08576E"),
     "orbit and frames": (*CLD, "--orbit", "08576", "--frame", "C,E"),
@@ -38,7 +39,7 @@ SEARCHES = {
     "newest first": (*CLD, *DAY, "--newest-first", "-n", "7"),
     "all versions": (*CLD, *DAY, "--all-versions"),
 }
-BY_PEER = ["date", "range", "days back", "orbit", "orbit with frame", "frame", "frames", "headers"]
+BY_PEER = ["date", "range", "orbit", "orbit with frame", "frame", "frames", "headers"]
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -49,6 +50,14 @@ def test_the_same_search_gives_the_same_files(name: str, maap: Callable, on_demo
     assert there.paths == here.paths != []
 
 
+def test_days_back_give_the_same_files(maap: Callable, on_demo: Callable) -> None:
+    """The last day begins later in each search, so that the one between may find no more and no less."""
+    words = ("search", *CLD, "--days-back", "1")
+    before, there, after = on_demo(*words), maap(*words), on_demo(*words)
+    assert (before.code, there.code, after.code) == (0, 0, 0), there.err
+    assert set() != set(after.paths) <= set(there.paths) <= set(before.paths)
+
+
 @pytest.mark.parametrize("name", ["date", "orbit", "frames", "box", "no baseline"])
 def test_a_collection_that_lists_no_queryables(name: str, maap: Callable, on_demo: Callable) -> None:
     words = SEARCHES[name]
@@ -57,12 +66,36 @@ def test_a_collection_that_lists_no_queryables(name: str, maap: Callable, on_dem
     assert there.paths == here.paths != []
 
 
+@pytest.mark.parametrize("collection", [BARE, COLLECTION], ids=["filters by change", "lists another name"])
+def test_news_are_the_same(collection: str, maap: Callable, on_demo: Callable, service: Service) -> None:
+    """The second one lists a name that no item has here: its days are counted."""
+    since = f"{service.now - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
+    here = [json.loads(line) for line in on_demo("news", *CLD, "--since", since, "--list", "--json").lines]
+    there = maap("news", collection, *CLD[1:], "--since", since, "--list", "--json")
+    assert there.code == 0, there.err
+    recent = f"{service.now - timedelta(days=3):%Y-%m-%dT%H:%M:%SZ}"
+    loaded = {json.loads(line)["id"] for line in maap("search", *CLD, "--start", recent, "--json").lines}
+    wanted = {row["id"]: row["kind"] for row in here if row["id"] in loaded}
+    found = {row["id"]: row["kind"] for row in map(json.loads, there.lines)}
+    assert wanted and wanted.items() <= found.items()
+    if collection == BARE:
+        assert found == wanted
+
+
 @pytest.mark.parametrize("name", BY_PEER)
 def test_maap_client_finds_the_same(name: str, maap: Callable, peer: Callable) -> None:
     words = SEARCHES[name]
     ours, theirs = maap("search", *words), peer("search", *words)
     assert theirs.code == 0, theirs.err
     assert ours.paths == sorted({line for line in theirs.paths if line.startswith("/data/")}) != []
+
+
+def test_maap_client_finds_the_same_days_back(maap: Callable, peer: Callable) -> None:
+    words = ("search", *CLD, "--days-back", "1")
+    before, theirs, after = maap(*words), peer(*words), maap(*words)
+    assert theirs.code == 0, theirs.err
+    found = {line for line in theirs.paths if line.startswith("/data/")}
+    assert set() != set(after.paths) <= found <= set(before.paths)
 
 
 @pytest.mark.parametrize("name", ["date", "orbit", "frame", "box", "no baseline"])
@@ -127,3 +160,23 @@ def test_what_is_not_there_is_said(maap: Callable) -> None:
     assert ended.code == 4
     assert "no collection 'EarthCAREL1Validated_MAAP'" in ended.err
     assert "Did you mean EarthCAREL1Validated_MAAP" not in ended.err
+
+
+def test_overpasses_are_the_same(maap: Callable, on_demo: Callable) -> None:
+    words = ("overpass", *CLD, "--site", "hyytiala", "--within", "800km", *BOTH_DAYS, "--json")
+    there, here = maap(*words), on_demo(*words)
+    assert (there.code, here.code) == (0, 0), there.err
+    assert there.lines == here.lines != []
+
+
+def test_matches_are_the_same(maap: Callable, on_demo: Callable, tmp_path: Path) -> None:
+    track = tmp_path / "ship.csv"
+    track.write_text("time,lat,lon\n2025-12-01T08:00Z,58,18\n2025-12-02T08:00Z,62,26\n")
+    words = ("match", track, f"{COLLECTION}/CPR_CLD_2A:BC", "--dt", "6h", "--dx", "900km", "--json")
+    there, here = maap(*words), on_demo(*words)
+    assert (there.code, here.code) == (0, 0), there.err
+    assert (
+        [json.loads(line)["distance_km"] for line in there.lines]
+        == [json.loads(line)["distance_km"] for line in here.lines]
+        != []
+    )

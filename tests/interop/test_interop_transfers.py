@@ -15,6 +15,7 @@ from tests.interop.conftest import COLLECTION, Service
 CLD = (COLLECTION, "CPR_CLD_2A", "BC")
 REAL = (COLLECTION, "MSI_COP_2A", "BA")
 ORBIT = ("--orbit", "08576")
+GRANULE = "ECA_EXBC_CPR_CLD_2A_20251201T005931Z_20251201T014808Z_08575A"
 
 
 def test_a_real_item_is_fetched_whole_into_its_day(maap: Callable, home: Path, signed_in: str) -> None:
@@ -133,3 +134,20 @@ def test_an_address_that_exchanges_nothing_is_named(
     monkeypatch.setenv("MAAP_TOKEN_URL", service.provider.url + "/oauth2/clients")
     ended = maap("get", *CLD, *ORBIT, "--out-dir", tmp_path / "out")
     assert ended.code != 0 and "Get a new" not in ended.err and "Traceback" not in ended.err
+
+
+def test_a_study_is_frozen_and_thawed(maap: Callable, tmp_path: Path, signed_in: str) -> None:
+    frozen = maap("freeze", *CLD, "--date", "2025-12-01", "--frame", "D", "--get", "-o", "study")
+    assert frozen.code == 0, frozen.err
+    thawed = maap("thaw", "study", "-o", tmp_path / "thawed")
+    assert thawed.code == 0, thawed.err
+    assert maap("verify", "--against", "study/SHA256SUMS", "--root", tmp_path / "thawed").code == 0
+
+
+def test_a_server_that_sends_whole_files_alone_ends_a_cut_in_a_sentence(
+    maap: Callable, signed_in: str
+) -> None:
+    words = ("cut", f"{GRANULE}.h5", "--collection", COLLECTION, "--var", "signal", "--estimate")
+    ended = maap(*words)
+    assert ended.code == 4
+    assert "sends only whole files" in ended.err and "--whole" in ended.err

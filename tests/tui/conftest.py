@@ -53,6 +53,9 @@ LOOKS = {
     "screens.downloads.screen.ARRANGE_S": 0.04,
     "screens.downloads.screen.POLL_S": 0.05,
     "screens.registry.screen.POLL_S": 0.1,
+    "screens.search.preview.REST_S": 0.01,
+    "screens.registry.sets.POLL_S": 0.1,
+    "screens.today.screen.POLL_S": 0.05,
 }
 """Seconds between two looks of the app at what may have changed; a test waits for few of them."""
 
@@ -62,6 +65,12 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the app look often at what may have changed."""
     for name, seconds in LOOKS.items():
         monkeypatch.setattr(f"maap_tui.tui.{name}", seconds)
+
+
+@pytest.fixture(autouse=True)
+def lasting_notices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what the app says until it says something else: a busy machine is slow to look."""
+    monkeypatch.setattr("textual.notifications.Notification.time_left", property(lambda self: 3600.0))
 
 
 @pytest.fixture

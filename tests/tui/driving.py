@@ -18,7 +18,9 @@ from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.backend import Backend
+from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.textual_compat import notifications_of
+from tests.homes import PATIENCE_S
 
 TURNS = 60
 """Turns of the loop in which the app is done with a key; each takes a message further."""
@@ -30,7 +32,9 @@ async def let_run(min_sleep: float = 0, max_sleep: float = 0) -> None:
         await asyncio.sleep(0)
 
 
-async def wait_until(condition: Callable[[], object], pilot: Pilot[Any], *, seconds: float = 45.0) -> None:
+async def wait_until(
+    condition: Callable[[], object], pilot: Pilot[Any], *, seconds: float = PATIENCE_S
+) -> None:
     """Let the app run until something is true, for so long at most."""
     end = time.monotonic() + seconds
     asked = time.monotonic()
@@ -44,10 +48,22 @@ async def wait_until(condition: Callable[[], object], pilot: Pilot[Any], *, seco
     await let_run()
 
 
+async def confirm(app: MaapApp, pilot: Pilot[Any]) -> None:
+    """Say yes to the dialog that a key brings."""
+    await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+    await pilot.press("y")
+    await wait_until(lambda: not isinstance(app.screen, ConfirmDialog), pilot)
+
+
 def text_of(app: App[Any]) -> str:
     """What the screen shows, line by line."""
     strips = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+
+def header_of(app: App[Any]) -> str:
+    """The line of modes and states on top, with a space behind the last of them."""
+    return text_of(app).partition("\n")[0] + " "
 
 
 def notices_of(app: MaapApp) -> str:

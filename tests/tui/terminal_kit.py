@@ -1,4 +1,4 @@
-"""A terminal of its own for a process under test: a pty, and every byte that comes to it."""
+"""A terminal of its own for a process under test: a pty, every byte that comes to it, and what it shows."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.kit.terminal import Picture
 from tests.forking import can_fork, server
+from tests.homes import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 20.0
-"""Seconds until a test gives up; none of them needs them on an idle machine."""
 
 HERE = b"Browse"
 
@@ -41,12 +41,12 @@ class Terminal:
         program: list[str] | None = None,
     ) -> None:
         self.shown = b""
+        self.picture = Picture(size)
         self.code: int | None = None
         if program is None and can_fork(environ):
             self._fork(words, environ, size, ignored)
         else:
             self._execute(program or [sys.executable, "-m", "maap_tui", *words], environ, size, ignored)
-        self.before = termios.tcgetattr(self.master)
 
     def _fork(
         self,
@@ -57,6 +57,8 @@ class Terminal:
     ) -> None:
         self.master, inner = pty.openpty()
         _set_size(inner, size)
+        # Before the program starts: on a busy machine it has changed them before this process goes on.
+        self.before = termios.tcgetattr(inner)
         self.pid = server().start(words, environ, inner, ignored)
         os.close(inner)
 
@@ -72,6 +74,7 @@ class Terminal:
             if self.pid:
                 # A terminal that another one's program has open too does not hang up when it is closed here.
                 os.set_inheritable(self.master, False)
+                self.before = termios.tcgetattr(self.master)
         if self.pid == 0:
             for number in ignored:
                 signal.signal(number, signal.SIG_IGN)
@@ -87,20 +90,28 @@ class Terminal:
         except OSError:
             return False
         self.shown += piece
+        self.picture.feed(piece)
         return bool(piece)
 
+    def shows(self, wanted: bytes, *, after: int = 0) -> bool:
+        """Whether it came, past the first `after` bytes, or stands on a line that was drawn on since."""
+        return wanted in self.shown[after:] or any(
+            wanted.decode(errors="replace") in line for line in self.picture.lines(after)
+        )
+
     def wait_for(self, wanted: bytes, *, after: int = 0) -> None:
-        """Read until it was shown, past the first `after` bytes."""
+        """Read until it is shown, see `shows`."""
         end = time.monotonic() + PATIENCE_S
-        while wanted not in self.shown[after:]:
+        while not self.shows(wanted, after=after):
             assert time.monotonic() < end, self.shown[-4000:]
             if not self.read(0.5):
                 assert os.waitpid(self.pid, os.WNOHANG)[0] == 0, self.shown[-4000:]
 
     def settle(self, quiet: float = 0.3) -> None:
-        """Read until nothing comes for a while."""
+        """Read until nothing comes for a while; a terminal that is never at rest fails the test."""
+        end = time.monotonic() + PATIENCE_S
         while self.read(quiet):
-            pass
+            assert time.monotonic() < end, self.shown[-4000:]
 
     def type(self, keys: bytes) -> int:
         """Press keys; gives back how much was shown before."""
@@ -110,6 +121,7 @@ class Terminal:
     def resize(self, width: int, height: int) -> int:
         """Give it another size, which has everything drawn again; gives back how much was shown before."""
         seen = len(self.shown)
+        self.picture.clear((width, height))
         _set_size(self.master, (width, height))
         return seen
 
@@ -141,9 +153,13 @@ class Terminal:
         """Whether the terminal is as it was: its modes, the main screen, the cursor, no mouse."""
         on = set(re.findall(rb"\x1b\[\?(\d+)h", self.shown)) - {b"7", b"25"}
         last = self.shown.rfind
-        modes = all(last(b"\x1b[?%sl" % mode) > last(b"\x1b[?%sh" % mode) for mode in on)
-        cursor = last(b"\x1b[?25h") > last(b"\x1b[?25l")
-        return modes and cursor and termios.tcgetattr(self.master)[:4] == self.before[:4]
+        left_on = [mode for mode in on if last(b"\x1b[?%sl" % mode) < last(b"\x1b[?%sh" % mode)]
+        has_cursor = last(b"\x1b[?25h") > last(b"\x1b[?25l")
+        flags = termios.tcgetattr(self.master)[:4]
+        # A test that fails on it shows this.
+        print("modes left on:", left_on, "cursor:", has_cursor, "flags:", flags, "before:", self.before[:4])
+        print("last bytes:", self.shown[-600:])
+        return not left_on and has_cursor and flags == self.before[:4]
 
     def cleanup(self) -> None:
         if self.code is None:
@@ -169,7 +185,7 @@ def text_of(shown: bytes) -> bytes:
     return re.sub(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])", b"", shown)
 
 
-def until(is_so: Callable[[], bool], *read: Terminal) -> None:
+def until(is_so: Callable[[], object], *read: Terminal) -> None:
     """Wait for something outside, reading what terminals send meanwhile."""
     end = time.monotonic() + PATIENCE_S
     while not is_so():

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import find_files, notices_of, text_of, wait_until
+from driving import find_files, header_of, notices_of, text_of, wait_until
 from textual import events
 from textual.app import ComposeResult
 from textual.screen import Screen
@@ -21,7 +21,7 @@ from textual.widgets import Input, Static, TextArea
 
 from maap_tui.demo.archive import Archive
 from maap_tui.demo.tokens import CLIENT_ID, CLIENT_SECRET, sign
-from maap_tui.engine.config import settings
+from maap_tui.engine.config import loading
 from maap_tui.engine.errors import CatalogError, MaapError
 from maap_tui.engine.events import DayFailed, FileFailed, SignInNeeded, Warned
 from maap_tui.engine.session import Session
@@ -60,7 +60,10 @@ def put_token(token: str) -> Callable[[Any], None]:
     return write
 
 
-async def test_it_is_drawn_while_the_archive_does_not_answer(make_app: MakeApp, archive: Archive) -> None:
+async def test_it_is_drawn_while_the_archive_does_not_answer(
+    make_app: MakeApp, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maap_tui.tui.backend.SILENT_S", 3600.0)  # which would be said in place of the token
     archive.faults.add(target="all", latency_s=300.0)
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
@@ -82,7 +85,7 @@ async def test_keys_typed_in_one_burst_act_in_their_order(make_app: MakeApp) -> 
             await wait_until(lambda: app.current_mode == "browse", pilot)
             await pilot.pause()
             seen.clear()
-            wanted = [MODES[int(key) - 1] for key in keys]
+            wanted = [MODES[int(key)] for key in keys]
             wanted = wanted[1:] if wanted[0] == "browse" else wanted
             for key in keys:
                 app.post_message(events.Key(key, key))
@@ -206,11 +209,11 @@ async def test_an_archive_that_does_not_answer_is_said_above_every_mode(
         words = "The archive has not answered since"
         for key in "12345":
             await pilot.press(key)
-            await wait_until(lambda: words in text_of(app) and " no answer " in text_of(app), pilot)
+            await wait_until(lambda: words in text_of(app) and " no answer " in header_of(app), pilot)
         asked.cancel()
         archive.faults.clear()
         await app.backend.ask(lambda session: session.probe())
-        await wait_until(lambda: words not in text_of(app) and " no answer " not in text_of(app), pilot)
+        await wait_until(lambda: words not in text_of(app) and " no answer " not in header_of(app), pilot)
 
 
 async def test_ctrl_q_leaves_from_every_dialog_and_ctrl_c_says_how_to_leave(make_app: MakeApp) -> None:
@@ -289,24 +292,23 @@ async def test_the_header_warns_of_a_token_that_ends(make_app: MakeApp) -> None:
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         for days, warn_days, words, colour in (
             (90, 14, "token 90 d", None),
-            (13, 14, "token 13 d", "yellow"),
-            (6, 14, "token 6 d", "red"),
-            (13, 30, "token 13 d", "red"),
+            (13, 14, "token 13 d", "warning"),
+            (6, 14, "token 6 d", "error"),
+            (13, 30, "token 13 d", "error"),
             (6, 0, "token 6 d", None),
-            (-2, 0, "token expired", "red"),
+            (-2, 0, "token expired", "error"),
         ):
             put_token(offline_token(days + 0.5))(app.backend.session)
             given = {**QUICK, "token.warn_days": warn_days}
-            await app.apply_setting(
-                "token.warn_days", settings.load(None, app.backend.session.environ, given)
-            )
+            await app.apply_setting("token.warn_days", loading.load(None, app.backend.session.environ, given))
             app.backend.read_token()
             await wait_until(lambda words=words: words in text_of(app), pilot)  # type: ignore[misc]
             header = app.screen.query_one("HeaderBar").render()
             styles = [
                 str(span.style) for span in header.spans if words in header.plain[span.start : span.end]
             ]
-            assert any((colour or "bold") in style for style in styles) is (colour is not None), words
+            drawn = app.theme_variables[colour].lower() if colour else "bold"
+            assert any(drawn in style for style in styles) is (colour is not None), words
 
 
 async def test_the_header_says_that_there_is_no_token_and_that_the_archive_is_away(make_app: MakeApp) -> None:
@@ -320,11 +322,11 @@ async def test_the_header_says_that_there_is_no_token_and_that_the_archive_is_aw
             await app.backend.ask(
                 lambda session: session.catalogue.queryables("EarthCAREL2Validated_MAAP", refresh=True)
             )
-        await wait_until(lambda: " offline " in text_of(app), pilot)
+        await wait_until(lambda: " offline " in header_of(app), pilot)
 
 
 async def test_the_header_says_offline_until_the_next_answer(make_app: MakeApp, archive: Archive) -> None:
-    app = make_app(overrides={"api.retries": 0, "api.timeout": 1.0})
+    app = make_app(overrides={"api.retries": 0, "api.timeout": 3.0})
 
     async def ask(session: Session) -> None:
         await session.catalogue.queryables("EarthCAREL2Validated_MAAP", refresh=True)
@@ -332,7 +334,7 @@ async def test_the_header_says_offline_until_the_next_answer(make_app: MakeApp, 
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         # An answer that is on its way would be the next one.
         await wait_until(lambda: not [one for one in app.workers if one.group == "start"], pilot)
-        assert "12 of 12" in text_of(app) and " offline " not in text_of(app)
+        assert "12 of 12" in text_of(app) and " offline " not in header_of(app)
         for away in ("silent", "refused"):
             if away == "silent":
                 archive.faults.add(target="all", latency_s=30.0)
@@ -340,13 +342,13 @@ async def test_the_header_says_offline_until_the_next_answer(make_app: MakeApp, 
                 app.backend.session.catalogue.root = AWAY
             with pytest.raises(CatalogError):
                 await app.backend.ask(ask)
-            await wait_until(lambda: " offline " in text_of(app), pilot)
+            await wait_until(lambda: " offline " in header_of(app), pilot)
             archive.faults.clear()
             app.backend.session.catalogue.root = archive.catalog_url
             archive.faults.add(target="catalogue", status=500)  # an answer, if no good one
             with pytest.raises(CatalogError):
                 await app.backend.ask(ask)
-            await wait_until(lambda: " offline " not in text_of(app), pilot)
+            await wait_until(lambda: " offline " not in header_of(app), pilot)
             archive.faults.clear()
 
 
@@ -459,3 +461,21 @@ def test_things_move_where_the_setting_says_so_and_the_line_carries_it(
 ) -> None:
     app = make_app(overrides={"ui.animation": is_on}, low_bandwidth=low_bandwidth)
     assert app.animation_level == level
+
+
+@pytest.mark.long
+async def test_every_mode_takes_every_size_and_has_frames_from_30_rows(make_app: MakeApp) -> None:
+    app = make_app()
+
+    def shows(frames: bool, is_small: bool) -> bool:
+        text = text_of(app)
+        return ("╭─ " in text) is frames and ("60x16 needed" in text) is is_small
+
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        for key, mode in enumerate(MODES):
+            await pilot.press(str(key))
+            await wait_until(lambda mode=mode: app.current_mode == mode, pilot)  # type: ignore[misc]
+            for width, height in ((200, 60), (45, 10), (80, 29)):
+                await pilot.resize_terminal(width, height)
+                wanted = height >= 30, width < 60
+                await wait_until(lambda wanted=wanted: shows(*wanted), pilot)  # type: ignore[misc]

@@ -13,7 +13,7 @@ import pytest
 from driving import files_of
 
 from maap_tui.demo.archive import Archive
-from maap_tui.engine.config import settings
+from maap_tui.engine.config import loading
 from maap_tui.engine.events import DayFailed, ItemSkipped, Noted, SignInNeeded, Warned
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
@@ -174,7 +174,7 @@ async def test_the_log_is_kept_for_the_next_run(make: Make) -> None:
 async def test_a_changed_setting_is_in_use(make: Make) -> None:
     backend = make()
     await backend.queue_files([])
-    fresh = settings.load(None, backend.session.environ, {"downloads.parallel": 2, "ui.ascii": True})
+    fresh = loading.load(None, backend.session.environ, {"downloads.parallel": 2, "ui.ascii": True})
     assert await backend.apply_setting("downloads.parallel", fresh)
     assert not await backend.apply_setting("ui.ascii", fresh)
     assert backend.transfers is not None and backend.transfers.parallel == 2

@@ -236,7 +236,7 @@ async def test_the_filter_shows_what_is_found_and_opens_it(make_app: MakeApp, of
         await pilot.press("slash", *"zzz")
         await pilot.pause()
         assert "Nothing known here contains 'zzz'" in text_of(app)
-        await pilot.press("b", "escape")
+        await pilot.press("b", "enter", "escape")
         await pilot.pause()
         assert "EarthCARE  12 collections" in text_of(app)
         # A branch that was closed while filtered stays closed, when the tree is made again too.
@@ -347,7 +347,7 @@ async def test_a_baseline_is_counted_and_shown_and_the_same_key_stops_it(
         # The same key stops it.
         await go_to(pilot, L1)
         await wait_until(lambda: quiet(app), pilot)
-        archive.faults.add(target="search", latency_s=0.2)
+        archive.faults.add(target="search", latency_s=30.0)
         await pilot.press("b")
         assert f"Counting {L1}" in activity(app)
         await pilot.press("b")
@@ -386,11 +386,20 @@ async def test_sync_asks_shows_what_it_means_queues_and_is_stopped_by_the_same_k
         assert app.screen is browse(app)
         assert app.backend.transfers is None
         archive.faults.clear()
-        # The days are a number, the question says what it means, and the key that asked confirms nothing.
+        # The days are a number or a time, the question says what it means, and the key that asked confirms
+        # nothing.
         await go_to(pilot, L2, "CPR_CLD_2A", "BC")
         await ask_for_sync("none")
         assert isinstance(app.screen, PromptDialog)
-        assert "from 1 to 3650" in text_of(app)
+        assert "'none' is not a date" in text_of(app)
+        app.screen.query_one(Input).value = "missing 12h"
+        await pilot.press("enter")
+        shown = await see_question()
+        assert "Sync missing 12h of" in shown
+        await pilot.press("escape")
+        await wait_until(lambda: quiet(app), pilot)
+        await ask_for_sync("0")
+        assert "1 hour to 36500 days back" in text_of(app)
         app.screen.query_one(Input).value = "1"
         await pilot.press("enter")
         shown = await see_question()
@@ -413,7 +422,7 @@ async def test_sync_asks_shows_what_it_means_queues_and_is_stopped_by_the_same_k
         # The same key stops it.
         await ask_for_sync("30")
         await see_question()
-        archive.faults.add(target="search", latency_s=0.5)
+        archive.faults.add(target="search", latency_s=30.0)
         await pilot.press("y")
         await wait_until(lambda: "Syncing CPR_CLD_2A BC: S stops it" in activity(app), pilot)
         await pilot.press("S")

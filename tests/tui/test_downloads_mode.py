@@ -14,15 +14,17 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from counting import counted
-from driving import find_files, wait_until
+from driving import confirm, find_files, header_of, wait_until
 from driving import text_of as screen_text
+from textual.pilot import Pilot
 
 from maap_tui.demo.archive import Archive
 from maap_tui.engine.download.downloads import Downloads
@@ -35,11 +37,14 @@ from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
-from maap_tui.tui.screens.downloads.queue_head import fold_parts, sparkline
+from maap_tui.tui.screens.downloads.gauges import Rates, bar, graph, percent, sparkline
+from maap_tui.tui.screens.downloads.queue_head import QueueHead, fold_parts
 from maap_tui.tui.screens.downloads.screen import DownloadsScreen
-from maap_tui.tui.screens.downloads.transfers import Line
+from maap_tui.tui.screens.downloads.transfers import Line, bar_cells
+from maap_tui.tui.theme import ASCII, UNICODE
 from tests.faults.stage import DAY, NAMES, Stage
 from tests.faults.waiting import let_a_file_wait
+from tests.homes import PATIENCE_S
 
 SIZE = (80, 24)
 HOST = socket.gethostname()
@@ -64,7 +69,7 @@ def other_process() -> Iterator[int]:
         yield process.pid
         assert process.stdin is not None
         process.stdin.close()
-        process.wait(5)
+        process.wait(PATIENCE_S)
 
 
 def row_of(files: list[Any], number: int, **changes: Any) -> QueueRow:
@@ -122,10 +127,26 @@ def place_cursor(app: MaapApp, state: str) -> Line:
     return line
 
 
+@asynccontextmanager
+async def opened(app: MaapApp, size: tuple[int, int] = SIZE) -> AsyncIterator[Pilot[Any]]:
+    """Run the app with this mode on the screen."""
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await pilot.press("3")
+        yield pilot
+
+
+async def queue_files(app: MaapApp, pilot: Pilot[Any], count: int, **wanted: int) -> list[DownloadRequest]:
+    """Queue so many files, and wait until so many of them are in a state."""
+    files = await find_files(app, count)
+    await app.backend.queue_files(files)
+    for state, number in wanted.items():
+        await wait_until(has(app, state, number), pilot)
+    return files
+
+
 async def test_an_empty_queue_says_what_to_do(make_app: MakeApp) -> None:
     app = make_app()
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("3")
+    async with opened(app) as pilot:
         await wait_until(lambda: "Nothing in the queue" in screen_text(app), pilot)
         assert "press d" in screen_text(app)
         for key in ("p", "P", "x", "r", "R", "t", "C", "o", "V", "T", "v", "a", "i", "s", "slash", "escape"):
@@ -135,14 +156,16 @@ async def test_an_empty_queue_says_what_to_do(make_app: MakeApp) -> None:
 
 async def test_files_come_finish_and_are_registered(make_app: MakeApp) -> None:
     app = make_app()
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("3")
+    async with opened(app) as pilot:
         files = await find_files(app, 3)
         assert await app.backend.queue_files(files) == 3
         await wait_until(has(app, "finished", 3), pilot)
         text = screen_text(app)
-        assert "3/3 files" in text and "free" in text
+        assert "3 of 3 files" in text and "free" in text
         assert text.count("done") >= 3
+        assert re.search(r"done .* 144 KiB .*B/s +(\d\.\d s|\d+ ms)", text), (
+            "its mean rate and the time it took"
+        )
         assert all(wanted.path.stat().st_size == wanted.size for wanted in files)
         stats = app.backend.session.registry.baseline(files[0].key).stats()
         assert (stats.total_urls, stats.downloaded) == (3, 3)
@@ -152,26 +175,25 @@ async def test_a_slow_transfer_shows_bytes_rate_time_left_and_moves_only_on_the_
     make_app: MakeApp, archive: Archive
 ) -> None:
     app = make_app()
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("3")
-        files = await find_files(app, 2)
+    async with opened(app) as pilot:
         archive.faults.add(target="data", rate=40_000.0)
-        await app.backend.queue_files(files)
-        await wait_until(has(app, "running", 2), pilot)
+        await queue_files(app, pilot, 2, running=2)
         await wait_until(lambda: lines(app)[0].rate and lines(app)[0].seconds_left, pilot)
         text = screen_text(app)
-        assert "running" in text and "KiB/s" in text and "/144 KiB" in text
+        assert "running" in text and "KiB/s" in text and "/144 KiB" in text and "5 min" not in text
+        assert re.search(r"\d+%  0 of 2 files", text)
         await wait_until(lambda: "5 Log" in screen_text(app) and "↓2 " in screen_text(app), pilot)
+        await pilot.resize_terminal(80, 30)
+        for _ in range(9):
+            app.screen.query_one(QueueHead).rates.note(40_000.0, is_active=True)
+        await wait_until(lambda: re.search(r" KiB/s┤.*\n.*\n.*\n +0┤.* 5 min", screen_text(app)), pilot)
 
 
 async def test_pause_and_resume_one_and_all(make_app: MakeApp, archive: Archive) -> None:
     app = make_app(overrides={"downloads.parallel": 2})
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("3")
-        files = await find_files(app, 4)
+    async with opened(app) as pilot:
         archive.faults.add(target="data", rate=20_000.0)
-        await app.backend.queue_files(files)
-        await wait_until(has(app, "running", 2), pilot)
+        await queue_files(app, pilot, 4, running=2)
         line = place_cursor(app, "running")
         await pilot.press("p")
         await wait_until(lambda: line.update(set()) or line.state == "paused", pilot)
@@ -181,7 +203,9 @@ async def test_pause_and_resume_one_and_all(make_app: MakeApp, archive: Archive)
         await wait_until(has(app, "paused", 0), pilot)
         await pilot.press("P")
         await wait_until(has(app, "paused", 4), pilot)
-        assert app.backend.transfers is not None and app.backend.transfers.active == 0
+        transfers = app.backend.transfers
+        assert transfers is not None
+        await wait_until(lambda: transfers.active == 0, pilot)
         archive.faults.clear()
         await pilot.press("P")
         await wait_until(has(app, "finished", 4), pilot)
@@ -191,12 +215,9 @@ async def test_cancel_one_at_once_many_after_confirmation_and_back_with_retry(
     make_app: MakeApp, archive: Archive
 ) -> None:
     app = make_app(overrides={"downloads.parallel": 1})
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("3")
-        files = await find_files(app, 4)
+    async with opened(app) as pilot:
         archive.faults.add(target="data", rate=10_000.0)
-        await app.backend.queue_files(files)
-        await wait_until(has(app, "waiting", 3), pilot)
+        await queue_files(app, pilot, 4, waiting=3)
         place_cursor(app, "waiting")
         await pilot.press("x")
         await wait_until(has(app, "cancelled", 1), pilot)
@@ -208,9 +229,7 @@ async def test_cancel_one_at_once_many_after_confirmation_and_back_with_retry(
         await pilot.press("escape")
         await wait_until(has(app, "cancelled", 1), pilot)
         await pilot.press("x")
-        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
-        await pilot.press("y")
-        await wait_until(lambda: isinstance(app.screen, DownloadsScreen), pilot)
+        await confirm(app, pilot)
         await wait_until(has(app, "cancelled", 4), pilot)
         archive.faults.clear()
         await pilot.press("a", "r")
@@ -221,12 +240,9 @@ async def test_cancel_one_at_once_many_after_confirmation_and_back_with_retry(
 
 async def test_failures_say_why_and_what_to_do_and_are_retried(make_app: MakeApp, archive: Archive) -> None:
     app = make_app()
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("3")
-        files = await find_files(app, 3)
+    async with opened(app) as pilot:
         archive.faults.add(target="data", status=404)
-        await app.backend.queue_files(files)
-        await wait_until(has(app, "failed", 3), pilot)
+        await queue_files(app, pilot, 3, failed=3)
         place_cursor(app, "failed")
         await wait_until(lambda: "3 failed (R retries)" in screen_text(app), pilot)
         assert "404" in screen_text(app) and "Search again" in screen_text(app)
@@ -250,22 +266,19 @@ async def test_what_an_outage_interrupts_comes_by_itself_when_it_is_over(tmp_pat
             await app.backend.sync(Query(*NAMES, time=TimeRange.of_day(DAY.date())))
             await wait_until(asked.is_set, pilot)
             await asyncio.to_thread(stage.go_away)
-            await wait_until(lambda: " offline " in screen_text(app), pilot)
+            await wait_until(lambda: " offline " in header_of(app), pilot)
             assert not has(app, "failed", 1)()
             await asyncio.to_thread(stage.come_back)
             await wait_until(has(app, "finished", 3), pilot)
-            await wait_until(lambda: " offline " not in screen_text(app), pilot)
+            await wait_until(lambda: " offline " not in header_of(app), pilot)
         assert len(stage.finals) == 3 and stage.wrong_files() == []
 
 
 async def test_a_retry_is_shown_with_its_reason_and_count(make_app: MakeApp, archive: Archive) -> None:
     app = make_app(overrides={"downloads.retry_wait": 30})
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("3")
-        files = await find_files(app, 1)
+    async with opened(app) as pilot:
         archive.faults.add(target="data", status=503)
-        await app.backend.queue_files(files)
-        await wait_until(has(app, "retrying", 1), pilot)
+        await queue_files(app, pilot, 1, retrying=1)
         await pilot.pause()
         app.screen.sample()  # type: ignore[attr-defined]
         await wait_until(lambda: "next try in" in screen_text(app), pilot)
@@ -275,12 +288,9 @@ async def test_a_retry_is_shown_with_its_reason_and_count(make_app: MakeApp, arc
 
 async def test_to_the_top_changes_what_is_next(make_app: MakeApp, archive: Archive) -> None:
     app = make_app(overrides={"downloads.parallel": 1})
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("3")
-        files = await find_files(app, 4)
+    async with opened(app) as pilot:
         archive.faults.add(target="data", rate=10_000.0)
-        await app.backend.queue_files(files)
-        await wait_until(has(app, "waiting", 3), pilot)
+        await queue_files(app, pilot, 4, waiting=3)
         last = lines(app)[-1]
         await pilot.press("G", "t")
         await wait_until(lambda: has(app, "waiting", 3)() and lines(app)[1] is last, pilot)
@@ -361,10 +371,8 @@ async def test_more_and_fewer_at_once(make_app: MakeApp) -> None:
 
 async def test_clear_confirms_with_a_count_and_empties_list_and_disk(make_app: MakeApp) -> None:
     app = make_app()
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("3")
-        await app.backend.queue_files(await find_files(app, 2))
-        await wait_until(has(app, "finished", 2), pilot)
+    async with opened(app) as pilot:
+        await queue_files(app, pilot, 2, finished=2)
         await pilot.press("C")
         await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
         assert "2 ended transfers (287 KiB)" in screen_text(app)
@@ -379,11 +387,8 @@ async def test_the_folder_is_copied(make_app: MakeApp, monkeypatch: pytest.Monke
     monkeypatch.delenv("TMUX", raising=False)
     monkeypatch.delenv("DISPLAY", raising=False)
     app = make_app()
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("3")
-        files = await find_files(app, 1)
-        await app.backend.queue_files(files)
-        await wait_until(has(app, "finished", 1), pilot)
+    async with opened(app) as pilot:
+        files = await queue_files(app, pilot, 1, finished=1)
         await pilot.press("o")
         await wait_until(lambda: isinstance(app.screen, TextDialog), pilot)
         assert app.screen.text == str(files[0].path.parent)
@@ -391,11 +396,8 @@ async def test_the_folder_is_copied(make_app: MakeApp, monkeypatch: pytest.Monke
 
 async def test_verify_finds_damage_and_retry_fetches_it(make_app: MakeApp) -> None:
     app = make_app()
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("3")
-        files = await find_files(app, 2)
-        await app.backend.queue_files(files)
-        await wait_until(has(app, "finished", 2), pilot)
+    async with opened(app) as pilot:
+        files = await queue_files(app, pilot, 2, finished=2)
         broken = files[0].path
         os.truncate(broken, 1000)
         await pilot.press("a", "V")
@@ -404,7 +406,7 @@ async def test_verify_finds_damage_and_retry_fetches_it(make_app: MakeApp) -> No
         await pilot.pause()
         assert "truncated: it has 1,000 bytes" in screen_text(app)
         good = next(one for one in lines(app) if one is not line)
-        assert good.verdict is not None and good.verdict.state == "good"
+        await wait_until(lambda: good.verdict is not None and good.verdict.state == "good", pilot)
         await pilot.press("r")
         await wait_until(has(app, "finished", 2), pilot)
         assert broken.stat().st_size == files[0].size
@@ -412,11 +414,8 @@ async def test_verify_finds_damage_and_retry_fetches_it(make_app: MakeApp) -> No
 
 async def test_enter_shows_everything_of_a_transfer(make_app: MakeApp) -> None:
     app = make_app()
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("3")
-        files = await find_files(app, 1)
-        await app.backend.queue_files(files)
-        await wait_until(has(app, "finished", 1), pilot)
+    async with opened(app) as pilot:
+        files = await queue_files(app, pilot, 1, finished=1)
         await pilot.press("enter")
         await wait_until(lambda: isinstance(app.screen, TextDialog), pilot)
         assert files[0].url in app.screen.text and "147,718 of 147,718" in app.screen.text
@@ -424,8 +423,7 @@ async def test_enter_shows_everything_of_a_transfer(make_app: MakeApp) -> None:
 
 async def test_filter_sort_and_columns(make_app: MakeApp, archive: Archive) -> None:
     app = make_app()
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("3")
+    async with opened(app) as pilot:
         files = await find_files(app, 3)
         archive.faults.add(target="data", status=404, match=files[0].path.name)
         await app.backend.queue_files(files)
@@ -449,15 +447,13 @@ async def test_filter_sort_and_columns(make_app: MakeApp, archive: Archive) -> N
 async def test_the_choice_of_columns_is_remembered_at_every_width(make_app: MakeApp) -> None:
     app = make_app()
     file = app.backend.session.dirs.cache_file("downloads.json")
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("3")
+    async with opened(app) as pilot:
         await wait_until(lambda: "Done" in screen_text(app), pilot)
         await pilot.press("c", "down", "space", "escape")
         await wait_until(lambda: "Done" not in screen_text(app), pilot)
         await wait_until(file.exists, pilot)
     app = make_app()
-    async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await pilot.press("3")
+    async with opened(app, size=(120, 40)) as pilot:
         await wait_until(lambda: "Bytes" in screen_text(app) and "Done" not in screen_text(app), pilot)
         await pilot.resize_terminal(60, 16)
         await wait_until(lambda: "Left" in screen_text(app), pilot)
@@ -472,8 +468,7 @@ async def test_a_damaged_memory_of_columns_is_as_none(make_app: MakeApp, content
     file = app.backend.session.dirs.cache_file("downloads.json")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(content)
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("3")
+    async with opened(app) as pilot:
         await wait_until(lambda: "Done" in screen_text(app) and "Name" in screen_text(app), pilot)
 
 
@@ -491,10 +486,10 @@ async def test_what_another_process_does_is_shown_and_cannot_be_controlled(
         write_elsewhere(app, [row, second])
         await wait_until(has(app, "running", 1), pilot)
         await wait_until(lambda: f"maap sync {other_process}: 1 running" in screen_text(app), pilot)
-        await wait_until(lambda: "0/2 files  0 B of" in screen_text(app), pilot)
+        await wait_until(lambda: "0 of 2 files" in screen_text(app), pilot)
         await wait_until(lambda: "↓1 " in screen_text(app), pilot)
         text = screen_text(app)
-        assert "B/s" not in text and "░" not in text, "nothing is said of how fast before it is known"
+        assert "B/s" not in text and " 0%" in text, "nothing is said of how fast before it is known"
 
         def moves(count: int) -> Callable[[], bool]:
             def look() -> bool:
@@ -505,7 +500,7 @@ async def test_what_another_process_does_is_shown_and_cannot_be_controlled(
 
             return look
 
-        await wait_until(moves(4), pilot)  # the bar, both lines of the head, and the row
+        await wait_until(moves(4), pilot)  # the header, both lines of the head, and the row
         await pilot.press("1")
         await wait_until(moves(1), pilot)
         await pilot.press("3")
@@ -552,8 +547,7 @@ async def test_a_full_disk_holds_the_queue_and_it_goes_on_by_itself(
     app = make_app(overrides={"downloads.min_free": "1G"})
     room = shutil.disk_usage(app.backend.session.dirs.data_dir.parent)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: room._replace(free=5 << 20))
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("3")
+    async with opened(app) as pilot:
         await app.backend.queue_files(await find_files(app, 3))
         words = "Waiting: Too little space for"
         await wait_until(lambda: words in " ".join(screen_text(app).split()), pilot)
@@ -582,8 +576,7 @@ async def test_leaving_keeps_the_queue_and_going_on_fetches_only_the_rest(
     make_app: MakeApp, archive: Archive
 ) -> None:
     first = make_app(overrides={"downloads.parallel": 2})
-    async with first.run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("3")
+    async with opened(first) as pilot:
         files = await find_files(first, 3)
         rule = archive.faults.add(target="data", rate=60_000.0)
         await first.backend.queue_files(files)
@@ -612,33 +605,27 @@ async def test_an_unusable_queue_file_is_said_once_with_what_to_do_and_transfers
 ) -> None:
     app = make_app()
     app.backend.session.dirs.queue_file.mkdir(parents=True)
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("3")
+    async with opened(app) as pilot:
         await wait_until(lambda: "The queue file cannot be used" in screen_text(app), pilot)
         assert "Transfers go on; fix it, restart." in screen_text(app)
-        await app.backend.queue_files(await find_files(app, 2))
-        await wait_until(has(app, "finished", 2), pilot)
-        await wait_until(lambda: "2/2 files" in screen_text(app), pilot)
+        await queue_files(app, pilot, 2, finished=2)
+        await wait_until(lambda: "2 of 2 files" in screen_text(app), pilot)
         assert [line.text for line in app.backend.log_lines if "cannot be used" in line.text] == [
             app.backend.queue.problem
         ]
         assert str(app.backend.session.dirs.queue_file) in app.backend.queue.problem
         await pilot.press("C")
-        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
-        await pilot.press("y")
-        await wait_until(lambda: isinstance(app.screen, DownloadsScreen) and not lines(app), pilot)
+        await confirm(app, pilot)
+        await wait_until(lambda: not lines(app), pilot)
 
 
 async def test_a_queue_file_that_breaks_while_the_mode_is_shown_is_said_and_own_transfers_stay(
     make_app: MakeApp, archive: Archive
 ) -> None:
     app = make_app(overrides={"downloads.parallel": 1})
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("3")
-        files = await find_files(app, 3)
+    async with opened(app) as pilot:
         archive.faults.add(target="data", rate=20_000.0)
-        await app.backend.queue_files(files)
-        await wait_until(has(app, "running", 1), pilot)
+        await queue_files(app, pilot, 3, running=1)
         await wait_until(lambda: len(app.backend.queue.load()) == 3, pilot)
         app.backend.session.dirs.queue_file.write_bytes(b"no database" * 5000)
         await wait_until(lambda: "The queue file was damaged, a new one is used" in screen_text(app), pilot)
@@ -656,12 +643,10 @@ async def test_a_damaged_queue_file_is_replaced_and_kept_beside(make_app: MakeAp
     file = app.backend.session.dirs.queue_file
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(b"this is no database, whatever its name says" * 100)
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("3")
+    async with opened(app) as pilot:
         await wait_until(lambda: "The queue file was damaged, a new one is used" in screen_text(app), pilot)
         assert "press 4, then d" in screen_text(app)
-        await app.backend.queue_files(await find_files(app, 2))
-        await wait_until(has(app, "finished", 2), pilot)
+        await queue_files(app, pilot, 2, finished=2)
         aside = file.with_name("queue.sqlite3.damaged")
         assert aside.read_bytes().startswith(b"this is no database")
         assert any(str(aside) in line.text for line in app.backend.log_lines)
@@ -699,8 +684,7 @@ async def test_sizes_that_are_not_known_are_said_to_be_guessed_or_left_out(
     make_app: MakeApp, archive: Archive
 ) -> None:
     first = make_app(overrides={"downloads.parallel": 1})
-    async with first.run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("3")
+    async with opened(first) as pilot:
         files = [replace(wanted, size=None) for wanted in await find_files(first, 4)]
         rule = archive.faults.add(target="data", latency_s=30.0)
         await first.backend.queue_files(files)
@@ -830,28 +814,22 @@ async def test_very_many_files_come_in_slices_with_keys_in_between(
         await wait_until(lambda: isinstance(app.screen, DownloadsScreen), pilot)
         await wait_until(has(app, "cancelled", 3000), pilot)
         await pilot.press("C")
-        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
-        await pilot.press("y")
-        await wait_until(lambda: isinstance(app.screen, DownloadsScreen) and not lines(app), pilot)
+        await confirm(app, pilot)
+        await wait_until(lambda: not lines(app), pilot)
         assert not +app.screen.head.counts  # type: ignore[attr-defined]
 
 
 async def test_a_file_that_another_process_has_too_is_one_row(make_app: MakeApp, other_process: int) -> None:
     app = make_app()
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await pilot.press("3")
-        files = await find_files(app, 1)
-        await app.backend.queue_files(files)
-        await wait_until(has(app, "finished", 1), pilot)
+    async with opened(app) as pilot:
+        files = await queue_files(app, pilot, 1, finished=1)
         await wait_until(lambda: [row.state for row in app.backend.queue.load()] == ["finished"], pilot)
         row = row_of(files, 0, pid=other_process, born=born_at(other_process), state="running")
         write_elsewhere(app, [row])
         await wait_until(lambda: f"maap sync {other_process}: 1 running" in screen_text(app), pilot)
         assert states(app) == ["finished"]
         await pilot.press("C")
-        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
-        await pilot.press("y")
-        await wait_until(lambda: isinstance(app.screen, DownloadsScreen), pilot)
+        await confirm(app, pilot)
         await wait_until(lambda: "finished" not in states(app), pilot)
 
 
@@ -891,3 +869,45 @@ def test_a_sparkline_has_the_largest_value_full_and_nothing_lowest() -> None:
     assert sparkline([0, 1, 2, 4], levels) == "_.:|"
     assert sparkline([0, 0], levels) == "__"
     assert sparkline([], levels) == ""
+
+
+def test_a_bar_grows_by_eighths_and_is_full_only_when_all_is_here() -> None:
+    shown = [bar(part, 4, UNICODE) for part in (0, 1 / 32, 0.5, 0.53125, 0.999, 1, 2, -1)]
+    assert shown == ["░░░░", "▏░░░", "██░░", "██▏░", "███▉", "████", "████", "░░░░"]
+    assert [bar(part, 4, ASCII) for part in (0.24, 0.25, 0.999, 1)] == ["----", "#---", "###-", "####"]
+    assert [percent(part) for part in (0, 0.499, 0.999, 1)] == ["  0%", " 49%", " 99%", "100%"]
+    assert [bar_cells(width) for width in (60, 80, 100, 120, 140, 200)] == [7, 7, 12, 17, 37, 40]
+
+
+def test_the_graph_has_a_scale_and_the_largest_rate_is_full() -> None:
+    rates = Rates()
+    assert graph(rates, 120, 4, UNICODE.levels, "|") == []
+    for rate in [2048.0] * 6 + [1024.0] * 3 + [100.0] * 3 + [0.0] * 5:
+        rates.note(rate, is_active=True)
+    assert graph(rates, 120, 4, UNICODE.levels, "|") == [
+        " 2.0 KiB/s|██",
+        "          |██",
+        "          |███",
+        "         0|███▂" + " " * 96 + " 5 min",
+    ], "a column stands for three seconds; the last two are not a whole one"
+    assert all(len(line) <= 80 for line in graph(rates, 80, 4, ASCII.levels, "|"))
+
+
+def test_time_without_transfers_is_left_out_and_begins_a_new_mean() -> None:
+    rates = Rates()
+    for rate in (0.0, 100.0, 200.0):
+        rates.note(rate, is_active=True)
+    assert rates.mean == 150, "what came before a rate was known is in the first rate"
+    for _ in range(9):
+        rates.note(5.0, is_active=False)
+    assert list(rates.seconds) == [0.0, 100.0, 200.0, 0.0] and rates.mean == 150
+    rates.note(40.0, is_active=True)
+    assert rates.mean == 40
+    for at in range(700):
+        rates.note(float(at), is_active=True)
+    before = rates.columns(10)
+    for _ in range(10):
+        rates.note(0.0, is_active=True)
+        now = rates.columns(10)
+        assert now[-30:] in (before[-30:], [*before[-29:], now[-1]]), "a column keeps its value"
+    assert now[-1] < before[-1], "and one more came"

@@ -17,8 +17,8 @@ from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.help import HelpDialog
 from maap_tui.tui.keys import KEYS, MODE_TITLES, MODES, check_keymap, keys_in
 from maap_tui.tui.screens.mode import ModeScreen
-from maap_tui.tui.widgets.bars import FooterBar
-from maap_tui.tui.widgets.rows import RowList
+from maap_tui.tui.widgets.header_footer import FooterBar
+from maap_tui.tui.widgets.row_list import RowList
 
 MakeApp = Callable[..., MaapApp]
 
@@ -27,7 +27,7 @@ def test_every_id_is_unique_and_belongs_to_a_mode() -> None:
     ids = [key.id for key in KEYS]
     assert len(ids) == len(set(ids))
     assert {key.mode for key in KEYS} <= {"everywhere", "lists", *MODES}
-    assert set(MODE_TITLES) == {"everywhere", "lists", *MODES}
+    assert set(MODE_TITLES) == {"everywhere", "lists", "commands", *MODES}
 
 
 def test_every_key_has_words_for_footer_and_help() -> None:
@@ -63,7 +63,7 @@ def test_every_action_exists_where_its_key_works(mode: str) -> None:
 
 def test_the_palette_of_a_mode_has_a_key_for_every_digit() -> None:
     digits = [key.keys for key in KEYS if key.action.startswith("go(")]
-    assert digits == [str(number) for number in range(1, len(MODES) + 1)]
+    assert digits == [str(number) for number in range(len(MODES))]
 
 
 def test_a_remapped_key_is_taken() -> None:

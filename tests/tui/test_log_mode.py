@@ -22,7 +22,7 @@ from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.dialogs.sign_in import SignInDialog
 from maap_tui.tui.screens.log.screen import LogScreen
-from maap_tui.tui.widgets.rows import RowList
+from maap_tui.tui.widgets.row_list import RowList
 
 SIZE = (80, 24)
 MARKUP = "[/foo] [@click=app.quit]x[/] \x1b[31mred"
@@ -125,6 +125,20 @@ async def test_follows_the_end_unless_the_cursor_was_moved(make_app: MakeApp) ->
         app.backend.write_log("info", "line 51")
         screen.sample()
         assert log_of(screen).current.line.text == "line 51"
+
+
+async def test_the_cursor_stays_on_its_line_when_earlier_ones_come(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        for number in range(50):
+            app.backend.write_log("info", f"line {number}")
+        screen.sample()
+        await pilot.press("up", "up")
+        await app.backend.read_earlier_log()
+        app.backend.write_log("info", "line 50")
+        screen.sample()
+        assert log_of(screen).current.line.text == "line 47"
 
 
 async def test_a_full_log_keeps_the_last_lines(make_app: MakeApp) -> None:
@@ -284,10 +298,12 @@ async def test_theme_is_checked_and_put_in_force(make_app: MakeApp) -> None:
         await pilot.press("enter")
         await wait_until(lambda: isinstance(app.screen, PromptDialog), pilot)
         app.screen.query_one(Input).value = "[/foo]"
-        await wait_until(lambda: "there is no such theme" in text_of(app), pilot)
+        await wait_until(lambda: "it is not a theme" in text_of(app), pilot)
         app.screen.query_one(Input).value = "nord"
         await pilot.press("enter")
         await wait_until(lambda: app.theme == "nord", pilot)
+        await edit(app, pilot, "")
+        await wait_until(lambda: app.theme == "maap-dark", pilot)
 
 
 async def test_keys_are_listed_and_changed_at_once(make_app: MakeApp, archive: Any, tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from driving import text_of, wait_until
+from driving import find_files, notices_of, text_of, wait_until
+from textual import events
 from textual.command import CommandPalette
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
@@ -14,9 +16,13 @@ from textual.widgets import Input, OptionList
 from maap_tui.engine.missions import earthcare
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
+from maap_tui.tui.dialogs.confirm import ConfirmDialog
+from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.screens.browse.archive_tree import ArchiveTree, Branch
 from maap_tui.tui.screens.browse.screen import BrowseScreen
+from maap_tui.tui.screens.search.screen import SearchScreen
+from maap_tui.tui.screens.search.search_form import MatchList
 
 L2 = "EarthCAREL2InstChecked_MAAP"
 VALIDATED = "EarthCAREL2Validated_MAAP"
@@ -134,3 +140,99 @@ async def test_finds_product_types_by_content_and_hostile_names_are_only_text(ma
         await pilot.press("down", "down", "enter")
         await pilot.pause()
         assert app.is_running
+
+
+async def paste(pilot: Pilot[Any], text: str, wanted: str) -> None:
+    """Paste into the palette, and wait for the entry that enter would take."""
+    app = pilot.app
+    assert isinstance(app, MaapApp)
+    await pilot.press("colon")
+    app.post_message(events.Paste(text))
+    await wait_until(lambda: isinstance(app.screen, CommandPalette), pilot)
+    await wait_until(lambda: highlighted(app).startswith(wanted), pilot)
+
+
+async def test_a_pasted_id_is_searched_and_pasted_urls_are_queued(make_app: MakeApp) -> None:
+    app = make_app(mode="browse")
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        files = await find_files(app, 2)
+        stem = files[0].url.rpartition("/")[2].removesuffix(".h5")
+        await paste(pilot, f"{stem}.h5", f"Search CPR_CLD_2A BC, orbit {stem[-6:]}")
+        await pilot.press("enter")
+        await wait_until(lambda: app.current_mode == "search" and app.screen.query("#sum"), pilot)
+        screen = app.screen
+        assert isinstance(screen, SearchScreen)
+        await wait_until(lambda: [row.granule.id for row in screen.results.rows] == [stem], pilot)
+        assert (screen.form.terms.collection, screen.form.terms.orbit) == (VALIDATED, stem[-6:])
+        # A command line, with what the form lacks.
+        line = f"maap get {VALIDATED} \\\n  CPR_CLD_2A BC --orbit {stem[-6:-1]} --format h5 -o /tmp/x | sh"
+        await paste(
+            pilot, line, f"Run as a search: maap search {VALIDATED} CPR_CLD_2A BC --orbit {stem[-6:-1]}"
+        )
+        await pilot.press("enter")
+        await wait_until(lambda: "Left out: what follows |, -o." in notices_of(app), pilot)
+        await wait_until(lambda: screen.form.terms.formats == "h5", pilot)
+        # Lines of URLs.
+        app.clear_notifications()
+        await paste(pilot, "".join(f"{file.url}\n" for file in files), "Download 2 files")
+        await pilot.press("enter")
+        await wait_until(lambda: "Queued 2 files. 3 shows the queue." in notices_of(app), pilot)
+        assert app.backend.transfers is not None
+        jobs = app.backend.transfers.job_list()
+        assert {(job.wanted.path, job.wanted.key) for job in jobs} == {(one.path, one.key) for one in files}
+
+
+async def test_times_places_and_files_go_into_the_form(make_app: MakeApp, tmp_path: Path) -> None:
+    area = tmp_path / "lake.geojson"
+    area.write_text('{"type": "Point", "coordinates": [24.3, 61.8]}')
+    app = make_app(mode="search", **OFFLINE)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: isinstance(app.screen, SearchScreen) and app.screen.query("#sum"), pilot)
+        screen = app.screen
+        assert isinstance(screen, SearchScreen)
+        for typed, wanted, name, value in (
+            ("missing 30d", "Search in this time: missing 30d", "time", "missing 30d"),
+            ("2025-12-01 03:00..06:00", "Search in this time", "time", "2025-12-01 03:00..06:00"),
+            ("61.8,24.3 r100", "Search in this area", "area", "61.8,24.3 r100"),
+            ("hyyt", "Search around hyytiala", "area", "hyytiala"),
+            ("hyytiala r100", "Search around hyytiala r100", "area", "hyytiala r100"),
+            (f"{tmp_path}/la", f"Search in the area of {area}", "area", str(area)),
+        ):
+            await pilot.press("escape")
+            await type_into_palette(pilot, typed)
+            await wait_until(lambda wanted=wanted: highlighted(app).startswith(wanted), pilot)
+            await pilot.press("enter")
+            await wait_until(lambda name=name: screen.form.field_in_hand == name, pilot)
+            assert getattr(screen.form.terms, name) == value
+        # In the form a folder leads to what is in it.
+        field = screen.query_one("#area", Input)
+        field.value = f"{tmp_path.parent}/{tmp_path.name[:-1]}"
+        matches = screen.query_one(MatchList)
+        await wait_until(lambda: f"{tmp_path}/" in [match.name for match in matches.shown], pilot)
+        await pilot.press("tab")
+        assert field.value == f"{tmp_path}/" and app.focused is field
+        await wait_until(lambda: "/lake.geojson" in text_of(app), pilot)
+        await pilot.press("enter")
+        assert field.value == str(area)
+        await pilot.press("escape")
+        await type_into_palette(pilot, f"{tmp_path}/none.json")
+        await wait_until(lambda: "cannot be read: No such file" in highlighted(app), pilot)
+
+
+async def test_many_are_asked_for_and_strangers_need_a_folder(make_app: MakeApp) -> None:
+    app = make_app(**OFFLINE)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await paste(pilot, "maap list", "`maap list` does not search; run it in a shell.")
+        await pilot.press("enter")
+        await wait_until(lambda: "does not search" in notices_of(app), pilot)
+        strangers = [f"http://127.0.0.1:9/{number}.h5" for number in range(1001)]
+        await paste(pilot, "\n".join(strangers), "Download 1,001 files")
+        await pilot.press("enter")
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        assert "Queue 1,001 pasted files?" in text_of(app)
+        await pilot.press("y")
+        await wait_until(lambda: isinstance(app.screen, PromptDialog), pilot)
+        assert "1,001 files of no collection known here" in text_of(app)
+        await pilot.press("escape")
+        await wait_until(lambda: "Nothing was queued." in notices_of(app), pilot)
+        assert app.backend.transfers is None

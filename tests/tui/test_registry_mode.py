@@ -11,23 +11,28 @@ from typing import Any
 
 import h5py
 import pytest
-from driving import find_files, text_of, wait_until
+from driving import confirm, find_files, notices_of, text_of, wait_until
 from textual.pilot import Pilot
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
+from maap_tui.demo import Archive
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.registry.watch import Watch
 from maap_tui.engine.session import Session
+from maap_tui.engine.studies.study import read_study
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
+from maap_tui.tui.dialogs.coverage import LABEL, GapsDialog
 from maap_tui.tui.dialogs.listing import ListDialog
+from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.screens.registry.baseline_table import BaselineTable, short_age, short_count
 from maap_tui.tui.screens.registry.baseline_view import BaselineView
 from maap_tui.tui.screens.registry.day_strip import DayStrip
 from maap_tui.tui.screens.registry.screen import RegistryScreen
-from maap_tui.tui.widgets.rows import RowList
+from maap_tui.tui.screens.registry.shares import cells_of
+from maap_tui.tui.widgets.row_list import MARKS, RowList
 
 SIZE = (80, 24)
 KEY = Key("EarthCARE", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
@@ -155,9 +160,42 @@ async def test_table_counts_everything(make_app: MakeApp) -> None:
         )
         await wait_until(lambda: "KiB" in text_of(app), pilot)
         line = next(line for line in text_of(app).splitlines() if "CPR_CLD_2A" in line and "BC" in line)
-        assert line.split()[1:] == [
-            "CPR_CLD_2A", "BC", "6", "4", "1", "2", "1", *line.split()[8:10], "now", "L2Validated",
-        ]  # fmt: skip
+        size = line.split()[-2:]
+        bar = "▓" * 4 + "█" * 12 + "░" * 4 + "✗" * 4
+        assert line.split()[1:] == ["CPR_CLD_2A", "BC", bar, "6", "4", "2", "1", *size]
+        await pilot.resize_terminal(110, 24)
+        await wait_until(lambda: " 6     4     1       2      1 " in text_of(app), pilot)
+        assert "now L2Validated" in text_of(app)
+
+
+async def test_bars_a_total_and_what_needs_attention_first(make_app: MakeApp) -> None:
+    def prepare(session: Session) -> None:
+        fill(session)
+        session.registry.baseline(OTHER).add(entries(session, DAY, 3, OTHER))
+
+    app = make_app(prepare=prepare)
+    async with app.run_test(size=(112, 30), notifications=True) as pilot:
+        screen = await go(app, pilot)
+        await wait_until(lambda: [row.key for row in baselines_of(screen).shown] == [KEY, OTHER], pilot)
+        assert baselines_of(screen).cursor == 0, "nobody moved it"
+        await wait_until(lambda: "2 baselines: 4 of 9 here, 5 pending, 1 failed, " in text_of(app), pilot)
+        assert "▓mark █here ░miss ✗fail" in text_of(app)
+        assert f"BC   {'▓' * 5}{'█' * 14}{'░' * 4}{'✗' * 4} " in text_of(app)
+        tracker = app.backend.session.registry.baseline(OTHER)
+        for entry in entries(app.backend.session, DAY, 2, OTHER):
+            tracker.record_error(entry.url, "Service Unavailable", code=503, tries=3, at=AT)
+        await wait_until(lambda: [row.key for row in baselines_of(screen).shown] == [OTHER, KEY], pilot)
+        assert baselines_of(screen).current.key == KEY, "the cursor stays on its row"
+        await pilot.resize_terminal(70, 24)
+        await wait_until(lambda: "█here" not in text_of(app) and "5 pending, 3 failed" in text_of(app), pilot)
+
+
+def test_a_bar_shows_each_share_that_has_files() -> None:
+    assert cells_of((0, 608, 295, 2), 25) == [0, 16, 8, 1]
+    assert cells_of((1, 1, 1, 100_000), 17) == [1, 1, 1, 14]
+    assert cells_of((10, 10, 10, 1), 17) == [6, 5, 5, 1]
+    assert cells_of((5, 0, 0, 0), 17) == [17, 0, 0, 0]
+    assert cells_of((0, 0, 0, 0), 17) == [0, 0, 0, 0]
 
 
 async def test_empty_says_what_to_do(make_app: MakeApp) -> None:
@@ -425,22 +463,22 @@ async def test_days_move_by_day_and_week_in_grid_and_strip(make_app: MakeApp) ->
         screen = await go(app, pilot, sizes=False)
         await pilot.press("enter")
         strip = screen.query_one(DayStrip)
-        await wait_until(lambda: strip.day == date(2025, 12, 31), pilot)
+        await wait_until(lambda: strip.has_focus and strip.day == date(2025, 12, 31), pilot)
         await pilot.press("left", "k")
-        assert strip.day == date(2025, 12, 23)
+        await wait_until(lambda: strip.day == date(2025, 12, 23), pilot)
         await pilot.press("home")
-        assert strip.day == date(2025, 10, 1)
+        await wait_until(lambda: strip.day == date(2025, 10, 1), pilot)
         await pilot.press("right_square_bracket")
-        assert strip.day == date(2025, 11, 20)
-        assert "2025-10" in text_of(app) and "2025-12" in text_of(app)
+        await wait_until(lambda: strip.day == date(2025, 11, 20), pilot)
+        await wait_until(lambda: "2025-10" in text_of(app) and "2025-12" in text_of(app), pilot)
         await pilot.click(DayStrip, offset=(3, 3))
-        assert strip.day == date(2025, 10, 1)
+        await wait_until(lambda: strip.day == date(2025, 10, 1), pilot)
         await pilot.resize_terminal(60, 16)
         await wait_until(lambda: not strip.is_grid, pilot)
         await pilot.press("right", "down", "end", "left")
-        assert strip.day == date(2025, 12, 30)
+        await wait_until(lambda: strip.day == date(2025, 12, 30), pilot)
         await pilot.press("g", "l")
-        assert strip.day == date(2025, 10, 2)
+        await wait_until(lambda: strip.day == date(2025, 10, 2), pilot)
 
 
 async def test_changes_from_outside_are_seen(make_app: MakeApp) -> None:
@@ -596,8 +634,7 @@ async def test_unmark_of_several_is_confirmed(make_app: MakeApp) -> None:
         await wait_until(lambda: screen.work is None, pilot)
         assert len(list(tracker.marked())) == 4
         await pilot.press("u")
-        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
-        await pilot.press("y")
+        await confirm(app, pilot)
         await wait_until(lambda: not list(tracker.marked()), pilot)
 
 
@@ -618,8 +655,7 @@ async def test_cleanup_shows_asks_and_deletes_marked_files_only(make_app: MakeAp
         await wait_until(lambda: screen.work is None, pilot)
         assert Path(path).exists()
         await pilot.press("D")
-        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
-        await pilot.press("y")
+        await confirm(app, pilot)
         await wait_until(lambda: not Path(path).exists(), pilot)
         await wait_until(lambda: screen.work is None, pilot)
         assert all(other.exists() for other in others)
@@ -639,15 +675,14 @@ async def test_what_a_cleanup_deleted_is_said_in_every_view(make_app: MakeApp) -
             [(entry.path, entry.day) for entry in entries(app.backend.session, date(2025, 12, 3), 2)]
         )
         await pilot.press("D")
-        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
-        await pilot.press("y")
+        await confirm(app, pilot)
         await wait_until(lambda: screen.work is None and "Deleted 3 files" in words(app), pilot)
         await wait_until(lambda: (row := screen.rows[KEY].summary) is not None and row.deleted == 3, pilot)
         summary = screen.rows[KEY].summary
         assert summary is not None
         assert (summary.downloaded, summary.here, summary.marked, summary.marked_here) == (4, 1, 3, 0)
         line = next(line for line in text_of(app).splitlines() if "CPR_CLD_2A" in line and "BC" in line)
-        assert line.split()[3:8] == ["6", "1", "0", "3", "2"], "found, here, marked, deleted, pending"
+        assert line.split()[4:8] == ["6", "1", "3", "2"], "found, here, deleted, pending"
         await pilot.press("enter")
         await wait_until(lambda: screen.query_one(DayStrip).day is not None, pilot)
         strip = screen.query_one(DayStrip)
@@ -730,6 +765,59 @@ async def test_check_fetches_again(make_app: MakeApp) -> None:
         await wait_until(lambda: isinstance(app.screen, ListDialog), pilot)
         await pilot.press("f")
         await wait_until(lambda: wanted.path.stat().st_size == wanted.size, pilot)
+
+
+async def test_what_is_here_is_frozen_as_a_study(make_app: MakeApp, tmp_path: Path) -> None:
+    def prepare(session: Session) -> None:
+        several = entries(session, DAY, 2)
+        tracker = session.registry.baseline(KEY)
+        tracker.add(several)
+        for one in several:
+            put(one)
+            tracker.record(one.url, one.path, one.day)
+
+    app = make_app(prepare=prepare)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await go(app, pilot)
+        await pilot.press("z")
+        await wait_until(lambda: isinstance(app.screen, PromptDialog), pilot)
+        app.screen.query_one(Input).value = str(tmp_path / "study")
+        await pilot.press("enter")
+        await wait_until(lambda: "Froze 2 files" in notices_of(app), pilot)
+    study = read_study(tmp_path / "study")
+    assert {one.path for one in study.files} == {
+        str(Path(one.path).relative_to(app.backend.session.dirs.data_dir))
+        for one in entries(app.backend.session, DAY, 2)
+    }
+
+
+async def test_a_study_is_thawed_and_cited(make_app: MakeApp, tmp_path: Path) -> None:
+    def prepare(session: Session) -> None:
+        several = entries(session, DAY, 2)
+        tracker = session.registry.baseline(KEY)
+        tracker.add(several)
+        for one in several:
+            put(one)
+            tracker.record(one.url, one.path, one.day)
+
+    app = make_app(prepare=prepare)
+    gone, _ = app.backend.session.registry.baseline(KEY).downloads()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await go(app, pilot)
+        for key, words in (
+            ("z", "Froze 2 files"),
+            ("Z", "Thawed study: 2 files here, each with its hash"),
+            ("Z", "1 file here with its hash, 1 file that the archive does not have any more"),
+        ):
+            await pilot.press(key)
+            await wait_until(lambda: isinstance(app.screen, PromptDialog), pilot)
+            app.screen.query_one(Input).value = str(tmp_path / "study")
+            await pilot.press("enter")
+            await wait_until(lambda words=words: words in notices_of(app), pilot)
+            if "2 files here" in words:
+                Path(gone.path).unlink()
+        await pilot.press("C")
+        await wait_until(lambda: "properties, baseline BC" in app.clipboard, pilot)
 
 
 async def test_rebuild_records_what_is_on_disk(make_app: MakeApp) -> None:
@@ -912,3 +1000,97 @@ def test_short_forms() -> None:
     ages = [short_age(AT, datetime.fromtimestamp(AT.timestamp() + s, UTC)) for s in (-9, 59, 600, 7200, 4e6)]
     assert ages == ["now", "now", "10 min", "2 h", "46 d"]
     assert short_age(None, AT) == ""
+
+
+# What the archive has
+
+
+BIOMASS = Key("BIOMASS", "BiomassLevel1b", "S2_DGM__1S", "01")
+
+
+async def test_gaps_are_listed_and_fetched(make_app: MakeApp, archive: Archive) -> None:
+    key = BIOMASS
+
+    def track(session: Session) -> None:
+        nonlocal key
+        (key,) = session.tracked_keys(BIOMASS.collection, BIOMASS.product_type, BIOMASS.baseline)
+        first = TrackedFile(key, date(2025, 12, 1), "https://x.test/a.zip", "/x")
+        session.registry.baseline(key).add([first])
+
+    app = make_app(prepare=track)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await go(app, pilot)
+        await pilot.press("n")
+        await wait_until(lambda: isinstance(app.screen, GapsDialog), pilot)
+        shown = text_of(app)
+        assert "19 at the archive, 19 not here, in 1 gap" in shown
+        assert "2025-12-12 to 2025-12-15" in shown
+        # The calendar says the same, by days and by months.
+        await pilot.press("tab")
+        await wait_until(lambda: "· none here" in text_of(app), pilot)
+        line = next(line for line in text_of(app).splitlines() if "2025-12" in line)
+        assert "─·──·─" in line and "19" in line
+        # The cursor is on the last day of the gap; space marks the month.
+        await wait_until(lambda: "Mon 2025-12-15: " in text_of(app), pilot)
+        await pilot.press("left", "left")
+        await wait_until(lambda: "Sat 2025-12-13: nothing at the archive" in text_of(app), pilot)
+        for keys, span in (
+            (("h",), "--start 2025-12-12 --end 2025-12-12"),
+            (("space",), "--start 2025-12-12 --end 2025-12-15"),
+        ):
+            await pilot.press(*keys, "y")
+            await wait_until(lambda span=span: app.clipboard.endswith(span), pilot)
+            await wait_until(lambda: not isinstance(app.screen, GapsDialog), pilot)
+            await pilot.press("escape")
+        await pilot.press("up", "tab")
+        await wait_until(lambda: "7  8  9  10 11 12" in text_of(app), pilot)
+        await wait_until(lambda: "2025-12: 19 granules at the archive, 19 not here" in text_of(app), pilot)
+        await pilot.press("enter")
+        await wait_until(lambda: "2025-12-12: " in text_of(app), pilot)
+        await pilot.press("tab", "tab")
+        await wait_until(lambda: "2025-12-12 to 2025-12-15" in text_of(app), pilot)
+        # A click in the calendar goes to its day, and enter on that one searches it.
+        await pilot.press("enter")
+        await wait_until(lambda: "Fri 2025-12-12: " in text_of(app), pilot)
+        rows = app.screen.query_one(RowList)
+        await pilot.click(rows, offset=(MARKS + LABEL + 1 + 14, 1))
+        await wait_until(lambda: "Mon 2025-12-15: " in text_of(app), pilot)
+        await pilot.press("enter")
+        await wait_until(lambda: "--date 2025-12-15" in text_of(app), pilot)
+        await pilot.press("escape", "4", "n")
+        await wait_until(lambda: isinstance(app.screen, GapsDialog), pilot)
+        archive.faults.add(target="data", status=404)
+        await pilot.press("d")
+        await wait_until(lambda: "files queued" in notices_of(app), pilot)
+        # Of the granule that is there in two versions the newest is fetched.
+        await wait_until(lambda: app.backend.tally.snapshot().queued == 18, pilot)
+
+
+async def test_a_large_gap_is_asked_about_and_esc_fetches_nothing(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        await pilot.press("n")
+        await wait_until(lambda: isinstance(app.screen, GapsDialog), pilot)
+        await pilot.press("a", "d")
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        await pilot.press("escape")
+        await wait_until(lambda: screen.work is None, pilot)
+        await pilot.press("n")
+        await wait_until(lambda: isinstance(app.screen, GapsDialog), pilot)
+        await pilot.press("escape")
+        await wait_until(lambda: screen.work is None, pilot)
+        assert app.backend.tally.snapshot().queued == 0
+
+
+async def test_counting_at_an_archive_that_hangs_is_stopped_by_esc(
+    make_app: MakeApp, archive: Archive
+) -> None:
+    app = make_app(prepare=fill)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        archive.faults.add(target="search", latency_s=60.0)
+        await pilot.press("n")
+        await wait_until(lambda: "Counting at the archive" in text_of(app), pilot)
+        await pilot.press("escape")
+        await wait_until(lambda: screen.work is None, pilot)

@@ -63,6 +63,17 @@ def test_the_filter_looks_at_the_columns_shown_or_at_a_text_of_its_own() -> None
     assert model.passing([17, 18]) == [17]
 
 
+def test_what_is_kept_and_the_filter_go_together() -> None:
+    model = model_of(range(40))
+    model.keep = lambda row: row % 3 == 0
+    assert filter_by(model, "") == list(range(0, 40, 3))
+    assert filter_by(model, "odd") == list(range(3, 40, 6))
+    assert filter_by(model, "!odd") == list(range(0, 40, 6))
+    assert model.passing([41, 42, 45]) == [42]
+    model.keep = None
+    assert filter_by(model, "odd") == list(range(1, 40, 2))
+
+
 def test_a_filter_that_grows_looks_only_at_what_passed() -> None:
     asked: list[int] = []
 

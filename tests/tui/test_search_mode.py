@@ -26,13 +26,17 @@ from maap_tui.demo.archive import Archive
 from maap_tui.engine.download.queue_store import QueueRow
 from maap_tui.engine.errors import NoCollectionError
 from maap_tui.engine.model import Asset, Granule
+from maap_tui.engine.quality.sheets import read_sheet
+from maap_tui.engine.quality.store import Stored
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.entries import Key, TrackedFile
-from maap_tui.text import format_duration
+from maap_tui.text import format_bytes, format_duration
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
+from maap_tui.tui.dialogs.coverage import GapsDialog
 from maap_tui.tui.dialogs.error import ErrorDialog
+from maap_tui.tui.dialogs.listing import ListDialog
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.screens.search import screen as search_module
@@ -229,6 +233,10 @@ async def test_another_mode_fills_the_form(make_app: Make) -> None:
         )
 
 
+def shows_names(screen: SearchScreen) -> bool:
+    return "name" in [column.key for column in screen.results.columns]
+
+
 async def test_form_and_results_share_the_screen_in_every_size(make_app: Make) -> None:
     app = make_app()
     async with searching(app) as (screen, pilot):
@@ -236,7 +244,7 @@ async def test_form_and_results_share_the_screen_in_every_size(make_app: Make) -
         # The form is a line while results are looked at.
         assert screen.has_class("-folded")
         assert "2025-12-01" in words_of(screen, "summary")
-        assert "Name" not in text_of(app) and "Direction" in text_of(app)
+        assert "Name" not in text_of(app) and "Longitude" in text_of(app)
         await pilot.resize_terminal(60, 16)
         # The folded form is cut with a mark.
         await wait_until(lambda: text_of(app).splitlines()[1].endswith("…"), pilot)
@@ -247,8 +255,15 @@ async def test_form_and_results_share_the_screen_in_every_size(make_app: Make) -
         for width, has_names in ((180, True), (120, False)):
             await pilot.resize_terminal(width, 40)
             await wait_until(lambda has_names=has_names: ("Name" in text_of(app)) is has_names, pilot)
-            assert ("Direction" in text_of(app)) is not has_names
+            assert ("Longitude" in text_of(app)) is not has_names
             assert screen.has_class("-wide")
+        # So they are below a dialog.
+        await pilot.press("c")
+        await wait_until(lambda: isinstance(app.screen, ColumnsDialog), pilot)
+        for width, has_names in ((180, True), (120, False)):
+            await pilot.resize_terminal(width, 40)
+            await wait_until(lambda has_names=has_names: shows_names(screen) is has_names, pilot)
+        await pilot.press("escape")
         await wait_until(lambda: "newest first" in text_of(app), pilot)
         await see_all(screen, pilot)
         await pilot.press("escape")
@@ -308,7 +323,7 @@ async def test_ascii_without_colours_shows_all_of_it(make_app: Make) -> None:
 async def test_results_stream_in_and_can_be_stopped(make_app: Make, archive: Archive) -> None:
     app = make_app()
     async with searching(app) as (screen, pilot):
-        archive.faults.add(target="search", latency_s=0.1, after=3)
+        archive.faults.add(target="search", latency_s=30.0, after=3)
         screen.form.fill(Terms(L2, "CPR_CLD_2A", "BC", "2025-11-20..2026-01-10"))
         await pilot.press("ctrl+r")
         await wait_until(lambda: screen.results.rows, pilot)
@@ -485,6 +500,52 @@ async def test_files_are_queued_and_their_state_follows(make_app: Make, tmp_path
         await wait_until(lambda: row.state == "missing", pilot)
 
 
+async def test_only_what_is_not_here_is_shown_and_follows_what_comes(make_app: Make) -> None:
+    app = make_app()
+    async with searching(app) as (screen, pilot):
+        await run_search(screen, pilot)
+        await pilot.press("space", "space", "n")
+        assert len(screen.results.shown) == 15
+        assert "15 not here (n: all)" in words_of(screen, "progress")
+        # What comes leaves the list.
+        await pilot.press("d")
+        await wait_until(lambda: len(screen.results.shown) == 13, pilot)
+        await wait_until(lambda: "13 not here (n: all)" in words_of(screen, "progress"), pilot)
+        assert {row.state for row in screen.results.shown} == {"new"}
+        # It goes together with the filter that is typed.
+        first = screen.results.shown[0].granule.orbit_frame
+        await pilot.press("slash")
+        await type_text(pilot, first)
+        await wait_until(lambda: "1 not here pass the filter" in words_of(screen, "progress"), pilot)
+        await pilot.press("escape", "n")
+        assert len(screen.results.shown) == 15
+        assert "not here" not in words_of(screen, "progress")
+        # When all is here, the list says so.
+        screen.results.clear_marks()
+        await pilot.press("a", "d", "n")
+        await wait_until(lambda: "what was found is here" in text_of(app), pilot)
+
+
+async def test_the_coverage_of_the_form_is_shown_and_gaps_are_fetched(
+    make_app: Make, archive: Archive
+) -> None:
+    app = make_app()
+    async with searching(app) as (screen, pilot):
+        screen.form.fill(Terms("BiomassLevel1b", "S2_DGM__1S", "", "2025-12", area="hyytiala", orbit="T14"))
+        screen.results.focus()
+        await pilot.press("C")
+        await wait_until(lambda: isinstance(app.screen, GapsDialog), pilot)
+        assert "19 not here, in 1 gap" in text_of(app)
+        # It is about all of the baseline, and says so.
+        assert "All of the baseline is counted and fetched: the orbits and the area of" in text_of(app)
+        assert "the form are left out." in text_of(app)
+        await pilot.press("tab")
+        await wait_until(lambda: "─·──·─" in text_of(app), pilot)
+        archive.faults.add(target="data", status=404)
+        await pilot.press("d")
+        await wait_until(lambda: "Queued 6 files. 3 shows the queue." in notices_of(app), pilot)
+
+
 async def test_what_the_disk_cannot_hold_is_not_queued(make_app: Make) -> None:
     app = make_app(overrides={"downloads.min_free": 1 << 60})
     async with searching(app) as (screen, pilot):
@@ -559,6 +620,22 @@ async def test_a_granule_of_biomass_is_known_by_track_and_frame_and_has_many_fil
         assert "Track" not in text_of(app) and "Orbit " in text_of(app), "the next mission has orbits"
 
 
+async def test_the_fewest_dates_of_a_mission_with_tracks_are_marked(make_app: Make) -> None:
+    app = make_app()
+    async with searching(app) as (screen, pilot):
+        await pilot.press("escape", "F")
+        await wait_until(lambda: "Nothing is shown to choose from" in text_of(app), pilot)
+        await pilot.press("escape")
+        await run_search(screen, pilot, Terms("BiomassLevel1b", "S2_DGM__1S", time="2025-12-12"))
+        await pilot.press("F")
+        await wait_until(lambda: "Marked 12 granules of 1 date" in notices_of(app), pilot)
+        marked = [row.granule for row in screen.results.chosen]
+        assert len({one.track_frame for one in marked}) == len(marked) == 12
+        await run_search(screen, pilot)
+        await pilot.press("F")
+        await wait_until(lambda: "does not number its ground tracks" in text_of(app), pilot)
+
+
 async def test_results_are_exported(make_app: Make, tmp_path: Path) -> None:
     app = make_app()
     async with searching(app) as (screen, pilot):
@@ -586,6 +663,36 @@ async def test_results_are_exported(make_app: Make, tmp_path: Path) -> None:
         assert written["txt"] == urls
 
 
+async def test_gaps_and_disclaimers_are_shown(make_app: Make) -> None:
+    app = make_app()
+    quality = app.backend.session.quality
+    head = b"id,first_frame,last_frame,products,text\n"
+    notices = read_sheet(head + b"D-1,00001,99999,CPR_CLD_2A,Pointing was off\n", "disclaimer").notices
+    quality.save(Stored("disclaimer", "a sheet", NOW, tuple(notices)))
+    async with searching(app) as (screen, pilot):
+        await run_search(screen, pilot)
+        await wait_until(lambda: "BC !" in text_of(app), pilot)
+        await pilot.press("enter")
+        await wait_until(lambda: "disclaimer D-1: Pointing was off" in text_of(app), pilot)
+        await pilot.press("escape", "Q")
+        await wait_until(lambda: isinstance(app.screen, ListDialog), pilot)
+        assert app.screen.lines[0] == "disclaimer D-1: Pointing was off (00001 to 99999)"
+        assert "1 gap or disclaimer of CPR_CLD_2A BC" in text_of(app)
+
+
+async def test_granules_that_are_not_here_cannot_be_frozen(make_app: Make, tmp_path: Path) -> None:
+    app = make_app()
+    async with searching(app) as (screen, pilot):
+        await run_search(screen, pilot)
+        await pilot.press("space", "z")
+        await wait_until(lambda: isinstance(app.screen, PromptDialog), pilot)
+        assert "Freeze 1 granule as a study" in text_of(app)
+        app.screen.query_one(Input).value = str(tmp_path / "study")
+        await pilot.press("enter")
+        await wait_until(lambda: "Nothing was frozen; left out: 1 file not here" in notices_of(app), pilot)
+    assert not (tmp_path / "study").exists()
+
+
 async def test_a_granule_is_shown_whole(
     make_app: Make, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -602,6 +709,7 @@ async def test_a_granule_is_shown_whole(
         await wait_until(lambda: app.clipboard == screen.results.rows[0].granule.id, pilot)
         await pilot.press("escape", "escape")
         await pilot.press("j")
+        await wait_until(lambda: screen.results.cursor == 1, pilot)
         assert not screen.results.current.granule.properties, "later results are kept small"
         await pilot.press("enter")
         await wait_until(
@@ -612,6 +720,32 @@ async def test_a_granule_is_shown_whole(
         archive.faults.add(target="catalogue", status=503)
         await pilot.press("enter")
         await wait_until(lambda: "not available" in text_of(app), pilot)
+
+
+async def test_a_granule_that_is_shown_is_queued_and_leads_to_the_next(make_app: Make) -> None:
+    app = make_app()
+    async with searching(app) as (screen, pilot):
+        await run_search(screen, pilot)
+        first, second, *_ = rows = screen.results.rows
+        await pilot.press("enter")
+        await wait_until(lambda: isinstance(app.screen, GranuleDialog), pilot)
+        assert "n next  N previous  d download  v picture  h headers" in text_of(app)
+        await pilot.press("N")
+        await wait_until(lambda: "This is the first one." in notices_of(app), pilot)
+        await pilot.press("n", "d")
+        await wait_until(lambda: "Queued 1 file" in notices_of(app), pilot)
+        assert second.granule.id in text_of(app)
+        # What became of its file is said there too.
+        await wait_until(lambda: f"here, {format_bytes(second.size)}" in text_of(app), pilot)
+        await pilot.press("u")
+        await wait_until(lambda: app.clipboard == second.files[0].href, pilot)
+        await pilot.press("escape")
+        await wait_until(lambda: isinstance(app.screen, GranuleDialog), pilot)
+        await pilot.press(*["n"] * len(rows))
+        await wait_until(lambda: "There is no next granule." in notices_of(app), pilot)
+        await pilot.press("escape")
+        await wait_until(lambda: app.screen is screen and screen.results.current is rows[-1], pilot)
+        assert (first.state, second.state) == ("new", "here")
 
 
 # Hostile servers

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +14,13 @@ from maap_tui.engine.catalogue.index import Known, KnownCollection
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import mission_of_collection
 from maap_tui.engine.model import Granule, TimeRange
+from maap_tui.engine.saved_searches import Choices
 from maap_tui.tui.screens.search.area_field import read_area
-from maap_tui.tui.screens.search.granule import track_in_words
+from maap_tui.tui.screens.search.granule_words import track_in_words
 from maap_tui.tui.screens.search.results import Result, merged, order_of
+from maap_tui.tui.screens.search.saved_terms import choices_of, in_words, terms_of
 from maap_tui.tui.screens.search.search_words import progress_in_words
-from maap_tui.tui.screens.search.terms import Terms, cron_line, read_terms
+from maap_tui.tui.screens.search.terms import Terms, cron_line, find_matches, read_terms
 from maap_tui.tui.screens.search.time_field import read_time
 
 NOW = datetime(2026, 1, 15, tzinfo=UTC)
@@ -61,9 +65,21 @@ def test_time_is_one_date_a_range_or_the_last_days(text: str, start: str, end: s
     assert (found["time"], found.get("days_back")) == (span, days)
 
 
+@pytest.mark.parametrize("text", ["30d", "2025-12-01", "2025-11-01..2025-12-31", "2025-12-01.."])
+def test_the_days_that_lack_something_are_asked_for_with_a_word(text: str) -> None:
+    query, plain = read(time=f"missing  {text}").query, read(time=text).query
+    assert query == plain.replace(missing=True)
+    assert f"--date 'missing {text}'" in query.to_command()
+    assert Terms.of_query(query, 50_000).time == f"missing {text}"
+    assert "--date 'missing " in cron_line(query, NOW)
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        "missing",
+        "missing missing 7d",
+        "missing nonsense",
         "2025-13-01",
         "0d",
         "nonsense",
@@ -152,6 +168,87 @@ def test_fields_become_a_query_and_back() -> None:
         assert read(time=Terms.of_query(query, 50_000).time).query.time == query.time
     assert Terms.from_dict({"collection": 5, "time": "7d", "newest_first": "yes"}) == Terms(time="7d")
     assert Terms.from_dict(None) == Terms()
+
+
+@pytest.mark.parametrize(
+    ("texts", "saved"),
+    [
+        ({"time": "7d", "baseline": "Newest"}, {"baseline": "newest", "days_back": 7}),
+        ({"time": "2025-12-01 03:00..06:00", "baseline": "any"}, {"date": "2025-12-01 03:00..06:00"}),
+        ({"orbit": "7655C", "maximum": "1,000"}, {"orbit": "7655C", "max_items": 1000}),
+        ({"time": "3h", "area": "61.8N 24.3E 100 km"}, {"date": "3h", "point": "61.8,24.3", "radius": "100"}),
+        ({"time": "3h", "area": "-10,50,10,60"}, {"date": "3h", "bbox": "-10,50,10,60"}),
+        (
+            {"frames": "c,d", "formats": "h5", "newest_first": True, "every_version": True, "time": "1d"},
+            {
+                "days_back": 1,
+                "frame": "c,d",
+                "format": "h5",
+                "newest_first": True,
+                "all_versions": True,
+            },
+        ),
+    ],
+)
+def test_a_saved_search_has_what_was_typed(texts: dict[str, Any], saved: dict[str, Any]) -> None:
+    query = read(**texts).query
+    terms = Terms(L2.lower(), "cpr_cld_2a", **texts)
+    choices = choices_of(terms, query)
+    names = {"collection": L2 if query else L2.lower(), "product": "CPR_CLD_2A" if query else "cpr_cld_2a"}
+    assert choices == names | saved
+    again = terms_of(choices)
+    assert read(**again.as_dict()).query == query
+    assert choices_of(again, query) == choices
+
+
+def test_an_area_may_be_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "Areas").mkdir()
+    file = tmp_path / "Areas" / "lake.geojson"
+    ring = [[20, 60], [30, 60], [30, 65], [20, 60]]
+    file.write_text(json.dumps({"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}}))
+    (tmp_path / "Areas" / "notes.txt").touch()
+    (tmp_path / ".hidden.json").touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path / "Areas")
+    known = Known({})
+    for typed, offered in {
+        "~/a": ["~/Areas/"],
+        "~/Areas/": ["~/Areas/lake.geojson"],
+        "./L": ["./lake.geojson"],
+        "../": ["../Areas/"],
+        f"{tmp_path}/.h": [f"{tmp_path}/.hidden.json"],
+        "/no/such/": [],
+    }.items():
+        assert [match.name for match in find_matches("area", Terms(area=typed), known)] == offered
+    for typed in ("~/Areas/lake.geojson", "lake.geojson", "./lake.geojson", str(file)):
+        query = read(area=typed, time="7d").query
+        assert query.area == {"type": "Polygon", "coordinates": [ring]}
+        assert query.to_command().endswith(f" --area {file}")
+        terms = Terms.of_query(query, 50_000)
+        assert terms.area == str(file)
+        assert terms_of(choices_of(terms, query)).area == str(file)
+    file.write_text("{}")
+    assert "is not a GeoJSON geometry" in read(area="lake.geojson").problems["area"]
+    for typed, said in (
+        ("~/Areas", "~/Areas is a folder"),
+        ("none.json", "none.json cannot be read: No such file or directory"),
+        ("/dev/null", "/dev/null is not a file"),
+    ):
+        assert read(area=typed).problems["area"].rstrip(".") == said
+
+
+def test_what_the_form_holds_of_a_file() -> None:
+    choices: Choices = {
+        "product": "X",
+        "start": "2025-12-01",
+        "track": "14,15",
+        "orbit": "3017",
+        "max_items": 2,
+    }
+    assert terms_of(choices) == Terms("", "X", time="2025-12-01..", orbit="3017 T14 T15", maximum="2")
+    assert in_words(choices) == "X 2025-12-01.. orbit 3017 track 14,15 at most 2"
+    with pytest.raises(InvalidRequestError, match="GeoJSON"):
+        terms_of({"area": '{"type": "Point"}'})
 
 
 def test_a_crontab_line_goes_back_as_many_days_as_the_search() -> None:

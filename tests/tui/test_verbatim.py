@@ -42,4 +42,5 @@ async def test_the_swath_of_a_real_granule_is_described_in_words(tmp_path: Path)
     assert "It crosses the equator." in words
     assert "Published      2025-10-11 12:02:35 UTC  (219 d" in words
     assert "Updated        2025-10-13 15:53:59 UTC" in words
+    assert "Cite as        https://doi.org/10.57780/eca-94b4e53" in words
     assert f"{verbatim.FIRST}.BID_1.jpeg, the quicklook" in words

@@ -104,6 +104,8 @@ async def run_build(context: CommandContext) -> None:
     args = context.args
     overrides: dict[str, object] = {"paths.built_catalog_dir": args.out_dir} if args.out_dir else {}
     async with context.session(overrides=overrides) as session, context.watched():
+        context.begin_run("build", session.dirs)
+        context.found = 0
         for name in [args.collection] if args.collection else session.collections():
             try:
                 await _build(context, session, name)
@@ -154,6 +156,7 @@ async def _build(context: CommandContext, session: Session, name: str) -> None:
         context.output.line(str(file))
         context.output.flush()
     failed = len(builder.failures)
+    context.found = (context.found or 0) + found
     if failed:
         context.report.codes.add(AGAIN)
     words = f"; {failed} could not be counted, run the same command again for them" if failed else ""

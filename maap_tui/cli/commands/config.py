@@ -80,10 +80,10 @@ def show(context: CommandContext) -> None:
 
 def set_key(context: CommandContext) -> None:
     """Write one setting; a file with other mistakes can be fixed this way, so it is not loaded."""
-    from maap_tui.engine.config import settings
+    from maap_tui.engine.config import editing
 
     file = _file(context)
-    settings.set_value(file, context.args.key, context.args.value)
+    editing.set_value(file, context.args.key, context.args.value)
     verb = "Set" if context.args.value.strip() else "Unset"
     context.report.say(f"{verb} {context.args.key} in {file}")
     _warn_when_hidden(context)
@@ -103,10 +103,10 @@ def _warn_when_hidden(context: CommandContext) -> None:
 
 def unset_key(context: CommandContext) -> None:
     """Take one setting out of the file."""
-    from maap_tui.engine.config import settings
+    from maap_tui.engine.config import editing
 
     file = _file(context)
-    if settings.unset_value(file, context.args.key):
+    if editing.unset_value(file, context.args.key):
         context.report.say(f"Unset {context.args.key} in {file}")
     else:
         context.report.say(f"{context.args.key} is not set in {file}")

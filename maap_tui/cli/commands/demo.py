@@ -18,6 +18,7 @@ from maap_tui.cli.main import main
 from maap_tui.cli.options import add_command, add_general_options
 from maap_tui.cli.report import DONE
 from maap_tui.demo.flags import add_arguments, options_of
+from maap_tui.engine.config import dirs
 from maap_tui.engine.errors import InvalidRequestError, MaapError
 
 if TYPE_CHECKING:
@@ -61,6 +62,11 @@ def add_parser(subparsers: Any, words: str) -> None:
         "--serve", action="store_true", help="print the variables to set, serve until interrupted"
     )
     parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="open the app in an empty home, in place of one with two months of syncs",
+    )
+    parser.add_argument(
         "--port", type=int, default=None, metavar="N", help="port on 127.0.0.1 (default: any)"
     )
     add_arguments(parser)
@@ -79,7 +85,7 @@ def run(context: CommandContext) -> int | None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="maap-demo-"))
             home = Path(folder)
         else:
-            home = args.home.absolute()
+            home = dirs.absolute(args.home)
         _refuse_a_real_home(home)
         if not args.serve and not args.inner and not why_not_drawn():
             return _open(context, home, stack)
@@ -99,7 +105,13 @@ def _open(context: CommandContext, home: Path, stack: contextlib.ExitStack) -> i
     args = context.args
     options, is_throwaway = options_of(args), args.home is None
     port = args.port if args.port is not None else _port_of(home)
-    child = stack.enter_context(ArchiveProcess(port, home, is_throwaway=is_throwaway, options=options))
+
+    def begin(port: int) -> ArchiveProcess:
+        return ArchiveProcess(
+            port, home, is_throwaway=is_throwaway, options=options, is_lived_in=not args.fresh
+        )
+
+    child = stack.enter_context(begin(port))
     load_app()  # while the archive comes up
 
     try:
@@ -109,12 +121,13 @@ def _open(context: CommandContext, home: Path, stack: contextlib.ExitStack) -> i
             if args.port is not None or not port or not error.report.get("is_port"):
                 raise
             _warn_of_port(context, port, str(error))
-            child = stack.enter_context(ArchiveProcess(0, home, is_throwaway=is_throwaway, options=options))
+            child = stack.enter_context(begin(0))
             environment = child.wait()
     except StartError as error:
         raise _not_started(home, error.report) from None
     stack.enter_context(_set(environment))
-    return open_app(context)
+    # The archive ends with the app: there would be nothing to go on with.
+    return open_app(context, can_detach=False)
 
 
 def _not_started(home: Path, report: Mapping[str, Any]) -> MaapError:

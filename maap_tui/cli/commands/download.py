@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.commands.get import search_and_download
+from maap_tui.cli.commands.search import report_disclaimed
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.download_options import add_download_options, list_wanted, moved, summarise
 from maap_tui.cli.options import (
@@ -12,12 +13,15 @@ from maap_tui.cli.options import (
     add_command,
     add_general_options,
     add_query_options,
+    disclaimed_by,
+    find_newest,
     meant_by,
     read_text,
     shard_of,
     span_of,
 )
 from maap_tui.cli.report import WRONG
+from maap_tui.cli.saved import take_saved
 from maap_tui.text import plural
 
 if TYPE_CHECKING:
@@ -42,8 +46,9 @@ is pending there; an area cannot, as the registry knows none."""
 UNREGISTERED = ("bbox", "point", "radius", "area", "use_catalog")
 """Options that choose among what the archive has; the registry does not know them."""
 CHOICES = (
+    "saved",
     *("date", "start", "end", "days_back", "orbit", "frame", "track", "format", "newest_first"),
-    *("all_versions", "everything", *UNREGISTERED),
+    *("all_versions", "skip_disclaimed", "everything", *UNREGISTERED),
 )
 """Options that choose granules and files, where they are not named."""
 
@@ -72,24 +77,30 @@ def add_parser(subparsers: Any, words: str) -> None:
 async def run(context: CommandContext) -> None:
     """Download from the source that was named."""
     from maap_tui.engine.errors import InvalidRequestError
+    from maap_tui.engine.storage.places import S3Url
 
     args = context.args
     if args.plan is not None:
-        refuse_options(args, "--plan", (*NAMES, "out_dir", *CHOICES), "which names each file")
+        # The dated layout that a plan names is that of a disk.
+        out_dir = () if isinstance(args.out_dir, S3Url) else ("out_dir",)
+        refuse_options(args, "--plan", (*NAMES, *out_dir, *CHOICES), "which names each file")
     elif args.url is not None or args.url_file is not None:
         option = "--url" if args.url is not None else "--url-file"
         refuse_options(args, option, CHOICES, "which names each file")
-    elif args.registry:
+    take_saved(context, needs_names=args.plan is None)
+    if args.registry:
         refuse_options(args, "--registry", UNREGISTERED, "which knows neither tracks nor catalogues")
-    missing = [name.upper() for name in NAMES[:2] if getattr(args, name) is None]
-    if args.plan is None and missing:
-        raise InvalidRequestError(
-            f"The following arguments are required: {', '.join(missing)}", "See maap download -h."
-        )
+        if isinstance(args.out_dir, S3Url):
+            raise InvalidRequestError(
+                "--registry cannot be used with s3://, as what the registry follows stays on disk",
+                "Leave out --registry, or name a folder.",
+            )
     if not args.registry and args.plan is args.url is args.url_file is None:
         await search_and_download(context, track=True)
         return
     async with context.session(bulk=True) as session:
+        if not args.dry_run:
+            context.begin_run("download", session.dirs)
         if args.plan is not None:
             await _download_plan(context, session)
         elif args.registry:
@@ -120,10 +131,13 @@ def refuse_options(args: argparse.Namespace, source: str, names: Sequence[str], 
 
 async def _download_plan(context: CommandContext, session: Session) -> None:
     from maap_tui.engine.workflows.pending import Room
-    from maap_tui.engine.workflows.plan import download_plan
+    from maap_tui.engine.workflows.plan import download_plan, to_s3
 
     args = context.args
+    session.check_place(args.out_dir)
     requests = requests_of_plan(context, session, args.plan)
+    if args.out_dir is not None:
+        requests = to_s3(session, requests, args.out_dir, product_dir=session.settings.downloads.product_dir)
     if args.max_items is not None:
         room = Room(args.max_items)
         kept = [request for request in requests if room.has(request.url)]
@@ -131,7 +145,7 @@ async def _download_plan(context: CommandContext, session: Session) -> None:
             context.report.say(f"{plural(left, 'file')} of {args.plan} left (--max-items)")
         requests = kept
     if args.dry_run:
-        list_wanted(context, requests, session.dirs.data_dir)
+        await list_wanted(context, session, requests, args.out_dir)
         return
     if requests:
         context.check_token(session)
@@ -180,6 +194,7 @@ def _urls_of(context: CommandContext, session: Session) -> list[str]:
 
 async def _download_urls(context: CommandContext, session: Session) -> None:
     args = context.args
+    session.check_place(args.out_dir)
     urls = _urls_of(context, session)
     product_dir = session.settings.downloads.product_dir
     if args.dry_run:
@@ -196,7 +211,7 @@ async def _download_urls(context: CommandContext, session: Session) -> None:
                 raise
             except (InvalidRequestError, CatalogError) as error:
                 context.report.fail(error)
-        list_wanted(context, wanted, args.out_dir or session.dirs.data_dir)
+        await list_wanted(context, session, wanted, args.out_dir)
         return
     context.check_token(session)
     context.prints_files()
@@ -212,12 +227,13 @@ async def _download_pending(context: CommandContext, session: Session) -> None:
     from maap_tui.engine.query import Query
 
     args = context.args
+    await find_newest(args, session)
     orbits, frames, tracks, formats = await meant_by(args, session)
     query = Query(
         args.collection,
         args.product,
         args.baseline,
-        time=span_of(args, session.now()),
+        time=span_of(args, session.now(), takes_missing=True),
         orbits=orbits,
         frames=frames,
         formats=formats,
@@ -225,6 +241,7 @@ async def _download_pending(context: CommandContext, session: Session) -> None:
         every_version=args.all_versions,
         tracks=tracks,
         shard=shard_of(args, session),
+        disclaimed=disclaimed_by(args, session),
     )
     pending = session.pending(query, max_items=args.max_items)
     if others := pending.other_formats:
@@ -232,13 +249,14 @@ async def _download_pending(context: CommandContext, session: Session) -> None:
         context.report.say(
             f"{plural(len(others), 'pending file')} in other formats ({kinds}) left; --format all takes them"
         )
+    report_disclaimed(context, query)
     if pending.older:
         context.report.say(f"{plural(pending.older, 'older version')} left; --all-versions takes them")
     if pending.held_back:
         context.report.say(f"{plural(pending.held_back, 'file')} left for another run (--max-items)")
     if args.dry_run:
         wanted = session.would_download(pending.files, out_dir=args.out_dir)
-        list_wanted(context, wanted, args.out_dir or session.dirs.data_dir)
+        await list_wanted(context, session, wanted, args.out_dir)
         return
     if pending.files:
         context.check_token(session)

@@ -8,6 +8,7 @@ from maap_tui.cli.commands.search import nothing_found, report_cut, unsearched
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.download_options import add_download_options, list_wanted, moved, summarise
 from maap_tui.cli.options import add_command, add_general_options, add_query_options, query_of
+from maap_tui.cli.saved import take_saved
 
 
 def add_parser(subparsers: Any, words: str) -> None:
@@ -29,6 +30,7 @@ def add_parser(subparsers: Any, words: str) -> None:
 
 async def run(context: CommandContext) -> None:
     """Search and download."""
+    take_saved(context)
     await search_and_download(context, track=False)
 
 
@@ -36,6 +38,8 @@ async def search_and_download(context: CommandContext, *, track: bool) -> None:
     """Search and download, followed by the registry with `track`."""
     args = context.args
     async with context.session(bulk=True) as session:
+        if not args.dry_run:
+            context.begin_run("download" if track else "get", session.dirs)
         query = await query_of(args, session)
         everything = args.everything or args.max_items is not None
         if not args.dry_run:
@@ -53,7 +57,7 @@ async def search_and_download(context: CommandContext, *, track: bool) -> None:
                 everything=everything,
             )
         if args.dry_run:
-            list_wanted(context, report.wanted, args.out_dir or session.dirs.data_dir)
+            await list_wanted(context, session, report.wanted, args.out_dir)
         report_cut(context, len(report.granules), query)
         if report.lacking is not None:
             context.report.fail(report.lacking)

@@ -9,6 +9,7 @@ from maap_tui.cli.commands.search import report_gaps
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.options import add_command, add_general_options, add_query_options, query_of
 from maap_tui.cli.report import WRONG
+from maap_tui.cli.saved import take_saved
 from maap_tui.text import format_bytes, plural
 
 if TYPE_CHECKING:
@@ -56,12 +57,14 @@ async def run(context: CommandContext) -> None:
     from maap_tui.engine.catalogue.in_order import in_order
     from maap_tui.engine.net.origins import NOT_OF_THE_ARCHIVE, TRUST_IT
     from maap_tui.engine.storage import files
+    from maap_tui.engine.storage.places import demand_path
     from maap_tui.engine.workflows.filing import Chosen
     from maap_tui.engine.workflows.plan import planned_record
     from maap_tui.engine.workflows.scripts import curl_script
 
+    take_saved(context)
     args, output, report = context.args, context.output, context.report
-    target = None if args.output in (None, "-") else Path(args.output)
+    target = None if args.output in (None, "-") else Path(demand_path(args.output))
     scripted: list[DownloadRequest] = []
     count = granules = size = sizes = 0
 

@@ -165,11 +165,7 @@ def show_state(context: CommandContext) -> None:
     if args.baseline is not None:
         _show_one(context, registry, _tracker(context, registry, config), span)
         return
-    keys = [
-        key
-        for key in registry.tracked()
-        if args.collection in (None, key.collection) and args.product in (None, key.product_type)
-    ]
+    keys = registry.tracked_of(args.collection, args.product)
     rows = []
     for key in keys:
         stats = None
@@ -216,7 +212,6 @@ def _tracker(context: CommandContext, registry: Registry, config: Settings) -> B
 def _show_one(
     context: CommandContext, registry: Registry, tracker: BaselineRegistry, span: TimeRange | None
 ) -> None:
-    from maap_tui.engine.model import to_zulu
     from maap_tui.engine.registry.spans import stats_of
 
     args, key = context.args, tracker.key
@@ -234,7 +229,7 @@ def _show_one(
         return
     if not any(counts.values()) and key not in registry.tracked():
         context.report.say("The registry tracks no such baseline; `maap state show` lists those it does.")
-    when = f" ({to_zulu(span.start)} to {to_zulu(span.end)})" if span else ""
+    when = f" ({span})" if span else ""
     context.output.line(f"State for {args.collection}/{args.product}/{args.baseline}{when}:")
     for title, name in _HEADINGS:
         context.output.line(f"{title + ':':<21}{counts[name]}")
@@ -242,29 +237,39 @@ def _show_one(
 
 def list_pending(context: CommandContext) -> None:
     """Print URLs that are to be downloaded, or paths that are to be marked."""
-    from maap_tui.engine.missions import has_format
-    from maap_tui.engine.query import parse_formats
+    from maap_tui.engine.file_names import has_format
     from maap_tui.engine.registry.spans import days_of, starts_in
 
     args = context.args
     registry, config = context.registry()
-    formats = parse_formats(args.format) if args.format is not None else ("all",)
+    formats = _formats_of(args.format) if args.format is not None else ()
     span = span_of(args, datetime.now(UTC))
     tracker = _tracker(context, registry, config)
-    of = tracker.pending_downloads if args.type == "downloads" else tracker.pending_marks
-    found = [
-        file
-        for file in of(*days_of(span))
-        if starts_in(span, file.url) and any(has_format(file.url, name) for name in formats)
-    ]
-    for file in sorted(found, key=lambda one: (one.day, one.url, one.path)):
+    count = 0
+    for day, pairs in tracker.pending_days(args.type, *days_of(span)):
+        if span is not None or formats:
+            pairs = [
+                (url, path)
+                for url, path in pairs
+                if starts_in(span, url) and (not formats or any(has_format(url, name) for name in formats))
+            ]
+        if args.type == "marks":
+            pairs.sort()  # theirs come by path
+        count += len(pairs)
         if context.output.as_json:
-            context.output.record({"url": file.url, "path": file.path, "day": file.day}, at_once=False)
+            for url, path in pairs:
+                context.output.record({"url": url, "path": path, "day": day}, at_once=False)
         else:
-            context.output.line(file.url if args.type == "downloads" else file.path)
+            context.output.lines(url if args.type == "downloads" else path for url, path in pairs)
     context.output.flush()
     verb = "to download" if args.type == "downloads" else "to mark"
-    context.report.say(f"{plural(len(found), 'file')} {verb}")
+    context.report.say(f"{plural(count, 'file')} {verb}")
+
+
+def _formats_of(text: str) -> tuple[str, ...]:
+    from maap_tui.engine.query import parse_formats
+
+    return parse_formats(text)
 
 
 def _paths_of(context: CommandContext) -> list[str]:
@@ -306,8 +311,11 @@ def _say_marks(context: CommandContext, done: MarkReport, verb: str, otherwise: 
 
 def cleanup(context: CommandContext) -> None:
     """Delete marked files, or list them."""
-    args = context.args
-    report = context.session().cleanup(args.collection, args.product, args.baseline, dry_run=args.dry_run)
+    args, session = context.args, context.session()
+    if not args.dry_run:
+        context.begin_run("cleanup", session.dirs)
+    report = session.cleanup(args.collection, args.product, args.baseline, dry_run=args.dry_run)
+    context.deleted = (len(report.deleted), report.bytes)
     for path in report.deleted:
         if context.output.as_json:
             context.output.record({"path": path, "state": "wanted" if args.dry_run else "deleted"})
@@ -318,8 +326,13 @@ def cleanup(context: CommandContext) -> None:
     context.output.flush()
     for text, reason in report.refused:
         context.report.refuse(text, reason)
+    for held, why in report.held:
+        context.report.detail(f"Kept {held}: {why}")
     verb = "Would delete" if args.dry_run else "Deleted"
     size = f" ({format_bytes(report.bytes)})" if report.deleted else ""
     context.report.say(f"{verb} {plural(len(report.deleted), 'file')}{size}")
+    if report.held:
+        context.report.say(f"Kept {plural(len(report.held), 'file')}: {report.held[0][1]}")
+        context.report.codes.add(AGAIN)
     if report.refused and not report.deleted:
         context.report.codes.add(WRONG)

@@ -200,8 +200,13 @@ class Series:
 
     @cached_property
     def numbers(self) -> Ranges:
-        """The numbers that are published, as ranges: of the last days some are there and some are not."""
+        """The numbers that are published, as ranges: of the last days some are there and some are not.
+
+        While a reprocessing is published, that is so of all days.
+        """
         settled = min(self.last, self.axis.last_starting(self.now - DELAY - self.versions * DAY / 4))
+        if self.campaign is not None and self.now < self.campaign + CAMPAIGN_OVER:
+            settled = self.first - 1
         found: Ranges = [(self.first, settled)] if settled >= self.first else []
         for number in range(max(self.first, settled + 1), self.last + 1):
             if Granule(self, number, self.versions - 1).updated <= self.now:
@@ -228,11 +233,13 @@ class Series:
         """Seconds within which every granule of it is published and updated."""
         if self.campaign is None:
             return DELAY + self.versions * DAY / 4
-        return max(DELAY, self.campaign + 90 * DAY - self.axis.start(self.first))
+        return max(DELAY, self.campaign + CAMPAIGN_OVER - self.axis.start(self.first))
 
 
 CAMPAIGN_DAYS = 30
 """Days that a reprocessing took."""
+CAMPAIGN_OVER = 90 * DAY
+"""Seconds after the start of a reprocessing by which all of it is published."""
 
 
 @dataclass(frozen=True)

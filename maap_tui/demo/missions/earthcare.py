@@ -77,6 +77,8 @@ _SIZES = {
 _SMALL = (64, 88, 128, 176, 256, 328, 512)
 HDR_BYTES = 24_881
 EOF_BYTES = 64 * KIB
+PREDICTED_BYTES = 256 * KIB
+"""Bytes of a file of predicted orbits, which has the states of 30 days."""
 
 _ID = re.compile(r"ECA_[EJ]X([A-Z]{2})_(.{10})_(\d{8}T\d{6})Z_")
 
@@ -125,7 +127,7 @@ class EarthCare(Mission):
             newest = now - LAG - (versions - 1) * DAY / 4
             high = axis.last_starting(newest if last == "-" else min(epoch(last) + 30, newest))
             is_reprocessed = baseline in REPROCESSED and axis is frames and epoch(first) < CAMPAIGN
-            campaign = CAMPAIGN if is_reprocessed and now > CAMPAIGN + 90 * DAY else None
+            campaign = CAMPAIGN if is_reprocessed and now > CAMPAIGN else None
             if high >= low:
                 yield Series(self, product, baseline, axis, low, high, now, versions, campaign)
 
@@ -161,6 +163,8 @@ class EarthCare(Mission):
     def files(self, granule: Granule) -> dict[str, int]:
         product = granule.series.product
         suffix = suffix_of(product)
+        if product == "AUX_ORBPRE":
+            return {f"{granule.id}.EOF": PREDICTED_BYTES}
         if suffix == ".EOF":
             return {f"{granule.id}.EOF": int(EOF_BYTES * granule.size_factor)}
         return {

@@ -11,16 +11,18 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from maap_tui.engine.catalogue.search import Search
 from maap_tui.engine.config import dirs
 from maap_tui.engine.errors import BuiltCatalogMissing, CatalogError, MaapError, NetworkSetupError
 from maap_tui.engine.events import BaselineCounted, Emit, Warned, ignore
 from maap_tui.engine.model import BaselineInfo, Granule, TimeRange, parse_zulu, to_zulu
-from maap_tui.engine.query import Query
 from maap_tui.engine.storage import files
 from maap_tui.version import __version__
+
+if TYPE_CHECKING:
+    from maap_tui.engine.catalogue.search import Search
+    from maap_tui.engine.query import Query
 
 SCHEMA = "1.0"
 
@@ -236,6 +238,8 @@ class Builder:
             await asyncio.to_thread(save, self._file, self.catalogue, self._now())
 
     async def _baseline(self, product_type: str, baseline: str) -> BaselineInfo:
+        from maap_tui.engine.query import Query
+
         query = Query(self.catalogue.collection, product_type, baseline)
         known = self.catalogue.baseline(product_type, baseline)
         now = self._now().replace(microsecond=0)

@@ -1,26 +1,26 @@
-"""Collections, queryables and items as the archive serves them, and the local copies of queryables."""
+"""Collections, queryables, items and searches as the archive serves them; local copies of queryables."""
 
 from __future__ import annotations
 
 import asyncio
 import copy
-import difflib
 import itertools
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin
 
-from maap_tui.engine import cql2
 from maap_tui.engine.catalogue import dialect
+from maap_tui.engine.catalogue.pages import SearchRefused, ServedPage, Take, next_link, read_page, whole
+from maap_tui.engine.catalogue.queryables import Queryables, check_collection_name, unknown, wrong_name
 from maap_tui.engine.catalogue.stac import resolved
 from maap_tui.engine.config import dirs
 from maap_tui.engine.errors import (
     CatalogError,
     InvalidRequestError,
-    MaapError,
     NoCollectionError,
     StorageError,
 )
@@ -28,112 +28,16 @@ from maap_tui.engine.events import Emit, Noted, Warned, ignore
 from maap_tui.engine.missions import default_collections
 from maap_tui.engine.model import Collection, parse_zulu
 from maap_tui.engine.net.faults import TransportFault
-from maap_tui.engine.net.http import Http, Reply
 from maap_tui.engine.net.origins import origin_of
 from maap_tui.engine.net.statuses import is_lasting
-from maap_tui.engine.query import NEW_KEYS, OLD_KEYS, Keys
-from maap_tui.engine.storage import files, names
+from maap_tui.engine.storage import files
+
+if TYPE_CHECKING:
+    from maap_tui.engine import cql2
+    from maap_tui.engine.net.http import Http, Reply
 
 _RESTRICTED = re.compile(r"RESTRICTED|_COMM\b|COMMISSIONING|CORE_COMM", re.I)
 
-
-@dataclass(frozen=True, slots=True)
-class Queryables:
-    """What a collection can be searched by, and the values it has."""
-
-    collection: str
-    properties: Mapping[str, Any] = field(repr=False)
-    is_open: bool = False
-    """Whether they say that items can be searched by any other property as well."""
-
-    @classmethod
-    def of(cls, collection: str, schema: Mapping[str, Any]) -> Queryables:
-        """Those of a JSON schema as it is served; its `properties` have to be an object."""
-        return cls(collection, schema["properties"], schema.get("additionalProperties") is True)
-
-    @property
-    def products(self) -> list[str]:
-        """Product types, sorted; [] when the archive lists none."""
-        return sorted(self._values(NEW_KEYS.product) or self._values(OLD_KEYS.product))
-
-    @property
-    def baselines(self) -> list[str]:
-        """Baselines of all its products together, upper case, oldest first."""
-        found = self._values(NEW_KEYS.baseline) or self._values(OLD_KEYS.baseline)
-        return sorted({name.upper() for name in found})
-
-    @property
-    def keys(self) -> Keys:
-        """How it spells its properties."""
-        return OLD_KEYS if OLD_KEYS.product in self.properties and not self._is_new else NEW_KEYS
-
-    @property
-    def has_orbits(self) -> bool:
-        """Whether orbits can be searched, as far as the service says."""
-        return self.is_open or self.keys.orbit in self.properties
-
-    @property
-    def has_frames(self) -> bool:
-        """Whether frames can be searched; they can wherever orbits are listed, listed or not."""
-        return "frame" in self.properties or self.keys.orbit in self.properties
-
-    @property
-    def has_tracks(self) -> bool:
-        """Whether track numbers can be searched."""
-        return "track" in self.properties
-
-    @property
-    def _is_new(self) -> bool:
-        return NEW_KEYS.product in self.properties
-
-    def baseline_spellings(self, baseline: str) -> list[str]:
-        """How items may spell a baseline: the list of values and the items differ in case."""
-        listed = self._values(NEW_KEYS.baseline) or self._values(OLD_KEYS.baseline)
-        return [*_same(baseline, listed), baseline.upper(), baseline.lower()]
-
-    def product_spellings(self, product_type: str) -> list[str]:
-        """How items may spell a product type; their names have it in capitals."""
-        return [product_type, *_same(product_type, self.products), product_type.upper()]
-
-    @property
-    def numbers(self) -> frozenset[str]:
-        """The names of those of its properties that are numbers."""
-        return frozenset(
-            name
-            for name, entry in self.properties.items()
-            if isinstance(entry, dict) and entry.get("type") in ("integer", "number")
-        )
-
-    def _values(self, key: str) -> list[str]:
-        entry = self.properties.get(key)
-        values = entry.get("enum") if isinstance(entry, dict) else entry
-        return [str(value) for value in values] if isinstance(values, list) else []
-
-
-def _same(name: str, known: Iterable[str]) -> list[str]:
-    return [one for one in known if one.casefold() == name.casefold()]
-
-
-def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """The names most like `name`, best first, compared without case."""
-    by_lower = {one.lower(): one for one in known}
-    found = difflib.get_close_matches(name.lower(), list(by_lower), n=count, cutoff=0.5)
-    return [by_lower[one] for one in found]
-
-
-def unknown(what: str, name: str, known: Sequence[str], look: str, *, where: str = "") -> InvalidRequestError:
-    """The error for a name that does not exist, with the nearest ones that do."""
-    close = [one for one in nearest(name, known) if one != name]
-    hint = f"Did you mean {' or '.join(close)}? " if close else ""
-    return InvalidRequestError(f"There is no {what} '{name}'{where}", f"{hint}{look}")
-
-
-def _check_collection_name(name: str) -> None:
-    if not names.is_searchable(name):
-        raise InvalidRequestError(f"'{name[:60]}' is not a collection name", "See `maap list`.")
-
-
-Ready = Callable[[], Awaitable[object]] | None
 
 ENOUGH = 5
 """Items that agree with a filter, from which on a service is believed to obey it."""
@@ -143,7 +47,7 @@ ENOUGH = 5
 class Answer:
     """The first page of a search."""
 
-    data: Mapping[str, Any] = field(repr=False)
+    page: ServedPage
     body: Mapping[str, Any]
     """What was asked, as the body of a POST: its next page may repeat it."""
     is_filtered: bool
@@ -158,7 +62,14 @@ class Catalogue:
     """
 
     def __init__(
-        self, http: Http, root: str, where: dirs.AppDirs, *, emit: Emit = ignore, unkept: Emit = ignore
+        self,
+        http: Http,
+        root: str,
+        where: dirs.AppDirs,
+        *,
+        parallel: int,
+        emit: Emit = ignore,
+        unkept: Emit = ignore,
     ) -> None:
         """Take the way to it; ask nothing.
 
@@ -166,6 +77,7 @@ class Catalogue:
             http: the way to the network.
             root: URL of the STAC root, ending in a slash.
             where: the folders of the local copies.
+            parallel: pages asked for at once, by all searches together.
             emit: takes the events of what is fetched.
             unkept: called with what could not be kept for later runs.
         """
@@ -175,8 +87,14 @@ class Catalogue:
         self._emit = emit
         self._unkept = unkept
         self._queryables: dict[str, Queryables] = {}
+        self._fetching: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._dialects = dialect.Dialects(where.cache_file("dialects.json"), root)
         self._is_patient = False
+        self.set_parallel(parallel)
+
+    def set_parallel(self, count: int) -> None:
+        """Ask for so many pages at once from now on."""
+        self._slots = asyncio.Semaphore(count)
 
     def patient(self) -> Catalogue:
         """The same catalogue, whose requests wait for the end of an outage of the service."""
@@ -262,21 +180,26 @@ class Catalogue:
             InvalidRequestError: when the archive has no such collection.
             CatalogError: when they cannot be fetched.
         """
-        _check_collection_name(name)
-        local = None if refresh else self.local_queryables(name)
-        if local is None:
-            data = await self.queryables_as_served(name)
-            local = Queryables.of(name, data)
-            text = json.dumps({**data, "collection": name}, indent=2, ensure_ascii=False)
-            try:
-                await asyncio.to_thread(files.write_atomic, self._places.queryables_file(name), text + "\n")
-            except StorageError as error:
-                if must_keep:
-                    raise
-                self._unkept(Warned(f"What the archive says is not kept for later runs: {error.message}"))
-            self._emit(Noted(f"Fetched the queryables of {name}"))
-        self._queryables[name] = local
-        return local
+        check_collection_name(name)
+        # Many searches of a collection begin at once: one of them fetches for all.
+        async with self._fetching[name]:
+            local = None if refresh else self.local_queryables(name)
+            if local is None:
+                local = await self._fetch_queryables(name, must_keep=must_keep)
+            self._queryables[name] = local
+            return local
+
+    async def _fetch_queryables(self, name: str, *, must_keep: bool) -> Queryables:
+        data = await self.queryables_as_served(name)
+        text = json.dumps({**data, "collection": name}, indent=2, ensure_ascii=False)
+        try:
+            await asyncio.to_thread(files.write_atomic, self._places.queryables_file(name), text + "\n")
+        except StorageError as error:
+            if must_keep:
+                raise
+            self._unkept(Warned(f"What the archive says is not kept for later runs: {error.message}"))
+        self._emit(Noted(f"Fetched the queryables of {name}"))
+        return Queryables.of(name, data)
 
     async def queryables_as_served(self, name: str) -> dict[str, Any]:
         """The JSON schema of a collection's queryables, asked of the archive and kept nowhere.
@@ -285,7 +208,7 @@ class Catalogue:
             InvalidRequestError: when the archive has no such collection.
             CatalogError: when it cannot be fetched.
         """
-        _check_collection_name(name)
+        check_collection_name(name)
         url = urljoin(self.root, f"collections/{quote(name, safe='')}/queryables")
         data = dict(await self._get(url, f"the queryables of {name}", name))
         if not isinstance(data.get("properties"), dict):
@@ -304,13 +227,13 @@ class Catalogue:
         """
         local = self.local_queryables(collection)
         found = local or await self.queryables(collection)
-        wrong = _wrong_name(found, product_type, baseline)
+        wrong = wrong_name(found, product_type, baseline)
         if wrong is not None and local is not None:
             try:
                 found = await self.queryables(collection, refresh=True)
             except CatalogError:
                 raise wrong from None
-            wrong = _wrong_name(found, product_type, baseline)
+            wrong = wrong_name(found, product_type, baseline)
         if wrong is not None:
             raise wrong
         return found
@@ -320,15 +243,16 @@ class Catalogue:
         body: Mapping[str, Any],
         condition: cql2.Condition | None,
         obeyed: Callable[[list[Any]], bool | None],
-        ready: Ready = None,
+        take: Take = whole,
     ) -> Answer:
         """The first page of a search, asked in the language that the service speaks.
 
         Args:
             body: the search without its filter.
             condition: the filter, None for none.
-            obeyed: whether these items show that the filter was obeyed; None when they show nothing.
-            ready: see `page`.
+            obeyed: whether the properties of these items show that the filter was obeyed; None when they show
+                nothing.
+            take: see `pages.read_page`.
 
         Raises:
             CatalogError: when it cannot be fetched.
@@ -339,10 +263,10 @@ class Catalogue:
             current = self._dialects.current
             refused: SearchRefused | None = None
             try:
-                answer = await self._search_in(current, body, condition, ready)
-                features = answer.data["features"]
-                verdict = obeyed(features) if answer.is_filtered else None
-                if verdict and len(features) >= ENOUGH:
+                answer = await self._search_in(current, body, condition, take)
+                sample = answer.page.sample
+                verdict = obeyed(sample) if answer.is_filtered else None
+                if verdict and len(sample) >= ENOUGH:
                     self._dialects.is_proven = True
                 if verdict is not False:
                     return answer
@@ -353,7 +277,7 @@ class Catalogue:
             async with self._dialects.learning:
                 # Several windows are refused at once: the first finds out for all of them.
                 if self._dialects.current == current or turn == most:
-                    return await self._learn(current, refused, body, condition, obeyed)
+                    return await self._learn(current, refused, body, condition, obeyed, take)
         raise AssertionError  # the last turn returns or raises
 
     async def _learn(
@@ -363,6 +287,7 @@ class Catalogue:
         body: Mapping[str, Any],
         condition: cql2.Condition | None,
         obeyed: Callable[[list[Any]], bool | None],
+        take: Take,
     ) -> Answer:
         """Ask in every other way until one is obeyed; `refused` is None for a filter that was ignored."""
         declared = await self._conformance()
@@ -372,13 +297,13 @@ class Catalogue:
             if other.method in useless:
                 continue
             try:
-                answer = await self._search_in(other, body, condition)
+                answer = await self._search_in(other, body, condition, take)
             except SearchRefused as error:
                 if error.status in dialect.NO_METHOD:
                     useless.add(other.method)
                 refused = refused or error
                 continue
-            verdict = obeyed(answer.data["features"])
+            verdict = obeyed(answer.page.sample)
             if verdict is False:
                 is_ignored = True
                 continue
@@ -388,7 +313,7 @@ class Catalogue:
         if is_ignored or dialect.declares_no_filters(declared):
             for other in dialect.UNFILTERED:
                 try:
-                    answer = await self._search_in(other, body, condition)
+                    answer = await self._search_in(other, body, condition, take)
                 except SearchRefused as error:
                     refused = refused or error
                     continue
@@ -408,15 +333,15 @@ class Catalogue:
         chosen: dialect.Dialect,
         body: Mapping[str, Any],
         condition: cql2.Condition | None,
-        ready: Ready = None,
+        take: Take,
     ) -> Answer:
         asked = dialect.worded(chosen, body, condition)
         url = urljoin(self.root, "search")
         if chosen.method == "POST":
-            data = await self.page("POST", url, asked, ready)
+            page = await self.page("POST", url, asked, take)
         else:
-            data = await self.page("GET", f"{url}?{dialect.as_query(asked)}", None, ready)
-        return Answer(data, asked, condition is None or bool(chosen.language))
+            page = await self.page("GET", f"{url}?{dialect.as_query(asked)}", None, take)
+        return Answer(page, asked, condition is None or bool(chosen.language))
 
     async def _conformance(self) -> list[str]:
         """The conformance classes that the landing page names, read once; [] when it names none."""
@@ -430,30 +355,29 @@ class Catalogue:
         return self._dialects.declared
 
     async def page(
-        self, method: str, url: str, body: Mapping[str, Any] | None = None, ready: Ready = None
-    ) -> Mapping[str, Any]:
+        self, method: str, url: str, body: Mapping[str, Any] | None = None, take: Take = whole
+    ) -> ServedPage:
         """One page of a search, by GET, or by POST of a body.
 
         Args:
             method: GET or POST.
             url: where to.
             body: what to send.
-            ready: what is awaited before an answer that has come is parsed: it takes three times the memory.
+            take: see `pages.read_page`.
 
         Raises:
             CatalogError: when it cannot be fetched.
             SearchRefused: when the catalogue answered that it will not search that.
         """
-        reply = await self._ask(method, url, json_body=body)
-        if reply.status != 200:
-            words = reply.error_words() or f"{reply.status} {reply.reason}".strip()
-            raise SearchRefused(reply.status, words)
-        if ready is not None:
-            await ready()
-        data = _object_of(reply, "The search result")
-        if not isinstance(data.get("features"), list):
-            raise CatalogError("The search result has no list of features", "Run it again later.")
-        return {**data, "features": [resolved(item, reply.url) for item in data["features"]]}
+        async with self._slots:
+            reply = await self._ask(method, url, json_body=body)
+            if reply.status != 200:
+                words = reply.error_words() or f"{reply.status} {reply.reason}".strip()
+                raise SearchRefused(reply.status, words)
+            try:
+                return read_page(reply.body, reply.url, take)
+            except ValueError as error:
+                raise _not_json("The search result", error) from None
 
     async def item(self, url: str) -> Mapping[str, Any] | None:
         """One item by its URL, None when there is no such item.
@@ -512,28 +436,6 @@ class Catalogue:
         return href
 
 
-class SearchRefused(MaapError):
-    """The catalogue answered a search with an error that is not busy: `status` says which."""
-
-    def __init__(self, status: int, words: str) -> None:
-        super().__init__(words)
-        self.status = status
-
-    @property
-    def is_page_limit(self) -> bool:
-        """Whether it only says that the service pages no further (docs/service.md, Searches)."""
-        return self.status == 422 and "startRecord" in self.message
-
-
-def next_link(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The link to the next page, None on the last one."""
-    links = data.get("links")
-    for link in links if isinstance(links, list) else []:
-        if isinstance(link, dict) and link.get("rel") == "next":
-            return link
-    return None
-
-
 def _is_passing_error(reply: Reply) -> bool:
     # Seen on page requests that work when repeated (docs/service.md, Searches). A gateway's HTML under
     # status 200 is the same kind of error.
@@ -546,30 +448,16 @@ def _object_of(reply: Reply, what: str) -> Mapping[str, Any]:
     try:
         data = reply.json()
     except ValueError as error:
-        raise CatalogError(
-            f"{what[:1].upper()}{what[1:]} is not JSON ({error})", "Run the same command again later."
-        ) from None
+        raise _not_json(what, error) from None
     if not isinstance(data, dict):
         raise CatalogError(f"{what[:1].upper()}{what[1:]} is not a JSON object", "Run it again later.")
     return data
 
 
-def _wrong_name(
-    queryables: Queryables, product_type: str, baseline: str | None
-) -> InvalidRequestError | None:
-    name = queryables.collection
-    products, baselines = queryables.products, queryables.baselines
-    # Items have it in capitals, as their names do, whatever the list of values says.
-    listed = {*products, *(one.upper() for one in products)}
-    if products and product_type not in listed:
-        return unknown(
-            "product type", product_type, products, f"See `maap list {name}`.", where=f" in {name}"
-        )
-    if baseline and baselines and baseline.upper() not in baselines:
-        return InvalidRequestError(
-            f"There is no baseline '{baseline}' in {name}", f"It has {', '.join(baselines)}."
-        )
-    return None
+def _not_json(what: str, error: ValueError) -> CatalogError:
+    return CatalogError(
+        f"{what[:1].upper()}{what[1:]} is not JSON ({error})", "Run the same command again later."
+    )
 
 
 def _collection_of(row: Any) -> Collection | None:

@@ -11,12 +11,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from maap_tui.engine import cql2
 from maap_tui.engine.errors import StorageError
 from maap_tui.engine.storage import files
+
+if TYPE_CHECKING:
+    from maap_tui.engine import cql2
 
 NO_METHOD = frozenset({404, 405, 501})
 """Statuses that refuse the method, whatever the filter."""
@@ -143,6 +145,8 @@ def declares_no_filters(declared: Sequence[str]) -> bool:
 
 def worded(dialect: Dialect, body: Mapping[str, Any], condition: cql2.Condition | None) -> dict[str, Any]:
     """The body of a search with its filter in a dialect."""
+    from maap_tui.engine import cql2
+
     if condition is None or not dialect.language:
         return dict(body)
     is_text = dialect.language == "cql2-text"

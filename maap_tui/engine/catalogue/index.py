@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from maap_tui.engine.catalogue import built
-from maap_tui.engine.catalogue.client import Catalogue, Queryables
+from maap_tui.engine.catalogue.client import Catalogue
 from maap_tui.engine.catalogue.local_names import LISTED_FILE, baselines_to_offer
+from maap_tui.engine.catalogue.queryables import Queryables
 from maap_tui.engine.config import dirs
 from maap_tui.engine.errors import InvalidRequestError, MaapError, NetworkSetupError
 from maap_tui.engine.missions import MISSIONS, mission_named, mission_of_collection

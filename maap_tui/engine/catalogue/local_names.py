@@ -15,7 +15,7 @@ from maap_tui.engine.config.dirs import AppDirs
 from maap_tui.engine.config.settings import Settings
 from maap_tui.engine.errors import MaapError
 from maap_tui.engine.missions import MISSIONS
-from maap_tui.engine.query import NEW_KEYS, OLD_KEYS
+from maap_tui.engine.search_keys import NEW_KEYS, OLD_KEYS
 
 LISTED_FILE = "collections.json"
 """The cached answer of the archive when it was asked for its collections."""

@@ -10,35 +10,19 @@ from functools import partial
 from typing import Any
 
 from maap_tui.engine import cql2
-from maap_tui.engine.catalogue.client import Answer, Catalogue, Queryables, Ready, SearchRefused, next_link
-from maap_tui.engine.errors import CatalogError, InvalidRequestError
+from maap_tui.engine.catalogue.client import Answer, Catalogue
+from maap_tui.engine.catalogue.pages import SearchRefused, ServedPage, Take, whole
+from maap_tui.engine.catalogue.queryables import Queryables
+from maap_tui.engine.errors import CatalogError, InvalidRequestError, MaapError
 from maap_tui.engine.missions import Mission
 from maap_tui.engine.model import TimeRange, to_zulu
 from maap_tui.engine.query import Query
 
-START_RECORD_LIMIT = 100_000
-"""The service pages no further than this record (docs/service.md, Searches)."""
-
-SAMPLE = 250
-"""Items that are looked at to find out whether a filter is obeyed, or why it finds nothing."""
-
-Fetch = Callable[[], Awaitable[Mapping[str, Any]]]
+Fetch = Callable[[], Awaitable[ServedPage]]
 
 
-class TooMany(Exception):
-    """A time holds more than the service pages."""
-
-    def __init__(self, matched: int) -> None:
-        super().__init__(matched)
-        self.matched = matched
-
-
-def matched_in(data: Mapping[str, Any]) -> int | None:
-    """The items that an answer announces, None when it does not say."""
-    value = data.get("numberMatched")
-    if value is None and isinstance(context := data.get("context"), dict):
-        value = context.get("matched")  # the STAC API extension of before numberMatched
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+class ArrivalsUnknown(MaapError):
+    """The catalogue cannot be asked what has arrived; what is on each sensing day has to be compared."""
 
 
 class QueryRequests:
@@ -95,7 +79,7 @@ class QueryRequests:
         *,
         limit: int,
         without: Collection[str] = (),
-        ready: Ready = None,
+        take: Take = whole,
     ) -> Answer:
         """The first page of a time and an area; without some parts of the filter it counts as unfiltered.
 
@@ -104,12 +88,13 @@ class QueryRequests:
             area: the spatial part of the request.
             limit: items at most.
             without: parts of the filter to leave out.
-            ready: see `Catalogue.page`.
+            take: see `pages.read_page`.
 
         Raises:
             CatalogError: when it cannot be fetched.
             InvalidRequestError: when the catalogue will not search that.
             TooMany: when it says that it pages no further.
+            ArrivalsUnknown: when it does not filter by the time of arrival.
         """
         query = self.query
         without = {*without, *self._left_out()}
@@ -117,38 +102,44 @@ class QueryRequests:
         if span is not None:
             body["datetime"] = f"{to_zulu(span.start)}/{to_zulu(span.end)}"
         condition = self._condition(without)
+        asked_for = cql2.every(filter(None, (condition, self._arrival())))
         try:
-            answer = await self.catalogue.search(body, condition, partial(self._obeyed, condition), ready)
+            answer = await self.catalogue.search(body, asked_for, partial(self._obeyed, condition), take)
         except SearchRefused as refused:
-            raise self._explained(refused) from None
+            error = refused.explained(is_first=True)
+            if query.arrived is not None and isinstance(error, InvalidRequestError):
+                raise ArrivalsUnknown(error.message) from None
+            raise error from None
+        if query.arrived is not None and not self._is_of_time(answer):
+            raise ArrivalsUnknown("the catalogue does not filter by the time of arrival")
         if span is None and (not answer.is_filtered or "orbit" in without):
             raise InvalidRequestError(
                 "The catalogue does not filter, so an orbit has to be looked for in a time range",
                 "Give one beside --orbit: " + self.orbit_dates() + ".",
             )
         asked = set(query.parts) - without
-        if answer.is_filtered and answer.data["features"]:
+        if answer.is_filtered and answer.page.items:
             self.catalogue.honoured(query.collection).update(asked)
         is_filtered = answer.is_filtered and not (set(query.parts) & self.dropped)
         if not is_filtered:
-            self.unfiltered = max(self.unfiltered, matched_in(answer.data) or 0)
+            self.unfiltered = max(self.unfiltered, answer.page.matched or 0)
         return replace(answer, is_filtered=is_filtered)
 
     def following(
-        self, data: Mapping[str, Any], body: Mapping[str, Any], asked: set[str], ready: Ready = None
+        self, page: ServedPage, body: Mapping[str, Any], asked: set[str], take: Take = whole
     ) -> Fetch | None:
         """What fetches the next page; None on the last one.
 
         Args:
-            data: the page.
+            page: the page before it.
             body: what the first page was asked with.
             asked: marks of the pages that were asked for; extended in place.
-            ready: see `Catalogue.page`.
+            take: see `pages.read_page`.
 
         Raises:
             CatalogError: when its link leads to another host or back.
         """
-        link = next_link(data)
+        link = page.next_link
         if link is None:
             return None
         href = self.catalogue.joined(str(link.get("href") or "search"))
@@ -166,14 +157,11 @@ class QueryRequests:
             raise CatalogError("the pages of the result lead in a circle")
         asked.add(mark)
 
-        async def fetch() -> Mapping[str, Any]:
+        async def fetch() -> ServedPage:
             try:
-                return await self.catalogue.page(method, href, merged, ready)
+                return await self.catalogue.page(method, href, merged, take)
             except SearchRefused as refused:
-                if refused.is_page_limit:
-                    raise TooMany(START_RECORD_LIMIT) from None
-                # The first page was answered, so the search is right; it is asked again as a whole.
-                raise CatalogError(f"a page was refused: {refused.message}") from None
+                raise refused.explained(is_first=False) from None
 
         return fetch
 
@@ -197,30 +185,38 @@ class QueryRequests:
             numbers=known.numbers,
         )
 
-    def _obeyed(self, condition: cql2.Condition | None, features: list[Any]) -> bool | None:
-        """Whether the properties of these items agree with a filter; None when they say nothing of it."""
+    def _arrival(self) -> cql2.Condition | None:
+        """The filter by the time of arrival; None where that is not asked for."""
+        if self.query.arrived is None:
+            return None
+        assert self.queryables is not None
+        if self.queryables.stamp is None:
+            raise ArrivalsUnknown("the collection has no time of arrival to ask by")
+        name = self.queryables.stamp[0]
+        # Where any property may be asked for, those that are not listed are texts (stac-fastapi-pgstac).
+        return self.query.arrived.to_filter(name, as_text=name not in self.queryables.properties)
+
+    def _is_of_time(self, answer: Answer) -> bool:
+        """Whether the first items of an answer came when they had to."""
+        arrived, known = self.query.arrived, self.queryables
+        assert arrived is not None and known is not None and known.stamp is not None
+        field = known.stamp[1]
+        # Services compare times as texts, or by whole seconds.
+        limit = cql2.Comparison(field, ">=", arrived.after - timedelta(seconds=2))
+        judged = [cql2.holds(limit, one) for one in answer.page.sample if isinstance(one, dict)]
+        return answer.is_filtered and judged.count(False) <= len(judged) / 2
+
+    def _obeyed(self, condition: cql2.Condition | None, sample: list[Any]) -> bool | None:
+        """Whether these properties of items agree with a filter; None when they say nothing of it."""
         known = self.queryables
         assert known is not None
         if condition is None:
             return None
-        judged = []
-        for item in features[:SAMPLE]:
-            properties = item.get("properties") if isinstance(item, dict) else None
-            if not isinstance(properties, dict):
-                continue
-            judged.append(cql2.holds(condition, known.keys.values_of(properties)))
+        judged = [
+            cql2.holds(condition, known.keys.values_of(properties))
+            for properties in sample
+            if isinstance(properties, dict)
+        ]
         strays, fits = judged.count(False), judged.count(True)
         # One item that is catalogued wrongly is not a sign of a filter that does nothing.
         return False if strays > len(judged) / 2 else True if fits and not strays else None
-
-    def _explained(self, refused: SearchRefused) -> Exception:
-        if refused.is_page_limit:
-            return TooMany(START_RECORD_LIMIT)
-        if refused.status in (400, 422):
-            words = refused.message
-            # What a validator writes is for who programs the service.
-            said = f": {words}" if words[:1] not in "[{" else f" ({refused.status})"
-            return InvalidRequestError(
-                f"The catalogue refuses this search{said}", "Check the names with `maap list`."
-            )
-        return CatalogError(refused.message, "Run the same command again later.")

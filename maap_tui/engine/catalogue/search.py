@@ -8,23 +8,22 @@ announced, is asked again at the end and then reported: nothing is lost silently
 from __future__ import annotations
 
 import asyncio
-import itertools
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from maap_tui.engine.catalogue.client import ENOUGH, Catalogue
-from maap_tui.engine.catalogue.requests import START_RECORD_LIMIT, Fetch, QueryRequests, TooMany, matched_in
-from maap_tui.engine.catalogue.skipped import SkippedItem, skipped_granule, skipped_item
-from maap_tui.engine.catalogue.stac import BadItem, granule_of
-from maap_tui.engine.catalogue.windows import Plan, Window
+from maap_tui.engine.catalogue.reader import Page, WindowReader
+from maap_tui.engine.catalogue.requests import QueryRequests
+from maap_tui.engine.catalogue.skipped import SkippedItem
+from maap_tui.engine.catalogue.windows import WHOLE_UP_TO, Plan, Window
 from maap_tui.engine.catalogue.zero import Expected, ZeroCheck
 from maap_tui.engine.errors import CatalogError, InvalidRequestError
-from maap_tui.engine.events import DayFailed, Emit, ItemSkipped, Noted, PageFetched, ignore
+from maap_tui.engine.events import DayFailed, Emit, Noted, ignore
 from maap_tui.engine.missions import MISSIONS, mission_of_collection, parse_name
 from maap_tui.engine.model import Granule, TimeRange, to_zulu
 from maap_tui.engine.query import Query
@@ -32,27 +31,8 @@ from maap_tui.engine.query import Query
 COUNT_LIMIT = 100_000
 """Items that are read at most to count those of one product, where the service does not filter."""
 
-_PARSED = 2
-"""Windows of a page whose answers are parsed: the one that is read, and the next."""
-
 _HOPELESS = 8
 """Windows that fail before any has succeeded, after which the rest of them is not asked for."""
-
-_MAX_SPLITS = 200
-"""Cuts of one window after which its announced counts are not believed any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some of the granules of one window, ordered by sensing start."""
-
-    window: TimeRange | None
-    """The window searched, None for a search without time."""
-    granules: list[Granule]
-    matched: int | None
-    """Items the server announced for the window, those of its edges included; None when it does not say."""
-    is_last: bool
-    """Whether the window is complete with this page; never so for a window that failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +40,7 @@ class FailedDay:
     """A window that could not be searched, or not wholly."""
 
     label: str
-    """YYYY-MM-DD, or `orbit 07655` for a search without time."""
+    """YYYY-MM-DD, `orbit 07655` for a search without time, or `arrived since TIME`."""
     reason: str
     window: TimeRange | None
 
@@ -99,8 +79,10 @@ class Search:
         within: TimeRange | None = None,
         expect: Callable[[Query, TimeRange | None], Expected | None] | None = None,
         per_day: Callable[[Query], float | None] | None = None,
+        missing: Callable[[Query], Awaitable[Sequence[TimeRange]]] | None = None,
         trusting: bool = False,
         divided: bool = True,
+        prepare: Callable[[Granule], object] | None = None,
         emit: Emit = ignore,
     ) -> None:
         """Take the query; ask nothing.
@@ -114,8 +96,10 @@ class Search:
             expect: says of a query and a span what should be found there; reads files.
             per_day: says of a query about how many granules a day has, None when that is not known; reads
                 files.
+            missing: says which stretches of a query's time lack something here, where it asks for those.
             trusting: whether finding nothing is believed unless it was expected otherwise.
             divided: whether a long range is asked for in parts, several at a time.
+            prepare: what is prepared of each granule as it is read: see `stac.prepared_of`.
             emit: takes the events of pages and of days that failed for good.
         """
         self.query = query
@@ -123,29 +107,38 @@ class Search:
         self._emit = emit
         self._now = now
         self._within = within
-        self._surroundings = query.surroundings()
         self._expect = expect
         self._per_day = per_day
+        self._find_missing = missing
+        self._stretches: list[TimeRange] | None = None
+        """What of the range is searched, the oldest first; None for all of it."""
         self._trusting = trusting
         self._mission = mission_of_collection(query.collection, rules.mission_name)
         self._requests = QueryRequests(catalogue, query, self._mission)
+        self._reader = WindowReader(self._requests, page_size=rules.page_size, prepare=prepare, emit=emit)
         self._accepted = 0
         self._answered = False
         self._has_ended = False
         self._is_divided = divided
         self._is_exact = False
         self.range: TimeRange | None = None
-        """The span that is searched; None for an orbit search."""
+        """The span that is searched; None for an orbit search. What is asked may be parts of it."""
         self.failed: list[FailedDay] = []
         """What is missing from the result."""
-        self.matched = 0
-        """Items the server announced so far."""
-        self.skipped: dict[str, SkippedItem] = {}
-        """Items that could not be used, by what distinguishes them: they are missing from the result."""
         self.has_gaps = False
         """Whether windows have failed so far: what is missing of them comes after the others, if at all."""
         self.doubts: list[str] = []
         """What the service did that makes its answers doubtful, in sentences; each is warned of too."""
+
+    @property
+    def matched(self) -> int:
+        """Items the server announced so far."""
+        return self._reader.matched
+
+    @property
+    def skipped(self) -> dict[str, SkippedItem]:
+        """Items that could not be used, by what distinguishes them: they are missing from the result."""
+        return self._reader.skipped
 
     def __aiter__(self) -> AsyncGenerator[Page, None]:
         return self._pages()
@@ -166,13 +159,14 @@ class Search:
         """
         await self._prepare()
         total = 0
-        for area in self.query.areas():
-            answer = await self._requests.first(self.range, area, limit=self._few)
-            matched = matched_in(answer.data)
-            if matched is None or not answer.is_filtered:
-                return None
-            total += matched
-        if total or self._is_empty_range:
+        for span in [self.range] if self._stretches is None else self._stretches:
+            for area in self.query.areas():
+                answer = await self._requests.first(span, area, limit=self._few)
+                matched = answer.page.matched
+                if matched is None or not answer.is_filtered:
+                    return None
+                total += matched
+        if total or self._is_empty_range or self._stretches is not None:
             return total
         # Zero is believed once the filter that may be at fault was left out.
         return None if await self._zero_check().is_wrong() else 0
@@ -189,11 +183,7 @@ class Search:
             return count
         for area in self.query.areas():
             await self._requests.first(self.range, area, limit=1)
-        if (most := self._requests.unfiltered) > COUNT_LIMIT:
-            raise InvalidRequestError(
-                f"Without a filter that works, {most} items would have to be read for a count",
-                "Give a shorter time range.",
-            )
+        self.refuse_to_read_all()
         whole = Search(
             self._requests.catalogue,
             self.query.replace(max_items=sys.maxsize),
@@ -201,6 +191,7 @@ class Search:
             now=self._now,
             within=self._within,
             expect=self._expect,
+            missing=self._find_missing,
             trusting=self._trusting,
             divided=False,
             emit=self._emit,
@@ -210,6 +201,18 @@ class Search:
         if whole.failed:
             raise CatalogError(whole.failed[0].reason, "Run the same command again later.")
         return count
+
+    def refuse_to_read_all(self) -> None:
+        """Refuse to read what the service has, where it does not filter and has too much.
+
+        Raises:
+            InvalidRequestError: the last answer showed that.
+        """
+        if (most := self._requests.unfiltered) > COUNT_LIMIT:
+            raise InvalidRequestError(
+                f"Without a filter that works, {most} items would have to be read for a count",
+                "Give a shorter time range.",
+            )
 
     def counted_besides(self) -> list[str]:
         """What the last `count` or `total` may have in it that a search does not list, in words."""
@@ -236,7 +239,8 @@ class Search:
             answer = await self._requests.first(self.range, area, limit=self._few)
             if not answer.is_filtered:
                 return await self.total() > 0
-            if matched_in(answer.data) or (matched_in(answer.data) is None and answer.data["features"]):
+            page = answer.page
+            if page.matched or (page.matched is None and page.items):
                 return True
         return False
 
@@ -261,7 +265,10 @@ class Search:
                 )
             return
         first = self._first_moment
-        last = min(self._rules.end or self._mission.end, self._now)
+        last = self._rules.end or self._mission.end
+        if query.arrived is None:
+            # What has arrived was sensed by now, and a clock that is slow must not keep it out.
+            last = min(last, self._now)
         if span is None and first >= last:
             raise InvalidRequestError(
                 f"The mission ends ({to_zulu(last)}) before it starts ({to_zulu(first)})",
@@ -273,6 +280,20 @@ class Search:
             start, end = max(start, self._within.start), min(end, self._within.end)
         # A range outside of the mission holds nothing; an empty window is never asked for.
         self.range = TimeRange(start, max(start, end))
+        if query.missing:
+            await self._narrow_to_missing(self.range)
+
+    async def _narrow_to_missing(self, span: TimeRange) -> None:
+        """Narrow the range to the stretches that lack something here."""
+        assert self._find_missing is not None
+        found = [] if span.start >= span.end else await self._find_missing(self.query.replace(time=span))
+        cut = [
+            TimeRange(max(one.start, span.start), min(one.end, span.end))
+            for one in found
+            if one.start < span.end and one.end > span.start
+        ]
+        self._stretches = cut
+        self.range = TimeRange(cut[0].start, cut[-1].end) if cut else TimeRange(span.start, span.start)
 
     @property
     def _first_moment(self) -> datetime:
@@ -313,7 +334,7 @@ class Search:
         return ZeroCheck(
             self._requests,
             self.range,
-            accepts=self._accepts,
+            accepts=self._reader.accepts,
             expect=self._expect,
             trusting=self._trusting,
             doubts=self.doubts,
@@ -328,6 +349,8 @@ class Search:
                 yield page
         if self._accepted or self.matched or self.failed or self.skipped or self._is_empty_range:
             return
+        if self._stretches is not None:
+            return  # what the range has else is here, and says nothing of the filter
         try:
             if not await self._zero_check().is_wrong():
                 return
@@ -341,12 +364,13 @@ class Search:
 
     async def _sweep(self) -> AsyncGenerator[Page, None]:
         """Ask all windows, and those that failed once more."""
-        self.failed, self.skipped = [], {}
-        self.matched = self._accepted = 0
+        self.failed = []
+        self._accepted = 0
+        self._reader.begin(self.range, TimeRange(self._first_moment, self._now))
         self._answered = self._has_ended = self._has_given_up = self.has_gaps = False
         failed: list[tuple[Window[Page], CatalogError]] = []
-        plan = await self._plan()
-        async with aclosing(self._run(plan, deque(), failed, final=False)) as pages:
+        plan = await self._plan() if self._stretches is None else None
+        async with aclosing(self._run(plan, self._windows_of_stretches(), failed, final=False)) as pages:
             async for page in pages:
                 yield page
         if self._is_full:
@@ -361,6 +385,17 @@ class Search:
         for window, error in failed:
             self._report(window.range, error)
         self._has_ended = True
+
+    def _windows_of_stretches(self) -> deque[Window[Page]]:
+        """The stretches that lack something in windows that are not too long, in the order asked for."""
+        windows: list[Window[Page]] = []
+        for span in self._stretches or ():
+            start = span.start
+            while start < span.end:
+                end = min(start + WHOLE_UP_TO, span.end)
+                windows.append(Window(TimeRange(start, end)))
+                start = end
+        return deque(windows[::-1] if self.query.newest_first else windows)
 
     def _by_day(self, window: Window[Page]) -> list[Window[Page]]:
         """A window that failed in the parts that it is asked again in, so that a gap is a day and no more."""
@@ -402,12 +437,8 @@ class Search:
                 window = waiting.popleft() if waiting else plan.next() if plan is not None else None
                 if window is None:
                     break
-                window.task = asyncio.create_task(self._fetch(window))
+                window.task = asyncio.create_task(self._reader.fill(window))
                 running.append(window)
-            # Where windows have several pages, the next one is asked for once the one before is parsed.
-            fits = plan is not None and plan.fits_pages
-            for window in itertools.islice(running, _PARSED if fits else None):
-                window.turn.set()
 
         try:
             start()
@@ -442,7 +473,7 @@ class Search:
                     window.seen.difference_update(granule.id for granule in held)
                 held = None
                 if not final:
-                    self.matched -= window.announced
+                    self._reader.matched -= window.announced
                     if not self._answered and len(failed) >= _HOPELESS:
                         rest = [] if plan is None or plan.is_done else [plan.rest()]
                         failed += [(other, news) for other in (*running, *waiting, *rest)]
@@ -484,122 +515,26 @@ class Search:
         for granule in taken:
             # A format that was asked for is a condition; without the mission's own a granule is not whole.
             if not self.query.formats and not granule.files(formats):
-                reason = f"has no file of {', '.join(formats)}"
-                self._skip(skipped_granule(granule, reason, self._requests.catalogue.root))
+                self._reader.note_lacking(granule)
         return taken
 
     def _report(self, window: TimeRange | None, error: CatalogError) -> None:
-        if window is None:
+        arrived = self.query.arrived
+        if arrived is not None:
+            labels = [f"arrived since {to_zulu(arrived.after)}"]
+        elif window is None:
             low = self.query.orbits[0][0] if self.query.orbits else 0
             labels = [f"orbit {low:05d}"]
         else:
             labels = [span.first_day.isoformat() for span in window.days()]
+        # Of a day that is asked for in parts, several may have failed.
+        known = {one.label for one in self.failed}
         for label in labels:
-            day = None if window is None else TimeRange.of_day(date.fromisoformat(label))
+            if label in known:
+                continue
+            day = None if window is None or arrived else TimeRange.of_day(date.fromisoformat(label))
             self.failed.append(FailedDay(label, error.message, day))
             self._emit(DayFailed(label, error.message, self.query.baseline))
-
-    async def _fetch(self, window: Window[Page]) -> None:
-        """Fill the window's queue."""
-        try:
-            await self._fetch_span(window, window.range, closing=True)
-            await window.pages.put(None)
-        except Exception as error:
-            window.note_count(window.range, None, 0)
-            await window.pages.put(error)
-
-    async def _fetch_span(self, window: Window[Page], span: TimeRange | None, *, closing: bool) -> None:
-        """Fetch a window or a part of it; `closing` says whether the window ends with it."""
-        areas = self.query.areas()
-        for number, area in enumerate(areas, start=1):
-            try:
-                await self._fetch_area(window, span, area, closing=closing and number == len(areas))
-            except TooMany as too_many:
-                whole = span or self.range or TimeRange(self._first_moment, self._now)
-                window.splits += 1
-                if whole.duration < timedelta(seconds=2) or window.splits > _MAX_SPLITS:
-                    raise CatalogError(
-                        f"the catalogue announces {too_many.matched} items however short the time, "
-                        "more than it pages"
-                    ) from None
-                first, second = whole.halves()[:: -1 if self.query.newest_first else 1]
-                await self._fetch_span(window, first, closing=False)
-                await self._fetch_span(window, second, closing=closing)
-                return
-
-    async def _fetch_area(
-        self, window: Window[Page], span: TimeRange | None, area: Mapping[str, Any], *, closing: bool
-    ) -> None:
-        wanted = self.query.replace(time=span) if span else self.query
-        answer = await self._requests.first(span, area, limit=self._rules.page_size, ready=window.turn.wait)
-        data = answer.data
-        matched = matched_in(data)
-        window.note_count(span, matched, len(data["features"]))
-        if matched is not None and matched > START_RECORD_LIMIT:
-            raise TooMany(matched)
-        # What a service announces that does not filter says nothing of what is wanted.
-        announced = matched if answer.is_filtered else None
-        window.announced += announced or 0
-        self.matched += announced or 0
-        most = START_RECORD_LIMIT + self._rules.page_size if matched is None else matched
-        received = 0
-        asked: set[str] = set()
-        while True:
-            features = data["features"]
-            received += len(features)
-            granules = self._read(features, wanted, window.seen, is_filtered=answer.is_filtered)
-            if not answer.is_filtered:
-                window.announced += len(granules)
-                self.matched += len(granules)
-            self._emit(PageFetched(span.start if span else None, len(features), announced))
-            # An empty page ends the search whatever its links say, and so does one too many.
-            following: Fetch | None = None
-            broken: CatalogError | None = None
-            if features and received <= most:
-                try:
-                    following = self._requests.following(data, answer.body, asked, window.turn.wait)
-                except CatalogError as error:
-                    broken = error
-            is_whole = not (following or broken) and received == (received if matched is None else matched)
-            await window.pages.put(Page(window.range, granules, announced, is_whole and closing))
-            if broken is not None:
-                raise broken
-            if following is None:
-                break
-            data = await following()
-        if not is_whole or received > most:
-            raise CatalogError(
-                f"the catalogue announced {matched} items and sent {received}", "Run it again later."
-            )
-
-    def _accepts(self, wanted: Query, granule: Granule, is_filtered: bool) -> bool:
-        """Whether a granule that came is wanted, also by where it is."""
-        return wanted.accepts(granule, is_filtered=is_filtered) and (
-            self._surroundings is None or self._surroundings.reaches(granule.footprint)
-        )
-
-    def _read(
-        self, features: list[Any], wanted: Query, seen: set[str], *, is_filtered: bool
-    ) -> list[Granule]:
-        granules: list[Granule] = []
-        for item in features:
-            try:
-                granule = granule_of(item, self.query.collection, self._mission.name)
-            except BadItem as bad:
-                self._skip(skipped_item(item, str(bad), self.query, self._requests.catalogue.root))
-                continue
-            if granule.id in seen or not self._accepts(wanted, granule, is_filtered):
-                continue
-            seen.add(granule.id)
-            granules.append(granule)
-        return granules
-
-    def _skip(self, one: SkippedItem) -> None:
-        # The same item comes again in the next window, and when a window is asked again.
-        mark = one.name or one.url or one.reason
-        if mark not in self.skipped and one.is_wanted(self.query, self.range):
-            self.skipped[mark] = one
-            self._emit(ItemSkipped(one.name, one.url, one.reason))
 
 
 def _newest_versions(granules: Sequence[Granule]) -> list[Granule]:

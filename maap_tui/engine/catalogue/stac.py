@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 from urllib.parse import urljoin
 
 from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.file_names import ALL, FORMATS, LONGEST_SUFFIX, MEASUREMENT, OTHER, FileName
 from maap_tui.engine.geometry import is_geometry, read_bbox
 from maap_tui.engine.missions import MISSIONS, format_of, has_format, parse_name
-from maap_tui.engine.model import (
-    ALL,
-    FORMATS,
-    LONGEST_SUFFIX,
-    MEASUREMENT,
-    OTHER,
-    PICTURES,
-    Asset,
-    FileName,
-    Granule,
-    parse_zulu,
-    quicklook_of,
-)
+from maap_tui.engine.model import PICTURES, Asset, Granule, parse_zulu, quicklook_of
 from maap_tui.engine.storage import names
 
 _WHOLE = ("https://", "http://")
@@ -76,11 +67,27 @@ class BadItem(ValueError):
     """An item that cannot be used; the text says why."""
 
 
-def granule_of(item: Any, collection: str, mission: str) -> Granule:
+def granule_of(
+    item: Any,
+    collection: str,
+    mission: str,
+    *,
+    formats: Sequence[str] = (),
+    text: bytes = b"",
+    url: str = "",
+) -> ServedGranule:
     """Read one STAC item: the name counts first, the item's own properties where it says nothing.
 
     What most searches never look at (most of the files, the geometry, other times) is read when it is asked
     for: of a page of a thousand items little is used, and checking all of it takes longer than parsing it.
+
+    Args:
+        item: the item, its links resolved.
+        collection: the collection it is of.
+        mission: the name of the mission it is of.
+        formats: the formats whose files are read at once; () takes those of the mission.
+        text: its JSON, which is kept in place of it and takes half the memory; b"" keeps the item itself.
+        url: where that was served.
 
     Raises:
         BadItem: when it has no usable id, time or file.
@@ -96,8 +103,11 @@ def granule_of(item: Any, collection: str, mission: str) -> Granule:
     if not isinstance(properties, dict):
         properties = {}
     rules = MISSIONS.get(mission)
+    if not formats or ALL in formats:
+        formats = rules.formats if rules else ()
     files = _Files(item.get("assets"))
-    if not files.is_any_usable(rules.formats if rules else ()):
+    chosen = files.of(formats)
+    if not chosen and not files.assets:
         raise BadItem(f"{identity[:80]!r} has no file that can be used")
     name = parse_name(identity)
     if name is not None and name.baseline is None:
@@ -134,21 +144,53 @@ def granule_of(item: Any, collection: str, mission: str) -> Granule:
         (_ORBIT, orbit),
         (_FRAME, frame),
         (_TRACK, track),
-        (_PROPERTIES, properties),
     ):
         slot.__set__(granule, value)
-    granule.keep(_Unread(files, name, item.get("geometry"), item.get("bbox")))
+    granule.keep(_Unread(name, tuple(formats), chosen, None if text else item, text, url))
     return granule
 
 
-@dataclass(slots=True, eq=False)
 class _Unread:
     """What an item says that was not read yet."""
 
-    files: _Files
-    name: FileName | None
-    geometry: Any
-    bbox: Any
+    __slots__ = ("_files", "_item", "_text", "_url", "chosen", "formats", "name")
+
+    def __init__(
+        self,
+        name: FileName | None,
+        formats: tuple[str, ...],
+        chosen: list[Asset],
+        item: Mapping[str, Any] | None,
+        text: bytes,
+        url: str,
+    ) -> None:
+        self.name = name
+        self.formats = formats
+        self.chosen = chosen
+        """The files of these formats, as `Granule.files` finds them."""
+        self._item = item
+        self._text = text
+        self._url = url
+        self._files: _Files | None = None
+
+    @property
+    def item(self) -> Mapping[str, Any]:
+        """The item itself; once it is read again, it takes the place of its JSON."""
+        if self._item is None:
+            found: dict[str, Any] = resolved(json.loads(self._text), self._url)
+            self._item, self._text = found, b""
+        return self._item
+
+    @property
+    def properties(self) -> Mapping[str, Any]:
+        found = self.item.get("properties")
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def files(self) -> _Files:
+        if self._files is None:
+            self._files = _Files(self.item.get("assets"))
+        return self._files
 
 
 class _Lazy:
@@ -175,8 +217,20 @@ class _Lazy:
 class ServedGranule(Granule):
     """A granule that reads its item as far as it is asked; it equals, copies and pickles as a plain one."""
 
-    __slots__ = ("unread",)
+    __slots__ = ("prepared", "unread")
     unread: _Unread
+    prepared: Any
+    """What a search prepares of each; not set where it prepares nothing."""
+
+    def prepare(self, item: Mapping[str, Any], prepare: Callable[[Granule], object]) -> None:
+        """Prepare something of it while its item is at hand, which saves reading it again."""
+        # By another of the same: what is read for this is not to be kept.
+        other = object.__new__(ServedGranule)
+        for slot in _READ:
+            slot.__set__(other, slot.__get__(self))
+        unread = self.unread
+        other.keep(_Unread(unread.name, unread.formats, unread.chosen, item, b"", ""))
+        object.__setattr__(self, "prepared", prepare(other))
 
     def keep(self, unread: _Unread) -> None:
         """Take what is to be read later."""
@@ -185,6 +239,8 @@ class ServedGranule(Granule):
     def files(self, formats: Sequence[str]) -> list[Asset]:
         """As `Granule.files`; only files of these formats are read for it."""
         unread: _Unread | None = getattr(self, "unread", None)
+        if unread is not None and tuple(formats) == unread.formats:
+            return list(unread.chosen)
         if unread is None or {ALL, MEASUREMENT} & {*formats}:
             return super().files(formats)
         return unread.files.of(formats)
@@ -193,7 +249,7 @@ class ServedGranule(Granule):
     def quicklook(self) -> Asset | None:
         """As `Granule.quicklook`; only what may be a picture is read for it."""
         unread: _Unread | None = getattr(self, "unread", None)
-        return super().quicklook if unread is None else quicklook_of(unread.files.pictures())
+        return super().quicklook if unread is None else unread.files.quicklook()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Granule):
@@ -206,6 +262,11 @@ class ServedGranule(Granule):
         return Granule, _values_of(self)
 
 
+def prepared_of(granule: Granule) -> Any:
+    """What was prepared of a granule when it was read; None for nothing, or where it was read back."""
+    return getattr(granule, "prepared", None)
+
+
 def _values_of(granule: Granule) -> tuple[Any, ...]:
     return tuple(getattr(granule, one.name) for one in fields(Granule))
 
@@ -214,10 +275,14 @@ def _slot(name: str) -> Any:
     return Granule.__dict__[name]
 
 
-_ID, _COLLECTION, _MISSION, _PRODUCT_TYPE, _BASELINE, _START, _ORBIT, _FRAME, _TRACK, _PROPERTIES = map(
-    _slot,
-    "id collection mission product_type baseline sensing_start orbit frame track_number properties".split(),
+_READ = _ID, _COLLECTION, _MISSION, _PRODUCT_TYPE, _BASELINE, _START, _ORBIT, _FRAME, _TRACK = tuple(
+    map(_slot, "id collection mission product_type baseline sensing_start orbit frame track_number".split())
 )
+
+
+def _geometry_of(item: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    found = item.get("geometry")
+    return found if is_geometry(found) else None
 
 
 def _processed(unread: _Unread, granule: Granule) -> datetime | None:
@@ -225,10 +290,28 @@ def _processed(unread: _Unread, granule: Granule) -> datetime | None:
     return created or _moment(granule.properties, "processing:datetime", "created")
 
 
+_DOI = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:)?(10\.\d{4,9}/[!-~]{1,200})", re.IGNORECASE)
+"""A DOI, alone or as an address (ISO 26324)."""
+
+
+def _doi_of(item: Mapping[str, Any], properties: Mapping[str, Any]) -> str | None:
+    """What an item says it is cited by: its own property, or the link for that (RFC 8574)."""
+    links = item.get("links")
+    said = [properties.get("sci:doi")]
+    for link in links if isinstance(links, list) else []:
+        if isinstance(link, dict) and link.get("rel") == "cite-as":
+            said.append(link.get("href"))
+    for words in said:
+        if isinstance(words, str) and (found := _DOI.fullmatch(words.strip())):
+            return found[1]
+    return None
+
+
 _READERS: dict[str, Callable[[_Unread, Granule], Any]] = {
     "assets": lambda unread, granule: unread.files.assets,
-    "geometry": lambda unread, granule: unread.geometry if is_geometry(unread.geometry) else None,
-    "bbox": lambda unread, granule: read_bbox(unread.bbox),
+    "properties": lambda unread, granule: unread.properties,
+    "geometry": lambda unread, granule: _geometry_of(unread.item),
+    "bbox": lambda unread, granule: read_bbox(unread.item.get("bbox")),
     "sensing_end": lambda unread, granule: (
         _moment(granule.properties, "end_datetime") or (unread.name.sensing_end if unread.name else None)
     ),
@@ -238,6 +321,7 @@ _READERS: dict[str, Callable[[_Unread, Granule], Any]] = {
     ),
     "published": lambda unread, granule: _moment(granule.properties, "published"),
     "updated": lambda unread, granule: _moment(granule.properties, "updated"),
+    "doi": lambda unread, granule: _doi_of(unread.item, granule.properties),
 }
 for _name, _read in _READERS.items():
     setattr(ServedGranule, _name, _Lazy(_slot(_name), _read))
@@ -250,13 +334,12 @@ _GRID = re.compile(r"WRS-(\d{1,6})-([A-H])")
 class _Files:
     """The assets of an item, each checked when it is looked at."""
 
-    __slots__ = ("_all", "_checked", "_chosen", "_raw")
+    __slots__ = ("_all", "_checked", "_raw")
 
     def __init__(self, raw: Any) -> None:
         self._raw: dict[Any, Any] = raw if isinstance(raw, dict) else {}
         self._checked: dict[Any, Asset | None] = {}
         self._all: tuple[Asset, ...] | None = None
-        self._chosen: tuple[Sequence[str], list[Asset]] | None = None
 
     @property
     def assets(self) -> tuple[Asset, ...]:
@@ -266,17 +349,8 @@ class _Files:
             self._all = found if any(asset.format for asset in found) else ()
         return self._all
 
-    def is_any_usable(self, formats: Sequence[str]) -> bool:
-        """Whether `assets` has any; the formats are looked at first, which are likely to be there."""
-        return bool(self.of(formats) or self.assets)
-
     def of(self, formats: Sequence[str]) -> list[Asset]:
         """Those of the first of the formats that there are any of; as `Granule.files` finds them."""
-        if self._chosen is None or self._chosen[0] != formats:
-            self._chosen = formats, self._find(formats)
-        return list(self._chosen[1])
-
-    def _find(self, formats: Sequence[str]) -> list[Asset]:
         for wanted in formats:
             found = {}
             for key in self._with_format(wanted):
@@ -307,10 +381,17 @@ class _Files:
                 found.append(key)
         return found
 
-    def pictures(self) -> Iterator[Asset]:
-        """Those that can be looked at, as `Granule.quicklook` chooses from."""
-        for key, value in self._raw.items():
-            if isinstance(value, dict) and _may_be_picture(value.get("href"), value.get("type")):
+    def quicklook(self) -> Asset | None:
+        """As `quicklook_of` all of them; what it would not choose is not looked at."""
+        found = {key: value for key, value in self._raw.items() if isinstance(value, dict)}
+        overviews = self._pictures(key for key, value in found.items() if "overview" in _roles_of(value))
+        return quicklook_of(itertools.islice(overviews, 1)) or quicklook_of(self._pictures(found))
+
+    def _pictures(self, keys: Iterable[Any]) -> Iterator[Asset]:
+        """Those that can be looked at."""
+        for key in keys:
+            value = self._raw[key]
+            if _may_be_picture(value.get("href"), value.get("type")):
                 asset = self._asset(key)
                 if asset is not None and asset.is_picture:
                     yield asset
@@ -342,8 +423,7 @@ def _asset_of(key: str, value: Any) -> Asset | None:
         name = names.file_name_of(href)
     except InvalidRequestError:
         return None
-    roles = value.get("roles")
-    roles = tuple(str(role) for role in roles) if isinstance(roles, list) else ()
+    roles = _roles_of(value)
     kind = format_of(href) or OTHER
     if kind == "zip" and not name.lower().endswith(".zip"):
         name += ".zip"
@@ -359,7 +439,13 @@ def _asset_of(key: str, value: Any) -> Asset | None:
         size=size if is_size else None,
         media_type=str(value.get("type") or ""),
         roles=roles,
+        checksum=checksum if isinstance(checksum := value.get("file:checksum"), str) else "",
     )
+
+
+def _roles_of(value: Mapping[str, Any]) -> tuple[str, ...]:
+    roles = value.get("roles")
+    return tuple(map(str, roles)) if isinstance(roles, list) else ()
 
 
 def _is_beside(key: str, href: str, roles: Sequence[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,8 +17,13 @@ WHOLE_UP_TO = timedelta(days=10)
 """Longest range asked for in one piece; longer ones take longer for each day (docs/service.md, Searches)."""
 
 _DAY = timedelta(days=1)
+_TICK = timedelta(microseconds=1)
 
-_BUFFERED_PAGES = 2
+_MOST_AGAIN = 1.5
+"""How many times its share of the day's items a part of a day may have, before days are asked for whole."""
+
+_BUFFERED_PAGES = 1
+"""Pages of a window that wait to be taken, besides the one that was read next."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,8 +43,6 @@ class Window(Generic[T]):
     splits: int = 0
     """How often it was cut because it held more than the service pages."""
     task: asyncio.Task[None] | None = None
-    turn: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once its answers may be parsed: those of windows whose turn is far off wait as bytes."""
     plan: Plan[T] | None = None
     """What it was cut by, None for one that was not."""
 
@@ -55,10 +59,11 @@ class Window(Generic[T]):
 
 
 class Plan(Generic[T]):
-    """Cuts a long range at midnights into windows that one page holds, as far as the counts say it.
+    """Cuts a long range into windows that one page holds, as far as the counts say it.
 
     The first window is a day, whose count is waited for; a built catalogue may say it before. Counts of the
-    latest answers size those that follow. Without any count each window is a day.
+    latest answers size those that follow: whole days, or equal parts of a day that holds more than a page.
+    Without any count each window is a day.
     """
 
     def __init__(
@@ -85,6 +90,10 @@ class Plan(Generic[T]):
         self._is_whole = span is None or span.duration <= WHOLE_UP_TO or not is_divided
         self._counts: deque[float] = deque([] if per_day is None else [per_day], 8)
         """Items a day of the latest answers."""
+        self._in_days = per_day or 0.0
+        """The most items that a window of whole days had for each of its days; the first answer's before."""
+        self._may_be_short = True
+        """Whether windows may be parts of days."""
         self._is_done = span is not None and span.start >= span.end
         self._has_begun = False
         self._is_waiting = False
@@ -93,11 +102,6 @@ class Plan(Generic[T]):
     def is_done(self) -> bool:
         """Whether there are no more windows."""
         return self._is_done
-
-    @property
-    def fits_pages(self) -> bool:
-        """Whether a window is about a page, by the counts; a dense product has more in a day."""
-        return not self._is_whole and max(self._counts, default=0.0) <= self._page_size
 
     def next(self) -> Window[T] | None:
         """The next window; None while its size depends on an answer, and at the end."""
@@ -108,7 +112,7 @@ class Plan(Generic[T]):
         if not self._has_begun and not self._counts:
             self._is_waiting = True
         self._has_begun = True
-        return Window(self._cut(self._days()), plan=self)
+        return Window(self._cut(self._length()), plan=self)
 
     def rest(self) -> Window[T]:
         """All that was not asked for yet, as one window."""
@@ -128,24 +132,43 @@ class Plan(Generic[T]):
             return
         if 0 < shown < min(count, self._page_size):
             self._page_size = shown
-        self._counts.append(count / max(span.duration / _DAY, 1.0))
+        is_dense = max(self._in_days, count) > self._page_size
+        # What overlaps a few hours of a sparse product may be as much as overlaps its day.
+        per_day = count * _DAY / (span.duration if is_dense else max(span.duration, _DAY))
+        if span.duration >= _DAY or not self._in_days:
+            self._in_days = max(self._in_days, per_day)
+        elif is_dense and per_day > _MOST_AGAIN * self._in_days:
+            # Granules are so long that each is in several windows of this length.
+            self._may_be_short = False
+            return
+        self._counts.append(per_day)
 
-    def _days(self) -> int:
-        if not self._counts:
-            return 1
+    def _length(self) -> timedelta:
+        """The length of the next window: whole days, or a part of a day in whole minutes."""
         # The densest of the latest: a window that is a little too long takes a second request.
-        most = max(self._counts)
-        return max(1, min(WHOLE_UP_TO // _DAY, int(self._page_size / most) if most else WHOLE_UP_TO // _DAY))
+        most = max(self._counts, default=0.0)
+        if not most:
+            return WHOLE_UP_TO if self._counts else _DAY
+        if most <= self._page_size:
+            return min(WHOLE_UP_TO, int(self._page_size / most) * _DAY)
+        if not self._may_be_short:
+            return _DAY
+        parts = math.ceil(most / self._page_size)
+        return timedelta(minutes=math.ceil(24 * 60 / parts))
 
-    def _cut(self, days: int) -> TimeRange:
+    def _cut(self, length: timedelta) -> TimeRange:
         left = self._left
         assert left is not None
         if self._newest_first:
-            midnight = _midnight(left.end - timedelta(microseconds=1)) - (days - 1) * _DAY
-            cut = max(left.start, midnight)
+            last = left.end - _TICK
+            # Parts of a day are counted from its midnight, in both directions.
+            since = (last - _midnight(last)) // length * length if length < _DAY else _DAY - length
+            cut = max(left.start, _midnight(last) + since)
             found, self._left = TimeRange(cut, left.end), TimeRange(left.start, cut)
         else:
-            cut = min(left.end, _midnight(left.start) + days * _DAY)
+            first = _midnight(left.start)
+            since = min(_DAY, ((left.start - first) // length + 1) * length) if length < _DAY else length
+            cut = min(left.end, first + since)
             found, self._left = TimeRange(left.start, cut), TimeRange(cut, left.end)
         self._is_done = self._left.start >= self._left.end
         return found

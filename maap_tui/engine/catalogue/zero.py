@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from maap_tui.engine.catalogue.requests import SAMPLE, QueryRequests
+from maap_tui.engine.catalogue.pages import SAMPLE
+from maap_tui.engine.catalogue.requests import QueryRequests
 from maap_tui.engine.catalogue.stac import BadItem, granule_of
 from maap_tui.engine.catalogue.windows import WHOLE_UP_TO
 from maap_tui.engine.errors import CatalogError, InvalidRequestError
@@ -70,13 +71,12 @@ class ZeroCheck:
         """What is wanted among the first items of a time and an area, and whether there were any."""
         answer = await self._requests.first(span, area, limit=SAMPLE, without=without)
         query = self._requests.query
-        features = answer.data["features"]
         wanted = query.replace(time=span) if span else query
         granules = []
-        for item in features:
+        for item in answer.page.items:
             with contextlib.suppress(BadItem):
                 granules.append(granule_of(item, query.collection, self._requests.mission.name))
-        return [one for one in granules if self._accepts(wanted, one, False)], bool(features)
+        return [one for one in granules if self._accepts(wanted, one, False)], bool(answer.page.items)
 
     async def is_wrong(self) -> bool:
         """Whether the archive has what a filter did not find; what is at fault is left out from now on.
@@ -152,4 +152,9 @@ class ZeroCheck:
             return [span]
         middle = (span.start + span.duration / 2).date()
         days = [expected.day] if expected else [span.last_day, middle, span.first_day]
-        return [TimeRange.of_day(day) for day in days]
+        # What is beside the range says nothing of it.
+        parts = [
+            TimeRange(max(one.start, span.start), min(one.end, span.end))
+            for one in map(TimeRange.of_day, days)
+        ]
+        return [one for one in parts if one.start < one.end]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from maap_tui.engine.errors import InvalidRequestError, SettingsError
 from maap_tui.engine.storage.names import is_writable, safe_name, shown
+from maap_tui.engine.storage.places import demand_path
 
 APP_NAME = "maap"
 """Folder name under the platform's data, cache, config and state folders."""
@@ -40,8 +41,9 @@ def absolute(path: Path) -> Path:
     """A path as it is from the root.
 
     Raises:
-        InvalidRequestError: it is relative, and the working directory is gone.
+        InvalidRequestError: it is an address, or relative and the working directory is gone.
     """
+    demand_path(path)
     try:
         return path.absolute()
     except OSError:
@@ -89,8 +91,7 @@ def config_file(environ: Mapping[str, str]) -> Path:
     return base / "config.toml"
 
 
-@dataclass(frozen=True, slots=True)
-class BaseDirs:
+class BaseDirs(NamedTuple):
     """The folders that those of settings not given are in."""
 
     data: Path
@@ -114,8 +115,7 @@ def base_dirs(environ: Mapping[str, str]) -> BaseDirs:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class AppDirs:
+class AppDirs(NamedTuple):
     """Where everything of this user is; nothing here need exist yet."""
 
     data_dir: Path
@@ -141,10 +141,25 @@ class AppDirs:
         """The built catalogue of a collection."""
         return self.built_catalog_dir / safe_name(f"{safe_name(collection)}_collection.json")
 
+    def day_counts_file(self, collection: str, product_type: str, baseline: str) -> Path:
+        """How many granules of a baseline each day has at the archive; can be counted again."""
+        folder = self.built_catalog_dir / "days" / safe_name(collection)
+        return folder / safe_name(f"{safe_name(product_type)}_{safe_name(baseline.upper())}.json")
+
+    @property
+    def searches_file(self) -> Path:
+        """The saved searches, beside the configuration file."""
+        return searches_file(self.config_file)
+
     @property
     def queue_file(self) -> Path:
         """The download queue, a sqlite3 database."""
         return self.state_dir / "queue.sqlite3"
+
+    @property
+    def staging_dir(self) -> Path:
+        """Where files gather that go to S3 once they are whole."""
+        return self.state_dir / "staging"
 
     @property
     def journal_file(self) -> Path:
@@ -161,6 +176,11 @@ class AppDirs:
         """The access token that this user's processes share, beside the credentials."""
         return self.credentials_file.with_name(self.credentials_file.name + ".access")
 
+    @property
+    def access_token_folder(self) -> Path:
+        """The access tokens that processes share whose offline token comes from `MAAP_TOKEN`."""
+        return self.state_dir / "access"
+
     def lock_file(self, target: Path) -> Path:
         """The lock that guards `target`, the same however its folder is spelled."""
         import hashlib
@@ -172,6 +192,11 @@ class AppDirs:
     def cache_file(self, name: str) -> Path:
         """A file that can be made again at any time."""
         return self.state_dir / "cache" / safe_name(name)
+
+
+def searches_file(config_file: Path) -> Path:
+    """The saved searches that go with a configuration file."""
+    return config_file.with_name("searches.toml")
 
 
 def journal_file(state_dir: Path) -> Path:

@@ -1,22 +1,17 @@
 """Every setting, declared once: its place in the file, its variable, its type, default and help.
 
-The reader of `config.toml`, the reader of the environment, `maap config`, `maap config set` and the table
-of docs/configuration.md all come from the declarations below; nothing else spells a setting's name. The
-first that applies wins: flag, environment, file, default. An empty variable, or an empty text in the file,
-counts as not set. Secrets are not settings.
+The readers of `config.toml` and of the environment (`loading`), `maap config set` (`editing`), `maap config`
+and the table of docs/configuration.md all come from the declarations below; nothing else spells a setting's
+name. Secrets are not settings.
 """
 
 from __future__ import annotations
 
-import math
-import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, Self, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from maap_tui.engine.config import dirs
-from maap_tui.engine.config.toml_file import ConfigFile, load_file, remove_entry, set_entry, shown
+from maap_tui.engine.config.declaring import Section, Setting
 from maap_tui.engine.config.types import (
     NAME,
     NAMES,
@@ -29,11 +24,14 @@ from maap_tui.engine.config.types import (
     WHOLE,
     Address,
     Instant,
-    Kind,
     T,
 )
-from maap_tui.engine.errors import InvalidRequestError, SettingsError
-from maap_tui.engine.model import DEFAULT_MAX_ITEMS
+from maap_tui.engine.defaults import DEFAULT_MAX_ITEMS
+from maap_tui.engine.errors import SettingsError
+
+if TYPE_CHECKING:
+    from maap_tui.engine.product_sets import ProductSet
+    from maap_tui.engine.user_commands import UserCommand
 
 CATALOG_URL = "https://catalog.maap.eo.esa.int/catalogue/"
 """Root of the STAC service (docs/service.md, Catalogue); without the last slash it answers 503."""
@@ -42,171 +40,9 @@ TOKEN_URL = "https://iam.maap.eo.esa.int/realms/esa-maap/protocol/openid-connect
 DEFAULT_DAYS_BACK = 3
 """Days that a sync looks back when no time is given; not a setting, as a cron line says it itself."""
 
-Applies = Literal["now", "next run", "next start"]
-"""When a setting that is changed takes effect: at once, also in what runs; with the next search, sync or
-queued file; or when the app is started again."""
-
-
-class Setting(Generic[T]):
-    """One setting; read through its section it gives the value, read through the class it gives itself."""
-
-    name: str
-    """Last part of the key, such as `parallel`."""
-    key: str
-    """Section and name, such as `downloads.parallel`."""
-
-    def __init__(
-        self,
-        variable: str,
-        kind: Kind[T],
-        default: T,
-        help: str,
-        *,
-        unset: str = "",
-        flag: str = "",
-        unit: str = "",
-        minimum: float | None = None,
-        maximum: float | None = None,
-        choices: tuple[T, ...] = (),
-        applies: Applies = "next start",
-    ) -> None:
-        """Declare a setting.
-
-        Args:
-            variable: Environment variable.
-            kind: How it is read and written.
-            default: The value when nothing sets it.
-            help: One sentence, also what None, 0 or empty means.
-            unset: Words for the default in tables where its text says nothing.
-            flag: Global option of the command line that sets it; empty for none.
-            unit: Unit of a number; empty for a count.
-            minimum: Smallest number allowed; None for no bound.
-            maximum: Largest number allowed; None for no bound.
-            choices: The only values allowed; empty for any.
-            applies: When a change made while the app runs takes effect.
-        """
-        self.variable = variable
-        self.kind = kind
-        self.default = default
-        self.help = help
-        self.unset = unset
-        self.flag = flag
-        self.unit = unit
-        self.minimum = minimum
-        self.maximum = maximum
-        self.choices = choices
-        self.applies = applies
-
-    def __set_name__(self, owner: type[Section], name: str) -> None:
-        self.name = name
-        self.key = f"{owner.section}.{name}"
-
-    @overload
-    def __get__(self, instance: None, owner: type) -> Setting[T]: ...
-    @overload
-    def __get__(self, instance: Section, owner: type) -> T: ...
-    def __get__(self, instance: Section | None, owner: type) -> Setting[T] | T:
-        return self if instance is None else cast(T, instance._values[self.name])
-
-    def __set__(self, instance: Section, value: T) -> None:
-        raise AttributeError(
-            f"settings are read only; {self.key} is set by flag, {self.variable} or the file"
-        )
-
-    @property
-    def default_text(self) -> str:
-        """The default as a user would type it, or words for it."""
-        return self.unset or self.kind.to_text(self.default)
-
-    @property
-    def expected(self) -> str:
-        """What a right value is, bounds and choices included, for `must be ...`."""
-        if self.choices:
-            return "one of " + ", ".join(self.kind.to_text(choice) for choice in self.choices)
-        if self.kind not in (WHOLE, NUMBER):
-            return self.kind.expected
-        unit = f" of {self.unit}" if self.unit else ""
-        if self.minimum is not None and self.maximum is not None:
-            return f"{self.kind.expected}{unit} from {self.minimum:g} to {self.maximum:g}"
-        if self.minimum is not None:
-            return f"{self.kind.expected}{unit}, {self.minimum:g} or more"
-        return self.kind.expected + unit
-
-    @property
-    def highest(self) -> float:
-        """The largest number allowed; infinity for no bound."""
-        return math.inf if self.maximum is None else self.maximum
-
-    def clamp(self, value: float) -> float:
-        """The number nearest to `value` that is allowed."""
-        return min(self.highest, value if self.minimum is None else max(self.minimum, value))
-
-    def read(self, value: object, environ: Mapping[str, str], where: str = "", *, typed: bool = False) -> T:
-        """Turn a value into its type.
-
-        Args:
-            value: What the source holds.
-            environ: For `~` and `$NAME` in paths.
-            where: The source, as the error names it; empty when the key is enough.
-            typed: Whether text must be read as a user types it, where TOML would have a type of its own.
-
-        Raises:
-            SettingsError: The value is of another type or out of bounds.
-        """
-        reason = ""
-        try:
-            if typed and isinstance(value, str):
-                result = self.kind.from_text(value, environ)
-            else:
-                result = self.kind.from_value(value, environ)
-            if self._allows(result):
-                return result
-        except (ValueError, OverflowError) as error:
-            reason = str(error) if str(error).endswith("is not set") else ""
-        got = reason or shown(value)
-        raise SettingsError(
-            f"{where}{': ' if where else ''}{self.key} must be {self.expected}, got {got}",
-            hint=f"{self.help} Default: {self.default_text}.",
-        )
-
-    def _allows(self, value: T) -> bool:
-        if self.choices:
-            return value in self.choices
-        if isinstance(value, int | float):
-            return not (
-                (self.minimum is not None and value < self.minimum)
-                or (self.maximum is not None and value > self.maximum)
-            )
-        return True
-
-
-class Section:
-    """The values of one table of the file, read only."""
-
-    section: ClassVar[str]
-    """Name of the table."""
-    __slots__ = ("_values",)
-
-    def __init__(self, values: Mapping[str, object]) -> None:
-        self._values = dict(values)
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other._values == self._values
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def having(self, name: str, value: object) -> Self:
-        """The same values but for one."""
-        return type(self)({**self._values, name: value})
-
-    def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._values.items())})"
-        )
-
 
 class PathSettings(Section):
-    """Folders and files; None leaves the place to `settings.locate`."""
+    """Folders and files; None leaves the place to `loading.locate`."""
 
     section = "paths"
     __slots__ = ()
@@ -363,11 +199,22 @@ class DownloadSettings(Section):
         "MAAP_DOWNLOADS_PARALLEL_TOTAL",
         WHOLE,
         0,
-        "Files in flight at once in all processes, on every host, that share the registry; `limit_rate` is "
-        "then that of all of them.",
+        "Files in flight at once, ranges counted, in all processes, on every host, that share the registry; "
+        "`limit_rate` is then that of all of them.",
         unset="no limit",
         minimum=0,
         maximum=1000,
+        applies="next run",
+    )
+    ranges = Setting(
+        "MAAP_DOWNLOADS_RANGES",
+        WHOLE,
+        1,
+        "Connections that fetch one file of 64 MiB or more at once, where `parallel` leaves some; 1 for one "
+        "stream a file.",
+        flag="--ranges",
+        minimum=1,
+        maximum=16,
         applies="next run",
     )
     retries = Setting(
@@ -416,6 +263,16 @@ class DownloadSettings(Section):
         minimum=0,
         applies="now",
     )
+    rate_total = Setting(
+        "MAAP_DOWNLOADS_RATE_TOTAL",
+        SIZE,
+        0,
+        "Most bytes a second of all processes, on every host, that share the registry, workers of an "
+        "executor too; 0 for no limit.",
+        unit="bytes a second",
+        minimum=0,
+        applies="next run",
+    )
     min_free = Setting(
         "MAAP_DOWNLOADS_MIN_FREE",
         SIZE,
@@ -457,6 +314,43 @@ class DownloadSettings(Section):
     )
 
 
+class HookSettings(Section):
+    """Commands that run after a file, a day or a set."""
+
+    section = "hooks"
+    __slots__ = ()
+
+    timeout = Setting(
+        "MAAP_HOOKS_TIMEOUT",
+        NUMBER,
+        600.0,
+        "How long one run of the command of `--hook` may take.",
+        flag="--hook-timeout",
+        unit="seconds",
+        minimum=0.1,
+        maximum=86400,
+        applies="next run",
+    )
+
+
+class SwapSettings(Section):
+    """Baselines that are swapped for newer ones."""
+
+    section = "swap"
+    __slots__ = ()
+
+    keep_days = Setting(
+        "MAAP_SWAP_KEEP_DAYS",
+        WHOLE,
+        14,
+        "How long `maap swap` keeps the files of the old baseline, and can be undone.",
+        unit="days",
+        minimum=0,
+        maximum=3660,
+        applies="next run",
+    )
+
+
 class SearchSettings(Section):
     """How the catalogue is searched."""
 
@@ -467,7 +361,7 @@ class SearchSettings(Section):
         "MAAP_SEARCH_PARALLEL",
         WHOLE,
         8,
-        "Windows of time searched at once.",
+        "Requests of searches at once, of all that search together.",
         minimum=1,
         maximum=16,
         applies="next run",
@@ -479,6 +373,40 @@ class SearchSettings(Section):
         "Items a search gives at most.",
         flag="--max-items",
         minimum=1,
+        applies="next run",
+    )
+    overlap = Setting(
+        "MAAP_SEARCH_OVERLAP",
+        WHOLE,
+        3,
+        "How far before the newest arrival of the last run `sync --since-last` looks again.",
+        unit="days",
+        minimum=0,
+        maximum=366,
+        applies="next run",
+    )
+
+
+class QualitySettings(Section):
+    """What the mission publishes on the quality of its data."""
+
+    section = "quality"
+    __slots__ = ()
+
+    gaps = Setting(
+        "MAAP_QUALITY_GAPS",
+        TEXT,
+        "",
+        "The sheet of data gaps that `maap quality update` reads: a file or an address.",
+        unset="none",
+        applies="next run",
+    )
+    disclaimers = Setting(
+        "MAAP_QUALITY_DISCLAIMERS",
+        TEXT,
+        "",
+        "The same of disclaimers.",
+        unset="none",
         applies="next run",
     )
 
@@ -531,7 +459,7 @@ class UiSettings(Section):
         "MAAP_UI_THEME",
         TEXT,
         "",
-        "Colours; empty for the app's own.",
+        "Colours: maap-dark, maap-light, or a theme that F9 shows; empty fits the terminal.",
         unset="the app's own",
         applies="now",
     )
@@ -543,29 +471,39 @@ class UiSettings(Section):
     animation = Setting("MAAP_UI_ANIMATION", SWITCH, False, "Move and fade things.")
 
 
-_SECTIONS: tuple[type[Section], ...] = (
+SECTIONS: tuple[type[Section], ...] = (
     PathSettings,
     ApiSettings,
     MissionSettings,
     DownloadSettings,
+    HookSettings,
+    SwapSettings,
     SearchSettings,
+    QualitySettings,
     TokenSettings,
     LogSettings,
     UiSettings,
 )
 SETTINGS: tuple[Setting[Any], ...] = tuple(
-    value for section in _SECTIONS for value in vars(section).values() if isinstance(value, Setting)
+    value for section in SECTIONS for value in vars(section).values() if isinstance(value, Setting)
 )
 """Every setting, in the order of the file."""
 KEYS = "keys"
-"""The one free-form table: binding id to keys."""
+"""A free-form table: binding id to keys."""
+SITES = "sites"
+"""A free-form table: name of a place to `LAT,LON`."""
+FREE = {KEYS: "a text of keys", SITES: "a text LAT,LON"}
+"""The tables whose names the user chooses, and what a value of them is."""
+SETS = "sets"
+"""A table of tables: name of a set to its products."""
+COMMANDS = "commands"
+"""A table of tables: name of a command of the user's to its words."""
 
-_BY_KEY = {setting.key: setting for setting in SETTINGS}
-_SECTION_NAMES = (*(section.section for section in _SECTIONS), KEYS)
+BY_KEY = {setting.key: setting for setting in SETTINGS}
+SECTION_NAMES = (*(section.section for section in SECTIONS), *FREE, SETS, COMMANDS)
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a value came from."""
 
     kind: Literal["flag", "environment", "file", "default"]
@@ -573,8 +511,7 @@ class Origin:
     """The flag, the variable, `FILE:LINE`, or `default`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One line of `maap config`."""
 
     key: str
@@ -584,24 +521,32 @@ class Row:
     help: str
 
 
-_HINT = "`maap config` lists every setting."
+HINT = "`maap config` lists every setting."
 _DEFAULT = Origin("default", "default")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """All values, frozen once loaded."""
 
     paths: PathSettings
     api: ApiSettings
     mission: MissionSettings
     downloads: DownloadSettings
+    hooks: HookSettings
+    swap: SwapSettings
     search: SearchSettings
+    quality: QualitySettings
     token: TokenSettings
     log: LogSettings
     ui: UiSettings
     keys: dict[str, str]
     """Binding id to keys, for bindings the user changed."""
+    sites: dict[str, str]
+    """Name of a place to `LAT,LON`, for places of the user's own."""
+    sets: dict[str, ProductSet]
+    """Product types that are wanted together, by the name of the set."""
+    commands: dict[str, UserCommand]
+    """Commands of the user's own in the app, by their names."""
     config_file: Path
     """The file that was read, or would be if it were there."""
     origins: dict[str, Origin]
@@ -627,13 +572,14 @@ class Settings:
         if key in other.origins:
             origins[key] = other.origins[key]
         head, _, name = key.partition(".")
-        if head == KEYS:
-            keys = {binding: typed for binding, typed in self.keys.items() if binding != name}
-            if name in other.keys:
-                keys[name] = other.keys[name]
-            return replace(self, keys=keys, origins=origins)
+        if head in FREE:
+            table = {one: text for one, text in getattr(self, head).items() if one != name}
+            if name in getattr(other, head):
+                table[name] = getattr(other, head)[name]
+            changes: dict[str, Any] = {head: table, "origins": origins}
+            return self._replace(**changes)
         section = getattr(self, head).having(name, other.value(find_setting(key)))
-        return replace(self, **{head: section}, origins=origins)
+        return self._replace(**{head: section}, origins=origins)
 
     def describe(self, located: dirs.AppDirs | None = None) -> list[Row]:
         """Every setting with its value and origin, in the order of the file.
@@ -652,153 +598,35 @@ class Settings:
         for binding, keys in self.keys.items():
             key = f"{KEYS}.{binding}"
             rows.append(Row(key, keys, self.origin(key).text, "Keys of this action in the app."))
+        for name, position in self.sites.items():
+            key = f"{SITES}.{name}"
+            rows.append(Row(key, position, self.origin(key).text, "A place to search around."))
+        for name, one in self.sets.items():
+            key = f"{SETS}.{name}"
+            rows.append(Row(key, str(one), self.origin(key).text, "Products that are wanted together."))
+        for name, command in self.commands.items():
+            key = f"{COMMANDS}.{name}"
+            help = f"A command in the app, on the key {command.key or '(none)'}."
+            rows.append(Row(key, str(command), self.origin(key).text, help))
         return rows
 
 
-def load(
-    config_file: Path | None = None,
-    environ: Mapping[str, str] | None = None,
-    overrides: Mapping[str, object] | None = None,
-) -> Settings:
-    """Read all settings.
-
-    Args:
-        config_file: A file that must be there; None for the usual one, which may be missing.
-        environ: Environment variables; None for the process's own.
-        overrides: Flags by key, as text or as the setting's type; None as a value means not given.
-
-    Raises:
-        SettingsError: The file cannot be read, a key is unknown, or a value is wrong.
-    """
-    environ = os.environ if environ is None else environ
-    if config_file is None:
-        file = dirs.config_file(environ)
-        source = load_file(file, missing_ok=True)
-    else:
-        file = config_file
-        source = load_file(file, missing_ok=False)
-    overrides = {key: value for key, value in (overrides or {}).items() if value is not None}
-    for key in overrides:
-        find_setting(key)
-
-    values: dict[str, object] = {}
-    origins: dict[str, Origin] = {}
-    in_file = dict(_in_file(source))
-    for setting in SETTINGS:
-        key = setting.key
-        if key in overrides:
-            origins[key] = Origin("flag", setting.flag or "argument")
-            values[key] = setting.read(overrides[key], environ, origins[key].text, typed=True)
-        elif environ.get(setting.variable, "").strip():
-            origins[key] = Origin("environment", setting.variable)
-            values[key] = setting.read(environ[setting.variable], environ, setting.variable, typed=True)
-        elif key in in_file and in_file[key] != "":
-            origins[key] = Origin("file", source.location(key))
-            values[key] = setting.read(in_file[key], environ, origins[key].text)
-        else:
-            values[key] = setting.default
-    keys = dict(_keys_in_file(source))
-    origins.update((f"{KEYS}.{name}", Origin("file", source.location(f"{KEYS}.{name}"))) for name in keys)
-
-    def section(cls: type[Section]) -> Any:
-        head = cls.section + "."
-        return cls({key.removeprefix(head): value for key, value in values.items() if key.startswith(head)})
-
-    return Settings(
-        **{cls.section: section(cls) for cls in _SECTIONS}, keys=keys, config_file=file, origins=origins
-    )
-
-
-def locate(settings: Settings, environ: Mapping[str, str]) -> dirs.AppDirs:
-    """Decide every folder and file, absolute: what settings say, else under `home`, else the platform's."""
-    base = dirs.base_dirs(environ)
-    paths = settings.paths
-    try:
-        data_dir = dirs.data_folder(paths.data_dir or base.data / "data")
-    except InvalidRequestError as error:
-        raise SettingsError(
-            f"{settings.origin('paths.data_dir').text}: {error.message}", error.hint
-        ) from None
-    return dirs.AppDirs(
-        data_dir=data_dir,
-        catalog_dir=dirs.absolute(paths.catalog_dir or base.cache / "catalogs"),
-        # Built catalogues take many requests to make: not for a folder that cleaners empty.
-        built_catalog_dir=dirs.absolute(paths.built_catalog_dir or base.data / "built_catalogs"),
-        registry_dir=dirs.absolute(paths.registry_dir or base.data / "registry"),
-        credentials_file=dirs.absolute(paths.credentials_file or base.config / "credentials.txt"),
-        state_dir=dirs.absolute(paths.state_dir or base.state),
-        config_file=dirs.absolute(settings.config_file),
-    )
-
-
-def _in_file(source: ConfigFile) -> Iterator[tuple[str, object]]:
-    """Key and raw value of every setting; SettingsError for a name that is none."""
-    for section, table in source.tables.items():
-        if section not in _SECTION_NAMES:
-            raise _unknown_section(source, section, table)
-        if not isinstance(table, Mapping):
-            raise SettingsError(
-                f"{source.location(section)}: {section} must be a table [{section}], got {shown(table)}"
-            )
-        if section == KEYS:
-            continue
-        for name, value in table.items():
-            key = f"{section}.{name}"
-            if key not in _BY_KEY:
-                raise SettingsError(
-                    f"{source.location(key)}: unknown key {name!r} in [{section}]{_did_you_mean(key)}",
-                    hint=_HINT,
-                )
-            yield key, value
-
-
-def _keys_in_file(source: ConfigFile) -> Iterator[tuple[str, str]]:
-    """Binding id and keys of the free-form table; dotted names nest in TOML and are joined again."""
-
-    def walk(table: Mapping[str, object], head: str) -> Iterator[tuple[str, str]]:
-        for name, value in table.items():
-            path = f"{head}{name}"
-            if isinstance(value, Mapping):
-                yield from walk(value, path + ".")
-            elif isinstance(value, str):
-                yield path, value
-            else:
-                key = f"{KEYS}.{path}"
-                raise SettingsError(
-                    f"{source.location(key)}: {key} must be a text of keys, got {shown(value)}"
-                )
-
-    table = source.tables.get(KEYS, {})
-    return walk(cast(Mapping[str, object], table), "")
-
-
-def _unknown_section(source: ConfigFile, name: str, value: object) -> SettingsError:
-    if isinstance(value, Mapping):
-        near = _nearest(name, _SECTION_NAMES)
-        more = f"; did you mean [{near}]?" if near else f"; the sections are {', '.join(_SECTION_NAMES)}"
-        return SettingsError(f"{source.location(name)}: unknown section [{name}]{more}")
-    return SettingsError(
-        f"{source.location(name)}: unknown key {name!r} outside a section{_did_you_mean(name)}",
-        hint=_HINT,
-    )
-
-
-def _nearest(word: str, known: tuple[str, ...]) -> str:
+def nearest(word: str, known: tuple[str, ...]) -> str:
     """The known word most like `word`, empty when none is."""
     import difflib
 
     return next(iter(difflib.get_close_matches(word, known, n=1)), "")
 
 
-def _did_you_mean(key: str) -> str:
+def did_you_mean(key: str) -> str:
     """`; did you mean ...?` for an unknown key with or without its section, empty when nothing is near."""
     section, _, name = key.rpartition(".")
     inside = {setting.name: setting.key for setting in SETTINGS if setting.key.startswith(f"{section}.")}
-    if near := _nearest(name, tuple(inside)):
+    if near := nearest(name, tuple(inside)):
         return f"; did you mean {inside[near]!r}?"
     # Right key, wrong table: look everywhere.
     anywhere = {setting.name: setting.key for setting in SETTINGS}
-    near = _nearest(name, tuple(anywhere))
+    near = nearest(name, tuple(anywhere))
     return f"; did you mean {anywhere[near]!r}?" if near else ""
 
 
@@ -809,63 +637,15 @@ def find_setting(key: str) -> Setting[Any]:
         SettingsError: No setting, or several, go by that name.
     """
     name = key.strip().replace("-", "_")
-    if name in _BY_KEY:
-        return _BY_KEY[name]
+    if name in BY_KEY:
+        return BY_KEY[name]
     found = [setting for setting in SETTINGS if setting.name == name]
     if len(found) == 1:
         return found[0]
     if found:
         keys = " or ".join(setting.key for setting in found)
         raise SettingsError(f"{key!r} means several settings: say {keys}")
-    raise SettingsError(f"unknown setting {key!r}{_did_you_mean(name)}", hint=_HINT)
-
-
-def set_value(config_file: Path, key: str, text: str, environ: Mapping[str, str] | None = None) -> None:
-    """Write one setting into the file, made when missing; comments and order stay. Empty text unsets it.
-
-    Args:
-        config_file: The file to change.
-        key: As `find_setting` takes it, or `keys.BINDING`.
-        text: The value as a user types it; a list is comma separated.
-        environ: For `~` and `$NAME` in paths, which are checked but written as typed; None for the process's.
-
-    Raises:
-        SettingsError: Unknown key, wrong value, or a file that is not TOML.
-        StorageError: The file cannot be written.
-    """
-    if not text.strip():
-        unset_value(config_file, key)
-        return
-    section, names = _split_key(key)
-    value: object = text
-    if section != KEYS:
-        setting = _BY_KEY[f"{section}.{names[0]}"]
-        read = setting.read(text, os.environ if environ is None else environ, typed=True)
-        if setting.name == "data_dir":
-            dirs.data_folder(read)
-        value = setting.kind.to_toml(text.strip(), read)
-
-    set_entry(config_file, section, names, value)
-
-
-def unset_value(config_file: Path, key: str) -> bool:
-    """Take one setting out of the file; False when it was not there.
-
-    Raises:
-        SettingsError: Unknown key, or a file that is not TOML.
-        StorageError: The file cannot be written.
-    """
-    section, names = _split_key(key)
-    return remove_entry(config_file, section, names)
-
-
-def _split_key(key: str) -> tuple[str, list[str]]:
-    """Table and name of a setting, or of a binding; a binding's id may hold dots."""
-    head, _, binding = key.strip().partition(".")
-    if head == KEYS and binding:
-        return KEYS, binding.split(".")
-    section, _, name = find_setting(key).key.partition(".")
-    return section, [name]
+    raise SettingsError(f"unknown setting {key!r}{did_you_mean(name)}", hint=HINT)
 
 
 def as_markdown_table() -> str:
@@ -884,4 +664,13 @@ def as_markdown_table() -> str:
             f"| {meaning} |"
         )
     lines.append(f'| `[{KEYS}]` | | none | | now | Keys of the app\'s actions: `"binding.id" = "key"` |')
+    lines.append(f'| `[{SITES}]` | | none | | next start | Places to search around: `name = "LAT,LON"` |')
+    lines.append(
+        f"| `[{SETS}.NAME]` | | none | | next start | Products wanted together: "
+        '`products = ["CPR_CLD_2A:BC", ...]`, `baseline` (`newest`, `same` or one), `collection` |'
+    )
+    lines.append(
+        f"| `[{COMMANDS}.NAME]` | | none | | next start | Commands of your own in the app: "
+        "`run`, `key`, `where`, `output` |"
+    )
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""`config.toml` as text and tables: read with the line of every key, edited so that comments survive.
+"""`config.toml` and files like it: read with the line of every key, edited so that comments survive.
 
 What the keys mean is said in `settings`; this alone knows TOML.
 """
@@ -132,6 +132,38 @@ def remove_entry(file: Path, section: str, names: list[str]) -> bool:
     if name not in table:
         return False
     del table[name]
+    _save(file, tomlkit.dumps(document))
+    return True
+
+
+def write_table(file: Path, section: str, values: Mapping[str, object]) -> None:
+    """Give a table of the file these values and no others; comments and order stay. Errors as `set_entry`."""
+    import tomlkit
+
+    document = _open_document(file)
+    if section in document:
+        table = _as_table(file, section, document[section])
+        for name in [name for name in table if name not in values]:
+            del table[name]
+        for name, value in values.items():
+            table[name] = value
+    else:
+        if document.body:
+            document.add(tomlkit.nl())
+        table = tomlkit.table()
+        table.update(values)
+        document.add(section, table)
+    _save(file, tomlkit.dumps(document))
+
+
+def remove_table(file: Path, section: str) -> bool:
+    """Take a table out of the file; False when it was not there. Errors as `set_entry`."""
+    import tomlkit
+
+    document = _open_document(file)
+    if section not in document:
+        return False
+    document.remove(section)
     _save(file, tomlkit.dumps(document))
     return True
 

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import AsyncIterator, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Protocol
 
 from maap_tui.engine.download.requests import FailedTry, StartOver
 from maap_tui.engine.errors import AuthenticationError
+from maap_tui.engine.integrity.sums import BodySum, Sum, of_answer, of_body
 from maap_tui.engine.net.http import Stream
 from maap_tui.engine.net.statuses import BUSY, retry_after_s
 
+_STRONG_S = 60
+"""Seconds that a file has to be older than an answer for its date to stand for one version of it."""
+
 _UNPACKED = 1 << 20
 """Bytes unpacked at a time."""
+
+
+class Version(Protocol):
+    """What is known of the version of a file of which some bytes are here."""
+
+    @property
+    def etag(self) -> str:
+        """As the server sent it; '' where it sent none."""
+
+    @property
+    def modified(self) -> str:
+        """Its `Last-Modified`; '' where it sent none."""
+
+    @property
+    def has_strong_etag(self) -> bool: ...
 
 
 def refusal_of(stream: Stream) -> FailedTry:
@@ -62,6 +84,65 @@ def encoding_of(headers: Mapping[str, str]) -> str:
     return headers.get("content-encoding", "").strip().lower()
 
 
+def content_range(headers: Mapping[str, str]) -> tuple[int | None, int, int | None]:
+    """The range that came.
+
+    Returns:
+        Its first byte, None when the answer does not say; the first byte after it; bytes of the whole file,
+        None when the answer does not say.
+    """
+    found = re.fullmatch(
+        r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", headers.get("content-range", "").strip()
+    )
+    if found is None:
+        return None, 0, None
+    return int(found[1]), int(found[2]) + 1, None if found[3] == "*" else int(found[3])
+
+
+def has_strong_date(headers: Mapping[str, str]) -> bool:
+    """Whether the date of a file is old enough that no other version has it (RFC 9110 section 8.8.2.2)."""
+    try:
+        now = parsedate_to_datetime(headers["date"])
+        return (now - parsedate_to_datetime(headers["last-modified"])).total_seconds() >= _STRONG_S
+    except (KeyError, ValueError, TypeError):
+        return False
+
+
+def says_ranges(headers: Mapping[str, str]) -> bool:
+    """Whether an answer says that ranges of bytes can be asked for."""
+    return "bytes" in [unit.strip().lower() for unit in headers.get("accept-ranges", "").split(",")]
+
+
+def can_be_followed(stream: Stream) -> bool:
+    """Whether the answer to the first range of a file is the whole of it, or one that others can follow."""
+    if stream.status != 206:
+        return stream.status != 416
+    begin, _, total = content_range(stream.headers)
+    etag = stream.headers.get("etag", "").strip()
+    is_strong = (bool(etag) and not etag.startswith("W/")) or has_strong_date(stream.headers)
+    return begin == 0 and total is not None and is_strong and encoding_of(stream.headers) in ("", "identity")
+
+
+def is_other_version(headers: Mapping[str, str], part: Version) -> bool:
+    """Whether an answer says that the file is another version than what is here."""
+    return any(old and new and old != new for old, new in _validators(headers, part))
+
+
+def is_same_version(headers: Mapping[str, str], part: Version) -> bool:
+    """Whether an answer says that the file is the version that is here."""
+    etags, dates = _validators(headers, part)
+    old, new = etags if part.has_strong_etag else dates
+    return bool(old) and old == new
+
+
+def _validators(headers: Mapping[str, str], part: Version) -> tuple[tuple[str, str], tuple[str, str]]:
+    """ETag and date of what is here, each with that of an answer."""
+    return (
+        (part.etag, headers.get("etag", "").strip()),
+        (part.modified, headers.get("last-modified", "").strip()),
+    )
+
+
 def body_size(stream: Stream) -> int | None:
     """Bytes of the whole file as the answer says; None when it does not."""
     if stream.status == 206:
@@ -73,11 +154,36 @@ def body_size(stream: Stream) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
+def sums_of(stream: Stream) -> list[Sum]:
+    """The sums of the whole file that an answer offers; those of a packed one speak of what is packed."""
+    if encoding_of(stream.headers) not in ("", "identity"):
+        return []
+    return of_answer(stream.headers, is_whole=stream.status in (200, 203))
+
+
+def body_of(stream: Stream) -> AsyncIterator[bytes]:
+    """The raw body of an answer; that of a range is compared with the sum that comes with it, if one does."""
+    offered = of_body(stream.headers) if stream.status == 206 else None
+    return stream.chunks() if offered is None else _compared(stream, BodySum(offered))
+
+
+async def _compared(stream: Stream, digest: BodySum) -> AsyncIterator[bytes]:
+    """The body of a range; its last bytes only where all of it has its sum."""
+    begin, end, _ = content_range(stream.headers)
+    left = end - (begin or 0)
+    async for chunk in stream.chunks():
+        digest.add(chunk)
+        left -= len(chunk)
+        if left == 0 and not digest.agrees:
+            raise StartOver(f"a range does not have the {digest.offered.source} that came with it")
+        yield chunk
+
+
 async def decoded(stream: Stream) -> AsyncIterator[bytes]:
     """The body, unpacked where a proxy packed it although it was asked not to."""
     encoding = encoding_of(stream.headers)
     if encoding in ("", "identity"):
-        async for chunk in stream.chunks():
+        async for chunk in body_of(stream):
             yield chunk
         return
     if encoding not in ("gzip", "x-gzip", "deflate") or stream.status == 206:

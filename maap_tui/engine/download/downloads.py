@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import threading
 import time
@@ -12,13 +13,14 @@ from pathlib import Path
 
 from maap_tui.engine.config.settings import DownloadSettings
 from maap_tui.engine.download.jobs import DownloadJob, Failure, Report
-from maap_tui.engine.download.queue_store import LIVE, Queue, QueueRow, QueueWriter, born_at
+from maap_tui.engine.download.queue_store import CLOSE_S, LIVE, Queue, QueueRow, QueueWriter, born_at
 from maap_tui.engine.download.recorder import Recorder
 from maap_tui.engine.download.remote import Fetcher
 from maap_tui.engine.download.requests import DownloadRequest, TransferRules
 from maap_tui.engine.errors import (
     AuthenticationError,
     BatchDownloadAborted,
+    ClusterLostError,
     CredentialsError,
     DiskFullError,
     DownloadError,
@@ -92,6 +94,7 @@ class Downloads:
         self._max_consecutive_failures = max_consecutive_failures
         self._consecutive_failures = 0
         self.parallel = parallel
+        self._transfer.set_connections(parallel)
         self._guard = threading.Lock()
         """Held while a file enters or leaves `jobs` and `_news`, which other threads read."""
         self.jobs: dict[str, DownloadJob] = {}
@@ -136,7 +139,7 @@ class Downloads:
         with self._guard:
             self.jobs[wanted.url] = job
         self._touch(wanted.url)
-        self._emit(FileQueued(wanted.url, wanted.path, wanted.size))
+        self._emit(FileQueued(wanted.url, wanted.place, wanted.size))
         self._waiting[wanted.url] = None
         self._pump()
         return True
@@ -176,14 +179,22 @@ class Downloads:
             await self._changed.wait()
         self.report.left = len(self._waiting)
         self.report.seconds = time.monotonic() - self._started
-        if self._writer is not None:
-            await self._writer.flush()
+        await self.flush()
         return self.report
 
-    async def close(self) -> None:
+    async def flush(self) -> None:
+        """Write what changed to the queue on disk now."""
+        if self._writer is not None:
+            await self._writer.flush()
+
+    async def close(self, *, leave_to: str = "") -> None:
         """Stop what runs, keeping the parts; what ends just now is still recorded.
 
         On disk, what has not ended can be taken over.
+
+        Args:
+            leave_to: the command that goes on with it, for which all of it is written, however long that
+                takes; '' for none.
         """
         self._closing = True
         self._end_halt()
@@ -191,10 +202,16 @@ class Downloads:
         for job in self._running:
             self._interrupt(job)
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._writer is not None:
-            await self._writer.close(
-                [str(job.wanted.path) for job in self.jobs.values() if job.state in LIVE]
-            )
+        if self._writer is None:
+            return
+        left = [job for job in self.jobs.values() if job.state in LIVE]
+        if leave_to:
+            self._verb = leave_to
+            for job in left:
+                self._touch(job.wanted.url)
+        await self._writer.close(
+            [str(job.wanted.place) for job in left], within_s=math.inf if leave_to else CLOSE_S
+        )
 
     def resume_run(self) -> None:
         """Go on after what stopped the run was fixed."""
@@ -205,6 +222,7 @@ class Downloads:
     def set_parallel(self, count: int) -> None:
         """Change how many run at once, within the range of the setting; what runs is not interrupted."""
         self.parallel = int(DownloadSettings.parallel.clamp(count))
+        self._transfer.set_connections(self.parallel)
         self._pump()
 
     def set_rules(self, rules: TransferRules) -> None:
@@ -258,7 +276,7 @@ class Downloads:
             for job in ended:
                 del self.jobs[job.wanted.url]
         if self._writer is not None and ended:
-            self._writer.forget([str(job.wanted.path) for job in ended])
+            self._writer.forget([str(job.wanted.place) for job in ended])
         return len(ended)
 
     @property
@@ -385,7 +403,13 @@ class Downloads:
                 job.state, job.reason = "waiting", error.message
                 self._put_back([job.wanted.url])
             self._await_room(job.wanted, error)
-        except (AuthenticationError, CredentialsError, NetworkSetupError, StorageError) as error:
+        except (
+            AuthenticationError,
+            ClusterLostError,
+            CredentialsError,
+            NetworkSetupError,
+            StorageError,
+        ) as error:
             job.state, job.reason = "waiting", error.message
             self._put_back([job.wanted.url])
             if files.is_out_of_files(error) and (self.parallel > 1 or len(self._running) > 1):
@@ -440,6 +464,7 @@ class Downloads:
     def _do_fewer(self) -> None:
         """Leave room for other open files: each time this is needed, one file less at once."""
         self.parallel = max(1, min(self.parallel, len(self._running)) - 1)
+        self._transfer.set_connections(self.parallel)
         self._most_arrived = 1
         self._emit(Warned("Too many files are open; fewer are fetched at a time. ulimit -n raises the limit"))
 
@@ -472,8 +497,8 @@ class Downloads:
             job.state = "finished"
             self.report.downloaded[url] = fetched.path
             self.report.received += fetched.received
-            seconds = time.monotonic() - begun
-            self._emit(FileFinished(url, fetched.path, fetched.size, fetched.received, seconds))
+            job.took_s, job.came = time.monotonic() - begun, fetched.received
+            self._emit(FileFinished(url, fetched.path, fetched.size, fetched.received, job.took_s))
         else:
             job.state = "skipped"
             self.report.skipped[url] = fetched.path
@@ -506,10 +531,10 @@ class Downloads:
                 self._emit(Warned(f"The failure could not be recorded: {problem.message}"))
         job.state = "failed"
         self.report.failed.append(
-            Failure(job.wanted.url, job.wanted.path, error.message, error.status_code, error.permanent)
+            Failure(job.wanted.url, job.wanted.place, error.message, error.status_code, error.permanent)
         )
         attempts = job.tries + 1 if tried else 0
-        self._emit(FileFailed(job.wanted.url, job.wanted.path, error.message, error.permanent, attempts))
+        self._emit(FileFailed(job.wanted.url, job.wanted.place, error.message, error.permanent, attempts))
         if not tried:
             return
         self._consecutive_failures += 1

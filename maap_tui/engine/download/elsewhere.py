@@ -74,6 +74,11 @@ class Lookout:
         self._marks: deque[tuple[float, int]] = deque()
         self._moved = 0
 
+    @property
+    def stamp(self) -> int | None:
+        """What the queue's was at the last look; None before the first."""
+        return self._stamp
+
     def look(self) -> Elsewhere:
         """What is there now; reads the queue only when another process has written to it."""
         stamp = self._queue.stamp()

@@ -12,6 +12,7 @@ from maap_tui.engine.download.queue_store import HOST, QueueRow
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError, MaapError
 from maap_tui.engine.registry.entries import Key
+from maap_tui.engine.storage.places import Place
 
 
 @dataclass(slots=True, eq=False)
@@ -37,6 +38,10 @@ class DownloadJob:
     """Order in the queue, lowest first."""
     since: float = 0.0
     """When the body began to arrive, on the monotonic clock; 0 before."""
+    took_s: float = 0.0
+    """Seconds from the first request to the recorded file; 0 while it has not come."""
+    came: int = 0
+    """Bytes that came in these seconds; a part that was here before is not among them."""
     task: asyncio.Task[None] | None = field(default=None, repr=False)
     """What works on it; None while nothing does."""
     is_ending: bool = field(default=False, repr=False)
@@ -52,7 +57,7 @@ class DownloadJob:
         """
         key, day = self.wanted.key, self.wanted.day
         return QueueRow(
-            path=str(self.wanted.path),
+            path=str(self.wanted.place),
             url=self.wanted.url,
             state=self.state,
             size=self.size,
@@ -64,7 +69,7 @@ class DownloadJob:
             product_type=key.product_type if key else "",
             baseline=key.baseline if key else "",
             day=day.isoformat() if day else "",
-            root=str(self.wanted.root or ""),
+            root="" if self.wanted.target else str(self.wanted.root or ""),
             position=self.position,
             pid=os.getpid(),
             host=HOST,
@@ -79,7 +84,7 @@ class Failure:
     """A file that could not be downloaded."""
 
     url: str
-    path: Path
+    path: Place
     reason: str
     status: int | None
     permanent: bool
@@ -89,9 +94,9 @@ class Failure:
 class Report:
     """What became of the files of one run."""
 
-    downloaded: dict[str, Path] = field(default_factory=dict)
+    downloaded: dict[str, Place] = field(default_factory=dict)
     """URL -> path of what was fetched."""
-    skipped: dict[str, Path] = field(default_factory=dict)
+    skipped: dict[str, Place] = field(default_factory=dict)
     """URL -> path of what was here already."""
     failed: list[Failure] = field(default_factory=list)
     received: int = 0
@@ -109,6 +114,9 @@ def of_row(row: QueueRow) -> DownloadRequest:
     Raises:
         InvalidRequestError: when the row does not say where the file belongs.
     """
+    if row.path.startswith("s3://"):
+        name = row.path.rpartition("/")[2]
+        raise InvalidRequestError(f"{name} goes to S3", "Run the command again that put it in the queue.")
     path = Path(row.path)
     root = Path(row.root) if row.root else None
     if not row.url or not path.is_absolute() or (root is not None and not path.is_relative_to(root)):

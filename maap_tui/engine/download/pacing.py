@@ -45,6 +45,11 @@ class Pace:
         self._passed, self._since = min(self._allowed(), self._taken), self._clock()
         self._rate = rate
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a rate now; without one nothing is held back, and nothing needs to be counted."""
+        return bool(self._rate)
+
     def _allowed(self) -> float:
         if not self._rate:
             return math.inf

@@ -3,7 +3,8 @@
 The bytes gather in `{name}.part`, locked while they do; beside it the sidecar `{name}.part.json` says
 what they are, so that another run can go on from the last byte that is known to be good. A file that is
 small and comes quickly stays in memory until it is whole: it needs no sidecar, and a kill costs at
-most `HELD` bytes or `HELD_S` seconds of it.
+most `HELD` bytes or `HELD_S` seconds of it. Bytes of a large file may come ahead of those in front of
+them: then the sidecar says which are here, and a kill costs at most `NOTED_SHARE` of it or `NOTED` bytes.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from maap_tui.engine.download.ahead import Ahead
 from maap_tui.engine.errors import StorageError
 from maap_tui.engine.events import LONG_WAIT_S, Emit, Noted, Warned
 from maap_tui.engine.integrity.hashes import PIECE
+from maap_tui.engine.integrity.sums import Sum, noted, read_noted
 from maap_tui.engine.storage import files, locks
 
 OVERLAP = 64 * 1024
@@ -36,6 +39,12 @@ HELD = 1 << 20
 
 HELD_S = 0.2
 """Seconds after which what is held is written all the same, for another run to go on from."""
+
+NOTED = 512 * 1024
+"""Bytes from one note to the next at least, while bytes come ahead of others."""
+
+NOTED_SHARE = 1 / 512
+"""Share of a file from one such note to the next, where that is more."""
 
 _Result = TypeVar("_Result")
 
@@ -50,11 +59,15 @@ class Part:
     total: int | None = None
     etag: str = ""
     modified: str = ""
+    sums: list[Sum] = field(default_factory=list)
+    """Sums of the whole file that the server offered."""
     pieces: list[str] = field(default_factory=list)
     length: int = 0
-    """Bytes that are here."""
+    """Bytes that are here from the beginning on."""
     tail: Any = field(default_factory=hashlib.sha256)
     """Hash of the bytes after the last whole piece, but for those held."""
+    ahead: Ahead = field(default_factory=Ahead)
+    """What is here beyond that."""
 
     is_given_up: bool = False
     """Whether its loading was cancelled: what is on disk is left as it is."""
@@ -65,6 +78,10 @@ class Part:
     """Whether there may be bytes on disk."""
     _has_note: bool = True
     """Whether there may be a note on disk."""
+    _is_spread: bool = False
+    """Whether bytes may be on disk with others missing in front of them."""
+    _noted: int = 0
+    """Bytes that the note last written knows of."""
     _held: bytearray | None = None
     """All bytes so far, none of them on disk or hashed yet; None when they are written as they come."""
 
@@ -82,6 +99,17 @@ class Part:
         return self.length if self.has_strong_etag else max(0, self.length - OVERLAP)
 
     @property
+    def here(self) -> int:
+        """Bytes that are here, wherever in the file."""
+        return self.length + self.ahead.count
+
+    def length_of(self, number: int) -> int:
+        """Bytes that are here of a piece, from its beginning on."""
+        if number * PIECE >= self.length:
+            return self.ahead.length_of(number)
+        return min(self.length - number * PIECE, PIECE)
+
+    @property
     def is_held(self) -> bool:
         """Whether its bytes are in memory only."""
         return self._held is not None
@@ -97,18 +125,51 @@ class Part:
                 self.length += len(data)
                 return
             self.spill()
+        self.write_at(data, self.length)
+
+    def spread(self) -> bool:
+        """Let bytes come ahead of others from now on; False where that cannot be noted, and must not be."""
+        if not self._is_spread:
+            self._is_spread = True
+            self._is_spread = self.note()
+        return self._is_spread
+
+    def write_at(self, data: bytes | memoryview, offset: int) -> None:
+        """Write bytes that follow those of their piece that are here."""
         self._has_bytes = True
         view = memoryview(data)
         while view:
-            room = PIECE - self.length % PIECE
-            count = os.pwrite(self.descriptor, view[:room], self.length)
-            self.tail.update(view[:count])
-            self.length += count
+            piece = view[: PIECE - offset % PIECE]
+            count = os.pwrite(self.descriptor, piece, offset)
+            if offset == self.length:
+                self._lengthen(view[:count])
+            else:
+                self.ahead.add(offset, view[:count])
+            offset += count
             view = view[count:]
-            if self.length % PIECE == 0:
-                self.pieces.append(self.tail.hexdigest())
-                self.tail = hashlib.sha256()
-                self.note()
+        if self._is_spread and self.here - self._noted >= max(NOTED, (self.total or 0) * NOTED_SHARE):
+            self.note()
+
+    def _lengthen(self, data: memoryview) -> None:
+        """Count bytes, of one piece, that were written behind the others."""
+        self.tail.update(data)
+        self.length += len(data)
+        if self.length % PIECE:
+            return
+        self.pieces.append(self.tail.hexdigest())
+        self.tail = hashlib.sha256()
+        self._join()
+        if not self._is_spread:
+            self.note()
+
+    def _join(self) -> None:
+        """Count what is ahead as soon as nothing is missing in front of it."""
+        while (found := self.ahead.take(self.length // PIECE)) is not None:
+            self.length += found.length
+            if found.length < PIECE:
+                self.tail = found.digest
+                return
+            self.pieces.append(found.digest.hexdigest())
 
     def read(self, count: int, offset: int) -> bytes:
         """Some of the bytes that are here."""
@@ -143,26 +204,33 @@ class Part:
             files.empty(self.descriptor, self.path)
             self._has_bytes = False
         self._held = None
-        self.length = 0
+        self.length = self._noted = 0
+        self.ahead.clear()
+        self._is_spread = False
         self.pieces.clear()
         self.tail = hashlib.sha256()
         self.total, self.etag, self.modified = None, "", ""
+        self.sums = []
 
-    def note(self) -> None:
-        """Write the sidecar. It is a convenience: without it the file starts from scratch."""
-        text = json.dumps(
-            {
-                "url": self.url,
-                "etag": self.etag,
-                "modified": self.modified,
-                "size": self.total,
-                "piece": PIECE,
-                "pieces": self.pieces,
-                "boot": files.boot_id(),
-                "pid": os.getpid(),
-                "host": socket.gethostname(),
-            }
-        )
+    def note(self) -> bool:
+        """Write the sidecar; False where it cannot be, and without it the file starts from scratch."""
+        note: dict[str, Any] = {
+            "url": self.url,
+            "etag": self.etag,
+            "modified": self.modified,
+            "size": self.total,
+            "piece": PIECE,
+            "pieces": self.pieces,
+            "sums": noted(self.sums),
+            "boot": files.boot_id(),
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+        }
+        if self._is_spread:
+            # A version that knows nothing of this takes all bytes of its boot for good: it gets none.
+            spread = {"boot": note["boot"], "length": self.length, "pieces": self.ahead.noted()}
+            note |= {"boot": "", "ahead": spread}
+        text = json.dumps(note)
         sibling = _unfinished_note(self.path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
@@ -170,9 +238,12 @@ class Part:
                 handle.write(text)
             os.replace(sibling, _sidecar(self.path))
             self._has_note = True
+            self._noted = self.here
+            return True
         except OSError:
             with contextlib.suppress(OSError):
                 os.unlink(sibling)
+            return False
 
     def keep(self) -> None:
         """Leave it for another run, with a note; without any bytes it goes."""
@@ -183,7 +254,7 @@ class Part:
             held = self._held or bytearray()
             self.length = min(os.fstat(self.descriptor).st_size, len(held))
             self.tail, self._held = hashlib.sha256(held[: self.length]), None
-        if self.length:
+        if self.here:
             self.note()
         else:
             self.remove()
@@ -224,19 +295,22 @@ class Part:
         size = os.fstat(self.descriptor).st_size
         self._has_bytes = True
         try:
-            noted = json.loads(Path(_sidecar(self.path)).read_bytes())
-            pieces = [str(one) for one in noted["pieces"]]
-            usable = noted["url"] == self.url and noted["piece"] == PIECE and size > 0
-            total, etag, modified = noted["size"], str(noted["etag"]), str(noted["modified"])
+            found = json.loads(Path(_sidecar(self.path)).read_bytes())
+            pieces = [str(one) for one in found["pieces"]]
+            usable = found["url"] == self.url and found["piece"] == PIECE and size > 0
+            total, etag, modified = found["size"], str(found["etag"]), str(found["modified"])
+            spread = found.get("ahead", {})
             # Within one boot the page cache has every byte written; after it, only what the
             # hashes vouch for.
-            same_boot = noted["boot"] == files.boot_id() != ""
-        except (OSError, ValueError, TypeError, KeyError):
+            same_boot = spread.get("boot", found["boot"]) == files.boot_id() != ""
+            end = min(int(spread.get("length", size)), size)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
             usable = False
         if not usable or not (total is None or (isinstance(total, int) and size <= total)):
             self.restart()
             return
         self.total, self.etag, self.modified = total, etag, modified
+        self.sums = read_noted(found.get("sums"))
         for expected in pieces:
             if self.is_given_up:
                 return
@@ -246,18 +320,41 @@ class Part:
             self.pieces.append(expected)
             self.length += PIECE
         whole = len(self.pieces) == len(pieces)
-        if same_boot and whole and self.length < size:
-            while data := os.pread(self.descriptor, min(PIECE - self.length % PIECE, 1 << 20), self.length):
+        if same_boot and whole and self.length < end:
+            while data := os.pread(
+                self.descriptor, min(PIECE - self.length % PIECE, 1 << 20, end - self.length), self.length
+            ):
                 self.tail.update(data)
                 self.length += len(data)
                 if self.length % PIECE == 0:
                     self.pieces.append(self.tail.hexdigest())
                     self.tail = hashlib.sha256()
+        if total is not None:
+            self._load_ahead(spread.get("pieces", []), total, same_boot)
+        if self.is_given_up:
+            return
+        end = max(self.length, self.ahead.end)
         try:
-            os.ftruncate(self.descriptor, self.length)
+            os.ftruncate(self.descriptor, end)
         except OSError:
-            if self.length != size:
+            if end != size:
                 self.restart()
+
+    def _load_ahead(self, noted: Any, total: int, same_boot: bool) -> None:
+        try:
+            self.ahead.load(
+                self.descriptor,
+                noted,
+                begin=self.length,
+                total=total,
+                is_same_boot=same_boot,
+                is_given_up=lambda: self.is_given_up,
+            )
+        except (ValueError, TypeError):
+            self.ahead.clear()
+        self._is_spread = self.ahead.count > 0
+        if self.length % PIECE == 0:
+            self._join()
 
 
 # These are asked for with each file, and a string costs a tenth of a Path.
@@ -298,7 +395,7 @@ async def locked_part(url: str, path: Path, emit: Emit) -> AsyncIterator[Part | 
     while True:
         if (held := locks.open_held(part_path)) is not None:
             descriptor, let_go = held
-            if _is_same_file(descriptor, part_path):
+            if is_same_file(descriptor, part_path):
                 break
             let_go()
             os.close(descriptor)
@@ -320,11 +417,11 @@ async def locked_part(url: str, path: Path, emit: Emit) -> AsyncIterator[Part | 
             return
         if size:
             await run_to_end(part.load, on_cancel=part.give_up)
-            if part.length:
+            if part.here:
                 part.note()  # says who holds it
         yield part
     finally:
-        if not part.is_final and _is_same_file(descriptor, part_path):
+        if not part.is_final and is_same_file(descriptor, part_path):
             # Of one that was given up while it was loaded only the size on disk is known.
             if not part.is_given_up:
                 part.keep()
@@ -373,16 +470,26 @@ def existing_size(path: Path) -> int | None:
     return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
+def size_on_disk(path: Path) -> int:
+    """Bytes that a file takes on the disk, fewer than its size where some in front are missing."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return 0
+    return min(found.st_size, getattr(found, "st_blocks", found.st_size) * 512)
+
+
 def _existing_stamp(path: Path) -> tuple[int, int] | None:
     """Inode and modification time of a file, None when there is none."""
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns
 
 
-def _is_same_file(descriptor: int, path: Path) -> bool:
+def is_same_file(descriptor: int, path: Path) -> bool:
+    """Whether a path is still the name of an open file."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.lstat(path))
     except OSError:

@@ -17,6 +17,9 @@ from maap_tui.engine.storage import files
 BATCH = 64
 """Most files that are published together."""
 
+GATHER_S = 0.02
+"""Seconds from one batch to the next: a thread and an fsync of the folder cost what many renames cost."""
+
 
 @dataclass(slots=True, eq=False)
 class _Ready:
@@ -39,7 +42,7 @@ class Publisher:
     """The files of one Transfer that wait for their names. For one loop."""
 
     def __init__(self) -> None:
-        self._batches: Batches[_Ready] = Batches(_publish, BATCH)
+        self._batches: Batches[_Ready] = Batches(_publish, BATCH, gather_s=GATHER_S)
 
     async def publish(self, part: Part, path: Path) -> None:
         """Give a file its final name for good; to its end also when cancelled.

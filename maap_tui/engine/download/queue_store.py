@@ -40,6 +40,9 @@ SAVE_ROWS = 2000
 SILENT_S = 3600.0
 """Seconds without news after which a process of another machine is taken to be gone: it cannot be asked."""
 
+BUSY_S = 5.0
+"""Seconds that a write waits for other processes that write."""
+
 CLOSE_S = 0.8
 """Seconds that the last writing may take; what it leaves out is found as it was written before."""
 
@@ -138,6 +141,7 @@ class Share:
 
 _COLUMNS = tuple(one.name for one in fields(QueueRow))
 _NAMES = ",".join(_COLUMNS)
+_SAVE_SQL = f"INSERT OR REPLACE INTO transfers ({_NAMES}) VALUES ({','.join('?' * len(_COLUMNS))})"
 _LIVE_SQL = "state IN ('waiting','running','paused')"
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _LARGEST = (1 << 63) - 1
@@ -147,11 +151,16 @@ HOST = socket.gethostname()
 
 def born_at(pid: int) -> float:
     """When a process started, in clock ticks since boot; 0.0 where the system does not say."""
+    return _state_of(pid)[1]
+
+
+def _state_of(pid: int) -> tuple[str, float]:
+    """The letter of a process's state, and when it started; '' and 0.0 where the system does not say."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        return float(stat.rpartition(")")[2].split()[19])
+        values = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return values[0], float(values[19])
     except (OSError, ValueError, IndexError):
-        return 0.0
+        return "", 0.0
 
 
 def is_alive(pid: int, host: str, born: float) -> bool:
@@ -166,8 +175,9 @@ def is_alive(pid: int, host: str, born: float) -> bool:
         return False
     except (PermissionError, OverflowError):
         return True
-    now_born = born_at(pid)
-    return not (born and now_born and born != now_born)
+    state, now_born = _state_of(pid)
+    # One whose end nobody takes note of has ended all the same, as below some containers' first process.
+    return state != "Z" and not (born and now_born and born != now_born)
 
 
 def has_ended(process: Process, silent_s: float) -> bool:
@@ -241,15 +251,13 @@ class Queue:
         values = [_storable(row) for row in rows]
         if not values:
             return True
-        marks = ",".join("?" * len(_COLUMNS))
-        statement = f"INSERT OR REPLACE INTO transfers ({_NAMES}) VALUES ({marks})"
-        done = self._do(lambda connection: connection.executemany(statement, values))
+        done = self.do(lambda connection: connection.executemany(_SAVE_SQL, values))
         return done is not None or bool(self._problem)
 
     def load(self, *, ended: bool = True) -> list[QueueRow]:
         """All rows in order; without the ended ones on demand. [] when the file cannot be used."""
         where = "" if ended else f" WHERE {_LIVE_SQL}"
-        found = self._do(
+        found = self.do(
             lambda connection: connection.execute(
                 f"SELECT {_NAMES} FROM transfers{where} ORDER BY position, path"
             ).fetchall()
@@ -270,7 +278,7 @@ class Queue:
             count, last = connection.execute("SELECT count(*), max(serial) FROM transfers").fetchone()
             return rows, int(count), int(last or 0)
 
-        found = self._do(read)
+        found = self.do(read)
         if found is None:
             return Changes(serial, [], 0)
         rows, count, last = found
@@ -279,7 +287,7 @@ class Queue:
     def shares(self) -> list[Share]:
         """What each process other than this one has, of those that have files which did not end."""
         # total() takes numbers of any size and whatever else stands in a column.
-        found = self._do(
+        found = self.do(
             lambda connection: connection.execute(
                 f"""
                 SELECT pid, host, born, max(verb), max(changed), total(state = 'running'),
@@ -303,27 +311,57 @@ class Queue:
     def remove(self, paths: Iterable[str]) -> None:
         """Forget rows."""
         values = [(_text(path),) for path in paths]
-        self._do(lambda connection: connection.executemany("DELETE FROM transfers WHERE path = ?", values))
+        self.do(lambda connection: connection.executemany("DELETE FROM transfers WHERE path = ?", values))
 
     def release(self, paths: Iterable[str]) -> None:
         """Let go of this process's rows that have not ended: another one may take them over at once."""
         values = [(_text(path), os.getpid(), HOST) for path in paths]
-        self._do(
+        self.do(
             lambda connection: connection.executemany(
                 f"UPDATE transfers SET pid = 0 WHERE path = ? AND pid = ? AND host = ? AND {_LIVE_SQL}",
                 values,
             )
         )
 
+    def replace(self, before: Sequence[QueueRow], after: Sequence[QueueRow]) -> list[QueueRow]:
+        """Write rows in the place of others, as far as nobody else has changed those meanwhile.
+
+        Args:
+            before: rows as they were read.
+            after: as many, what each of them becomes.
+
+        Returns:
+            Those of `after` that were written; all of them when the file is busy or cannot be used, as it
+            stops nobody.
+        """
+
+        def write(connection: sqlite3.Connection) -> list[QueueRow]:
+            connection.execute("BEGIN IMMEDIATE")
+            written = []
+            for was, becomes in zip(before, after, strict=True):
+                found = connection.execute(
+                    # A row that was let go of says so by its pid alone.
+                    "SELECT 1 FROM transfers WHERE path = ? AND state = ?"
+                    " AND (pid = 0 OR (pid = ? AND host = ? AND born = ?))",
+                    (_text(was.path), was.state, was.pid, was.host, was.born),
+                ).fetchone()
+                if found is not None:
+                    connection.execute(_SAVE_SQL, _storable(becomes))
+                    written.append(becomes)
+            return written
+
+        done = self.do(write)
+        return list(after) if done is None else done
+
     def stamp(self) -> int:
         """A number that changes when another process has written; 0 when the file cannot be used."""
-        found = self._do(lambda connection: connection.execute("PRAGMA data_version").fetchone())
+        found = self.do(lambda connection: connection.execute("PRAGMA data_version").fetchone())
         return int(found[0]) if found else 0
 
     def prune(self) -> None:
         """Forget what ended long ago."""
         limit = self._clock() - KEEP_ENDED_S
-        self._do(
+        self.do(
             lambda connection: connection.execute(
                 f"DELETE FROM transfers WHERE changed < ? AND NOT {_LIVE_SQL}", (limit,)
             )
@@ -344,8 +382,8 @@ class Queue:
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
 
-    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
-        """Do it in a transaction; None when the file is busy or cannot be used."""
+    def do(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Do it in a transaction; None when the file is busy or cannot be used. It may be done twice."""
         with self._lock:
             if self._problem:
                 return None
@@ -359,14 +397,14 @@ class Queue:
                     if getattr(error, "sqlite_errorcode", None) in _BUSY:
                         return None
                     is_damage = type(error) is sqlite3.DatabaseError
-                    if is_last or not is_damage or not self._begin_anew():
+                    if is_last or not is_damage or not self._start_over():
                         self._give_up(error)
                         return None
             return None
 
     def _open(self) -> sqlite3.Connection:
         files.make_folder(self._file.parent)
-        connection = sqlite3.connect(self._file, timeout=5.0, check_same_thread=False)
+        connection = sqlite3.connect(self._file, timeout=BUSY_S, check_same_thread=False)
         try:
             # Not WAL: that keeps its index in shared memory, and homes are shared between machines.
             with contextlib.suppress(sqlite3.OperationalError):
@@ -380,6 +418,14 @@ class Queue:
             connection.execute(
                 f"CREATE TABLE IF NOT EXISTS transfers (serial INTEGER PRIMARY KEY AUTOINCREMENT, {columns})"
             )
+            # Of tables beside it a version that does not know them takes no notice.
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS requests (id INTEGER PRIMARY KEY AUTOINCREMENT,"
+                " pid, host, born, action, paths, made)"
+            )
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS worker (one INTEGER PRIMARY KEY, pid, host, born, since, changed)"
+            )
             connection.execute("SELECT count(*), max(changed) FROM transfers").fetchone()
             connection.commit()
             with contextlib.suppress(OSError):
@@ -389,7 +435,7 @@ class Queue:
             connection.close()
             raise
 
-    def _begin_anew(self) -> bool:
+    def _start_over(self) -> bool:
         """Keep a file that is not a database any more beside, and report it; whether that worked."""
         self._let_go()
         aside = self._file.with_name(self._file.name + ".damaged")
@@ -521,14 +567,15 @@ class QueueWriter:
                     self._dirty = dict.fromkeys(urls) | self._dirty
                     return
 
-    async def close(self, left: Sequence[str] = ()) -> None:
-        """Write the rest, let go of what has not ended, and stop, all within `CLOSE_S` or so.
+    async def close(self, left: Sequence[str] = (), *, within_s: float = CLOSE_S) -> None:
+        """Write the rest, let go of what has not ended, and stop.
 
         Args:
             left: paths of the transfers that have not ended.
+            within_s: seconds that this may take, or so.
         """
         self._closing.set()
-        self._until = time.monotonic() + CLOSE_S
+        self._until = time.monotonic() + within_s
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
         await self.flush()

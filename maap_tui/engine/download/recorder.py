@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
+from typing import Protocol
 
 from maap_tui.engine.download.batch import Batches, Failures
 from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest
@@ -34,14 +35,31 @@ class _Here:
     outcome: DownloadOutcome
 
 
+class Watcher(Protocol):
+    """What hears of files that a registry follows, before and after they are recorded."""
+
+    def expect(self, files: Sequence[TrackedFile]) -> None:
+        """Files are whole and durable, and will be recorded next; called in a thread.
+
+        Raises:
+            StorageError: they may not be recorded now.
+        """
+
+    def recorded(self, file: TrackedFile) -> None:
+        """A file is recorded, durably; called in the loop."""
+
+
 class Recorder:
     """Records files that a registry follows; leaves the others alone. For one loop."""
 
-    def __init__(self, registry: Registry, hashes: Hashes, emit: Emit = ignore) -> None:
-        """Take where it writes, and what takes its warnings."""
+    def __init__(
+        self, registry: Registry, hashes: Hashes, emit: Emit = ignore, watcher: Watcher | None = None
+    ) -> None:
+        """Take where it writes, what takes its warnings, and what hears of the files."""
         self._registry = registry
         self._hashes = hashes
         self._emit = emit
+        self._watcher = watcher
         self._batches: Batches[_Here] = Batches(self._record, BATCH, gather_s=GATHER_S)
 
     async def record(self, request: DownloadRequest, outcome: DownloadOutcome) -> None:
@@ -53,7 +71,10 @@ class Recorder:
             StorageError: the registry cannot be written.
         """
         if request.tracked is not None:
-            await self._batches.do(_Here(replace(request.tracked, path=str(outcome.path)), outcome))
+            file = request.tracked._replace(path=str(outcome.path))
+            await self._batches.do(_Here(file, outcome))
+            if self._watcher is not None:
+                self._watcher.recorded(file)
 
     async def record_failure(self, request: DownloadRequest, error: DownloadError, tries: int) -> None:
         """Record that a file was given up after so many tries; errors as `record`."""
@@ -67,6 +88,11 @@ class Recorder:
             )
 
     def _record(self, batch: Sequence[_Here]) -> Failures:
+        if self._watcher is not None:
+            try:
+                self._watcher.expect([one.tracked for one in batch])
+            except StorageError as error:
+                return [error] * len(batch)
         failures: dict[int, Exception] = {}
         for key in {one.tracked.key for one in batch}:
             members = {number: one for number, one in enumerate(batch) if one.tracked.key == key}
@@ -98,6 +124,7 @@ class Recorder:
         for (key, day), came in days.items():
             try:
                 self._hashes.record_all(key, day, [(file.path, file.size, file.pieces) for file in came])
+                self._hashes.record_sums(key, day, [(file.path, file.agreed) for file in came])
             except StorageError as error:
                 # What verify would compare against is a convenience; the files are here and recorded.
                 for file in came:

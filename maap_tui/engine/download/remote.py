@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Protocol
 
+from maap_tui.engine.download.connections import Spare
 from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest, TransferRules
 from maap_tui.engine.errors import DownloadError, MaapError
 from maap_tui.engine.events import BytesReceived, Emit, FileArrived, FileStarted
@@ -27,6 +28,9 @@ class Fetcher(Protocol):
 
     def set_rules(self, rules: TransferRules) -> None:
         """Fetch by other rules from now on."""
+
+    def set_connections(self, count: int, spare: Spare | None = None) -> None:
+        """Have at most so many connections for files and their ranges, as `Connections.set_most`."""
 
 
 class RemoteTransfer:
@@ -55,7 +59,7 @@ class RemoteTransfer:
         """
         try:
             future = self._submit(wanted)
-            self._emit(FileStarted(wanted.url, wanted.path, wanted.size, 0))
+            self._emit(FileStarted(wanted.url, wanted.place, wanted.size, 0))
             outcome = await asyncio.wrap_future(future)
         except asyncio.CancelledError:
             task = asyncio.current_task()
@@ -64,17 +68,8 @@ class RemoteTransfer:
             raise DownloadError(wanted.url, "its task was cancelled where it ran") from None
         except MaapError:
             raise
-        except (ImportError, AttributeError, pickle.PickleError) as error:
-            reason = f"the worker cannot run the task ({type(error).__name__}: {error})"
-            raise DownloadError(
-                wanted.url,
-                reason[:500],
-                permanent=True,
-                hint="Install the same version of maap-tui on the workers as here.",
-            ) from error
         except Exception as error:
-            reason = f"the worker that fetched it was lost ({type(error).__name__}: {error})"
-            raise DownloadError(wanted.url, reason[:500]) from error
+            raise _failure_of(wanted.url, error) from error
         if outcome.received:
             self._emit(BytesReceived(wanted.url, outcome.received))
         self._emit(FileArrived(wanted.url))
@@ -87,3 +82,16 @@ class RemoteTransfer:
     def set_rules(self, rules: TransferRules) -> None:
         """Look at the disk by other rules; tasks keep those of the settings they were handed."""
         self._here.set_rules(rules)
+
+    def set_connections(self, count: int, spare: Spare | None = None) -> None:
+        """Each task has one, whatever the count."""
+
+
+def _failure_of(url: str, error: Exception) -> DownloadError:
+    """What an error of an executor means; its task itself raises errors of ours alone."""
+    words = f"{type(error).__name__}: {' '.join(str(error).split())}"[:400]
+    # A scheduler of dask that lacks what a task is made of says so in words only.
+    if isinstance(error, ImportError | AttributeError | pickle.PickleError) or "deserializ" in words:
+        reason = f"its task cannot run there ({words}); install maap-tui in the same version there as here"
+        return DownloadError(url, reason, permanent=True)
+    return DownloadError(url, f"the worker that fetched it was lost ({words})")

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import math
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+from maap_tui.engine.integrity.sums import Sum
+from maap_tui.engine.net.faults import TransportFault
 from maap_tui.engine.registry.entries import Key, TrackedFile
+from maap_tui.engine.storage import files
+from maap_tui.engine.storage.places import Place, S3Url
+
+PROGRESS = 64 * 1024
+"""Bytes that a try has to bring to count as one that brought something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,19 @@ class DownloadRequest:
     """Baseline whose registry follows the file; None where none does."""
     day: date | None = None
     """Its sensing day there."""
+    target: S3Url | None = None
+    """The object it becomes once it is whole at `path`, which it then leaves; None for a file that stays."""
+    at_target: int | None = None
+    """Bytes of that object as it is now; None when there is none."""
+    checksum: str = ""
+    """Multihash that the catalogue announced, hex; '' when it did not."""
+    frozen: str = ""
+    """SHA-256 that it has to have, hex, as a study froze it: bytes with another are not taken. '' for any."""
+
+    @property
+    def place(self) -> Place:
+        """Where it is in the end."""
+        return self.path if self.target is None else self.target
 
     @property
     def tracked(self) -> TrackedFile | None:
@@ -43,13 +64,15 @@ class DownloadRequest:
 class DownloadOutcome:
     """What came of it."""
 
-    path: Path
+    path: Place
     size: int
     """Bytes of the file."""
     received: int
     """Bytes that came over the network in this run; 0 when it was here already."""
     pieces: tuple[str, ...] = ()
     """SHA-256 of each `PIECE`, hex; () when it was here already."""
+    agreed: Sum | None = None
+    """A sum of the archive, or inside of the file, that its bytes have; None when none was offered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +93,12 @@ class TransferRules:
     """Seconds that this rate is measured over."""
     limit_rate: float
     """Most bytes a second for all files together; 0 for no limit."""
+    ranges: int
+    """Most connections that one file is fetched by."""
+    ranges_from: int
+    """Bytes of a file from which on it may be fetched by more than one."""
+    limited_by: str = "downloads.limit_rate"
+    """The setting that this rate comes from."""
 
     @property
     def largest(self) -> float:
@@ -100,6 +129,24 @@ class FailedTry(Exception):
         self.away = away
         """Whether it may be the whole service that is down."""
         self.hint = hint
+
+    @classmethod
+    def of(cls, fault: TransportFault, path: Path) -> FailedTry:
+        """What a request without a usable answer means to the file at a path.
+
+        Raises:
+            StorageError: too many files are open, so that no connection could be made.
+        """
+        if files.is_out_of_files(fault):
+            # A connection is an open file too.
+            raise files.storage_error(path, OSError(errno.EMFILE, "")) from fault
+        return cls(
+            fault.message,
+            status=fault.status,
+            permanent=fault.permanent,
+            away=not fault.permanent,
+            hint=fault.hint,
+        )
 
 
 class StartOver(Exception):

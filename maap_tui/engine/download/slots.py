@@ -1,20 +1,24 @@
-"""Slots: how many files all processes of a registry fetch at once, on every host that shares it.
+"""Slots: how many connections for files all processes of a registry have, on every host that shares it.
 
 Each slot is a file that one transfer locks while it runs; the system lets go of the lock when its process
-ends, however it ends, so that nothing has to expire and no server keeps count.
+ends, however it ends, so that no server keeps count. Where the file system has no locks, a marker takes
+their place, which expires when its holder shows no sign of life.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from maap_tui.engine.download.connections import Spare
 from maap_tui.engine.download.remote import Fetcher
 from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest, TransferRules
 from maap_tui.engine.events import Emit, Noted
@@ -22,6 +26,8 @@ from maap_tui.engine.storage import files, locks
 
 POLL_S = 0.2
 """Seconds between two looks for a slot that is free."""
+_GIVE_BACK_S = 1.0
+"""Seconds between two slots that were to spare and are given back, as one may be enough."""
 _TURN_S = 2.0
 """Seconds that a process may go on with its slots while others wait for one."""
 
@@ -71,7 +77,17 @@ class Slots:
         """Numbers of the slots that are ours."""
         self._since = 0.0
         """When we got the first of them, after a time without any."""
+        self._watches: dict[asyncio.Task[Any], asyncio.TimerHandle] = {}
+        """The next look of what holds a slot to spare."""
+        self._given_back = -math.inf
+        """When we last gave one back that was to spare."""
         self._waits = folder / "waiting"
+        self._mark: int | None = None
+        """The time of it when we last looked; None before."""
+        self._asked_at = -math.inf
+        """When we last saw it change, on our own clock."""
+        self._markers = locks.Leases()
+        """What stands for a lock, where the file system has none."""
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
@@ -80,7 +96,43 @@ class Slots:
         Raises:
             StorageError: the folder cannot be used.
         """
-        slot = await self._take()
+        with self._holding(await self._take()):
+            yield
+
+    @asynccontextmanager
+    async def spare(self) -> AsyncIterator[bool]:
+        """Hold one of them if one is free and nobody waits; gives whether that is so.
+
+        The task that holds it is cancelled when somebody waits for one.
+
+        Raises:
+            StorageError: the folder cannot be used.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        slot = None
+        if not self._turn.locked() and not self._is_asked_for():
+            async with self._turn:
+                slot = await self._look(is_waiting=False)
+        if slot is None:
+            yield False
+            return
+        with self._holding(slot):
+            self._watch(task)
+            try:
+                yield True
+            finally:
+                self._watches.pop(task).cancel()
+
+    def _watch(self, task: asyncio.Task[Any]) -> None:
+        """Cancel what holds a slot to spare, once somebody waits."""
+        if self._is_asked_for() and time.monotonic() - self._given_back >= _GIVE_BACK_S:
+            self._given_back = time.monotonic()
+            task.cancel()
+        self._watches[task] = asyncio.get_running_loop().call_later(POLL_S, self._watch, task)
+
+    @contextmanager
+    def _holding(self, slot: _Slot) -> Iterator[None]:
         if not self._held:
             self._since = time.monotonic()
         self._held.add(slot.number)
@@ -109,8 +161,8 @@ class Slots:
                 found = await self._look()
             return found
 
-    async def _look(self) -> _Slot | None:
-        look = asyncio.ensure_future(asyncio.to_thread(self._try))
+    async def _look(self, *, is_waiting: bool = True) -> _Slot | None:
+        look = asyncio.ensure_future(asyncio.to_thread(self._try, is_waiting))
         try:
             return await asyncio.shield(look)
         except asyncio.CancelledError:
@@ -120,26 +172,35 @@ class Slots:
 
     def _is_waited_for(self) -> bool:
         """Whether another process waits for a slot while we have had some for a while."""
-        if not self._held or time.monotonic() - self._since < _TURN_S:
-            return False
-        with suppress(OSError):
-            return time.time() - self._waits.stat().st_mtime < POLL_S * 3
-        return False
+        is_asked_for = self._is_asked_for()
+        return bool(self._held) and time.monotonic() - self._since >= _TURN_S and is_asked_for
 
-    def _try(self) -> _Slot | None:
+    def _is_asked_for(self) -> bool:
+        """Whether somebody waits for a slot: their mark changes, whatever time it has on their clock."""
+        mark = 0
+        with suppress(OSError):
+            mark = self._waits.stat().st_mtime_ns
+        if mark != self._mark:
+            if self._mark is not None:
+                self._asked_at = time.monotonic()
+            self._mark = mark
+        return time.monotonic() - self._asked_at < POLL_S * 3
+
+    def _try(self, is_waiting: bool) -> _Slot | None:
         files.make_folder(self._folder)
         numbers = [number for number in range(self._count) if number not in self._held]
         random.shuffle(numbers)
         for number in numbers:
-            if (held := locks.open_held(self._folder / f"slot-{number + 1}")) is not None:
+            if (held := locks.open_held(self._folder / f"slot-{number + 1}", self._markers)) is not None:
                 return _Slot(number, *held)
-        with suppress(OSError):
-            self._waits.touch()
+        if is_waiting:
+            with suppress(OSError):
+                self._waits.touch()
         return None
 
 
 class SharedTransfer:
-    """A `Fetcher` that holds a slot for each file, and has that share of the rate of all processes."""
+    """A `Fetcher` that holds a slot for each connection, and has that share of the rate of all processes."""
 
     def __init__(self, inner: Fetcher, folder: Path, count: int, rules: TransferRules, emit: Emit) -> None:
         """Take what there is; open nothing.
@@ -172,6 +233,10 @@ class SharedTransfer:
         """Fetch by other rules from now on."""
         self._rules = rules
         self._take_share(self._share)
+
+    def set_connections(self, count: int, spare: Spare | None = None) -> None:
+        """Have at most so many connections, each with a slot of its own."""
+        self._inner.set_connections(count, spare or self._slots.spare)
 
     def _take_share(self, share: float) -> None:
         self._share = share

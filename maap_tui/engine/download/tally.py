@@ -21,6 +21,7 @@ from maap_tui.engine.events import (
     FileStateChanged,
     PageFetched,
 )
+from maap_tui.text import format_bytes, format_duration, format_rate, format_sum, plural
 
 RATE_WINDOW_S = 10.0
 """Seconds that the rate is taken over."""
@@ -44,6 +45,8 @@ class Snapshot:
     """Files whose size is not in `bytes_total`, because nothing is known to guess it by."""
     guessed: int
     """Files whose size is taken to be like that of the others."""
+    received: int
+    """Bytes that came, of files that failed too."""
     rate: float
     """Bytes a second over the last seconds; 0 when nothing moves."""
     seconds_left: float | None
@@ -57,6 +60,24 @@ class Snapshot:
     @property
     def done(self) -> int:
         return self.finished + self.skipped + self.failed
+
+    @property
+    def words(self) -> str:
+        """How far it is: files, bytes, rate and time left, or the search before there are files."""
+        if not self.queued:
+            of = f" of {self.matched:,}" if self.matched else ""
+            return f"searching: {self.items:,}{of} items" if self.pages else "asking the catalogue"
+        words = [
+            f"{self.done}/{plural(self.queued, 'file')}",
+            f"{format_bytes(self.bytes_done)} of "
+            + format_sum(self.bytes_total, unknown=self.unknown, guessed=self.guessed),
+            format_rate(self.rate),
+        ]
+        if self.seconds_left is not None:
+            words.append(f"{format_duration(self.seconds_left)} left")
+        if self.failed:
+            words.append(f"{self.failed} failed")
+        return ", ".join(words)
 
 
 def sum_sizes(sizes: Iterable[tuple[Hashable, int | None]]) -> tuple[int, int, int]:
@@ -226,6 +247,7 @@ class Tally:
             bytes_total=max(total, done),
             unknown=0 if sized else unsized,
             guessed=unsized if sized else 0,
+            received=self._moved,
             rate=rate,
             seconds_left=left,
             pages=self._pages,

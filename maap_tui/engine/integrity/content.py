@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from pathlib import Path
@@ -102,6 +103,12 @@ def structure_fault(descriptor: int, url: str, size: int) -> Fault | None:
     return None
 
 
+def says_length(url: str) -> bool:
+    """Whether a file that `structure_fault` finds nothing against says itself how long it is."""
+    return format_by_url(url) in ("h5", "zip")
+
+
+@functools.lru_cache(maxsize=64)
 def format_by_url(url: str) -> str:
     """`h5`, `hdr`, `zip` and so on, by the end of the address; '' when it gives none."""
     path = re.split(r"[?#]", url, maxsplit=1)[0].lower()

@@ -1,7 +1,8 @@
 """The hashes of downloaded files, as they were when they came: what `verify` compares against.
 
-One text file a day under the state folder, `PATH|SIZE|PIECE|SHA256,SHA256,...`. Deleting them loses
-nothing but the means to notice a silent change.
+One text file a day under the state folder, `PATH|SIZE|PIECE|SHA256,SHA256,...`, and beside it
+`PATH|SOURCE|SUM|ALGORITHM` of the files that had a sum of the archive. Deleting them loses nothing but the
+means to notice a silent change.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from datetime import date
 from pathlib import Path
 
 from maap_tui.engine.events import Emit, Warned, ignore
+from maap_tui.engine.integrity.sums import Sum, read_noted
 from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.storage import files
+from maap_tui.engine.storage.places import Place
 
 PIECE = 8 * 1024 * 1024
 """Bytes of a file that share one hash."""
@@ -52,10 +55,36 @@ class Hashes:
         """
         self.record_all(key, day, [(path, size, pieces)])
 
-    def record_all(self, key: Key, day: date, came: Iterable[tuple[Path, int, Sequence[str]]]) -> None:
+    def record_all(self, key: Key, day: date, came: Iterable[tuple[Place, int, Sequence[str]]]) -> None:
         """As `record`, of files of one day: each with its path, its bytes and the hashes of its pieces."""
         lines = [f"{path}|{size}|{PIECE}|{','.join(pieces)}" for path, size, pieces in came]
         files.append_lines(self._file(key, day), lines, sync=False)
+
+    def _sums_file(self, key: Key, day: date) -> Path:
+        return self._file(key, day).with_name(f"sum_{day:%Y%m%d}.txt")
+
+    def record_sums(self, key: Key, day: date, agreed: Sequence[tuple[Place, Sum | None]]) -> None:
+        """Write down which sum of the archive, or inside of a file, the bytes that came have.
+
+        Raises:
+            StorageError: when it cannot be written.
+        """
+        file = self._sums_file(key, day)
+        if not any(one for _, one in agreed) and not file.exists():
+            return
+        # A file that came again without one does not keep that of what it was.
+        lines = ["|".join((str(path), *(("", "", "") if one is None else one[::-1]))) for path, one in agreed]
+        files.append_lines(file, lines, sync=False)
+
+    def load_sums(self, key: Key, day: date) -> dict[str, Sum]:
+        """Path -> what was recorded by `record_sums` last; lines that cannot be read are left out."""
+        found: dict[str, Sum] = {}
+        for line in files.read_lines(self._sums_file(key, day)):
+            path, *rest = line.rsplit("|", 3)
+            found.pop(path, None)
+            if any(rest) and (read := read_noted([rest[::-1]])):
+                found[path] = read[0]
+        return found
 
     def load(self, key: Key, day: date) -> dict[str, Recorded]:
         """Path -> what was recorded of it last; lines that cannot be read are reported and left out."""

@@ -17,10 +17,16 @@ from datetime import date
 from pathlib import Path
 from typing import Final, Literal
 
-from maap_tui.engine.integrity.content import structure_fault
+from maap_tui.engine.integrity.content import says_length, structure_fault
 from maap_tui.engine.integrity.hashes import Hashes, Recorded, compare
+from maap_tui.engine.integrity.inner import inner_fault
+from maap_tui.engine.integrity.sums import Sum, compare_sums
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.registry import Registry
+
+Evidence = Literal["archive sum", "inner sum", "header size", "length only", ""]
+"""What shows a file to be what the archive has, the best first: a sum that the archive offered; sums in the
+file of its own content; a length that stands in the file; the length that came or was announced; nothing."""
 
 State = Literal["good", "missing", "truncated", "changed", "unreadable", "deleted"]
 
@@ -46,6 +52,8 @@ class Verdict:
     """Bytes on disk."""
     is_hashed: bool = False
     """Whether the hash recorded at download was compared too."""
+    evidence: Evidence = ""
+    """The best that shows a good file to be what the archive has; '' where nothing does."""
 
     @property
     def is_bad(self) -> bool:
@@ -79,6 +87,7 @@ class Judge:
         self._hashes = hashes
         self._day: tuple[Key, date] | None = None
         self._recorded: dict[str, Recorded] = {}
+        self._sums: dict[str, Sum] = {}
         self._marked: frozenset[str] = frozenset()
 
     def judge(
@@ -105,11 +114,13 @@ class Judge:
         if tracked is not None and tracked != self._day:
             key, day = tracked
             self._recorded = self._hashes.load(key, day)
+            self._sums = self._hashes.load_sums(key, day)
             self._marked = frozenset(path for path, _ in self._registry.baseline(key).marked(day, day))
             self._day = tracked
         text = str(path)
         recorded = self._recorded.get(text) if tracked is not None else None
-        found = _judge(text, url, recorded, size, read_all=read_all)
+        agreed = self._sums.get(text) if tracked is not None else None
+        found = _judge(text, url, recorded, agreed, size, read_all=read_all)
         if found.state == MISSING and tracked is not None and text in self._marked:
             return Verdict(text, url, DELETED)
         return found
@@ -171,7 +182,9 @@ def _verify(
         registry.baseline(key).settle_deleted(day, deleted, here)
 
 
-def _judge(path: str, url: str, recorded: Recorded | None, size: int | None, *, read_all: bool) -> Verdict:
+def _judge(
+    path: str, url: str, recorded: Recorded | None, agreed: Sum | None, size: int | None, *, read_all: bool
+) -> Verdict:
     try:
         found = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -187,7 +200,7 @@ def _judge(path: str, url: str, recorded: Recorded | None, size: int | None, *, 
     except OSError as error:
         return Verdict(path, url, UNREADABLE, _words(error), found.st_size)
     try:
-        return _judge_open(descriptor, path, url, recorded, size, read_all=read_all)
+        return _judge_open(descriptor, path, url, recorded, agreed, size, read_all=read_all)
     except OSError as error:
         return Verdict(path, url, UNREADABLE, _words(error), found.st_size)
     finally:
@@ -195,7 +208,14 @@ def _judge(path: str, url: str, recorded: Recorded | None, size: int | None, *, 
 
 
 def _judge_open(
-    descriptor: int, path: str, url: str, recorded: Recorded | None, size: int | None, *, read_all: bool
+    descriptor: int,
+    path: str,
+    url: str,
+    recorded: Recorded | None,
+    agreed: Sum | None,
+    size: int | None,
+    *,
+    read_all: bool,
 ) -> Verdict:
     here = os.fstat(descriptor).st_size
     if here == 0:
@@ -207,13 +227,28 @@ def _judge_open(
         return Verdict(path, url, state, f"it has {here:,} bytes and {whose} {expected:,}", here)
     if fault := structure_fault(descriptor, url or path, here):
         return Verdict(path, url, TRUNCATED if fault.is_short else CHANGED, fault.reason, here)
-    if recorded is not None and read_all:
+    length: Evidence = "length only" if expected is not None else ""
+    evidence: Evidence = "header size" if says_length(url or path) else length
+    if not read_all:
+        return Verdict(path, url, GOOD, "", here, evidence=evidence)
+    if recorded is not None:
         offset = compare(descriptor, recorded)
         if offset is not None:
             reason = f"its bytes from {offset:,} on differ from what was downloaded"
             return Verdict(path, url, CHANGED, reason, here, True)
-        return Verdict(path, url, GOOD, "", here, True)
-    return Verdict(path, url, GOOD, "", here)
+        # What came had the sum, and is what is here.
+        if agreed is not None:
+            evidence = "archive sum" if agreed.value else "inner sum"
+        return Verdict(path, url, GOOD, "", here, True, evidence)
+    if agreed is not None and agreed.value:
+        if compare_sums(descriptor, here, [agreed]):
+            reason = f"its bytes do not have the archive's {agreed.source} ({agreed.algorithm})"
+            return Verdict(path, url, CHANGED, reason, here)
+        return Verdict(path, url, GOOD, "", here, evidence="archive sum")
+    inner, wrong = inner_fault(descriptor, url or path)
+    if wrong is not None:
+        return Verdict(path, url, CHANGED, wrong.reason, here)
+    return Verdict(path, url, GOOD, "", here, evidence="inner sum" if inner else evidence)
 
 
 def _words(error: Exception) -> str:

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable
 
 from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.file_names import ALL, FORMAT_NAMES, FileName, format_of, has_format
 from maap_tui.engine.missions import aeolus, biomass, cryosat, earthcare, flex
 from maap_tui.engine.missions.base import Mission, Product
-from maap_tui.engine.model import ALL, FORMAT_NAMES, FileName, format_of, has_format
 from maap_tui.engine.storage.names import is_name
 
 MISSIONS: dict[str, Mission] = {

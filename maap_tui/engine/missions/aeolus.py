@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+from maap_tui.engine.file_names import FileName, parse_stamp
 from maap_tui.engine.missions.base import Mission, Product
-from maap_tui.engine.model import FileName, parse_stamp
 
-_LEVEL1 = re.compile(
+_LEVEL1 = (
     r"AE_(?P<class>[A-Z]{4})_(?P<type>[A-Z0-9_]{10})_(?P<start>\d{8}T\d{9})_(?P<duration>\d{9})_"
     r"(?P<orbit>\d{6})_(?P<version>\d{4})(?:\.[A-Za-z0-9]{1,5})?"
 )
-_SPAN = re.compile(
+_SPAN = (
     r"AE_(?P<class>[A-Z]{4})_(?P<type>[A-Z0-9_]{10})_(?P<start>\d{8}T\d{6})_(?P<stop>\d{8}T\d{6})_"
     r"(?P<version>\d{4})(?:\.[A-Za-z0-9]{1,5})?"
 )
-_FOLDER = re.compile(r"/(?P<type>[A-Z0-9_]{10})/(?P<baseline>[A-Za-z0-9]{2,8})/\d{4}/\d{2}/\d{2}/")
+_FOLDER = r"/(?P<type>[A-Z0-9_]{10})/(?P<baseline>[A-Za-z0-9]{2,8})/\d{4}/\d{2}/\d{2}/"
 
 
 def parse(name: str, url: str) -> FileName | None:
@@ -24,7 +24,7 @@ def parse(name: str, url: str) -> FileName | None:
 
     The baseline is not in the name: it is the folder after the product type in the URL or path.
     """
-    match = _LEVEL1.fullmatch(name) or _SPAN.fullmatch(name)
+    match = re.fullmatch(_LEVEL1, name) or re.fullmatch(_SPAN, name)
     if match is None:
         return None
     parts = match.groupdict()
@@ -38,7 +38,7 @@ def parse(name: str, url: str) -> FileName | None:
     except ValueError:
         return None
     product_type = parts["type"]
-    folder = next((found for found in _FOLDER.finditer(url) if found["type"] == product_type), None)
+    folder = next((found for found in re.finditer(_FOLDER, url) if found["type"] == product_type), None)
     return FileName(
         stem=name.split(".", 1)[0],
         mission="Aeolus",

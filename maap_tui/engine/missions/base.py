@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
-from maap_tui.engine.model import FORMAT_NAMES, FileName
+from maap_tui.engine.file_names import FORMAT_NAMES, FileName
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(NamedTuple):
     """A product type as the mission's handbook describes it."""
 
     short: str
@@ -20,6 +21,23 @@ class Product:
     instrument: str
     content: str
     """What is inside, in a few words."""
+
+
+class Repeat(NamedTuple):
+    """After how long a satellite flies the same ground tracks again."""
+
+    days: int
+    orbits: int
+
+
+class OrbitFiles(NamedTuple):
+    """Where the archive has the orbit of a satellite."""
+
+    collection: str
+    predicted: str
+    """Product type of the files of its states some weeks ahead."""
+    scenario: str
+    """Product type of the files of the orbit that is planned."""
 
 
 def _know_no_name(name: str, url: str) -> FileName | None:
@@ -31,8 +49,7 @@ def _by_creation(name: FileName) -> tuple[tuple[object, ...], tuple[Any, ...]]:
     return key, (name.created or datetime.min.replace(tzinfo=UTC), name.stem)
 
 
-@dataclass(frozen=True, slots=True)
-class Mission:
+class Mission(NamedTuple):
     """Everything the program has to know of one mission."""
 
     name: str
@@ -47,7 +64,7 @@ class Mission:
     """Starts of collection names that belong to it."""
     start: datetime = datetime(1990, 1, 1, tzinfo=UTC)
     """First sensing time there can be."""
-    starts: Mapping[str, datetime] = field(default_factory=dict)
+    starts: Mapping[str, datetime] = _NOTHING
     """The same for collections that begin earlier."""
     end: datetime = datetime(2046, 1, 1, tzinfo=UTC)
     """First moment after the mission."""
@@ -64,7 +81,15 @@ class Mission:
     orbit_digits: int = 5
     has_folders: bool = False
     """Whether a granule is a folder of files, which it then is here as well."""
-    products: Mapping[str, Product] = field(default_factory=dict)
+    products: Mapping[str, Product] = _NOTHING
+    repeat: Repeat | None = None
+    """Its repeat cycle; None where it has none, or changes it."""
+    orbit_files: OrbitFiles | None = None
+    """None where the archive has none."""
+    frame_at: Callable[[float, bool], tuple[str, int]] | None = None
+    """(latitude, whether it ascends) -> frame, and what is added to the number of the node's orbit."""
+    track_product: tuple[str, str] = ("", "")
+    """Collection and product type whose granules have every ground track; '' where none has."""
     unindexed: frozenset[str] = frozenset()
     """Product types that the archive cannot search by orbit or area."""
     newest_only: frozenset[str] = frozenset()
@@ -74,7 +99,7 @@ class Mission:
     version_of: Callable[[FileName], tuple[tuple[object, ...], tuple[Any, ...]]] = _by_creation
     """Name -> (what it is a version of, its rank among the versions, the greatest of which is the newest)."""
     parse: Callable[[str, str], FileName | None] = _know_no_name
-    """(file name or id, URL it came from) -> what it says, or None."""
+    """(file name or id, URL it came from) -> what it says, or None; it compiles its patterns at the first."""
     orbit_time: Callable[[int], datetime] | None = None
     """About when an orbit was flown, within two days; None when orbits do not say it."""
 

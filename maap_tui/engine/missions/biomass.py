@@ -6,15 +6,15 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from maap_tui.engine.file_names import MEASUREMENT, FileName, parse_stamp
 from maap_tui.engine.missions.base import Mission, Product
-from maap_tui.engine.model import MEASUREMENT, FileName, parse_stamp
 
 _HEAD = r"BIO_(?P<type>[A-Z0-9_]{10})_(?P<start>\d{8}T\d{6})_(?P<stop>\d{8}T\d{6})_"
-_GRANULE = re.compile(_HEAD + r"(?P<middle>(?:[A-Z0-9_]*_)?)(?P<baseline>\d{2})_(?P<code>[0-9A-Z]{6})")
-_FILE = re.compile(_HEAD + r"[A-Z0-9_]*(?:\.[A-Z0-9]{1,5})?")
+_GRANULE = _HEAD + r"(?P<middle>(?:[A-Z0-9_]*_)?)(?P<baseline>\d{2})_(?P<code>[0-9A-Z]{6})"
+_FILE = _HEAD + r"[A-Z0-9_]*(?:\.[A-Z0-9]{1,5})?"
 """A file of a granule, whose name goes on after the frame as it likes."""
-_TRACK = re.compile(r"(?:^|_)T(\d{3})(?:_|$)")
-_FRAME = re.compile(r"(?:^|_)F(\d{3})(?:_|$)")
+_TRACK = r"(?:^|_)T(\d{3})(?:_|$)"
+_FRAME = r"(?:^|_)F(\d{3})(?:_|$)"
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -29,10 +29,10 @@ def parse(name: str, url: str) -> FileName | None:
         return None
     segments = [part for part in re.split(r"[/\\]", url.split("?", 1)[0]) if part]
     for segment in (name, *reversed(segments[:-1])):
-        found = _GRANULE.fullmatch(segment.split(".", 1)[0].upper())
+        found = re.fullmatch(_GRANULE, segment.split(".", 1)[0].upper())
         if found is not None:
             return _name_of(found[0], found.groupdict())
-    found = _FILE.fullmatch(name.upper())
+    found = re.fullmatch(_FILE, name.upper())
     if found is None:
         return None
     return _name_of(name.split(".", 1)[0].upper(), found.groupdict() | {"middle": name.upper()})
@@ -45,7 +45,7 @@ def _name_of(stem: str, parts: dict[str, str]) -> FileName | None:
         created = _EPOCH + timedelta(seconds=int(code, 36)) if code else None
     except (ValueError, OverflowError):
         return None
-    track, frame = _TRACK.search(parts["middle"]), _FRAME.search(parts["middle"])
+    track, frame = re.search(_TRACK, parts["middle"]), re.search(_FRAME, parts["middle"])
     return FileName(
         stem=stem,
         mission="Biomass",

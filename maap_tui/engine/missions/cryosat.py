@@ -6,10 +6,10 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from maap_tui.engine.file_names import FileName, parse_stamp
 from maap_tui.engine.missions.base import Mission, Product
-from maap_tui.engine.model import FileName, parse_stamp
 
-_NAME = re.compile(
+_NAME = (
     r"CS_(?P<class>[A-Z_]{4})_(?P<type>[A-Z0-9_]{10})_(?P<start>\d{8}T\d{6})_(?P<stop>\d{8}T\d{6})_"
     r"(?P<baseline>[A-Z]\d{3})(?:\.[A-Za-z0-9]{1,5})?"
 )
@@ -17,7 +17,7 @@ _NAME = re.compile(
 
 def parse(name: str, url: str) -> FileName | None:
     """Read `CS_OFFL_SIR_SIN_1B_20220917T082319_20220917T082404_E001`."""
-    match = _NAME.fullmatch(name)
+    match = re.fullmatch(_NAME, name)
     if match is None:
         return None
     try:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from maap_tui.engine.missions.base import Mission, Product
-from maap_tui.engine.model import FileName, parse_stamp
+from maap_tui.engine.file_names import FileName, parse_stamp
+from maap_tui.engine.missions.base import Mission, OrbitFiles, Product, Repeat
 
-_NAME = re.compile(
+_NAME = (
     r"ECA_(?P<agency>[EJ])(?P<latency>[A-Z])(?P<baseline>[A-Z]{2})_(?P<type>[A-Z0-9_]{10})_"
     r"(?P<start>\d{8}T\d{6})Z_(?P<second>\d{8}T\d{6})Z_(?P<orbit>\d{4,6})(?P<frame>[A-Z]?)"
     r"(?:\.[A-Za-z0-9]{1,5})?"
@@ -24,7 +24,7 @@ def _time(text: str) -> datetime | None:
 
 def parse(name: str, url: str) -> FileName | None:
     """Read `ECA_EXBA_MSI_COP_2A_20250316T133058Z_20250912T203345Z_04537E`."""
-    match = _NAME.fullmatch(name)
+    match = re.fullmatch(_NAME, name)
     if match is None:
         return None
     start = _time(match["start"])
@@ -52,6 +52,19 @@ def orbit_time(orbit: int) -> datetime:
     """About when an orbit was flown: 389 orbits in 25 days, orbit 6675 on 2025-08-01."""
     anchor = datetime(2025, 8, 1, tzinfo=UTC)
     return datetime.fromtimestamp(anchor.timestamp() + (orbit - 6675) * 25 * 86400 / 389, tz=UTC)
+
+
+def frame_at(latitude: float, is_ascending: bool) -> tuple[str, int]:
+    """The frame that a place below the satellite is in, and 1 where it belongs to the orbit of the next node.
+
+    Frames are cut at 22.5 and 67.5 degrees; A begins before the node that gives its orbit the number.
+    """
+    if abs(latitude) > 67.5:
+        return ("C" if latitude > 0 else "G"), 0
+    if abs(latitude) <= 22.5:
+        return ("A", int(latitude < 0)) if is_ascending else ("E", 0)
+    rising, falling = ("B", "D") if latitude > 0 else ("H", "F")
+    return (rising if is_ascending else falling), 0
 
 
 def _products() -> dict[str, Product]:
@@ -150,6 +163,10 @@ MISSION = Mission(
     end=datetime(2046, 1, 1, tzinfo=UTC),
     frames="ABCDEFGH",
     products=_products(),
+    repeat=Repeat(25, 389),
+    orbit_files=OrbitFiles("EarthCAREOrbitData_MAAP", "AUX_ORBPRE", "MPL_ORBSCT"),
+    frame_at=frame_at,
+    track_product=("EarthCAREL1Validated_MAAP", "ATL_NOM_1B"),
     unindexed=frozenset({"AUX_MET_1D", "AUX_JSG_1D"}),
     newest_only=frozenset({"AUX_MET_1D"}),
     parse=parse,

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+from maap_tui.engine.file_names import FileName, parse_stamp
 from maap_tui.engine.missions.base import Mission, Product
-from maap_tui.engine.model import FileName, parse_stamp
 
 _HEAD = r"FLX_(?P<type>[A-Z0-9_]{10})_(?P<start>\d{8}T\d{6})_(?P<stop>\d{8}T\d{6})_(?P<created>\d{8}T\d{6})_"
 _SUFFIX = r"_(?P<baseline>\d{2})(?:\.[A-Za-z0-9]{1,5})?"
-_SEGMENT = re.compile(_HEAD + r"\d{4}_\d{3}_(?P<track>\d{3})_(?P<frame>\d{4})" + _SUFFIX)
-_TILE = re.compile(_HEAD + r"[0-9]{2}[A-Z]{3}_\d{3}_(?P<track>\d{3})" + _SUFFIX)
+_SEGMENT = _HEAD + r"\d{4}_\d{3}_(?P<track>\d{3})_(?P<frame>\d{4})" + _SUFFIX
+_TILE = _HEAD + r"[0-9]{2}[A-Z]{3}_\d{3}_(?P<track>\d{3})" + _SUFFIX
 
 
 def parse(name: str, url: str) -> FileName | None:
@@ -26,7 +26,7 @@ def parse(name: str, url: str) -> FileName | None:
     if "FLX_" not in url:
         return None
     for segment in (name, *reversed(url.split("?", 1)[0].split("/")[:-1])):
-        match = _SEGMENT.fullmatch(segment) or _TILE.fullmatch(segment)
+        match = re.fullmatch(_SEGMENT, segment) or re.fullmatch(_TILE, segment)
         if match is not None:
             break
     else:

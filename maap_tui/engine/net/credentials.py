@@ -12,14 +12,12 @@ import errno
 import json
 import os
 import re
-import shlex
 import stat
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from maap_tui.engine.errors import TOKEN_PAGE, CredentialsError
 from maap_tui.engine.storage import files
@@ -48,8 +46,7 @@ _QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "‘": "’", "«": "»"}
 _WRAPPING = "".join({*_QUOTES, *_QUOTES.values(), ",", ";", "\\"})
 
 
-@dataclass(frozen=True, slots=True)
-class TokenInfo:
+class TokenInfo(NamedTuple):
     """What an offline token says of itself; nothing of it is secret."""
 
     kind: str
@@ -70,27 +67,33 @@ class TokenInfo:
         return int((self.expires - now).total_seconds() // 86400)
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(NamedTuple):
     """What is exchanged for an access token."""
 
-    offline_token: str = field(repr=False)
+    offline_token: str
     client_id: str = PUBLIC_CLIENT_ID
-    client_secret: str = field(default=PUBLIC_CLIENT_SECRET, repr=False)
+    client_secret: str = PUBLIC_CLIENT_SECRET
     """The client's secret; '' for a client that has none."""
     source: str = ""
     """Where they came from: a path, or `MAAP_TOKEN`."""
     file: Path | None = None
     """The file to write a renewed token to; None when they came from the environment."""
 
+    def __repr__(self) -> str:
+        """All but the secrets, which belong in no log."""
+        return f"Credentials(client_id={self.client_id!r}, source={self.source!r}, file={self.file!r})"
 
-@dataclass(frozen=True, slots=True)
-class Pasted:
+
+class Pasted(NamedTuple):
     """What a text holds of credentials; '' for what it does not hold."""
 
-    token: str = field(repr=False)
+    token: str
     client_id: str = ""
-    client_secret: str = field(default="", repr=False)
+    client_secret: str = ""
+
+    def __repr__(self) -> str:
+        """All but the secrets, which belong in no log."""
+        return f"Pasted(client_id={self.client_id!r})"
 
     def credentials(self, source: str, file: Path | None) -> Credentials:
         """The credentials that these make; without a client, that of the archive's documentation."""
@@ -222,6 +225,8 @@ def _text_of(file: Path, *, may_be_loose: bool) -> str:
             f"The credentials file {file} cannot be read: {error.strerror}", "Make it readable for you."
         ) from None
     if mode & 0o077 and not may_be_loose:
+        import shlex
+
         raise CredentialsError(
             f"{file} can be read by others (mode {mode:04o}), so its token is not used",
             f"Run: chmod 600 {shlex.quote(str(file))}",

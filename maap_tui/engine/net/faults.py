@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from maap_tui.engine.errors import MaapError, NetworkSetupError
-from maap_tui.engine.net.network_env import Proxy, Trust
+
+if TYPE_CHECKING:
+    from maap_tui.engine.net.network_env import Proxy, Trust
 
 SECRET_FIELDS = ("client_secret", "refresh_token")
 """Fields of a form whose values are never shown."""
@@ -52,7 +55,7 @@ def fault_of(
     host = host_of(url)
     chain = list(_causes(error))
     names = {type(one).__name__ for one in chain}
-    if refusal := _tls_refusal(chain, host, proxy, trust or Trust()):
+    if refusal := _tls_refusal(chain, host, proxy, trust):
         return refusal
     if proxy is not None and (fault := _proxy_fault(chain, host, proxy)):
         return fault
@@ -139,7 +142,7 @@ _UNKNOWN_ISSUER = (2, 18, 19, 20, 21)
 
 
 def _tls_refusal(
-    chain: list[BaseException], host: str, proxy: Proxy | None, trust: Trust
+    chain: list[BaseException], host: str, proxy: Proxy | None, trust: Trust | None
 ) -> NetworkSetupError | None:
     """A failure of TLS that lasts, None for any other."""
     import ssl
@@ -162,7 +165,7 @@ def _tls_refusal(
                     "Check api.catalog_url, api.token_url and the proxy: another machine answers.",
                 )
             hint = "Set SSL_CERT_FILE to the certificates of your network, if it uses its own."
-            if code in _UNKNOWN_ISSUER and trust.variable:
+            if code in _UNKNOWN_ISSUER and trust is not None and trust.variable:
                 hint = (
                     f"{trust.variable} ({trust.path}) does not have its issuer: add it there, "
                     f"or unset {trust.variable}."

@@ -25,7 +25,6 @@ from maap_tui.engine.net.faults import (
     host_of,
     proxy_refusal,
 )
-from maap_tui.engine.net.network_env import Proxy
 from maap_tui.engine.net.origins import is_private_enough, may_have_token, origin_of
 from maap_tui.engine.net.silence import Silence
 from maap_tui.engine.net.statuses import BUSY, backoff_s, retry_after_s
@@ -33,6 +32,8 @@ from maap_tui.engine.net.transport import CONNECT_TIMEOUT_S, Answer, Clients, jo
 
 if TYPE_CHECKING:
     import httpx
+
+    from maap_tui.engine.net.network_env import Proxy
 
 PAGE_CAP = 64 * 1024 * 1024
 """Bytes an answer to a metadata request may have; a larger one is refused."""

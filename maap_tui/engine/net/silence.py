@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 
 class Silence:
@@ -18,18 +17,19 @@ class Silence:
         self._lost_at: float | None = None
         self._failed_since = 0.0
 
-    @contextmanager
-    def awaiting(self) -> Iterator[None]:
-        """While this lasts, something has to come."""
-        mark = object()
+    def awaiting(self) -> _Awaiting:
+        """While this context lasts, something has to come."""
+        return _Awaiting(self)
+
+    def begin(self, mark: object) -> None:
+        """Something is awaited from now on."""
         self._awaited[mark] = self._clock()
-        try:
-            yield
-        except BaseException:
+
+    def end(self, mark: object, *, failed: bool) -> None:
+        """It came, or failed to come."""
+        if failed:
             self._failed_since = self._since()
-            raise
-        finally:
-            del self._awaited[mark]
+        del self._awaited[mark]
 
     def note_answer(self) -> None:
         """Something came."""
@@ -57,3 +57,18 @@ class Silence:
                 return 0.0
             since = self._since()
         return max(0.0, self._clock() - since)
+
+
+class _Awaiting:
+    """Something that is awaited; not a generator, as there are several of them a file."""
+
+    __slots__ = ("_silence",)
+
+    def __init__(self, silence: Silence) -> None:
+        self._silence = silence
+
+    def __enter__(self) -> None:
+        self._silence.begin(self)
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._silence.end(self, failed=kind is not None)

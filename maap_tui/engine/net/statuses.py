@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 RETRY_AFTER_CAP_S = 120.0
 """Longest wait that a server can ask for."""
@@ -33,6 +32,8 @@ def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> fl
     try:
         seconds = float(text)
     except ValueError:
+        from email.utils import parsedate_to_datetime  # hosts send seconds, and hardly ever a date
+
         try:
             moment = parsedate_to_datetime(text)
         except (TypeError, ValueError):

@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -45,6 +45,9 @@ from maap_tui.engine.storage import files, locks
 FALLBACK_LIFETIME_S = 300.0
 """Lifetime of an access token when the service does not say it."""
 
+_APART_S = 60.0
+"""Seconds that the clocks of two machines may differ: a shared token ends that much earlier on the other."""
+
 _TURN_POLL_S = 0.05
 """Seconds between two looks whether another process has renewed the token."""
 
@@ -72,9 +75,11 @@ class TokenShare:
     """Where the processes of one user share their access token, so that each spares the service a request."""
 
     file: Path | None = None
-    """Beside the credentials and as private, mode 0600; None shares nothing."""
+    """Beside the credentials file and as private, mode 0600; None shares nothing."""
     lock: Path | None = None
     """The lock under which a token is renewed; None for none."""
+    folder: Path | None = None
+    """Has a file, mode 0600, for each token that comes from the environment; None shares none of those."""
 
     @contextlib.asynccontextmanager
     async def turn(self, on_wait: Callable[[str], None] | None = None) -> AsyncIterator[None]:
@@ -101,35 +106,54 @@ class TokenShare:
                 break
             yield
 
-    def read(self, mark: str) -> tuple[str, float] | None:
-        """(access token, when it ends on the steady clock) of the credentials that `mark` stands for."""
-        if self.file is None:
+    def read(self, mark: str, is_filed: bool, now: float) -> tuple[str, float] | None:
+        """What another process was given for the same credentials.
+
+        Args:
+            mark: what the credentials are known by.
+            is_filed: whether they come from the credentials file.
+            now: the steady clock.
+
+        Returns:
+            The access token, and when it ends on the steady clock; None for none.
+        """
+        file = self._file_of(mark, is_filed)
+        if file is None:
             return None
         try:
-            descriptor = os.open(self.file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             with os.fdopen(descriptor, "rb") as handle:
                 found = os.fstat(handle.fileno())
                 if found.st_mode & 0o077 or found.st_uid != os.geteuid():
                     return None
                 data = json.loads(handle.read(1 << 20))
-            # The steady clock starts from 0 with the machine.
-            if data["for"] != mark or data["boot"] != files.boot_id() or not data["boot"]:
+            if data["for"] != mark:
                 return None
             access, until = data["access"], float(data["until"])
+            if data["boot"] != files.boot_id() or not data["boot"]:
+                # The steady clock starts from 0 with each machine: those of others go by the time of day.
+                until = now + float(data["ends"]) - time.time() - _APART_S
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return None
         return (access, until) if isinstance(access, str) and is_token(access) else None
 
-    def write(self, mark: str, access: str, until: float) -> None:
+    def write(self, mark: str, is_filed: bool, access: str, until: float, now: float) -> None:
         """Leave a token for others; one that cannot be left is only asked for again."""
-        if self.file is None or not files.boot_id():
+        file = self._file_of(mark, is_filed)
+        if file is None:
             return
-        data = {"for": mark, "access": access, "until": until, "boot": files.boot_id()}
+        ends = time.time() + until - now
+        data = {"for": mark, "access": access, "until": until, "boot": files.boot_id(), "ends": round(ends)}
         with contextlib.suppress(StorageError, OSError):
-            if self.file.is_symlink():
+            if file.is_symlink():
                 # A link would lead the token to where others may read it.
-                self.file.unlink()
-            files.write_atomic(self.file, json.dumps(data) + "\n", mode=0o600)
+                file.unlink()
+            files.write_atomic(file, json.dumps(data) + "\n", mode=0o600)
+
+    def _file_of(self, mark: str, is_filed: bool) -> Path | None:
+        if is_filed or self.folder is None:
+            return self.file if is_filed else None
+        return self.folder / f"{mark[:32]}.access"
 
 
 class Tokens:
@@ -204,7 +228,8 @@ class Tokens:
     def _take_shared(self, refused: str) -> bool:
         """Use what another process was given for the same credentials, where that is good."""
         credentials = self._latest()
-        found = self._share.read(self._mark_of(credentials))
+        is_filed = credentials.file is not None
+        found = self._share.read(self._mark_of(credentials), is_filed, self._clock())
         if found is None or found[0] in ("", refused) or self._clock() >= found[1]:
             return False
         self._credentials = credentials
@@ -213,9 +238,10 @@ class Tokens:
 
     async def _share_access(self) -> None:
         credentials = self._credentials
-        if credentials is not None and credentials.file is not None:
-            mark = self._mark_of(credentials)
-            await asyncio.to_thread(self._share.write, mark, self._access, self._good_until)
+        if credentials is not None:
+            mark, is_filed = self._mark_of(credentials), credentials.file is not None
+            ends = self._access, self._good_until, self._clock()
+            await asyncio.to_thread(self._share.write, mark, is_filed, *ends)
 
     def _mark_of(self, credentials: Credentials) -> str:
         parts = (self._token_url, credentials.client_id, credentials.client_secret, credentials.offline_token)
@@ -374,7 +400,7 @@ class Tokens:
             refuse_access_token(rotated)
         except CredentialsError:
             return credentials
-        renewed = replace(credentials, offline_token=rotated)
+        renewed = credentials._replace(offline_token=rotated)
         if credentials.file is None:
             self._emit(
                 Warned(

@@ -15,17 +15,8 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from maap_tui.engine.net.network_env import (
-    Proxies,
-    Proxy,
-    Trust,
-    proxies_of,
-    ssl_context_of,
-    trust_of,
-    with_key_log,
-)
 from maap_tui.version import __version__
 
 if TYPE_CHECKING:
@@ -33,6 +24,8 @@ if TYPE_CHECKING:
 
     import aiohttp
     import httpx
+
+    from maap_tui.engine.net.network_env import Proxies, Proxy, Trust
 
 CHUNK_SIZE = 256 * 1024
 """Bytes read from a socket at a time."""
@@ -91,7 +84,7 @@ class Clients:
         self._environ = environ
         self._transport = transport
         self._proxies: Proxies | None = None
-        self.trust = Trust()
+        self.trust: Trust | None = None
         """The certificates in force, once something was asked."""
         self._clients: dict[tuple[Proxy | None, bool], httpx.AsyncClient] = {}
         self._sessions: dict[Proxy | None, aiohttp.ClientSession] = {}
@@ -103,6 +96,8 @@ class Clients:
             NetworkSetupError: when the variables that name proxies or certificates are wrong.
         """
         if self._transport is None and self._proxies is None:
+            from maap_tui.engine.net.network_env import proxies_of, trust_of
+
             environ = os.environ if self._environ is None else self._environ
             self.trust = trust_of(environ)
             _context_of(self.trust)
@@ -141,7 +136,6 @@ class Clients:
         self, url: str, headers: Mapping[str, str], stall_timeout_s: float, proxy: Proxy | None
     ) -> Answer:
         import aiohttp
-        from httpx_aiohttp.transport import map_aiohttp_exceptions
 
         if not _PLAIN_URL.fullmatch(url):
             import httpx
@@ -161,8 +155,7 @@ class Clients:
                 proxy_headers=through.headers if through is not None else None,
             )
         except Exception as error:
-            with map_aiohttp_exceptions():
-                raise error
+            _raise_as_httpx(error)
         return _AiohttpAnswer(response)
 
     def _is_bulk_to(self, url: str, proxy: Proxy | None) -> bool:
@@ -266,14 +259,11 @@ class _AiohttpAnswer:
         return words
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        from httpx_aiohttp.transport import map_aiohttp_exceptions
-
         try:
             while chunk := await self._response.content.readany():
                 yield chunk
         except Exception as error:
-            with map_aiohttp_exceptions():
-                raise error
+            _raise_as_httpx(error)
 
     async def close(self) -> None:
         self._response.release()
@@ -287,6 +277,15 @@ def joined(url: str, location: str) -> str:
     return str(httpx.URL(url).join(location))
 
 
+def _raise_as_httpx(error: Exception) -> NoReturn:
+    """Raise what httpx would; it is not imported before, as a command may need nothing of it."""
+    from httpx_aiohttp.transport import map_aiohttp_exceptions
+
+    with map_aiohttp_exceptions():
+        raise error
+    raise AssertionError("an error was swallowed")
+
+
 def _text_of(raw: bytes) -> str:
     try:
         return raw.decode("utf-8")
@@ -294,16 +293,22 @@ def _text_of(raw: bytes) -> str:
         return raw.decode("latin-1")
 
 
-def _context_of(trust: Trust) -> ssl.SSLContext:
-    return ssl_context_of(trust) or _default_context()
+def _context_of(trust: Trust | None) -> ssl.SSLContext:
+    from maap_tui.engine.net.network_env import ssl_context_of
+
+    return (trust and ssl_context_of(trust)) or _default_context()
 
 
 @functools.lru_cache(maxsize=1)
 def _default_context() -> ssl.SSLContext:
     """Certificates take longer to read than a request takes: they are read once."""
-    import httpx
+    import ssl
 
-    return with_key_log(lambda: httpx.create_ssl_context(trust_env=False))
+    import certifi
+
+    from maap_tui.engine.net.network_env import with_key_log
+
+    return with_key_log(lambda: ssl.create_default_context(cafile=certifi.where()))
 
 
 def _httpx_proxy(proxy: Proxy, context: ssl.SSLContext) -> httpx.Proxy:

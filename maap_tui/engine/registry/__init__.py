@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 __all__ = [
+    "appends",
     "baseline",
     "cleanup",
+    "counter",
     "counts",
     "damage",
+    "days",
     "deletions",
     "entries",
     "errors_file",

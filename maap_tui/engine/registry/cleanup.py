@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Container
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.registry.baseline import BaselineRegistry
 from maap_tui.engine.storage import files
+from maap_tui.engine.swaps.book import held
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Deletable:
     """Marked files below the data folder that exist, with their size in bytes."""
     refused: list[tuple[str, str]]
     """Marked paths that exist and must stay, each with the reason."""
+    held: list[tuple[str, str]]
+    """Marked files that a swap of baselines keeps, each with until when."""
 
     @property
     def bytes(self) -> int:
@@ -42,6 +45,8 @@ class CleanupReport:
     """Bytes freed."""
     refused: list[tuple[str, str]]
     """Marked paths that exist and were kept, each with the reason."""
+    held: list[tuple[str, str]]
+    """Marked files that a swap of baselines keeps, each with until when."""
 
 
 def deletable(
@@ -62,20 +67,44 @@ def deletable(
         InvalidRequestError: the data folder is the root of the file system.
     """
     found, refused = _marked_on_disk(registry, data_dir, start, end)
+    held = _take_held(registry, found)
     return Deletable(
-        sorted((resolved, size) for resolved, (size, _) in found.items()), sorted(refused.items())
+        sorted((resolved, size) for resolved, (size, _) in found.items()), sorted(refused.items()), held
     )
 
 
+def _take_held(
+    registry: BaselineRegistry, found: dict[Path, tuple[int, list[tuple[str, date]]]]
+) -> list[tuple[str, str]]:
+    """Take out what a swap keeps; to be called after the marks were read, as a swap writes its line first."""
+    kept = held(registry.root, registry.key)
+    taken = []
+    if kept:
+        for resolved, (_, marks) in list(found.items()):
+            why = next((kept[text] for text, _ in marks if text in kept), "")
+            if why:
+                del found[resolved]
+                taken.append((str(resolved), why))
+    return sorted(taken)
+
+
 def _marked_on_disk(
-    registry: BaselineRegistry, data_dir: Path, start: date | None, end: date | None
+    registry: BaselineRegistry,
+    data_dir: Path,
+    start: date | None,
+    end: date | None,
+    only: Collection[Path] | None = None,
 ) -> tuple[dict[Path, tuple[int, list[tuple[str, date]]]], dict[str, str]]:
     """Find marked files, each with its bytes and marks, and those that must stay with the reason."""
     base = _data_root(data_dir)
     own = Path(os.path.realpath(registry.root))
     found: dict[Path, tuple[int, list[tuple[str, date]]]] = {}
     refused: dict[str, str] = {}
+    # Few of many: the others are not looked for on disk.
+    names = None if only is None else {path.name for path in only}
     for text, day in registry.marked(start, end):
+        if names is not None and os.path.basename(text) not in names:
+            continue
         path = Path(text)
         try:
             status = os.lstat(path)
@@ -106,7 +135,8 @@ def delete_marked(
     *,
     start: date | None = None,
     end: date | None = None,
-    only: Container[Path] | None = None,
+    only: Collection[Path] | None = None,
+    is_swapped: bool = False,
 ) -> CleanupReport:
     """Delete the marked files below the data folder; the marks stay.
 
@@ -118,16 +148,18 @@ def delete_marked(
         start: First sensing day; None is the first there is.
         end: Last sensing day; None is the last there is.
         only: The files, as `deletable` lists them, that may go; None for all of them.
+        is_swapped: Whether it is a swap that asks, which keeps files from every other clean-up.
 
     Raises:
         InvalidRequestError: the data folder is the root of the file system.
         StorageError: the journal cannot be written; the file in question was kept.
     """
-    found, kept = _marked_on_disk(registry, data_dir, start, end)
+    found, kept = _marked_on_disk(registry, data_dir, start, end, only)
+    by_swap = [] if is_swapped else _take_held(registry, found)
     plan = sorted((path, *about) for path, about in found.items() if only is None or path in only)
     refused = sorted(kept.items())
     if dry_run:
-        return CleanupReport([path for path, *_ in plan], sum(size for _, size, _ in plan), refused)
+        return CleanupReport([path for path, *_ in plan], sum(size for _, size, _ in plan), refused, by_swap)
     base = _data_root(data_dir)
     deleted: list[Path] = []
     freed = 0
@@ -145,7 +177,7 @@ def delete_marked(
         freed += size
         for text, day in marks:
             registry.note_deleted(day, [text])
-    return CleanupReport(deleted, freed, refused)
+    return CleanupReport(deleted, freed, refused, by_swap)
 
 
 def _data_root(data_dir: Path) -> Path:

@@ -1,15 +1,15 @@
-"""Counts of a baseline's days, and the cache that keeps them between processes."""
+"""What is remembered of a baseline's days between processes, so that days that stay are not read again."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping, Set
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from maap_tui.engine.errors import MaapError
 from maap_tui.engine.registry.entries import Key
@@ -17,6 +17,12 @@ from maap_tui.engine.storage import files
 
 # A file changed this recently may change again within one tick of its clock, with its size kept.
 _SETTLED_NS: Final = 2_000_000_000
+_VERSION: Final = 4
+
+Side = Literal["downloads", "marks"]
+"""What is to be downloaded, by discovered and downloaded files; what is to be marked, by those and marked."""
+
+Signature = tuple[tuple[str, int, int, int], ...]
 
 
 class Counts(NamedTuple):
@@ -30,93 +36,97 @@ class Counts(NamedTuple):
     deleted: int
 
 
-Signature = tuple[tuple[str, int, int, int], ...]
-
-
-class Counted(NamedTuple):
-    """The counts of a day, and the files that they were made of."""
+class Half(NamedTuple):
+    """One side of a day, and the files that say it."""
 
     signature: Signature
-    counts: Counts
+    pending: int
+    """Files that are to be downloaded, or to be marked."""
+    counts: tuple[int, int] | None
+    """Discovered and downloaded, or marked and deleted files; None if only the pending ones were counted."""
     damage: tuple[tuple[str, int, str], ...] = ()
     """Of each damaged file its path below the registry, how many lines, and why."""
 
 
-class StatsCache:
-    """Counts a day, kept in a folder of the caller's so that the next process need not count again.
+Known = dict[Side, dict[str, Half]]
+"""What is known of the days of a baseline, by side and day."""
 
-    A view: it may be deleted at any time, and a file that changed since is counted again.
+
+def nothing_known() -> Known:
+    """What is known before anything was read."""
+    return {"downloads": {}, "marks": {}}
+
+
+class StatsCache:
+    """What is known a day, kept in a folder of the caller's so that the next process need not read again.
+
+    A view: it may be deleted at any time, and a file that changed since is read again.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def _file(self, root: Path, key: Key) -> Path:
-        digest = hashlib.sha256(f"{os.path.abspath(root)}\n{key}".encode()).hexdigest()[:16]
-        return self._folder / f"stats-{key.product_type}-{key.baseline}-{digest}.json"
+        number = zlib.crc32(_owner(root, key).encode("utf-8", "surrogatepass"))
+        return self._folder / f"stats-{key.product_type}-{key.baseline}-{number:08x}.json"
 
-    def load(self, root: Path, key: Key) -> dict[str, Counted]:
-        """Read the counts of one baseline; empty if there are none or they cannot be read."""
-        days: dict[str, Counted] = {}
+    def load(self, root: Path, key: Key) -> Known:
+        """Read what is known of one baseline; empty if there is nothing or it cannot be read."""
+        known = nothing_known()
         try:
             content = json.loads(files.read_data(self._file(root, key)) or b"{}")
-            if content.get("version") != 3:
-                return {}
-            for day, (signature, counts, *rest) in content["days"].items():
-                parts = tuple((str(name), int(a), int(b), int(c)) for name, a, b, c in signature)
-                damage = tuple((str(name), int(lines), str(why)) for name, lines, why in rest)
-                days[day] = Counted(parts, Counts(*(int(count) for count in counts)), damage)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, MaapError):
-            return {}
-        return days
+            if content.get("version") != _VERSION or content["of"] != _owner(root, key):
+                return known
+            for side, days in known.items():
+                for day, (signature, pending, counts, *damage) in content[side].items():
+                    days[day] = Half(
+                        tuple((str(name), int(a), int(b), int(c)) for name, a, b, c in signature),
+                        int(pending),
+                        None if counts is None else (int(counts[0]), int(counts[1])),
+                        tuple((str(name), int(lines), str(why)) for name, lines, why in damage),
+                    )
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, MaapError):
+            return nothing_known()
+        return known
 
-    def save(self, root: Path, key: Key, days: dict[str, Counted]) -> None:
-        """Write the counts of one baseline; a folder that cannot be written is not an error."""
-        rows = {day: (one.signature, one.counts, *one.damage) for day, one in days.items()}
-        content = json.dumps({"version": 3, "days": rows}, separators=(",", ":"))
+    def save(self, root: Path, key: Key, known: Known) -> None:
+        """Write what is known of one baseline; a folder that cannot be written is not an error.
+
+        Another thread may get to know more meanwhile.
+        """
+        sides: dict[str, object] = {
+            side: {day: (*half[:3], *half.damage) for day, half in list(days.items())}
+            for side, days in known.items()
+        }
+        content = {"version": _VERSION, "of": _owner(root, key), **sides}
         with contextlib.suppress(MaapError):
-            files.write_atomic(self._file(root, key), content)
+            files.write_atomic(self._file(root, key), json.dumps(content, separators=(",", ":")))
 
 
-def signature_of(paths: list[Path]) -> tuple[Signature, bool]:
-    """Return what shows a change of files, and whether all of them are old enough for that."""
+def _owner(root: Path, key: Key) -> str:
+    """Whose days they are, as the number in a file's name may be that of two."""
+    return f"{os.path.abspath(root)}\n{key}"
+
+
+class Look(NamedTuple):
+    """Files as they were before they were read."""
+
+    paths: list[Path]
+    signature: Signature
+    """What shows a change of them."""
+    is_settled: bool
+    """Whether all of them are old enough for that."""
+
+
+def look_at(*groups: Sequence[Path]) -> Look:
+    """Look at files, those that do not exist included."""
+    looked_at = [path for group in groups for path in group]
     parts: list[tuple[str, int, int, int]] = []
     now = time.time_ns()
     settled = True
-    for path in paths:
+    for path in looked_at:
         with contextlib.suppress(OSError):
             status = os.stat(path)
             parts.append((path.name, status.st_mtime_ns, status.st_size, status.st_ino))
             settled = settled and now - status.st_mtime_ns >= _SETTLED_NS
-    return tuple(parts), settled
-
-
-def count_day(
-    discovered: Set[bytes],
-    downloaded: Mapping[bytes, bytes],
-    marked: Set[bytes],
-    deleted: Set[bytes],
-    *,
-    knows_downloads: bool,
-    knows_marks: bool,
-) -> Counts:
-    """Count one day.
-
-    Args:
-        discovered: URLs.
-        downloaded: URL -> path, which may be empty.
-        marked: paths.
-        deleted: paths that clean-ups deleted.
-        knows_downloads: whether all downloads could be read; otherwise nothing is pending.
-        knows_marks: whether all marks could be read.
-    """
-    paths = set(downloaded.values())
-    paths.discard(b"")
-    return Counts(
-        len(discovered),
-        len(downloaded),
-        len(marked),
-        len(discovered - downloaded.keys()) if knows_downloads else 0,
-        len(paths - marked) if knows_marks else 0,
-        sum(path in deleted and path in marked for path in downloaded.values()) if deleted else 0,
-    )
+    return Look(looked_at, tuple(parts), settled)

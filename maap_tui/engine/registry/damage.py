@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from maap_tui.engine.errors import StorageError, UnreadableError
-from maap_tui.engine.events import Emit, RegistryDamaged
 from maap_tui.engine.registry.lines import TORN
-from maap_tui.engine.registry.tree import identity, read_settled
+from maap_tui.engine.registry.tree import DAY_FILE, identity, read_settled
 from maap_tui.engine.storage import files
+
+if TYPE_CHECKING:
+    from maap_tui.engine.events import Emit, RegistryDamaged
 
 Row = tuple[str, int, str]
 """Of a damaged file its path seen from the registry, how many lines, and why."""
@@ -55,25 +58,30 @@ class DamageLog:
         """Note the bad lines of a file; forget the file if it has none."""
         damaged = [reason for _, reason in sorted(bad) if reason != TORN]
         if damaged:
-            self.keep(RegistryDamaged(path, len(damaged), damaged[0]))
+            self.keep(path, damaged[0], len(damaged))
         elif self._found:
             self._found.pop(path, None)
 
     def note_unread(self, error: UnreadableError) -> None:
         """Note a file or folder that cannot be read."""
-        self.keep(RegistryDamaged(error.path, 0, error.reason))
+        self.keep(error.path, error.reason)
 
-    def keep(self, damage: RegistryDamaged) -> None:
-        """Remember a damage, and report it if it is new."""
-        old = self._found.get(damage.path)
-        self._found[damage.path] = (identity(damage.path), damage)
+    def keep(self, path: Path, reason: str, lines: int = 0, *, is_unwritten: bool = False) -> None:
+        """Remember a damage, and report it if it is new; the arguments are those of the event."""
+        from maap_tui.engine.events import RegistryDamaged
+
+        damage = RegistryDamaged(path, lines, reason, is_unwritten)
+        old = self._found.get(path)
+        self._found[path] = (identity(path), damage)
         if old is None or old[1] != damage:
             self._emit(damage)
 
     def forget_folders(self, parent: Path, hidden: Container[Path]) -> None:
         """Forget the folders directly below a folder that are not hidden any more."""
         for folder in list(self._found):
-            if folder.parent == parent and folder not in hidden and folder.is_dir():
+            if folder.parent != parent or folder in hidden or DAY_FILE.fullmatch(folder.name):
+                continue
+            if folder.is_dir():
                 self._found.pop(folder, None)
 
     def is_unread(self, path: Path) -> bool:
@@ -93,7 +101,7 @@ class DamageLog:
         for name, lines, reason in rows:
             # The lists of deleted files are not below the registry.
             path = Path(os.path.normpath(self._root / name))
-            self.keep(RegistryDamaged(path, lines, reason))
+            self.keep(path, reason, lines)
 
     def listed(self) -> list[RegistryDamaged]:
         """List the damage by path, without files that changed since they were read."""

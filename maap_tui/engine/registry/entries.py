@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -17,35 +16,39 @@ ListKind = Literal["url", "dwl", "mrk", "cln"]
 TREES: Final[dict[Kind, str]] = {"url": "urls", "dwl": "downloads", "mrk": "marked"}
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Key:
-    """The four names a baseline is tracked under; each is also the name of a folder.
-
-    Raises:
-        InvalidRequestError: a name cannot be that of a folder everywhere.
-    """
-
+class _Names(NamedTuple):
     mission: str
     collection: str
     product_type: str
     baseline: str
     """As given: the case is kept."""
 
-    def __post_init__(self) -> None:
-        for noun in ("mission", "collection", "product_type", "baseline"):
-            name = getattr(self, noun)
+
+class Key(_Names):
+    """The four names a baseline is tracked under; each is also the name of a folder.
+
+    Raises:
+        InvalidRequestError: a name cannot be that of a folder everywhere.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, mission: str, collection: str, product_type: str, baseline: str) -> Key:
+        """Check the names."""
+        names = (mission, collection, product_type, baseline)
+        for noun, name in zip(cls._fields, names, strict=True):
             if not (isinstance(name, str) and is_name(name)):
                 raise InvalidRequestError(
                     f"Not a name for a {noun.replace('_', ' ')}: {str(name)[:128]!a}",
                     "Use letters, digits and _ . + - only, with no . or - in front, 128 at most.",
                 )
+        return super().__new__(cls, *names)
 
     def __str__(self) -> str:
-        return f"{self.mission}/{self.collection}/{self.product_type}/{self.baseline}"
+        return "/".join(self)
 
 
-@dataclass(frozen=True, slots=True)
-class TrackedFile:
+class TrackedFile(NamedTuple):
     """A file that the registry follows."""
 
     key: Key
@@ -56,8 +59,7 @@ class TrackedFile:
     """Where it is or will be on disk; empty when unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
+class Added(NamedTuple):
     """The result of `BaselineRegistry.add`."""
 
     new: int
@@ -66,8 +68,7 @@ class Added:
     """Files that cannot be written as one line, each with the reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stats:
+class Stats(NamedTuple):
     """Counts over a range of days; every URL and path counts once."""
 
     total_urls: int
@@ -89,15 +90,14 @@ class Stats:
 
     def as_dict(self) -> dict[str, int]:
         """Give the counts under the names maap-client's `get_stats` has."""
-        return {name: getattr(self, name) for name in self.__slots__ if name != "deleted"}
+        return {name: getattr(self, name) for name in self._fields if name != "deleted"}
 
     def as_view(self) -> dict[str, int]:
         """Give all counts, those that maap-client does not know last."""
         return {**self.as_dict(), "here": self.here, "deleted": self.deleted}
 
 
-@dataclass(frozen=True, slots=True)
-class DayStats:
+class DayStats(NamedTuple):
     """Counts of one sensing day."""
 
     day: date

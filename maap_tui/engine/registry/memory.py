@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
@@ -19,16 +18,18 @@ Identity = tuple[int, int, int]
 """Inode, time of change in ns and size in bytes of a file."""
 
 
-@dataclass(slots=True)
 class KnownDay:
     """The files of one kind and day, as this process left them."""
 
-    written: dict[bytes, str] = field(default_factory=dict)
-    """First field -> line of what this process wrote."""
-    left: tuple[Identity | None, ...] = ()
-    """The files when this process left them; () if another process may have written at the same moment."""
-    present: set[int] | None = None
-    """Hashes of all first fields in the files then; None if unknown."""
+    __slots__ = ("left", "present", "written")
+
+    def __init__(self) -> None:
+        self.written: dict[bytes, str] = {}
+        """First field -> line of what this process wrote."""
+        self.left: tuple[Identity | None, ...] = ()
+        """The files when this process left them; () if another may have written at that moment."""
+        self.present: set[int] | None = None
+        """Hashes of all first fields in the files then; None if unknown."""
 
     def lacks(self, wanted: Iterable[bytes]) -> bool:
         """Whether the files held none of some first fields; False also if that is unknown.

@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from maap_tui.engine.config.dirs import AppDirs
 from maap_tui.engine.errors import RegistryError, UnreadableError
-from maap_tui.engine.events import Emit, RegistryDamaged, Warned, ignore
 from maap_tui.engine.missions import earthcare
 from maap_tui.engine.registry.baseline import BaselineRegistry
 from maap_tui.engine.registry.counts import StatsCache
@@ -20,26 +18,43 @@ from maap_tui.engine.registry.searched import SearchedDays
 from maap_tui.engine.registry.tree import LOCKS, folder_names, lock_file, locked
 from maap_tui.engine.storage import files
 
+if TYPE_CHECKING:
+    from maap_tui.engine.config.dirs import AppDirs
+    from maap_tui.engine.events import Emit, RegistryDamaged
 
-@dataclass(slots=True)
+
 class Registry:
-    """All baselines below one registry folder; every method may be called from any thread."""
+    """All baselines below one registry folder; every method may be called from any thread.
 
-    root: Path
-    cache: StatsCache | None = None
-    """Where counts are kept between processes; None keeps them in memory only."""
-    deletions: Deletions | None = None
-    """The lists of files that clean-ups deleted; None keeps no lists."""
-    searched: SearchedDays | None = None
-    """Which days whole searches looked at; None keeps no lists."""
-    lock_timeout_s: float = 30.0
-    """Longest wait for another writer, in seconds."""
-    on_wait: Callable[[str], None] | None = None
-    """Called with a sentence about a writer that is waited for longer than `events.LONG_WAIT_S`."""
-    emit: Emit = ignore
-    """Takes one event for each file and folder that cannot be read whole, once as long as it stays so."""
-    _baselines: dict[Key, BaselineRegistry] = field(default_factory=dict, init=False, repr=False)
-    _hidden: dict[Path, RegistryDamaged] = field(default_factory=dict, init=False, repr=False)
+    Args:
+        root: The registry folder.
+        cache: Where counts are kept between processes; None keeps them in memory only.
+        deletions: The lists of files that clean-ups deleted; None keeps no lists.
+        searched: Which days whole searches looked at; None keeps no lists.
+        lock_timeout_s: Longest wait for another writer, in seconds.
+        on_wait: Called with a sentence about a writer that is waited for longer than `events.LONG_WAIT_S`.
+        emit: Takes one event for each file and folder that cannot be read whole, once as long as it stays so.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        cache: StatsCache | None = None,
+        deletions: Deletions | None = None,
+        searched: SearchedDays | None = None,
+        lock_timeout_s: float = 30.0,
+        on_wait: Callable[[str], None] | None = None,
+        emit: Emit = lambda event: None,
+    ) -> None:
+        self.root = root
+        self.cache = cache
+        self.deletions = deletions
+        self.searched = searched
+        self.lock_timeout_s = lock_timeout_s
+        self.on_wait = on_wait
+        self.emit = emit
+        self._baselines: dict[Key, BaselineRegistry] = {}
+        self._hidden: dict[Path, RegistryDamaged] = {}
 
     def baseline(self, key: Key) -> BaselineRegistry:
         """Return the registry of one baseline, the same object each time; nothing is created on disk."""
@@ -66,12 +81,7 @@ class Registry:
             baseline: baseline in any case; None means all.
             mission: name of the mission of the collection.
         """
-        found = [
-            key
-            for key in self.tracked()
-            if (key.mission, key.collection, key.product_type) == (mission, collection, product_type)
-            and (baseline is None or key.baseline.lower() == baseline.lower())
-        ]
+        found = self.tracked_of(collection, product_type, baseline, mission=mission)
         if not found and baseline is not None:
             spelled = baseline.upper() if mission == earthcare.MISSION.name else baseline
             return [Key(mission, collection, product_type, spelled)]
@@ -85,12 +95,18 @@ class Registry:
             where: the folders of this user.
             emit: takes the events of what cannot be read, and of long waits.
         """
+
+        def warn(message: str) -> None:
+            from maap_tui.engine.events import Warned
+
+            emit(Warned(message))
+
         return cls(
             where.registry_dir,
             StatsCache(where.state_dir / "cache"),
             Deletions(where.state_dir),
             SearchedDays(where.state_dir),
-            on_wait=lambda message: emit(Warned(message)),
+            on_wait=warn,
             emit=emit,
         )
 
@@ -119,6 +135,8 @@ class Registry:
             self._hide(error.path, error.reason)
 
     def _hide(self, folder: Path, reason: str) -> None:
+        from maap_tui.engine.events import RegistryDamaged
+
         damage = RegistryDamaged(folder, 0, reason)
         if self._hidden.get(folder) != damage:
             self._hidden[folder] = damage
@@ -134,6 +152,11 @@ class Registry:
     def slots_folder(self) -> Path:
         """Where the transfers that may run at once are counted, for all hosts that share the registry."""
         return self.root / LOCKS / "transfers"
+
+    @property
+    def rates_folder(self) -> Path:
+        """Where the processes share a rate, for all hosts that share the registry."""
+        return self.root / LOCKS / "rates"
 
     def sync_lock(self, key: Key, purpose: str, part: str = "") -> contextlib.AbstractContextManager[None]:
         """Hold the one sync a baseline may have at a time, on any host that shares the registry.
@@ -180,6 +203,24 @@ class Registry:
                         raise files.storage_error(path, error) from error
                 count += 1
         return count
+
+    def tracked_of(
+        self,
+        collection: str | None = None,
+        product_type: str | None = None,
+        baseline: str | None = None,
+        *,
+        mission: str | None = None,
+    ) -> list[Key]:
+        """The baselines in `tracked` that have these names; None is any, a baseline may be in any case."""
+        return [
+            key
+            for key in self.tracked()
+            if mission in (None, key.mission)
+            and collection in (None, key.collection)
+            and product_type in (None, key.product_type)
+            and (baseline is None or baseline.lower() == key.baseline.lower())
+        ]
 
     def tracked(self) -> list[Key]:
         """List the baselines that have a folder in any of the three trees, sorted.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from maap_tui.engine.missions import parse_name
-from maap_tui.engine.model import TimeRange
 from maap_tui.engine.registry.baseline import BaselineRegistry
 from maap_tui.engine.registry.entries import Stats
+
+if TYPE_CHECKING:
+    from maap_tui.engine.model import TimeRange
 
 
 def starts_in(span: TimeRange | None, url: str) -> bool:

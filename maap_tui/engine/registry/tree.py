@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from maap_tui.engine.errors import RegistryError, StorageError, UnreadableError
 from maap_tui.engine.registry.entries import Key, Kind, ListKind
 from maap_tui.engine.registry.lines import BLANK, BOM, comment, judge_tail, tail_of
-from maap_tui.engine.storage import files, locks
+from maap_tui.engine.storage import files
 from maap_tui.engine.storage.names import is_name
 
 DAY_FILE: Final = re.compile(r"(?:url|dwl|mrk|cln)_(\d{8})\.txt")
@@ -63,6 +63,8 @@ def locked(
     on_wait: Callable[[str], None] | None = None,
 ) -> Iterator[None]:
     """Hold a lock, and also the lock file of an earlier version where one exists: it may be running."""
+    from maap_tui.engine.storage import locks  # reading needs none
+
     deadline = time.monotonic() + timeout_s
 
     def take(one: Path) -> contextlib.AbstractContextManager[None]:
@@ -99,7 +101,11 @@ def folder_names(path: Path) -> list[str]:
 
 
 def day_files_below(
-    folder: Path, kind: ListKind, step_over: Callable[[UnreadableError], None]
+    folder: Path,
+    kind: ListKind,
+    step_over: Callable[[UnreadableError], None],
+    start: date | None = None,
+    end: date | None = None,
 ) -> Iterator[tuple[Path, date | None]]:
     """Find the day files of a tree, at any depth as maap-client does; the day is None if it does not exist.
 
@@ -107,6 +113,8 @@ def day_files_below(
         folder: the tree.
         kind: of which files.
         step_over: called for each folder in it that cannot be listed.
+        start: the first day that is meant; None is the first there is.
+        end: the last one; None is the last there is.
 
     Raises:
         UnreadableError: the tree itself cannot be listed.
@@ -125,17 +133,21 @@ def day_files_below(
             raise unreadable from error
         step_over(unreadable)
 
+    head = f"{kind}_"
     for parent, names, found in os.walk(folder, onerror=fail):
         names.sort()
-        for name in sorted(found):
-            if name.startswith(f"{kind}_") and name.endswith(".txt"):
+        here = Path(parent)
+        # A folder in place of a day's file is listed too: it hides that day, which is said when it is read.
+        for name in sorted([*found, *filter(DAY_FILE.fullmatch, names)]):
+            if name.startswith(head) and name.endswith(".txt"):
                 match = DAY_FILE.fullmatch(name)
                 day = None
                 if match:
                     with contextlib.suppress(ValueError):
                         digits = match[1]
                         day = date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
-                yield Path(parent, name), day
+                if day is None or ((start is None or day >= start) and (end is None or day <= end)):
+                    yield here / name, day
 
 
 def read_settled(path: Path) -> bytes:

@@ -29,7 +29,7 @@ _FAILED_AT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) +(.*)", re.DO
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailedDownload:
     """A download that was given up."""
 
     url: str
@@ -51,7 +51,7 @@ class Summary:
 
     days: list[DayStats]
     """Every day that has files, in order."""
-    failures: list[Failure]
+    failures: list[FailedDownload]
     """Downloads given up, the latest first."""
     changed: datetime | None
     """When one of its files was last written; None when there is none."""
@@ -105,7 +105,7 @@ class FileRow:
     state: FileState
     size: int | None
     """Bytes on disk; None when it is not there."""
-    failure: Failure | None = None
+    failure: FailedDownload | None = None
     """Why the last download failed; None when it did not."""
 
     @property
@@ -120,7 +120,7 @@ def summarise(tracker: BaselineRegistry, changed: datetime | None = None) -> Sum
     return Summary(days, failed, changed, tuple(tracker.searched_days()), tuple(tracker.damage))
 
 
-def failures(tracker: BaselineRegistry) -> list[Failure]:
+def failures(tracker: BaselineRegistry) -> list[FailedDownload]:
     """List the downloads that were given up, the latest first, those without a time last."""
     found = []
     for url, text in tracker.errors().items():
@@ -133,12 +133,14 @@ def failures(tracker: BaselineRegistry) -> list[Failure]:
                 dated = None
         name = parse_name(url)
         day = name.sensing_start.date() if name is not None else None
-        found.append(Failure(url, day, at, dated[2] if dated else text))
+        found.append(FailedDownload(url, day, at, dated[2] if dated else text))
     earliest = datetime.min.replace(tzinfo=UTC)
     return sorted(found, key=lambda one: (one.at or earliest, one.url), reverse=True)
 
 
-def files_of_day(tracker: BaselineRegistry, day: date, failed: Sequence[Failure] = ()) -> list[FileRow]:
+def files_of_day(
+    tracker: BaselineRegistry, day: date, failed: Sequence[FailedDownload] = ()
+) -> list[FileRow]:
     """List the files of one day with their state, by name.
 
     Args:

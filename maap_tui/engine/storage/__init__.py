@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-__all__ = ["files", "layout", "locks", "log_file", "names"]
+__all__ = ["bounded_lines", "files", "layout", "locks", "log_file", "names"]

@@ -8,11 +8,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import hashlib
 import os
-import secrets
-import shutil
-import socket
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -113,12 +110,22 @@ def fsync_file(descriptor: int) -> None:
             raise
 
 
+def size_of(path: Path) -> int | None:
+    """Bytes of a file; None when it is not there or cannot be looked at."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
 def free_bytes(path: Path) -> int | None:
     """Bytes that are free where a folder is; None where the file system does not say.
 
     Raises:
         OSError: the folder cannot be looked at.
     """
+    import shutil
+
     try:
         return shutil.disk_usage(path).free
     except OSError as error:
@@ -129,6 +136,8 @@ def free_bytes(path: Path) -> int | None:
 
 def free_bytes_for(folder: Path) -> int | None:
     """Bytes that are free where a folder is or would be made; None when that is not known."""
+    import shutil
+
     for parent in (folder, *folder.parents):
         try:
             return shutil.disk_usage(parent).free
@@ -181,7 +190,7 @@ def empty(descriptor: int, path: Path) -> None:
 
 def _sibling_in(folder: Path) -> Path:
     """A new name for what takes the place of another file there."""
-    writer = f"{_machine()}-{os.getpid()}-{secrets.token_hex(8)}"
+    writer = f"{machine()}-{os.getpid()}-{os.urandom(8).hex()}"
     return folder / f"{SIBLING_PREFIX}{writer}{SIBLING_SUFFIX}"
 
 
@@ -227,7 +236,7 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[Callable[[byte
     """Replace a whole file part by part, or leave it as it was: sibling, fsync, rename, folder fsync.
 
     It gives what writes a part. A symbolic link stays one; the file it names is replaced. An error within
-    leaves the file as it was.
+    leaves the file as it was. A pipe or a device, such as /dev/null, is written to and stays.
 
     Args:
         path: The file; its folder is created if need be.
@@ -237,6 +246,10 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[Callable[[byte
         DiskFullError: no space; the present file is untouched.
         StorageError: not writable for another reason; the present file is untouched.
     """
+    if is_device(path):
+        with _written_through(path) as write_through:
+            yield write_through
+        return
     target = Path(os.path.realpath(path)) if os.path.islink(path) else path
     make_folder(target.parent)
     sweep_siblings(target.parent)
@@ -246,12 +259,7 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[Callable[[byte
     replaced = False
 
     def write(data: bytes | str) -> None:
-        view = memoryview(data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data)
-        try:
-            while view:
-                view = view[os.write(descriptor, view) :]
-        except OSError as error:
-            raise storage_error(path, error) from error
+        _write_all(descriptor, path, data)
 
     try:
         if mode is None:
@@ -277,6 +285,71 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[Callable[[byte
     fsync_folder(target.parent)
 
 
+def is_device(path: Path) -> bool:
+    """Whether a path is, or leads to, a pipe, a terminal or a device: nothing may take its place."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+@contextlib.contextmanager
+def _written_through(path: Path) -> Iterator[Callable[[bytes | str], None]]:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    try:
+        yield lambda data: _write_all(descriptor, path, data)
+    finally:
+        os.close(descriptor)
+
+
+def _write_all(descriptor: int, path: Path, data: bytes | str) -> None:
+    view = memoryview(data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data)
+    try:
+        while view:
+            view = view[os.write(descriptor, view) :]
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
+@contextlib.contextmanager
+def written_elsewhere(path: Path) -> Iterator[Path]:
+    """Replace a whole file by one that another process writes, or leave it as it was; see `replacing`.
+
+    It gives the name to write to, where there is an empty file.
+
+    Raises:
+        DiskFullError: no space; the present file is untouched.
+        StorageError: not writable for another reason, or a device; the present file is untouched.
+    """
+    if is_device(path):
+        raise StorageError(f"{path} is a device or a pipe, and this is written to a file", "Name a file.")
+    target = Path(os.path.realpath(path)) if os.path.islink(path) else path
+    make_folder(target.parent)
+    sweep_siblings(target.parent)
+    sibling = _sibling_in(target.parent)
+    try:
+        mode = target.stat().st_mode & 0o777 if target.exists() else None
+        os.close(os.open(sibling, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666))
+        yield sibling
+        with open(sibling, "r+b") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
+            fsync_file(file.fileno())
+        if target.is_dir():
+            raise OSError(errno.EISDIR, "")
+        os.replace(sibling, target)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            sibling.unlink()
+    fsync_folder(target.parent)
+
+
 def sweep_siblings(folder: Path, *, older_than_s: float = 3600.0) -> int:
     """Remove the siblings that a killed writer left in a folder.
 
@@ -297,7 +370,7 @@ def sweep_siblings(folder: Path, *, older_than_s: float = 3600.0) -> int:
                 continue
             with contextlib.suppress(OSError):
                 old = older_than_s <= 0 or item.stat(follow_symlinks=False).st_mtime < limit
-                if old or _is_orphan(item.name):
+                if old or is_orphan(item.name):
                     os.unlink(item.path)
                     removed += 1
     return removed
@@ -312,19 +385,22 @@ def boot_id() -> str:
 
 
 @functools.cache
-def _machine() -> str:
+def machine() -> str:
     """What distinguishes the processes of this machine, or of this container, from all others."""
+    import hashlib
+    import socket
+
     names = socket.gethostname()
     with contextlib.suppress(OSError):
         names += os.readlink("/proc/self/ns/pid")
     return hashlib.sha256(names.encode()).hexdigest()[:8]
 
 
-def _is_orphan(name: str) -> bool:
-    """Whether a sibling's writer was a process of this machine that is gone."""
-    machine, _, rest = name.removeprefix(SIBLING_PREFIX).partition("-")
+def is_orphan(name: str) -> bool:
+    """Whether a file named after `machine`, its process and more is of a process that is gone from here."""
+    where, _, rest = name.removeprefix(SIBLING_PREFIX).partition("-")
     pid = rest.partition("-")[0]
-    if machine != _machine() or not pid.isdecimal():
+    if where != machine() or not pid.isdecimal():
         return False
     try:
         os.kill(int(pid), 0)

@@ -29,6 +29,8 @@ _POLL_S: Final = 0.01
 _NOTE_BYTES: Final = 1024
 _NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
 _LOCK_TRIES: Final = 3
+LEASE_S = 30.0
+"""Seconds without a sign of life of its holder after which a marker of `Leases` is nobody's."""
 
 
 class Gate:
@@ -217,7 +219,27 @@ def _is_flocked(path: Path) -> bool:
     return any(" FLOCK " in line and device in line for line in held.splitlines())
 
 
-def hold(descriptor: int, path: Path) -> Callable[[], None] | None:
+class Leases:
+    """Markers for `hold` that end with a holder on another host too: it shows signs of life, or they end.
+
+    How long it has shown none is counted from one try to the next of the same object.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[Path, BaseFileLock] = {}
+
+    def __call__(self, path: Path) -> BaseFileLock:
+        """The marker of a file."""
+        from filelock import SoftFileLease
+
+        if path not in self._made:
+            self._made[path] = SoftFileLease(_marker(path), lease_duration=LEASE_S, thread_local=False)
+        return self._made[path]
+
+
+def hold(
+    descriptor: int, path: Path, marker: Callable[[Path], BaseFileLock] | None = None
+) -> Callable[[], None] | None:
     """Hold an open file for this process alone, without waiting; it ends with the process.
 
     Where the file system has no locks, the existence of `{name}.soft` is the lock, as in `lock`.
@@ -225,6 +247,7 @@ def hold(descriptor: int, path: Path) -> Callable[[], None] | None:
     Args:
         descriptor: The open file; a lock on it ends when it is closed.
         path: Its name.
+        marker: Makes the marker; None for one that ends with its process as far as this host can see.
 
     Returns:
         What lets go of it before the descriptor is closed; None when another one holds it.
@@ -244,21 +267,23 @@ def hold(descriptor: int, path: Path) -> Callable[[], None] | None:
     else:
         if not os.path.lexists(_marker(path)):
             return partial(_unflock, descriptor)
-        marked = _mark(path)
+        marked = _mark(path, marker)
         if marked is not None:
             marked.release()
             return partial(_unflock, descriptor)
         _unflock(descriptor)
         return None
-    marked = _mark(path)
+    marked = _mark(path, marker)
     if marked is not None and _is_flocked(path):
         marked.release()
         marked = None
     return None if marked is None else marked.release
 
 
-def open_held(path: Path) -> tuple[int, Callable[[], None]] | None:
-    """Open a file, made if need be, and hold it as `hold` does.
+def open_held(
+    path: Path, marker: Callable[[Path], BaseFileLock] | None = None
+) -> tuple[int, Callable[[], None]] | None:
+    """Open a file, made if need be, and hold it as `hold` does, by that marker.
 
     Returns:
         The open file and what lets go of it; None when another one holds it.
@@ -269,7 +294,7 @@ def open_held(path: Path) -> tuple[int, Callable[[], None]] | None:
     descriptor = -1
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-        let_go = hold(descriptor, path)
+        let_go = hold(descriptor, path, marker)
     except OSError as error:
         if descriptor >= 0:
             os.close(descriptor)
@@ -280,11 +305,11 @@ def open_held(path: Path) -> tuple[int, Callable[[], None]] | None:
     return descriptor, let_go
 
 
-def _mark(path: Path) -> BaseFileLock | None:
+def _mark(path: Path, marker: Callable[[Path], BaseFileLock] | None) -> BaseFileLock | None:
     """Take the marker of a file if nobody has it; one that a dead process left is nobody's."""
     from filelock import Timeout
 
-    soft = _soft_lock(path)
+    soft = (marker or _soft_lock)(path)
     try:
         soft.acquire(timeout=0)
     except Timeout:

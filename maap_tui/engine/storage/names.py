@@ -24,13 +24,17 @@ URL_PATTERN = r"https?://[!-{}~]+"
 """A URL that can be a field of a registry line: http(s), printable ASCII without space and `|`."""
 
 _PART = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_.+-]*")
-_UNWRITABLE = re.compile("[\x00-\x1f\x7f-\x9f|\u2028\u2029\ud800-\udfff]")
+_UNWRITABLE = "[\x00-\x1f\x7f-\x9f|\u2028\u2029\ud800-\udfff]"
 _PART_NAME = re.compile(r"\.part(?:\.|$)", re.IGNORECASE)
 _PRINTABLE = re.compile(r"[!-~]+")
 _URL = re.compile(URL_PATTERN)
 # Without the quotes, brackets and backslash that no URI has (RFC 3986 section 2): a shell or a parser of
 # URLs may read them as something else.
 _CLEAN_URL = re.compile(r"https?://[\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e%]+")
+
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}")
+# What stays as it is in the address of a request, whatever signs and sends it.
+_KEY_PART = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.=+@,!()' -]+")
 
 
 def is_part(name: str) -> bool:
@@ -52,9 +56,21 @@ def is_searchable(name: str) -> bool:
     return not name.startswith(":") and is_name(name.replace(":", "_"))
 
 
+def is_bucket(name: str) -> bool:
+    """Whether a bucket of S3 may have that name."""
+    return _BUCKET.fullmatch(name) is not None
+
+
+def is_key_part(name: str) -> bool:
+    """Whether a name may be one part of a key of S3, between slashes."""
+    return _KEY_PART.fullmatch(name) is not None
+
+
 def is_writable(path: Path | str) -> bool:
     """Whether a path can stand in a line of the registry: no `|`, no line end, nothing that is not text."""
-    return _UNWRITABLE.search(str(path)) is None
+    text = str(path)
+    is_plain = text.isascii() and text.isprintable() and "|" not in text  # as most are
+    return is_plain or re.search(_UNWRITABLE, text) is None
 
 
 def path_fault(path: str) -> str:

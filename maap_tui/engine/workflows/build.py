@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import aclosing
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -44,7 +43,7 @@ async def build_catalogue(
     """
     where = parts.dirs
     if out_dir is not None:
-        where = replace(where, built_catalog_dir=dirs.absolute(out_dir))
+        where = where._replace(built_catalog_dir=dirs.absolute(out_dir))
     queryables = await parts.catalogue.queryables(collection, refresh=not product_type)
     if product_type:
         queryables = await parts.catalogue.check(collection, product_type, baseline)

@@ -6,9 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 
-from maap_tui.engine.config import dirs
 from maap_tui.engine.download.jobs import Report
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import (
@@ -22,7 +20,8 @@ from maap_tui.engine.missions import (
 )
 from maap_tui.engine.model import Asset
 from maap_tui.engine.registry.entries import Key, TrackedFile
-from maap_tui.engine.workflows.filing import flat, name_of_url
+from maap_tui.engine.storage.places import Place
+from maap_tui.engine.workflows.filing import name_of_url
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.register import register_requests
 from maap_tui.engine.workflows.searching import find
@@ -40,14 +39,14 @@ async def download(
     urls: Iterable[str],
     collection: str,
     *,
-    out_dir: Path | None = None,
+    out_dir: Place | None = None,
     product_dir: bool | None = None,
     track: bool = False,
     dry_run: bool = False,
     again: bool = False,
 ) -> Report:
     """Download URLs that are known already; what cannot be filed is a permanent failure in the report."""
-    out_dir = None if out_dir is None else dirs.data_folder(out_dir)
+    parts.check_place(out_dir)
     async with parts.downloads(verb="download") as downloads:
         found: list[DownloadRequest] = []
         since = time.monotonic()
@@ -73,7 +72,7 @@ async def download(
                 downloads.refuse(url, error.message, permanent=permanent)
                 continue
             if dry_run:
-                downloads.report.skipped[url] = wanted.path
+                downloads.report.skipped[url] = wanted.place
                 continue
             found.append(replace(wanted if track else wanted.untracked(), again=again))
             if len(found) == BATCH or time.monotonic() - since > BATCH_S:
@@ -88,7 +87,7 @@ async def request_of_url(
     url: str,
     collection: str,
     *,
-    out_dir: Path | None = None,
+    out_dir: Place | None = None,
     product_dir: bool | None = None,
 ) -> DownloadRequest:
     """A bare URL as a file to fetch: filed by its name, or by its item where the name says nothing.
@@ -99,7 +98,7 @@ async def request_of_url(
     """
     product_dir = parts.in_product_dir(product_dir)
     if out_dir is not None:
-        return flat(url, out_dir, product_dir=product_dir)
+        return parts.filing.flat(url, out_dir, product_dir=product_dir)
     file_name = name_of_url(url)
     name = parse_name(url)
     if name is not None and name.baseline is not None:

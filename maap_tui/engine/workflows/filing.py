@@ -23,6 +23,7 @@ from maap_tui.engine.model import Asset, Granule
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.storage import layout, names
+from maap_tui.engine.storage.places import Place, S3Url
 
 
 class Chosen:
@@ -67,15 +68,19 @@ class Filing:
     It has no state of its own: every method may be called from any thread.
     """
 
-    def __init__(self, data_dir: Path, registry: Registry, mission_name: str = "") -> None:
+    def __init__(
+        self, data_dir: Path, registry: Registry, mission_name: str = "", *, staging_dir: Path | None = None
+    ) -> None:
         """Take what they work on.
 
         Args:
             data_dir: root of the dated layout.
             registry: the registry.
             mission_name: mission of the collections whose names do not say theirs; '' for none.
+            staging_dir: where files gather that go to S3; None where none do.
         """
         self.data_dir = data_dir
+        self._staging_dir = staging_dir
         self.registry = registry
         self._mission_name = mission_name
 
@@ -96,7 +101,7 @@ class Filing:
         granule: Granule,
         asset: Asset,
         *,
-        out_dir: Path | None = None,
+        out_dir: Place | None = None,
         product_dir: bool = False,
     ) -> DownloadRequest:
         """A file of a granule, and where it goes: the dated layout, or flat under `out_dir`.
@@ -105,18 +110,26 @@ class Filing:
             InvalidRequestError: when one of its names is refused.
         """
         if out_dir is not None:
-            found = flat(asset.href, out_dir, name=asset.name, product_dir=product_dir)
-            return replace(found, size=asset.size)
+            found = self.flat(asset.href, out_dir, name=asset.name, product_dir=product_dir)
+            return replace(found, size=asset.size, checksum=asset.checksum)
         key = self.key_of(granule)
         path = self._path(key, granule.day, asset.href, asset.name, product_dir=product_dir)
-        return DownloadRequest(asset.href, path, asset.size, self.data_dir, key=key, day=granule.day)
+        return DownloadRequest(
+            asset.href,
+            path,
+            asset.size,
+            self.data_dir,
+            key=key,
+            day=granule.day,
+            checksum=asset.checksum,
+        )
 
     def requests_of(
         self,
         granule: Granule,
         assets: Iterable[Asset],
         *,
-        out_dir: Path | None = None,
+        out_dir: Place | None = None,
         product_dir: bool = False,
         refuse: Callable[[Asset, InvalidRequestError], None],
     ) -> list[DownloadRequest]:
@@ -125,7 +138,7 @@ class Filing:
         Args:
             granule: whose files they are.
             assets: those of its files that are meant.
-            out_dir: a flat folder; None files by sensing day under the data folder.
+            out_dir: a flat folder, or prefix of S3; None files by sensing day under the data folder.
             product_dir: whether each file gets a folder named after its stem.
             refuse: is called with each file whose names are refused, and why.
         """
@@ -152,7 +165,7 @@ class Filing:
         return replace(wanted, again=True)
 
     def request_of_tracked(
-        self, file: TrackedFile, *, out_dir: Path | None = None, product_dir: bool = False
+        self, file: TrackedFile, *, out_dir: Place | None = None, product_dir: bool = False
     ) -> DownloadRequest:
         """A tracked file as one to fetch: in the dated layout, or flat under `out_dir`.
 
@@ -162,9 +175,26 @@ class Filing:
             InvalidRequestError: when the URL names no usable file.
         """
         if out_dir is not None:
-            return replace(flat(file.url, out_dir, product_dir=product_dir), key=file.key, day=file.day)
+            return replace(self.flat(file.url, out_dir, product_dir=product_dir), key=file.key, day=file.day)
         path = self._path(file.key, file.day, file.url, name_of_url(file.url), product_dir=product_dir)
         return DownloadRequest(file.url, path, None, self.data_dir, key=file.key, day=file.day)
+
+    def flat(self, url: str, out_dir: Place, *, name: str = "", product_dir: bool = False) -> DownloadRequest:
+        """A file that goes where the user said; `name` there, '' for that of its URL.
+
+        Raises:
+            InvalidRequestError: when the URL names no usable file.
+        """
+        root = Path() if isinstance(out_dir, S3Url) else dirs.absolute(out_dir)
+        path = layout.flat_path(
+            root, name or name_of_url(url), product_dir=product_dir, folder=folder_of(url)
+        )
+        if not isinstance(out_dir, S3Url):
+            return DownloadRequest(url, path, None, root)
+        assert self._staging_dir is not None
+        target = out_dir / path.as_posix()
+        staged = target.stage_below(self._staging_dir)
+        return DownloadRequest(url, staged, None, self._staging_dir, target=target)
 
     def in_product_dir(self, wanted: DownloadRequest) -> DownloadRequest:
         """The same file, in a folder of its own named after its stem; or where it is, in its granule's."""
@@ -212,17 +242,6 @@ class Filing:
             if version is None or version[1] == newest[version[0]]:
                 kept.append(file)
         return kept
-
-
-def flat(url: str, out_dir: Path, *, name: str = "", product_dir: bool = False) -> DownloadRequest:
-    """A file that goes into a folder that the user named; `name` on disk, '' for that of its URL.
-
-    Raises:
-        InvalidRequestError: when the URL names no usable file.
-    """
-    root = dirs.absolute(out_dir)
-    path = layout.flat_path(root, name or name_of_url(url), product_dir=product_dir, folder=folder_of(url))
-    return DownloadRequest(url, path, None, root)
 
 
 def name_of_url(url: str) -> str:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from maap_tui.engine.catalogue.search import Search
-from maap_tui.engine.config import dirs
 from maap_tui.engine.download.jobs import Report
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import (
@@ -17,6 +15,7 @@ from maap_tui.engine.errors import (
 from maap_tui.engine.events import Warned
 from maap_tui.engine.model import Granule
 from maap_tui.engine.query import Query
+from maap_tui.engine.storage.places import Place
 from maap_tui.engine.workflows.filing import Chosen
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.register import record_skipped, register
@@ -40,7 +39,7 @@ async def get(
     parts: Parts,
     query: Query,
     *,
-    out_dir: Path | None = None,
+    out_dir: Place | None = None,
     product_dir: bool | None = None,
     dry_run: bool = False,
     track: bool = False,
@@ -51,7 +50,7 @@ async def get(
     Args:
         parts: the engine.
         query: what to find.
-        out_dir: a flat folder; None files by sensing day under data_dir.
+        out_dir: a flat folder, or prefix of S3; None files by sensing day under data_dir.
         product_dir: whether each file gets a folder named after its stem; None takes the setting.
         dry_run: only find out what would be fetched.
         track: whether the registry follows it.
@@ -63,7 +62,7 @@ async def get(
     if not (dry_run or everything):
         query.demand_bounds()
     formats = parts.formats_of(query)
-    out_dir = None if out_dir is None else dirs.data_folder(out_dir)
+    parts.check_place(out_dir)
     found = search(parts, query, wait_for_service=not dry_run)
     report = GetReport(found, [], [])
     chosen = Chosen(formats)

@@ -1,30 +1,27 @@
-"""Parts: what one user's engine is made of, joined; nothing is opened before it is needed."""
+"""Parts: what one user's engine is made of, joined; nothing is opened before it is needed.
+
+What moves files is loaded with the first file.
+"""
 
 from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from maap_tui.engine.catalogue.client import Catalogue
 from maap_tui.engine.catalogue.index import CatalogueIndex
-from maap_tui.engine.config import dirs, settings
-from maap_tui.engine.download.downloads import Downloads
+from maap_tui.engine.config import dirs, loading, settings
 from maap_tui.engine.download.pacing import HostPause
 from maap_tui.engine.download.queue_store import Queue
-from maap_tui.engine.download.recorder import Recorder
-from maap_tui.engine.download.remote import Fetcher, RemoteTransfer
-from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest
-from maap_tui.engine.download.slots import SharedTransfer
-from maap_tui.engine.download.transfer import Transfer
 from maap_tui.engine.errors import MaapError
 from maap_tui.engine.events import Emit, Event, Noted, Warned, ignore
 from maap_tui.engine.integrity.hashes import Hashes
-from maap_tui.engine.integrity.verify import Judge
 from maap_tui.engine.missions import (
     Mission,
     collections_in_use,
@@ -38,10 +35,8 @@ from maap_tui.engine.net.credentials import (
 from maap_tui.engine.net.http import Http
 from maap_tui.engine.net.origins import origins_of
 from maap_tui.engine.net.tokens import Tokens, TokenShare
-from maap_tui.engine.query import Query
-from maap_tui.engine.registry.baseline import BaselineRegistry
-from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.registry.registry import Registry
+from maap_tui.engine.storage.places import Place, S3Url
 from maap_tui.engine.workflows import rules
 from maap_tui.engine.workflows.filing import Filing
 
@@ -49,6 +44,18 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     import httpx
+
+    from maap_tui.engine.download.downloads import Downloads
+    from maap_tui.engine.download.rate_share import RateShare
+    from maap_tui.engine.download.recorder import Watcher
+    from maap_tui.engine.download.remote import Fetcher
+    from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest
+    from maap_tui.engine.integrity.verify import Judge
+    from maap_tui.engine.model import TimeRange
+    from maap_tui.engine.quality.store import Quality
+    from maap_tui.engine.query import Query
+    from maap_tui.engine.registry.baseline import BaselineRegistry
+    from maap_tui.engine.registry.entries import Key
 
 
 class Parts:
@@ -84,20 +91,31 @@ class Parts:
         self.now = now or (lambda: datetime.now(UTC))
         self._bulk = bulk
         self._transport = transport
-        self._pause = HostPause()
+        self.pause = HostPause()
+        """Waits that hosts ask for, kept by all that asks them for files."""
         self._is_unkept_said = False
         self.hand_over: Callable[[DownloadRequest], Future[DownloadOutcome]] | None = None
         """What has files fetched elsewhere; None fetches them here. To be set before the first download."""
         self._runs: weakref.WeakSet[Downloads] = weakref.WeakSet()
         """The queues that were made here and may still be at work."""
+        self._shares: weakref.WeakSet[RateShare] = weakref.WeakSet()
+        """The shares of `downloads.rate_total` that were made here and may still be held."""
         self.http = self._make_http()
-        self.tokens = self._make_tokens(TokenShare(where.access_token_file, self._token_lock))
+        share = TokenShare(where.access_token_file, self._token_lock, where.access_token_folder)
+        self.tokens = self._make_tokens(share)
         self.catalogue = Catalogue(
-            self.http, config.api.catalog_url, where, emit=self._hand_on, unkept=self._report_unkept
+            self.http,
+            config.api.catalog_url,
+            where,
+            parallel=config.search.parallel,
+            emit=self._hand_on,
+            unkept=self._report_unkept,
         )
         self.registry = Registry.of(where, self._hand_on)
         self.hashes = Hashes(where.state_dir, self._hand_on)
-        self.filing = Filing(where.data_dir, self.registry, config.mission.name)
+        self.filing = Filing(
+            where.data_dir, self.registry, config.mission.name, staging_dir=where.staging_dir
+        )
         self.queue = Queue(where.queue_file, emit=self._report_unkept)
         self.index = CatalogueIndex(self.catalogue, where, self.collections(), config.mission.name)
         """What is known of the archive without asking it."""
@@ -117,8 +135,8 @@ class Parts:
             SettingsError: when one of them is wrong.
         """
         environ = os.environ if environ is None else environ
-        config = settings.load(config_file, environ, overrides)
-        return cls(config, settings.locate(config, environ), environ=environ, **rest)
+        config = loading.load(config_file, environ, overrides)
+        return cls(config, loading.locate(config, environ), environ=environ, **rest)
 
     def again(self) -> Self:
         """Another of the same settings that shares nothing of what this one has opened."""
@@ -136,6 +154,10 @@ class Parts:
         """Pickle as the settings, to be opened where it arrives: no token goes along, nor who listens."""
         return _unpickled, (type(self), self.settings, self.dirs, self._bulk, self._transport)
 
+    async def missing_days(self, query: Query) -> Sequence[TimeRange]:
+        """The days of a query's time that lack something here, as stretches; a session knows them."""
+        raise NotImplementedError
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -144,6 +166,8 @@ class Parts:
 
     async def close(self) -> None:
         """Let go of what was opened, which the next use would open again; a second call changes nothing."""
+        for share in list(self._shares):
+            await share.close()
         await self.http.close()
         self.queue.close()
 
@@ -179,6 +203,8 @@ class Parts:
             return False
         self.settings = self.settings.taking(key, fresh)
         self.http.rules = rules.http_rules(self.settings)
+        if key == settings.SearchSettings.parallel.key:
+            self.catalogue.set_parallel(self.settings.search.parallel)
         for run in self._runs:
             run.set_rules(rules.transfer_rules(self.settings))
             if key == settings.DownloadSettings.parallel.key:
@@ -233,6 +259,13 @@ class Parts:
         """What the offline token says of itself, without any request; errors as `credentials`."""
         return describe_token(self.credentials().offline_token)
 
+    @cached_property
+    def quality(self) -> Quality:
+        """What is known of gaps and disclaimers."""
+        from maap_tui.engine.quality.store import Quality
+
+        return Quality(self.dirs, self._hand_on)
+
     def mission_of(self, collection: str) -> Mission:
         """The mission a collection belongs to."""
         return self.filing.mission_of(collection)
@@ -272,6 +305,8 @@ class Parts:
 
     def judge(self) -> Judge:
         """What decides whether files are still whole and what came."""
+        from maap_tui.engine.integrity.verify import Judge
+
         return Judge(self.registry, self.hashes)
 
     def downloads(
@@ -280,6 +315,8 @@ class Parts:
         *,
         verb: str = "",
         waits_for_room: bool = False,
+        watcher: Watcher | None = None,
+        emit: Emit | None = None,
     ) -> Downloads:
         """A new queue that works under these rules and records into the registry.
 
@@ -287,13 +324,18 @@ class Parts:
             max_consecutive_failures: files failing in a row that end the run; None for no such limit.
             verb: the command that downloads, as the queue on disk names it.
             waits_for_room: whether a full disk is waited for without end, as where somebody watches.
+            watcher: hears of the files that the registry follows; None for nobody.
+            emit: takes the events of its files; None for what takes all events.
         """
+        from maap_tui.engine.download.downloads import Downloads
+        from maap_tui.engine.download.recorder import Recorder
+
         config = self.settings.downloads
         run = Downloads(
             self._fetcher,
             parallel=config.parallel,
-            emit=self.emit,
-            recorder=Recorder(self.registry, self.hashes, self.emit),
+            emit=emit or self.emit,
+            recorder=Recorder(self.registry, self.hashes, self.emit, watcher),
             max_consecutive_failures=max_consecutive_failures,
             queue=self.queue,
             verb=verb,
@@ -302,18 +344,55 @@ class Parts:
         self._runs.add(run)
         return run
 
-    def transfer(self, emit: Emit = ignore) -> Transfer:
+    def transfer(self, emit: Emit = ignore) -> Fetcher:
         """What fetches one file at a time, without registry or queue; one for all files of a run."""
+        from maap_tui.engine.download.staged import StagedTransfer
+        from maap_tui.engine.download.transfer import Transfer
+
         how = rules.transfer_rules(self.settings)
-        return Transfer(self.http, self.tokens, how, pause=self._pause, emit=emit)
+        transfer = Transfer(self.http, self.tokens, how, pause=self.pause, emit=emit)
+        if not (total := self.settings.downloads.rate_total):
+            return StagedTransfer(transfer, how, self.environ, emit)
+        from maap_tui.engine.download.rate_share import RatedTransfer
+
+        rated = RatedTransfer(transfer, self.registry.rates_folder, total, how, emit)
+        self._shares.add(rated.share)
+        return StagedTransfer(rated, how, self.environ, emit)
+
+    def check_place(self, place: Place | None) -> None:
+        """Refuse at once what files cannot go to; asks nothing.
+
+        Raises:
+            InvalidRequestError: a folder cannot hold granules, or S3 cannot be used as the environment says.
+        """
+        if isinstance(place, S3Url):
+            from maap_tui.engine.download.s3 import Bucket
+
+            Bucket(place.bucket, self.environ, 0.0)
+        elif place is not None:
+            dirs.data_folder(place)
+
+    async def sizes_at(self, requests: Iterable[DownloadRequest]) -> dict[str, int]:
+        """Bytes of the files that are where they are to go, by URL; of S3 as far as it may be listed.
+
+        Raises:
+            StorageError: S3 refuses, or does not answer.
+        """
+        from maap_tui.engine.download.staged import sizes_at
+
+        return await sizes_at(requests, self.environ, self.settings.downloads.retry_wait)
 
     def _fetcher(self, emit: Emit) -> Fetcher:
-        fetcher: Fetcher = self.transfer(emit)
+        fetcher = self.transfer(emit)
         if self.hand_over is not None:
+            from maap_tui.engine.download.remote import RemoteTransfer
+
             fetcher = RemoteTransfer(self.hand_over, fetcher, emit)
         total = self.settings.downloads.parallel_total
         if not total:
             return fetcher
+        from maap_tui.engine.download.slots import SharedTransfer
+
         how = rules.transfer_rules(self.settings)
         return SharedTransfer(fetcher, self.registry.slots_folder, total, how, emit)
 

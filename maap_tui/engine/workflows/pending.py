@@ -12,8 +12,8 @@ from maap_tui.engine.download.jobs import Report
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.events import Emit, ItemSkipped, ignore
+from maap_tui.engine.file_names import ALL
 from maap_tui.engine.missions import granule_name, has_format, parse_name
-from maap_tui.engine.model import ALL
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.spans import days_of
@@ -43,6 +43,8 @@ def means(query: Query, url: str) -> bool:
     if query.formats and not any(has_format(url, name) for name in query.formats):
         return False
     if query.shard is not None and url not in query.shard:
+        return False
+    if query.disclaimed is not None and url in query.disclaimed:
         return False
     by_name = query.orbits or query.frames or query.tracks
     if not (query.time or by_name):

@@ -20,8 +20,10 @@ from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError, StorageError
 from maap_tui.engine.integrity.hashes import pieces_of
 from maap_tui.engine.integrity.verify import GOOD, UNREADABLE, Verdict
+from maap_tui.engine.missions import mission_of_collection
 from maap_tui.engine.registry.entries import Key, TrackedFile
-from maap_tui.engine.storage.names import url_fault
+from maap_tui.engine.storage.names import shown, url_fault
+from maap_tui.engine.storage.places import S3Url
 from maap_tui.engine.workflows.filing import Filing
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.register import register_requests
@@ -97,7 +99,22 @@ def _planned(line: str) -> tuple[TrackedFile, int | None]:
         raise ValueError
     if fault := url_fault(str(url)):
         raise InvalidRequestError(fault)
+    mission, collection = map(str, names[:2])
+    owner = mission_of_collection(collection)
+    if owner.is_known and owner.name != mission:
+        # No registry would find it there.
+        raise InvalidRequestError(f"{collection} is a collection of {owner.name}, not of {shown(mission)}")
     return TrackedFile(Key(*map(str, names)), date.fromisoformat(str(day)), str(url)), size
+
+
+def to_s3(
+    parts: Parts, requests: Sequence[DownloadRequest], prefix: S3Url, *, product_dir: bool = False
+) -> list[DownloadRequest]:
+    """The files of a plan as files that go to S3 and that no registry follows."""
+    return [
+        replace(parts.filing.flat(one.url, prefix, product_dir=product_dir), size=one.size)
+        for one in requests
+    ]
 
 
 async def download_plan(parts: Parts, requests: Sequence[DownloadRequest]) -> Report:
@@ -146,10 +163,10 @@ def import_plan(parts: Parts, requests: Sequence[DownloadRequest]) -> Iterator[t
             verdict = judge.judge(request.path, request.url, size=request.size, read_all=False)
             if verdict.state == GOOD and (refused := register_requests(parts.registry, [request])):
                 verdict = Verdict(verdict.path, request.url, UNREADABLE, refused[request.url])
-            yield verdict, verdict.state == GOOD and _take_over(parts, request, key, day)
+            yield verdict, verdict.state == GOOD and take_over(parts, request, key, day)
 
 
-def _take_over(parts: Parts, request: DownloadRequest, key: Key, day: date) -> bool:
+def take_over(parts: Parts, request: DownloadRequest, key: Key, day: date) -> bool:
     """Hash a file, make its bytes durable, and record it."""
     path = request.path
     try:

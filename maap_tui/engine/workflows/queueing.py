@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 
 from maap_tui.engine.download.downloads import Downloads
 from maap_tui.engine.download.jobs import of_row
-from maap_tui.engine.download.queue_store import QueueRow
+from maap_tui.engine.download.queue_store import HOST, QueueRow, born_at
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import (
     InvalidRequestError,
@@ -75,7 +76,7 @@ async def enqueue_tracked(
 async def take_over(
     parts: Parts, rows: Sequence[QueueRow], into: Downloads, *, again: bool = False
 ) -> tuple[int, list[str]]:
-    """Go on with what a process that is gone left in the queue.
+    """Go on with what a process that is gone left in the queue, as far as no other one was faster.
 
     Args:
         parts: the engine.
@@ -87,20 +88,27 @@ async def take_over(
         How many files are queued, and why others cannot be, a sentence each.
     """
 
-    def read() -> tuple[list[DownloadRequest], list[str]]:
-        requests, refused = [], []
+    def read() -> tuple[dict[QueueRow, DownloadRequest], list[str]]:
+        requests, refused = {}, []
         for row in rows:
             try:
-                requests.append(replace(of_row(row), again=again))
+                requests[row] = replace(of_row(row), again=again)
             except InvalidRequestError as error:
                 refused.append(error.message)
         return requests, refused
 
+    def claim(rows: Sequence[QueueRow]) -> list[QueueRow]:
+        me = (os.getpid(), HOST, born_at(os.getpid()))
+        mine = [replace(row, pid=me[0], host=me[1], born=me[2]) for row in rows]
+        claimed = {row.path for row in parts.queue.replace(rows, mine)}
+        return [row for row in rows if row.path in claimed]
+
     requests, refused = await asyncio.to_thread(read)
-    count = await enqueue(parts, requests, into)
-    for row in rows:
+    claimed = await asyncio.to_thread(claim, list(requests))
+    count = await enqueue(parts, [requests[row] for row in claimed], into)
+    for row in claimed:
         job = into.jobs.get(row.url)
         if job is not None and job.state == "waiting":
             job.received = row.received
-    into.pause([row.url for row in rows if row.state == "paused"])
+    into.pause([row.url for row in claimed if row.state == "paused"])
     return count, refused

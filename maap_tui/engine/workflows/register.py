@@ -6,19 +6,24 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import time, timedelta
+from typing import TYPE_CHECKING
 
 from maap_tui.engine.catalogue.search import Search
 from maap_tui.engine.catalogue.skipped import by_key
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.events import Emit, ItemSkipped, Warned, ignore
+from maap_tui.engine.file_names import ALL
 from maap_tui.engine.missions import parse_name
-from maap_tui.engine.model import ALL, Asset, Granule
+from maap_tui.engine.model import Asset, Granule
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.registry.searched import Days
 from maap_tui.engine.workflows.filing import Chosen, Filing
 from maap_tui.engine.workflows.pending import means
+
+if TYPE_CHECKING:
+    from maap_tui.engine.workflows.arrivals import Arrivals
 
 _ANY = ((), (ALL,))
 """Formats of a query that leave out no granule."""
@@ -74,7 +79,7 @@ def register_requests(registry: Registry, requests: Iterable[DownloadRequest]) -
     return {file.url: reason for file, reason in added.refused}
 
 
-def record_skipped(filing: Filing, search: Search, emit: Emit = ignore) -> None:
+def record_skipped(filing: Filing, search: Search | Arrivals, emit: Emit = ignore) -> None:
     """List the items that a search could not use in the registry, and take off what it found usable or gone.
 
     Only a search that was not cut and has no gaps shows what is gone.
@@ -83,7 +88,7 @@ def record_skipped(filing: Filing, search: Search, emit: Emit = ignore) -> None:
     mission = filing.mission_of(query.collection).name
     found = by_key(search.skipped.values(), mission, query.collection)
     meant = query.replace(formats=(), time=search.range or query.time)
-    has_seen_all = search.is_complete and not query.areas()[0]
+    has_seen_all = search.is_complete and not query.areas()[0] and not query.missing
     for key in found.keys() | set(filing.tracked_keys(query.collection, query.product_type, query.baseline)):
         tracker = filing.registry.baseline(key)
         listed = {one.url: one.reason for one in found.get(key, ())}
@@ -96,10 +101,17 @@ def record_skipped(filing: Filing, search: Search, emit: Emit = ignore) -> None:
             emit(Warned(f"Not listed in errors.txt: {url[:120]!a} ({reason})"))
 
 
-def _whole_days(search: Search) -> Days | None:
+def _whole_days(search: Search | Arrivals) -> Days | None:
     """The days that a search saw all of; None for one that was for a part of the granules, or of no time."""
     query, span = search.query, search.range
-    is_of_some = query.orbits or query.frames or query.tracks or query.shard or query.formats not in _ANY
+    is_of_some = (
+        query.orbits
+        or query.frames
+        or query.tracks
+        or query.shard
+        or query.disclaimed
+        or query.formats not in _ANY
+    )
     if span is None or is_of_some:
         return None
     begins_with_day = span.start.time() == time.min

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from maap_tui.engine.catalogue.search import Rules
+from typing import TYPE_CHECKING
+
 from maap_tui.engine.config.settings import DownloadSettings, SearchSettings, Settings
 from maap_tui.engine.download.requests import TransferRules
 from maap_tui.engine.net.http import HttpRules
+
+if TYPE_CHECKING:
+    from maap_tui.engine.catalogue.search import Rules
 
 SLOWEST_RATE = 1024.0
 """Bytes a second below which a connection is replaced by a new one."""
 
 SLOWEST_FOR_S = 60.0
 """Seconds that this rate is measured over."""
+
+RANGES_FROM = 64 * 1024**2
+"""Bytes of a file from which on it is worth more than one connection."""
 
 CONNECTIONS = int(max(DownloadSettings.parallel.highest, SearchSettings.parallel.highest)) + 2
 """Connections to keep: enough for the most requests at once that the settings may come to allow."""
@@ -40,20 +47,25 @@ def transfer_rules(config: Settings) -> TransferRules:
         min_rate=SLOWEST_RATE,
         rate_window_s=SLOWEST_FOR_S,
         limit_rate=downloads.limit_rate,
+        ranges=downloads.ranges,
+        ranges_from=RANGES_FROM,
     )
 
 
-def search_rules(config: Settings, *, is_of_mission: bool) -> Rules:
+def search_rules(config: Settings, *, is_of_mission: bool, searches: int = 1) -> Rules:
     """How a collection is searched.
 
     Args:
         config: the settings.
         is_of_mission: whether the collection belongs to the mission of the settings: those of another
             mission keep their own time.
+        searches: how many run at once and share what may be asked at once.
     """
+    from maap_tui.engine.catalogue.search import Rules
+
     mission = config.mission
     return Rules(
-        parallel=config.search.parallel,
+        parallel=max(1, config.search.parallel // searches),
         page_size=config.api.page_size,
         mission_name=mission.name,
         start=mission.start if is_of_mission else None,

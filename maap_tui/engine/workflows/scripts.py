@@ -98,7 +98,8 @@ def sbatch_script(words: Sequence[str], name: str, jobs: int) -> str:
 #SBATCH --output=%x-%A_%a.log
 #SBATCH --signal=B:USR1@120
 # Two minutes before the time is up maap ends in order with 3: submit the script again for the rest.
-# data_dir and registry_dir have to be folders that all nodes share, downloads.parallel counts in each task.
+# data_dir and registry_dir have to be folders that all nodes share. downloads.parallel counts in each task,
+# downloads.parallel_total and downloads.rate_total limit all of them together.
 exec {shlex.join([*words, "--shard", "slurm", "--log-times", "--quiet"])}
 """
 

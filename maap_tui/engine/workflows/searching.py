@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from urllib.parse import quote, urljoin
@@ -15,10 +16,11 @@ from maap_tui.engine.errors import (
     MaapError,
 )
 from maap_tui.engine.events import Warned
+from maap_tui.engine.file_names import ALL
 from maap_tui.engine.missions import (
     mission_named,
 )
-from maap_tui.engine.model import ALL, Granule, TimeRange
+from maap_tui.engine.model import Granule, TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.spans import days_of
 from maap_tui.engine.storage.names import is_part
@@ -30,13 +32,20 @@ UNCUT = 10_000_000
 """Items of a search that is not cut."""
 
 
-def search(parts: Parts, query: Query, *, wait_for_service: bool = False) -> Search:
+def search(
+    parts: Parts,
+    query: Query,
+    *,
+    wait_for_service: bool = False,
+    prepare: Callable[[Granule], object] | None = None,
+) -> Search:
     """One run of a query; iterate it for pages.
 
     Args:
         parts: the engine.
         query: what to find.
-        patient: whether to wait for a catalogue that is down, for work that nobody sits in front of.
+        wait_for_service: whether to wait for a catalogue that is down, for work that nobody sits in front of.
+        prepare: what is prepared of each granule as it is read, for `stac.prepared_of`; None for nothing.
 
     Raises:
         CatalogError: when it wants the built catalogue, and that is damaged.
@@ -52,7 +61,7 @@ def search(parts: Parts, query: Query, *, wait_for_service: bool = False) -> Sea
                 what = f"The built catalogue of {query.collection} has no {wanted}"
             command = f"maap catalog build {query.collection} {wanted}"
             parts.emit(Warned(f"{what}; the whole range is searched. Build it: {command}"))
-    return run_of(parts, query, within, wait_for_service=wait_for_service)
+    return run_of(parts, query, within, wait_for_service=wait_for_service, prepare=prepare)
 
 
 def run_of(
@@ -63,6 +72,8 @@ def run_of(
     wait_for_service: bool = False,
     trusting: bool = False,
     divided: bool = True,
+    beside: int = 0,
+    prepare: Callable[[Granule], object] | None = None,
 ) -> Search:
     """One run of a query under the settings, as `search`.
 
@@ -70,9 +81,11 @@ def run_of(
         parts: the engine.
         query: what to find.
         within: the time of the built catalogue, where that narrows the search; None for no such limit.
-        patient: whether to wait for a catalogue that is down.
+        wait_for_service: whether to wait for a catalogue that is down.
         trusting: whether to believe an answer that finds nothing, without verifying it.
         divided: whether a long time is searched in parts, several at once.
+        beside: searches that run at the same time; together they hold as many pages as one.
+        prepare: as for `search`.
     """
     mission = parts.settings.mission
     # A configuration made for one mission must not cut another one's time short.
@@ -81,13 +94,16 @@ def run_of(
     return Search(
         catalogue,
         query,
-        search_rules(parts.settings, is_of_mission=is_of_mission),
+        search_rules(parts.settings, is_of_mission=is_of_mission, searches=beside + 1),
         now=parts.now(),
         within=within,
-        expect=partial(_expected, parts),
+        # What is here of a time range may well have arrived before.
+        expect=partial(_expected, parts) if query.arrived is None else None,
         per_day=partial(_per_day, parts),
+        missing=parts.missing_days,
         trusting=trusting,
         divided=divided,
+        prepare=prepare,
         emit=parts.emit,
     )
 

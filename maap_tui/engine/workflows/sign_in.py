@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 from maap_tui.engine.net.credentials import (
     TokenInfo,
@@ -37,7 +36,7 @@ async def sign_in(parts: Parts, text: str) -> TokenInfo:
     file = parts.dirs.credentials_file
     pasted = read_pasted(text)
     if not pasted.client_id:
-        pasted = replace(await asyncio.to_thread(stored_client, file), token=pasted.token)
+        pasted = (await asyncio.to_thread(stored_client, file))._replace(token=pasted.token)
     credentials = pasted.credentials(str(file), file)
     trial = Tokens(parts.http, parts.settings.api.token_url, lambda: credentials, emit=parts.emit)
     await trial.access_token()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from typing import ParamSpec, TypeVar
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from maap_tui.engine.catalogue.search import FailedDay, Search
 from maap_tui.engine.catalogue.skipped import SkippedItem
@@ -24,6 +25,7 @@ from maap_tui.engine.registry.lines import MISSING_FOR
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.registry.spans import days_of
 from maap_tui.engine.storage import files
+from maap_tui.engine.workflows.done import Done
 from maap_tui.engine.workflows.filing import Chosen, Filing
 from maap_tui.engine.workflows.get import get
 from maap_tui.engine.workflows.parts import Parts
@@ -37,6 +39,10 @@ from maap_tui.engine.workflows.pending import (
 from maap_tui.engine.workflows.register import record_skipped, register_now
 from maap_tui.engine.workflows.searching import UNCUT, search
 from maap_tui.text import plural
+
+if TYPE_CHECKING:
+    from maap_tui.engine.hooks import Hook
+    from maap_tui.engine.workflows.arrivals import Arrivals, Kind
 
 UNREAD_DAYS = "days whose lists in the registry cannot be read"
 
@@ -74,12 +80,20 @@ class SyncReport:
     """Files that were to be fetched, those that earlier runs left included."""
     held_back: int = 0
     """Pending files beyond `max_items`, left for another run."""
+    held_days: set[tuple[Key, date]] = field(default_factory=set)
+    """Their baselines and sensing days."""
     failed_days: list[FailedDay] = field(default_factory=list)
     lacking: InvalidRequestError | None = None
     """Says that no granule found has a file in the formats meant; None otherwise."""
     skipped: list[SkippedItem] = field(default_factory=list)
     """Items of the archive that could not be used."""
     downloads: Report = field(default_factory=Report)
+    since: datetime | None = None
+    """From when on was asked, in the archive's time, by a sync since the last one; None for another one."""
+    is_first: bool = False
+    """Whether a sync since the last one found no cursor."""
+    arrived: Counter[Kind] = field(default_factory=Counter)
+    """Granules of each kind that a sync since the last one had to fetch."""
 
 
 @asynccontextmanager
@@ -131,7 +145,7 @@ async def _outlast(downloads: Downloads, work: Callable[P, T], *args: P.args, **
         await asyncio.sleep(_FILES_WAIT_S)
 
 
-class _Missing:
+class Missing:
     """The files that the archive said within the last day it does not have: each reported, none asked for."""
 
     def __init__(self, filing: Filing, downloads: Downloads) -> None:
@@ -141,6 +155,7 @@ class _Missing:
         self._reported: set[str] = set()
 
     def has(self, file: TrackedFile) -> bool:
+        """Whether it is one of them; the first time it is asked for, it is reported."""
         key, url = file.key, file.url
         if key not in self._known:
             self._known[key] = self._filing.registry.baseline(key).missing(datetime.now(UTC))
@@ -153,11 +168,17 @@ class _Missing:
         return at is not None
 
 
-async def _keep_lines(filing: Filing, keys: Sequence[Key], wait_s: float) -> None:
+async def keep_lines(filing: Filing, keys: Sequence[Key], *, is_new: bool) -> None:
     """See to it that no other program, rewriting a day's file from an older copy, has taken lines away.
 
     Its copy may be older than the newest line and not be written yet, hence a wait before each look.
+
+    Args:
+        filing: the registry.
+        keys: the baselines that lines were written of.
+        is_new: whether lines may have been written a moment ago.
     """
+    wait_s = _REWRITE_S if is_new else 0.0
     for _ in range(_LOOKS):
         await asyncio.sleep(wait_s)
         wait_s = _REWRITE_S
@@ -171,25 +192,22 @@ def _take_page(
     granules: Sequence[Granule],
     chosen: Chosen,
     keys: set[Key],
+    done: Done,
     report: SyncReport,
     emit: Emit,
 ) -> list[DownloadRequest]:
     """Register a page and count it; returns what of it has to be fetched."""
     filed = register_now(filing, granules, chosen, emit)
-    pending: dict[tuple[Key, date], set[str]] = {}
     wanted: list[DownloadRequest] = []
     undecided = 0
-    for request in filed.files:
-        if request.tracked is None:
-            continue
-        key, day = request.tracked.key, request.tracked.day
-        keys.add(key)
-        if (key, day) not in pending:
-            pending[key, day] = {one.url for one in filing.registry.baseline(key).pending_downloads(day, day)}
-        if request.url in pending[key, day]:
+    tracked = [(request, request.tracked) for request in filed.files if request.tracked is not None]
+    for request, file in tracked:
+        keys.add(file.key)
+        is_done = done.has(file)
+        undecided += is_done is None
+        if is_done is False:
             wanted.append(request)
-        else:
-            undecided += filing.registry.baseline(key).is_unreadable(day)
+    done.leave_all_but(file for _, file in tracked)
     report.undecided += undecided
     report.found += len(filed.files) + filed.refused
     report.refused += filed.refused
@@ -206,11 +224,13 @@ async def sync(
     product_dir: bool | None = None,
     max_consecutive_failures: int | None = None,
     into: Downloads | None = None,
+    hook: Hook | None = None,
+    since_last: timedelta | None = None,
 ) -> SyncReport:
     """Register what the archive has in the query's range and fetch what is pending there.
 
     What earlier runs left in the range is pending too, also when today's search fails or no longer
-    finds it.
+    finds it. A sync since the last one has no range: it asks for what has arrived, see `arrivals`.
 
     Args:
         parts: the engine.
@@ -219,47 +239,101 @@ async def sync(
         product_dir: whether each file gets a folder named after its stem; None takes the setting.
         max_consecutive_failures: files failing in a row that end the run; None for no such limit.
         into: the queue where the files go, which is not waited for; None for one of its own.
+        hook: the command to run after each file, or each day; what earlier runs left owed is run too.
+        since_last: how far back the first sync looks that has no last one; None for a sync of the range.
 
     Raises:
         LockedError: another sync of a baseline meant here was not over in time.
         InvalidRequestError: for unknown names.
         CatalogError: when the names cannot be checked.
     """
-    found = search(parts, query.replace(max_items=UNCUT), wait_for_service=True)
     queryables = await parts.catalogue.patient().check(query.collection, query.product_type, query.baseline)
     names = [query.baseline] if query.baseline else queryables.baselines
     keys = [key for name in names for key in _keys_of(parts, query, name.upper())]
     wait_s = parts.settings.downloads.lock_wait
-    downloads = into or parts.downloads(max_consecutive_failures, verb="sync")
+    hooking = None
+    if hook is not None:
+        # Most runs have none: a command that starts need not know of hooks.
+        from maap_tui.engine.workflows.hooking import Hooking
+
+        meant = (query.collection, query.product_type, query.baseline or "all", query.shard or "")
+        hooking = Hooking(parts, hook, f"sync {' '.join(map(str, meant))}".strip())
+    downloads = into or parts.downloads(max_consecutive_failures, verb="sync", watcher=hooking)
     async with (
         exclusive_sync(parts.registry, keys, wait_s, part=str(query.shard or ""), emit=parts.emit),
+        hooking or nullcontext(),
         nullcontext() if into else downloads,
     ):
-        return await _sync(
+        arrivals = None if since_last is None else await _arrivals(parts, query, since_last)
+        report, undone = await _sync(
             parts,
-            found,
+            arrivals or search(parts, query.replace(max_items=UNCUT), wait_for_service=True),
             downloads,
+            arrivals=arrivals,
             room=Room(max_items or query.max_items),
             product_dir=parts.in_product_dir(product_dir),
             is_waited_for=into is None,
         )
+        if hooking is not None:
+            windows = [failed.window for failed in report.failed_days if failed.window is not None]
+            days = {part.first_day for window in windows for part in window.days()}
+            await hooking.finish(
+                downloads, report.held_days | {(key, day) for key in report.keys for day in days}
+            )
+        if arrivals is not None and into is None and not report.undecided and report.lacking is None:
+            await asyncio.to_thread(arrivals.move, undone)
+        return report
+
+
+async def _arrivals(parts: Parts, query: Query, first: timedelta) -> Arrivals:
+    """What has arrived since the last sync; loaded for those who ask alone."""
+    from maap_tui.engine.workflows.arrivals import Arrivals, cursors_of
+
+    cursor = await asyncio.to_thread(cursors_of(parts).load, query)
+    return Arrivals(parts, query, cursor, first=first)
 
 
 async def _sync(
-    parts: Parts, search: Search, downloads: Downloads, *, room: Room, product_dir: bool, is_waited_for: bool
-) -> SyncReport:
+    parts: Parts,
+    search: Search | Arrivals,
+    downloads: Downloads,
+    *,
+    arrivals: Arrivals | None,
+    room: Room,
+    product_dir: bool,
+    is_waited_for: bool,
+) -> tuple[SyncReport, list[tuple[date, datetime | None]]]:
+    """Returns the report, and day and arrival of each file that has arrived and is to come in a later run."""
     filing, emit, query = parts.filing, parts.emit, search.query
     formats = parts.formats_of(query)
     report = SyncReport(query)
     keys: set[Key] = set()
-    missing = _Missing(filing, downloads)
+    missing = Missing(filing, downloads)
+    done = Done(filing.registry)
     chosen = Chosen(formats)
+    awaited: dict[str, tuple[date, datetime | None]] = {}
+    if arrivals is not None:
+        report.since, report.is_first = arrivals.since, arrivals.is_first
     async with aclosing(aiter(search)) as pages:
         async for page in pages:
-            pending = await _outlast(downloads, _take_page, filing, page.granules, chosen, keys, report, emit)
-            for request in pending:
+            wanted = await _outlast(
+                downloads, _take_page, filing, page.granules, chosen, keys, done, report, emit
+            )
+            if arrivals is not None:
+                urls = {request.url for request in wanted}
+                for granule in page.granules:
+                    if came := [one.href for one in granule.files(formats) if one.href in urls]:
+                        report.arrived[arrivals.kind_of(granule)] += 1
+                        awaited |= dict.fromkeys(came, (granule.day, arrivals.stamp_of(granule)))
+            for request in wanted:
                 file = request.tracked
-                if (file is not None and missing.has(file)) or not room.has(request.url):
+                if file is not None and missing.has(file):
+                    awaited.pop(request.url, None)
+                    continue
+                if not room.has(request.url):
+                    if arrivals is not None and file is not None:
+                        report.held_back += 1
+                        report.held_days.add((file.key, file.day))
                     continue
                 report.pending += downloads.add(filing.in_product_dir(request) if product_dir else request)
     report.failed_days = search.failed
@@ -270,8 +344,11 @@ async def _sync(
     await _outlast(downloads, record_skipped, filing, search, emit)
     names = (query.collection, query.product_type, query.baseline)
     keys |= set(await _outlast(downloads, filing.tracked_keys, *names))
-    meant = query.replace(formats=formats, time=search.range or query.time)
-    left = await _outlast(downloads, pending_of, filing, sorted(keys), meant)
+    meant = query.replace(formats=formats, time=query.time if query.missing else search.range or query.time)
+    left: list[TrackedFile] = []
+    if arrivals is None:
+        # What has arrived and is not here is found again by the next run, as the cursor waits for it.
+        left = await _outlast(downloads, pending_of, filing, sorted(keys), meant)
     if not query.every_version:
         # What is queued already takes part in the choice among versions, and is left out only then.
         left = await _outlast(downloads, filing.only_newest, query.product_type, sorted(keys), left)
@@ -280,16 +357,25 @@ async def _sync(
             continue
         if not room.has(file.url):
             report.held_back += 1
+            report.held_days.add((file.key, file.day))
             continue
         report.pending += queue_tracked(filing, downloads, file, product_dir=product_dir, emit=emit)
     if is_waited_for:
         report.downloads = await downloads.join()
-    await _keep_lines(filing, sorted(keys), wait_s=_REWRITE_S if report.new else 0.0)
+    await keep_lines(filing, sorted(keys), is_new=report.new > 0)
     report.keys = sorted(keys)
-    return report
+    over = {*report.downloads.downloaded, *report.downloads.skipped}
+    over |= {one.url for one in report.downloads.failed if one.permanent}
+    return report, [one for url, one in awaited.items() if url not in over]
 
 
-async def would_sync(parts: Parts, query: Query, *, product_dir: bool | None = None) -> list[DownloadRequest]:
+async def would_sync(
+    parts: Parts,
+    query: Query,
+    *,
+    product_dir: bool | None = None,
+    since_last: timedelta | None = None,
+) -> list[DownloadRequest]:
     """The files that `sync` would fetch now; needs no token and writes nothing.
 
     As `sync`, it leaves alone the files of days whose lists cannot be read, and says how many.
@@ -298,6 +384,17 @@ async def would_sync(parts: Parts, query: Query, *, product_dir: bool | None = N
         InvalidRequestError: for unknown names.
         CatalogError: when they cannot be checked.
     """
+    if since_last is not None:
+        from maap_tui.engine.workflows.arrivals import news
+
+        arrived = await news(parts, query, first=since_last)
+        room = Room(query.max_items)
+        in_folder = parts.in_product_dir(product_dir)
+        return [
+            parts.filing.in_product_dir(one) if in_folder else one
+            for one in arrived.wanted
+            if room.has(one.url)
+        ]
     found = await get(parts, query, product_dir=product_dir, dry_run=True)
     names = (query.collection, query.product_type, query.baseline)
     done: set[str] = set()

@@ -13,7 +13,7 @@ from textual.widgets import Checkbox, Static
 
 from maap_tui.tui.dialogs.dialog import Dialog
 from maap_tui.tui.widgets.field_box import FieldBox
-from maap_tui.tui.widgets.rows import RowList
+from maap_tui.tui.widgets.row_list import RowList
 
 
 class ColumnsDialog(Dialog[None]):
@@ -32,7 +32,7 @@ class ColumnsDialog(Dialog[None]):
             super().__init__()
             self.rows = rows
             self.keys = [column.key for column in rows.columns]
-            """The columns as they were chosen: the list may show others again before this arrives."""
+            """The columns chosen; when this message arrives, the list may already show others."""
 
     def __init__(self, rows: RowList) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""ConfirmDialog: shows what and how much before something is destroyed."""
+"""ConfirmDialog: asks before something is destroyed or ends, and shows what and how much."""
 
 from __future__ import annotations
 
@@ -13,21 +13,26 @@ from textual.widgets import Button, Static
 
 from maap_tui.text import clean
 from maap_tui.tui.dialogs.dialog import Dialog
+from maap_tui.tui.widgets.row_list import RowList
 from maap_tui.tui.widgets.row_model import Column
-from maap_tui.tui.widgets.rows import RowList
 
 
-class ConfirmDialog(Dialog[bool]):
-    """Confirmed by its own key or button, never by the key that asked; anything else is a no."""
+class ConfirmDialog(Dialog[str]):
+    """Each way has its own key and button, none of them the key that asked; anything else means no.
+
+    Its result is the key of the way that was chosen, '' for none.
+    """
 
     BINDINGS: ClassVar = [Binding("escape,n,q", "refuse", "No", show=False)]
 
-    def __init__(self, question: str, lines: Sequence[str], verb: str, key: str) -> None:
+    def __init__(
+        self, question: str, lines: Sequence[str], ways: Sequence[tuple[str, str]], no: str = "No"
+    ) -> None:
         super().__init__()
         self._question = question
         self._lines = list(lines)
-        self._verb = verb
-        self._key = key
+        self._ways = list(ways)
+        self._no = no
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
@@ -40,8 +45,14 @@ class ConfirmDialog(Dialog[bool]):
                     id="lines",
                 )
             with Horizontal(classes="buttons"):
-                yield Button(f"{self._verb} ({self._key})", id="yes", variant="error", compact=True)
-                yield Button("No (esc)", id="no", compact=True)
+                for number, (verb, key) in enumerate(self._ways):
+                    yield Button(
+                        f"{verb} ({key})",
+                        id=f"way-{key}",
+                        variant="default" if number else "error",
+                        compact=True,
+                    )
+                yield Button(f"{self._no} (esc)", id="no", compact=True)
 
     def on_mount(self) -> None:
         if self._lines:
@@ -49,17 +60,16 @@ class ConfirmDialog(Dialog[bool]):
         self.query_one("#no").focus()
 
     def on_key(self, event: events.Key) -> None:
-        if event.key == self._key:
+        if event.key in [key for _, key in self._ways]:
             # Otherwise the mode below would take the key for one of its own.
             event.stop()
             event.prevent_default()
-            self.dismiss(True)
+            self.dismiss(event.key)
 
-    @on(Button.Pressed, "#yes")
-    def accept(self) -> None:
-        """Confirm."""
-        self.dismiss(True)
+    @on(Button.Pressed)
+    def take_way(self, event: Button.Pressed) -> None:
+        """Go the way of the button."""
+        self.dismiss((event.button.id or "").removeprefix("way-").removeprefix("no"))
 
-    @on(Button.Pressed, "#no")
     def action_refuse(self) -> None:
-        self.dismiss(False)
+        self.dismiss("")

@@ -1,4 +1,4 @@
-"""Dialog: a modal screen whose workers' errors are shown like everyone else's."""
+"""Dialog: a modal screen whose workers' errors are shown as those of all screens are."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Result = TypeVar("Result")
 
 
 class Dialog(OnHost, ModalScreen[Result]):
-    """Base of all dialogs: a click beside one, or on what says how it closes, does what Escape does."""
+    """Base of all dialogs: a click beside it, or on the words that say how it closes, acts as Escape."""
 
     BINDINGS: ClassVar = [Binding("ctrl+c", "app.help_quit", "How to quit", show=False)]
     closes_beside: ClassVar[bool] = True
-    """Whether a click beside it closes it; not where something is written in it."""
+    """Whether a click beside it closes it; not for dialogs in which something is typed."""
 
     async def on_click(self, event: events.Click) -> None:
         widget = event.widget
@@ -31,6 +31,6 @@ class Dialog(OnHost, ModalScreen[Result]):
 
     @on(Worker.StateChanged)
     def look_after_worker(self, event: Worker.StateChanged) -> None:
-        """Show what went wrong: this message does not come to the app by itself."""
+        """Show the error of a worker: its message does not reach the app by itself."""
         if event.state is WorkerState.ERROR and event.worker.error is not None:
             self.maap.show_error(event.worker.error)

@@ -13,8 +13,8 @@ from textual.widgets import Input, Static
 from maap_tui.tui.dialogs.dialog import Dialog
 from maap_tui.tui.keys import MODE_TITLES, Key, keys_in, show_key
 from maap_tui.tui.textual_compat import keymap_of
+from maap_tui.tui.widgets.row_list import RowList
 from maap_tui.tui.widgets.row_model import Column
-from maap_tui.tui.widgets.rows import RowList
 
 WHERE_FROM = 100
 """Cells of the terminal from which there is room to say where a key works."""
@@ -60,7 +60,7 @@ class HelpDialog(Dialog[None]):
         rows = self.query_one(RowList)
         if self.app.size.width < WHERE_FROM:
             rows.set_columns(["key", "help"])
-        rows.set_rows(keys_in(self._mode))
+        rows.set_rows([*keys_in(self._mode), *self.maap.user_keys(self._mode)])
         self.show_whole()
 
     @on(Input.Changed)
@@ -72,7 +72,12 @@ class HelpDialog(Dialog[None]):
     def show_whole(self) -> None:
         """Say under the list what a narrow terminal cuts off."""
         key = self.query_one(RowList).current
-        self.query_one("#whole", Static).update(f"{key.help} Name in [keys]: {key.id}" if key else "")
+        self.query_one("#whole", Static).update(_whole_words(key) if key else "")
 
     def action_into_list(self) -> None:
         self.query_one(RowList).focus()
+
+
+def _whole_words(key: Key) -> str:
+    where = f"[{key.id}] of the configuration" if key.mode == "commands" else f"Name in [keys]: {key.id}"
+    return f"{key.help} {where}"

@@ -1,4 +1,4 @@
-"""ListDialog: a list to look through, of any length, and perhaps one thing to do about it."""
+"""ListDialog: a list of any length to look through, with at most one action."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from textual.widgets import Static
 
 from maap_tui.text import clean
 from maap_tui.tui.dialogs.dialog import Dialog
+from maap_tui.tui.widgets.row_list import RowList
 from maap_tui.tui.widgets.row_model import Column
-from maap_tui.tui.widgets.rows import RowList
 
 
 class ListDialog(Dialog[bool]):

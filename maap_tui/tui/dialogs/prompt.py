@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import ClassVar
 
 from textual import on
@@ -11,13 +12,15 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Input, Static
 
-from maap_tui.engine.errors import MaapError
+from maap_tui.engine.errors import InvalidRequestError, MaapError
+from maap_tui.engine.storage.places import demand_path
 from maap_tui.text import clean
 from maap_tui.tui.dialogs.dialog import Dialog
+from maap_tui.tui.host import Host
 
 
 class PromptDialog(Dialog[str | None]):
-    """Gives back the text, or None when it was left with Escape."""
+    """Returns the text, or None after Escape."""
 
     closes_beside = False
     BINDINGS: ClassVar = [Binding("escape", "dismiss(None)", "Cancel", show=False)]
@@ -29,8 +32,8 @@ class PromptDialog(Dialog[str | None]):
 
         Args:
             question: what is asked.
-            value: what stands there at first.
-            check: raises a MaapError or ValueError for a text that will not do.
+            value: the text at first.
+            check: raises a MaapError or ValueError for a text that cannot be accepted.
             hint: how to write it.
         """
         super().__init__()
@@ -52,7 +55,7 @@ class PromptDialog(Dialog[str | None]):
         self.query_one(Input).focus()
 
     def problem_with(self, text: str) -> str:
-        """What is wrong with the text; '' when nothing is."""
+        """What is wrong with the text; '' when it is accepted."""
         try:
             if self._check is not None:
                 self._check(text)
@@ -62,13 +65,13 @@ class PromptDialog(Dialog[str | None]):
 
     @on(Input.Changed)
     def judge(self, event: Input.Changed) -> None:
-        """Say at once what is wrong."""
+        """Show at once what is wrong."""
         self.query_one("#problem", Static).update(clean(self.problem_with(event.value) or self._hint))
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#ok")
     def accept(self) -> None:
-        """Give back a text that will do."""
+        """Return the text if it is accepted."""
         text = self.query_one(Input).value
         if not self.problem_with(text):
             self.dismiss(text)
@@ -77,3 +80,22 @@ class PromptDialog(Dialog[str | None]):
     def cancel(self) -> None:
         """Leave without an answer."""
         self.dismiss(None)
+
+
+async def ask_folder(host: Host, question: str) -> Path | None:
+    """Ask for a folder of files that no registry follows; None after Escape. Call it from a worker."""
+    text = await host.push_screen_wait(
+        PromptDialog(
+            question,
+            str(Path.home()),
+            check=_check_folder,
+            hint="The files go into it side by side; the registry does not follow them.",
+        )
+    )
+    return None if text is None else Path(text.strip()).expanduser().absolute()
+
+
+def _check_folder(text: str) -> None:
+    if not text.strip() or "\0" in text:
+        raise InvalidRequestError("Name a folder.")
+    demand_path(text)

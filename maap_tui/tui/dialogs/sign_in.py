@@ -26,7 +26,7 @@ from maap_tui.tui.workers import start_worker
 
 
 class SignInDialog(Dialog[bool]):
-    """Gives back whether a token was stored. What is pasted is never shown again."""
+    """Returns whether a token was stored. What was pasted is never shown again."""
 
     closes_beside = False
     BINDINGS: ClassVar = [
@@ -59,7 +59,7 @@ class SignInDialog(Dialog[bool]):
 
     @on(TextArea.Changed)
     def judge(self) -> None:
-        """Say at once what was pasted."""
+        """Show at once what was pasted."""
         area = self.query_one(TextArea)
         text = "".join(sign for sign in area.text if sign.isprintable() or sign in "\n\r\t")
         if text != area.text:
@@ -89,7 +89,7 @@ class SignInDialog(Dialog[bool]):
 
     @on(Button.Pressed, "#cancel")
     def cancel(self) -> None:
-        """Leave everything as it is."""
+        """Close without a change."""
         self.dismiss(False)
 
     @on(Button.Pressed, "#store")

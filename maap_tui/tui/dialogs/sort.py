@@ -1,4 +1,4 @@
-"""SortDialog: which column a list is sorted by, each a letter away."""
+"""SortDialog: chooses the column that a list is sorted by, with one letter."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from maap_tui.tui.dialogs.dialog import Dialog
+from maap_tui.tui.widgets.row_list import RowList
 from maap_tui.tui.widgets.row_model import Column
-from maap_tui.tui.widgets.rows import RowList
 
 Choice = tuple[str, bool]
 """Key of a column, and whether the largest comes first."""
@@ -32,7 +32,7 @@ def letters_of(columns: Sequence[Column]) -> dict[str, Column]:
 
 
 class SortDialog(Dialog[Choice | None]):
-    """Gives back what to sort by; None when it was left with Escape."""
+    """Returns what to sort by; None after Escape."""
 
     BINDINGS: ClassVar = [Binding("escape", "dismiss(None)", "Close", show=False)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -15,15 +15,17 @@ from textual.widgets import Static
 from textual.worker import Worker
 
 from maap_tui.tui.host import OnHost
-from maap_tui.tui.widgets.bars import FooterBar, HeaderBar
-from maap_tui.tui.widgets.rows import RowList
+from maap_tui.tui.widgets.header_footer import FooterBar, HeaderBar
+
+if TYPE_CHECKING:
+    from maap_tui.tui.widgets.row_list import RowList
 
 
 class ModeScreen(OnHost, Screen[None]):
     """A mode. Subclasses set `MODE`, compose `body`, and may have `sample` and `receive`."""
 
     CSS_PATH: ClassVar = "screen.tcss"
-    """Beside the module of each; read when it is first shown."""
+    """In the folder of the mode; read when it is first shown."""
 
     MODE: ClassVar[str] = ""
     """One of `keys.MODES`."""
@@ -35,15 +37,28 @@ class ModeScreen(OnHost, Screen[None]):
     """Cells below which it says nothing else."""
 
     _silence = ""
-    """What is shown of an archive that does not answer."""
+    """The line about an archive that does not answer."""
+
+    _header: HeaderBar | None = None
+    """None while the screen is made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Textual gives a screen the classes of its size after its first styles, and then all styles again.
+        app, (width, height) = self.app, self.app.size
+        for cells, steps in ((width, app.HORIZONTAL_BREAKPOINTS), (height, app.VERTICAL_BREAKPOINTS)):
+            self.add_class(max(step for step in steps or () if step[0] <= cells)[1], update=False)
 
     def compose(self) -> ComposeResult:
-        yield HeaderBar(self.MODE)
+        self._header = HeaderBar(self.MODE)
+        yield self._header
         yield Static(id="silence", markup=False)
         with Container(id="body"):
             yield from self.body()
         yield Static(id="too-small", markup=False)
         yield FooterBar(self.MODE, "lists", "everywhere")
+
+    # Textual calls the handlers of every class in turn: those of a mode do not call these.
 
     def on_resize(self, event: Resize) -> None:
         width, height = event.size
@@ -60,13 +75,13 @@ class ModeScreen(OnHost, Screen[None]):
         return ()
 
     def sample(self) -> None:
-        """Called a few times a second while the mode is shown: repaint what changed, nothing else."""
-        for bar in self.query(HeaderBar):  # none while the screen is made or taken down
-            bar.sample()
+        """Called a few times a second while the mode is shown: repaint what changed."""
+        if self._header is not None and self._header.is_attached:
+            self._header.sample()
         self._show_silence()
 
     def _show_silence(self) -> None:
-        """Say right above the mode that the archive does not answer, since nothing new can come."""
+        """Show above the mode that the archive does not answer, since nothing new can come."""
         words = self.maap.backend.silence
         if words == self._silence:
             return
@@ -80,14 +95,16 @@ class ModeScreen(OnHost, Screen[None]):
 
     @on(Worker.StateChanged)
     def look_after_worker(self, event: Worker.StateChanged) -> None:
-        """The news of a worker stays with its screen: hand it to the app, which shows errors."""
+        """Pass a worker's state on to the app, which shows errors: the message stops at the screen."""
         self.maap.look_after_worker(event)
 
     # The actions of `lists` go to the list that has the focus, or the first one.
 
     @property
     def focused_list(self) -> RowList | None:
-        """The list that list keys mean."""
+        """The list that the keys of lists act on."""
+        from maap_tui.tui.widgets.row_list import RowList
+
         if isinstance(self.focused, RowList):
             return self.focused
         lists = self.query(RowList)
@@ -138,9 +155,10 @@ class ModeScreen(OnHost, Screen[None]):
         """Ask for the filter of the list; subclasses with a filter line of their own override it."""
         from maap_tui.tui.widgets.filter_line import FilterLine
 
-        lines = self.query(FilterLine)
-        if lines:
-            lines.first().open()
+        lines = list(self.query(FilterLine))
+        for line in lines:
+            if len(lines) == 1 or line.target is self.focused_list:
+                line.open()
 
     async def action_columns(self) -> None:
         rows = self.focused_list

@@ -6,9 +6,9 @@ from textual.widgets import Checkbox
 
 
 class FieldBox(Checkbox):
-    """A box whose cross is there or not, and not only in another colour."""
+    """A box that shows a cross when it is ticked, and not only another colour."""
 
     @property
     def BUTTON_INNER(self) -> str:  # type: ignore[override]
-        """What stands in the box."""
+        """The sign in the box."""
         return "X" if self.value else " "

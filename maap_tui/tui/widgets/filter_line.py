@@ -10,6 +10,9 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input
 
+from maap_tui.tui.keys import BY_ID, show_key
+from maap_tui.tui.textual_compat import keymap_of
+
 
 class FilterLine(Input):
     """Hidden until `open`; Enter keeps the filter, Escape takes it away."""
@@ -37,6 +40,11 @@ class FilterLine(Input):
         self.target = target
         self.display = False
 
+    def on_mount(self) -> None:
+        if hasattr(self.target, "unfilter_hint"):
+            key = keymap_of(self.app).get("lists.filter", BY_ID["lists.filter"].keys).split(",")[0]
+            self.target.unfilter_hint = f"{show_key(key)} and then esc takes it away."
+
     @property
     def focusable(self) -> bool:
         """Whether it takes the focus: never while it is hidden."""
@@ -49,7 +57,7 @@ class FilterLine(Input):
 
     @on(Input.Changed)
     def report(self, event: Input.Changed) -> None:
-        """Turn the input's own news into ours."""
+        """Replace the input's message by ours."""
         event.stop()
         self.post_message(self.Filtered(self, self.value))
 
@@ -60,4 +68,5 @@ class FilterLine(Input):
 
     def action_keep(self) -> None:
         self.display = bool(self.value)
-        self.target.focus()
+        if self.target.display:  # what nothing passes may be hidden: esc then has to come here
+            self.target.focus()

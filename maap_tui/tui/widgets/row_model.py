@@ -1,7 +1,7 @@
-"""What a list knows of its rows, without a screen: columns, filter, sort, marks and the cursor.
+"""The state of a list without a screen: rows, columns, filter, sort, marks and cursor.
 
-Work over many rows is a generator that yields after each `SLICE` of them: whoever runs it decides whether to
-look at the keys between two steps, or to take all steps at once with `exhaust`.
+Work over many rows is a generator that yields after each `SLICE` of them: the caller either handles keys
+between two steps, or runs all steps at once with `exhaust`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 SLICE = 2000
-"""Rows filtered, sorted or marked between two looks at the keys, in lists longer than that."""
+"""Rows filtered, sorted or marked before keys are handled, in lists longer than that."""
 
 Arranged = tuple[list[Any], int, Hashable | None]
 """Rows to show, the index that the cursor gets, and the key that it stays on."""
@@ -31,10 +31,10 @@ class Column:
     key: str
     title: str
     width: int
-    """Cells; 0 takes what is left (one column at most)."""
+    """Cells; 0 takes the remaining width (one column at most)."""
     text: Callable[[Any], str]
     tone: Callable[[Any], str] | None = None
-    """One of `rows.TONES` for a row; None is plain."""
+    """One of `row_list.TONES` for a row; None is plain."""
     order: Callable[[Any], Any] | None = None
     """What the column sorts by; None sorts by the text."""
     is_right: bool = False
@@ -43,6 +43,10 @@ class Column:
     """Whether the text may come from outside and has to be made safe."""
     keeps_end: bool = False
     """Whether a text that is too long loses its middle: names of files differ near their end."""
+    pieces: Callable[[Any], Sequence[tuple[str, str]]] | None = None
+    """The text in pieces of a tone each, no longer than the column together; None for one tone."""
+    mutes_repeats: bool = False
+    """Whether the words that it begins with are muted where the row above begins with them too."""
 
 
 class RowModel:
@@ -81,6 +85,8 @@ class RowModel:
         self.sort_reversed = False
         self.needle = ""
         """What rows have to contain to be shown; '!text' shows those that do not."""
+        self.keep: Callable[[Any], bool] | None = None
+        """What rows have to be as well to be shown; None for no such limit."""
         self._filter_text = filter_text
         self._anchor: int | None = None
 
@@ -134,9 +140,14 @@ class RowModel:
         before, self.needle = self.needle, needle.strip().lower()
         return bool(before) and self.needle.startswith(before) and not self.needle.startswith("!")
 
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether not every row passes."""
+        return bool(self.needle) or self.keep is not None
+
     def passing(self, rows: Sequence[Any]) -> Sequence[Any]:
         """Those of the rows that pass the filter."""
-        return list(filter(self._matcher(), rows)) if self.needle else rows
+        return list(filter(self._matcher(), rows)) if self.is_narrowed else rows
 
     def order(self) -> Callable[[Any], Any] | None:
         """What is sorted by, None for the order given."""
@@ -155,7 +166,7 @@ class RowModel:
             among: rows shown that alone can pass, in their order; None for all.
         """
         rows = self.rows if among is None else among
-        matches = self._matcher() if self.needle else None
+        matches = self._matcher() if self.is_narrowed else None
         order = self.order() if among is None else None
         shown: list[Any] = [] if matches or order else list(rows)
         runs: list[list[Any]] = []
@@ -187,16 +198,18 @@ class RowModel:
 
     def _matcher(self) -> Callable[[Any], bool]:
         """What says whether a row passes the filter."""
-        needle, wanted = self.needle, True
+        needle, wanted, keep = self.needle, True, self.keep
         if needle.startswith("!"):
             needle, wanted = needle[1:].strip(), False
         if not needle:
-            return lambda row: True
+            return keep or (lambda row: True)
         words = needle.split()
         texts = [column.text for column in self.columns]
         filter_text = self._filter_text or (lambda row: " ".join([text(row) for text in texts]))
 
         def matches(row: Any) -> bool:
+            if keep is not None and not keep(row):
+                return False
             text = filter_text(row).lower()
             return all(word in text for word in words) is wanted
 

@@ -1,1 +1,1 @@
-"""The mode Browse: the tree of the archive, and what takes time about a branch of it."""
+"""The mode Browse: the tree of the archive, and counts and syncs of its branches."""

@@ -1,30 +1,32 @@
-"""BranchWork: what takes time about a branch of the archive: counting it into its catalogue, and syncing it.
+"""BranchActions: the long actions on a branch of the archive: count it into its catalogue, and sync it.
 
-It is the app's own work: it goes on when another mode is shown.
+It belongs to the app, and continues when another mode is shown.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from textual.worker import Worker
 
 from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
 from maap_tui.engine.errors import InvalidRequestError, MaapError
 from maap_tui.engine.model import BaselineInfo
-from maap_tui.engine.query import Query, time_range
-from maap_tui.engine.workflows.sync import SyncReport
 from maap_tui.text import clean, format_count, format_date, plural
-from maap_tui.tui.dialogs.prompt import PromptDialog
-from maap_tui.tui.host import Host
-from maap_tui.tui.screens.browse.archive_tree import Branch
 from maap_tui.tui.workers import start_worker
+
+if TYPE_CHECKING:
+    from maap_tui.engine.query import Query
+    from maap_tui.engine.workflows.sync import SyncReport
+    from maap_tui.tui.host import Host
+    from maap_tui.tui.screens.browse.archive_tree import Branch
 
 
 class BranchActions:
-    """One count a collection and one sync a branch at a time; beginning it again stops it."""
+    """One count a collection and one sync a branch at a time; starting it again stops it."""
 
     def __init__(self, app: Host, *, counted: Callable[[str], None], synced: Callable[[], None]) -> None:
         """Take what to call.
@@ -41,13 +43,13 @@ class BranchActions:
         self._seen_counts: dict[str, int] = {}
         self._syncs: dict[Branch, Worker[Any]] = {}
         self.empty: dict[Branch, BaselineInfo] = {}
-        """Baselines that were counted and hold nothing; a built catalogue has no mode for them."""
+        """Baselines that were counted and hold nothing; a built catalogue has no entry for them."""
 
     def _say(self, sentence: str, severity: Any = "information") -> None:
         self._app.notify(clean(sentence), severity=severity, markup=False)
 
     def sentences(self) -> list[str]:
-        """What is under way."""
+        """What is running."""
         parts = []
         for name, (branch, _) in self._builds.items():
             event = self._app.backend.counted.get(name)
@@ -61,7 +63,7 @@ class BranchActions:
         return parts + [f"Syncing {branch.title}: S stops it." for branch in self._syncs]
 
     def look(self) -> None:
-        """Report collections of which more was counted since the last look."""
+        """Report collections of which more was counted since the last call."""
         for name in list(self._builds):
             event = self._app.backend.counted.get(name)
             if event is not None and self._seen_counts.get(name) != event.done:
@@ -78,7 +80,7 @@ class BranchActions:
             return
         self._app.backend.counted.pop(branch.collection, None)
         self._seen_counts.pop(branch.collection, None)
-        # The app's own worker: it goes on when another mode is shown.
+        # A worker of the app: it continues when another mode is shown.
         worker = start_worker(self._app, self._build, branch, group="build")
         self._builds[branch.collection] = (branch, worker)
 
@@ -122,29 +124,33 @@ class BranchActions:
         start_worker(self._app, self._sync, branch, group="sync")
 
     async def _sync(self, branch: Branch) -> None:
+        from maap_tui.engine.query import Query
+        from maap_tui.tui.dialogs.prompt import PromptDialog
+
         app = self._app
         words = branch.words
         given = await app.push_screen_wait(
             PromptDialog(
                 f"Sync {words}: how many days back?",
                 str(DEFAULT_DAYS_BACK),
-                check=_days,
-                hint="It finds the last days, registers them, and queues what is not here.",
+                check=lambda text: _time_of(text, app.backend.session.now()),
+                hint="A number, or a time such as 2025-12, 12h or missing 30d (the days with gaps).",
             )
         )
         if given is None:
             return
-        days = _days(given)
         now = app.backend.session.now()
+        time = _time_of(given, now)
         query = Query(
             branch.collection or "",
             branch.product_type or "",
             branch.baseline,
-            time=time_range(days_back=days, now=now),
-            days_back=days,
+            **time,
         )
         lines = await self._sync_lines(query)
-        question = f"Sync the last {plural(days, 'day')} of {words}?"
+        days = query.days_back
+        span = f"the last {plural(days, 'day')}" if days and not query.missing else given.strip()
+        question = clean(f"Sync {span} of {words}?")
         if not await app.confirm(question, lines=lines, verb="Sync", key="y"):
             return
         self._syncs[branch] = start_worker(app, self._run_sync, branch, query, group="sync")
@@ -190,13 +196,18 @@ def _sync_words(branch: Branch, report: SyncReport) -> str:
     return words
 
 
-def _days(text: str) -> int:
-    """The number of days that was typed.
+def _time_of(text: str, now: datetime) -> dict[str, Any]:
+    """The fields of the query for what was typed: a number of days, or any time.
 
     Raises:
-        InvalidRequestError: when it is none from 1 to 3650.
+        InvalidRequestError: when it is neither.
     """
+    from maap_tui.engine.time_words import read_time
+
     text = text.strip()
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 3650):
-        raise InvalidRequestError("Give a number of days from 1 to 3650.")
-    return int(text)
+    if text.isascii() and text.isdigit() and len(text) <= 6:
+        text = f"{text}d"
+    found = read_time(text, now)
+    if found["time"].start >= now:
+        raise InvalidRequestError(f"{text[:40]} lies in the future")
+    return found

@@ -1,6 +1,6 @@
-"""ArchiveTree: mission > collection > product type > baseline, brought up to date without moving the cursor.
+"""ArchiveTree: mission > collection > product type > baseline, updated without moving the cursor.
 
-What branches there are and how they read is asked of its owner each time; the tree keeps nodes only.
+It asks its owner for the branches and their labels at each update; the tree keeps nodes only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Pieces = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """What a node of the tree stands for."""
+    """What a node of the tree is for."""
 
     mission: str
     collection: str | None = None
@@ -37,7 +37,7 @@ class Branch:
 
     @property
     def parent(self) -> Branch | None:
-        """The branch it hangs on, None for a mission."""
+        """Its parent, None for a mission."""
         if self.note:
             return replace(self, note="")
         if self.baseline is not None:
@@ -66,7 +66,7 @@ class Branch:
 
     @property
     def title(self) -> str:
-        """Its names without those that go without saying, for sentences."""
+        """Its names without those that are obvious, for sentences."""
         names = [name for name in (self.product_type, self.baseline) if name]
         return " ".join(names) or self.words
 
@@ -110,7 +110,7 @@ class ArchiveTree(Tree[Branch], inherit_bindings=False):
         self._is_open = is_open
         self._pieces: dict[Branch, Pieces] = {}
         self.words: tuple[str, ...] = ()
-        """What is marked in labels wherever it stands, in any case."""
+        """The words to mark in labels, in any case."""
 
     @property
     def branch(self) -> Branch | None:
@@ -137,7 +137,7 @@ class ArchiveTree(Tree[Branch], inherit_bindings=False):
         return True
 
     def reconcile(self) -> None:
-        """Bring nodes and labels up to date; the cursor stays on its branch, and on its line."""
+        """Update nodes and labels; the cursor stays on its branch, and on its line."""
         kept, line = self.branch, self.cursor_line
         self._fill(self.root)
         # The lines have to be laid out before a node knows where it is.

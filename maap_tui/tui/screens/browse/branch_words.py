@@ -1,4 +1,4 @@
-"""What a branch of the archive is, in words: the lines of the detail pane; pure."""
+"""A branch of the archive in words: the lines of the detail pane, by pure functions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NAMES = 10
 
 @dataclass(slots=True)
 class Sheet:
-    """What there is to say of a branch, not yet laid out."""
+    """The content of the detail pane, not yet laid out."""
 
     title: str
     rows: Rows = field(default_factory=list)

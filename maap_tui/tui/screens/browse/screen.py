@@ -1,4 +1,4 @@
-"""The mode Browse: the tree of the archive, from local copies at once, refreshed behind the scenes."""
+"""The mode Browse: the tree of the archive, from local copies at once, refreshed in the background."""
 
 from __future__ import annotations
 
@@ -13,22 +13,19 @@ from textual.containers import Container, Vertical, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static, Tree
 
-from maap_tui.engine.catalogue.index import CatalogueIndex, Known, KnownCollection
+from maap_tui.engine.catalogue.index import CatalogueIndex
 from maap_tui.engine.errors import MaapError
-from maap_tui.engine.missions import mission_named
-from maap_tui.engine.model import BaselineInfo
 from maap_tui.engine.registry.entries import Key, Stats
 from maap_tui.engine.session import Session
-from maap_tui.text import clean, format_count, format_date, plural
+from maap_tui.text import clean, plural
 from maap_tui.tui.keys import bindings, lists_of
 from maap_tui.tui.problems import problem_of
-from maap_tui.tui.screens.browse import branch_words
 from maap_tui.tui.screens.browse.actions import BranchActions
-from maap_tui.tui.screens.browse.archive_tree import ArchiveTree, Branch, Pieces
-from maap_tui.tui.screens.browse.branch_words import Sheet
-from maap_tui.tui.screens.browse.tree_filter import TreeFilter
+from maap_tui.tui.screens.browse.archive_tree import ArchiveTree, Branch
+from maap_tui.tui.screens.browse.branches import Branches
 from maap_tui.tui.screens.mode import ModeScreen
 from maap_tui.tui.widgets.filter_line import FilterLine
+from maap_tui.tui.widgets.pane import framed
 from maap_tui.tui.workers import start_worker
 
 REGISTRY_EVERY_S = 2.0
@@ -45,27 +42,21 @@ class BrowseScreen(ModeScreen):
     def __init__(self) -> None:
         super().__init__()
         self._opened: set[Branch] = set()
-        self.filter = TreeFilter()
+        self.branches = Branches(lambda: self.maap.backend.session.index.known)
         self._toggled: dict[Branch, bool] = {}
         """What was opened or closed by hand since the filter changed."""
         self._wanted: Branch | None = None
-        """What another mode asked to see, until it can be shown."""
-        self._fetching: set[str] = set()
-        """Collections whose names this screen waits for."""
-        self._list_problem = ""
-        self._tracked: set[tuple[str, str, str]] | None = None
-        """(collection, product type, baseline in upper case) of the registry; None until it was read."""
-        self._here: dict[tuple[str, str, str], Stats] = {}
-        self._here_problem = ""
+        """The branch that another mode asked for, until it can be shown."""
         self._looking = False
         self._looked = 0.0
+        self._is_drawn = asyncio.Event()
         self._detail = Text()
         self._announced: Branch | None = None
+        """The branch that the detail is about."""
         self._detail_width = 0
         """Cells that the detail was laid out for; a resize while another mode was shown changes them."""
-        """What the detail is about."""
-        self.tree_view = ArchiveTree(self._children, self._pieces, self._is_open)
-        # Kept here, because news may come while the widgets are made or taken down.
+        self.tree_view = ArchiveTree(self.branches.children, self.branches.pieces, self._is_open)
+        # Kept here, because events may come while the widgets are made or removed.
         self._filter_line = FilterLine(self.tree_view, placeholder="names and words, as in: cld bc")
         self._nothing_line = Static("", id="nothing", markup=False)
         self._detail_words = Static("", id="words", markup=False)
@@ -74,20 +65,22 @@ class BrowseScreen(ModeScreen):
 
     def body(self) -> Iterable[Widget]:
         self.work = BranchActions(self.maap, counted=self._take_count, synced=self._take_sync)
+        self.branches.empty = self.work.empty
         yield self._filter_line
         yield Container(
-            Vertical(self.tree_view, self._nothing_line, id="branches"), self._detail_pane, id="panes"
+            framed(Vertical(self.tree_view, self._nothing_line, id="branches"), "Archive"),
+            framed(self._detail_pane, "Details"),
+            id="panes",
         )
         yield self._activity_line
 
     def on_mount(self) -> None:
-        if self._known.missions and not self._opened:
-            self._opened.add(Branch(self._known.missions[0]))
+        if self.branches.known.missions and not self._opened:
+            self._opened.add(Branch(self.branches.known.missions[0]))
         self._show()
         start_worker(self, self._start, group="start")
 
     def on_screen_resume(self) -> None:
-        super().on_screen_resume()
         self._looked = 0.0
 
     # What is known
@@ -96,18 +89,15 @@ class BrowseScreen(ModeScreen):
     def _index(self) -> CatalogueIndex:
         return self.maap.backend.session.index
 
-    @property
-    def _known(self) -> Known:
-        return self._index.known
-
     async def _start(self) -> None:
-        """Show what is here, then what the archive says, then what is missing here."""
+        """Show local copies, then what the archive says, then fetch what is missing."""
         await self._reload()
         await self._look_at_registry()
+        await self._is_drawn.wait()  # what the network needs takes as long to load as the first drawing
         await self._list_collections()
-        if self._list_problem:
-            return  # the rest would not answer either; opening a collection asks again
-        await self._fetch_names(self._missing(self._known.missions[0]))
+        if self.branches.list_problem:
+            return  # the next request would fail as well; opening a collection asks again
+        await self._fetch_names(self._missing(self.branches.known.missions[0]))
 
     async def _reload(self, only: Iterable[str] | None = None) -> None:
         await asyncio.to_thread(self._index.load, only)
@@ -115,26 +105,26 @@ class BrowseScreen(ModeScreen):
 
     def _follow_index(self) -> None:
         """Show what the index knows now."""
-        if self.filter.words:
-            self.filter.find(self._known, self._baselines)
+        if self.branches.filter.words:
+            self.branches.filter.find(self.branches.known, self.branches.baselines)
         self._show()
 
     async def _list_collections(self) -> None:
-        """Ask what collections there are; without an answer the last one stays."""
+        """Fetch the collections; without an answer the last ones stay."""
         try:
             await self.maap.backend.ask(lambda session: session.index.fetch_collections())
         except MaapError as error:
-            self._list_problem = error.message
+            self.branches.list_problem = error.message
             self.maap.backend.write_log(
                 "warning", f"The list of collections was not refreshed: {error.message}"
             )
         else:
-            self._list_problem = ""
+            self.branches.list_problem = ""
         await self._reload(())
 
     def _missing(self, mission: str) -> list[str]:
         """Collections of a mission that have no local copy of their names and that the archive may have."""
-        return self._index.missing(one.name for one in self._known.of_mission(mission))
+        return self._index.missing(one.name for one in self.branches.known.of_mission(mission))
 
     async def _fetch_names(self, names: Iterable[str]) -> None:
         """Fetch the names of collections again; what fails is shown in the tree and the log."""
@@ -148,18 +138,13 @@ class BrowseScreen(ModeScreen):
                     "warning", f"The names of {name} were not fetched: {error.message}"
                 )
             finally:
-                self._fetching.discard(name)
+                self.branches.fetching.discard(name)
             self._follow_index()
 
         if wanted:
-            self._fetching.update(wanted)
+            self.branches.fetching.update(wanted)
             self._show()
             await asyncio.gather(*(fetch(name) for name in wanted))
-
-    def _fetch_problem(self, name: str) -> str:
-        """Why the names of a collection were not fetched, '' when they were."""
-        fault = self._known.faults.get(name)
-        return fault.message if fault is not None else ""
 
     # The registry
 
@@ -174,158 +159,42 @@ class BrowseScreen(ModeScreen):
         try:
             tracked, here = await asyncio.to_thread(_count_here, self.maap.backend.session, shown)
         except Exception as error:
-            # Whatever it was, the next look comes soon: it is shown here, not in a dialog each time.
+            # Any error: the registry is read again soon, so no dialog shows it each time.
             problem = f"The registry cannot be read: {problem_of(error)}"
         else:
             problem = ""
-            if tracked != self._tracked or any(self._here.get(key) != stats for key, stats in here.items()):
-                self._tracked = tracked
-                self._here = {key: stats for key, stats in self._here.items() if key in tracked} | here
+            if self.branches.take_registry(tracked, here):
                 self._show()
         finally:
             self._looking = False
             self._looked = time.monotonic()
-        if problem != self._here_problem:
-            self._here_problem = problem
+        if problem != self.branches.here_problem:
+            self.branches.here_problem = problem
             self._show()
 
     # The tree
 
     def _show(self) -> None:
-        """Bring tree and detail up to date, and go to what was asked for as soon as it is there."""
+        """Update tree and detail, and go to the branch asked for as soon as it exists."""
         if not self.is_mounted:
             return
-        self.tree_view.mark_words(self.filter.words)
+        self.tree_view.mark_words(self.branches.filter.words)
         self.tree_view.reconcile()
         nothing = self._nothing_line
         is_empty = not self.tree_view.root.children
         nothing.display, self.tree_view.display = is_empty, not is_empty
         if is_empty:
-            words = " ".join(self.filter.words)
+            words = " ".join(self.branches.filter.words)
             nothing.update(Text(f"Nothing known here contains '{clean(words, 60)}'. esc shows everything."))
         if self._wanted is not None and self.tree_view.select(self._wanted):
             self._wanted = None
         self._show_detail()
         self._show_activity()
 
-    def _children(self, branch: Branch | None) -> list[Branch]:
-        found = self._every_child(branch)
-        if self.filter.words:
-            found = [one for one in found if self.filter.passes(one)]
-        return found
-
-    def _every_child(self, branch: Branch | None) -> list[Branch]:
-        if branch is None:
-            return [Branch(mission) for mission in self._known.missions]
-        if branch.collection is None:
-            rows = self._known.of_mission(branch.mission)
-            return [Branch(branch.mission, one.name) for one in rows]
-        one = self._known.collections.get(branch.collection)
-        if one is None:
-            return []
-        if branch.product_type is None:
-            found = [Branch(branch.mission, one.name, name) for name in one.products]
-            return found or [Branch(branch.mission, one.name, note=self._why_empty(one))]
-        names = self._baselines(one, branch.product_type)
-        found = [Branch(branch.mission, one.name, branch.product_type, name) for name in names]
-        return found or [
-            Branch(branch.mission, one.name, branch.product_type, note="No baseline of it is known here.")
-        ]
-
-    def _baselines(self, one: KnownCollection, product_type: str) -> list[str]:
-        names = one.baselines_of(product_type)
-        known_names = {name.upper() for name in names}
-        tracked = [
-            key[2]
-            for key in self._tracked or ()
-            if key[:2] == (one.name, product_type) and key[2] not in known_names
-        ]
-        return sorted([*names, *tracked])
-
-    def _why_empty(self, one: KnownCollection) -> str:
-        if one.name in self._fetching:
-            return "Fetching its product types..."
-        if problem := self._fetch_problem(one.name):
-            return f"Not fetched: {problem}"
-        if one.problem:
-            return one.problem
-        if one.is_listed is False:
-            return "The archive does not list this collection."
-        if one.has_names:
-            return "The archive names no product types in it."
-        return "Its product types are not known here yet: r fetches them."
-
     def _is_open(self, branch: Branch) -> bool:
-        if self.filter.words:
-            return self._toggled.get(branch, branch in self.filter.paths)
+        if self.branches.filter.words:
+            return self._toggled.get(branch, branch in self.branches.filter.paths)
         return branch in self._opened
-
-    def _pieces(self, branch: Branch) -> Pieces:
-        if branch.note:
-            return ((branch.note, "muted"),)
-        if branch.collection is None:
-            number = len(self._known.of_mission(branch.mission))
-            return ((branch.mission, ""), (f"  {plural(number, 'collection')}", "muted"))
-        one = self._known.collections.get(branch.collection)
-        if one is None:
-            return ((branch.collection, ""),)
-        if branch.product_type is None:
-            return self._collection_pieces(one)
-        if branch.baseline is None:
-            about = mission_named(branch.mission).products.get(branch.product_type)
-            short = about.short if about else ""
-            content = about.content if about else ""
-            return ((f"{branch.product_type:<11}", ""), (f" {short:<8} {content}", "muted"))
-        return self._baseline_pieces(one, branch)
-
-    def _collection_pieces(self, one: KnownCollection) -> Pieces:
-        pieces = [(f"{one.name:<32}", "")]
-        if one.is_restricted:
-            pieces.append((" restricted", "warning"))
-        if one.is_listed is False:
-            pieces.append((" not at the archive", "muted"))
-        elif one.name in self._fetching and not one.products:
-            pieces.append((" fetching...", "muted"))
-        elif self._fetch_problem(one.name) and not one.products:
-            pieces.append((" not fetched", "warning"))
-        elif one.products:
-            pieces.append((f" {plural(len(one.products), 'product type')}", "muted"))
-        return tuple(pieces)
-
-    def _baseline_pieces(self, one: KnownCollection, branch: Branch) -> Pieces:
-        product_type, baseline = branch.product_type or "", branch.baseline or ""
-        info = self._info_of(one, branch)
-        pieces = [(f"{baseline:<4}", "")]
-        if info is None:
-            pieces.append((" not counted", "muted"))
-        else:
-            pieces.append((f" {format_count(info.count):>9}", ""))
-            if info.time_start and info.time_end:
-                span = f"  {format_date(info.time_start)} to {format_date(info.time_end)}"
-                pieces.append((span, "muted"))
-        stats = self._here.get((one.name, product_type, baseline.upper()))
-        if stats is not None:
-            here = [
-                f"{format_count(number)} {word}"
-                for number, word in (
-                    (stats.here, "here"),
-                    (stats.pending_downloads, "to get"),
-                    (stats.errors, "failed"),
-                )
-                if number
-            ]
-            if here:
-                pieces.append(("  " + ", ".join(here), "warning" if stats.errors else "success"))
-        return tuple(pieces)
-
-    def _info_of(self, one: KnownCollection, branch: Branch) -> BaselineInfo | None:
-        """What was counted of a baseline; one that was found empty is in no built catalogue."""
-        info = (
-            one.catalogue.baseline(branch.product_type or "", branch.baseline or "")
-            if one.catalogue
-            else None
-        )
-        return info or self.work.empty.get(branch)
 
     @on(Tree.NodeExpanded)
     def note_opened(self, event: Tree.NodeExpanded[Branch]) -> None:
@@ -343,7 +212,7 @@ class BrowseScreen(ModeScreen):
 
     def _open(self, branch: Branch) -> None:
         self._toggled[branch] = True
-        if not self.filter.words:
+        if not self.branches.filter.words:
             self._opened.add(branch)
         self._looked = 0.0
         self._show()
@@ -357,13 +226,13 @@ class BrowseScreen(ModeScreen):
 
     def _close(self, branch: Branch) -> None:
         self._toggled[branch] = False
-        if not self.filter.words:
+        if not self.branches.filter.words:
             self._opened.discard(branch)
         self._show()
 
     @on(Tree.NodeHighlighted)
     def note_cursor(self) -> None:
-        """Report what the cursor came to."""
+        """Show the branch that the cursor came to."""
         branch = self.tree_view.branch
         if branch is not None and branch.product_type is not None:
             self._looked = 0.0
@@ -379,11 +248,11 @@ class BrowseScreen(ModeScreen):
 
     @on(FilterLine.Filtered)
     def filter_tree(self, event: FilterLine.Filtered) -> None:
-        """Show what every word is found in, on the way from the mission, and open the branches to it."""
+        """Show the branches in whose path every word is found, and open the branches that lead there."""
         words = tuple(event.text.lower().split())
-        if words == self.filter.words:
+        if words == self.branches.filter.words:
             return
-        self.filter.words = words
+        self.branches.filter.words = words
         self._toggled = {}
         kept = self.tree_view.branch
         if not words:
@@ -391,21 +260,13 @@ class BrowseScreen(ModeScreen):
                 self._opened.add(branch)
             self._show()
             return
-        self.filter.find(self._known, self._baselines)
+        self.branches.filter.find(self.branches.known, self.branches.baselines)
         self._show()
-        if kept not in self.filter.hits:
-            first = self._first_hit(None)
+        if kept not in self.branches.filter.hits:
+            first = self.branches.first_hit(None)
             if first is not None:
                 self.tree_view.select(first)
                 self._show_detail()
-
-    def _first_hit(self, branch: Branch | None) -> Branch | None:
-        for child in self._children(branch):
-            if child in self.filter.hits:
-                return child
-            if child in self.filter.paths and (found := self._first_hit(child)) is not None:
-                return found
-        return None
 
     # The detail
 
@@ -413,7 +274,7 @@ class BrowseScreen(ModeScreen):
         pane = self._detail_pane
         branch = self.tree_view.branch
         width = self._detail_width = pane.scrollable_content_region.width or 78
-        text = Text("Nothing is chosen.") if branch is None else self._sheet(branch).draw(width)
+        text = Text("Nothing is chosen.") if branch is None else self.branches.sheet(branch).draw(width)
         if text == self._detail:
             return
         self._detail = text
@@ -424,32 +285,7 @@ class BrowseScreen(ModeScreen):
 
     def on_resize(self, event: events.Resize) -> None:
         self.call_after_refresh(self._show_detail)
-
-    def _sheet(self, branch: Branch) -> Sheet:
-        if branch.note:
-            return branch_words.note_words(branch)
-        mission = mission_named(branch.mission)
-        one = self._known.collections.get(branch.collection or "")
-        if one is None:
-            sheet = branch_words.mission_words(mission, self._known.of_mission(branch.mission))
-        elif branch.product_type is None:
-            tracked = sum(1 for key in self._tracked or () if key[0] == one.name)
-            sheet = branch_words.collection_words(one, tracked)
-        elif branch.baseline is None:
-            names = (one.name, branch.product_type)
-            here = {key[2]: stats for key, stats in self._here.items() if key[:2] == names}
-            sheet = branch_words.product_words(one, branch.product_type, mission, here)
-        else:
-            key = (one.name, branch.product_type, branch.baseline.upper())
-            is_read = self._tracked is not None and (key not in self._tracked or key in self._here)
-            info = self._info_of(one, branch)
-            sheet = branch_words.baseline_words(one, branch, mission, info, self._here.get(key), is_read)
-        if one is None and self._list_problem:
-            sheet.problems.append(f"Shown as it was known last. {self._list_problem}")
-        if one is not None and (problem := self._fetch_problem(one.name)):
-            sheet.problems.append(f"Its names were not refreshed. {problem}")
-        sheet.problems += [words for words in (self._here_problem, self._known.problem) if words]
-        return sheet
+        self.call_after_refresh(self._is_drawn.set)
 
     def _show_activity(self) -> None:
         line = self._activity_line
@@ -460,8 +296,8 @@ class BrowseScreen(ModeScreen):
 
     def _activity(self) -> str:
         parts = self.work.sentences()
-        if self._fetching:
-            parts.append(f"Fetching the names of {plural(len(self._fetching), 'collection')}...")
+        if self.branches.fetching:
+            parts.append(f"Fetching the names of {plural(len(self.branches.fetching), 'collection')}...")
         return clean(" ".join(parts))
 
     def sample(self) -> None:
@@ -484,21 +320,21 @@ class BrowseScreen(ModeScreen):
         """Open the tree at a collection, product type or baseline and put the cursor on it."""
         if collection is None:
             return
-        one = self._known.collections.get(collection)
+        one = self.branches.known.collections.get(collection)
         if one is None:
             self.maap.notify(
                 f"No collection {clean(collection, 80)} is known here.", severity="warning", markup=False
             )
             return
         if baseline is not None and product_type is not None:
-            names = self._baselines(one, product_type)
+            names = self.branches.baselines(one, product_type)
             baseline = next((name for name in names if name.lower() == baseline.lower()), baseline)
         branch = Branch(one.mission, collection, product_type, baseline if product_type else None)
         line = self._filter_line
         if line.value:
             line.value = ""
             line.display = False
-            self.filter.words = ()
+            self.branches.filter.words = ()
         self._wanted = branch
         self._opened.update(branch.path[:-1])
         self._looked = 0.0
@@ -525,7 +361,7 @@ class BrowseScreen(ModeScreen):
 
     @property
     def _branch(self) -> Branch | None:
-        """What the cursor is on; for a sentence in place of children, what they would hang on."""
+        """The branch under the cursor; for a sentence in place of children, their parent."""
         branch = self.tree_view.branch
         return branch.parent if branch is not None and branch.note else branch
 
@@ -554,6 +390,14 @@ class BrowseScreen(ModeScreen):
         }
         self.maap.go("search", **{name: value for name, value in names.items() if value is not None})
 
+    def subjects(self) -> list[dict[str, str]]:
+        """The branch under the cursor, for a command of the user's."""
+        branch = self.tree_view.branch
+        if branch is None:
+            return []
+        names = (branch.collection, branch.product_type, branch.baseline)
+        return [dict(zip(("collection", "product", "baseline"), (name or "" for name in names), strict=True))]
+
     def action_copy(self) -> None:
         branch = self._branch
         if branch is not None:
@@ -570,13 +414,14 @@ class BrowseScreen(ModeScreen):
         if branch.collection is not None:
             names = [branch.collection]
         else:
-            rows = self._known.of_mission(branch.mission)
+            rows = self.branches.known.of_mission(branch.mission)
             names = [one.name for one in rows if one.is_listed is not False]
         await self._fetch_names(names)
-        failed = [name for name in names if self._fetch_problem(name)]
+        failed = [name for name in names if self.branches.fetch_problem(name)]
         if len(failed) == len(names) and failed:
             self._say(
-                f"The names of {branch.words} were not fetched: {self._fetch_problem(failed[0])}", "error"
+                f"The names of {branch.words} were not fetched: {self.branches.fetch_problem(failed[0])}",
+                "error",
             )
             return
         after = self._products_of(branch)
@@ -589,7 +434,7 @@ class BrowseScreen(ModeScreen):
         self._say(words + ".", "warning" if failed else "information")
 
     def _products_of(self, branch: Branch) -> set[str]:
-        rows = self._known.of_mission(branch.mission)
+        rows = self.branches.known.of_mission(branch.mission)
         return {name for one in rows if branch.collection in (None, one.name) for name in one.products}
 
     def action_build(self) -> None:
@@ -606,6 +451,17 @@ class BrowseScreen(ModeScreen):
             self._say("Put the cursor on a product type or a baseline to sync it.", "warning")
             return
         self.work.sync(branch)
+
+    def action_swap(self) -> None:
+        branch = self._branch
+        if branch is None or branch.collection is None or not (branch.product_type and branch.baseline):
+            self._say("Put the cursor on a baseline to swap it for a newer one.", "warning")
+            return
+        # Most who open the app never swap.
+        from maap_tui.tui.dialogs.swap import swap_baseline
+
+        names = branch.collection, branch.product_type, branch.baseline
+        start_worker(self.app, swap_baseline, self.maap, *names, group="swap")
 
     def _take_count(self, name: str) -> None:
         if self.maap.is_running and self.is_mounted:

@@ -1,4 +1,4 @@
-"""TreeFilter: words, and the branches of the archive that they are found in."""
+"""TreeFilter: the words of the filter, and the branches of the archive that hold them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from maap_tui.tui.screens.browse.archive_tree import Branch
 
 
 class TreeFilter:
-    """Every word has to be found on the way from the mission to a hit."""
+    """A hit has every word in its path from the mission."""
 
     def __init__(self) -> None:
         self.words: tuple[str, ...] = ()
@@ -20,11 +20,11 @@ class TreeFilter:
         """Branches with hits below them, which are opened."""
 
     def passes(self, branch: Branch) -> bool:
-        """Whether a branch is a hit, hangs on one, or leads to one."""
+        """Whether a branch is a hit, below one, or above one."""
         return branch in self.paths or any(one in self.hits for one in branch.path)
 
     def find(self, known: Known, baselines: Callable[[KnownCollection, str], Sequence[str]]) -> None:
-        """Search again: a hit holds, with the branches above it, every word, and itself at least one.
+        """Search again: a hit has every word in its path, and at least one itself.
 
         Args:
             known: what is searched.
@@ -52,7 +52,7 @@ class TreeFilter:
                         text += f" {about.short} {about.content} {about.instrument} {about.level}"
                     in_product = self._match(leaf, text.lower(), in_collection)
                     for baseline in baselines(one, product_type):
-                        # One letter would open every product: a baseline is meant from two on.
+                        # One letter would open every product: baselines are searched from two letters on.
                         own = {word for word in words if len(word) > 1 and baseline.lower().startswith(word)}
                         if own and len(in_product | own) == len(set(words)):
                             self._hit(Branch(mission_name, one.name, product_type, baseline))

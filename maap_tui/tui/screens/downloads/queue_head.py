@@ -1,9 +1,12 @@
-"""QueueHead: the lines above the list of transfers: how far all is, and what is wrong."""
+"""QueueHead: the lines above the list of transfers: progress, and what is wrong."""
 
 from __future__ import annotations
 
-from collections import Counter, deque
+import re
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -22,11 +25,44 @@ from maap_tui.text import (
 )
 from maap_tui.tui import theme
 from maap_tui.tui.host import OnHost
+from maap_tui.tui.screens.downloads.gauges import Rates, bar, graph, percent, sparkline
 from maap_tui.tui.screens.downloads.transfers import who_is
+
+GRAPH_ROWS = 4
+
+LEAST_BAR = 8
+"""Cells of the bar of all transfers; where there is less room it is left out."""
+
+HINTS = (
+    ("failed", "R retries"),
+    ("damaged", "r fetches again"),
+    ("interrupted", "T goes on"),
+    ("paused", "P resumes"),
+)
+"""State -> the key that helps."""
+
+
+@dataclass(slots=True)
+class Amounts:
+    """The words for what is here and what comes; '' for each that is not known."""
+
+    here: str = ""
+    """Bytes here, of those of all files."""
+    rate: str = ""
+    mean: str = ""
+    left: str = ""
+    """Time until all is here."""
+    clock: str = ""
+    """When that is."""
+
+    @property
+    def short(self) -> list[str]:
+        """Those that matter most."""
+        return [text for text in (self.here, self.rate, self.left) if text]
 
 
 class QueueHead(OnHost, Vertical):
-    """Sampled by its mode; draws only what changed."""
+    """Its mode samples it; it draws only what changed."""
 
     def __init__(self) -> None:
         super().__init__(id="head")
@@ -35,18 +71,18 @@ class QueueHead(OnHost, Vertical):
         self.free: int | None = None
         """Bytes free where data go; None where that is not known."""
         self.doing = ""
-        """What is done to files now, in place of the counts; '' for nothing."""
+        """The running action on files, shown in place of the counts; '' for none."""
         self.stopped = ""
-        """The keys that let the own run go on, then what stopped it; '' while it goes on."""
+        """The keys that let this app's transfers continue, then what stopped them; '' while they run."""
         self.awaited = ""
-        """What the own run waits for; '' while it goes on."""
-        self._rates: deque[float] = deque(maxlen=240)
+        """What this app's transfers wait for; '' while they run."""
+        self.rates = Rates()
+        """What came, of all processes."""
         self._shown: dict[str, str] = {}
 
     def compose(self) -> ComposeResult:
-        yield Static("", id="summary", markup=False)
-        yield Static("", id="note", markup=False)
-        yield Static("", id="problem", markup=False)
+        for name in ("progress", "summary", "note", "graph", "problem"):
+            yield Static("", id=name, markup=False)
 
     def on_mount(self) -> None:
         self.set_interval(1.0, self._note_rate)
@@ -54,66 +90,154 @@ class QueueHead(OnHost, Vertical):
     def on_resize(self) -> None:
         self._shown.clear()
 
+    @property
+    def _now(self) -> tuple[int, float]:
+        """Transfers that run, here and in other processes, and the bytes a second that come to them."""
+        own, others = self.maap.backend.tally.snapshot(), self.maap.backend.elsewhere
+        rate = (own.rate if own.active else 0) + (others.rate if others.active else 0)
+        return own.active + others.active, rate
+
     def _note_rate(self) -> None:
-        self._rates.append(self.maap.backend.tally.snapshot().rate + self.maap.backend.elsewhere.rate)
+        active, rate = self._now
+        self.rates.note(rate, is_active=bool(active))
 
     def sample(self) -> None:
         """Repaint what changed."""
-        self._show_summary()
-        self._show_note()
+        note, is_stopped = self._note
+        if self.has_class("-stopped") is not is_stopped:
+            self.set_class(is_stopped, "-stopped")
+        # Lines are for the list first: a low terminal has two of them here, one being for what is to be done.
+        is_tall = self.screen.has_class("-tall")
+        failed = self._counts_of("failed")
+        if not is_tall and note:
+            if not is_stopped and not self.doing:
+                note = [self._parallel, *failed, *note]
+            self._show_lines("progress", self._progress([*self._amounts().short, self._free]) or self._free)
+            self._show_lines("summary")
+        elif progress := self._progress(failed):
+            self._show_lines("progress", progress)
+            self._show_lines("summary", self._numbers())
+        else:
+            # Two lines here as well, so that the list does not jump when the first transfer is seen.
+            self._show_lines("progress", self._free or "...")
+            self._show_lines("summary", self._fitted([self._parallel, *failed]))
+        self._show_lines("graph", *(self._graph() if is_tall else ()))
+        self._show("note", *map(clean, note))
         self._show("problem", self._queue_problem)
 
     def _show(self, name: str, *parts: str) -> None:
-        """Show a text, or its parts with a dot between them, in at most two lines, the summary in one."""
+        """Show a text, or its parts with a dot between them, in at most two lines."""
         dot = f" {self.maap.glyphs.dot} "
-        text = dot.join(parts)
+        self._show_lines(
+            name, *fold_parts(parts, dot, max(20, self.app.size.width - 2), 2) if any(parts) else ()
+        )
+
+    def _show_lines(self, name: str, *lines: str) -> None:
+        """Show so many lines, nothing in place of none."""
+        lines = tuple(f" {line}" for line in lines if line)
+        text = "\n".join(lines)
         if self._shown.get(name) == text:
             return
-        lines = [f" {line}" for line in fold_parts(parts, dot, max(20, self.app.size.width - 2), 2)]
-        shown = text if name == "summary" else "\n".join(lines)
         for line in self.query(f"#{name}").results(Static):  # none while the mode is made or taken down
             self._shown[name] = text
-            line.update(Text(shown, no_wrap=True, end=""), layout=False)
-            line.styles.height = 1 if name == "summary" else max(1, len(lines))
-            line.display = bool(text)
+            line.update(Text(text, no_wrap=True, end=""), layout=False)
+            line.styles.height = max(1, len(lines))
+            line.display = bool(lines)
 
-    def _show_summary(self) -> None:
+    def _progress(self, parts: Sequence[str]) -> str:
+        """A bar over all transfers, how many have ended, and more; '' for no transfers."""
         own, others = self.maap.backend.tally.snapshot(), self.maap.backend.elsewhere
-        parts = []
-        if queued := own.queued + others.queued:
-            parts.append(f"{format_count(own.done + others.done)}/{plural(queued, 'file')}")
-            done, total = own.bytes_done + others.bytes_done, own.bytes_total + others.bytes_total
-            words = format_sum(total, unknown=own.unknown + others.unknown, guessed=own.guessed)
-            parts.append(f"{format_bytes(done)} of {words}")
-            rate = (own.rate if own.active else 0) + (others.rate if others.active else 0)
-            if rate:
-                parts.append(format_rate(rate))
-            if rate and total > done and not self.maap.backend.silence:
-                parts.append(f"{format_duration((total - done) / rate)} left")
-        if self.free is not None:
-            parts.append(f"{format_bytes(self.free)} free")
-        while len(parts) > 1 and len("  ".join(parts)) > self.app.size.width - 2:
-            parts.pop()  # what is left out says more than what is cut off
-        head = " " + "  ".join(parts)
-        room = self.app.size.width - len(head) - 3
-        if room >= 4 and any(self._rates):
-            head += "  " + sparkline(list(self._rates)[-room:], self.maap.glyphs.levels)
-        self._show("summary", head)
+        if not (queued := own.queued + others.queued):
+            return ""
+        ended = own.done + others.done
+        done, total = own.bytes_done + others.bytes_done, own.bytes_total + others.bytes_total
+        part = done / total if total else ended / queued
+        # What is here of some files says nothing of those whose size is not known.
+        part = min(part, ended / queued) if own.unknown + others.unknown else part
+        part = part if ended >= queued else min(part, 0.999)
+        words = [percent(part).strip(), f"{format_count(ended)} of {plural(queued, 'file')}", *parts]
+        width = self.app.size.width - 2
+        while len(words) > 3 and len("  ".join(words)) + 2 + LEAST_BAR > width:
+            words.pop()
+        text = self._fitted(words)
+        room = width - 2 - len(text)
+        if room < LEAST_BAR:
+            return text
+        return f"{bar(part, room, self.maap.glyphs)}  {text}"
 
-    def _show_note(self) -> None:
-        counts = self.counts
-        parallel = (
-            self.maap.backend.transfers.parallel if self.maap.backend.transfers else self._setting_parallel
-        )
-        parts = [f"{parallel} at once"]
-        for state, hint in (
-            ("failed", "R retries"),
-            ("damaged", "r fetches again"),
-            ("interrupted", "T goes on"),
-            ("paused", "P resumes"),
-        ):
-            if counts[state]:
-                parts.append(f"{counts[state]:,} {theme.STATE_WORDS.get(state, state)} ({hint})")
+    def _amounts(self) -> Amounts:
+        own, others = self.maap.backend.tally.snapshot(), self.maap.backend.elsewhere
+        if not own.queued + others.queued:
+            return Amounts()
+        done, total = own.bytes_done + others.bytes_done, own.bytes_total + others.bytes_total
+        words = format_sum(total, unknown=own.unknown + others.unknown, guessed=own.guessed)
+        found = Amounts(f"{_without_unit(format_bytes(done), words)} of {words}")
+        _, rate = self._now
+        if rate:
+            found.rate = format_rate(rate)
+            mean = self.rates.mean
+            found.mean = f"mean {_without_unit(format_rate(mean), found.rate)}" if mean else ""
+        if rate and total > done and not self.maap.backend.silence:
+            left = (total - done) / rate
+            found.left = f"{format_duration(left)} left"
+            then = self.maap.backend.now() + timedelta(seconds=left)
+            found.clock = f" ({then:%H:%M} UTC)" if 60 <= left < 86400 else ""
+        return found
+
+    def _numbers(self) -> str:
+        """The amounts, free space and transfers at a time, and what came lately in the room that is left."""
+        found = self._amounts()
+        text, room = "", self.app.size.width - 2
+        for mean, clock in ((found.mean, found.clock), (found.mean, ""), ("", "")):
+            parts = [found.here, found.rate, mean, found.left + clock, self._free, self._parallel]
+            text = "  ".join(filter(None, parts))
+            if len(text) <= room:
+                break
+        text = self._fitted(parts)
+        room -= len(text) + 2
+        seconds = list(self.rates.seconds)
+        if room >= 4 and any(seconds) and not self.screen.has_class("-tall"):
+            text += "  " + sparkline(seconds[-room:], self.maap.glyphs.levels)
+        return text
+
+    def _fitted(self, parts: Sequence[str]) -> str:
+        """As many of the parts as there is room for: one left out is clearer than one cut off."""
+        kept = [part for part in parts if part]
+        while len(kept) > 1 and len("  ".join(kept)) > self.app.size.width - 2:
+            kept.pop()
+        return "  ".join(kept)
+
+    def _graph(self) -> list[str]:
+        glyphs = self.maap.glyphs
+        return graph(self.rates, self.app.size.width - 2, GRAPH_ROWS, glyphs.levels, glyphs.axis)
+
+    @property
+    def _free(self) -> str:
+        return "" if self.free is None else f"{format_bytes(self.free)} free"
+
+    @property
+    def _parallel(self) -> str:
+        transfers = self.maap.backend.transfers
+        return f"{transfers.parallel if transfers else self._setting_parallel} at once"
+
+    def _counts_of(self, *states: str) -> list[str]:
+        """How many transfers are in each state that has some, and the key that helps."""
+        return [
+            f"{self.counts[state]:,} {theme.STATE_WORDS.get(state, state)} ({hint})"
+            for state, hint in HINTS
+            if state in states and self.counts[state]
+        ]
+
+    @property
+    def _note(self) -> tuple[list[str], bool]:
+        """What is to be done or known beside progress and failures, and whether it has stopped the run."""
+        if self.doing:
+            return [self.doing], False
+        if self.stopped:
+            return [self.stopped], True
+        if self.awaited:
+            return [f"Waiting: {self.awaited}"], True
+        parts = self._counts_of("damaged", "interrupted", "paused")
         others = self.maap.backend.elsewhere
         if others.active:
             busy = [share for share in others.shares if share.running]
@@ -122,16 +246,7 @@ class QueueHead(OnHost, Vertical):
             words = f"{whose}: {format_count(others.active)} running"
             words += f" {format_rate(others.rate)}" if others.rate else ""
             parts.append(words)
-        is_stopped = False
-        if self.doing:
-            parts = [self.doing]
-        elif self.stopped:
-            parts, is_stopped = [self.stopped], True
-        elif self.awaited:
-            parts, is_stopped = [f"Waiting: {self.awaited}"], True
-        if self.has_class("-stopped") is not is_stopped:
-            self.set_class(is_stopped, "-stopped")
-        self._show("note", *map(clean, parts))
+        return parts, False
 
     @property
     def _queue_problem(self) -> str:
@@ -146,6 +261,12 @@ class QueueHead(OnHost, Vertical):
     @property
     def _setting_parallel(self) -> int:
         return int(self.maap.backend.session.settings.downloads.parallel)
+
+
+def _without_unit(text: str, other: str) -> str:
+    """The number of a text whose unit the other one repeats: `228` of `228 MiB` beside `467 MiB`."""
+    number, _, unit = text.partition(" ")
+    return number if re.fullmatch(rf"[\d.]+ {re.escape(unit)}", other) else text
 
 
 def fold_parts(parts: Sequence[str], separator: str, width: int, most: int) -> list[str]:
@@ -166,12 +287,3 @@ def fold_parts(parts: Sequence[str], separator: str, width: int, most: int) -> l
     if len(lines) > most or any(len(line) > width for line in lines):
         return fold(separator.join(parts), width, most)
     return lines
-
-
-def sparkline(values: Sequence[float], levels: str) -> str:
-    """Values as glyphs of growing height, the largest one full; nothing is the lowest."""
-    top = max(values, default=0.0)
-    if top <= 0:
-        return levels[0] * len(values)
-    last = len(levels) - 1
-    return "".join(levels[0 if value <= 0 else max(1, round(value / top * last))] for value in values)

@@ -1,7 +1,8 @@
-"""The mode Downloads: every transfer of this user, live, and what can be done with it.
+"""The mode Downloads: every transfer of this user, live, and the actions on them.
 
-The app's own transfers are read from the engine's queue as they are; those of other processes from the
-queue on disk, in a thread. Own ones alone can be controlled; what a dead process left can be taken over.
+The app's own transfers are read from the engine's queue; those of other processes from the queue on disk, in
+a thread. The worker and other apps are asked to do what the keys say with theirs; those that a dead process
+left can be taken over.
 """
 
 from __future__ import annotations
@@ -17,44 +18,45 @@ from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import events, on
+from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
 from maap_tui.engine.download.downloads import Downloads
-from maap_tui.engine.download.jobs import of_row
+from maap_tui.engine.download.queue_control import WORKER
 from maap_tui.engine.download.queue_store import LIVE, Process, QueueRow, dead_processes
-from maap_tui.engine.download.tally import sum_sizes
-from maap_tui.engine.errors import InvalidRequestError
-from maap_tui.engine.integrity.verify import Judge, Verdict
 from maap_tui.engine.storage import files
-from maap_tui.text import clean, fold, format_bytes, format_sum, format_time, plural
-from maap_tui.tui import collector
+from maap_tui.engine.user_commands import values_of_file
+from maap_tui.text import clean, fold, format_time, plural
+from maap_tui.tui import gc_pause
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings
+from maap_tui.tui.screens.downloads.chosen import SLICE, obeying, size_of, texts_of, verdict_of
 from maap_tui.tui.screens.downloads.queue_head import QueueHead
 from maap_tui.tui.screens.downloads.transfer_order import TransferOrder
-from maap_tui.tui.screens.downloads.transfers import ENDED, Line, TransferList, state_word, who_has
+from maap_tui.tui.screens.downloads.transfers import ENDED, Line, TransferList, who_has
 from maap_tui.tui.screens.mode import ModeScreen
 from maap_tui.tui.widgets.filter_line import FilterLine
-from maap_tui.tui.widgets.memory import ColumnMemory
-from maap_tui.tui.widgets.rows import RowList
+from maap_tui.tui.widgets.pane import framed
+from maap_tui.tui.widgets.row_list import RowList
+from maap_tui.tui.widgets.ui_state import ColumnMemory
 from maap_tui.tui.workers import start_worker
 
 POLL_S = 0.5
-"""Seconds between two looks at what other processes wrote."""
+"""Seconds between two reads of what other processes wrote."""
 
 NEWS_S = 0.01
-"""Seconds that changed transfers are taken for between two looks at the keys."""
-
-SLICE = 500
-"""Rows handled between two looks at the keys."""
+"""Seconds that changed transfers are processed for before keys are handled."""
 
 ARRANGE_S = 0.5
 """Least seconds between two arrangements of the rows."""
 
+SLOW_S = 0.9
+"""Least seconds between two repaints of figures on a slow line: bars in eighths change with each."""
+
 DISK_S = 10.0
-"""Seconds between two looks at the free space."""
+"""Seconds between two checks of the free space."""
 
 
 class DownloadsScreen(ModeScreen):
@@ -77,6 +79,7 @@ class DownloadsScreen(ModeScreen):
         self._dead: set[Process] = set()
         self._is_out_of_order = False
         self._arrange_after = 0.0
+        self._repainted_at = -SLOW_S
         self._is_catching_up = False
         self._free_at = -DISK_S
         self._detail = ""
@@ -84,9 +87,8 @@ class DownloadsScreen(ModeScreen):
     def body(self) -> Iterable[Widget]:
         yield QueueHead()
         table = TransferList()
-        yield FilterLine(table)
-        yield table
-        yield Static("", id="detail", markup=False)
+        yield framed(Vertical(FilterLine(table), table, id="transfers-pane"), "Transfers")
+        yield framed(Static("", id="detail", markup=False), "Details")
 
     def on_mount(self) -> None:
         self.table.focus()
@@ -96,7 +98,7 @@ class DownloadsScreen(ModeScreen):
         self.app.mode_change_signal.subscribe(self, self._open_on_running)
 
     def _open_on_running(self, mode: str) -> None:
-        """Show what runs to who comes back from another mode; marks are work that goes on."""
+        """Go to what runs when the mode is shown again, unless rows are marked."""
         table = self.table
         running = table.first_running(table.shown)
         states = {line.state for line in table.shown[running : running + 1]}
@@ -122,19 +124,19 @@ class DownloadsScreen(ModeScreen):
 
     @on(ColumnsDialog.Changed)
     def keep_columns(self) -> None:
-        """Let the user's choice of columns stand, whatever the width, and write it down."""
+        """Keep the user's choice of columns at any width, and save it."""
         self.table.keep_columns()
         start_worker(self, self._columns.keep, self.table, group="columns")
 
     @on(FilterLine.Filtered)
     def filter_lines(self, event: FilterLine.Filtered) -> None:
-        """Show what contains the text."""
+        """Show the transfers that contain the text."""
         self.table.set_filter(event.text)
 
     # What is there
 
     def sample(self) -> None:
-        """Take what changed and repaint that."""
+        """Read what changed and repaint it."""
         super().sample()
         now = time.monotonic()
         if self._take_news() and not self._is_catching_up:
@@ -149,25 +151,30 @@ class DownloadsScreen(ModeScreen):
             self._arrange()
             # A large list is put in order less often, so that most of the time is left for the keys.
             self._arrange_after = now + max(ARRANGE_S, 15 * (time.monotonic() - begun))
-        self.table.repaint()
-        self.head.stopped = self.table.stopped
-        self.head.awaited = self.table.awaited
-        self.head.sample()
+        if not self.maap.low_bandwidth or abs(now - self._repainted_at) >= SLOW_S:
+            self._repainted_at = now
+            self.table.repaint()
+            self.head.stopped = self.table.stopped
+            self.head.awaited = self.table.awaited
+            self.head.sample()
         self._show_detail()
 
     async def _catch_up(self) -> None:
-        """Take the news of very many transfers, with a look at the keys in between."""
+        """Process the changes of very many transfers, handling keys in between."""
         try:
-            with collector.held():
+            with gc_pause.held():
                 for _ in iter(self._take_news, False):
                     await asyncio.sleep(0)
         finally:
             self._is_catching_up = False
 
     def _take_news(self) -> bool:
-        """Bring own lines up to date, for `NEWS_S` at most; whether there is more."""
+        """Update this app's lines, for `NEWS_S` at most; returns whether there is more."""
         transfers = self.maap.backend.transfers
         if transfers is None:
+            if self._seen is not None:  # they were left to the worker
+                self._seen = None
+                self._drop_own(list(self._own.values()))
             return False
         if transfers is not self._seen:
             self._seen = transfers
@@ -198,13 +205,13 @@ class DownloadsScreen(ModeScreen):
         return False
 
     def _look_at(self, line: Line) -> None:
-        """Bring a line up to date, and to its place."""
+        """Update a line and its position."""
         line.update(self._dead)
         if line.job is not None or line.key not in self._own_paths:
             self._is_out_of_order |= self._order.put(line)
 
     def _drop_own(self, lines: Sequence[Line]) -> None:
-        """Take own lines out; what another process has under their path comes in their place."""
+        """Remove this app's lines; a transfer of another process with the same path takes their place."""
         self._order.take_all(lines)
         for line in lines:
             del self._own[line.url]
@@ -215,7 +222,7 @@ class DownloadsScreen(ModeScreen):
         self._is_out_of_order = True
 
     def _arrange(self) -> None:
-        """Show the rows as they are in order now."""
+        """Show the rows in their present order."""
         self._is_out_of_order = False
         self.head.counts = self._order.counts
         self.table.set_rows(self._order.lines)
@@ -225,15 +232,16 @@ class DownloadsScreen(ModeScreen):
         while True:
             if self.is_current:
                 await self._look_at_others()
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(POLL_S * (2 if self.maap.low_bandwidth else 1))
 
     async def _look_at_others(self) -> None:
         queue = self.maap.backend.queue
         stamp = await asyncio.to_thread(queue.stamp)
         if stamp != self._stamp:
             self._stamp = stamp
-            with collector.held(0 if self._serial else collector.MANY):
+            with gc_pause.held(0 if self._serial else gc_pause.MANY) as holding:
                 changes = await asyncio.to_thread(queue.changes, self._serial)
+                holding.count = len(changes.rows)
             if self._serial and changes.count < len(self._known | {row.path for row in changes.rows}):
                 # Something was removed; only the whole list shows what.
                 changes = await asyncio.to_thread(queue.changes)
@@ -247,7 +255,8 @@ class DownloadsScreen(ModeScreen):
                 self._take_rows(changes.rows[begin : begin + SLICE])
                 await asyncio.sleep(0)
         live = [line.row for line in self._others_live.values() if line.row is not None]
-        dead = await asyncio.to_thread(dead_processes, live, time.time())
+        # A thread that is woken for nothing is most of what the app takes at rest.
+        dead = await asyncio.to_thread(dead_processes, live, time.time()) if live else set()
         if dead != self._dead:
             self._dead = dead
             for count, line in enumerate(list(self._others_live.values())):
@@ -302,7 +311,7 @@ class DownloadsScreen(ModeScreen):
         lines = [clean(first, room), folder]
         lines += fold(clean(self.table.reason_of(line)) or self.table.state_text(line), room, 2)
         if len(lines) > self.query_one("#detail").content_size.height:
-            lines.remove(folder)  # enter shows it; what to do is needed more
+            lines.remove(folder)  # enter shows the address; the remedy matters more
         self._set_detail("\n".join(lines))
 
     def _set_detail(self, text: str) -> None:
@@ -355,48 +364,74 @@ class DownloadsScreen(ModeScreen):
         lines = self.table.chosen
         going = self._own_urls(lines, "waiting", "running")
         paused = self._own_urls(lines, "paused")
-        if going:
+        theirs, parked = obeying(lines, "waiting", "running"), obeying(lines, "paused")
+        if going or theirs:
             self._run(self._control, lambda transfers: transfers.pause(going))
-        elif paused:
+            self._have_done("pause", theirs)
+        elif paused or parked:
             self._run(self._control, lambda transfers: transfers.resume(paused))
+            self._have_done("resume", parked)
         elif any(line.row is not None and line.state in LIVE for line in lines):
             self._say("Another process has it: it can be stopped there only.", is_bad=True)
         else:
             self._say("Nothing here can be paused.")
 
     def action_pause_all(self) -> None:
+        theirs = obeying(self._others_live.values(), "waiting", "running")
+        parked = obeying(self._others_live.values(), "paused")
+
         def toggle(transfers: Downloads) -> None:
             if transfers.report.stopped is not None:
                 transfers.resume_run()
-            elif any(job.state in ("waiting", "running") for job in transfers.jobs.values()):
+            elif theirs or any(job.state in ("waiting", "running") for job in transfers.jobs.values()):
                 transfers.pause()
             else:
                 transfers.resume()
 
+        transfers = self.maap.backend.transfers
+        is_going = transfers is not None and any(self._own_urls(self._own.values(), "waiting", "running"))
         self._run(self._control, toggle)
+        if theirs or not is_going:
+            self._have_done("pause" if theirs else "resume", theirs or parked)
+
+    def _have_done(self, action: str, rows: Sequence[QueueRow]) -> None:
+        """Have other processes do something with their transfers."""
+        if rows:
+            self._run(self._wait_for_order, action, rows)
+
+    async def _wait_for_order(self, action: str, rows: Sequence[QueueRow]) -> None:
+        done = await self.maap.backend.order(action, rows)
+        if done.unanswered:
+            who = who_has(done.unanswered[0])
+            self._say(f"{who} does not answer; {plural(len(done.unanswered), 'transfer')} stay.", is_bad=True)
+        await self._look_at_others()
+        self.table.clear_marks()
+        self.sample()
 
     def action_cancel(self) -> None:
         chosen = self.table.chosen
         own = [line for line in chosen if line.job is not None and line.job.state in LIVE]
         left = [line for line in chosen if line.state == "interrupted"]
-        if own or left:
-            self._run(self._cancel, own, left)
+        theirs = [line for line in chosen if line.obeys]
+        if own or left or theirs:
+            self._run(self._cancel, own, left, theirs)
         elif any(line.row is not None and line.state in LIVE for line in chosen):
             self._say("Another process has it: it can be stopped there only.", is_bad=True)
         else:
             self._say("Nothing here waits or runs.")
 
-    async def _cancel(self, own: Sequence[Line], left: Sequence[Line]) -> None:
-        lines = [*own, *left]
+    async def _cancel(self, own: Sequence[Line], left: Sequence[Line], theirs: Sequence[Line]) -> None:
+        lines = [*own, *left, *theirs]
         if len(lines) > 1 and not await self.maap.confirm(
-            f"Take {plural(len(lines), 'transfer')} ({_size_of(lines)}) out of the queue? "
+            f"Take {plural(len(lines), 'transfer')} ({size_of(lines)}) out of the queue? "
             "Parts stay; r puts back what this app had.",
-            lines=await _texts_of(lines),
+            lines=await texts_of(lines),
             verb="Cancel them",
             key="y",
         ):
             return
         await self._control(lambda transfers: transfers.cancel([line.url for line in own]))
+        self._have_done("cancel", obeying(theirs, *LIVE))
         await self._forget(left)
         self.table.clear_marks()
 
@@ -442,6 +477,10 @@ class DownloadsScreen(ModeScreen):
             await self._control(lambda transfers: transfers.retry(own))
         if requests := [replace(line.job.wanted, again=True) for line in damaged if line.job is not None]:
             await self.maap.backend.queue_files(requests)
+        if self.maap.backend.worker is not None:
+            # What the worker had goes on in the worker.
+            self._have_done("retry", [row for row in left if row.verb == WORKER and not row.is_live])
+            left = [row for row in left if row.verb != WORKER or row.is_live]
         if left:
             await self.maap.take_over(left)
         if lost := [line.row for line in damaged if line.row is not None]:
@@ -451,10 +490,12 @@ class DownloadsScreen(ModeScreen):
 
     def action_top(self) -> None:
         urls = self._own_urls(self.table.chosen, "waiting")
-        if not urls:
+        theirs = obeying(self.table.chosen, "waiting")
+        self._have_done("top", theirs)
+        if urls:
+            self._run(self._to_top, urls)
+        elif not theirs:
             self._say("Nothing here waits for its turn.")
-            return
-        self._run(self._to_top, urls)
 
     async def _to_top(self, urls: Sequence[str]) -> None:
         await self._control(lambda transfers: transfers.move_to_top(urls))
@@ -465,6 +506,14 @@ class DownloadsScreen(ModeScreen):
         self._run(self._set_parallel, by)
 
     async def _set_parallel(self, by: int) -> None:
+        """Change how many files come at once: in the worker where one runs, and here if files come here."""
+        is_here = any(self._own_urls(self._own.values(), *LIVE))
+        done = await self.maap.backend.ask_worker("parallel", str(by))
+        if done is not None:
+            words = f"One transfer {'more' if by > 0 else 'less'} at a time in the worker."
+            self._say(words if done else "The worker does not answer.", is_bad=not done)
+            if not is_here:
+                return
         if self.maap.backend.transfers is None:
             await self.maap.backend.queue_files([])
         await self._control(lambda transfers: transfers.set_parallel(transfers.parallel + by))
@@ -478,9 +527,9 @@ class DownloadsScreen(ModeScreen):
 
     async def _clear(self, lines: Sequence[Line]) -> None:
         if not await self.maap.confirm(
-            f"Take {plural(len(lines), 'ended transfer')} ({_size_of(lines)}) out of the list? "
+            f"Take {plural(len(lines), 'ended transfer')} ({size_of(lines)}) out of the list? "
             "Files and registry stay as they are.",
-            lines=await _texts_of(lines),
+            lines=await texts_of(lines),
             verb="Clear",
             key="y",
         ):
@@ -488,13 +537,17 @@ class DownloadsScreen(ModeScreen):
         await self.maap.backend.with_transfers(lambda transfers: transfers.clear_finished())
         jobs = self.maap.backend.transfers.jobs if self.maap.backend.transfers else {}
         gone = [line for url, line in self._own.items() if jobs.get(url) is not line.job]
-        await asyncio.sleep(0)  # with many, each of these steps takes its time
+        await asyncio.sleep(0)  # with many, each of these steps takes long
         self._drop_own(gone)
         await self._forget([line for line in lines if line.row is not None])
         self.table.clear_marks()
         await asyncio.sleep(0)
         self._arrange()
         self.sample()
+
+    def subjects(self) -> list[dict[str, str]]:
+        """The marked transfers, or the one under the cursor, for a command of the user's."""
+        return [values_of_file(line.key, line.url, line.kind[0]) for line in self.table.chosen]
 
     def action_folder(self) -> None:
         line = self.table.current
@@ -512,13 +565,13 @@ class DownloadsScreen(ModeScreen):
             self._say("Only a file that is here can be checked.")
 
     async def _verify(self, lines: Sequence[Line]) -> None:
-        """Look at files again, one after the other."""
+        """Check files on disk, one after the other."""
         bad = done = 0
         judge = self.maap.backend.session.judge()
         try:
             for line in lines:
                 self.head.doing = f"Verifying {done + 1} of {plural(len(lines), 'file')}; V stops it."
-                line.verdict = await asyncio.to_thread(_verdict_of, judge, line)
+                line.verdict = await asyncio.to_thread(verdict_of, judge, line)
                 self._look_at(line)
                 bad += line.verdict.is_bad
                 done += 1
@@ -549,36 +602,3 @@ class DownloadsScreen(ModeScreen):
         self._say(f"Going on with {plural(count, 'transfer')}.")
         self.table.clear_marks()
         self.sample()
-
-
-def _verdict_of(judge: Judge, line: Line) -> Verdict:
-    """What a look at a line's file on disk says."""
-    if line.job is not None:
-        tracked = line.job.wanted.tracked
-    else:
-        try:
-            tracked = of_row(line.row).tracked if line.row is not None else None
-        except InvalidRequestError:
-            tracked = None  # what the queue says of its place cannot be read: judged without the registry
-    where = (tracked.key, tracked.day) if tracked is not None else None
-    return judge.judge(line.key, line.url, tracked=where, size=line.source.size)
-
-
-def _size_of(lines: Iterable[Line]) -> str:
-    total, unknown, guessed = sum_sizes((line.kind, line.source.size) for line in lines)
-    return format_sum(total, unknown=unknown, guessed=guessed)
-
-
-async def _texts_of(lines: Iterable[Line]) -> list[str]:
-    """Each of them in a line of text, with a look at the keys in between."""
-    texts = []
-    for line in lines:
-        texts.append(_line_text(line))
-        if len(texts) % SLICE == 0:
-            await asyncio.sleep(0)
-    return texts
-
-
-def _line_text(line: Line) -> str:
-    size = "?" if line.source.size is None else format_bytes(line.source.size)
-    return f"{state_word(line):<12}{size:>10}  {line.name}"

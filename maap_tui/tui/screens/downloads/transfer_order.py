@@ -1,6 +1,6 @@
-"""TransferOrder: transfers in the order of their list, kept as they come, change and go.
+"""TransferOrder: keeps transfers in the order of their list while they come, change and go.
 
-Nothing is ever sorted whole: one change costs the finding of one place, however long the list is.
+The list is never sorted as a whole: one change costs one search, however long the list is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _position = attrgetter("position")
 
 
 class TransferOrder:
-    """What needs the eye first, what ended last at the end; see `Line.order`."""
+    """First what needs attention, at the end what ended last; see `Line.order`."""
 
     def __init__(self) -> None:
         self._groups: list[list[Line]] = [[] for _ in range(len(GROUPS) + 1)]
@@ -26,7 +26,7 @@ class TransferOrder:
 
     @property
     def lines(self) -> list[Line]:
-        """All of them in order, as a list of the caller's own."""
+        """All of them in order, in a new list."""
         return list(chain.from_iterable(self._groups))
 
     def group(self, state: str) -> list[Line]:
@@ -34,7 +34,7 @@ class TransferOrder:
         return self._groups[GROUPS.index(state)]
 
     def put(self, line: Line) -> bool:
-        """Put a transfer in its place, from its old one if it has any; whether that changed anything."""
+        """Move a transfer to its position, or insert it; returns whether anything changed."""
         position = line.order
         if line.placed_as != line.state:
             self._count(line, line.state)

@@ -7,15 +7,17 @@ from collections import deque
 from collections.abc import Sequence
 
 from maap_tui.engine.download.jobs import DownloadJob
+from maap_tui.engine.download.queue_control import OBEDIENT, WORKER
 from maap_tui.engine.download.queue_store import LIVE, Process, QueueRow
 from maap_tui.engine.errors import MaapError, needs_new_token
 from maap_tui.engine.integrity.verify import Verdict
 from maap_tui.engine.missions import parse_name
-from maap_tui.text import format_bytes, format_rate
+from maap_tui.text import format_bytes, format_rate, short_duration
 from maap_tui.tui import theme
 from maap_tui.tui.host import OnHost
+from maap_tui.tui.screens.downloads.gauges import bar
+from maap_tui.tui.widgets.row_list import RowList
 from maap_tui.tui.widgets.row_model import Arranged, Column
-from maap_tui.tui.widgets.rows import RowList
 
 RATE_WINDOW_S = 3.0
 """Seconds that the rate of one transfer is taken over."""
@@ -26,8 +28,14 @@ SHORT_NAME = 22
 WHOLE_NAME = 64
 """Cells for a file's whole name."""
 
-BAR_CELLS = 7
-"""Cells of the bar of a transfer."""
+WHOLE_NAME_FROM = 190
+"""Cells of the terminal from which whole names have room beside a long bar and the reason."""
+
+TRIES_FROM = 90
+"""Cells of the terminal from which on tries have room beside a name; the reason below says them too."""
+
+BAR_CELLS = (7, 40)
+"""Cells of the bar of a transfer, at least and at most."""
 
 MOVING_COLUMNS = ("state", "bar", "bytes", "rate", "left", "tries")
 """Columns that change while a transfer runs; they stand on the left."""
@@ -36,7 +44,7 @@ ENDED = frozenset({"finished", "skipped", "cancelled"})
 """States that `clear` takes out of the list; what failed stays."""
 
 GROUPS = ("running", "retrying", "damaged", "failed", "interrupted", "paused", "waiting")
-"""States that have not ended or need the eye, in the order of the list."""
+"""States that have not ended or need attention, in the order of the list."""
 
 _RANKS = {state: rank for rank, state in enumerate(GROUPS)}
 
@@ -77,11 +85,11 @@ class Line:
         self.marks: deque[tuple[float, int]] | None = None
         """(time, bytes here) of the last seconds; None while it does not run."""
         self._since = 0.0
-        """When the body began to arrive that `marks` are about."""
+        """When the body that `marks` measure began to arrive."""
         self.has_come = False
-        """Whether a byte came since it runs."""
+        """Whether any byte came since it runs."""
         self.cells: tuple[str, ...] = ()
-        """What the moving columns showed last."""
+        """The last content of the changing columns."""
         self.ended = 0.0
         """When it ended, seconds since 1970; 0 while it has not."""
         self.verdict: Verdict | None = None
@@ -92,13 +100,13 @@ class Line:
         self.position: tuple[int, float, str] | tuple[()] = ()
         """Where its `TransferOrder` has it; () for nowhere."""
         self.shown_as: tuple[int, float, str] | tuple[()] = ()
-        """The `mode` that it was last shown in; () for nowhere."""
+        """The `position` that it was last shown at; () for nowhere."""
         self.placed_as = ""
         """The state it is counted as there; '' for none."""
         self.update(set())
 
     def update(self, dead: set[Process]) -> bool:
-        """Look again; whether the state changed, and with it the row's place."""
+        """Read its state again; returns whether it changed, and with it the row's position."""
         before = self.state
         if self.job is not None:
             job = self.job
@@ -113,7 +121,8 @@ class Line:
                 self.ended = time.time()
         elif self.row is not None:
             is_left = self.row.is_live and self.row.process in dead
-            self.state = "interrupted" if is_left else self.row.state
+            is_parked = self.row.state == "paused" and not self.row.pid and self.row.verb == WORKER
+            self.state = "interrupted" if is_left and not is_parked else self.row.state
             self.ended = 0.0 if self.row.is_live else self.row.changed
         if self.verdict is not None and self.verdict.is_bad and self.state in ("finished", "skipped"):
             self.state = "damaged"
@@ -128,7 +137,7 @@ class Line:
 
     @property
     def short(self) -> str:
-        """What fits into a narrow column and still identifies the file."""
+        """A short text that still identifies the file."""
         if not self._short:
             self._short = self.name
             parsed = parse_name(self.name)
@@ -139,6 +148,11 @@ class Line:
         return self._short
 
     @property
+    def obeys(self) -> bool:
+        """Whether it is another process's that does what is asked of it, or waits for the worker."""
+        return self.row is not None and self.row.verb in OBEDIENT and self.state in LIVE
+
+    @property
     def source(self) -> DownloadJob | QueueRow:
         """Where its numbers come from."""
         found = self.job if self.job is not None else self.row
@@ -147,7 +161,7 @@ class Line:
 
     @property
     def kind(self) -> tuple[str, str, str]:
-        """What files of about the same size have in common: collection, product type and baseline."""
+        """Collection, product type and baseline, which files of about the same size have in common."""
         if self.row is not None:
             return self.row.collection, self.row.product_type, self.row.baseline
         key = self.job.wanted.key if self.job is not None else None
@@ -162,7 +176,7 @@ class Line:
         return max(0.0, (after - before) / max(end - begin, 0.2))
 
     def measure(self, now: float) -> None:
-        """Note how far it is, for the rate."""
+        """Record its progress, for the rate."""
         if self.state != "running" or (self.job is not None and not self.job.since):
             return
         received = self.source.received
@@ -182,12 +196,28 @@ class Line:
         return (size - self.source.received) / rate if size and rate else None
 
     @property
+    def took_s(self) -> float:
+        """Seconds that the whole transfer took; 0 while it has not come, and of other processes."""
+        return self.job.took_s if self.job is not None and self.state in ("finished", "damaged") else 0.0
+
+    @property
+    def mean_rate(self) -> float:
+        """Bytes a second that came in this time; 0 where it is not known."""
+        return self.job.came / self.took_s if self.job is not None and self.took_s else 0.0
+
+    @property
     def order(self) -> tuple[int, float, str]:
-        """Its place in the list: what needs the eye first, what ended last at the end."""
+        """Its sort key: first what needs attention, at the end what ended last."""
         rank = _RANKS.get(self.state)
         if rank is not None:
             return rank, self.source.position, self.key
         return len(GROUPS), -self.ended, self.key
+
+
+def bar_cells(width: int) -> int:
+    """Cells of the bar of a transfer in a terminal of so many: of those above 80 a quarter, above 120 all."""
+    least, most = BAR_CELLS
+    return min(max(least + (min(width, 120) - 80) // 4 + max(width - 120, 0), least), most)
 
 
 def state_word(line: Line) -> str:
@@ -203,15 +233,17 @@ class TransferList(OnHost, RowList):
     def __init__(self) -> None:
         super().__init__(
             [
-                Column("state", "State", 11, self.state_text, self._tone, _state_order, is_untrusted=False),
-                Column("bar", "Done", BAR_CELLS, self._bar_text, self._tone, _part_done, is_untrusted=False),
+                Column("state", "State", 13, self._signed, self._tone, _state_order, is_untrusted=False),
+                Column(
+                    "bar", "Done", BAR_CELLS[0], self._bar_text, self._tone, _part_done, is_untrusted=False
+                ),
                 Column(
                     "bytes", "Bytes", 13, _bytes_text, order=_size_order, is_right=True, is_untrusted=False
                 ),
                 Column("rate", "Rate", 10, _rate_text, order=_rate_order, is_right=True, is_untrusted=False),
                 Column("left", "Left", 6, _left_text, order=_left_order, is_right=True, is_untrusted=False),
                 Column("tries", "Try", 3, _tries_text, order=_tries_order, is_right=True, is_untrusted=False),
-                Column("name", "Name", 0, self._name_text, order=lambda line: line.name),
+                Column("name", "Name", 0, self._name_text, order=lambda line: line.name, mutes_repeats=True),
                 Column("reason", "Reason", 30, self._reason_text, tone=lambda line: "muted"),
             ],
             key=lambda line: line.key,
@@ -229,9 +261,23 @@ class TransferList(OnHost, RowList):
         super()._show(arranged)
         for line in self.shown:
             line.shown_as = line.position
+        self._note_drawn()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        self._note_drawn()
+
+    def _note_drawn(self) -> None:
+        """Take the rows in view as drawn, all of which are about to be: `repaint` draws what changes then."""
+        for line in self._in_view:
+            line.cells = self._cells(line)
+
+    @property
+    def _in_view(self) -> Sequence[Line]:
+        return self.shown[self._top : self._top + self._visible_rows + 1]
 
     def cursor_after(self, before: int, found: int, shown: Sequence[Line]) -> int:
-        """Where the cursor is to be: on its row, but never far away from where it was.
+        """The cursor's position after an update: on its row, but near where it was.
 
         It stays at its position when its row went elsewhere because that ended, or out of view because
         its state changed. Before anyone moved it, it is on the first transfer that runs.
@@ -251,35 +297,45 @@ class TransferList(OnHost, RowList):
 
     def on_resize(self) -> None:
         self._fit_columns()
+        self._note_drawn()
 
     def _fit_columns(self) -> None:
-        """Show the columns that the width has room for, until the user chose some."""
-        if self._has_chosen_columns:
-            return
+        """Show the columns that the width has room for, until the user chose some, and long bars."""
         width = self.app.size.width
+        if self._has_chosen_columns:
+            self.resize_columns({"bar": bar_cells(width)})
+            return
         keys = [*MOVING_COLUMNS, "name"]
         if width < 76:
             keys = ["state", "bar", "rate", "name"]
+        elif width < TRIES_FROM:
+            keys.remove("tries")
         elif width >= 110:
             keys.append("reason")
         self.set_columns(keys)
+        widths = {"bar": bar_cells(width)}
         if width >= 110:
-            self.resize_columns({"name": WHOLE_NAME if width >= 150 else SHORT_NAME, "reason": 0})
+            widths |= {"name": WHOLE_NAME if width >= WHOLE_NAME_FROM else SHORT_NAME, "reason": 0}
+        self.resize_columns(widths)
 
     def keep_columns(self) -> None:
-        """Let the user's choice of columns stand, whatever the width."""
+        """Keep the user's choice of columns at any width."""
         self._has_chosen_columns = True
+        self._fit_columns()
 
     def repaint(self) -> None:
-        """Draw again what looks different, of the rows in view."""
-        keys = []
-        for line in self.shown[self._top : self._top + self._visible_rows + 1]:
-            cells = self._cells(line)
-            if cells != line.cells:
-                line.cells = cells
-                keys.append(line.key)
-        if keys:
-            self.refresh_rows(keys, MOVING_COLUMNS)
+        """Draw those rows in view again that look different, each as far as it does."""
+        reaches: dict[int, list[str]] = {}
+        for line in self._in_view:
+            before, line.cells = line.cells, self._cells(line)
+            if line.cells == before:
+                continue
+            reach = len(MOVING_COLUMNS)
+            if before and line.cells[0] == before[0]:  # another state has other colours, too
+                reach = max(at for at, cell in enumerate(line.cells, 1) if cell != before[at - 1])
+            reaches.setdefault(reach, []).append(line.key)
+        for reach, keys in reaches.items():
+            self.refresh_rows(keys, MOVING_COLUMNS[:reach])
 
     def _cells(self, line: Line) -> tuple[str, ...]:
         return (
@@ -296,29 +352,28 @@ class TransferList(OnHost, RowList):
         """The word for its state."""
         return state_word(line)
 
+    def _signed(self, line: Line) -> str:
+        return theme.with_sign(line.state, self.state_text(line))
+
     def _tone(self, line: Line) -> str:
         return theme.STATE_TONES.get(line.state, "plain")
 
     def _bar_text(self, line: Line) -> str:
-        glyphs = self.maap.glyphs
         part = _part_done(line)
-        if part < 0:
-            return ""
-        filled = int(part * BAR_CELLS)
-        return glyphs.full * filled + glyphs.empty * (BAR_CELLS - filled)
+        return "" if part < 0 else bar(part, bar_cells(self.app.size.width), self.maap.glyphs)
 
     def _name_text(self, line: Line) -> str:
-        return line.name if self.app.size.width >= 150 else line.short
+        return line.name if self.app.size.width >= WHOLE_NAME_FROM else line.short
 
     def _reason_text(self, line: Line) -> str:
         if line.state == "damaged":
             return line.verdict.sentence if line.verdict else line.source.reason
-        # What to do stands in the detail below: here is room for the reason alone.
+        # The detail below says what to do: here is room for the reason only.
         is_plain = line.state in ("waiting", "running", "paused", "cancelled") and line.row is None
         return line.source.reason if is_plain or line.state == "failed" else self.reason_of(line)
 
     def reason_of(self, line: Line) -> str:
-        """Why it stands where it stands, and what to do, in words."""
+        """The reason for its state, and what to do, in words."""
         reason = line.source.reason
         stopped = self.stopped
         if line.state == "retrying":
@@ -331,7 +386,7 @@ class TransferList(OnHost, RowList):
         if line.state == "interrupted" and line.row is not None:
             return f"T goes on with it: {who_has(line.row)} ended before it was done."
         if line.row is not None and line.row.is_live:
-            return f"{who_has(line.row)} has it and controls it."
+            return self._reason_of_others(line, line.row)
         if line.state == "waiting" and stopped:
             return stopped
         if line.state == "waiting" and (awaited := self.awaited):
@@ -344,15 +399,24 @@ class TransferList(OnHost, RowList):
             return "Taken out of the queue; its part stays. r puts it back."
         return line.verdict.sentence if line.verdict else reason
 
+    def _reason_of_others(self, line: Line, row: QueueRow) -> str:
+        if not line.obeys:
+            return f"{who_has(row)} has it and controls it."
+        if row.state == "paused":
+            return f"Paused{f' in {who_has(row)}' if row.pid else ''}. p lets it go on."
+        if row.state == "running" or not row.pid:
+            return f"{who_has(row)} has it. p pauses it, x takes it out."
+        return row.reason or f"Its turn comes in {who_has(row)}. t puts it next, p pauses it."
+
     @property
     def stopped(self) -> str:
-        """The keys that let the own run go on, then what stopped it; '' while it goes on."""
+        """The keys that let this app's transfers continue, then what stopped them; '' while they run."""
         stopped = self.maap.backend.transfers.report.stopped if self.maap.backend.transfers else None
         return "" if stopped is None else remedy_of(stopped)
 
     @property
     def awaited(self) -> str:
-        """What the own run waits for, to go on by itself; '' while it goes on."""
+        """What this app's transfers wait for, to continue by themselves; '' while they run."""
         halt = self.maap.backend.transfers.halt if self.maap.backend.transfers else None
         return "" if halt is None else f"{halt.message}. It goes on by itself when there is room."
 
@@ -381,12 +445,12 @@ def who_has(row: QueueRow) -> str:
 
 
 def who_is(verb: str, pid: int) -> str:
-    """A process in words, by the command that it is."""
+    """A process in words, by its command."""
     return f"maap {verb or 'process'} {pid}" if pid else f"maap {verb or 'process'}"
 
 
 def _filter_text(line: Line) -> str:
-    """What the filter looks at: whole names, reasons and the command that queued it, shown or not."""
+    """The text that is filtered: whole names, reasons and the command that queued it, shown or not."""
     verb = line.row.verb if line.row is not None else ""
     return f"{state_word(line)} {line.name} {line.short} {line.source.reason} {verb}"
 
@@ -412,21 +476,20 @@ def _bytes_text(line: Line) -> str:
 
 
 def _rate_text(line: Line) -> str:
-    rate = line.rate if line.state == "running" else None
-    return "" if rate is None else format_rate(rate)
+    if line.state == "running":
+        return "" if line.rate is None else format_rate(line.rate)
+    return format_rate(line.mean_rate) if line.mean_rate else ""
 
 
 def _left_text(line: Line) -> str:
     if line.state == "retrying":
         return f"in {line.again_s:.0f}s" if line.again_s else "now"
+    if took_s := line.took_s:
+        if took_s < 0.0995:
+            return f"{took_s * 1000:.0f} ms"
+        return f"{took_s:.1f} s" if took_s < 9.95 else short_duration(took_s)
     seconds = line.seconds_left if line.state == "running" else None
-    if seconds is None:
-        return ""
-    minutes, left = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours >= 100:
-        return f"{hours // 24} d"
-    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{left:02}s" if minutes else f"{left} s"
+    return "" if seconds is None else short_duration(seconds)
 
 
 def _tries_text(line: Line) -> str:
@@ -442,7 +505,7 @@ def _size_order(line: Line) -> int:
 
 
 def _rate_order(line: Line) -> float:
-    return line.rate or 0.0
+    return line.rate or line.mean_rate
 
 
 def _left_order(line: Line) -> float:

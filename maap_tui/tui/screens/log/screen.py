@@ -1,4 +1,4 @@
-"""The mode log: what the engine did, every setting and where it came from, and the token."""
+"""The mode Log: the log, every setting and its origin, and the token."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import Static
 
-from maap_tui.engine.config import settings
+from maap_tui.engine.config import editing, loading, settings
 from maap_tui.engine.config.settings import SETTINGS, Settings, find_setting
-from maap_tui.engine.errors import SettingsError
+from maap_tui.engine.errors import InvalidRequestError, SettingsError
+from maap_tui.engine.storage import files
 from maap_tui.engine.storage.log_file import LEVELS, LogLine
 from maap_tui.text import clean, format_date, plural
 from maap_tui.tui.backend import LOG_LINES
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings, check_keymap
+from maap_tui.tui.outside import editor, pager, run_outside
 from maap_tui.tui.screens.mode import ModeScreen
 from maap_tui.tui.widgets.filter_line import FilterLine
+from maap_tui.tui.widgets.pane import framed
+from maap_tui.tui.widgets.row_list import RowList
 from maap_tui.tui.widgets.row_model import Column
-from maap_tui.tui.widgets.rows import RowList
 from maap_tui.tui.workers import start_worker
 
 TONES = {"debug": "muted", "warning": "warning", "error": "error"}
@@ -51,7 +54,7 @@ class SettingRow:
 
     key: str
     value: str
-    """As the file, the environment and flags say now; '' for none."""
+    """The value by file, environment and flags now; '' for none."""
     origin: str
     help: str
     is_pending: bool
@@ -132,11 +135,11 @@ class LogScreen(ModeScreen):
             empty_text="No settings.",
             id="settings",
         )
-        self._log_title = Static("", markup=False, id="log-title", classes="pane-title")
+        self._log_title = Static("", markup=False, id="log-title", classes="pane-title -framed")
         self._token = Static("", markup=False, id="token", classes="pane-title")
         self._about = Static("", markup=False, id="about-setting")
-        self._log_pane = Vertical(id="log-pane")
-        self._settings_pane = Vertical(id="settings-pane")
+        self._log_pane = framed(Vertical(id="log-pane"), "Log")
+        self._settings_pane = framed(Vertical(id="settings-pane"), "Settings")
         with Container(id="both"):
             with self._log_pane:
                 yield self._log_title
@@ -172,7 +175,6 @@ class LogScreen(ModeScreen):
         self.sample()
 
     def on_screen_resume(self) -> None:
-        super().on_screen_resume()
         start_worker(self, self._read_again, group="settings", exclusive=True)
 
     def on_resize(self, event: Resize) -> None:
@@ -183,7 +185,7 @@ class LogScreen(ModeScreen):
         self._show_panes()
 
     def _show_panes(self) -> None:
-        """Where there is no room for both, show the one that has the focus."""
+        """Without room for both, show the one that has the focus."""
         if not self._is_ready:
             return
         is_one = self.has_class("-one-pane")
@@ -194,7 +196,7 @@ class LogScreen(ModeScreen):
 
     def sample(self) -> None:
         if not self._is_ready:
-            return  # asked before there is anything to draw on
+            return  # called before the widgets exist
         super().sample()
         self._show_token()
         self._take_lines()
@@ -202,7 +204,7 @@ class LogScreen(ModeScreen):
     # The log
 
     def _take_lines(self) -> None:
-        """Add what was logged since the last look."""
+        """Add the lines logged since the last call."""
         app = self.maap
         if app.backend.log_version == self._seen_version:
             self._show_log_title()
@@ -210,13 +212,13 @@ class LogScreen(ModeScreen):
         self._seen_version = app.backend.log_version
         log = self._log
         follows = log.cursor >= len(log.shown) - 1
-        if app.backend.earlier_lines is not self._earlier:
+        has_earlier = app.backend.earlier_lines is not self._earlier
+        if has_earlier:
             # They came after lines of this run were listed, and go before them.
             self._earlier = app.backend.earlier_lines
             self._seen = None
             self._all = [LogRow(at - len(self._earlier), line) for at, line in enumerate(self._earlier)]
             self._numbered = 0
-            log.set_rows(self._passing(self._all))
         lines = app.backend.log_lines
         new: list[LogLine] = []
         while lines and lines[-1] is not self._seen:
@@ -230,7 +232,8 @@ class LogScreen(ModeScreen):
         too_many = len(self._all) - LOG_LINES
         if too_many > 0:
             del self._all[:too_many]
-        if too_many > 0:
+        if has_earlier or too_many > 0:
+            # At once, so that the cursor stays on its line.
             log.set_rows(self._passing(self._all))
         else:
             log.append_rows(self._passing(rows))
@@ -252,10 +255,11 @@ class LogScreen(ModeScreen):
             return
         self._log_words = words
         self._log_title.update(Text(words))
+        framed(self._log_pane, words)
         empty = (
             "Nothing was logged yet. Commands that cron runs write to cron's own log."
             if not self._all
-            else "No line of this level or filter; l shows more."
+            else "No line of this level; l shows more."
         )
         if log.empty_text != empty:
             log.empty_text = empty
@@ -322,13 +326,13 @@ class LogScreen(ModeScreen):
             setting.key: now.value(setting) for setting in SETTINGS if now.origin(setting.key).kind == "flag"
         }
         file = now.config_file
-        return settings.load(file if file.exists() else None, self.maap.backend.session.environ, given)
+        return loading.load(file if file.exists() else None, self.maap.backend.session.environ, given)
 
     def _rows(self) -> list[SettingRow]:
         fresh, now = self._fresh, self.maap.backend.session.settings
         if fresh is None:
             return []
-        located = settings.locate(fresh, self.maap.backend.session.environ)
+        located = loading.locate(fresh, self.maap.backend.session.environ)
         in_use = {setting.key: now.value(setting) for setting in SETTINGS}
         rows = []
         for row in fresh.describe(located):
@@ -348,7 +352,7 @@ class LogScreen(ModeScreen):
 
     @on(RowList.Highlighted, "#settings")
     def _show_setting(self) -> None:
-        """Say what the setting under the cursor is, and its default; or what is wrong with the file."""
+        """Show what the setting under the cursor is, and its default; or what is wrong with the file."""
         about = self._about
         row = self._table.current
         if self._problem:
@@ -409,9 +413,9 @@ class LogScreen(ModeScreen):
                 raise SettingsError(mine[0])
             return
         find_setting(key).read(text, self.maap.backend.session.environ, typed=True)
-        if key == "ui.theme" and text.strip() not in self.app.available_themes:
+        if key == "ui.theme" and text.strip() and text.strip() not in self.app.available_themes:
             names = ", ".join(sorted(self.app.available_themes))
-            raise SettingsError(f"there is no such theme; there are {names}")
+            raise SettingsError(f"it is not a theme; the themes are {names}")
 
     def action_unset(self) -> None:
         row = self._table.current
@@ -419,14 +423,14 @@ class LogScreen(ModeScreen):
             start_worker(self, self._write, row.key, "", group="edit", exclusive=True)
 
     async def _write(self, key: str, text: str) -> None:
-        """Write a value, or take it out of the file for '', and say what follows."""
+        """Write a value, or remove it from the file for '', and say what follows."""
         session = self.maap.backend.session
         file = session.settings.config_file
         before = self._fresh.origin(key) if self._fresh is not None else None
         old = next((row.value for row in self._rows() if row.key == key), "")
         if text.strip():
-            await asyncio.to_thread(settings.set_value, file, key, text, session.environ)
-        elif not await asyncio.to_thread(settings.unset_value, file, key):
+            await asyncio.to_thread(editing.set_value, file, key, text, session.environ)
+        elif not await asyncio.to_thread(editing.unset_value, file, key):
             origin = before.text if before is not None else "default"
             self._say(f"{key} is not set in the file; its value comes from {origin}.", severity="warning")
             return
@@ -455,6 +459,48 @@ class LogScreen(ModeScreen):
         self.notify(clean(sentence), severity=severity, timeout=8, markup=False)
         self.maap.backend.write_log("warning" if severity == "warning" else "info", sentence)
 
+    # Other programs
+
+    def action_pager(self) -> None:
+        """Show the lines that are listed in the pager."""
+        self._take_lines()  # those of this moment too
+        lines = [
+            f"{row.line.time.astimezone(UTC):%Y-%m-%d %H:%M:%S} {row.line.level:<7} {clean(row.line.text)}\n"
+            for row in self._log.shown
+        ]
+        environ = self.maap.backend.session.environ
+        try:
+            run_outside(self.app, pager(environ), environ, text="".join(lines))
+        except InvalidRequestError as error:
+            self.maap.show_error(error)
+
+    def action_editor(self) -> None:
+        """Open the configuration file in the editor, and read it again."""
+        start_worker(self, self._edit_file, group="edit", exclusive=True)
+
+    async def _edit_file(self) -> None:
+        session = self.maap.backend.session
+        file = session.settings.config_file
+        words = [*editor(session.environ), str(file)]
+        before = self._fresh
+        await asyncio.to_thread(files.make_folder, file.parent)
+        code = run_outside(self.app, words, session.environ)
+        await self._read_again()
+        fresh = self._fresh
+        if self._problem:
+            self.maap.show_error(SettingsError(self._problem))
+            return
+        if code:
+            self._say(f"{words[0]} ended with {code}; the file was read again.", severity="warning")
+        if fresh is None or before is None:
+            return
+        changed = [setting.key for setting in SETTINGS if before.value(setting) != fresh.value(setting)]
+        for key in changed:
+            await self.maap.apply_setting(key, fresh)
+        self._show_settings()
+        if changed:
+            self._say(f"Changed in the file: {', '.join(changed)}.")
+
     # Keys
 
     def action_pane(self) -> None:
@@ -463,11 +509,6 @@ class LogScreen(ModeScreen):
         if pane is not None:
             pane.display = True  # what is not shown cannot be focused
         target.focus()
-
-    def action_filter(self) -> None:
-        for line in self.query(FilterLine):
-            if line.target is self.focused_list:
-                line.open()
 
     @on(FilterLine.Filtered)
     def filter_rows(self, event: FilterLine.Filtered) -> None:

@@ -1,1 +1,1 @@
-"""The mode Registry: what is tracked, by baseline, day and file, and what can be done about it."""
+"""The mode Registry: what is tracked, by baseline, day and file, and the actions on it."""

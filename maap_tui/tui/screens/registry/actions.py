@@ -1,7 +1,7 @@
-"""BaselineWork: what can be done about tracked files: queue, mark, clean up, check and record them.
+"""BaselineActions: the actions on tracked files: queue, mark, clean up, check and record them.
 
-Each is a coroutine that asks where something would be destroyed, reports how far it is through `Work`, and
-ends when that is asked to stop.
+Each is a coroutine that asks before something is destroyed, reports its progress through `Work`, and ends
+when that is asked to stop.
 """
 
 from __future__ import annotations
@@ -9,34 +9,41 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+from maap_tui.engine.file_names import ALL
 from maap_tui.engine.integrity import strays, verify
 from maap_tui.engine.integrity.strays import UntrackedFile
 from maap_tui.engine.integrity.verify import Checked
-from maap_tui.engine.model import ALL
+from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry import view
 from maap_tui.engine.registry.baseline import BaselineRegistry
 from maap_tui.engine.registry.cleanup import CleanupReport, deletable, delete_marked
 from maap_tui.engine.registry.entries import Key, TrackedFile
-from maap_tui.engine.registry.view import Failure, FileRow
+from maap_tui.engine.registry.view import FailedDownload, FileRow
 from maap_tui.engine.session import Session
 from maap_tui.engine.storage.layout import collection_of
+from maap_tui.engine.workflows.coverage import Coverage, Gap
 from maap_tui.text import clean, format_bytes, format_count, plural
 from maap_tui.tui.host import Host
-from maap_tui.tui.screens.registry.baseline_table import BaselineRow
+from maap_tui.tui.screens.registry.shares import BaselineRow
+
+T = TypeVar("T")
 
 ASK_ABOVE = 1000
 """Files that are queued without a question."""
 
+STOP_S = 0.2
+"""Seconds between two looks whether a question to the archive is to be given up."""
+
 BATCH = 500
-"""Files handled between two looks at whether to stop."""
+"""Files processed before it is checked whether to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +55,8 @@ class Scope:
     """None for all days."""
     files: tuple[FileRow, ...] | None = None
     """None for all files."""
-    failures: tuple[Failure, ...] | None = None
-    """Given up downloads that are meant; None for all of the scope."""
+    failures: tuple[FailedDownload, ...] | None = None
+    """The failed downloads that are meant; None for all of the scope."""
 
     @property
     def words(self) -> str:
@@ -60,11 +67,11 @@ class Scope:
 
 @dataclass(slots=True)
 class Work:
-    """Long work that is under way."""
+    """A long action that is running."""
 
     title: str
     total: int | None = None
-    """Things to do; None while unknown."""
+    """How many things there are to do; None while unknown."""
     done: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -85,9 +92,9 @@ class MonthToDelete:
 
     key: Key
     first: date
-    """First day that was looked at."""
+    """First day that was read."""
     last: date
-    """Last day that was looked at."""
+    """Last day that was read."""
     files: list[tuple[Path, int]]
     """Each with its bytes."""
 
@@ -98,7 +105,7 @@ def words_of(scopes: Sequence[Scope]) -> str:
 
 
 class View(Protocol):
-    """The screen that the work is done for: it asks the user, and gets the results."""
+    """What the screen offers to the actions: it asks the user, and gets the results."""
 
     rows: dict[Key, BaselineRow]
 
@@ -112,6 +119,8 @@ class View(Protocol):
     async def list_lines(
         self, title: str, lines: Sequence[str], *, verb: str = "", key: str = ""
     ) -> bool: ...
+
+    async def choose_gaps(self, found: Coverage) -> Sequence[Gap]: ...
 
     async def read_again(self, keys: Iterable[Key]) -> None: ...
 
@@ -196,8 +205,52 @@ class BaselineActions:
                 found.append(TrackedFile(scope.key, day, one.url))
         return found
 
+    # What the archive has
+
+    async def find_gaps(self, key: Key, work: Work) -> None:
+        """Compare a baseline with the archive, and fetch the gaps that are chosen."""
+        names = key.collection, key.product_type, key.baseline
+        found = await self._unless_stopped(work, lambda session: session.coverage(Query(*names)))
+        if found is None:
+            return
+        chosen = await self._view.choose_gaps(found)
+        count = sum(gap.missing for gap in chosen)
+        if count > ASK_ABOVE and not await self._view.ask(
+            f"Queue {plural(count, 'granule')} of {key.product_type} {key.baseline}?", verb="Queue", key="y"
+        ):
+            return
+        queued = 0
+        work.title, work.total = "Searching gaps", len(chosen)
+        for gap in chosen:
+            if not work.go_on():
+                break
+            span = TimeRange(TimeRange.of_day(gap.first).start, TimeRange.of_day(gap.last).end)
+            done = await self._view.maap.backend.sync(Query(*names, time=span))
+            queued += done.pending
+            work.done += 1
+            if done.failed_days:
+                self._view.say(
+                    f"{plural(len(done.failed_days), 'day')} could not be searched: the log (5) says why.",
+                    severity="warning",
+                )
+        if chosen:
+            self._view.say(f"{plural(queued, 'file')} queued.", "3 shows them.")
+
+    async def _unless_stopped(
+        self, work: Work, asked: Callable[[Session], Coroutine[Any, Any, T]]
+    ) -> T | None:
+        """Ask the engine; None once esc stopped it."""
+        task = asyncio.ensure_future(self._view.maap.backend.ask(asked))
+        while not task.done():
+            if not work.go_on():
+                task.cancel()
+                await asyncio.wait({task})
+                return None
+            await asyncio.wait({task}, timeout=STOP_S)
+        return await task
+
     async def _queue(self, tracked: Sequence[TrackedFile], work: Work, *, again: bool = False) -> None:
-        """Queue files of the registry, asking first when they are very many."""
+        """Queue files of the registry; ask first when they are very many."""
         if len(tracked) > ASK_ABOVE and not await self._view.ask(
             f"Queue {plural(len(tracked), 'file')} for download?", verb="Queue", key="y"
         ):
@@ -221,7 +274,7 @@ class BaselineActions:
     # Mark and unmark
 
     async def mark(self, scopes: list[Scope], work: Work) -> None:
-        """Mark what is downloaded, or again what `unmark` did last."""
+        """Mark what is downloaded, or what `unmark` unmarked last."""
         if (last := self._last("unmark", scopes)) is not None:
             await self._change_marks("mark", scopes, last, work)
             return
@@ -248,7 +301,7 @@ class BaselineActions:
         await self._change_marks("mark", scopes, found, work)
 
     def _last(self, verb: str, scopes: list[Scope]) -> list[TrackedFile] | None:
-        """What was marked or unmarked last, when it was that and the same is meant again."""
+        """The files marked or unmarked last, if the last action was that one and had the same scope."""
         if self._undo is None or self._undo[0] != verb or [self._undo[1]] != scopes:
             return None
         return self._undo[2]
@@ -261,7 +314,7 @@ class BaselineActions:
         return self._tracker(scope.key).pending_marks(scope.day, scope.day)
 
     async def unmark(self, scopes: list[Scope], work: Work) -> None:
-        """Take marks away; at once those that `mark` made last."""
+        """Remove marks; those that `mark` made last without a question."""
         if (last := self._last("mark", scopes)) is not None:
             await self._change_marks("unmark", scopes, last, work)
             return
@@ -317,7 +370,7 @@ class BaselineActions:
     # Clean up
 
     async def clean_up(self, scopes: list[Scope], work: Work) -> None:
-        """Delete marked files, after a look at them."""
+        """Delete marked files, after they were listed and confirmed."""
         plan: list[MonthToDelete] = []
         refused: list[tuple[str, str]] = []
         for scope in scopes:
@@ -380,6 +433,7 @@ class BaselineActions:
             if files:
                 plan.append(MonthToDelete(scope.key, listed[0], listed[-1], files))
             refused += [one for one in found.refused if chosen is None or one[0] in chosen]
+            refused += [one for one in found.held if chosen is None or one[0] in real]
             work.done += len(listed)
 
     def _delete(self, month: MonthToDelete, batch: Sequence[tuple[Path, int]]) -> CleanupReport:
@@ -397,7 +451,7 @@ class BaselineActions:
     # Check and rebuild
 
     async def check(self, scopes: list[Scope], work: Work) -> None:
-        """Hold the files against the disk."""
+        """Verify the files on disk."""
         work.total = 0
         bad: list[Checked] = []
         deleted = 0
@@ -429,7 +483,7 @@ class BaselineActions:
             await self._queue([one.file for one in bad], work, again=True)
 
     def _check_scope(self, scope: Scope, work: Work) -> list[Checked]:
-        """Hold the scope's files against the disk; gives back those that are not good."""
+        """Verify the scope's files on disk; returns those that are not good."""
         session = self._session
         found = []
         for one in verify.verify(

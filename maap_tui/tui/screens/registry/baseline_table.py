@@ -1,28 +1,48 @@
-"""BaselineTable: the tracked baselines, one a row, with what the registry says of each."""
+"""BaselineTable: the tracked baselines, one a row, with the counts of each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 from maap_tui.engine.registry.entries import Key
-from maap_tui.engine.registry.view import Summary
 from maap_tui.text import format_bytes, format_count
 from maap_tui.tui.host import OnHost
+from maap_tui.tui.screens.registry.shares import BaselineRow, cells_of
+from maap_tui.tui.widgets.row_list import RowList
 from maap_tui.tui.widgets.row_model import Column
-from maap_tui.tui.widgets.rows import RowList
+
+BAR_FROM = 76
+"""Cells of the terminal from which there is room for bars."""
+
+ALL_FROM = 106
+"""Cells of the terminal from which there is room for what a bar and the line below the table say too."""
+
+FRAMED_FROM = 30
+"""Rows of the terminal from which a frame takes two cells."""
+
+BAR_CELLS = (17, 40)
+"""Cells of the bar of a baseline, at least and at most."""
+
+OTHER_CELLS = 70
+"""Cells of a row beside the bar and the collection."""
+
+LEAST_CELLS = 56
+"""The same where only the least is shown."""
+
+WHOLE_COLLECTION_FROM = 130
+"""Cells of the terminal from which the whole name of a collection has room beside a bar."""
+
+TONES = ("accent", "success", "muted", "error")
+"""Of files that are marked, here, missing and failed."""
 
 
-@dataclass(slots=True, eq=False)
-class BaselineRow:
-    """A baseline in the table."""
-
-    key: Key
-    summary: Summary | None = None
-    """None until it was counted."""
-    size: int | None = None
-    """Bytes on disk; None until they were summed."""
+def bar_cells(width: int, taken: int = 0) -> int:
+    """Cells of the bar of a baseline in a terminal of so many, of which a frame and the like take some."""
+    least, most = BAR_CELLS
+    others = LEAST_CELLS
+    if width >= ALL_FROM:
+        others = OTHER_CELLS + (26 if width >= WHOLE_COLLECTION_FROM else 13)
+    return min(max(width - others - taken, least), most)
 
 
 def short_count(count: int) -> str:
@@ -49,7 +69,7 @@ def short_age(then: datetime | None, now: datetime) -> str:
 
 
 def short_collection(key: Key) -> str:
-    """A collection's name without what all of its mission share."""
+    """A collection's name without the part that all of its mission share."""
     return key.collection.removeprefix(key.mission).removesuffix("_MAAP").strip("_") or key.collection
 
 
@@ -58,19 +78,68 @@ class BaselineTable(OnHost, RowList):
 
     def __init__(self, empty_text: str) -> None:
         super().__init__(self._columns(), key=lambda row: row.key, empty_text=empty_text, id="baselines")
-        # Room that only those need who clean up.
-        self.set_columns([column.key for column in self.all_columns if column.key != "deleted"])
+        self._has_deletions = False
+        self._has_chosen_columns = False
+        self._fit_columns()
 
     def show_deletions(self) -> None:
-        """Show the column of what clean-ups deleted."""
-        self.set_columns([column.key for column in self.all_columns])
+        """Show the column of files that clean-ups deleted, which is for those who clean up only."""
+        if not self._has_deletions:
+            self._has_deletions = True
+            self._fit_columns()
+
+    def keep_columns(self) -> None:
+        """Keep the user's choice of columns at any width."""
+        self._has_chosen_columns = True
+        self._fit_columns()
+
+    def on_resize(self) -> None:
+        self._fit_columns()
+
+    def _fit_columns(self) -> None:
+        """Show the columns that there is room for, until the user chose some, and long bars."""
+        width = self.app.size.width
+        if not self._has_chosen_columns:
+            hidden = set() if width >= ALL_FROM else {"marked", "changed", "collection"}
+            hidden = {"bar"} if width < BAR_FROM else hidden
+            hidden |= set() if self._has_deletions else {"deleted"}
+            self.set_columns([column.key for column in self.all_columns if column.key not in hidden])
+        self.resize_columns({"bar": self._bar_cells()})
+
+    def _bar_cells(self) -> int:
+        width, height = self.app.size
+        framed = 2 if height >= FRAMED_FROM else 0
+        return bar_cells(width, framed + (5 if self._has_deletions else 0))
+
+    def _signs(self) -> tuple[str, str, str, str]:
+        glyphs = self.maap.glyphs
+        return glyphs.share_marked, glyphs.share_here, glyphs.share_missing, glyphs.share_failed
+
+    def _bar(self, row: BaselineRow) -> list[tuple[str, str]]:
+        cells = cells_of(row.shares, self._bar_cells())
+        return [
+            (sign * count, tone)
+            for sign, count, tone in zip(self._signs(), cells, TONES, strict=True)
+            if count
+        ]
 
     def _columns(self) -> list[Column]:
-        def count(name: str) -> Callable[[BaselineRow], str]:
-            return lambda row: "..." if row.summary is None else short_count(getattr(row.summary, name))
+        def counted(key: str, title: str, width: int, name: str, tone: str = "plain") -> Column:
+            """A count of the summary; what is 0 is muted."""
 
-        def order(name: str) -> Callable[[BaselineRow], int]:
-            return lambda row: -1 if row.summary is None else getattr(row.summary, name)
+            def count(row: BaselineRow) -> int:
+                return -1 if row.summary is None else getattr(row.summary, name)
+
+            return Column(
+                key,
+                title,
+                width,
+                lambda row: "..." if row.summary is None else short_count(count(row)),
+                lambda row: tone if count(row) > 0 else "muted",
+                count,
+                True,
+                False,
+            )
 
         def failed(row: BaselineRow) -> int:
             return len(row.summary.failures) if row.summary else 0
@@ -78,29 +147,34 @@ class BaselineTable(OnHost, RowList):
         def changed(row: BaselineRow) -> float:
             return row.summary.changed.timestamp() if row.summary and row.summary.changed else 0.0
 
+        def part_here(row: BaselineRow) -> float:
+            return sum(row.shares[:2]) / max(1, sum(row.shares))
+
+        names = zip(self._signs(), ("mark", "here", "miss", "fail"), strict=True)
+        legend = " ".join(sign + name for sign, name in names)
         return [
             Column("product", "Product", 10, lambda row: row.key.product_type),
-            Column("baseline", "Base", 4, lambda row: row.key.baseline),
-            Column("discovered", "Found", 5, count("discovered"), None, order("discovered"), True, False),
-            Column("downloaded", "Here", 5, count("here"), None, order("here"), True, False),
-            Column("marked", "Mark", 5, count("marked_here"), None, order("marked_here"), True, False),
-            Column("deleted", "Del", 4, count("deleted"), None, order("deleted"), True, False),
+            Column("baseline", "Base", 4, lambda row: row.key.baseline, mutes_repeats=True),
             Column(
-                "pending",
-                "Pending",
-                7,
-                count("pending"),
-                lambda row: "warning" if row.summary and row.summary.pending else "plain",
-                order("pending"),
-                True,
-                False,
+                "bar",
+                legend,
+                BAR_CELLS[0],
+                lambda row: "".join(text for text, _ in self._bar(row)),
+                order=part_here,
+                is_untrusted=False,
+                pieces=self._bar,
             ),
+            counted("discovered", "Found", 5, "discovered"),
+            counted("downloaded", "Here", 5, "here"),
+            counted("marked", "Mark", 5, "marked_here"),
+            counted("deleted", "Del", 5, "deleted"),
+            counted("pending", "Pending", 7, "pending", "warning"),
             Column(
                 "failed",
                 "Failed",
                 6,
                 lambda row: short_count(failed(row)) if row.summary else "...",
-                lambda row: "error" if failed(row) else "plain",
+                lambda row: "error" if failed(row) else "muted",
                 failed,
                 True,
                 False,
@@ -129,6 +203,11 @@ class BaselineTable(OnHost, RowList):
                 "collection",
                 "Collection",
                 0,
-                lambda row: row.key.collection if self.app.size.width >= 100 else short_collection(row.key),
+                lambda row: (
+                    row.key.collection
+                    if self.app.size.width >= WHOLE_COLLECTION_FROM
+                    else short_collection(row.key)
+                ),
+                mutes_repeats=True,
             ),
         ]

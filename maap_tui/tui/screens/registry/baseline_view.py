@@ -1,4 +1,4 @@
-"""BaselineView: one baseline whole: its days, the files of the day under the cursor, and what failed."""
+"""BaselineView: one baseline: its days, the files of the day under the cursor, and what failed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from maap_tui.text import clean, format_bytes, format_count, plural
 from maap_tui.tui import theme
 from maap_tui.tui.host import OnHost
 from maap_tui.tui.problems import problem_of
-from maap_tui.tui.screens.registry.baseline_table import BaselineRow
 from maap_tui.tui.screens.registry.day_strip import DayStrip
+from maap_tui.tui.screens.registry.shares import BaselineRow
 from maap_tui.tui.widgets.filter_line import FilterLine
+from maap_tui.tui.widgets.pane import framed
+from maap_tui.tui.widgets.row_list import RowList
 from maap_tui.tui.widgets.row_model import Column
-from maap_tui.tui.widgets.rows import RowList
 from maap_tui.tui.workers import start_worker
 
 NO_FILES = "No files on this day."
@@ -50,6 +51,7 @@ class BaselineView(OnHost, Vertical):
         super().__init__(id="baseline")
         self.row: BaselineRow | None = None
         """The baseline shown; None before the first one."""
+        self._wanted_day: date | None = None
         self.is_day_unreadable = False
         """Whether the files of the day could not be read when they were last looked at."""
         self.strip = DayStrip(id="days")
@@ -62,14 +64,14 @@ class BaselineView(OnHost, Vertical):
         self._title = Static("", markup=False, id="title")
         self._about_day = Static("", markup=False, id="about-day", classes="about")
         self._about_file = Static("", markup=False, id="about-file", classes="about")
-        self._errors_pane = Vertical(id="errors-pane", classes="-empty")
+        self._errors_pane = framed(Vertical(id="errors-pane", classes="-empty"), "Failed")
 
     def compose(self) -> ComposeResult:
         yield self._title
         yield self.strip
         yield self._about_day
         with Vertical(id="panes"):
-            with Vertical(id="files-pane"):
+            with framed(Vertical(id="files-pane"), "Files of the day"):
                 yield FilterLine(self.files)
                 yield self.files
                 yield self._about_file
@@ -77,9 +79,10 @@ class BaselineView(OnHost, Vertical):
                 yield FilterLine(self.errors)
                 yield self.errors
 
-    def open(self, row: BaselineRow) -> None:
-        """Show another baseline."""
+    def open(self, row: BaselineRow, day: date | None = None) -> None:
+        """Show another baseline, at a day of it; None stands for the last one."""
         self.row = row
+        self._wanted_day = day
         self.files.clear_marks()
         self.files.set_rows([])
         self.strip.set_days({})
@@ -103,15 +106,15 @@ class BaselineView(OnHost, Vertical):
             Column(
                 "state",
                 "State",
-                9,
-                self.state_word,
+                11,
+                lambda row: theme.with_sign(self._state_of(row), self.state_word(row)),
                 lambda row: theme.STATE_TONES.get(self._state_of(row), "plain"),
                 is_untrusted=False,
             ),
             Column("size", "Size", 8, size, None, lambda row: row.size or -1, True, False),
             Column("start", "Start", 8, start, is_untrusted=False),
             Column("orbit", "Orbit", 7, orbit),
-            Column("name", "File", 0, lambda row: row.name),
+            Column("name", "File", 0, lambda row: row.name, mutes_repeats=True),
         ]
 
     def _error_columns(self) -> list[Column]:
@@ -128,7 +131,7 @@ class BaselineView(OnHost, Vertical):
         ]
 
     def _state_of(self, row: FileRow) -> str:
-        """The state of a file, that of its transfer while one is under way."""
+        """The state of a file, or of its transfer while one is running."""
         transfers = self.maap.backend.transfers
         job = transfers.jobs.get(row.url) if transfers is not None and row.url else None
         if job is not None and job.state in ("waiting", "running", "paused"):
@@ -162,7 +165,8 @@ class BaselineView(OnHost, Vertical):
         failed_days = {one.day for one in summary.failures}
         days = {day.day: day_state(day, day.day in failed_days) for day in summary.days}
         days |= {day: "failed" for day in failed_days if day is not None}
-        self.strip.set_days(days, searched=summary.searched)
+        day, self._wanted_day = self._wanted_day, None
+        self.strip.set_days(days, day, searched=summary.searched)
         self.errors.set_rows(summary.failures)
         self._errors_pane.set_class(not summary.failures, "-empty")
         if not summary.failures and self.screen.focused is self.errors:
@@ -192,7 +196,7 @@ class BaselineView(OnHost, Vertical):
             words += "no files when it was searched" if is_searched else "not searched"
             words += "; [ ] days with files, f searches it"
         self._about_day.update(Text(words))
-        # A worker of the screen: it looks after the errors of those.
+        # A worker of the screen, which shows its errors.
         start_worker(self.screen, self._read_day, row.key, day, row.summary, group="day", exclusive=True)
 
     async def _read_day(self, key: Key, day: date, summary: Summary) -> None:
@@ -223,7 +227,7 @@ class BaselineView(OnHost, Vertical):
 
     @on(RowList.Highlighted, "#files")
     def _show_file(self) -> None:
-        """Say the whole name of the file under the cursor, or why it failed."""
+        """Show the whole name of the file under the cursor, or why it failed."""
         row = self.files.current
         about = self._about_file
         if row is None:

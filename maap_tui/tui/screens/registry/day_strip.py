@@ -196,7 +196,7 @@ class DayStrip(Widget, can_focus=True):
         self._left = max(0, min(self._left, last - room + 1))
 
     def on_resize(self) -> None:
-        # It may have been drawn already, from its first day on.
+        # It may already have been drawn, from its first day on.
         self._show_cursor()
         self.refresh()
 

@@ -1,6 +1,6 @@
-"""The mode registry: what is tracked, day by day and file by file, and what can be done about it.
+"""The mode Registry: what is tracked, by baseline, day and file, and the actions on it.
 
-Everything is read in threads, and only what changed is read again; the lines on disk are the truth.
+Everything is read in threads, and only what changed is read again; the registry on disk decides.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
+from datetime import date
 from typing import Any
 
 from rich.text import Text
@@ -25,25 +26,31 @@ from maap_tui.engine.query import Query
 from maap_tui.engine.registry import view, watch
 from maap_tui.engine.registry.baseline import BaselineRegistry
 from maap_tui.engine.registry.entries import Key
-from maap_tui.engine.registry.view import Failure, FileRow
+from maap_tui.engine.registry.view import FailedDownload, FileRow
+from maap_tui.engine.user_commands import values_of_file
+from maap_tui.engine.workflows.coverage import Coverage, Gap
 from maap_tui.text import clean, damage_words, format_bytes, format_count, format_time
 from maap_tui.tui.dialogs.columns import ColumnsDialog
+from maap_tui.tui.dialogs.coverage import GapsDialog
 from maap_tui.tui.dialogs.listing import ListDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings
 from maap_tui.tui.problems import problem_of
 from maap_tui.tui.screens.mode import ModeScreen
 from maap_tui.tui.screens.registry.actions import BaselineActions, Scope, Work
-from maap_tui.tui.screens.registry.baseline_table import BaselineRow, BaselineTable
+from maap_tui.tui.screens.registry.baseline_table import BaselineTable
 from maap_tui.tui.screens.registry.baseline_view import BaselineView
 from maap_tui.tui.screens.registry.day_strip import DayStrip
+from maap_tui.tui.screens.registry.shares import BaselineRow, total_words
 from maap_tui.tui.widgets.filter_line import FilterLine
-from maap_tui.tui.widgets.memory import ColumnMemory
-from maap_tui.tui.widgets.rows import RowList
+from maap_tui.tui.widgets.header_footer import FooterBar
+from maap_tui.tui.widgets.pane import framed
+from maap_tui.tui.widgets.row_list import RowList
+from maap_tui.tui.widgets.ui_state import ColumnMemory
 from maap_tui.tui.workers import start_worker
 
 POLL_S = 1.0
-"""Seconds between two looks at whether the registry changed."""
+"""Seconds between two checks whether the registry changed."""
 
 GRID_FROM = 20
 """Lines of the terminal from which a day strip is a grid of weeks."""
@@ -65,12 +72,14 @@ class RegistryScreen(ModeScreen):
         super().__init__()
         self.rows: dict[Key, BaselineRow] = {}
         self.opened: Key | None = None
-        """The baseline shown whole; None for the table."""
+        """The opened baseline; None for the table."""
         self.work: Work | None = None
-        """The long work under way, one at most."""
+        """The running action, one at most."""
         self._problem = ""
         """Why the registry cannot be read, and what to do; '' while it can."""
         self._is_read = False
+        self._is_counted = False
+        """Whether every baseline was looked at once; before, rows have the order of their names."""
         self._watch: watch.Watch | None = None
         self._polled_at = 0.0
         self._is_polling = False
@@ -81,6 +90,7 @@ class RegistryScreen(ModeScreen):
         self._left = threading.Event()
         self._doing = BaselineActions(self)
         self._wanted: tuple[str, str, str] | None = None
+        self._wanted_day: date | None = None
         self._work_words = ""
         self._is_ready = False
 
@@ -88,9 +98,10 @@ class RegistryScreen(ModeScreen):
 
     def body(self) -> Iterable[Widget]:
         baselines = self._baselines = BaselineTable("Reading the registry...")
+        self._total = Static("", markup=False, id="total")
         self._about_baseline = Static("", markup=False, id="about-baseline", classes="about")
         self._work_line = Static("", markup=False, id="work")
-        self._overview = Vertical(id="overview")
+        self._overview = framed(Vertical(id="overview"), "Baselines")
         view = self._view = BaselineView()
         self._files, self._errors, self._strip = view.files, view.errors, view.strip
         self._problem_words = Static("", markup=False, id="problem")
@@ -100,6 +111,7 @@ class RegistryScreen(ModeScreen):
         with self._overview:
             yield FilterLine(baselines)
             yield baselines
+            yield self._total
             yield self._about_baseline
         yield view
         yield self._work_line
@@ -118,16 +130,22 @@ class RegistryScreen(ModeScreen):
             self._files,
             self._errors,
         )
-        start_worker(self, self._columns.restore, group="columns")
+        start_worker(self, self._restore_columns, group="columns")
         self._is_ready = True
         self._fit(self.size.height)
         self._show_level()
         self._baselines.focus()
         self.sample()
 
+    async def _restore_columns(self) -> None:
+        if self._baselines in await self._columns.restore():
+            self._baselines.keep_columns()
+
     @on(ColumnsDialog.Changed)
     def keep_columns(self, event: ColumnsDialog.Changed) -> None:
-        """Write the choice down."""
+        """Save the choice of columns."""
+        if event.rows is self._baselines:
+            self._baselines.keep_columns()
         start_worker(self, self._columns.keep, event.rows, group="columns")
 
     def on_unmount(self) -> None:
@@ -139,7 +157,6 @@ class RegistryScreen(ModeScreen):
         # A folder may have changed while another mode was shown.
         self._unsized |= self.rows.keys()
         self._polled_at = 0.0
-        super().on_screen_resume()
 
     def on_resize(self, event: Resize) -> None:
         if self._is_ready:
@@ -150,12 +167,19 @@ class RegistryScreen(ModeScreen):
         self._strip.set_grid(height >= GRID_FROM)
 
     def receive(
-        self, *, collection: str = "", product_type: str = "", baseline: str = "", key: Key | None = None
+        self,
+        *,
+        collection: str = "",
+        product_type: str = "",
+        baseline: str = "",
+        key: Key | None = None,
+        day: date | None = None,
     ) -> None:
-        """Show a baseline, by its names or its key, as soon as it is known."""
+        """Open a baseline, by its names or its key, at a day of it, as soon as it is known."""
         if key is not None:
             collection, product_type, baseline = key.collection, key.product_type, key.baseline
         self._wanted = (collection, product_type, baseline)
+        self._wanted_day = day
         self._show_wanted()
 
     def _show_wanted(self) -> None:
@@ -172,12 +196,12 @@ class RegistryScreen(ModeScreen):
                 self._close_baseline()
                 self._baselines.move_to_key(key)
                 if product_type and baseline:
-                    self._open(key)
+                    self._open(key, self._wanted_day)
                 return
 
     def sample(self) -> None:
         if not self._is_ready:
-            return  # asked before there is anything to draw on
+            return  # called before the widgets exist
         super().sample()
         self._show_work()
         if not self._is_polling and time.monotonic() - self._polled_at >= POLL_S:
@@ -201,11 +225,16 @@ class RegistryScreen(ModeScreen):
                     # One that cannot be read must not hide the others.
                     problem = problem or f"{key.product_type} {key.baseline}: {problem_of(error)}"
         except Exception as error:
-            # Whatever it was, the next look comes in a second: it is shown here, not in a dialog each time.
+            # Any error: the registry is read again in a second, so no dialog shows it each time.
             problem = problem_of(error)
         finally:
             self._polled_at = time.monotonic()
             self._is_polling = False
+        if self.rows and not self._is_counted:
+            self._is_counted = True
+            self._baselines.set_rows(self._ordered())
+            if not self._baselines.has_moved and self.opened is None:
+                self._baselines.start_at(0)
         self._set_problem(problem)
         self._show_damage()
         if self.opened is not None and self._view.is_day_unreadable:
@@ -223,7 +252,7 @@ class RegistryScreen(ModeScreen):
         if row is None:
             return
         row.summary = summary
-        if summary.deleted and not self._columns.has_choice(self._baselines):
+        if summary.deleted:
             self._baselines.show_deletions()
         self._unsized.add(key)
         self._show_row(key)
@@ -260,14 +289,15 @@ class RegistryScreen(ModeScreen):
             return
         self.rows = {key: self.rows.get(key) or BaselineRow(key) for key in keys}
         self._say_empty()
-        self._baselines.set_rows(self.rows.values())
+        self._baselines.set_rows(self._ordered())
+        self._show_total()
         if self.opened is not None and self.opened not in self.rows:
             self._close_baseline()
         self._show_about_baseline()
         self._show_wanted()
 
     def _set_problem(self, words: str) -> None:
-        """Say why the registry cannot be read; '' takes it back."""
+        """Show why the registry cannot be read; '' removes that."""
         if words == self._problem:
             return
         self._problem = words
@@ -280,7 +310,7 @@ class RegistryScreen(ModeScreen):
         self._say_empty()
 
     def _show_damage(self) -> None:
-        """Say how much of the registry cannot be read, where that does not hide all of it."""
+        """Show how many lines of the registry cannot be read, when the rest can."""
         found = list(self.maap.backend.session.registry.hidden)
         found += [one for row in self.rows.values() if row.summary for one in row.summary.damage]
         words = ""
@@ -304,13 +334,25 @@ class RegistryScreen(ModeScreen):
             self._baselines.refresh()
 
     def _show_row(self, key: Key) -> None:
-        rows = self._baselines
-        if rows.sort_key is not None:
-            rows.set_rows(self.rows.values())
+        rows, ordered = self._baselines, self._ordered()
+        if rows.sort_key is not None or rows.rows != ordered:
+            rows.set_rows(ordered)
         else:
             rows.refresh_rows([key])
+        self._show_total()
         if rows.current is not None and rows.current.key == key:
             self._show_about_baseline()
+
+    def _ordered(self) -> list[BaselineRow]:
+        """The rows as they are shown while no column sorts: what needs attention first."""
+        rows = list(self.rows.values())
+        return sorted(rows, key=lambda row: row.attention) if self._is_counted else rows
+
+    def _show_total(self) -> None:
+        words = total_words(self.rows.values())
+        if str(self._total.content) != words:
+            self._total.update(Text(words, no_wrap=True))
+            self._total.display = bool(words)
 
     def _show_about_baseline(self) -> None:
         about = self._about_baseline
@@ -322,7 +364,7 @@ class RegistryScreen(ModeScreen):
         if row.summary is not None and row.summary.changed is not None:
             changed = f", changed {format_time(row.summary.changed)}"
         if len(words + changed) > self.size.width - 2:
-            words = words.partition("/")[2]  # the mission can be done without first
+            words = words.partition("/")[2]  # the name of the mission is left out first
         about.update(Text(clean(words + changed)))
 
     # Levels
@@ -330,10 +372,11 @@ class RegistryScreen(ModeScreen):
     def _show_level(self) -> None:
         self._overview.display = self.opened is None
         self._view.display = self.opened is not None
+        self.query_one(FooterBar).leave_out("registry.back" if self.opened is None else "registry.sets")
 
-    def _open(self, key: Key) -> None:
+    def _open(self, key: Key, day: date | None = None) -> None:
         self.opened = key
-        self._view.open(self.rows[key])
+        self._view.open(self.rows[key], day)
         self._show_level()
         self._strip.focus()
 
@@ -382,7 +425,7 @@ class RegistryScreen(ModeScreen):
             lines.append(f"why      {row.failure.reason}")
         self.app.push_screen(TextDialog(row.name, "\n".join(lines)))
 
-    def _go_to_failure(self, failure: Failure | None) -> None:
+    def _go_to_failure(self, failure: FailedDownload | None) -> None:
         if failure is None:
             return
         if failure.day is None:
@@ -433,6 +476,16 @@ class RegistryScreen(ModeScreen):
         if row is not None:
             self.maap.copy_text(getattr(row, "path", "") or row.url)
 
+    def subjects(self) -> list[dict[str, str]]:
+        """The marked files or baselines, or the one under the cursor, for a command of the user's."""
+        if self.opened is None:
+            keys = [row.key for row in self._baselines.chosen]
+            return [
+                {"collection": key.collection, "product": key.product_type, "baseline": key.baseline}
+                for key in keys
+            ]
+        return [values_of_file(row.path, row.url, self.opened.collection) for row in self._files.chosen]
+
     def action_search_here(self) -> None:
         row = self._baselines.current
         key = self.opened or (row.key if row is not None else None)
@@ -462,12 +515,12 @@ class RegistryScreen(ModeScreen):
         return [Scope(key, day)]
 
     def say(self, sentence: str, hint: str = "", *, severity: Any = "information") -> None:
-        """Say what was done, and a hint about what can be done now, which the log does not keep."""
+        """Show what was done, and a hint about the next step, which is not logged."""
         self.notify(clean(f"{sentence} {hint}".strip()), severity=severity, timeout=8, markup=False)
         self.maap.backend.write_log("warning" if severity == "warning" else "info", sentence)
 
     def start_work(self, title: str, job: Callable[[Work], Coroutine[Any, Any, None]]) -> None:
-        """Begin long work, which esc stops, unless some is under way."""
+        """Start a long action, which esc stops, unless one is running."""
         if self.work is not None:
             self.say(f"Wait until this is done: {self.work.words}.", severity="warning")
             return
@@ -486,13 +539,13 @@ class RegistryScreen(ModeScreen):
                 self._look_again()
 
     async def read_again(self, keys: Iterable[Key]) -> None:
-        """Count baselines again that were changed here, so that the table shows it when it is said."""
+        """Count the baselines changed here again, so that the table agrees with the report."""
         for key in keys:
-            with suppress(MaapError, OSError):  # the next look says what is wrong
+            with suppress(MaapError, OSError):  # the next check reports what is wrong
                 await self._read(key)
 
     def _look_again(self) -> None:
-        """Look for changes at once."""
+        """Check for changes at once."""
         self._polled_at = 0.0
         self._unsized |= self.rows.keys()
 
@@ -505,7 +558,7 @@ class RegistryScreen(ModeScreen):
             line.update(Text(clean(words)))
 
     async def ask(self, question: str, *, lines: Sequence[str] = (), verb: str, key: str) -> bool:
-        """Ask before something is done; meanwhile nothing is said to be under way."""
+        """Ask before something is done; no action is shown as running meanwhile."""
         self._work_line.display = False
         self._work_words = ""
         return await self.maap.confirm(question, lines=lines, verb=verb, key=key)
@@ -515,6 +568,54 @@ class RegistryScreen(ModeScreen):
         self._work_words = ""
         answer = await self.app.push_screen_wait(ListDialog(title, lines, verb=verb, key=key))
         return bool(answer)
+
+    async def choose_gaps(self, found: Coverage) -> Sequence[Gap]:
+        """Show the gaps of a baseline; gives back those to fetch."""
+        self._work_line.display = False
+        self._work_words = ""
+        return await self.app.push_screen_wait(GapsDialog(found)) or []
+
+    def action_gaps(self) -> None:
+        row = self._baselines.current
+        key = self.opened or (row.key if row is not None else None)
+        if key is not None:
+            self.start_work("Counting at the archive", lambda work: self._doing.find_gaps(key, work))
+
+    def action_swap(self) -> None:
+        row = self._baselines.current
+        key = self.opened or (row.key if row is not None else None)
+        if key is None:
+            return
+        # Most who open the app never swap.
+        from maap_tui.tui.dialogs.swap import swap_baseline
+
+        names = key.collection, key.product_type, key.baseline
+        start_worker(self.app, swap_baseline, self.maap, *names, group="swap")
+
+    def action_sets(self) -> None:
+        # Most who open the app never look at sets.
+        from maap_tui.tui.screens.registry.sets import SetsScreen, chosen_set
+
+        sets = list(self.maap.backend.session.settings.sets.values())
+        chosen = chosen_set(row.key for row in self._baselines.chosen)
+        self.app.push_screen(SetsScreen([chosen, *sets] if chosen is not None else sets))
+
+    def action_freeze(self) -> None:
+        from maap_tui.tui.dialogs.freezing import freeze_baselines
+
+        if keys := list(dict.fromkeys(scope.key for scope in self._scopes())):
+            start_worker(self, freeze_baselines, self.maap, keys, group="freeze")
+
+    def action_thaw(self) -> None:
+        from maap_tui.tui.dialogs.freezing import thaw_study
+
+        start_worker(self.app, thaw_study, self.maap, group="thaw")
+
+    def action_cite(self) -> None:
+        from maap_tui.tui.dialogs.freezing import cite_baselines
+
+        if keys := list(dict.fromkeys(scope.key for scope in self._scopes())):
+            start_worker(self, cite_baselines, self.maap, keys, group="cite")
 
     def action_download(self) -> None:
         self._start_on_chosen("Looking for what is pending", self._doing.download)

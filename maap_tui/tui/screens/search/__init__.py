@@ -1,1 +1,1 @@
-"""The mode Search: the form, the results, one granule, and what can be done with them."""
+"""The mode Search: the form, the results, one granule, and the actions on them."""

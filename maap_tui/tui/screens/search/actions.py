@@ -1,4 +1,4 @@
-"""ResultWork: what can be done with granules that were found: queue, register and export them."""
+"""ResultActions: the actions on granules that were found: queue, register and export them."""
 
 from __future__ import annotations
 
@@ -11,26 +11,30 @@ from pathlib import Path
 
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import DiskFullError, InvalidRequestError
+from maap_tui.engine.export import SUFFIXES, exporting, needs_geometry
 from maap_tui.engine.model import Asset, Granule
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
 from maap_tui.engine.storage import files
+from maap_tui.engine.storage.places import demand_path
 from maap_tui.engine.workflows.register import RegisteredFiles
 from maap_tui.text import clean, format_bytes, format_count, format_duration, format_sum, plural
-from maap_tui.tui.dialogs.prompt import PromptDialog
+from maap_tui.tui.dialogs.prompt import PromptDialog, ask_folder
 from maap_tui.tui.host import Host
-from maap_tui.tui.screens.search.export import SUFFIXES, export_text
 from maap_tui.tui.screens.search.results import Result, order_of
 
 PROGRESS_S = 15.0
-"""Seconds that a report of progress stands at most; the next one, or the outcome, takes its place."""
+"""Seconds that a report of progress is shown at most; the next one, or the outcome, replaces it."""
+
+ASK_ABOVE = 1000
+"""Granules of gaps above which queueing them is confirmed first."""
 
 SLICE = 5000
-"""Granules handled between two looks at the keys, and between two reports of the progress."""
+"""Granules processed before keys are handled and the progress is reported."""
 
 
 class Progress:
-    """Says how far the work on many granules is; of what one slice holds nothing, that is done at once."""
+    """Reports the progress of an action on many granules; one that fits in a slice has no report."""
 
     def __init__(self, app: Host, verb: str, total: int) -> None:
         self._app = app
@@ -39,7 +43,7 @@ class Progress:
         self._begun = time.monotonic()
 
     def say(self, done: int) -> None:
-        """Say it in the line over the footer, in place of what was said before."""
+        """Show it above the footer, in place of the last report."""
         if self._total <= SLICE:
             return
         words = f"{self._verb} {plural(self._total, 'granule')}"
@@ -57,19 +61,11 @@ class ResultActions:
         self._app = app
 
     async def ask_folder(self, chosen: Sequence[Result]) -> Path | None:
-        """Ask where granules are to go that no registry follows; None when it was left."""
-        text = await self._app.push_screen_wait(
-            PromptDialog(
-                f"Download {plural(len(chosen), 'granule')} to which folder?",
-                str(Path.home()),
-                check=_check_folder,
-                hint="The files go into it side by side; the registry does not follow them.",
-            )
-        )
-        return None if text is None else Path(text.strip()).expanduser().absolute()
+        """Ask for the folder of granules that no registry follows; None after Escape."""
+        return await ask_folder(self._app, f"Download {plural(len(chosen), 'granule')} to which folder?")
 
     async def queue(self, chosen: Sequence[Result], out_dir: Path | None = None) -> list[str]:
-        """Queue the files of granules, unless the disk cannot hold them; the addresses of those tracked.
+        """Queue the files of granules, unless the disk cannot hold them; returns the URLs of those tracked.
 
         Raises:
             DiskFullError: when the disk cannot hold them.
@@ -136,11 +132,41 @@ class ResultActions:
                 "Select fewer, clean up in mode 4, or press o to download to another disk.",
             )
 
+    async def coverage(self, query: Query) -> None:
+        """Compare the baseline and time of a query with the archive, and queue the gaps that are chosen."""
+        # Who searches need not wait for it to load.
+        from maap_tui.engine.workflows.coverage import baselines_of, whole_days
+        from maap_tui.tui.dialogs.coverage import GapsDialog
+
+        app = self._app
+        app.notify(f"Counting {query.product_type} at the archive...", timeout=PROGRESS_S, markup=False)
+        names = query.collection, query.product_type
+        baseline = (await app.backend.ask(lambda session: baselines_of(session, *names, query.baseline)))[0]
+        whole = Query(*names, baseline, time=query.time)
+        found = await app.backend.ask(lambda session: session.coverage(whole))
+        gaps = await app.push_screen_wait(GapsDialog(found, left_out=_limits_of(query)))
+        count = sum(gap.missing for gap in gaps or ())
+        if not gaps or (
+            count > ASK_ABOVE
+            and not await app.confirm(
+                clean(f"Queue {plural(count, 'granule')} of {whole.product_type} {baseline}?"), verb="Queue"
+            )
+        ):
+            return
+        queued = failed = 0
+        for gap in gaps:
+            done = await app.backend.sync(whole.replace(time=whole_days(gap.first, gap.last)))
+            queued, failed = queued + done.pending, failed + len(done.failed_days)
+        words = f"Queued {plural(queued, 'file')}. 3 shows the queue."
+        if failed:
+            words += f" {plural(failed, 'day')} could not be searched: the log (5) says why."
+        app.notify(words, severity="warning" if failed else "information", markup=False)
+
     async def save(self, chosen: Sequence[Result], query: Query | None) -> None:
         """Write the files of granules to the registry as discovered."""
         formats = self._app.backend.session.formats_of(query) if query is not None else ()
         new = refused = 0
-        # In the order of days: each slice then writes to few of the registry's files.
+        # By day: each slice then writes to few files of the registry.
         rows = sorted(chosen, key=order_of) if len(chosen) > SLICE else chosen
         progress = Progress(self._app, "Registering", len(chosen))
         for start in range(0, len(rows), SLICE):
@@ -166,13 +192,18 @@ class ResultActions:
                 f"Write {plural(len(chosen), 'granule')} ({which}) to which file?",
                 str(Path.home() / f"{product}.csv"),
                 check=_check_file,
-                hint=f"The suffix says how: {SUFFIXES}.",
+                hint=f"Its suffix says how: {SUFFIXES}.",
             )
         )
         if text is None:
             return
         path = Path(text.strip()).expanduser().absolute()
-        size = await asyncio.to_thread(_size_of, path)
+        if needs_geometry(path) and not all(result.is_whole for result in chosen):
+            raise InvalidRequestError(
+                f"A list this long does not keep the geometry, which {path.suffix} needs",
+                f"Choose fewer granules, or run: maap search ... -o {path.name}",
+            )
+        size = await asyncio.to_thread(files.size_of, path)
         if size is not None and not await self._app.confirm(
             f"{path} exists ({format_bytes(size)}). Replace it?", verb="Replace"
         ):
@@ -188,14 +219,19 @@ async def _save(session: Session, granules: Sequence[Granule], formats: tuple[st
 
 
 def _write_export(path: Path, chosen: Sequence[Result]) -> None:
-    files.write_atomic(path, export_text(path, chosen))
+    with exporting(path, is_flat=True) as add:
+        for result in chosen:
+            add(result.granule, result.files)
 
 
-def _size_of(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
+def _limits_of(query: Query) -> list[str]:
+    """The fields of the form that limit a search besides names and time."""
+    limits = {
+        "the frames": query.frames,
+        "the orbits": query.orbits or query.tracks,
+        "the area": query.box or query.circle or query.area,
+    }
+    return [words for words, value in limits.items() if value]
 
 
 def _can_be_folder(path: Path) -> bool:
@@ -206,8 +242,4 @@ def _check_file(text: str) -> None:
     words = text.strip()
     if not words or words.endswith(("/", os.sep)) or "\0" in words:
         raise InvalidRequestError("Name a file.")
-
-
-def _check_folder(text: str) -> None:
-    if not text.strip() or "\0" in text:
-        raise InvalidRequestError("Name a folder.")
+    demand_path(text)

@@ -1,210 +1,273 @@
-"""GranuleDialog: a granule whole: its names and times, its ground track in words, properties, every file."""
+"""GranuleDialog: everything about a granule: its facts, its track on a map, its quicklook, its variables."""
 
 from __future__ import annotations
 
-import itertools
-import json
-from collections.abc import Sequence
-from typing import Any, ClassVar
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static
 
 from maap_tui.engine.errors import MaapError
-from maap_tui.engine.geometry import swath_width_km
+from maap_tui.engine.headers import headers_of, is_data_file, lines_of
 from maap_tui.engine.model import Granule
-from maap_tui.text import clean, format_bytes, format_duration
+from maap_tui.engine.pictures import made_small
+from maap_tui.engine.workflows.files_here import files_here
+from maap_tui.text import clean
 from maap_tui.tui.dialogs.dialog import Dialog
+from maap_tui.tui.screens.search.granule_words import granule_words
+from maap_tui.tui.screens.search.picture_view import PictureView
 from maap_tui.tui.screens.search.results import Result
-from maap_tui.tui.screens.search.terms import about_product
-from maap_tui.tui.theme import STATE_WORDS
+from maap_tui.tui.screens.search.track_map import TrackMap
+from maap_tui.tui.widgets.key_line import KeyLine, KeyWords
 from maap_tui.tui.workers import start_worker
 
-MOST_PROPERTIES = 300
-LONGEST_VALUE = 2000
+KEYS: tuple[KeyWords, ...] = (
+    ("n", "next", "step(1)"),
+    ("N", "previous", "step(-1)"),
+    ("d", "download", "queue"),
+    ("v", "picture", "view('picture')"),
+    ("h", "headers", "view('headers')"),
+    ("x", "cut", "cut"),
+    ("y", "id", "copy"),
+    ("u", "URL", "copy_url"),
+    ("esc", "closes", "close"),
+)
+
+VIEWS = ("facts", "picture", "headers")
+"""What the dialog can show; each is the id of a widget."""
+
+MOST_LINES = 2000
+"""Lines of the headers of a file that are shown; `maap show` prints all."""
+LONGEST_LINE = 400
+"""Characters of one of them."""
 
 
-class GranuleDialog(Dialog[None]):
-    """Closed by any of the usual keys. What was let go of to save memory is fetched again."""
+@dataclass(frozen=True)
+class ResultDeeds:
+    """What the screen of the results does for what is shown above it."""
+
+    queue: Callable[[Result], object]
+    """Queues the files of a result."""
+    follow: Callable[[], object]
+    """Looks at what became of files that were queued."""
+    cut: Callable[[Granule], object]
+    """Opens the dialog that cuts parts out of a granule."""
+    overpasses: Callable[[str], object]
+    """Lists the overpasses of a place, as it is typed."""
+
+
+class GranuleDialog(Dialog[Result]):
+    """Gives back the result that was shown last. What was dropped to save memory is fetched again."""
 
     BINDINGS: ClassVar = [
-        Binding("escape,enter,q", "dismiss", "Close", show=False),
+        Binding("escape,enter,q", "close", "Close", show=False),
         Binding("j", "down", "Down", show=False),
         Binding("k", "up", "Up", show=False),
+        Binding("n", "step(1)", "Next", show=False),
+        Binding("N", "step(-1)", "Previous", show=False),
+        Binding("d", "queue", "Download", show=False),
+        Binding("v", "view('picture')", "Picture", show=False),
+        Binding("h", "view('headers')", "Headers", show=False),
+        Binding("x", "cut", "Cut", show=False),
         Binding("y", "copy", "Copy the id", show=False),
+        Binding("u", "copy_url", "Copy the URL", show=False),
     ]
 
-    def __init__(self, result: Result) -> None:
+    def __init__(
+        self, result: Result, among: Sequence[Result] = (), deeds: ResultDeeds | None = None
+    ) -> None:
+        """Take what is shown.
+
+        Args:
+            result: shown first.
+            among: the results to go through, with that one; () for it alone.
+            deeds: what can be done with a result; None for nothing.
+        """
         super().__init__()
+        self._among = among or (result,)
+        self._at = next((at for at, one in enumerate(self._among) if one is result), 0)
+        self._deeds = deeds
         self._result = result
         self._granule = result.granule
+        self._problem = ""
+        """Why the rest of the granule is not known."""
+        self._state_shown = result.state
+        self._view = "facts"
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -wide -high"):
-            yield Static(clean(self._granule.id), markup=False, classes="question")
-            with VerticalScroll(id="granule"):
-                yield Static(self.words(), markup=False, id="words")
-            yield Static("arrows scroll, y copies the name, esc closes", markup=False, classes="muted close")
+            yield Static(clean(self._granule.id), markup=False, classes="question", id="title")
+            with Horizontal(id="granule"):
+                with VerticalScroll(id="facts"):
+                    yield Static(self.words(), markup=False, id="words")
+                yield PictureView(id="picture")
+                with VerticalScroll(id="headers"):
+                    yield Static("", markup=False, id="header-words")
+                yield TrackMap(id="track")
+            yield KeyLine(KEYS)
 
     def on_mount(self) -> None:
-        self.query_one(VerticalScroll).focus()
+        self.query_one("#facts").focus()
+        self._say()
+        self._complete()
+
+    def sample(self) -> None:
+        """Follow the state of its files."""
+        if self._deeds is not None:
+            self._deeds.follow()
+        if self._result.state != self._state_shown:
+            self._say()
+            if self._view == "headers":
+                self._look()
+
+    def _complete(self) -> None:
+        for group in ("granule", "look"):
+            self.workers.cancel_group(self, group)
         if not self._result.is_whole:
             start_worker(self, self._fetch, group="granule", exclusive=True)
+        else:
+            self._look()
 
     async def _fetch(self) -> None:
         granule = self._granule
         try:
             found = await self.maap.backend.ask(lambda session: session.find(granule.collection, granule.id))
         except MaapError as error:
-            self.query_one("#words", Static).update(self.words(f"not available: {error.message}"))
-            return
-        if found is not None:
-            self._granule = found
-        self.query_one("#words", Static).update(self.words("" if found else "the archive has it no longer"))
+            self._problem = f"not available: {error.message}"
+        else:
+            self._granule = found or granule
+            self._problem = "" if found else "the archive has it no longer"
+        self._say()
+        self._look()
 
-    def words(self, problem: str = "") -> Text:
+    def _say(self) -> None:
+        self._state_shown = self._result.state
+        self.query_one("#words", Static).update(self.words())
+        self.query_one(TrackMap).show(self._granule, is_here=self._result.is_here)
+
+    @property
+    def _waiting(self) -> str:
+        """What stands in place of what the row of a long list lacks; '' once all of it is known."""
+        is_waiting = not self._result.is_whole and self._granule is self._result.granule
+        return self._problem or ("asking the archive for the rest..." if is_waiting else "")
+
+    def words(self) -> Text:
         """All of it as text."""
-        granule, result = self._granule, self._result
-        text = Text()
-        _section(text, "Granule")
-        about = about_product(granule.product_type)
-        _line(text, "Collection", granule.collection)
-        _line(text, "Product type", f"{granule.product_type}  {about}".strip())
-        _line(text, "Baseline", granule.baseline)
-        start, end = granule.sensing_start, granule.sensing_end
-        length = f"  ({format_duration((end - start).total_seconds())})" if end else ""
-        _line(
-            text,
-            "Sensing",
-            f"{start:%Y-%m-%d %H:%M:%S}" + (f" to {end:%H:%M:%S}" if end else "") + " UTC" + length,
+        return granule_words(self._result, self._granule, self._waiting)
+
+    # The views
+
+    def action_view(self, view: str) -> None:
+        """Show the picture or the headers, or the facts again."""
+        self._view = "facts" if view == self._view else view
+        # Not of the screen: what is below it would be drawn again too.
+        for one in VIEWS:
+            self.query_one("#granule").set_class(one == self._view, f"-{one}")
+        back = f"view('{self._view}')"
+        keys = [(key, "facts" if action == back else label, action) for key, label, action in KEYS]
+        self.query_one(KeyLine).show(keys)
+        self.query_one(f"#{self._view}").focus()
+        # What it shows depends on its size, which it has after the next drawing.
+        self.call_after_refresh(self._look)
+
+    def _look(self) -> None:
+        """Find what the view shows of this granule; nothing is fetched for one that is not shown."""
+        if self._view == "picture":
+            start_worker(self, self._show_picture, group="look", exclusive=True)
+        elif self._view == "headers":
+            start_worker(self, self._show_headers, group="look", exclusive=True)
+
+    @on(PictureView.Resized)
+    def draw_picture_again(self) -> None:
+        """Draw it for the room that there is now; one that is coming is drawn for that anyway."""
+        is_coming = any(
+            one.node is self and one.group == "look" and not one.is_finished for one in self.workers
         )
-        if granule.created:
-            _line(text, "Processed", f"{granule.created:%Y-%m-%d %H:%M:%S} UTC")
-        if granule.published:
-            later = format_duration((granule.published - granule.sensing_start).total_seconds())
-            _line(text, "Published", f"{granule.published:%Y-%m-%d %H:%M:%S} UTC  ({later} after sensing)")
-        if granule.updated:
-            _line(text, "Updated", f"{granule.updated:%Y-%m-%d %H:%M:%S} UTC")
-        if granule.track_frame:
-            _line(text, "Track, frame", granule.track_frame)
-        if granule.orbit_frame:
-            _line(text, "Orbit" if granule.track_frame else "Orbit, frame", granule.orbit_frame)
-        size = "unknown" if result.size is None else format_bytes(result.size)
-        _line(text, "State", f"{STATE_WORDS.get(result.state, result.state)}, {size}")
-        is_waiting = not result.is_whole and granule is result.granule
-        waiting = problem or ("asking the archive for the rest..." if is_waiting else "")
-        _section(text, "Ground track")
-        for sentence in [waiting] if waiting else track_in_words(granule):
-            text.append(f"  {clean(sentence)}\n")
-        _section(text, f"Files ({len(granule.assets)})")
-        for asset in granule.assets:
-            size = "size unknown" if asset.size is None else format_bytes(asset.size)
-            roles = ", ".join(asset.roles)
-            text.append(f"  {clean(asset.name, 300)}", "bold")
-            text.append(", the quicklook\n" if asset is granule.quicklook else "\n")
-            kind = asset.format or asset.media_type or "other"
-            text.append(f"    {size}  {clean(kind, 100)}  {clean(roles, 100)}  {clean(asset.key, 100)}\n")
-            text.append(f"    {clean(asset.href)}\n", "dim")
-        _section(text, f"Properties ({len(granule.properties)})")
-        for name, value in list(granule.properties.items())[:MOST_PROPERTIES]:
-            _line(text, str(name), _value(value), width=24)
-        if len(granule.properties) > MOST_PROPERTIES:
-            text.append(f"  and {len(granule.properties) - MOST_PROPERTIES} more\n")
-        return text
+        if self._view == "picture" and not is_coming:
+            self._look()
+
+    async def _show_picture(self) -> None:
+        shown, backend, granule = self.query_one(PictureView), self.maap.backend, self._granule
+        if waiting := self._waiting:
+            shown.say(waiting)
+            return
+        shown.say("Fetching the quicklook...")
+        try:
+            data = await backend.ask(lambda session: backend.quicklooks.get(session, granule, to_show=True))
+            room = (0, 0)
+            while room != shown.room and all(shown.room):
+                room = shown.room
+                picture = await made_small(data, *room, colours=shown.colours)
+                shown.show(picture)
+        except MaapError as error:
+            shown.say(error.sentences)
+
+    async def _show_headers(self) -> None:
+        shown, granule = self.query_one("#header-words", Static), self._granule
+        shown.update("Reading the headers...")
+        paths = await asyncio.to_thread(files_here, self.maap.backend.session, granule)
+        wanted = [path for path in paths.values() if is_data_file(path)]
+        text = Text()
+        if not paths:
+            text.append("None of its files is here: d downloads.")
+        elif not wanted:
+            text.append("Its files here are neither HDF5 nor netCDF.")
+        for path in wanted:
+            text.append(f"{clean(path.name)}\n", "bold underline")
+            try:
+                for words, is_attribute in lines_of(await headers_of(path), MOST_LINES):
+                    text.append(f"{clean(words, LONGEST_LINE)}\n", "dim" if is_attribute else "")
+            except MaapError as error:
+                words = error.sentences.removeprefix(f"{path.name}: ")  # which stands above
+                text.append(f"  {clean(words)}\n")
+        shown.update(text)
+
+    @property
+    def _scrolled(self) -> VerticalScroll:
+        return self.query_one("#headers" if self._view == "headers" else "#facts", VerticalScroll)
 
     def action_down(self) -> None:
-        self.query_one(VerticalScroll).scroll_down(animate=False)
+        self._scrolled.scroll_down(animate=False)
 
     def action_up(self) -> None:
-        self.query_one(VerticalScroll).scroll_up(animate=False)
+        self._scrolled.scroll_up(animate=False)
+
+    def action_step(self, by: int) -> None:
+        at = self._at + by
+        if not 0 <= at < len(self._among):
+            self.maap.notify("There is no next granule." if by > 0 else "This is the first one.", timeout=3)
+            return
+        self._at, self._result = at, self._among[at]
+        self._granule, self._problem = self._result.granule, ""
+        self.query_one("#title", Static).update(clean(self._granule.id))
+        self._say()
+        self._scrolled.scroll_home(animate=False)
+        self._complete()
+
+    def action_queue(self) -> None:
+        if self._deeds is not None:
+            self._deeds.queue(self._result)
+
+    def action_cut(self) -> None:
+        if self._deeds is not None:
+            self._deeds.cut(self._granule)
 
     def action_copy(self) -> None:
         self.maap.copy_text(self._granule.id, "Copied the name")
 
+    def action_copy_url(self) -> None:
+        files = self._result.files or self._granule.assets
+        if files:
+            self.maap.copy_text(files[0].href, "Copied the URL")
+        else:
+            self.maap.notify("It has no file.", timeout=3)
 
-def _section(text: Text, title: str) -> None:
-    text.append(f"{title}\n" if not text else f"\n{title}\n", "bold underline")
-
-
-def _line(text: Text, name: str, value: str, width: int = 14) -> None:
-    text.append(f"  {clean(name, 80):<{width}} ", "dim")
-    text.append(f"{clean(value, LONGEST_VALUE)}\n")
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    try:
-        return json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError, RecursionError):
-        return "(cannot be shown)"
-
-
-def track_in_words(granule: Granule) -> list[str]:
-    """Where the ground track begins and ends, its direction, and the latitudes that it crosses.
-
-    Of the outline of a swath that is the line down its middle.
-    """
-    track = granule.track
-    direction = (granule.orbit_state or "").lower()
-    if not track:
-        words = [_place_in_words(granule)]
-        return [*words, f"The satellite was {direction}."] if direction else words
-    (lon_a, lat_a), (lon_b, lat_b) = track[0], track[-1]
-    heading = "northward" if lat_b > lat_a else "southward" if lat_b < lat_a else "level"
-    width = swath_width_km(granule.geometry)
-    sentences = [f"The outline of a swath, {width:,.0f} km wide; down its middle:"] if width else []
-    sentences.append(
-        f"From {_point(lat_a, lon_a)} to {_point(lat_b, lon_b)}, {heading}"
-        + (f" ({direction})." if direction else ".")
-    )
-    latitudes = [lat for _, lat in track]
-    low, high = min(latitudes), max(latitudes)
-    sentences.append(f"Latitudes from {_latitude(low)} to {_latitude(high)}.")
-    crossed = [
-        name
-        for name, latitude in (
-            ("the Arctic circle", 66.56),
-            ("the tropic of Cancer", 23.44),
-            ("the equator", 0.0),
-            ("the tropic of Capricorn", -23.44),
-            ("the Antarctic circle", -66.56),
-        )
-        if low < latitude < high
-    ]
-    if _jumps(track):
-        crossed.append("the antimeridian")
-    if crossed:
-        sentences.append(f"It crosses {', '.join(crossed)}.")
-    return sentences
-
-
-def _place_in_words(granule: Granule) -> str:
-    kind = str((granule.geometry or {}).get("type") or "")
-    if kind == "Point" and granule.footprint:
-        longitude, latitude = (granule.geometry or {})["coordinates"][:2]
-        return f"At {_point(latitude, longitude)}."
-    if kind:
-        return f"The catalogue has a {kind} in place of a track."
-    if granule.bbox:
-        west, south, east, north = granule.bbox
-        return (
-            f"The catalogue has no ground track; it is within {_point(south, west)} to {_point(north, east)}."
-        )
-    return "The catalogue has no ground track."
-
-
-def _jumps(track: Sequence[tuple[float, float]]) -> bool:
-    return any(abs(b[0] - a[0]) > 180 for a, b in itertools.pairwise(track))
-
-
-def _point(latitude: float, longitude: float) -> str:
-    side = "E" if longitude >= 0 else "W"
-    return f"{_latitude(latitude)} {abs(longitude):.1f}{side}"
-
-
-def _latitude(latitude: float) -> str:
-    return f"{abs(latitude):.1f}{'N' if latitude >= 0 else 'S'}"
+    def action_close(self) -> None:
+        self.dismiss(self._result)

@@ -1,4 +1,4 @@
-"""ResultStates: keeps the states of results true to registry, disk and queue, a slice at a time."""
+"""ResultStates: updates the states of results from registry, disk and queue, a slice at a time."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from datetime import date
 
 from maap_tui.engine.download.queue_store import LIVE
 from maap_tui.engine.session import Session
+from maap_tui.engine.workflows.presence import by_day, look_at_disk
 from maap_tui.tui.host import Host
-from maap_tui.tui.screens.search.results import Result, by_day, look_at_disk, result_key, with_queue
-from maap_tui.tui.widgets.rows import RowList
+from maap_tui.tui.screens.search.results import Result, result_key, with_queue
+from maap_tui.tui.widgets.row_list import RowList
 from maap_tui.tui.workers import start_worker
 
 SLICE = 5000
-"""Rows looked at between two looks at the keys."""
+"""Rows processed before keys are handled."""
 
 
 class ResultStates:
-    """Looks again at what may have changed; a worker of its screen does the looking."""
+    """Finds states again that may have changed, in a worker of its screen."""
 
     def __init__(self, app: Host, rows: RowList) -> None:
         self._app = app
@@ -34,29 +35,29 @@ class ResultStates:
         """Grows with every change of a state."""
 
     def clear(self) -> None:
-        """There are no results any more."""
+        """Forget all results."""
         self._unlooked.clear()
         self._by_day = {}
 
     def add(self, rows: Sequence[Result]) -> None:
-        """Look at results that came."""
+        """Find the states of new results."""
         for row in rows:
             self._by_day.setdefault(row.granule.day, []).append(row)
         self.look_again(rows)
 
     def expect(self, urls: Iterable[str], rows: Sequence[Result]) -> None:
-        """Files of these results were queued; what ends before the next look is seen ending all the same."""
+        """Note that files of these results were queued: one may end before the next update."""
         self._live |= set(urls)
         self._counts_seen = ()
         self.look_again(rows)
 
     def look_at_all(self) -> None:
-        """Anything may have changed."""
+        """Find every state again: anything may have changed."""
         self._unlooked.clear()
         self.look_again(self._rows.rows)
 
     def follow_transfers(self) -> None:
-        """Look again at the days of files that were queued, ended or were cancelled."""
+        """Find the states again of the days of files that were queued, ended or were cancelled."""
         transfers = self._app.backend.transfers
         if transfers is None:
             return
@@ -101,4 +102,5 @@ class ResultStates:
 
 
 def _states_of(session: Session, rows: Sequence[Result]) -> list[tuple[Result, str, bool]]:
-    return look_at_disk(session, by_day(session, rows))
+    elsewhere = {row.url for row in session.queue.load(ended=False) if not row.is_mine}
+    return look_at_disk(session, by_day(session, rows), queued=elsewhere)

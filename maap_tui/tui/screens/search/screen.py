@@ -1,65 +1,76 @@
-"""The mode Search: the form, its results as they stream in, and what can be done with them."""
+"""The mode Search: the form, its results as they arrive, and the actions on them."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import on
 from textual.containers import Vertical
+from textual.events import Resize
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker
 
-from maap_tui.engine.catalogue.search import Page, Search
-from maap_tui.engine.errors import InvalidRequestError, MaapError, NetworkSetupError
+from maap_tui.engine.catalogue.reader import Page
+from maap_tui.engine.catalogue.search import Search
+from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.model import Granule
 from maap_tui.engine.query import Query
+from maap_tui.engine.saved_searches import Choices
+from maap_tui.engine.search_history import FoundGranules
 from maap_tui.engine.session import Session
 from maap_tui.engine.storage import files
-from maap_tui.text import (
-    clean,
-    format_bytes,
-    format_count,
-    format_duration,
-    format_rate,
-    format_sum,
-    plural,
-)
+from maap_tui.text import clean
+from maap_tui.tui import gc_pause
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.keys import bindings
 from maap_tui.tui.screens.mode import ModeScreen
+from maap_tui.tui.screens.search import preview
 from maap_tui.tui.screens.search.actions import ResultActions
-from maap_tui.tui.screens.search.granule import GranuleDialog
+from maap_tui.tui.screens.search.arrivals import Arrivals
+from maap_tui.tui.screens.search.asking import Asking
+from maap_tui.tui.screens.search.command_values import values_of
+from maap_tui.tui.screens.search.fewest import mark_fewest
+from maap_tui.tui.screens.search.granule import GranuleDialog, ResultDeeds
+from maap_tui.tui.screens.search.map import MapScreen, tracks_of
+from maap_tui.tui.screens.search.not_here import NotHere
+from maap_tui.tui.screens.search.preview import Preview
 from maap_tui.tui.screens.search.result_states import ResultStates
+from maap_tui.tui.screens.search.result_sum import ResultSum
 from maap_tui.tui.screens.search.results import (
     COLUMNS,
     NARROW_COLUMNS,
     Result,
     columns_for,
     first_columns,
-    merged,
-    order_of,
     result_key,
     result_of,
 )
+from maap_tui.tui.screens.search.saved_actions import SavedActions
+from maap_tui.tui.screens.search.saved_terms import choices_of, terms_of
 from maap_tui.tui.screens.search.search_form import SearchForm
 from maap_tui.tui.screens.search.search_words import (
     NO_SEARCH,
-    count_in_words,
     empty_in_words,
+    narrowed_in_words,
     outcome_in_words,
     progress_in_words,
 )
-from maap_tui.tui.screens.search.terms import Terms, cron_line, known_word
+from maap_tui.tui.screens.search.terms import Terms, cron_line
 from maap_tui.tui.widgets.filter_line import FilterLine
-from maap_tui.tui.widgets.memory import recall, remember
-from maap_tui.tui.widgets.rows import RowList
+from maap_tui.tui.widgets.pane import framed
+from maap_tui.tui.widgets.row_list import RowList
+from maap_tui.tui.widgets.ui_state import recall, remember
 from maap_tui.tui.workers import start_worker
+
+MANY = 20_000
+"""Results from which a run of the garbage collector over all of them can be felt."""
 
 TYPING_S = 0.4
 """Seconds after the last key before the archive is asked for the count."""
@@ -68,7 +79,16 @@ KEPT_WHOLE = 5000
 """Results that keep all that the catalogue sent; of later ones it is fetched again when they are opened."""
 
 SLICE = 5000
-"""Rows handled between two looks at the keys."""
+"""Rows processed before keys are handled."""
+
+
+class ResultList(RowList):
+    """The results; their columns go with their width, also while a dialog is above them."""
+
+    def on_resize(self) -> None:
+        screen = self.screen
+        assert isinstance(screen, SearchScreen)
+        screen.fit_columns()
 
 
 class SearchScreen(ModeScreen):
@@ -86,18 +106,13 @@ class SearchScreen(ModeScreen):
         self._query: Query | None = None
         self._outcome = ""
         """How the last search ended, in words; '' before and while one runs."""
-        self._incoming: list[Result] = []
-        self._newest_first = False
-        self._breaks: list[int] = []
-        """Rows before which the order of the results is broken: what was asked again comes last."""
-        self._waited_since = 0.0
         self._begun = 0.0
         self._states_seen = 0
-        self._total: tuple[str, int] | None = None
-        """The command of the query that was counted last, and the granules that it finds at most."""
         self._sum_is_old = False
         self._is_summing = False
         self._next_sum = 0.0
+        self._wants_preview: bool | None = None
+        """Whether the preview is wanted; None leaves it to the room that there is."""
         self._chosen_columns: list[str] | None = None
         """Columns that the user chose; None for those that there is room for."""
         self._remembered: dict[str, Any] = {}
@@ -106,18 +121,31 @@ class SearchScreen(ModeScreen):
         self._is_touched = False
 
     def body(self) -> Sequence[Widget]:
-        rows = RowList(COLUMNS, key=result_key, empty_text=NO_SEARCH, id="results")
+        rows = ResultList(COLUMNS, key=result_key, empty_text=NO_SEARCH, id="results")
         rows.set_columns(NARROW_COLUMNS)
+        self.arrivals = Arrivals(rows)
         self.states = ResultStates(self.maap, rows)
         self.work = ResultActions(self.maap)
+        self.saved = SavedActions(self.maap)
+        self._deeds = ResultDeeds(
+            self._queue_one, self.states.follow_transfers, self._cut, self._show_overpasses
+        )
+        self.not_here = NotHere(rows)
+        self.preview = Preview()
+        form = framed(SearchForm(), "Search")
+        self.asking = Asking(self.maap, form)
         return [
-            SearchForm(),
-            Vertical(
-                Static("", markup=False, id="progress"),
-                FilterLine(rows),
-                rows,
-                Static("", markup=False, id="sum"),
-                id="found",
+            form,
+            framed(
+                Vertical(
+                    Static("", markup=False, id="progress"),
+                    FilterLine(rows),
+                    rows,
+                    Static("", markup=False, id="sum"),
+                    self.preview,
+                    id="found",
+                ),
+                "Results",
             ),
         ]
 
@@ -150,9 +178,8 @@ class SearchScreen(ModeScreen):
         start_worker(self, self._restore, group="start")
 
     def on_screen_resume(self) -> None:
-        super().on_screen_resume()
         if self._is_restored:
-            start_worker(self, self._learn_local, group="names", exclusive=True)
+            start_worker(self, self.asking.learn_local, group="names", exclusive=True)
             self.states.look_at_all()
 
     async def _restore(self) -> None:
@@ -161,35 +188,63 @@ class SearchScreen(ModeScreen):
         columns = found.get("columns")
         if isinstance(columns, list):
             self._chosen_columns = [key for key in columns if isinstance(key, str)]
-        self._fit_columns()
+        self.fit_columns()
         sort = found.get("sort")
         if isinstance(sort, list) and len(sort) == 2 and sort[0] in {column.key for column in COLUMNS}:
             self.results.sort_by(sort[0], is_reversed=sort[1] is True)
-        await self._learn_local()
+        if isinstance(found.get("preview"), bool):
+            self._wants_preview = found["preview"]
+            self._place_preview()
+        await self.asking.learn_local()
         if not self._is_touched and found.get("terms"):
             self.form.fill(Terms.from_dict(found["terms"]))
         self._is_restored = True
-        await self._learn_names()
+        await self.asking.learn_names()
 
-    def _fit_columns(self) -> None:
+    def fit_columns(self) -> None:
         """Show the columns that were chosen, or those that there is room for."""
-        query = self._query
-        mission = self.maap.backend.session.mission_of(query.collection) if query is not None else None
-        columns = self._chosen_columns or first_columns(mission, self.results.size.width)
+        columns = self._chosen_columns or first_columns(self.results.size.width)
         if columns != [column.key for column in self.results.columns]:
             self.results.set_columns(columns)
+
+    def on_resize(self, event: Resize) -> None:
+        self._place_preview()
+
+    def _place_preview(self) -> None:
+        """Show the preview where there is room for it and it is wanted."""
+        width, height = self.size
+        is_wanted = self._wants_preview
+        if is_wanted is None:
+            is_wanted = height >= preview.LINES and not self.maap.low_bandwidth
+        self.set_class(is_wanted and width >= preview.COLUMNS, "-preview")
+
+    def action_preview(self) -> None:
+        if self.size.width < preview.COLUMNS:
+            self.notify(
+                f"The preview needs {preview.COLUMNS} columns; enter shows a granule whole.", timeout=4
+            )
+            return
+        self._wants_preview = not self.has_class("-preview")
+        self._place_preview()
+
+    @on(RowList.Highlighted, "#results")
+    def preview_cursor(self) -> None:
+        """The cursor moved: its granule is shown when it rests."""
+        if self.has_class("-preview"):
+            self.preview.follow(self.results.current)
 
     @property
     def _memory_file(self) -> Path:
         return self.maap.backend.session.dirs.cache_file("search.json")
 
     def _remember(self) -> None:
-        """Write columns, sort and form down when they changed."""
+        """Save columns, sort and form when they changed."""
         if not self._is_restored:
             return
         rows = self.results
         now = {
             "columns": self._chosen_columns,
+            "preview": self._wants_preview,
             "sort": [rows.sort_key, rows.sort_reversed],
             "terms": self.form.terms.as_dict(),
         }
@@ -202,27 +257,6 @@ class SearchScreen(ModeScreen):
         async with self._memory_turn:
             await asyncio.to_thread(remember, self._memory_file, self._remembered)
 
-    async def _learn_local(self) -> None:
-        """Read the names that need no request."""
-        await asyncio.to_thread(self.maap.backend.session.index.load)
-        self.form.judge()
-
-    async def _learn_names(self) -> None:
-        """Fetch the names of collections that have no local copy, quietly."""
-        session = self.maap.backend.session
-        for collection in session.index.missing(session.collections()):
-            try:
-                await self.maap.backend.ask(partial(_fetch_names, collection=collection))
-            except NetworkSetupError:
-                return
-            except InvalidRequestError:
-                continue
-            except MaapError:
-                return
-            self.form.judge()
-            if self.form.field_in_hand in ("collection", "product_type", "baseline"):
-                self.form.show_matches()
-
     # The form
 
     def receive(
@@ -231,12 +265,30 @@ class SearchScreen(ModeScreen):
         product_type: str = "",
         baseline: str | None = None,
         query: Query | None = None,
+        choices: Choices | None = None,
+        fields: Mapping[str, Any] | None = None,
     ) -> None:
-        """Fill the form with what another mode hands over."""
+        """Fill the form with what another mode hands over; a saved search is made at once.
+
+        Args:
+            collection: the collection.
+            product_type: the product type.
+            baseline: the baseline; None for any.
+            query: a whole query in place of names.
+            choices: a saved search.
+            fields: texts for some of the fields, which leave the others as they are.
+        """
         self._is_touched = True
         if not self.query("#sum") or not self.query("#every-version"):
             # The first visit: the form has no fields yet.
-            self.call_after_refresh(self.receive, collection, product_type, baseline, query)
+            self.call_after_refresh(self.receive, collection, product_type, baseline, query, choices, fields)
+            return
+        if fields is not None:
+            self.form.fill(replace(self.form.terms, **fields))
+            self._unfold(next(iter(fields)))
+            return
+        if choices is not None:
+            self._make(choices)
             return
         if query is not None:
             terms = Terms.of_query(query, self.maap.backend.session.settings.search.max_items)
@@ -247,7 +299,7 @@ class SearchScreen(ModeScreen):
 
     @on(SearchForm.Changed)
     def wait_for_typing(self) -> None:
-        """Ask for the count once the keys rest."""
+        """Ask for the count after a pause in typing."""
         self._is_touched = self._is_touched or self._is_restored or bool(self.form.field_in_hand)
         self.workers.cancel_group(self, "count")
         self.form.say("")
@@ -256,45 +308,7 @@ class SearchScreen(ModeScreen):
         self._typing = self.set_timer(TYPING_S, self._start_count)
 
     def _start_count(self) -> None:
-        start_worker(self, self._count, group="count", exclusive=True)
-
-    async def _count(self) -> None:
-        form = self.form
-        try:
-            await self._learn_typed()
-            query = form.query_now
-            if query is None:
-                return
-            form.say("Counting...")
-            count, doubts = await self.maap.backend.ask(partial(_counted, query=query))
-        except MaapError as error:
-            form.say(f"Not counted: {error.message}")
-            return
-        self._total = (query.to_command(), min(count, query.max_items)) if count is not None else None
-        form.say(count_in_words(count, query, doubts))
-
-    async def _learn_typed(self) -> None:
-        """Ask the archive for the names that the form needs and that are not known here."""
-        form = self.form
-        form.judge()
-        collection, reading = form.terms.collection.strip(), form.reading
-        known = form.known
-        spelled = known_word(collection, known.collections) or collection
-        is_new = collection and known.queryables_of(spelled) is None
-        if is_new and "collection" not in reading.problems:
-            try:
-                await self.maap.backend.ask(partial(_fetch_names, collection=collection))
-            except NetworkSetupError:
-                raise  # it says nothing of the name
-            except InvalidRequestError:
-                pass  # the form says it
-            form.judge()
-        if form.reading.needs_newest:
-            query = _names_in(form)
-            await self.maap.backend.ask(
-                lambda session: session.newest_baseline(query.collection, query.product_type)
-            )
-            form.judge()
+        start_worker(self, self.asking.count, group="count", exclusive=True)
 
     def action_form(self) -> None:
         self._unfold(self._first_field())
@@ -323,7 +337,7 @@ class SearchScreen(ModeScreen):
         self._fold()
 
     def _fold(self) -> None:
-        """Fold the form into a line while results are looked at; on a wide screen that changes nothing."""
+        """Fold the form into a line while the results have the focus; a wide screen shows both."""
         if not self.query("#sum"):
             return  # the screen is being made
         is_in_form = self.focused is not None and self.form in self.focused.ancestors
@@ -338,6 +352,9 @@ class SearchScreen(ModeScreen):
             assert self._runner is not None
             self._runner.cancel()
             return
+        self._begin_search()
+
+    def _begin_search(self) -> None:
         query = self.form.query_now
         if query is None and not self.form.reading.needs_newest:
             self._unfold(self._first_field())
@@ -354,7 +371,7 @@ class SearchScreen(ModeScreen):
         self._outcome, self._search_run, self._query = "", None, query
         self._show_progress()
         if query is None:
-            await self._learn_typed()
+            await self.asking.learn_typed()
             query = self.form.query_now
             if query is None:
                 self._outcome = next(iter(self.form.reading.problems.values()), "Nothing to search.")
@@ -363,36 +380,73 @@ class SearchScreen(ModeScreen):
         self._begun = time.monotonic()
         rows = self.results
         rows.empty_text = "Searching... ctrl+r stops it."
-        self._incoming, self._waited_since = [], time.monotonic()
+        self.arrivals.begin(newest_first=query.newest_first)
         self.states.clear()
-        self._breaks, self._newest_first = [], query.newest_first
         self.workers.cancel_group(self, "order")
         rows.clear_marks()
         rows.set_rows([])
         rows.offer_columns(columns_for(self.maap.backend.session.mission_of(query.collection)))
-        self._fit_columns()
+        self.fit_columns()
         formats = self.maap.backend.session.formats_of(query)
+        notices = await asyncio.to_thread(self.maap.backend.session.quality.notices)
         count = 0
+        kept, choices = FoundGranules(), choices_of(self.form.terms, query, self.form.sites)
         outcome = "failed"
         try:
             async for page in self._pages(query):
                 for start in range(0, len(page.granules), SLICE):
+                    kept.add(granule.id for granule in page.granules[start : start + SLICE])
                     for granule in page.granules[start : start + SLICE]:
-                        self._incoming.append(result_of(granule, formats, keep_whole=count < KEPT_WHOLE))
+                        row = result_of(
+                            granule,
+                            formats,
+                            keep_whole=count < KEPT_WHOLE,
+                            quality=notices.of_granule(granule),
+                        )
+                        self.arrivals.waiting.append(row)
                         count += 1
                     await asyncio.sleep(0)
             outcome = "done"
+            start_worker(self, self._note, choices, kept, group="history")
         except asyncio.CancelledError:
             outcome = "stopped"
             raise
         finally:
             self._take_incoming(everything=True)
             self._put_in_order()
+            if count >= MANY:
+                gc_pause.exclude()
             self._outcome = outcome_in_words(outcome, len(rows.rows), self._search_run, self._query)
             rows.empty_text = empty_in_words(outcome, self._search_run)
             rows.refresh()
             self._show_progress()
             self._fold()
+
+    async def _note(self, choices: Choices, kept: FoundGranules) -> None:
+        run = self._search_run
+        news = await self.saved.note(choices, kept, len(run.failed) if run is not None else 0)
+        if news and run is self._search_run:
+            self._outcome += f"; {news}"
+            self._show_progress()
+
+    def action_saved(self) -> None:
+        start_worker(self, self._choose_saved, group="saved", exclusive=True)
+
+    async def _choose_saved(self) -> None:
+        chosen = await self.saved.choose(self.form)
+        if chosen is not None:
+            self._make(chosen)
+
+    def _make(self, choices: Choices) -> None:
+        """Fill the form with a saved or a past search, and search."""
+        self._is_touched = True
+        try:
+            terms = terms_of(choices)
+        except InvalidRequestError as error:
+            self.maap.show_error(error)
+            return
+        self.form.fill(terms)
+        self._begin_search()
 
     async def _pages(self, query: Query) -> AsyncIterator[Page]:
         def begin(session: Session) -> AsyncIterator[Page]:
@@ -407,35 +461,17 @@ class SearchScreen(ModeScreen):
             await pages.aclose()  # type: ignore[attr-defined]
 
     def _take_incoming(self, *, everything: bool = False) -> None:
-        """Put what came into the list, less often where the whole list has to be sorted for it."""
-        batch, rows = self._incoming, self.results
-        if not batch:
-            return
-        waited = time.monotonic() - self._waited_since
-        if rows.sort_key is not None and not everything and len(batch) < len(rows.rows) // 5 and waited < 3:
-            return
-        self._incoming, self._waited_since = [], time.monotonic()
-        last = rows.rows[-1] if rows.rows else None
-        for number, row in enumerate(batch, len(rows.rows)):
-            if last is not None and (order_of(row) < order_of(last)) is not self._newest_first:
-                self._breaks.append(number)
-            last = row
-        is_at_top = rows.cursor == 0
-        rows.append_rows(batch)
-        if is_at_top:
-            rows.move_to(0)  # nobody has chosen a row: what sorts before the first one shows
-        self.states.add(batch)
-        self._sum_is_old = True
+        if batch := self.arrivals.take(everything=everything):
+            self.states.add(batch)
+            self._sum_is_old = True
 
     def _put_in_order(self) -> None:
-        """Put days that were asked again where they belong, a slice of a long list at a time."""
-        rows = self.results
-        if not self._breaks:
+        """Sort in the days that were asked again, a slice of a long list at a time."""
+        slices = self.arrivals.in_order(SLICE)
+        if slices is None:
             return
-        slices = merged(rows.rows, self._breaks, newest_first=self._newest_first, size=SLICE)
-        self._breaks = []
-        if len(rows.rows) <= SLICE:
-            rows.reorder([row for part in slices for row in part])
+        if len(self.results.rows) <= SLICE:
+            self.results.reorder([row for part in slices for row in part])
         else:
             start_worker(self, self._merge, slices, group="order", exclusive=True)
 
@@ -450,26 +486,25 @@ class SearchScreen(ModeScreen):
         line = self.query_one("#progress", Static)
         run = self._search_run
         if self.is_searching and not self._outcome:
-            count = len(self.results.rows) + len(self._incoming)
-            words = progress_in_words(count, run, self._expected(), time.monotonic() - self._begun)
+            count = len(self.results.rows) + len(self.arrivals.waiting)
+            words = progress_in_words(
+                count, run, self.asking.expected(self._query), time.monotonic() - self._begun
+            )
             words += f". {self.maap.backend.silence}" if self.maap.backend.silence else ""
         else:
             words = self._outcome
             if words and self._is_other_search():
                 words = f"{words} (an earlier search; ctrl+r runs the form's)"
-            if self.results.needle:
-                words += f"; {format_count(len(self.results.shown))} pass the filter"
+            words += narrowed_in_words(
+                len(self.results.shown),
+                is_filtered=bool(self.results.needle),
+                is_not_here=self.not_here.is_on,
+            )
         line.set_class(bool(run is not None and run.failed), "-failed")
         words = clean(words)
         if words != getattr(self, "_progress_shown", None):
             self._progress_shown = words
             line.update(words)
-
-    def _expected(self) -> int | None:
-        """Granules that the search under way finds at most, None where that is not known."""
-        if self._total is None or self._query is None or self._total[0] != self._query.to_command():
-            return None
-        return self._total[1]
 
     def _is_other_search(self) -> bool:
         """Whether the form asks for something else than the results are of."""
@@ -481,14 +516,16 @@ class SearchScreen(ModeScreen):
     # Repainting
 
     def sample(self) -> None:
-        """Take in what came, and repaint what changed."""
+        """Add new results, and repaint what changed."""
         super().sample()
         if not self.query("#sum"):
-            return  # the screen is being made or taken down
-        self._fit_columns()
+            return  # the screen is being made or removed
         self._take_incoming()
         self._show_progress()
         self.states.follow_transfers()
+        self.not_here.follow(self.states.version)
+        if self.has_class("-preview"):
+            self.preview.keep_up(self.results.current)
         if self.states.version != self._states_seen:
             self._states_seen, self._sum_is_old = self.states.version, True
         if self._sum_is_old and not self._is_summing and time.monotonic() >= self._next_sum:
@@ -502,42 +539,21 @@ class SearchScreen(ModeScreen):
         self._sum_is_old, self._next_sum = True, 0.0
 
     async def _sum(self) -> None:
-        """Add up what is selected, or all of it, a slice at a time."""
+        """Sum up the selected results, or all, a slice at a time."""
         begun = time.monotonic()
         try:
             rows, marks = self.results, self.results.marks
-            listed = rows.rows if marks else rows.shown
-            count = file_count = size = unknown = here = left = queued = 0
+            listed, found = rows.rows if marks else rows.shown, ResultSum()
             for start in range(0, len(listed), SLICE):
                 for row in listed[start : start + SLICE]:
-                    if marks and result_key(row) not in marks:
-                        continue
-                    count += 1
-                    file_count += len(row.files)
-                    unknown += row.size is None
-                    size += row.size or 0
-                    here += row.is_here
-                    queued += row.state == "queued"
-                    # What is queued already is among what the queue brings first.
-                    left += 0 if row.is_here or row.state == "queued" else row.size or 0
+                    if not marks or result_key(row) in marks:
+                        found.add(row)
                 await asyncio.sleep(0)
-            free = await asyncio.to_thread(files.free_bytes_for, self.maap.backend.session.dirs.data_dir)
-            words = []
-            if count:
-                granules = "" if file_count == count else f"{plural(count, 'granule')}, "
-                words.append(
-                    f"{'Selected' if marks else 'All'}: {granules}{plural(file_count, 'file')}, "
-                    f"{format_sum(size, unknown=unknown)}"
-                )
-                words.append(f"{format_count(here)} here")
-            if free is not None:
-                words.append(f"{format_bytes(free)} free")
-            rate = self.maap.backend.last_rate
-            if rate and (left or queued):
-                snapshot = self.maap.backend.tally.snapshot()
-                before = max(0, snapshot.bytes_total - snapshot.bytes_done)
-                how = "with the queue" if before else f"at {format_rate(rate)}"
-                words.append(f"{format_duration((before + left) / rate)} {how}")
+            backend = self.maap.backend
+            free = await asyncio.to_thread(files.free_bytes_for, backend.session.dirs.data_dir)
+            moved = backend.tally.snapshot()
+            in_queue = max(0, moved.bytes_total - moved.bytes_done)
+            words = found.parts(is_selected=bool(marks), free=free, rate=backend.last_rate, in_queue=in_queue)
             self.query_one("#sum", Static).update(clean(f" {self.maap.glyphs.dot} ".join(words)))
         finally:
             self._is_summing = False
@@ -548,7 +564,30 @@ class SearchScreen(ModeScreen):
     @on(RowList.Chosen, "#results")
     def action_show(self) -> None:
         if isinstance(self.results.current, Result):
-            self.app.push_screen(GranuleDialog(self.results.current))
+            dialog = GranuleDialog(self.results.current, list(self.results.shown), self._deeds)
+            self.app.push_screen(dialog, self._come_back)
+
+    def _come_back(self, result: Result | None) -> None:
+        """Put the cursor on the granule that was shown last."""
+        if result is not None:
+            self.results.move_to_key(result_key(result))
+
+    def _queue_one(self, result: Result) -> None:
+        start_worker(self, self._queue, [result], group="queue")
+
+    def action_map(self) -> None:
+        start_worker(self, self._show_map, group="map", exclusive=True)
+
+    async def _show_map(self) -> None:
+        rows = self.results
+        tracks = await asyncio.to_thread(tracks_of, rows.shown)
+        marks = frozenset(str(key) for key in rows.marks)
+        area = await self.app.push_screen_wait(
+            MapScreen(tracks, len(rows.shown), marks, self._query, self._deeds, rows.current)
+        )
+        if area:
+            self.form.fill(replace(self.form.terms, area=area))
+            self.notify("The area is in the form; ctrl+r searches.", timeout=4)
 
     @on(FilterLine.Filtered)
     def filter_results(self, event: FilterLine.Filtered) -> None:
@@ -556,6 +595,15 @@ class SearchScreen(ModeScreen):
         self.results.set_filter(event.text)
         self._sum_is_old = True
         self._show_progress()
+
+    def action_not_here(self) -> None:
+        self.not_here.toggle(self.states.version)
+        self._sum_is_old, self._next_sum = True, 0.0
+        self._show_progress()
+
+    def action_coverage(self) -> None:
+        if (query := self._ready_query()) is not None:
+            start_worker(self, self.work.coverage, query, group="coverage", exclusive=True)
 
     def _chosen(self) -> list[Result]:
         chosen: list[Result] = self.results.chosen
@@ -579,6 +627,11 @@ class SearchScreen(ModeScreen):
     async def _queue(self, chosen: Sequence[Result], folder: Path | None = None) -> None:
         self.states.expect(await self.work.queue(chosen, folder), chosen)
 
+    def subjects(self) -> list[dict[str, str]]:
+        """The marked granules, or the one under the cursor, for a command of the user's."""
+        filing = self.maap.backend.session.filing
+        return [values_of(filing, row) for row in self.results.chosen]
+
     def action_save(self) -> None:
         if chosen := self._chosen():
             start_worker(self, self.work.save, chosen, self._query, group="save")
@@ -590,6 +643,57 @@ class SearchScreen(ModeScreen):
             self._chosen()
             return
         start_worker(self, self.work.export, chosen, "selected" if rows.marks else "shown", group="export")
+
+    def action_freeze(self) -> None:
+        from maap_tui.tui.dialogs.freezing import freeze_granules
+
+        rows = self.results
+        if not (chosen := rows.chosen if rows.marks else list(rows.shown)):
+            self._chosen()
+            return
+        pairs = [(row.granule, row.files) for row in chosen]
+        start_worker(self, freeze_granules, self.maap, pairs, self._query, group="freeze")
+
+    def action_cut(self) -> None:
+        if (row := self.results.current) is None:
+            self._chosen()
+        else:
+            self._cut(row.granule)
+
+    def _cut(self, granule: Granule) -> None:
+        from maap_tui.tui.screens.search.cut import CutDialog
+
+        self.app.push_screen(CutDialog(granule, self.form.terms.area, self.form.sites))
+
+    def action_overpasses(self) -> None:
+        self._show_overpasses(self.form.terms.area)
+
+    def _show_overpasses(self, place: str) -> None:
+        from maap_tui.tui.screens.search.overpasses import OverpassDialog
+
+        terms = replace(self.form.terms, area=place)
+        self.app.push_screen(OverpassDialog(terms, self.form.sites, self._queue_granules))
+
+    def action_match(self) -> None:
+        from maap_tui.tui.screens.search.matched import match_track
+
+        terms = self.form.terms
+        start_worker(self, match_track, self.maap, terms, self._queue_granules, group="match", exclusive=True)
+
+    def _queue_granules(self, granules: Sequence[Granule]) -> None:
+        """Queue granules of one product that are not among the results."""
+        session = self.maap.backend.session
+        formats = session.formats_of(Query(granules[0].collection, granules[0].product_type))
+        chosen = [result_of(granule, formats, keep_whole=True) for granule in granules]
+        start_worker(self, self.work.queue, chosen, group="queue")
+
+    def action_quality(self) -> None:
+        from maap_tui.tui.dialogs.quality import show_quality
+
+        start_worker(self, show_quality, self.maap, self.form.query_now, group="quality")
+
+    def action_fewest(self) -> None:
+        start_worker(self, mark_fewest, self.maap, self.results, self._query, group="fewest", exclusive=True)
 
     def action_copy(self) -> None:
         if (query := self._ready_query()) is not None:
@@ -612,27 +716,9 @@ class SearchScreen(ModeScreen):
 
     @on(ColumnsDialog.Changed)
     def keep_columns(self, event: ColumnsDialog.Changed) -> None:
-        """Write the choice down."""
+        """Save the choice of columns."""
         event.stop()
         self._chosen_columns = event.keys
         if [column.key for column in event.rows.columns] != event.keys:
             event.rows.set_columns(event.keys)
         self._remember()
-
-
-def _names_in(form: SearchForm) -> Query:
-    """Collection and product type as they are spelled, for the search of the newest baseline."""
-    terms, known = form.terms, form.known
-    collection = known_word(terms.collection, known.collections) or terms.collection.strip()
-    product = known_word(terms.product_type, known.products_of(collection)) or terms.product_type.strip()
-    return Query(collection, product)
-
-
-async def _fetch_names(session: Session, collection: str) -> None:
-    await session.index.fetch(collection)
-
-
-async def _counted(session: Session, query: Query) -> tuple[int | None, list[str]]:
-    """What the archive counts for a query, and what makes that doubtful."""
-    search = session.search(query)
-    return await search.count(), search.doubts

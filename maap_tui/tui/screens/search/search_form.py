@@ -1,8 +1,9 @@
-"""SearchForm: the fields of a search, completed and judged as they are typed, and what they come to."""
+"""SearchForm: the fields of a search, completed and checked as they are typed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import ClassVar
 
 from rich.text import Text
@@ -16,6 +17,7 @@ from textual.widgets import Checkbox, Input, Label, Static
 
 from maap_tui.engine.catalogue.index import Known
 from maap_tui.engine.query import Query
+from maap_tui.engine.sites import Site, sites
 from maap_tui.text import clean
 from maap_tui.tui.host import OnHost
 from maap_tui.tui.screens.search.terms import (
@@ -27,8 +29,8 @@ from maap_tui.tui.screens.search.terms import (
     read_terms,
 )
 from maap_tui.tui.widgets.field_box import FieldBox
+from maap_tui.tui.widgets.row_list import RowList
 from maap_tui.tui.widgets.row_model import Column
-from maap_tui.tui.widgets.rows import RowList
 
 LABELS = {
     "collection": "Collection",
@@ -50,7 +52,7 @@ _PLACEHOLDERS = {
     "time": "7d or 2025-12-01..2025-12-07",
     "orbit": "7655C, 8960-8970",
     "frames": "A,B",
-    "area": "61.8,24.3 r100 or W,S,E,N",
+    "area": "61.8,24.3 r100, W,S,E,N or a file",
 }
 _ROWS = (
     ("collection",),
@@ -64,7 +66,7 @@ _BOXES = {"maximum": ("newest_first", "newest first"), "area": ("every_version",
 
 
 class NameSuggester(Suggester):
-    """Goes on with the first name that begins with what was typed."""
+    """Suggests the first name that begins with what was typed."""
 
     def __init__(self, form: SearchForm, name: str) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
@@ -116,13 +118,15 @@ class FieldInput(Input):
 
 
 class MatchList(RowList, can_focus=False):
-    """The names that the field in hand can be completed with; a click takes one."""
+    """The names that the current field can be completed with; a click takes one."""
 
     def show(self, found: list[Match]) -> None:
-        """Show other matches, the names as wide as they are."""
+        """Show other matches, each as wide as its name."""
         title = "Matches"
         width = max(len(title), *(min(32, len(match.name) + 1) for match in found))
-        names = [Column("name", title, width, lambda match: match.name, tone=lambda match: "primary")]
+        names = [
+            Column("name", title, width, lambda match: match.name, lambda match: "primary", keeps_end=True)
+        ]
         if where := max(len(match.collection) for match in found):
             names.append(Column("where", "", min(32, where), lambda match: match.collection))
         names.append(Column("about", "", 0, lambda match: match.about))
@@ -139,10 +143,10 @@ class MatchList(RowList, can_focus=False):
 
 
 class SearchForm(OnHost, Vertical):
-    """The form. Folded it is a line that says the search; its fields unfold it when they get the focus."""
+    """The form. Folded it is one line; it unfolds when a field gets the focus."""
 
     class Changed(Message):
-        """What the fields mean changed."""
+        """The query of the fields changed."""
 
     class Submitted(Message):
         """Enter in a field after the names."""
@@ -154,7 +158,7 @@ class SearchForm(OnHost, Vertical):
         super().__init__(id="form")
         self.reading = Reading()
         self.note = ""
-        """What is known of the number of granules, in words; '' for nothing."""
+        """What is known about the number of granules, in words; '' for nothing."""
         self._walked = False
 
     def compose(self) -> ComposeResult:
@@ -163,7 +167,7 @@ class SearchForm(OnHost, Vertical):
             for row in _ROWS:
                 with Horizontal(classes="row"):
                     for name in row:
-                        has_names = name in ("collection", "product_type", "baseline", "formats")
+                        has_names = name in ("collection", "product_type", "baseline", "formats", "area")
                         suggester = NameSuggester(self, name) if has_names else None
                         with Horizontal(classes=f"field -{name.replace('_', '-')}"):
                             yield Label(LABELS[name], markup=False)
@@ -190,7 +194,7 @@ class SearchForm(OnHost, Vertical):
 
     @property
     def known(self) -> Known:
-        """What is known here of the archive's names."""
+        """The archive's names that are known locally."""
         return self.maap.backend.session.index.known
 
     @property
@@ -233,12 +237,17 @@ class SearchForm(OnHost, Vertical):
         self.judge()
         return self.reading.query
 
+    @cached_property
+    def sites(self) -> list[Site]:
+        """The places that may be named, the user's own first."""
+        return sites(self.maap.backend.session.settings.sites)
+
     @property
     def _default_maximum(self) -> int:
         return self.maap.backend.session.settings.search.max_items
 
     def judge(self) -> None:
-        """Read the fields again and show what they come to."""
+        """Read the fields again and show the result."""
         session = self.maap.backend.session
         self.reading = read_terms(
             self.terms,
@@ -246,20 +255,21 @@ class SearchForm(OnHost, Vertical):
             mission_of=session.mission_of,
             now=self.maap.backend.now(),
             default_maximum=self._default_maximum,
+            sites=self.sites,
         )
         for name in LABELS:
             self.query_one(f"#{name}").set_class(name in self.reading.problems, "-wrong")
         self.show_verdict()
         query = self.reading.query
         command = self.query_one("#command", Static)
-        # While something is wrong or missing, the last one that was right stays, dimmed.
+        # While something is wrong or missing, the last valid one stays, dimmed.
         command.set_class(query is None, "-old")
         if query is not None:
             command.update(f"$ {clean(query.to_command())}")
         self.query_one("#summary", Static).update(self._summary())
 
     def say(self, note: str) -> None:
-        """Say what is known of the number of granules."""
+        """Show what is known about the number of granules."""
         self.note = note
         self.show_verdict()
 
@@ -302,10 +312,10 @@ class SearchForm(OnHost, Vertical):
 
     def matches_of(self, name: str) -> list[Match]:
         """The names that a field can be completed with."""
-        return find_matches(name, self.terms, self.known)
+        return find_matches(name, self.terms, self.known, self.sites)
 
     def show_matches(self) -> None:
-        """Show the matches of the field in hand, unless it holds a name already."""
+        """Show the matches of the current field, unless it already holds a name."""
         name = self.field_in_hand
         found = self.matches_of(name) if name else []
         self._walked = False
@@ -333,7 +343,7 @@ class SearchForm(OnHost, Vertical):
 
     @on(FieldInput.Completed)
     def complete(self, event: FieldInput.Completed) -> None:
-        """Take the name that goes on with what was typed, or go to the next field where there is none."""
+        """Take the suggested name, or go to the next field without one."""
         event.stop()
         name = self.field_in_hand
         typed = self.query_one(f"#{name}", Input).value.strip().lower() if name else ""
@@ -346,7 +356,7 @@ class SearchForm(OnHost, Vertical):
 
     @on(Input.Submitted)
     def take_or_submit(self, event: Input.Submitted) -> None:
-        """Take the match in hand; go on from a name to the next field, and from the rest to the search."""
+        """Take the current match; then go to the next field, or from a field after the names search."""
         event.stop()
         rows = self.query_one(MatchList)
         match = rows.current
@@ -373,6 +383,8 @@ class SearchForm(OnHost, Vertical):
         field = self.query_one(f"#{name}", Input)
         field.value = match.name
         field.cursor_position = len(field.value)
+        if name == "area" and match.name.endswith("/"):
+            return  # what is in the folder comes next
         self.query_one(MatchList).display = False
         self.screen.focus_next()
 
@@ -380,7 +392,7 @@ class SearchForm(OnHost, Vertical):
 
     @on(Input.Changed)
     def read(self, event: Input.Changed) -> None:
-        """Judge at each key."""
+        """Check the fields at each key."""
         event.stop()
         self.judge()
         if event.input.id == self.field_in_hand:

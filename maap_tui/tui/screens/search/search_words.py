@@ -1,4 +1,4 @@
-"""What is said of a search: its count before, its outcome, and what to do where nothing was found."""
+"""The sentences about a search: its count before, its outcome, and what to do when nothing was found."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from maap_tui.text import format_count, format_duration, plural
 NO_SEARCH = (
     "No search yet.\n\n"
     "f goes to the form: choose a collection, a product type and a time.\n"
-    "ctrl+r runs the search, and stops it while it runs."
+    "ctrl+r runs the search, and stops it while it runs.\n"
+    "ctrl+o lists saved and past searches."
 )
 
 
 def count_in_words(count: int | None, query: Query, doubts: Sequence[str] = ()) -> str:
-    """What the archive says of a query before it is run.
+    """The archive's count of a query before it is run, in words.
 
     Args:
         count: granules, None where it does not say.
@@ -37,7 +38,7 @@ def count_in_words(count: int | None, query: Query, doubts: Sequence[str] = ()) 
 
 
 def progress_in_words(count: int, run: Search | None, expected: int | None, seconds: float) -> str:
-    """How far a search is.
+    """The progress of a search, in words.
 
     Args:
         count: granules found so far.
@@ -58,7 +59,7 @@ def progress_in_words(count: int, run: Search | None, expected: int | None, seco
 
 
 def outcome_in_words(outcome: str, count: int, run: Search | None, query: Query | None) -> str:
-    """How a search ended.
+    """The outcome of a search, in words.
 
     Args:
         outcome: done, stopped or failed.
@@ -87,7 +88,7 @@ def outcome_in_words(outcome: str, count: int, run: Search | None, query: Query 
 
 
 def empty_in_words(outcome: str, run: Search | None) -> str:
-    """What stands in place of results where a search ended without any."""
+    """The text in place of results when a search found none."""
     if outcome == "failed" or (run is not None and run.failed):
         return "The search failed before anything was found.\n\nctrl+r tries it again, 5 shows the log."
     if outcome == "stopped":
@@ -97,3 +98,11 @@ def empty_in_words(outcome: str, run: Search | None) -> str:
         f"{doubt}The archive has nothing that matches.\n\n"
         "f goes to the form: try another time, or any baseline; 1 shows what there is."
     )
+
+
+def narrowed_in_words(shown: int, *, is_filtered: bool, is_not_here: bool) -> str:
+    """How many results are shown, in words to add; '' when all of them are."""
+    count = format_count(shown)
+    if is_not_here:
+        return f"; {count} not here pass the filter" if is_filtered else f"; {count} not here (n: all)"
+    return f"; {count} pass the filter" if is_filtered else ""

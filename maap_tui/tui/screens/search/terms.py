@@ -1,19 +1,20 @@
-"""What stands in the fields of the search form, read into a `Query`; pure, to be done at each key.
+"""Reads the fields of the search form into a `Query`, at each key, by pure functions.
 
-What is wrong is said in words for the field that it stands in; names are judged by what is known here
-already, and nothing is asked of the archive.
+An error is a sentence for its field. Names are checked against those known locally; nothing is asked of the
+archive.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from maap_tui.engine.catalogue.client import nearest
+from maap_tui.engine.areas import completions, is_path
 from maap_tui.engine.catalogue.index import Known
+from maap_tui.engine.catalogue.queryables import nearest
 from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import MISSIONS, Mission, Product, all_formats
@@ -28,6 +29,7 @@ from maap_tui.engine.query import (
     read_orbits,
     read_tracks,
 )
+from maap_tui.engine.sites import KNOWN, Site
 from maap_tui.engine.storage.names import is_name, is_searchable
 from maap_tui.text import plural
 from maap_tui.tui.screens.search.area_field import area_text, read_area
@@ -78,7 +80,7 @@ class Terms:
 
     @classmethod
     def of_query(cls, query: Query, default_maximum: int) -> Terms:
-        """The texts that a query would be typed as."""
+        """The texts to type for a query."""
         return cls(
             collection=query.collection,
             product_type=query.product_type,
@@ -113,7 +115,7 @@ class Reading:
     problems: dict[str, str] = field(default_factory=dict)
     """Field -> what is wrong, in words."""
     hint: str = ""
-    """What to do next, when nothing is wrong and something is missing."""
+    """What to do next, when something is missing and nothing is wrong."""
     needs_newest: bool = False
     """Whether only the name of the newest baseline is missing."""
 
@@ -131,8 +133,9 @@ def read_terms(
     mission_of: Callable[[str], Mission],
     now: datetime,
     default_maximum: int,
+    sites: Sequence[Site] = KNOWN,
 ) -> Reading:
-    """Judge every field, and make the query when all is well.
+    """Check every field, and make the query when all are valid.
 
     Args:
         terms: what was typed.
@@ -140,18 +143,19 @@ def read_terms(
         mission_of: the mission of a collection.
         now: the end of an open range.
         default_maximum: granules at most when the field is empty.
+        sites: the places that may be named.
     """
     reading = Reading()
     problems = reading.problems
     collection = _read_collection(terms.collection, known, problems)
-    # What a mission has says nothing of a collection that may not exist.
+    # Of a collection that may not exist no mission is known.
     is_known = collection in known.collections
     mission = mission_of(collection) if is_known and "collection" not in problems else None
     product_type = _read_product(terms.product_type, collection, known, problems)
     baseline = _read_baseline(terms.baseline, collection, product_type, known, problems)
     changes: dict[str, Any] = {name: getattr(terms, name) for name in BOXES}
     _try(problems, "time", changes, lambda: read_time(terms.time, now))
-    _try(problems, "area", changes, lambda: _read_area(terms.area, product_type, mission))
+    _try(problems, "area", changes, lambda: _read_area(terms.area, product_type, mission, sites))
     _try(problems, "orbit", changes, lambda: _read_orbits(terms.orbit, mission))
     _try(problems, "frames", changes, lambda: _read_frames(terms.frames, mission, changes.get("frames", ())))
     _try(problems, "formats", changes, lambda: {"formats": _read_formats(terms.formats, mission)})
@@ -250,8 +254,10 @@ def _read_baseline(
     return words
 
 
-def _read_area(text: str, product_type: str, mission: Mission | None) -> dict[str, Any]:
-    found = read_area(text)
+def _read_area(
+    text: str, product_type: str, mission: Mission | None, sites: Sequence[Site]
+) -> dict[str, Any]:
+    found = read_area(text, sites)
     if found and mission is not None and product_type in mission.unindexed:
         raise InvalidRequestError(f"{product_type} has no ground track, search another product by area")
     return found
@@ -291,8 +297,8 @@ def _read_maximum(text: str, default: int) -> int:
     return int(words)
 
 
-def find_matches(field_name: str, terms: Terms, known: Known) -> list[Match]:
-    """The names that a field can be completed with, best first; [] for fields without names."""
+def find_matches(field_name: str, terms: Terms, known: Known, sites: Sequence[Site] = KNOWN) -> list[Match]:
+    """The names that a field can be completed with, best first; [] for a field without names."""
     if field_name == "collection":
         return _ranked(
             terms.collection, [Match(name, _about_collection(name, known)) for name in known.collections]
@@ -306,6 +312,12 @@ def find_matches(field_name: str, terms: Terms, known: Known) -> list[Match]:
         for name in reversed(known.baselines_of(collection, product)):
             found.append(Match(name, _about_baseline(known, collection, product, name)))
         return _ranked(terms.baseline, found)
+    if field_name == "area" and is_path(terms.area.strip()):
+        return [Match(path) for path in completions(terms.area.strip())]
+    if field_name == "area":
+        # A list of all of them would cover the form of somebody who goes through the fields.
+        named = terms.area.strip() and not terms.area.strip()[0].isdigit()
+        return _ranked(terms.area, [Match(site.name, site.title) for site in sites]) if named else []
     if field_name == "formats":
         return _ranked(terms.formats, [Match(name) for name in all_formats()])
     return []
@@ -342,7 +354,7 @@ def _product_matches(collection_text: str, known: Known) -> list[Match]:
 
 
 def product_of(name: str) -> Product | None:
-    """What the missions' handbooks say of a product type; None when none knows it."""
+    """The handbooks' entry of a product type; None when no mission has it."""
     return next((mission.products[name] for mission in MISSIONS.values() if name in mission.products), None)
 
 
@@ -370,6 +382,10 @@ def cron_line(query: Query, now: datetime) -> str:
     if query.days_back is None and query.time is not None:
         days = max(1, -(-query.time.duration // timedelta(days=1)))
     span = TimeRange(now - timedelta(days=days), now)
-    command = query.replace(time=span, days_back=days, orbits=()).to_command("sync")
-    # In a crontab a bare % ends the command.
+    return crontab_of(query.replace(time=span, days_back=days, orbits=()).to_command("sync"))
+
+
+def crontab_of(command: str) -> str:
+    """A line for the crontab that runs a command each morning."""
+    # A bare % ends the command there.
     return f"0 6 * * * {command.replace('%', chr(92) + '%')} >> $HOME/maap-sync.log 2>&1"

@@ -1,0 +1,277 @@
+"""News, sets, covers and disclaimers beside brute force: the same answer by looking at everything.
+
+    python bench/brute_force.py [--rounds N] [--quick] [--only WORDS] [--beside NAME=PYTHON]
+
+News: what came since yesterday, against a search of all sensing times that keeps what was published or
+changed since.
+Sets: what of three products is complete by orbit and frame, against three searches whose granules are
+compared each with each. Covers: the fewest of many dates for all frames, against every choice of dates.
+Disclaimers: which granules 2000 of them affect, against comparing each granule with each of them.
+Each has to give the same answer as the brute force.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench.kit.harness import OURS, Bench, Client, Reach, Work, maap, version_of
+from maap_tui.demo.archive import Archive
+
+COLLECTION, PRODUCT, BASELINE = "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC"
+MEMBERS = ("CPR_CLD_2A", "ATL_EBD_2A", "MSI_COP_2A")
+BRUTE = "brute force"
+FAR_BACK = 500
+"""Days of sensing in which everything lies that is processed again."""
+
+NEWS = """
+import json, subprocess, sys
+since, *search = sys.argv[1:]
+for line in subprocess.run(search, check=True, capture_output=True, text=True).stdout.splitlines():
+    row = json.loads(line)
+    if max(row["published"], row["updated"]) >= since:
+        print(row["id"])
+"""
+
+SETS = """
+import json, subprocess, sys
+count = int(sys.argv[1])
+search, products = sys.argv[2:-count], sys.argv[-count:]
+found = []
+for product in products:
+    words = [product if word == "PRODUCT" else word for word in search]
+    lines = subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()
+    found.append([(row["orbit"], row["frame"]) for row in map(json.loads, lines)])
+places = []
+for of_one in found:
+    for place in of_one:
+        if not any(place == other for other in places):
+            places.append(place)
+for orbit, frame in places:
+    have = [any(place == (orbit, frame) for place in of_one) for of_one in found]
+    print(f"{orbit:05}{frame}", sum(have))
+"""
+
+COVERS = """
+import itertools, random, sys
+frames, dates, seeds = map(int, sys.argv[2:])
+def choices(seed):
+    chance = random.Random(seed)
+    masks = [sum(1 << bit for bit in range(frames) if chance.random() < 0.12) for _ in range(dates)]
+    return {date: mask or 1 for date, mask in enumerate(masks)}
+def fewest(masks):
+    whole = 0
+    for mask in masks.values():
+        whole |= mask
+    for count in range(1, len(masks) + 1):
+        for some in itertools.combinations(masks.values(), count):
+            have = 0
+            for mask in some:
+                have |= mask
+            if have == whole:
+                return count
+if sys.argv[1] == "maap":
+    from maap_tui.engine.cover import smallest_cover
+    def fewest(masks):
+        found, is_fewest = smallest_cover(masks)
+        assert is_fewest
+        return len(found)
+for seed in range(seeds):
+    print(seed, fewest(choices(seed)))
+"""
+
+
+QUALITY = """
+import json, subprocess, sys
+cut = sys.argv.index("--")
+def rows(words):
+    lines = subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()
+    return [json.loads(line) for line in lines]
+sheet = rows([*sys.argv[1:cut], "quality", "list", "--json", "-q"])
+for row in rows(sys.argv[cut + 1:]):
+    for one in sheet:
+        names = not one["baselines"] or row["baseline"] in one["baselines"]
+        names = names and row["product_type"] in one["products"]
+        if names and row["sensing_start"] <= one["end"] and row["sensing_end"] >= one["start"]:
+            print(row["id"])
+            break
+"""
+
+DISCLAIMERS = 2000
+
+
+class Answers:
+    """What each piece of work gave first; all that come after it have to give the same."""
+
+    def __init__(self) -> None:
+        """Nothing was answered."""
+        self._first: dict[str, list[str]] = {}
+
+    def check(self, work: str, read: Callable[[str], str | None]) -> Callable[[Path], str]:
+        """A check that reads an answer from each line of the output; None leaves the line out."""
+
+        def compare(folder: Path) -> str:
+            lines = (folder / "found").read_text().splitlines()
+            found = sorted(row for line in lines if (row := read(line)) is not None)
+            first = self._first.setdefault(work, found)
+            if not found:
+                return "nothing was found"
+            return "" if found == first else f"{len(found)} rows differ from the {len(first)} of the first"
+
+        return compare
+
+
+def news(bench: Bench, archive: Archive, environ: Mapping[str, str], answers: Answers) -> Work:
+    """Find what came since yesterday."""
+    now = datetime.now(UTC)
+    since = f"{now - timedelta(days=1):%Y-%m-%dT%H:00:00Z}"
+    begin = f"{now - timedelta(days=FAR_BACK):%Y-%m-%d}"
+    names = (COLLECTION, PRODUCT, BASELINE)
+    clients = []
+    for name, python in bench.ours.items():
+        words = [*maap(python), "news", *names, "--since", since, "--list", "--json"]
+        check = answers.check("news", lambda line: str(json.loads(line)["id"]))
+        clients.append(Client(name, always(words), environ, check, output="found"))
+    brute = [sys.executable, "-c", NEWS, since, *maap(sys.executable), "search", *names, "--start", begin]
+    brute += ["--all-versions", "--json"]
+    once = answers.check("news", lambda line: line)
+    clients.append(Client(BRUTE, always([*brute, "-q"]), environ, once, output="found"))
+    return Work(
+        "news since yesterday",
+        clients,
+        [Reach(OURS, "cpu", 1.0, BRUTE)],
+        ("cpu", "wall", "memory", "searches", "MB"),
+        lambda: counts(archive),
+    )
+
+
+def sets(bench: Bench, archive: Archive, environ: Mapping[str, str], answers: Answers) -> Work:
+    """Look at a set of three products."""
+    span = ["--start", "2025-12-01", "--end", "2025-12-02" if bench.quick else "2026-01-31"]
+    clients = []
+
+    def declare(folder: Path) -> None:
+        home = Path(environ["MAAP_HOME"])
+        text = (home / "config.toml").read_text()
+        if "[sets.bench]" not in text:
+            products = json.dumps([f"{COLLECTION}/{name}" for name in MEMBERS])
+            (home / "config.toml").write_text(f"{text}\n[sets.bench]\nproducts = {products}\n")
+
+    def row_of(line: str) -> str:
+        row = json.loads(line)
+        have = sum(member["state"] != "nowhere" for member in row["products"])
+        return f"{row['orbit']:05}{row['frame']} {have}"
+
+    for name, python in bench.ours.items():
+        words = [*maap(python), "set", "show", "bench", *span, "--json"]
+        check = answers.check("sets", row_of)
+        clients.append(Client(name, always(words), environ, check, declare, output="found"))
+    search = [*maap(sys.executable), "search", COLLECTION, "PRODUCT", *span, "--json", "-q"]
+    brute = [sys.executable, "-c", SETS, str(len(MEMBERS)), *search, *MEMBERS]
+    once = answers.check("sets", lambda line: line)
+    clients.append(Client(BRUTE, always(brute), environ, once, declare, output="found"))
+    return Work(
+        "set of three products",
+        clients,
+        [Reach(OURS, "cpu", 1.0, BRUTE)],
+        ("cpu", "wall", "memory", "searches", "MB"),
+        lambda: counts(archive),
+    )
+
+
+def quality(bench: Bench, archive: Archive, environ: Mapping[str, str], answers: Answers) -> Work:
+    """Find the granules that many disclaimers affect."""
+    begin = datetime(2025, 12, 1, tzinfo=UTC)
+    span = ["--start", f"{begin:%Y-%m-%d}", "--end", "2025-12-03" if bench.quick else "2026-01-31"]
+    home = Path(environ["MAAP_HOME"])
+
+    def declare(folder: Path) -> None:
+        sheet = home / "disclaimers.csv"
+        if sheet.exists():
+            return
+        rows = ["id,start,stop,products,baseline"]
+        for number in range(DISCLAIMERS):
+            at = begin + timedelta(minutes=number * 97 % 89_000)
+            times = f"{at:%Y-%m-%dT%H:%M:%SZ},{at + timedelta(seconds=90):%Y-%m-%dT%H:%M:%SZ}"
+            rows.append(f"{number},{times},{PRODUCT if number % 4 else 'MSI_COP_2A'},{BASELINE}")
+        sheet.write_text("\n".join(rows) + "\n")
+        config = (home / "config.toml").read_text()
+        lines = [f"disclaimers = {json.dumps(str(sheet))}" if line.startswith("disclaimers =") else line
+                 for line in config.splitlines()]  # fmt: skip
+        (home / "config.toml").write_text("\n".join(lines) + "\n")
+        subprocess.run([*maap(sys.executable), "quality", "update", "-q"], check=True, env=dict(environ),
+                       stdout=subprocess.DEVNULL)  # fmt: skip
+
+    def affected(line: str) -> str | None:
+        row = json.loads(line)
+        return str(row["id"]) if row["quality"] else None
+
+    search = ["search", COLLECTION, PRODUCT, BASELINE, *span, "--json", "-q"]
+    clients = []
+    for name, python in bench.ours.items():
+        check = answers.check("quality", affected)
+        clients.append(
+            Client(name, always([*maap(python), *search]), environ, check, declare, output="found")
+        )
+    brute = [sys.executable, "-c", QUALITY, *maap(sys.executable), "--", *maap(sys.executable), *search]
+    once = answers.check("quality", lambda line: line)
+    clients.append(Client(BRUTE, always(brute), environ, once, declare, output="found"))
+    return Work(
+        f"granules that {DISCLAIMERS} disclaimers affect",
+        clients,
+        [Reach(OURS, "cpu", 1.0, BRUTE)],
+        ("cpu", "wall", "memory", "searches", "MB"),
+        lambda: counts(archive),
+    )
+
+
+def covers(bench: Bench, environ: Mapping[str, str], answers: Answers) -> Work:
+    """Find the fewest dates for all frames."""
+    numbers = ["20", "18", "4"] if bench.quick else ["20", "20", "10"]
+    clients = []
+    for name, python in {**bench.ours, BRUTE: sys.executable}.items():
+        words = [python, "-c", COVERS, "brute" if name == BRUTE else "maap", *numbers]
+        check = answers.check("covers", lambda line: line)
+        clients.append(Client(name, always(words), environ, check, output="found"))
+    title = f"fewest of {numbers[1]} dates for {numbers[0]} frames, {numbers[2]} times"
+    return Work(title, clients, [Reach(OURS, "wall", 1.0, BRUTE)])
+
+
+def always(words: Sequence[str]) -> Callable[[Path], Sequence[str]]:
+    """The same command in every folder."""
+    return lambda folder: words
+
+
+def counts(archive: Archive) -> dict[str, float]:
+    """Searches and bytes since the last look."""
+    seen = {"searches": archive.stats.count("search"), "MB": archive.stats.show()["bytes_sent"] / 1e6}
+    archive.stats.reset()
+    return seen
+
+
+def main() -> int:
+    bench = Bench(__doc__)
+    bench.heading("Brute force", {name: version_of(python) for name, python in bench.ours.items()})
+    answers = Answers()
+    with bench.folder() as folder, Archive.start(offline_days=365) as archive:
+        home = folder / "maap"
+        archive.prepare(home)
+        environ = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", **archive.environment(home)}
+        for work in (
+            news(bench, archive, environ, answers),
+            sets(bench, archive, environ, answers),
+            covers(bench, environ, answers),
+            quality(bench, archive, environ, answers),
+        ):
+            bench.play(work, folder)
+    return 1 if bench.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

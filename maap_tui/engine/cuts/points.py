@@ -1,0 +1,225 @@
+"""Which points of a file are inside: by their latitude and longitude, and by their time.
+
+For the process apart. The variables that say it are found by their names, as the missions of the archive and
+the CF conventions have them; those of one dimension are preferred to those of two.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy
+
+from maap_tui.engine.apart import CannotRead
+from maap_tui.engine.cuts.contents import DAMAGE, Contents, Key, Slices, Variable
+from maap_tui.engine.geometry import EARTH_RADIUS_KM
+
+_LATITUDE = re.compile(r"(?P<before>.*_)?(?P<word>latitude|lat)(?P<after>_.*)?", re.I)
+_TIME = re.compile(r"(.*_)?(time|profiletime)(_.*)?", re.I)
+_SINCE = re.compile(
+    r"\s*(?P<unit>[a-z]+)\s+since\s+(?P<year>\d{4})-(?P<month>\d{1,2})-(?P<day>\d{1,2})"
+    r"(?:[T ]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:\.\d*)?))?)?\s*(?:Z|UTC)?\s*",
+    re.I,
+)
+_UNITS = {"day": 86400.0, "hour": 3600.0, "minute": 60.0, "min": 60.0, "second": 1.0, "sec": 1.0, "s": 1.0,
+          "millisecond": 1e-3, "ms": 1e-3, "microsecond": 1e-6}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Positions:
+    """Two variables that say where the points along some dimensions are."""
+
+    latitude: Variable
+    longitude: Variable
+
+    @property
+    def keys(self) -> list[Key]:
+        """The dimensions that they have together."""
+        return list(dict.fromkeys([*self.latitude.keys, *self.longitude.keys]))
+
+
+def positions_in(contents: Contents) -> list[Positions]:
+    """The best pair for each first dimension."""
+    found: dict[Key, tuple[tuple[Any, ...], Positions]] = {}
+    for one in contents.variables.values():
+        match = _LATITUDE.fullmatch(one.name)
+        if match is None or not one.shape or not _is_number(one):
+            continue
+        longitude = _longitude_of(contents, one, match)
+        if longitude is None:
+            continue
+        pair = Positions(one, longitude)
+        is_extra = bool(match["before"] or match["after"])
+        rank = (is_extra, len(pair.keys), one.path.count("/"), one.path)
+        if (best := found.get(one.keys[0])) is None or rank < best[0]:
+            found[one.keys[0]] = rank, pair
+    return [pair for _, pair in sorted(found.values(), key=lambda one: one[0])]
+
+
+def _longitude_of(contents: Contents, latitude: Variable, match: re.Match[str]) -> Variable | None:
+    word = {"latitude": "longitude", "lat": "lon"}[match["word"].lower()]
+    name = f"{match['before'] or ''}{word}{match['after'] or ''}"
+    group = latitude.path.rpartition("/")[0]
+    for path, one in contents.variables.items():
+        if path.lower() == f"{group}/{name}".lower() and one.shape and _is_number(one):
+            is_grid = len(one.shape) == len(latitude.shape) == 1
+            return one if is_grid or one.keys == latitude.keys else None
+    return None
+
+
+def times_in(contents: Contents) -> list[Variable]:
+    """The best variable of times for each dimension."""
+    found: dict[Key, tuple[tuple[Any, ...], Variable]] = {}
+    for one in contents.variables.values():
+        match = _TIME.fullmatch(one.name)
+        if match is None or len(one.shape) != 1 or not _is_number(one) or _epoch_of(one) is None:
+            continue
+        rank = (bool(match[1] or match[3]), one.path.count("/"), one.path)
+        if (best := found.get(one.keys[0])) is None or rank < best[0]:
+            found[one.keys[0]] = rank, one
+    return [one for _, one in sorted(found.values(), key=lambda one: one[0])]
+
+
+def _is_number(one: Variable) -> bool:
+    try:
+        return one.data.dtype.kind in "fiu"
+    except DAMAGE:
+        return False
+
+
+def _text_of(one: Variable, name: str) -> str:
+    try:
+        value = one.data.attrs.get(name, "")
+    except DAMAGE:
+        return ""
+    if isinstance(value, numpy.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0]
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _epoch_of(one: Variable) -> tuple[float, float] | None:
+    """Seconds of the unit of some times, and since 1970 of their zero; None where they do not say it."""
+    match = _SINCE.fullmatch(_text_of(one, "units"))
+    if match is None:
+        return None
+    unit = _UNITS.get(match["unit"].lower()) or _UNITS.get(match["unit"].lower().removesuffix("s"))
+    if unit is None:
+        return None
+    try:
+        day = datetime(int(match["year"]), int(match["month"]), int(match["day"]), tzinfo=UTC)
+    except ValueError:
+        return None
+    clock = int(match["hour"] or 0) * 3600 + int(match["minute"] or 0) * 60 + float(match["second"] or 0)
+    return unit, day.timestamp() + clock
+
+
+def values_of(one: Variable) -> Any:
+    """The numbers of a variable as they are meant: NaN where there are none, scaled where they are packed."""
+    raw = one.data[()]
+    values = numpy.asarray(raw, dtype="f8")
+    for name in ("_FillValue", "missing_value"):
+        fill = one.data.attrs.get(name)
+        if fill is not None and numpy.size(fill) == 1:
+            values = numpy.where(raw == numpy.reshape(fill, ()), numpy.nan, values)
+    for name, use in (("scale_factor", numpy.multiply), ("add_offset", numpy.add)):
+        by = one.data.attrs.get(name)
+        if by is not None and numpy.size(by) == 1:
+            values = use(values, float(numpy.reshape(by, ())))
+    return values
+
+
+def inside_circle(latitude: Any, longitude: Any, circle: Sequence[float]) -> Any:
+    """Whether points, in degrees, are within a circle of (latitude, longitude, km)."""
+    here, there = numpy.radians(latitude), math.radians(circle[0])
+    apart = numpy.radians(longitude - circle[1])
+    half = numpy.sin((here - there) / 2) ** 2
+    half = half + numpy.cos(here) * math.cos(there) * numpy.sin(apart / 2) ** 2
+    km = 2 * EARTH_RADIUS_KM * numpy.arcsin(numpy.sqrt(numpy.clip(half, 0, 1)))
+    return (numpy.abs(latitude) <= 90) & (km <= circle[2])
+
+
+def inside_box(latitude: Any, longitude: Any, box: Sequence[float]) -> Any:
+    """Whether points, in degrees, are in a box of (west, south, east, north); its edges belong to it."""
+    west, south, east, north = box
+    wrapped = (longitude + 180) % 360 - 180
+    # 180 degrees east and west are one meridian.
+    is_east = (wrapped <= east) | ((wrapped == -180) & (east == 180))
+    is_west = (wrapped >= west) | ((wrapped == -180) & (east == 180))
+    between = is_west & is_east if west <= east else is_west | is_east
+    return (latitude >= south) & (latitude <= north) & between
+
+
+def runs_of(mask: Any) -> Slices:
+    """The stretches of a mask that are true."""
+    edges = numpy.flatnonzero(numpy.diff(numpy.concatenate(([0], mask.astype("i1"), [0]))))
+    return [(int(begin), int(end)) for begin, end in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def inside(
+    contents: Contents,
+    bring: Callable[[Sequence[Variable]], None],
+    circle: Sequence[float] | None,
+    box: Sequence[float] | None,
+    time: Sequence[float] | None,
+) -> dict[Key, Slices]:
+    """What of each dimension is kept; [] where no point of it is inside.
+
+    The first dimension of positions is cut into as many stretches as there are; a further one, as across the
+    track of an imager, into one.
+
+    Args:
+        contents: the file.
+        bring: has the data of variables here, before they are read.
+        circle: latitude, longitude, km; None for none.
+        box: west, south, east, north; None for none.
+        time: seconds since 1970, the second of them not included; None for none.
+
+    Raises:
+        CannotRead: nothing in the file says where, or when, its points are.
+    """
+    masks: dict[Key, Any] = {}
+    if time is not None:
+        times = times_in(contents)
+        if not times:
+            raise CannotRead("it has no variable of times with units such as 'seconds since 2000-01-01'")
+        bring(times)
+        for one in times:
+            unit, epoch = _epoch_of(one) or (1.0, 0.0)
+            moments = values_of(one) * unit + epoch
+            masks[one.keys[0]] = (moments >= time[0]) & (moments < time[1])
+    kept = {key: runs_of(mask) for key, mask in masks.items()}
+    if circle is None and box is None:
+        return kept
+    pairs = positions_in(contents)
+    if not pairs:
+        raise CannotRead("it has no variables of latitude and longitude")
+    bring([one for pair in pairs for one in (pair.latitude, pair.longitude)])
+    for pair in pairs:
+        kept.update(_of_positions(pair, circle, box, masks))
+    return kept
+
+
+def _of_positions(
+    pair: Positions, circle: Sequence[float] | None, box: Sequence[float] | None, masks: dict[Key, Any]
+) -> Iterator[tuple[Key, Slices]]:
+    latitude, longitude = values_of(pair.latitude), values_of(pair.longitude)
+    if pair.latitude.keys != pair.longitude.keys:
+        latitude, longitude = latitude[:, None], longitude[None, :]  # a grid
+    found: Any = True
+    if circle is not None:
+        found = inside_circle(latitude, longitude, circle)
+    if box is not None:
+        found = found & inside_box(latitude, longitude, box)
+    for axis, key in enumerate(pair.keys):
+        if key in masks:
+            mask = masks[key]
+            found = found & mask.reshape([-1 if at == axis else 1 for at in range(found.ndim)])
+    for axis, key in enumerate(pair.keys):
+        along = found.any(axis=tuple(at for at in range(found.ndim) if at != axis))
+        runs = runs_of(along)
+        yield key, runs if axis == 0 or not runs else [(runs[0][0], runs[-1][1])]

@@ -1,0 +1,189 @@
+"""Where a satellite and a platform come nearest to each other's ways, with some time between the two.
+
+The platform is at one point at one moment, the satellite above another one at another moment, at most so much
+earlier or later: of all such pairs that with the shortest geodesic is looked for.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from maap_tui.engine.geometry import Position
+from maap_tui.engine.overpass.approach import Approach, Track
+from maap_tui.engine.overpass.geodesic import along
+from maap_tui.engine.overpass.tracks import Fix
+
+_STILL_S = 0.005
+"""Seconds to which the moment of the platform is found."""
+_SURE_M = 1.0
+_LONGEST_LEG_M = 100_000.0
+"""Metres of a straight way of the platform within which there is one nearest point."""
+_LONGEST_LEG_S = 300.0
+_GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """The nearest pair of points of the two ways."""
+
+    approach: Approach
+    """Of the satellite to the platform; its seconds are those of its track."""
+    at: Position
+    """Where the platform was then."""
+    seconds: float
+    """When it was there, in the seconds of the satellite's track."""
+
+
+class Way:
+    """How a platform went, without a gap."""
+
+    def __init__(self, fixes: Sequence[Fix]) -> None:
+        """Take its positions, by time, each time once; between them it goes evenly along geodesics."""
+        self.begin = fixes[0].time
+        self.end = fixes[-1].time
+        self.fixes = list(fixes)
+        self._track = Track(
+            [one.at for one in fixes], [(one.time - self.begin).total_seconds() for one in fixes]
+        )
+        runs = [0.0]
+        for number in range(len(fixes) - 1):
+            runs.append(runs[-1] + self._track.leg(number).metres)
+        self.runs = runs
+        """Metres that it had gone at each of its positions."""
+
+    @property
+    def seconds(self) -> list[float]:
+        """When it was at its positions, since it began."""
+        return self._track.seconds
+
+    def leg_of(self, moment: float) -> int:
+        """The number of the leg that a moment is in; the last one at the end."""
+        low, high = 0, len(self.fixes) - 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self.seconds[middle] <= moment:
+                low = middle
+            else:
+                high = middle
+        return low
+
+    def at(self, moment: float) -> Position:
+        """Where it was so many seconds after it began."""
+        if len(self.fixes) == 1:
+            return self.fixes[0].at
+        number = self.leg_of(moment)
+        leg, (t0, t1) = self._track.leg(number), self.seconds[number : number + 2]
+        if not leg.metres:
+            return self.fixes[number].at
+        return along(self.fixes[number].at, leg.begins, leg.metres * (moment - t0) / (t1 - t0)).at
+
+    def run(self, moment: float) -> float:
+        """Metres that it had gone by then."""
+        if len(self.fixes) == 1:
+            return 0.0
+        number = self.leg_of(moment)
+        t0, t1 = self.seconds[number : number + 2]
+        return self.runs[number] + self._track.leg(number).metres * (moment - t0) / (t1 - t0)
+
+
+def meeting(track: Track, start: datetime, way: Way, apart: timedelta, metres: float) -> Meeting | None:
+    """The nearest pair of points that are at most so much time and so many metres apart; None without one.
+
+    Args:
+        track: of the satellite.
+        start: when its times begin.
+        way: of the platform.
+        apart: the longest time between the two.
+        metres: the longest distance.
+    """
+    offset = (way.begin - start).total_seconds()
+    wait = apart.total_seconds()
+    low = max(0.0, track.seconds[0] - wait - offset)
+    high = min(way.seconds[-1], track.seconds[-1] + wait - offset)
+    if low > high:
+        return None
+    return _Search(track, way, offset, wait, metres).run(low, high)
+
+
+class _Search:
+    """Branch and bound over the moments of the platform."""
+
+    def __init__(self, track: Track, way: Way, offset: float, wait: float, metres: float) -> None:
+        self._track, self._way = track, way
+        self._offset, self._wait = offset, wait
+        self._most = metres
+        self._best: Meeting | None = None
+
+    def run(self, low: float, high: float) -> Meeting | None:
+        """The nearest pair between two moments of the platform."""
+        open_spans: list[tuple[float, float, float]] = []
+
+        def push(a: float, b: float) -> None:
+            bound = self._bound(a, b)
+            if bound <= self._limit:
+                heapq.heappush(open_spans, (bound, a, b))
+
+        self._try(low)
+        self._try(high)
+        push(low, high)
+        while open_spans:
+            bound, a, b = heapq.heappop(open_spans)
+            if bound > self._limit:
+                break
+            middle = self._cut(a, b)
+            if middle is None:
+                self._close_in(a, b)
+            else:
+                self._try(middle)
+                push(a, middle)
+                push(middle, b)
+        return self._best
+
+    @property
+    def _limit(self) -> float:
+        """Metres beyond which nothing is of use: what is found has to be nearer than the best by a bit."""
+        return self._most if self._best is None else min(self._most, self._best.approach.metres - _SURE_M)
+
+    def _bound(self, a: float, b: float) -> float:
+        """Metres that no pair of the span can come below: the platform goes only so far in it."""
+        way = self._way.run(b) - self._way.run(a)
+        first, last = (self._track.nearest(self._way.at(moment)).metres for moment in (a, b))
+        return max(0.0, (first + last - way) / 2)
+
+    def _cut(self, a: float, b: float) -> float | None:
+        """Where to cut a span that has a bend or is long; None for one that is straight and short."""
+        first, last = self._way.leg_of(a), self._way.leg_of(b)
+        seconds = self._way.seconds
+        bends = [number for number in range(first + 1, last + 1) if a < seconds[number] < b]
+        if bends:
+            return seconds[bends[len(bends) // 2]]
+        is_long = b - a > _LONGEST_LEG_S or self._way.run(b) - self._way.run(a) > _LONGEST_LEG_M
+        return (a + b) / 2 if is_long else None
+
+    def _try(self, moment: float) -> float:
+        """Metres of the nearest pair with one moment of the platform; it is kept when it is the best."""
+        place, when = self._way.at(moment), moment + self._offset
+        found = self._track.nearest_within(place, when - self._wait, when + self._wait)
+        if found is None:
+            return math.inf
+        if found.metres <= self._most and (self._best is None or found.metres < self._best.approach.metres):
+            self._best = Meeting(found, place, when)
+        return found.metres
+
+    def _close_in(self, a: float, b: float) -> None:
+        """Follow a valley of distances to its bottom, by golden sections."""
+        c, d = b - _GOLDEN * (b - a), a + _GOLDEN * (b - a)
+        at_c, at_d = self._try(c), self._try(d)
+        while b - a > _STILL_S:
+            if at_c <= at_d:
+                b, d, at_d = d, c, at_c
+                c = b - _GOLDEN * (b - a)
+                at_c = self._try(c)
+            else:
+                a, c, at_c = c, d, at_d
+                d = a + _GOLDEN * (b - a)
+                at_d = self._try(d)

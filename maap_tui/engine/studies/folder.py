@@ -1,0 +1,175 @@
+"""The folder of a study: what stands in it, and how it is replaced.
+
+A new one is made beside and renamed. In one that is there each file is replaced as a whole, `study.json`
+last, which alone is read by `thaw`: what a person put beside them stays. Nothing is written where nothing
+but the date would change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.export import as_cell, as_row
+from maap_tui.engine.integrity.sum_lists import sum_line
+from maap_tui.engine.storage import files
+from maap_tui.engine.studies import crate
+from maap_tui.engine.studies.citing import availability, availability_text, bibtex, of_study
+from maap_tui.engine.studies.study import COLUMNS, FILE_NAME, Study, StudyFile, as_text, is_study, read_study
+from maap_tui.text import plural
+
+SUMS = "SHA256SUMS"
+TABLE = "files.csv"
+AVAILABILITY = "data-availability.txt"
+REFERENCES = "references.bib"
+ADDURLS = "addurls.csv"
+
+_ABOUT = {
+    FILE_NAME: ("application/json", "All of the study, for `maap thaw`."),
+    TABLE: ("text/csv", "The files, one line each."),
+    SUMS: ("text/plain", "SHA-256 of each file, for sha256sum."),
+    AVAILABILITY: ("text/plain", "A paragraph on the availability of the data."),
+    REFERENCES: ("application/x-bibtex", "The DOIs of the products, for BibTeX."),
+    ADDURLS: ("text/csv", "The files for `datalad addurls`."),
+}
+_DATED = re.compile(
+    r'^ "(?:frozen|datePublished)": "[^"]*",$|^The list of files was made on .*$', flags=re.MULTILINE
+)
+"""The lines that have the date."""
+_SUFFIX = ".study"
+"""End of the name of a folder that is being made."""
+_MOST_EXTENSION = 4
+"""Characters of the end of a name that git-annex keeps in a key (annex.maxextensionlength)."""
+
+
+def texts_of(study: Study, *, datalad: bool = False) -> dict[str, str]:
+    """The files of the folder, each with its text; `study.json` comes last.
+
+    Args:
+        study: the study.
+        datalad: whether the list for `datalad addurls` is among them.
+    """
+    cited = of_study(study)
+    paragraphs = availability(cited, frozen=study.frozen.date(), listed=True)
+    found = {
+        TABLE: as_row(COLUMNS) + "".join(as_row(_cells(one)) for one in study.files),
+        SUMS: "".join(f"{sum_line(one.sha256, one.path)}\n" for one in study.files),
+        AVAILABILITY: availability_text(paragraphs),
+        REFERENCES: bibtex(cited),
+    }
+    if datalad:
+        head = as_row(("url", "path", "key", "sha256", "size"))
+        found[ADDURLS] = head + "".join(as_row(_annexed(one)) for one in study.files)
+    beside = [(name, *_ABOUT[name]) for name in (*found, FILE_NAME)]
+    found[crate.FILE_NAME] = crate.crate_of(study, beside)
+    found[FILE_NAME] = as_text(study)
+    return found
+
+
+def _cells(one: StudyFile) -> list[object]:
+    return [as_cell(value) for value in one.record().values()]
+
+
+def _annexed(one: StudyFile) -> list[object]:
+    """A line of the list for `datalad addurls '{url}' '{path}' --key '{key}'`."""
+    extension = one.name.rpartition(".")[2]
+    is_kept = 0 < len(extension) <= _MOST_EXTENSION and extension.isalnum() and "." in one.name
+    end = f".{extension}" if is_kept else ""
+    return [one.url, one.path, f"SHA256E-s{one.size}--{one.sha256}{end}", one.sha256, one.size]
+
+
+def check_folder(folder: Path, study: Study, *, force: bool) -> None:
+    """Refuse a folder that holds something else than an earlier version of a study.
+
+    Args:
+        folder: where it is to go.
+        study: what it is to be.
+        force: whether another study may be replaced, and files of this one may go.
+
+    Raises:
+        InvalidRequestError: it would lose something.
+    """
+    if not os.path.lexists(folder):
+        return
+    if not folder.is_dir():
+        raise InvalidRequestError(f"{folder} is not a folder", "Name another one with -o.")
+    if not is_study(folder):
+        if any(folder.iterdir()):
+            raise InvalidRequestError(
+                f"{folder} holds other files and not a study", "Name a new folder with -o."
+            )
+        return
+    if force:
+        return
+    known = read_study(folder)
+    if not known.is_of_same(study):
+        raise InvalidRequestError(
+            f"{folder} holds another study ({known.title[:80]})",
+            "Name another folder with -o, or replace it with --force.",
+        )
+    here = {one.url: one.sha256 for one in study.files}
+    lost = [one for one in known.files if here.get(one.url) != one.sha256]
+    if lost:
+        raise InvalidRequestError(
+            f"{folder} would lose {plural(len(lost), 'file')} that it froze, such as {lost[0].name}: "
+            "it is not here, is not meant any more, or has other bytes",
+            "Name another folder with -o, or replace it with --force.",
+        )
+
+
+def write_study(folder: Path, texts: Mapping[str, str]) -> bool:
+    """Write the files of a study; returns False where nothing but the date would have changed.
+
+    Args:
+        folder: where; see `check_folder`.
+        texts: see `texts_of`.
+
+    Raises:
+        StorageError: it cannot be written; a new folder is not there then.
+    """
+    if is_study(folder):
+        if all(_read(folder / name) == _undated(text) for name, text in texts.items()):
+            return False
+        for name, text in texts.items():
+            files.write_atomic(folder / name, text)
+        return True
+    files.make_folder(folder.parent)
+    _sweep(folder.parent)
+    writer = f"{files.machine()}-{os.getpid()}-{os.urandom(8).hex()}"
+    beside = folder.with_name(f"{files.SIBLING_PREFIX}{writer}{_SUFFIX}")
+    try:
+        for name, text in texts.items():
+            files.write_atomic(beside / name, text)
+        # An empty folder of that name gives way to it.
+        os.replace(beside, folder)
+    except OSError as error:
+        raise files.storage_error(folder, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            shutil.rmtree(beside)
+    files.fsync_folder(folder.parent)
+    return True
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what a killed process left beside."""
+    for left in parent.glob(f"{files.SIBLING_PREFIX}*{_SUFFIX}"):
+        if files.is_orphan(left.name):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(left)
+
+
+def _undated(text: str) -> str:
+    return _DATED.sub("", text)
+
+
+def _read(file: Path) -> str:
+    try:
+        return _undated(file.read_bytes().decode("utf-8"))
+    except (OSError, ValueError):
+        return "\0"

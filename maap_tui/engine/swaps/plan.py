@@ -1,0 +1,476 @@
+"""What a swap would do: every granule of the older baseline that is here, and what takes its place."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Final, Literal
+
+from maap_tui.engine.catalogue.search import FailedDay
+from maap_tui.engine.download.requests import DownloadRequest
+from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.events import Warned
+from maap_tui.engine.file_names import ALL, format_of, has_format
+from maap_tui.engine.missions import Mission, parse_name
+from maap_tui.engine.model import Asset, Granule, TimeRange
+from maap_tui.engine.query import Query
+from maap_tui.engine.registry.entries import Key, TrackedFile
+from maap_tui.engine.registry.spans import days_of
+from maap_tui.engine.swaps.book import SETTLED, Entry, SwapBook, SwapFile
+from maap_tui.engine.swaps.needed import needed_of, warnings_of
+from maap_tui.engine.swaps.pairs import NEAR, Processing, pair
+from maap_tui.engine.workflows.parts import Parts
+from maap_tui.engine.workflows.searching import UNCUT, run_of
+from maap_tui.text import plural
+
+RowState = Literal[
+    "archive",
+    "here",
+    "waiting",
+    "unsearched",
+    "lacking",
+    "duplicate",
+    "planned",
+    "fetched",
+    "swapped",
+    "retired",
+    "undoing",
+    "undone",
+]
+ROW_STATES: Final[dict[RowState, str]] = {
+    "archive": "to fetch",
+    "here": "here in both",
+    "waiting": "waiting",
+    "unsearched": "on days that could not be searched",
+    "lacking": "without a file in the formats of the old one",
+    "duplicate": "older processings, which stay",
+    "planned": "planned",
+    "fetched": "fetched, marks not handed over yet",
+    "swapped": "swapped",
+    "retired": "retired",
+    "undoing": "being undone",
+    "undone": "undone",
+}
+"""What becomes of a granule, in the order in which it is said: its successor is at the archive, or was
+downloaded before; the archive has none; its day could not be searched; the successor has other formats; a
+newer processing of it is swapped; and the states of the journal."""
+
+OPEN: Final = frozenset({"archive", "here"})
+"""States of rows that a run begins with."""
+UNSWAPPED: Final = frozenset({"waiting", "unsearched", "lacking"})
+"""States of granules that nothing can take the place of now."""
+
+_MARGIN = timedelta(hours=1)
+"""How far apart the processings of a granule begin at most, by a wide margin."""
+_GAP = timedelta(days=2)
+"""Days without granules that are searched rather than asked around."""
+
+
+@dataclass(frozen=True, slots=True)
+class SwapRow:
+    """One granule of the older baseline."""
+
+    name: str
+    orbit: int
+    frame: str
+    start: datetime
+    state: RowState
+    old: tuple[SwapFile, ...]
+    successor: str = ""
+    """The granule that takes its place; '' while none is known."""
+    new: tuple[SwapFile, ...] = ()
+    requests: tuple[DownloadRequest, ...] = ()
+    """Files to fetch."""
+    until: datetime | None = None
+    """From when on the old files may be deleted, of one that is swapped."""
+    is_marked: bool = False
+    """Whether the old one counts, or counted before the swap, as processed."""
+
+    @property
+    def size(self) -> int | None:
+        """Bytes to fetch; None while the archive does not say all of them."""
+        sizes = [request.size for request in self.requests]
+        return None if None in sizes else sum(filter(None, sizes))
+
+
+@dataclass(slots=True)
+class SwapPlan:
+    """A swap of one baseline for another."""
+
+    old: Key
+    new: Key
+    book: SwapBook
+    rows: list[SwapRow] = field(default_factory=list)
+    """By sensing start."""
+    others: int = 0
+    """Granules of the new baseline between those that are here of the old one, and without any of it."""
+    cleaned: int = 0
+    """Granules of the old one that a clean-up deleted, and that are left out for that."""
+    unnamed: int = 0
+    """Files of the old one without orbit in their names."""
+    failed_days: list[FailedDay] = field(default_factory=list)
+    needed: dict[str, tuple[Path, ...]] = field(default_factory=dict)
+    """Granules that are to be deleted and that frozen studies need, each with the folders of these."""
+    warnings: list[str] = field(default_factory=list)
+    """What has to be known of these studies, a sentence each."""
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many granules are in each state."""
+        return Counter(row.state for row in self.rows)
+
+    @property
+    def open(self) -> list[SwapRow]:
+        """The granules that a run begins with."""
+        return [row for row in self.rows if row.state in OPEN]
+
+    @property
+    def unswapped(self) -> int:
+        """Granules that nothing can take the place of now."""
+        return sum(row.state in UNSWAPPED for row in self.rows)
+
+    @property
+    def fetch_bytes(self) -> int:
+        """Bytes to fetch, as far as the archive says."""
+        return sum(row.size or 0 for row in self.open)
+
+    @property
+    def old_bytes(self) -> int:
+        """Bytes of the old files that the swap frees in the end."""
+        found = 0
+        for row in self.leaving:
+            found += sum(size for file in row.old if (size := _size_on_disk(file.path)) is not None)
+        return found
+
+    @property
+    def sentences(self) -> list[str]:
+        """How many granules are in each state, and what is left out."""
+        counts = self.counts
+        old, new = self.old.baseline, self.new.baseline
+        words = ", ".join(f"{counts[state]:,} {text}" for state, text in ROW_STATES.items() if counts[state])
+        title = f"{self.old.product_type} {old} for {new}: {plural(len(self.rows), 'granule')}"
+        found = [title + (f": {words}" if words else "")]
+        if counts["waiting"]:
+            have = plural(counts["waiting"], "has", "have")
+            found.append(f"{have} no granule in {new} yet, and stay in {old}")
+        if self.cleaned:
+            left = plural(self.cleaned, "granule")
+            found.append(f"{left} of {old} left out, which a clean-up deleted (--cleaned)")
+        if self.others:
+            others = plural(self.others, "granule")
+            found.append(f"{others} of {new} without one of {old} here: `maap sync` fetches them")
+        return found
+
+    @property
+    def leaving(self) -> list[SwapRow]:
+        """The granules whose old files the swap deletes in the end."""
+        return [row for row in self.rows if row.state in (*OPEN, "fetched", "swapped")]
+
+
+def _size_on_disk(path: str) -> int | None:
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class SwapNames:
+    """What is swapped for what."""
+
+    collection: str
+    product_type: str
+    old: str
+    """Baseline, in any case."""
+    new: str
+
+    def keys(self, parts: Parts) -> tuple[Key, Key]:
+        """Both baselines in the registry.
+
+        Raises:
+            InvalidRequestError: they are the same, or the mission has no orbits in its names.
+        """
+        mission = parts.mission_of(self.collection)
+        if not mission.has_orbits or mission.has_folders:
+            raise InvalidRequestError(
+                f"{self.product_type[:40]} of {mission.name} has no orbit in its names",
+                "A swap goes by orbit and frame: fetch the new baseline with `maap sync`.",
+            )
+        old, new = (
+            parts.tracked_keys(self.collection, self.product_type, name)[0] for name in (self.old, self.new)
+        )
+        if old.baseline.upper() == new.baseline.upper():
+            raise InvalidRequestError(
+                f"{old.baseline} cannot be swapped for itself", "Name the old baseline, then the new one."
+            )
+        return old, new
+
+
+async def plan_swap(
+    parts: Parts,
+    names: SwapNames,
+    span: TimeRange | None = None,
+    *,
+    formats: tuple[str, ...] = (),
+    cleaned: bool = False,
+    wait_for_service: bool = False,
+) -> SwapPlan:
+    """Find what takes the place of what; writes nothing.
+
+    Args:
+        parts: the engine.
+        names: what is swapped for what.
+        span: which granules, by the sensing start of the old one; None for all that are here.
+        formats: files of the old baseline that are meant; () for all that were downloaded.
+        cleaned: whether those count too that a clean-up deleted.
+        wait_for_service: whether to wait for a catalogue that is down.
+
+    Raises:
+        InvalidRequestError: for unknown names, and where nothing of the old baseline was downloaded.
+        CatalogError: when the archive does not answer.
+    """
+    old, new = names.keys(parts)
+    plan = SwapPlan(old, new, await asyncio.to_thread(SwapBook(parts.registry.root, old, new).read))
+    mine = await asyncio.to_thread(_old_ones, parts, plan, span, formats, cleaned)
+    if not mine and not plan.book.entries:
+        if old not in parts.registry.tracked():
+            raise InvalidRequestError(
+                f"Nothing of {old.product_type} {old.baseline} is tracked here",
+                "`maap state show` lists what is.",
+            )
+        return plan
+    fresh = [one for one in mine if not one.is_settled]
+    catalogue = parts.catalogue.patient() if wait_for_service else parts.catalogue
+    await catalogue.check(names.collection, names.product_type, new.baseline)
+    theirs: list[Processing[Granule]] = []
+    for stretch in _stretches((one.start for one in fresh), _MARGIN):
+        theirs += await _searched(parts, plan, stretch, wait_for_service)
+    spelled = {one.of.baseline for one in theirs} - {new.baseline}
+    if spelled:
+        # The registry keeps the case; two spellings would be two baselines.
+        raise InvalidRequestError(
+            f"The archive has {new.baseline} as {', '.join(sorted(spelled))}", "Name it so."
+        )
+    await asyncio.to_thread(_compare, parts, plan, mine, theirs)
+    plan.needed = await needed_of(parts, (row.name for row in plan.leaving))
+    plan.warnings = await warnings_of(parts, old, plan.needed)
+    for warning in plan.warnings:
+        parts.emit(Warned(warning))
+    return plan
+
+
+def _old_ones(
+    parts: Parts, plan: SwapPlan, span: TimeRange | None, formats: tuple[str, ...], cleaned: bool
+) -> list[Processing[tuple[SwapFile, ...]]]:
+    """The granules of the old baseline that were downloaded, and those that the journal has."""
+    tracker = parts.registry.baseline(plan.old)
+    files: dict[str, list[SwapFile]] = {}
+    named = {}
+    gone: set[str] = set()
+    deleted: dict[date, frozenset[str]] = {}
+    for file in tracker.downloads(*days_of(span)):
+        if formats and not any(has_format(file.url, one) for one in formats):
+            continue
+        name = parse_name(file.url)
+        if name is None or name.orbit is None:
+            plan.unnamed += 1
+            continue
+        if span is not None and name.sensing_start not in span:
+            continue
+        if file.day not in deleted:
+            deleted[file.day] = tracker.deleted(file.day)
+        if file.path in deleted[file.day] and not cleaned:
+            gone.add(name.stem)
+            continue
+        named[name.stem] = name
+        files.setdefault(name.stem, []).append(SwapFile(file.url, file.path, file.day))
+    if plan.unnamed:
+        count = plural(plan.unnamed, "file")
+        parts.emit(Warned(f"{count} of {plan.old.baseline} without an orbit in the name left alone"))
+    settled = {name for name, entry in plan.book.entries.items() if entry.state in SETTLED}
+    plan.cleaned = len(gone - named.keys() - settled)
+    found = [
+        Processing(stem, name.orbit, name.frame or "", name.sensing_start, name.created, tuple(files[stem]))
+        for stem, name in named.items()
+        if stem not in settled and name.orbit is not None
+    ]
+    for entry in plan.book.entries.values():
+        if entry.state in SETTLED and (span is None or entry.start in span):
+            created = made.created if (made := parse_name(entry.name)) is not None else None
+            found.append(
+                Processing(entry.name, entry.orbit, entry.frame, entry.start, created, entry.old, True)
+            )
+    return found
+
+
+def _stretches(starts: Iterable[datetime], margin: timedelta) -> Iterator[TimeRange]:
+    """The times to search around sensing starts, so that no long gap is searched."""
+    begin = end = None
+    for start in sorted(starts):
+        if begin is None or end is None or start - end > _GAP:
+            if begin is not None and end is not None:
+                yield TimeRange(begin - margin, end + margin)
+            begin = start
+        end = start
+    if begin is not None and end is not None:
+        yield TimeRange(begin - margin, end + margin)
+
+
+async def _searched(
+    parts: Parts, plan: SwapPlan, time: TimeRange, wait_for_service: bool
+) -> list[Processing[Granule]]:
+    """What the archive has of the new baseline."""
+    new = plan.new
+    query = Query(new.collection, new.product_type, new.baseline, time=time, max_items=UNCUT, formats=(ALL,))
+    run = run_of(parts, query, wait_for_service=wait_for_service)
+    found = []
+    async with aclosing(aiter(run)) as pages:
+        async for page in pages:
+            for granule in page.granules:
+                if granule.orbit is not None:
+                    found.append(
+                        Processing(
+                            granule.id,
+                            granule.orbit,
+                            granule.frame or "",
+                            granule.sensing_start,
+                            granule.created,
+                            granule,
+                        )
+                    )
+    plan.failed_days += run.failed
+    return found
+
+
+def _compare(
+    parts: Parts,
+    plan: SwapPlan,
+    mine: Sequence[Processing[tuple[SwapFile, ...]]],
+    theirs: Sequence[Processing[Granule]],
+) -> None:
+    """Fill in the rows, in the thread that calls it."""
+    found = pair([one for one in mine if not one.is_settled], theirs)
+    settled = [one for one in mine if one.is_settled]
+    # A granule that a swap has begun with keeps its place: another processing of it is a duplicate.
+    nobody: list[Processing[Granule]] = []
+    again = pair(mine, nobody)
+    duplicates = {one.name for one in (*found.duplicates, *again.duplicates)}
+    marks = _Marks(parts, plan.old)
+    tracker = parts.registry.baseline(plan.new)
+    done: dict[date, dict[str, TrackedFile]] = {}
+    mission = parts.mission_of(plan.old.collection)
+    rows = [row_of(plan.book.entries[one.name]) for one in settled]
+    for old, new in found.pairs:
+        if old.name in duplicates:
+            continue
+        granule = new.of
+        if granule.day not in done:
+            done[granule.day] = {file.url: file for file in tracker.downloads(granule.day, granule.day)}
+        rows.append(_pair_row(parts, mission, old, granule, done[granule.day], marks))
+    failed = [one.window for one in plan.failed_days if one.window is not None]
+    for one in found.waiting:
+        if one.name not in duplicates:
+            is_unknown = any(window.start - _MARGIN <= one.start < window.end + _MARGIN for window in failed)
+            rows.append(_row(one, "unsearched" if is_unknown else "waiting", marks))
+    rows += [_row(one, "duplicate", marks) for one in mine if one.name in duplicates]
+    plan.rows = sorted(rows, key=lambda row: (row.start, row.name))
+    taken = {row.successor for row in plan.rows}
+    between = list(_stretches((one.start for one in mine), NEAR))
+    plan.others = sum(
+        one.name not in taken and any(one.start in stretch for stretch in between) for one in found.others
+    )
+
+
+class _Marks:
+    """Which old files are marked; each day is read once."""
+
+    def __init__(self, parts: Parts, key: Key) -> None:
+        self._tracker = parts.registry.baseline(key)
+        self._days: dict[date, frozenset[str]] = {}
+
+    def has(self, files: Iterable[SwapFile]) -> bool:
+        """Whether all of them are marked."""
+        return all(file.path in self._of(file.day) for file in files)
+
+    def _of(self, day: date) -> frozenset[str]:
+        if day not in self._days:
+            self._days[day] = frozenset(path for path, _ in self._tracker.marked(day, day))
+        return self._days[day]
+
+
+def _row(one: Processing[tuple[SwapFile, ...]], state: RowState, marks: _Marks) -> SwapRow:
+    return SwapRow(one.name, one.orbit, one.frame, one.start, state, one.of, is_marked=marks.has(one.of))
+
+
+def row_of(entry: Entry) -> SwapRow:
+    """A granule as the journal has it."""
+    return SwapRow(
+        entry.name,
+        entry.orbit,
+        entry.frame,
+        entry.start,
+        entry.state,
+        entry.old,
+        entry.successor,
+        entry.new,
+        until=entry.until,
+        is_marked=entry.old_marked >= {file.path for file in entry.old},
+    )
+
+
+def _pair_row(
+    parts: Parts,
+    mission: Mission,
+    old: Processing[tuple[SwapFile, ...]],
+    granule: Granule,
+    done: Mapping[str, TrackedFile],
+    marks: _Marks,
+) -> SwapRow:
+    """A granule and its successor, whose files are those of the formats that are here of the old one."""
+    wanted = {_format_in(mission, file.url) for file in old.of}
+    assets = {one: granule.files((one,)) for one in sorted(wanted)}
+    if not all(assets.values()):
+        lacking = ", ".join(one for one, some in assets.items() if not some)
+        parts.emit(Warned(f"{granule.id} has no {lacking}, which is here of {old.name}; it is left alone"))
+        return _row(old, "lacking", marks)
+
+    def refuse(asset: Asset, error: InvalidRequestError) -> None:
+        parts.emit(Warned(f"{asset.href[:120]!a} cannot be fetched: {error.message}"))
+
+    several = {asset.href: asset for some in assets.values() for asset in some}
+    requests = parts.filing.requests_of(
+        granule, several.values(), product_dir=parts.in_product_dir(None), refuse=refuse
+    )
+    if len(requests) < len(several):
+        return _row(old, "lacking", marks)
+    files, missing = [], []
+    for request in requests:
+        recorded = done.get(request.url)
+        is_here = recorded is not None and _size_on_disk(recorded.path) is not None
+        path = recorded.path if recorded is not None and recorded.path and is_here else str(request.path)
+        files.append(SwapFile(request.url, path, granule.day, request.size))
+        if not is_here:
+            missing.append(request)
+    return SwapRow(
+        old.name,
+        old.orbit,
+        old.frame,
+        old.start,
+        "archive" if missing else "here",
+        old.of,
+        granule.id,
+        tuple(files),
+        tuple(missing),
+        is_marked=marks.has(old.of),
+    )
+
+
+def _format_in(mission: Mission, url: str) -> str:
+    """The format by which a file is found among those of another granule."""
+    return next((one for one in mission.formats if has_format(url, one)), format_of(url))

@@ -1,0 +1,264 @@
+"""OverpassDialog: when the satellite passes a place, as a table; what is not here of it can be queued."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.widgets import Input, Static
+
+from maap_tui.engine.errors import InvalidRequestError, MaapError
+from maap_tui.engine.model import Granule, TimeRange
+from maap_tui.engine.overpass.ical import calendar
+from maap_tui.engine.overpass.passing import Overpass, Place, csv_text
+from maap_tui.engine.overpass.units import km_words, read_duration
+from maap_tui.engine.query import Circle
+from maap_tui.engine.sites import Site, find, split_reach
+from maap_tui.engine.storage import files
+from maap_tui.engine.storage.places import demand_path
+from maap_tui.engine.time_words import read_time
+from maap_tui.engine.workflows.overpass import MOST_AHEAD, Overpasses, overpasses, query_for
+from maap_tui.text import clean, plural
+from maap_tui.tui.dialogs.dialog import Dialog
+from maap_tui.tui.dialogs.prompt import PromptDialog
+from maap_tui.tui.screens.search.area_field import read_area
+from maap_tui.tui.screens.search.terms import Terms
+from maap_tui.tui.widgets.key_line import KeyLine, KeyWords
+from maap_tui.tui.widgets.row_list import RowList
+from maap_tui.tui.widgets.row_model import Column
+from maap_tui.tui.workers import start_worker
+
+KEYS: tuple[KeyWords, ...] = (
+    ("d", "fetches", "fetch"),
+    ("space", "marks", "mark"),
+    ("f", "place, time", "fields"),
+    ("e", "writes .ics", "export"),
+    ("esc", "closes", "close"),
+)
+WHERE = "place: a site r100, or LAT,LON r100"
+WHEN = "time: next 14d, 2025-12, 2025-12-01..2025-12-20, or 30d back from now"
+
+COLUMNS = [
+    Column("time", "Time (UTC)", 19, lambda row: f"{row.time:%Y-%m-%d %H:%M:%S}"),
+    Column("distance", "Distance", 9, lambda row: km_words(row.metres), None, lambda row: row.metres, True),
+    Column("side", "Side", 5, lambda row: row.side),
+    Column("swath", "Swath", 8, lambda row: _swath(row)),
+    Column("sun", "Sun", 5, lambda row: row.day_words),
+    Column("orbit", "Orbit", 6, lambda row: row.name),
+    Column("source", "Source", 0, lambda row: row.source.partition(" ECA_")[0]),
+    Column("here", "Here", 10, lambda row: " ".join(row.here), lambda row: "success"),
+]
+
+
+def _swath(row: Overpass) -> str:
+    if row.swath_metres is None:
+        return ""
+    return km_words(row.swath_metres) if row.swath_metres else "inside"
+
+
+class OverpassDialog(Dialog[None]):
+    """The table of one place and time; both can be typed."""
+
+    closes_beside = False
+    BINDINGS: ClassVar = [
+        Binding("d", "fetch", "Fetch", show=False),
+        Binding("space", "mark", "Mark", show=False),
+        Binding("a", "mark_all", "All", show=False),
+        Binding("f,tab", "fields", "Place, time", show=False),
+        Binding("e", "export", "Write", show=False),
+        Binding("escape", "close", "Close", show=False),
+        Binding("q,O", "close", "Close", show=False),
+    ]
+
+    def __init__(
+        self, terms: Terms, sites: Sequence[Site], queue: Callable[[Sequence[Granule]], object]
+    ) -> None:
+        """Take what is looked for.
+
+        Args:
+            terms: the form of the search: its product, its area where that is a circle.
+            sites: the places that may be named.
+            queue: queues the files of granules.
+        """
+        super().__init__()
+        self._terms = terms
+        self._sites = sites
+        self._queue = queue
+        self._found: Overpasses | None = None
+
+    def compose(self) -> ComposeResult:
+        terms = self._terms
+        names = " ".join(filter(None, (terms.product_type, terms.baseline)))
+        of = f" of {names}" if terms.collection and names else ""
+        with Vertical(classes="dialog -wide -high"):
+            yield Static(clean(f"Overpasses{of}"), markup=False, classes="question")
+            yield Input(self._first_place(), placeholder=WHERE, id="where", compact=True)
+            yield Input("next 14d", placeholder=WHEN, id="when", compact=True)
+            yield RowList(
+                COLUMNS,
+                key=lambda row: (row.time, row.name),
+                empty_text="Type a place, as hyytiala r50, and press enter.",
+            )
+            yield Static("", markup=False, id="said")
+            yield KeyLine(KEYS)
+
+    def _first_place(self) -> str:
+        """The area of the form where it is a place; '' otherwise."""
+        try:
+            return self._terms.area if "circle" in read_area(self._terms.area, self._sites) else ""
+        except InvalidRequestError:
+            return ""
+
+    def on_mount(self) -> None:
+        if self.query_one("#where", Input).value:
+            self._look()
+        else:
+            self.query_one("#where", Input).focus()
+
+    def _say(self, words: str) -> None:
+        self.query_one("#said", Static).update(clean(words))
+
+    @on(Input.Submitted)
+    def _look(self) -> None:
+        """Look for what is typed now."""
+        self.query_one(RowList).focus()
+        start_worker(self, self._find, group="overpasses", exclusive=True)
+
+    def _asked(self) -> tuple[Place, float, TimeRange]:
+        """The place, the metres around it and the time that are typed.
+
+        Raises:
+            InvalidRequestError: when one of them is none.
+        """
+        text = self.query_one("#where", Input).value
+        circle = read_area(text, self._sites).get("circle")
+        if not isinstance(circle, Circle):
+            raise InvalidRequestError(f"Write a {WHERE}.")
+        site = find(split_reach(text)[0], self._sites)
+        name = site.title if site is not None else f"{circle.latitude:g},{circle.longitude:g}"
+        now = self.maap.backend.now()
+        when = self.query_one("#when", Input).value.strip()
+        word, _, rest = when.partition(" ")
+        if word.lower() == "next" or not when:
+            start = now.replace(microsecond=0)
+            span = TimeRange(start, start + read_duration(rest or "14d", "next", most=MOST_AHEAD))
+        else:
+            span = read_time(when.removesuffix(" back"), now)["time"]
+        return Place(name, (circle.longitude, circle.latitude)), circle.radius_km * 1000, span
+
+    async def _find(self) -> None:
+        rows = self.query_one(RowList)
+        try:
+            place, metres, span = self._asked()
+            self._say("Looking...")
+            found = await self.maap.backend.ask(
+                lambda session: overpasses(
+                    session,
+                    query_for(
+                        session,
+                        self._terms.collection,
+                        self._terms.product_type if self._terms.collection else "",
+                        self._terms.baseline or None,
+                    ),
+                    place,
+                    metres,
+                    span,
+                )
+            )
+        except MaapError as error:
+            self._say(error.sentences)
+            return
+        self._found = found
+        rows.empty_text = "The satellite does not come that near in this time."
+        empty = {
+            "swath": all(one.swath_metres is None for one in found.rows),
+            "here": not any(one.here for one in found.rows),
+        }
+        rows.set_columns([column.key for column in COLUMNS if not empty.get(column.key)])
+        rows.set_rows(found.rows)
+        words = [plural(len(found.rows), "overpass", "overpasses") + f" of {place.name}"]
+        if found.failed:
+            words.append(f"{plural(len(found.failed), 'part')} of the time could not be searched")
+        if found.without_track:
+            words.append(f"{plural(len(found.without_track), 'granule')} without a track")
+        self._say("; ".join([*words, *found.notes]))
+
+    def action_fetch(self) -> None:
+        """Queue what is chosen and not here."""
+        chosen: list[Overpass] = self.query_one(RowList).chosen
+        granules = [
+            one.granule
+            for one in chosen
+            if one.granule is not None and one.granule.product_type not in one.here
+        ]
+        if granules:
+            self._queue(granules)
+        elif any(one.granule is not None for one in chosen):
+            self._say("All of it is here.")
+        else:
+            self._say("What is to come cannot be fetched yet.")
+
+    def action_export(self) -> None:
+        if self._found is not None:
+            start_worker(self, self._export, self._found, group="export", exclusive=True)
+
+    async def _export(self, found: Overpasses) -> None:
+        text = await self.maap.push_screen_wait(
+            PromptDialog(
+                f"Write {plural(len(found.rows), 'overpass', 'overpasses')} to which file?",
+                str(Path.home() / "overpasses.ics"),
+                check=_check,
+                hint="Its suffix says how: .ics is a calendar, .csv a table.",
+            )
+        )
+        if text is None:
+            return
+        path = Path(text.strip()).expanduser().absolute()
+        is_calendar = path.suffix.lower() == ".ics"
+        now = self.maap.backend.now()
+        words = calendar(found.rows, found.place, now) if is_calendar else csv_text(found.rows)
+        await asyncio.to_thread(_write, path, words)
+        self.maap.notify(
+            clean(f"Wrote {plural(len(found.rows), 'overpass', 'overpasses')} to {path}."), markup=False
+        )
+
+    def action_mark(self) -> None:
+        self.query_one(RowList).toggle_mark()
+
+    def action_mark_all(self) -> None:
+        self.query_one(RowList).mark_all()
+
+    def action_fields(self) -> None:
+        """Go to the place, then to the time, then to the table."""
+        where, when = self.query_one("#where", Input), self.query_one("#when", Input)
+        if where.has_focus:
+            when.focus()
+        elif when.has_focus:
+            self.query_one(RowList).focus()
+        else:
+            where.focus()
+
+    def action_close(self) -> None:
+        """Leave the fields first, then the dialog."""
+        rows = self.query_one(RowList)
+        if rows.has_focus or not rows.rows:
+            self.dismiss(None)
+        else:
+            rows.focus()
+
+
+def _check(text: str) -> None:
+    if Path(text.strip()).suffix.lower() not in (".ics", ".csv") or "\0" in text:
+        raise InvalidRequestError("Name a file that ends in .ics or .csv.")
+    demand_path(text)
+
+
+def _write(path: Path, words: str) -> None:
+    with files.replacing(path) as write:
+        write(words)

@@ -1,0 +1,49 @@
+"""What has arrived at the archive of the tracked baselines: asked on demand, shown, and fetched if wanted."""
+
+from __future__ import annotations
+
+import asyncio
+
+from maap_tui.engine.errors import CatalogError
+from maap_tui.engine.workflows.arrivals import News, queries_of
+from maap_tui.text import plural
+from maap_tui.tui.dialogs.listing import ListDialog
+from maap_tui.tui.host import Host
+
+ASK_ABOVE = 1000
+"""Files that are queued without a question."""
+
+
+async def show_arrived(host: Host) -> None:
+    """Ask, one request a baseline or a few, and offer to fetch what is not here."""
+    session = host.backend.session
+    queries = await asyncio.to_thread(queries_of, session)
+    if not queries:
+        host.notify("Nothing is tracked yet: register the results of a search with w in 2.")
+        return
+    host.notify(f"Asking what has arrived of {plural(len(queries), 'baseline')}...")
+    found = await host.backend.ask(lambda opened: opened.all_news(queries))
+    lines = [
+        f"{query.product_type} {query.baseline}: {words_of(news)}"
+        for query, news in zip(queries, found, strict=True)
+    ]
+    wanted = [request for news in found if isinstance(news, News) for request in news.wanted]
+    files = plural(len(wanted), "file")
+    title = (
+        f"Arrived at the archive: {files} not here" if wanted else "Nothing that has arrived is missing here"
+    )
+    if not await host.push_screen_wait(
+        ListDialog(title, lines, verb=f"fetch {files}", key="d" if wanted else "")
+    ):
+        return
+    if len(wanted) > ASK_ABOVE and not await host.confirm(f"Queue {files}?", verb="Queue"):
+        return
+    count = await host.backend.queue_files(wanted)
+    host.notify(f"{plural(count, 'file')} queued; 3 shows them.")
+
+
+def words_of(news: News | CatalogError) -> str:
+    """What has arrived of a baseline, in a line."""
+    if isinstance(news, CatalogError):
+        return f"not answered: {news.message}"
+    return f"not answered: {news.failed[0].reason}" if news.failed else news.sentence

@@ -1,0 +1,175 @@
+"""The header and the footer: one line each, the same in every mode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual.events import Click
+from textual.widget import Widget
+
+from maap_tui.text import clean, format_rate
+from maap_tui.tui.host import OnHost
+from maap_tui.tui.keys import MODE_TITLES, MODES, Key, keys_of, show_key
+from maap_tui.tui.textual_compat import keymap_of
+
+
+class HeaderBar(OnHost, Widget):
+    """Modes, mission, token, transfers, and whether the archive answers."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"headerbar--{name}" for name in ("key", "here", "moving", "warning", "error", "away")
+    }
+
+    def __init__(self, mode: str) -> None:
+        super().__init__()
+        self.mode = mode
+        self._last: tuple[object, ...] = ()
+        self._ends: list[tuple[int, str]] = []
+        """Cell behind each mode, and the mode; for the mouse."""
+
+    def sample(self) -> None:
+        """Repaint when anything changed that `render` shows; drawing it to see that takes longer."""
+        backend, width = self.maap.backend, self.size.width or 80
+        token, is_urgent = self._token()
+        now = (
+            width,
+            backend.is_offline,
+            bool(backend.silence),
+            self._moving(is_long=width >= 100),
+            token.plain,
+            is_urgent,
+            backend.session.settings.mission.name,
+        )
+        if now != self._last:
+            self._last = now
+            self.refresh()
+
+    def on_click(self, event: Click) -> None:
+        mode = next((mode for end, mode in self._ends if event.x < end), None)
+        if mode is not None:
+            self.maap.action_go(mode)
+
+    def render(self) -> Text:
+        width = self.size.width or 80
+        app = self.maap
+        away = Text(" offline ", style=self._style("away")) if app.backend.is_offline else Text()
+        if not app.backend.is_offline and app.backend.silence:
+            away = Text(" no answer ", style=self._style("away"))
+        moving = Text(self._moving(is_long=width >= 100), style=self._style("moving"))
+        token, is_urgent = self._token()
+        mission = Text(
+            f" {clean(app.backend.session.settings.mission.name or 'EarthCARE')} " if width >= 100 else ""
+        )
+        # Left out when it does not fit, in this order: a good token, the names of the other modes.
+        for is_long, parts in (
+            (True, (away, moving, token, mission)),
+            (True, (away, moving, *((token,) if is_urgent else ()), mission)),
+            (False, (away, moving, token, mission)),
+            (False, (away, moving)),
+            (False, (away,)),
+            (False, ()),
+        ):
+            left, right = self._modes(is_long=is_long), Text.assemble(*parts)
+            if left.cell_len + right.cell_len <= width:
+                break
+        return Text.assemble(left, " " * max(0, width - left.cell_len - right.cell_len), right, no_wrap=True)
+
+    def _moving(self, *, is_long: bool) -> str:
+        """How many transfers run, here and in other processes, and how quickly."""
+        own, others = self.maap.backend.tally.snapshot(), self.maap.backend.elsewhere
+        active = own.active + others.active
+        if not active:
+            return ""
+        rate = (own.rate if own.active else 0) + (others.rate if others.active else 0)
+        count = f"{active} active" if is_long else f"{self.maap.glyphs.down}{active}"
+        return f" {count} {format_rate(rate)} " if rate else f" {count} "
+
+    def _modes(self, *, is_long: bool) -> Text:
+        modes = Text(no_wrap=True)
+        self._ends = []
+        for number, mode in enumerate(MODES):
+            is_here = mode == self.mode
+            title = MODE_TITLES[mode].split()[0]
+            if is_here:
+                modes.append(f" {number} {title} ", style=self._style("here"))
+            else:
+                modes.append(f" {number} ", style=self._style("key"))
+                modes.append(f"{title} " if is_long else "")
+            self._ends.append((modes.cell_len, mode))
+        return modes
+
+    def _token(self) -> tuple[Text, bool]:
+        """The words about the token, and whether they are shown even when there is little room."""
+        app = self.maap
+        days = app.backend.days_left
+        if app.backend.token_problem:
+            return Text(" no token ", style=self._style("error")), True
+        if app.backend.token is not None and app.backend.token.is_opaque:
+            return Text(" token stored "), False
+        if days is None:
+            return Text(" token ok "), False
+        words = f" token {days} d " if days >= 0 else " token expired "
+        urgency = app.backend.session.settings.token.urgency(days)
+        if not urgency:
+            return Text(words), False
+        return Text(words, style=self._style("error" if urgency == "alarm" else "warning")), True
+
+    def _style(self, name: str) -> Style:
+        return self.get_component_rich_style(f"headerbar--{name}")
+
+
+class FooterBar(OnHost, Widget):
+    """The keys of this mode, as many as fit, help always among them; a click does what the key does."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"footerbar--key"}
+
+    def __init__(self, *modes: str) -> None:
+        super().__init__()
+        self._mode = modes[0]
+        self._own, self._others = keys_of(*modes[:1]), keys_of(*modes[1:])
+        self._left_out: frozenset[str] = frozenset()
+        self._ends: list[tuple[int, Key]] = []
+        """Cell behind each key, and the key; for the mouse."""
+
+    def leave_out(self, *ids: str) -> None:
+        """Leave out keys that do nothing where the user is."""
+        if self._left_out != frozenset(ids):
+            self._left_out = frozenset(ids)
+            self.refresh()
+
+    async def on_click(self, event: Click) -> None:
+        key = next((key for end, key in self._ends if event.x < end), None)
+        if key is not None:
+            await self.app.run_action(key.action, self.app if key.is_of_app else self.screen)
+
+    def render(self) -> Text:
+        width = self.size.width or 80
+        keymap, style = dict(keymap_of(self.app)), self.get_component_rich_style("footerbar--key")
+        text = Text(no_wrap=True)
+        self._ends = []
+        parts = [
+            (key, Text.assemble((f" {_short(_first(keymap, key))}", style), f" {key.label} "))
+            for key in (*self._own, *self.maap.user_keys(self._mode), *self._others)
+            if key.is_in_footer and key.id not in self._left_out
+        ]
+        kept = sum(part.cell_len for key, part in parts if key.id == "everywhere.help")
+        for key, part in parts:
+            kept -= part.cell_len if key.id == "everywhere.help" else 0
+            if text.cell_len + part.cell_len + kept > width:
+                continue
+            text.append_text(part)
+            self._ends.append((text.cell_len, key))
+        text.append(" " * max(0, width - text.cell_len))
+        return text
+
+
+def _first(keymap: Mapping[str, str], key: Key) -> str:
+    return keymap.get(key.id, key.keys).split(",")[0]
+
+
+def _short(key: str) -> str:
+    shown = show_key(key)
+    return "^" + shown[5:] if shown.startswith("ctrl+") else shown

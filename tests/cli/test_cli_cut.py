@@ -1,0 +1,79 @@
+"""`maap cut`: what it needs is said first, its result is named on stdout, its failures are one sentence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import pytest
+
+from maap_tui.demo import Archive
+from tests.homes import Ended
+
+Maap = Callable[..., Ended]
+ID = "ECA_EXBC_CPR_CLD_2A_20251204T231625Z_20251204T235951Z_08636B"
+
+
+def test_a_part_of_a_granule_is_written(maap: Maap, archive: Archive, tmp_path: Path) -> None:
+    near = ("--around", "hyytiala", "--km", "200", "--var", "signal")
+    estimate = maap("cut", ID, *near, "--estimate")
+    assert estimate.code == 0, estimate.err
+    assert "/ScienceData/signal" in estimate.out and "points of along_track" in estimate.out
+    assert not list(tmp_path.glob("*.nc"))
+    archive.stats.reset()
+    done = maap("cut", f"https://me:secret@anywhere.example/{ID}.h5", *near, "-o", "near.nc")
+    assert (done.code, done.lines) == (0, ["near.nc"])
+    needs, wrote = done.err.splitlines()
+    assert needs.startswith("Needs ") and wrote.startswith("Wrote 6 variables, ")
+    served = archive.stats.show()["bytes_by_kind"]["data"]
+    (record,) = [json.loads(line) for line in maap("cut", ID, *near, "--json", "-o", "b.nc").lines]
+    assert record["received"] == record["asked"] + record["needed"] == served < record["size"]
+    with h5py.File("near.nc") as part:
+        assert part.attrs["maap_command"].startswith(f"maap cut https://anywhere.example/{ID}.h5 --around")
+        assert part.attrs["maap_source"].startswith(archive.url) and part.attrs["maap_baseline"] == "BC"
+    again = maap("cut", "near.nc", "--bbox=20,60,30,62", "-o", "near.nc")
+    assert again.code == 4 and "near.nc is the file that is cut" in again.err
+    again = maap("cut", "near.nc", "--bbox=20,60,30,62", "-o", "nearer.nc")
+    assert (again.code, again.lines) == (0, ["nearer.nc"]) and "nothing is fetched" in again.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--var", "signal"], 4, "Nothing says where the result goes"),
+        (["-o", "a.nc"], 4, "Nothing says what to cut"),
+        (["--var", "signals", "-o", "a.nc"], 4, "no variable 'signals'; did you mean signal"),
+        (["--var", ",", "-o", "a.nc"], 4, "--var has an empty name"),
+        (["--km", "5", "-o", "a.nc"], 4, "--km needs --around"),
+        (["--around", "1,2", "--bbox=1,2,3,4", "-o", "a.nc"], 4, "--around cannot be used with --bbox"),
+        (["--around=-80,2", "--km", "1", "-o", "a.nc"], 3, "no point of it is inside"),
+        (["--time", "2025-11", "-o", "a.nc"], 3, "no point of it is inside"),
+        (["--time", "missing 3d", "-o", "a.nc"], 4, "is for searches"),
+        (["--var", "signal", "-o", "s3://bucket/a.nc"], 4, "is an address and not a path"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_cannot_be_cut_is_one_sentence(
+    words: list[str], code: int, said: str, maap: Maap, home: Path, tmp_path: Path
+) -> None:
+    ended = maap("cut", ID, *words)
+    assert (ended.code, ended.out) == (code, "") and said in ended.err, ended.err
+    assert ended.err.count("\n") == 1 and not list(tmp_path.glob("*.nc"))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nothing", "is neither a file here nor the name of a granule"),
+        ("BIO_S2_DGM__1S_20251212T000000_20251212T000021_T_G01_M01_C01_T001_F001_01_D00000", "has it"),
+        ("FLX_L1B_OBS____20230712T080232_20230712T080510_20260110T131702_0158_100_064_0022_01", "a zip file"),
+        ("AE_OPER_ALD_U_N_1B_20230430T231334006_005543989_027149_0001", "An HDF5 file is cut, and"),
+        ("CS_OFFL_SIR_SIN_1B_20220917T114112_20220917T114240_E001.nc", "a classic netCDF format"),
+        ("x" * 400, "is neither a file here nor the name of a granule"),
+    ],
+)
+def test_a_name_that_means_nothing_is_said(name: str, said: str, maap: Maap, home: Path) -> None:
+    ended = maap("cut", name, "--var", "a", "-o", "a.nc")
+    assert ended.code == 4 and said in ended.err

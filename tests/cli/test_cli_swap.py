@@ -1,0 +1,173 @@
+"""`maap swap`: what it prints and says, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maap_tui.demo import Archive
+
+L2 = "EarthCAREL2Validated_MAAP"
+NAMES = (L2, "CPR_CLD_2A", "AB", "BB")
+HALF = ("-s", "2025-03-14T00:00", "-e", "2025-03-14T00:40")
+
+
+@pytest.fixture
+def old(maap: Callable, home: Path) -> list[str]:
+    """Paths of three granules of AB, one of them marked."""
+    assert maap("sync", *NAMES[:3], *HALF, "--quiet").code == 0
+    paths = maap("state", "pending", *NAMES[:3], "--type", "marks").lines
+    assert len(paths) == 3 and maap("state", "mark", paths[0]).code == 0
+    return paths
+
+
+def rows(maap: Callable, action: str, *words: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in maap("swap", action, *NAMES, *words, "--json").lines]
+
+
+def test_a_swap_from_its_plan_to_its_end(maap: Callable, old: list[str]) -> None:
+    plan = maap("swap", "plan", *NAMES)
+    assert plan.code == 0 and len(plan.lines) == 4
+    assert "CPR_CLD_2A AB for BB: 3 granules: 3 to fetch\n" in plan.err and "free in" in plan.err
+    assert maap("swap", "run", *NAMES, "--dry-run").out == plan.out
+    begun = maap("swap", "run", *NAMES, "-n", "2")
+    assert begun.code == 0 and "Swapped 2 granules; `maap swap undo` is possible until" in begun.err
+    assert "1 granule left for another run" in begun.err and f"[{' '.join(NAMES)}," in begun.err
+    assert [row["state"] for row in rows(maap, "status")] == ["swapped", "swapped"]
+    assert [row["was_marked"] for row in rows(maap, "plan")] == [True, False, False]
+    kept = maap("state", "cleanup", *NAMES[:3])
+    assert kept.code == 3 and "Kept 2 files: the swap for BB keeps files until" in kept.err
+    assert "Swapped 1 granule" in maap("swap", "run", *NAMES).err
+    ended = maap("swap", "run", *NAMES, "--keep-days", "0")
+    assert ended.code == 0 and "Deleted 3 files of AB" in ended.err
+    assert not any(map(Path.exists, map(Path, old)))
+    assert maap("verify", "--quiet").code == 0
+    assert maap("swap", "list").lines[1].split()[:5] == [*NAMES, "3"]
+    assert len(maap("state", "pending", *NAMES[:2], "BB", "--type", "marks").lines) == 3
+
+
+def test_undo_says_what_it_cannot_do(maap: Callable, old: list[str]) -> None:
+    assert maap("swap", "run", *NAMES).code == 0
+    undone = maap("swap", "undo", *NAMES, "-s", "2025-03-14", "-e", "2025-03-14T00:20")
+    assert undone.code == 0 and undone.err.startswith("1 granule as before the swap")
+    assert maap("swap", "run", *NAMES, "--keep-days", "0").code == 0
+    refused = maap("swap", "undo", *NAMES)
+    assert refused.code == 4 and "3 granules cannot be undone" in refused.err and "--fetch" in refused.err
+    again = maap("swap", "undo", *NAMES, "--fetch")
+    assert again.code == 0 and all(map(Path.exists, map(Path, old)))
+    assert maap("state", "pending", *NAMES[:3], "--type", "marks").lines == old[1:]
+    assert maap("verify", "--quiet").code == 0
+    nothing = maap("swap", "undo", L2, "MSI_COP_2A", "AB", "BA")
+    assert nothing.code == 4 and "was not swapped" in nothing.err
+
+
+def test_what_has_no_successor_stays_and_is_an_exit_code_when_asked(maap: Callable, old: list[str]) -> None:
+    names = (*NAMES[:3], "BC")
+    for action in ("plan", "run"):
+        plain = maap("swap", action, *names)
+        assert plain.code == 0 and "3 have no granule in BC yet, and stay in AB" in plain.err
+        assert maap("swap", action, *names, "--check").code == 3
+    assert all(map(Path.exists, map(Path, old)))
+
+
+def test_a_day_that_cannot_be_searched_is_an_exit_code(
+    maap: Callable, old: list[str], archive: Archive
+) -> None:
+    archive.faults.add(target="search", status=503)
+    ended = maap("swap", "run", *NAMES)
+    assert ended.code == 3 and "FAILED DAY: 2025-03-14" in ended.err
+    assert "3 on days that could not be searched" in ended.err and "no granule in" not in ended.err
+
+
+def test_a_file_that_does_not_come_is_left_for_the_next_run(
+    maap: Callable, old: list[str], archive: Archive
+) -> None:
+    archive.faults.add(target="data", status=503, match="_04497H")
+    first = maap("swap", "run", *NAMES)
+    assert first.code == 3 and "Swapped 2 granules" in first.err
+    assert "1 to fetch, 2 swapped" in first.err
+    assert maap("swap", "status", *NAMES, "--check").code == 3
+    archive.faults.clear()
+    assert "Swapped 1 granule" in maap("swap", "run", *NAMES).err
+    assert maap("swap", "status", *NAMES, "--check").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("plan", *NAMES[:3], "AB"), "cannot be swapped for itself"),
+        (("plan", *NAMES[:3], "ZZ"), "There is no baseline 'ZZ'"),
+        (("run", L2, "MSI_COP_2A", "AB", "BA"), "Nothing of MSI_COP_2A AB is tracked"),
+        (("run", *NAMES, "--keep-days", "-1"), "a number of days, 0 to"),
+        (("run", *NAMES, "--keep-days", "soon"), "a number of days, 0 to"),
+        (("plan", "BiomassLevel1b", "S2_DGM__1S", "01", "02"), "no orbit"),
+        (("status", *NAMES), "was not swapped"),
+    ],
+)
+def test_what_cannot_be(maap: Callable, old: list[str], words: tuple[str, ...], said: str) -> None:
+    ended = maap("swap", *words)
+    assert said in ended.err and ended.code == (0 if words[0] == "status" else 4)
+
+
+def test_newest_stands_for_the_newest_baseline(maap: Callable, old: list[str]) -> None:
+    assert "CPR_CLD_2A AB for BC: 3 granules" in maap("swap", "plan", *NAMES[:3], "newest").err
+
+
+STUDY = """
+[study]
+title = "Half an hour"
+[select]
+collection = "EarthCAREL2Validated_MAAP"
+products = ["CPR_CLD_2A:AB"]
+start = 2025-03-14T00:00:00Z
+end = 2025-03-14T00:30:00Z
+"""
+
+
+def test_what_a_frozen_study_needs_is_a_warning_until_it_is_gone(
+    maap: Callable, old: list[str], tmp_path: Path, archive: Archive
+) -> None:
+    (tmp_path / "STUDY.toml").write_text(STUDY)
+    study = tmp_path / "study"
+    assert maap("freeze", tmp_path / "STUDY.toml", "-o", study).code == 0
+    warning = f"Warning: 2 granules of AB in the study {study} are to be deleted here"
+    planned = maap("swap", "plan", *NAMES)
+    # The archive of this demonstration has AB, BA, BB and BC.
+    assert planned.code == 0 and f"{warning}, and the archive is about to drop AB" in planned.err
+    assert f"`maap thaw {study} -o DIR` makes a copy" in planned.err
+    assert [row["needed_by"] for row in rows(maap, "plan")] == [[str(study)], [str(study)], []]
+    copy = tmp_path / "copy"
+    assert maap("thaw", study, "-o", copy).code == 0 and len(list(copy.rglob("*.h5"))) == 2
+    ended = maap("swap", "run", *NAMES, "--keep-days", "0")
+    assert ended.code == 0 and warning in ended.err
+    assert "Warning" not in maap("swap", "run", *NAMES).err
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{"granule": "x", "sta', "1 line of its journal cannot be read"),
+        (
+            '{"granule": "NAME", "state": "undoing", "at": "2026-01-15T00:00:00Z"}',
+            "1 granule between two steps",
+        ),
+    ],
+    ids=["torn", "interrupted"],
+)
+def test_the_doctor_names_a_swap_that_was_interrupted(
+    maap: Callable, home: Path, old: list[str], line: str, words: str
+) -> None:
+    assert maap("swap", "run", *NAMES).code == 0
+    sound = maap("doctor", "--offline")
+    assert "CPR_CLD_2A AB for BB: 3 kept, 0 retired" in sound.out
+    (journal,) = (home / "registry" / "swaps").rglob("BB.jsonl")
+    with journal.open("a") as file:
+        file.write(line.replace("NAME", Path(old[0]).stem) + "\n")
+    ill = maap("doctor", "--offline")
+    assert f"CPR_CLD_2A AB for BB: {words}" in ill.out and f"maap swap run {' '.join(NAMES)}" in ill.out
+    assert maap("swap", "run", *NAMES).code == 0
+    assert "CPR_CLD_2A AB for BB: 3 kept, 0 retired" in maap("doctor", "--offline").out

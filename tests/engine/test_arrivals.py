@@ -1,0 +1,248 @@
+"""Arrivals: whatever comes to the archive is fetched once, however late it comes and whenever a run ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maap_tui.demo import Archive
+from maap_tui.demo.missions.base import Granule
+from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.events import Event, FileFinished
+from maap_tui.engine.model import TimeRange
+from maap_tui.engine.query import Query
+from maap_tui.engine.session import Session
+from maap_tui.engine.workflows.sync import SyncReport
+from tests.engine.conftest import told
+from tests.homes import MOMENT, NOW, QUICK
+
+L2 = "EarthCAREL2Validated_MAAP"
+FIRST = timedelta(days=3)
+
+
+def cld(**changes: Any) -> Query:
+    return Query(L2, "CPR_CLD_2A", **{"baseline": "BC", "frames": ("C",), "formats": ("hdr",), **changes})
+
+
+@pytest.fixture
+def clocked() -> Iterator[Archive]:
+    """An archive of its own, whose clock may be set."""
+    with Archive.start(now=NOW, offline_days=36500) as archive:
+        yield archive
+
+
+class Kept:
+    """A home that is kept up to date with an archive."""
+
+    def __init__(self, archive: Archive, folder: Path) -> None:
+        self.archive = archive
+        self.folder = folder
+        self.events: list[Event] = []
+        self.now = MOMENT
+        archive.prepare(folder)
+
+    def pass_time(self, **time: float) -> None:
+        self.now += timedelta(**time)
+        self.archive.control(now=self.now.isoformat())
+
+    def session(self, **overrides: Any) -> Session:
+        return Session.load(
+            environ={**self.archive.environment(self.folder), "HOME": str(self.folder)},
+            bulk=True,
+            now=lambda: self.now,
+            emit=self.events.append,
+            overrides={**QUICK, **overrides},
+        )
+
+    async def sync(self, query: Query | None = None, **overrides: Any) -> SyncReport:
+        async with self.session(**overrides) as session:
+            return await session.sync(query or cld(), since_last=FIRST)
+
+    @property
+    def cursors(self) -> list[Path]:
+        return sorted((self.folder / "state" / "cursors").rglob("*.txt"))
+
+    def names(self) -> list[str]:
+        """Granules that are recorded as downloaded."""
+        return sorted(
+            line.partition("|")[0].rpartition("/")[2].removesuffix(".HDR")
+            for file in (self.folder / "registry" / "downloads").rglob("dwl_*.txt")
+            for line in file.read_text().splitlines()
+            if line and not line.startswith("#")
+        )
+
+    def arrived(self, since: datetime, product: str = "CPR_CLD_2A", baseline: str = "BC") -> list[str]:
+        """Granules of the frame that came to the archive after a moment."""
+        series = self.archive.content.series[product, baseline]
+        begin = series.axis.first_ending((since - timedelta(days=6)).timestamp())
+        found = (
+            Granule(series, number)
+            for low, high in series.numbers
+            for number in range(max(int(low), begin), int(high) + 1)
+        )
+        return sorted(one.id for one in found if one.frame == "C" and one.updated > since.timestamp())
+
+
+@pytest.fixture
+def kept(clocked: Archive, tmp_path: Path) -> Kept:
+    return Kept(clocked, tmp_path / "home")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {},
+        {"unlisted": "modificationDate"},
+        {"unlisted": "modificationDate,creationDate"},
+        {"deaf": "updated,created"},
+        {"blind": "updated"},
+    ],
+    ids=["by change", "by arrival", "not listed", "ignored", "finds nothing"],
+)
+async def test_all_that_arrives_comes_once(kept: Kept, fault: dict[str, str]) -> None:
+    """Also where the archive cannot be asked by time of arrival, or says that it can and cannot."""
+    if fault:
+        kept.archive.faults.add(**fault)
+    first = await kept.sync()
+    assert first.is_first and first.arrived["new"] > 0
+    assert len(kept.cursors) == 1
+    for _ in range(3):
+        kept.pass_time(days=1)
+        report = await kept.sync()
+        assert not report.is_first and report.failed_days == []
+        assert report.arrived["new"] > 0 and report.arrived["late"] > 0
+    assert set(kept.arrived(MOMENT)) <= set(kept.names())
+    finished = [event.url for event in told(kept.events, FileFinished)]
+    assert len(finished) == len(set(finished)) == len(kept.names())
+    again = await kept.sync()
+    assert again.arrived.total() == 0 and len(told(kept.events, FileFinished)) == len(finished)
+
+
+async def test_the_usual_days_miss_what_is_late(kept: Kept) -> None:
+    for _ in range(4):
+        kept.pass_time(days=1)
+        async with kept.session() as session:
+            await session.sync(cld(time=TimeRange(kept.now - timedelta(days=3), kept.now)))
+    assert not set(kept.arrived(MOMENT)) <= set(kept.names())
+
+
+async def test_reprocessed_granules_are_known_by_their_times(clocked: Archive, tmp_path: Path) -> None:
+    kept = Kept(clocked, tmp_path / "home")
+    kept.now = datetime(2025, 9, 25, tzinfo=UTC)
+    kept.pass_time(hours=1)
+    since = kept.now - timedelta(hours=12)
+    async with kept.session() as session:
+        news = await session.news(cld(baseline="BB"), since=since)
+    assert news.counts["reprocessed"] > 10 and news.counts["new"] > 0 and news.here == 0
+    assert all(one.granule.updated is not None and one.granule.updated >= since for one in news.arrivals)
+    made = {one.kind: one.granule for one in news.arrivals}["reprocessed"]
+    assert made.created is not None and made.created - made.sensing_start > timedelta(days=30)
+
+
+async def test_a_file_that_failed_holds_the_cursor_and_one_that_is_gone_does_not(kept: Kept) -> None:
+    await kept.sync()
+    kept.pass_time(days=1)
+    gone, broken = kept.arrived(kept.now - timedelta(hours=8))[:2]
+    kept.archive.faults.add(target="data", match=gone, status=404)
+    kept.archive.faults.add(target="data", match=broken, status=500)
+    few = {"downloads.retries": 0, "search.overlap": 0}
+    report = await kept.sync(**few)
+    assert sorted(one.permanent for one in report.downloads.failed) == [False, True]
+    kept.archive.faults.clear()
+    for _ in range(2):
+        kept.pass_time(days=1)
+        await kept.sync(**few)
+    missing = set(kept.arrived(MOMENT)) - set(kept.names())
+    assert missing <= {gone}
+
+
+async def test_a_day_that_fails_moves_nothing(kept: Kept) -> None:
+    await kept.sync()
+    before = kept.cursors[0].read_text()
+    kept.pass_time(days=1)
+    kept.archive.faults.add(target="search", status=500)
+    report = await kept.sync(**{"api.retries": 0})
+    assert [one.label for one in report.failed_days] == ["arrived since 2026-01-12T00:00:00Z"]
+    assert kept.cursors[0].read_text() == before
+    kept.archive.faults.clear()
+    await kept.sync()
+    assert set(kept.arrived(MOMENT)) <= set(kept.names()) and kept.cursors[0].read_text() != before
+
+
+async def test_a_run_that_is_cut_off_leaves_the_cursor(kept: Kept) -> None:
+    kept.archive.faults.add(target="data", stall_after=100, match=kept.arrived(MOMENT - FIRST)[-1])
+    running = asyncio.create_task(kept.sync())
+    while not told(kept.events, FileFinished):
+        await asyncio.wait([running], timeout=0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert kept.cursors == []
+    kept.archive.faults.clear()
+    await kept.sync()
+    assert len(kept.names()) == len(set(kept.names())) and len(kept.cursors) == 1
+
+
+async def test_what_arrives_while_pages_are_read_is_not_lost(kept: Kept) -> None:
+    """The archive orders its items in another way with each that comes: old and new pages do not fit."""
+    since = MOMENT - timedelta(hours=12)
+    before = set(kept.arrived(since))
+    async with kept.session(**{"api.page_size": 5}) as session:
+        running = asyncio.create_task(session.news(cld(frames=()), since=since))
+        while kept.archive.stats.count("search") < 2 and not running.done():
+            await asyncio.wait([running], timeout=0.001)
+        kept.pass_time(hours=6)
+        news = await running
+    assert before <= {one.granule.id for one in news.arrivals} and news.failed == []
+
+
+async def test_the_clock_of_this_machine_does_not_matter(kept: Kept) -> None:
+    """It is days behind, then days ahead: what came is found all the same, once there is a cursor."""
+    await kept.sync()
+    archive_now = kept.now
+    for hours_off in (-240, 240, -1):
+        archive_now += timedelta(days=1)
+        kept.archive.control(now=archive_now.isoformat())
+        kept.now = archive_now + timedelta(hours=hours_off)
+        await kept.sync()
+    kept.now = archive_now + timedelta(minutes=1)
+    await kept.sync()
+    assert set(kept.arrived(MOMENT)) <= set(kept.names())
+
+
+async def test_each_choice_of_granules_has_a_cursor_of_its_own(kept: Kept) -> None:
+    await kept.sync()
+    await kept.sync(cld(frames=("D",)))
+    assert len(kept.cursors) == 2
+    kept.pass_time(days=1)
+    await kept.sync(cld(frames=("D",)))
+    await kept.sync()
+    assert set(kept.arrived(MOMENT)) <= set(kept.names())
+
+
+@pytest.mark.parametrize("damage", ["", "updated yesterday\nend\n", "floor 2026-01-12T00:00:00Z\n"])
+async def test_a_cursor_that_cannot_be_read_is_none(kept: Kept, damage: str) -> None:
+    await kept.sync()
+    kept.cursors[0].write_text(damage)
+    kept.pass_time(hours=12)
+    report = await kept.sync()
+    assert report.is_first and set(kept.arrived(MOMENT)) <= set(kept.names())
+
+
+async def test_an_archive_that_does_not_filter_is_not_read_as_a_whole(kept: Kept) -> None:
+    kept.archive.faults.add(filters="ignored")
+    with pytest.raises(InvalidRequestError, match="Without a filter that works"):
+        await kept.sync()
+
+
+async def test_a_dry_run_lists_the_same_and_moves_nothing(kept: Kept) -> None:
+    async with kept.session() as session:
+        wanted = await session.would_sync(cld(), since_last=FIRST)
+    assert kept.cursors == [] and kept.names() == []
+    report = await kept.sync()
+    assert {one.url for one in wanted} == set(report.downloads.downloaded)

@@ -1,0 +1,472 @@
+"""Swaps: what takes the place of what, marks handed over and back, old files kept, deleted, never lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from maap_tui.engine.errors import DiskFullError, InvalidRequestError, LockedError
+from maap_tui.engine.events import Event, ItemSkipped
+from maap_tui.engine.model import TimeRange
+from maap_tui.engine.query import Query
+from maap_tui.engine.session import Session
+from maap_tui.engine.swaps.book import SwapBook
+from maap_tui.engine.swaps.pairs import Processing, pair
+from maap_tui.engine.workflows.sync import exclusive_sync
+from tests.engine.conftest import told
+from tests.engine.raw_server import COLLECTION, RawServer
+from tests.engine.swap_kit import (
+    DAY,
+    NAMES,
+    NEW,
+    OLD,
+    PRODUCT,
+    Published,
+    SwapArchive,
+    content,
+    whole,
+    wrong_with,
+)
+from tests.homes import MOMENT, QUICK
+
+SPAN = TimeRange(DAY, DAY + timedelta(hours=6))
+
+
+class Place:
+    """A home, the archive and a clock."""
+
+    def __init__(self, archive: SwapArchive, home: Path, environ: dict[str, str]) -> None:
+        self.archive = archive
+        self.home = home
+        self.now = MOMENT
+        self.events: list[Event] = []
+        self._environ = environ
+        self.on_event: Callable[[Event], None] = self.events.append
+
+    def session(self, **overrides: object) -> Session:
+        return Session.load(
+            environ=self._environ,
+            overrides=QUICK | overrides,
+            emit=lambda event: self.on_event(event),
+            bulk=True,
+            now=lambda: self.now,
+        )
+
+    async def sync(self, baseline: str, **changes: object) -> None:
+        async with self.session() as session:
+            await session.sync(Query(COLLECTION, PRODUCT, baseline, time=SPAN, **changes))
+
+    def states(self) -> dict[str, str]:
+        with_names = SwapBook(self.session().registry.root, OLD, NEW).read().entries
+        return {entry.name: entry.state for entry in with_names.values()}
+
+    def pending(self, baseline: str) -> set[str]:
+        """Names of the granules that are here and to be processed."""
+        tracker = self.session().tracker(COLLECTION, PRODUCT, baseline)
+        return {Path(file.path).stem for file in tracker.pending_marks()}
+
+    def mark(self, *several: Published) -> None:
+        session = self.session()
+        key = {"BA": OLD, "BC": NEW}
+        paths = [
+            file.path
+            for one in several
+            for file in session.registry.baseline(key[one.baseline]).downloads()
+            if Path(file.path).stem == one.name
+        ]
+        assert session.mark(paths).refused == []
+
+    @property
+    def wrong(self) -> list[str]:
+        return wrong_with(self.session())
+
+
+@pytest.fixture
+async def place(home: Path, archive: object) -> AsyncIterator[Place]:
+    published = SwapArchive()
+    async with RawServer(published.answer) as server:
+        published.base = server.url
+        environ = {**os.environ, "MAAP_CATALOG_URL": server.url, "HOME": str(home)}
+        yield Place(published, home, environ)
+
+
+def both(*spots: int) -> list[Published]:
+    return [Published(spot, baseline) for spot in spots for baseline in ("BA", "BC")]
+
+
+def processing(name: str, start_s: int, made: int = 0, spot: tuple[int, str] = (1, "A")) -> Processing[str]:
+    moment = MOMENT + timedelta(seconds=start_s)
+    return Processing(name, *spot, moment, MOMENT + timedelta(days=made), name)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "pairs", "waiting", "duplicates", "others"),
+    [
+        ([("a", 0)], [("n", 7)], ["an"], "", "", ""),
+        ([("a", 0)], [("n", 3000)], ["an"], "", "", ""),  # alone on both sides, whenever they begin
+        ([("a", 0, 1), ("b", 2, 2)], [("n", 0)], ["bn"], "", "a", ""),
+        ([("a", 0, 9), ("b", 2, 2)], [("m", 0, 1), ("n", 1, 2)], ["an"], "", "b", ""),
+        ([("a", 0), ("b", 300)], [("m", 1), ("n", 301)], ["am", "bn"], "", "", ""),
+        ([("a", 0), ("b", 300)], [("n", 301)], ["bn"], "a", "", ""),
+        ([("a", 0)], [("m", 1), ("n", 301)], ["am"], "", "", "n"),
+        ([("a", 0)], [], [], "a", "", ""),
+        ([], [("n", 0)], [], "", "", "n"),
+    ],
+)
+def test_what_takes_the_place_of_what(
+    old: list, new: list, pairs: list[str], waiting: str, duplicates: str, others: str
+) -> None:
+    found = pair([processing(*one) for one in old], [processing(*one) for one in new])
+    assert [mine.of + theirs.of for mine, theirs in found.pairs] == pairs
+    names = ["".join(one.of for one in some) for some in (found.waiting, found.duplicates, found.others)]
+    assert names == [waiting, duplicates, others]
+
+
+@pytest.mark.anyio
+async def test_marks_go_to_the_successors_and_old_files_after_their_days(place: Place) -> None:
+    place.archive.published = both(0, 1, 4)
+    first, second, third = (one for one in place.archive.published if one.baseline == "BA")
+    await place.sync("BA")
+    place.mark(first, third)
+    async with place.session() as session:
+        plan = await session.plan_swap(NAMES)
+        assert [row.state for row in plan.rows] == ["archive"] * 3
+        assert [row.is_marked for row in plan.rows] == [True, False, True]
+        assert plan.fetch_bytes == sum(len(content(f"{row.successor}.h5")) for row in plan.rows)
+        assert not place.states() and not whole(session, NEW), "a plan writes nothing"
+        done = await session.run_swap(NAMES, keep_days=10)
+    assert len(done.swapped) == 3 and set(place.states().values()) == {"swapped"}
+    # Each granule is to be processed once, in the new baseline.
+    assert place.pending("BA") == set() and len(place.pending("BC")) == 3 and place.wrong == []
+    for days, state in ((9, "swapped"), (10, "retired")):
+        place.now = MOMENT + timedelta(days=days)
+        async with place.session() as session:
+            await session.run_swap(NAMES)
+        assert set(place.states().values()) == {state} and place.wrong == []
+    session = place.session()
+    assert whole(session, OLD) == {} and len(whole(session, NEW)) == 3
+    assert session.stats(COLLECTION, PRODUCT, "BA").here == 0
+    journal = session.dirs.journal_file.read_text().splitlines()
+    assert [Path(line.rpartition("|")[2]).stem for line in journal] == [
+        one.name for one in (first, second, third)
+    ]
+    before = len(place.events)
+    await place.sync("BA")
+    assert whole(place.session(), OLD) == {} and not told(place.events[before:], ItemSkipped)
+
+
+@pytest.mark.anyio
+async def test_undo_gives_back_the_marks_of_both_and_a_later_run_swaps_again(place: Place) -> None:
+    place.archive.published = both(0, 1)
+    old = [one for one in place.archive.published if one.baseline == "BA"]
+    new = [one for one in place.archive.published if one.baseline == "BC"]
+    await place.sync("BA")
+    place.mark(old[0])
+    async with place.session() as session:
+        await session.run_swap(NAMES)
+        place.mark(new[0])  # a pipeline has processed it
+        done = await session.undo_swap(NAMES)
+    assert len(done.undone) == 2 and not done.kept
+    assert place.pending("BA") == {old[1].name}
+    assert place.pending("BC") == {one.name for one in new}, "as they were: not marked"
+    assert set(place.states().values()) == {"undone"} and place.wrong == []
+    async with place.session() as session:
+        again = await session.run_swap(NAMES, keep_days=0)
+    assert len(again.swapped) == len(again.retired.done) == 2 and not again.downloads.downloaded
+    assert place.wrong == []
+
+
+@pytest.mark.anyio
+async def test_what_was_deleted_is_undone_by_fetching_it_again(place: Place) -> None:
+    place.archive.published = both(0, 1)
+    old = [one for one in place.archive.published if one.baseline == "BA"]
+    await place.sync("BA")
+    place.mark(old[0])
+    async with place.session() as session:
+        await session.run_swap(NAMES, keep_days=0)
+        refused = await session.undo_swap(NAMES)
+        assert [kept.permanent for kept in refused.kept] == [True, True] and not refused.undone
+        assert set(place.states().values()) == {"retired"}
+        place.archive.gone.add(old[1].name)
+        partly = await session.undo_swap(NAMES, fetch=True)
+    assert [entry.name for entry in partly.undone] == [old[0].name]
+    assert len(partly.kept) == 1 and partly.downloads.failed[0].permanent
+    assert place.states() == {old[0].name: "undone", old[1].name: "retired"}
+    assert place.pending("BA") == set() and place.wrong == []
+
+
+@pytest.mark.anyio
+async def test_an_old_file_stays_while_its_successor_is_not_whole(place: Place) -> None:
+    place.archive.published = both(0, 1)
+    await place.sync("BA")
+    async with place.session() as session:
+        await session.run_swap(NAMES)
+    damaged, _ = sorted(whole(place.session(), NEW).values())
+    Path(damaged).write_bytes(content(Path(damaged).name)[:-1] + b"?")
+    place.now += timedelta(days=15)
+    async with place.session() as session:
+        done = await session.run_swap(NAMES)
+    assert len(done.retired.done) == len(done.retired.kept) == 1
+    assert "differ from what was downloaded" in told(place.events, ItemSkipped)[-1].reason
+    assert len(whole(place.session(), OLD)) == 1
+    async with place.session() as session:
+        await session.fetch_again(
+            [file for file in session.registry.baseline(NEW).downloads() if file.path == damaged]
+        )
+        assert len((await session.run_swap(NAMES)).retired.done) == 1
+    assert place.wrong == []
+
+
+@pytest.mark.anyio
+async def test_an_old_file_outlives_a_successor_that_was_processed_and_deleted(place: Place) -> None:
+    place.archive.published = both(0)
+    old, new = place.archive.published
+    await place.sync("BA")
+    place.mark(old)
+    async with place.session() as session:
+        await session.run_swap(NAMES)
+        place.mark(new)
+        assert len(session.cleanup(COLLECTION, PRODUCT, "BC").deleted) == 1
+        place.now += timedelta(days=15)
+        await session.run_swap(NAMES)
+        assert "once its swap is undone, a clean-up" in told(place.events, ItemSkipped)[-1].reason
+        assert whole(session, OLD).keys() == {old.name} and place.wrong == []
+        assert len((await session.undo_swap(NAMES)).undone) == 1
+        assert place.pending("BC") == set() and place.wrong == [], "what is gone is not to be processed"
+        assert len(session.cleanup(COLLECTION, PRODUCT, "BA").deleted) == 1
+
+
+@pytest.mark.anyio
+async def test_one_file_that_stands_for_both_versions_is_never_deleted(place: Place) -> None:
+    place.archive.published = both(0)
+    await place.sync("BA")
+    session = place.session()
+    (file,) = session.registry.baseline(OLD).downloads()
+    url = file.url.replace("/BA/", "/BC/").replace(*(one.name for one in place.archive.published))
+    session.registry.baseline(NEW).record(url, file.path, file.day)
+    async with place.session() as session:
+        done = await session.run_swap(NAMES, keep_days=0)
+    assert not done.swapped and not done.retired.done and Path(file.path).exists()
+    assert "both versions at" in told(place.events, ItemSkipped)[-1].reason
+
+
+@pytest.mark.anyio
+async def test_a_clean_up_leaves_what_a_swap_keeps(place: Place) -> None:
+    place.archive.published = both(0)
+    await place.sync("BA")
+    async with place.session() as session:
+        await session.run_swap(NAMES)
+        for is_dry in (True, False):
+            report = session.cleanup(COLLECTION, PRODUCT, "BA", dry_run=is_dry)
+            assert not report.deleted and not report.refused and "BC keeps files until" in report.held[0][1]
+        await session.undo_swap(NAMES)
+        place.mark(place.archive.published[0])
+        assert len(session.cleanup(COLLECTION, PRODUCT, "BA").deleted) == 1
+
+
+@pytest.mark.anyio
+async def test_what_cannot_be_swapped_stays_and_is_counted(place: Place) -> None:
+    reprocessed = Published(1, "BA", version=1, shift_s=1)
+    with_header = Published(3, "BA", suffixes=(".h5", ".HDR"))
+    place.archive.published = [*both(0, 1), Published(2, "BA"), reprocessed, with_header, Published(3, "BC")]
+    place.archive.published += [Published(9, "BC")]
+    await place.sync("BA", formats=("all",))
+    async with place.session() as session:
+        plan = await session.plan_swap(NAMES)
+        assert [row.state for row in plan.rows] == ["archive", "duplicate", "archive", "waiting", "lacking"]
+        assert plan.unswapped == 2 and plan.others == 0
+        assert (await session.plan_swap(NAMES, formats=("h5",))).counts["archive"] == 3
+        done = await session.run_swap(NAMES, keep_days=0)
+    assert len(done.retired.done) == 2 and done.plan.counts["retired"] == 2
+    here = set(whole(place.session(), OLD))
+    assert here == {Published(1, "BA").name, Published(2, "BA").name, with_header.name}
+    # It came late: the next run takes it up, and the duplicate still takes no place.
+    place.archive.published.append(Published(2, "BC"))
+    async with place.session() as session:
+        later = await session.run_swap(NAMES)
+    assert [entry.successor for entry in later.swapped] == [Published(2, "BC").name]
+    assert later.plan.counts["duplicate"] == 1
+
+
+@pytest.mark.anyio
+async def test_what_a_clean_up_deleted_is_swapped_when_it_is_meant(place: Place) -> None:
+    place.archive.published = both(0)
+    await place.sync("BA")
+    place.mark(place.archive.published[0])
+    async with place.session() as session:
+        session.cleanup(COLLECTION, PRODUCT, "BA")
+        left = await session.run_swap(NAMES)
+        assert left.plan.cleaned == 1 and not left.swapped
+        done = await session.run_swap(NAMES, cleaned=True, keep_days=0)
+        assert len(done.swapped) == len(done.retired.done) == 1
+        assert len((await session.undo_swap(NAMES)).undone) == 1
+    assert place.pending("BC") == {place.archive.published[1].name} and place.wrong == []
+
+
+@pytest.mark.anyio
+async def test_two_at_a_time_wait_for_one_another(place: Place) -> None:
+    place.archive.published = both(0)
+    await place.sync("BA")
+    async with place.session() as session, exclusive_sync(session.registry, [NEW], 0):
+        with pytest.raises(LockedError, match="in use"):
+            await session.run_swap(NAMES)
+        with pytest.raises(LockedError, match="in use"):
+            await session.undo_swap(NAMES)
+        assert (await session.plan_swap(NAMES)).counts["archive"] == 1
+
+
+@pytest.mark.anyio
+async def test_without_room_for_both_versions_nothing_is_begun(place: Place) -> None:
+    place.archive.published = both(0)
+    await place.sync("BA")
+    async with place.session(**{"downloads.min_free": "1000T"}) as session:
+        with pytest.raises(DiskFullError, match="room for both"):
+            await session.run_swap(NAMES)
+    assert place.states() == {}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("line", ['{"granule": "x", "sta', '{"granule": 5}', "[]", '{"state": "swapped"}'])
+async def test_a_torn_line_of_the_journal_is_set_aside(place: Place, line: str) -> None:
+    place.archive.published = both(0)
+    await place.sync("BA")
+    async with place.session() as session:
+        await session.run_swap(NAMES)
+        file = SwapBook(session.registry.root, OLD, NEW).file
+        with file.open("a") as journal:
+            journal.write(line)
+        await session.run_swap(NAMES, keep_days=0)
+    assert f"# line set aside: {line}" in file.read_text() and place.wrong == []
+    assert set(place.states().values()) == {"retired"}
+
+
+@pytest.mark.anyio
+async def test_names_that_cannot_be_swapped(place: Place) -> None:
+    async with place.session() as session:
+        for names, words in (
+            (NAMES.__class__(COLLECTION, PRODUCT, "BC", "bc"), "for itself"),
+            (NAMES, "Nothing of CPR_CLD_2A BA is tracked"),
+            (NAMES.__class__("BiomassLevel1b", "S2_DGM__1S", "01", "02"), "no orbit"),
+        ):
+            with pytest.raises(InvalidRequestError, match=words):
+                await session.run_swap(names)
+        with pytest.raises(InvalidRequestError, match="was not swapped"):
+            await session.undo_swap(NAMES)
+
+
+class Random:
+    """Operations in a random order, and what has to be true after each."""
+
+    def __init__(self, place: Place, seed: int) -> None:
+        self.place = place
+        self.chance = random.Random(seed)
+        self.left = [Published(spot, baseline) for baseline in ("BA", "BC") for spot in range(5)]
+        self.left.insert(7, Published(1, "BA", version=1, shift_s=1))
+        self.had: set[int] = set()
+        """Spots of which the old baseline was downloaded."""
+
+    async def begin(self, count: int, *more: Callable[[], Awaitable[None]]) -> None:
+        """Do so many things of these and more."""
+        own = (self.publish, self.publish, self.sync, self.mark, self.swap, self.swap, self.stop, self.undo)
+        await self.publish()
+        for _ in range(count):
+            await self.chance.choice([*own, *more])()
+            self.look()
+
+    async def play(self, count: int) -> None:
+        """Do so many things, then come to the end."""
+        await self.begin(count)
+        while self.left:
+            await self.publish()
+        self.place.now += timedelta(days=100)
+        async with self.place.session() as session:
+            await session.run_swap(NAMES, keep_days=0)
+        self.look()
+        assert list(self.place.states().values()).count("retired") == 5
+        assert len(whole(self.place.session(), OLD)) == 1, "of all old files the duplicate is left"
+
+    async def publish(self) -> None:
+        for _ in range(self.chance.randint(1, 4)):
+            self.place.archive.published += self.left[:1]
+            del self.left[:1]
+        await self.sync_old()
+
+    async def sync_old(self) -> None:
+        before = set(whole(self.place.session(), OLD))
+        await self.place.sync("BA")
+        self.had |= {self.spot_of(name) for name in whole(self.place.session(), OLD).keys() - before}
+
+    async def sync(self) -> None:
+        await self.place.sync(self.chance.choice(("BA", "BC")))
+
+    async def mark(self) -> None:
+        some = [one for one in self.place.archive.published if self.chance.random() < 0.5]
+        self.place.mark(*some)
+
+    async def swap(self) -> None:
+        self.place.now += timedelta(days=self.chance.randint(0, 9))
+        keep = self.chance.choice((None, None, 0, 5))
+        async with self.place.session() as session:
+            await session.run_swap(NAMES, keep_days=keep, max_items=self.chance.choice((None, 2)))
+
+    async def stop(self) -> None:
+        """A run that is stopped at an event; what it did not come to is done by another one."""
+        at = self.chance.randint(1, 25)
+        task: asyncio.Task[object] | None = None
+
+        def count(event: Event) -> None:
+            nonlocal at
+            at -= 1
+            if at == 0 and task is not None:
+                task.get_loop().call_soon_threadsafe(task.cancel)
+
+        async with self.place.session() as session:
+            self.place.on_event = count
+            task = asyncio.create_task(session.run_swap(NAMES, keep_days=self.chance.choice((None, 0))))
+            await asyncio.gather(task, return_exceptions=True)
+            self.place.on_event = self.place.events.append
+
+    async def undo(self) -> None:
+        fetch = self.chance.random() < 0.5
+        async with self.place.session() as session:
+            if SwapBook(session.registry.root, OLD, NEW).read().entries:
+                await session.undo_swap(NAMES, fetch=fetch)
+
+    async def clean_up(self) -> None:
+        """What a user deletes need not have another version; what a swap keeps is not among it."""
+        session = self.place.session()
+        report = [
+            path
+            for baseline in ("BA", "BC")
+            for path in session.cleanup(COLLECTION, PRODUCT, baseline).deleted
+        ]
+        self.had -= {self.spot_of(path.stem) for path in report}
+
+    def look(self) -> None:
+        assert self.place.wrong == []
+        session = self.place.session()
+        here = {self.spot_of(name) for key in (OLD, NEW) for name in whole(session, key)}
+        assert here >= self.had, "a granule has no whole version"
+
+    def spot_of(self, name: str) -> int:
+        return next(one.spot for one in self.place.archive.published if one.name == name)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.long) for n in range(1, 30))])
+async def test_random_operations_leave_every_granule_one_whole_version(place: Place, seed: int) -> None:
+    await Random(place, seed).play(25 if seed else 8)
+
+
+@pytest.mark.anyio
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(30, 50))
+async def test_clean_ups_among_them_delete_nothing_that_a_swap_keeps(place: Place, seed: int) -> None:
+    played = Random(place, seed)
+    await played.begin(40, played.clean_up)

@@ -1,0 +1,223 @@
+"""Kills and errors at every system call of a swap that changes the disk."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from maap_tui.demo import Archive
+from maap_tui.engine.registry.entries import Key
+from maap_tui.engine.session import Session
+from maap_tui.engine.swaps.book import HOLDING, SwapBook
+from tests.faults.crashes import CALLS, CHANGES, KILL, OPENED, Blow, Home
+from tests.faults.figure import Figure
+from tests.faults.preloaded import Preloaded, traced
+from tests.homes import MOMENT, NOW, Ended
+
+COLLECTION = "EarthCAREL2Validated_MAAP"
+PRODUCT = (COLLECTION, "CPR_CLD_2A")
+OLD, NEW = (Key("EarthCARE", *PRODUCT, baseline) for baseline in ("AB", "BB"))
+SPAN = ("-s", "2025-03-14T00:00", "-e", "2025-03-14T00:40")
+"""Three granules."""
+
+STEPS: dict[str, tuple[tuple[str, ...], str]] = {
+    "run": (("swap", "run", *PRODUCT, "AB", "BB"), "swapped"),
+    "retire": (("swap", "run", *PRODUCT, "AB", "BB", "--keep-days", "0"), "retired"),
+    "undo": (("swap", "undo", *PRODUCT, "AB", "BB"), "undone"),
+    "fetch": (("swap", "undo", *PRODUCT, "AB", "BB", "--fetch"), "undone"),
+}
+"""Step -> its command, and the state in which it leaves every granule."""
+SEEN = (*CALLS, "unlinkat")
+"""System calls that are made to fail: clean-ups delete in a folder that they hold open."""
+
+BEFORE = {"run": (), "retire": ("run",), "undo": ("run",), "fetch": ("run", "retire")}
+"""Step -> the steps that come before it."""
+
+
+class SwapInjections:
+    """One step of a swap of three granules: two are marked in the old baseline, one is here in both.
+
+    Args:
+        archive: where the files are.
+        folder: for this one's own use.
+        step: of `STEPS`.
+    """
+
+    def __init__(self, archive: Archive, folder: Path, step: str) -> None:
+        self.step = step
+        self.words, self.end = STEPS[step]
+        self.home = Home(archive, folder / "home")
+        # One file after the other, so that the n-th call is the same one in each run.
+        self.home.more = {"MAAP_DOWNLOADS_PARALLEL": "1"}
+        self.log = folder / "trace.txt"
+        self.server = Preloaded(folder / "printed", one_thread=True)
+        self._template = folder / "template"
+        self._make_template()
+
+    def close(self) -> None:
+        self.server.__exit__(None, None, None)
+
+    def _make_template(self) -> None:
+        self.home.make()
+        self._run("sync", *PRODUCT, "AB", *SPAN)
+        self._run("sync", *PRODUCT, "BB", *SPAN, "-n", "1")
+        paths = self._run("state", "pending", *PRODUCT, "AB", "--type", "marks").lines
+        assert len(paths) == 3
+        self._run("state", "mark", *paths[:2])
+        self.marked = set(paths[:2])
+        self.old_paths = paths
+        for step in BEFORE[self.step]:
+            self._run(*STEPS[step][0])
+        shutil.rmtree(self._template, ignore_errors=True)
+        shutil.copytree(self.home.folder, self._template)
+
+    def _run(self, *words: str) -> Ended:
+        ended = self.server.run(words, self.home.environ)
+        assert ended.code == 0, ended
+        return ended
+
+    def begin_again(self) -> None:
+        self.home.clear()
+        shutil.copytree(self._template, self.home.folder)
+
+    def calls(self) -> dict[str, list[int]]:
+        """Which calls of each kind, counted from 1, the step makes to change the disk without any fault."""
+        self.begin_again()
+        wanted = "trace=" + ",".join(SEEN)
+        with traced(self.server, self.words, self.home.environ, "-e", wanted, log=self.log) as run:
+            ended = run.wait()
+        assert ended.code == 0 and self._wrong_end() == "", (ended, self._wrong_end())
+        calls: dict[str, list[int]] = {call: [] for call in SEEN}
+        count: Counter[str] = Counter()
+        for line in self.log.read_text().splitlines():
+            call = line.split()[1].partition("(")[0]
+            if call in calls:
+                count[call] += 1
+                # Files that are only read are opened by the hundred.
+                if call != "openat" or (str(self.home.folder) in line and OPENED.search(line)):
+                    calls[call].append(count[call])
+        return calls
+
+    def strike(self, blow: Blow) -> str:
+        """Run with one blow, look, run again, look; '' or what was wrong."""
+        self.begin_again()
+        options = ("-e", f"trace={blow.call}", "-e", blow.injection)
+        with traced(self.server, self.words, self.home.environ, *options) as run:
+            first = run.wait()
+        wrong = self._wrong_after(first)
+        if not wrong:
+            second = self.server.run(self.words, self.home.environ)
+            wrong = f"then exit {second.code}: {second.err[-300:]}" if second.code else self._wrong_end()
+        return f"{self.step}, {blow}: {wrong}" if wrong else ""
+
+    def _session(self) -> Session:
+        return Session.load(environ={**self.home.environ, "HOME": str(self.home.folder)}, now=lambda: MOMENT)
+
+    def _wrong_after(self, ended: Ended) -> str:
+        """What must not be after a blow, before anything else ran."""
+        if ended.code not in (0, 3, 4, -9):
+            return f"exit {ended.code}: {ended.err[-300:]}"
+        if bad := self.home.wrong_finals():
+            return f"wrong bytes under a final name: {bad}"
+        spots = Counter(path.stem[-6:] for path in self.home.finals())
+        if len(spots) < 3:
+            return f"a granule has no whole version: {sorted(spots)}"
+        return next(self._disagreements(), "")
+
+    def _disagreements(self) -> Iterator[str]:
+        session = self._session()
+        book = SwapBook(session.registry.root, OLD, NEW).read()
+        marked = {path for path, _ in session.registry.baseline(OLD).marked()}
+        for entry in book.entries.values():
+            paths = {file.path for file in entry.old}
+            # What retires may be gone before the journal says so, and what is fetched comes in any state.
+            is_kept = entry.state in HOLDING and self.step in ("run", "undo")
+            if is_kept and not all(map(_is_there, paths)):
+                yield f"{entry.name} is {entry.state} and its old file is gone"
+            if entry.state == "swapped" and not paths <= marked:
+                yield f"{entry.name} is swapped and still to be processed"
+            if entry.state == "retired" and any(map(_is_there, paths)) and self.step != "fetch":
+                yield f"{entry.name} is retired and still here"
+        judge = session.judge()
+        for key in (OLD, NEW):
+            for file in session.registry.baseline(key).downloads():
+                found = judge.judge(file.path, file.url, tracked=(key, file.day))
+                if found.is_bad:
+                    yield f"{found.path} is {found.sentence}"
+
+    def _wrong_end(self) -> str:
+        """What is wrong after the step came to its end."""
+        session = self._session()
+        book = SwapBook(session.registry.root, OLD, NEW).read()
+        states = {entry.state for entry in book.entries.values()}
+        if states != {self.end} or len(book.entries) != 3:
+            return f"states {sorted(states)} of {len(book.entries)}"
+        if bad := self.home.wrong_finals():
+            return f"wrong bytes: {bad}"
+        is_here = self.end != "retired"
+        if any(_is_there(path) != is_here for path in self.old_paths):
+            return "old files are not where they belong"
+        marked = {path for path, _ in session.registry.baseline(OLD).marked()}
+        if marked != (self.marked if self.end == "undone" else set(self.old_paths)):
+            return f"marks: {sorted(marked)}"
+        before = {path for entry in book.entries.values() for path in entry.old_marked}
+        if before != self.marked:
+            return f"the journal has {len(before)} marks from before, not {len(self.marked)}"
+        pending = session.registry.baseline(NEW).pending_marks()
+        if len(pending) != 3:
+            return f"{len(pending)} of 3 new ones are pending"
+        for key in (OLD, NEW):
+            tracker = session.registry.baseline(key)
+            for day in tracker.days():
+                files = list(tracker.downloads(day.day, day.day))
+                gone = sum(not _is_there(file.path) for file in files)
+                if len({file.url for file in files}) != len(files) or day.deleted != gone:
+                    return f"{key.baseline} counts {day.deleted} of {gone} deleted"
+        if left := self.home.litter():
+            return f"left behind: {left}"
+        return next(self._disagreements(), "")
+
+
+def _is_there(path: str) -> bool:
+    return Path(path).exists()
+
+
+def measure_swap(
+    folder: Path, steps: Sequence[str] = tuple(STEPS), errors: Sequence[str] = ("EIO",)
+) -> Figure:
+    """P15: kill, and errors, at every call of each step of a swap.
+
+    Args:
+        folder: for its own use.
+        steps: of `STEPS`.
+        errors: the errors that the calls which change bytes or names fail with too.
+
+    Raises:
+        Missing: strace is not here, or may not attach.
+    """
+    wrong: list[str] = []
+    count = 0
+    with Archive.start(now=NOW, offline_days=36500) as archive:
+        for step in steps:
+            place = SwapInjections(archive, folder / step, step)
+            try:
+                for blow in _blows(place.calls(), errors):
+                    count += 1
+                    if text := place.strike(blow):
+                        wrong.append(text)
+            finally:
+                place.close()
+    seen = f"{len(wrong)} bad states" + "".join(f"; {text}" for text in wrong)
+    what = f"{count} kills and errors in {', '.join(steps)} of a swap"
+    return Figure("P15", what, "0 bad states", seen, not wrong)
+
+
+def _blows(calls: dict[str, list[int]], errors: Sequence[str]) -> list[Blow]:
+    return [
+        Blow(call, number, what)
+        for call in calls
+        for number in calls[call]
+        for what in ((KILL, *errors) if call in (*CHANGES, "unlinkat") else (KILL,))
+    ]
