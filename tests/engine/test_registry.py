@@ -939,3 +939,47 @@ print(ascii(list(registry.marked())[0][0]))
     assert ended.stdout.strip() == "'/data/\\u65e5\\u672c.h5'"
     path = tmp_path / "marked/EarthCARE/C/P/BC/2025/mrk_20251201.txt"
     assert path.read_bytes() == "/data/日本.h5\n".encode()
+
+
+@pytest.mark.fault("C7")
+@pytest.mark.parametrize("rest", [1, 30, 70])
+def test_rest_of_a_line_that_a_rewrite_leaves_is_set_aside(registry: BaselineRegistry, rest: int) -> None:
+    """maap-client writes a file in pieces, from its start: ours comes between two and is written over."""
+    path = registry.day_file("url", DAY)
+    add(registry, *map(entry, range(1, 4)))
+    kept, *more = lines_of(path)
+    with path.open("r+") as theirs:
+        theirs.truncate(0)
+        theirs.write(f"{kept}\n")
+        theirs.flush()
+        other = BaselineRegistry(registry.root, KEY)
+        line = f"{entry(7).url}|{entry(7).path}"
+        assert add(other, entry(7)) == 1
+        filler = f"{entry(8).url}|".ljust(len(line) - rest, "x")[: len(line) - rest]
+        theirs.write(f"{filler}\n")
+    assert lines_of(path)[-1] == line[len(line) - rest + 1 :]
+    # The program that wrote the line knows what is left of it, and writes it again.
+    assert set(other.urls()) >= {entry(1)}
+    assert other.damage == []
+    assert other.reassert() == 1
+    *_, last = lines_of(path)
+    assert last == line
+    assert sum(one.startswith("# damaged line set aside: ") for one in lines_of(path)) == (rest > 1)
+    assert problems_of(other) == []
+    assert add(other, *map(entry, range(1, 4))) == len(more)
+    assert other.damage == []
+
+
+def test_end_of_a_line_that_is_there_is_no_damage(registry: BaselineRegistry) -> None:
+    add(registry, entry(1), entry(2))
+    path = registry.day_file("url", DAY)
+    with path.open("a") as file:
+        file.write(f"{lines_of(path)[0][20:]}\nneither a URL nor the end of one\n")
+    fresh = BaselineRegistry(registry.root, KEY)
+    assert set(fresh.urls()) == {entry(1), entry(2)}
+    assert [(one.path, one.lines) for one in fresh.damage] == [(path, 1)]
+    assert add(fresh, entry(3)) == 1
+    assert lines_of(path)[2].startswith("# damaged line set aside: ")
+    assert lines_of(path)[3:] == ["neither a URL nor the end of one", f"{entry(3).url}|{entry(3).path}"]
+    assert set(fresh.urls()) == {entry(1), entry(2), entry(3)}
+    assert [(one.path, one.lines) for one in fresh.damage] == [(path, 1)]

@@ -155,6 +155,7 @@ def measure_beside_peer(rounds: int, folder: Path, python: str) -> Figure:
         f"{done.runs} runs while maap-client rewrote the same file {done.rewrites} times",
         "0 lines lost, the same state read by both",
         f"{done.lost} lost ({done.gone} back after the next run), {done.twice} twice, "
-        f"{len(done.failed)} runs failed, {len(done.differs)} differences",
+        f"{len(done.failed)} runs failed, {len(done.differs)} differences"
+        + "".join(f"; {text}" for text in (*done.failed[:2], *done.differs)),
         done.is_right,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from maap_tui.engine.registry.damage import DamageLog
 from maap_tui.engine.registry.days import DayFiles
 from maap_tui.engine.registry.entries import Kind
-from maap_tui.engine.registry.lines import firsts, read, tail_of
+from maap_tui.engine.registry.lines import TORN, firsts, read, set_rests_aside, tail_of
 from maap_tui.engine.registry.memory import DayMemory
 from maap_tui.engine.registry.tree import drop_lines, identity, set_tail_aside
 from maap_tui.engine.storage import files
@@ -22,11 +22,11 @@ class Appends:
     Methods raise StorageError where the registry cannot be written.
     """
 
-    def __init__(self, days: DayFiles, damage: DamageLog) -> None:
-        """Take the day files, and what notes those that cannot be read."""
+    def __init__(self, days: DayFiles, damage: DamageLog, memory: DayMemory) -> None:
+        """Take the day files, what notes those that cannot be read, and an empty memory."""
         self._days = days
         self._damage = damage
-        self._memory = DayMemory()
+        self._memory = memory
 
     def add(self, kind: Kind, days: Mapping[date, dict[bytes, str]]) -> int:
         """Append lines of several days, as `append`; returns how many were written."""
@@ -120,6 +120,11 @@ class Appends:
         here = None
         if not untouched:
             here = read(data, kind)
+            if any(reason != TORN for _, reason in here.bad):
+                # Seen by those that read without the lock until the lines stand here as a whole again.
+                if (healed := set_rests_aside(data, kind, wanted.values())) is not None:
+                    files.write_atomic(paths[0], healed)
+                    data, here = healed, read(healed, kind)
             self._damage.note(paths[0], here.bad)
         if tail_of(data) and set_tail_aside(paths[0], data, kind, wanted.values()):
             data, here = files.read_data(paths[0]), None

@@ -39,6 +39,7 @@ from maap_tui.engine.registry.lines import (
     is_skipped,
     missing_since,
 )
+from maap_tui.engine.registry.memory import DayMemory
 from maap_tui.engine.registry.searched import Days, SearchedDays
 from maap_tui.engine.registry.tree import (
     lock_file,
@@ -86,8 +87,9 @@ class BaselineRegistry:
         self._lock_timeout_s = lock_timeout_s
         self._on_wait = on_wait
         self._damage = DamageLog(root, emit)
-        self._days = DayFiles(root, key, self._damage)
-        self._appends = Appends(self._days, self._damage)
+        memory = DayMemory()
+        self._days = DayFiles(root, key, self._damage, memory)
+        self._appends = Appends(self._days, self._damage, memory)
         self._deleted = DeletedFiles(deletions, str(key), self._damage)
         self._errors = ErrorsFile(self.folder("dwl") / "errors.txt", self._damage)
         self._counter = Counter(root, key, self._days, self._deleted, self._damage, cache)

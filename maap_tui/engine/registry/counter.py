@@ -106,7 +106,7 @@ class Counter:
         urls, downloads = self._days.contents(paths), self._days.contents(done_paths)
         is_whole = urls.is_whole and downloads.is_whole
         if urls.says_the_same(downloads):
-            self._days.note_bad(urls, self._days.read_all("dwl", downloads))
+            self._days.note_bad("url", urls, self._days.read_all("dwl", downloads))
             return [], is_whole
         discovered = first_to_second(self._days.lines("url", urls))
         gone = self._days.firsts("dwl", downloads)
@@ -137,7 +137,7 @@ class Counter:
         downloaded = first_to_second([line for one in downloaded_lines for line in one.good])
         marked = self._days.firsts("mrk", marks)
         if urls.says_the_same(downloads):
-            self._days.note_bad(urls, downloaded_lines)
+            self._days.note_bad("url", urls, downloaded_lines)
             discovered, pending = len(downloaded), 0
         else:
             found = self._days.firsts("url", urls)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maap_tui.engine.errors import StorageError, UnreadableError
-from maap_tui.engine.registry.lines import TORN
+from maap_tui.engine.registry.lines import HARMLESS
 from maap_tui.engine.registry.tree import DAY_FILE, identity, read_settled
 from maap_tui.engine.storage import files
 
@@ -56,7 +56,7 @@ class DamageLog:
 
     def note(self, path: Path, bad: Sequence[tuple[int, str]]) -> None:
         """Note the bad lines of a file; forget the file if it has none."""
-        damaged = [reason for _, reason in sorted(bad) if reason != TORN]
+        damaged = [reason for _, reason in sorted(bad) if reason not in HARMLESS]
         if damaged:
             self.keep(path, damaged[0], len(damaged))
         elif self._found:

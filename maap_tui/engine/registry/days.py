@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 from maap_tui.engine.errors import UnreadableError
 from maap_tui.engine.registry.damage import DamageLog
 from maap_tui.engine.registry.entries import TREES, Key, Kind
-from maap_tui.engine.registry.lines import Lines, firsts, read
+from maap_tui.engine.registry.lines import Lines, firsts, name_rests, read
+from maap_tui.engine.registry.memory import DayMemory
 from maap_tui.engine.registry.tree import UNDATED, Contents, day_files_below
 
 
 class DayFiles:
     """The day files of one baseline; what cannot be read of them is noted and left out."""
 
-    def __init__(self, root: Path, key: Key, damage: DamageLog) -> None:
-        """Take the registry folder, the baseline, and what notes the damage."""
+    def __init__(self, root: Path, key: Key, damage: DamageLog, memory: DayMemory) -> None:
+        """Take the registry folder, the baseline, what notes the damage, and what this process wrote."""
         self._damage = damage
+        self._memory = memory
         self._folders: dict[Kind, Path] = {kind: root.joinpath(tree, *key) for kind, tree in TREES.items()}
 
     def folder(self, kind: Kind) -> Path:
@@ -78,12 +80,15 @@ class DayFiles:
     def read_all(self, kind: Kind, contents: Contents) -> list[Lines]:
         """Split the files of a day into lines, and note the bad ones."""
         found = [read(data, kind) for _, data in contents.parts]
-        self.note_bad(contents, found)
+        self.note_bad(kind, contents, found)
         return found
 
-    def note_bad(self, contents: Contents, found: Iterable[Lines]) -> None:
+    def note_bad(self, kind: Kind, contents: Contents, found: Iterable[Lines]) -> None:
         """Note the bad lines of the files of a day."""
-        for (path, _), lines in zip(contents.parts, found, strict=True):
+        for (path, data), lines in zip(contents.parts, found, strict=True):
+            if lines.bad:
+                day = datetime.strptime(path.stem, f"{kind}_%Y%m%d").date()
+                lines = name_rests(data, lines, self._memory.written(kind, day))
             self._damage.note(path, lines.bad)
 
     def is_unreadable(self, day: date, kinds: Iterable[Kind] = tuple(TREES)) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import repeat
 from typing import Final, NamedTuple
@@ -40,10 +40,16 @@ _MAX_LINE: Final = 16384
 _MAX_ERROR: Final = 300
 MISSING_FOR: Final = timedelta(days=1)
 """How long a sync does not ask again for a file that the archive does not have."""
+_MOST_RESTS: Final = 16
+"""How many bad lines of a file are compared with the good ones; a program leaves one each time."""
 _MISSING: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) (?:404|410)\b", re.ASCII)
 """The beginning of the error of a file that the archive does not have."""
 TORN: Final = "the line was cut short"
 """Reason for a last line without its line end: its writer got no confirmation, and the next one fixes it."""
+REST: Final = "the line is the end of another line"
+"""Reason for what maap-client leaves of a line that came while it rewrote the file: nothing is lost by it."""
+HARMLESS: Final = frozenset({TORN, REST})
+"""Reasons for lines that say nothing that is not known, and that the next writer sets aside."""
 SKIPPED: Final = "skipped: "
 """The beginning of the error of an item that could not be used."""
 
@@ -140,9 +146,46 @@ def read(data: bytes, kind: ListKind) -> Lines:
     return _read_carefully(data, kind, bad)
 
 
+def set_rests_aside(data: bytes, kind: ListKind, own: Iterable[str]) -> bytes | None:
+    """Return the content with each line that is only the end of another one as a comment; None for none.
+
+    Args:
+        data: the content of a file.
+        kind: which file.
+        own: more whole lines, those of the caller.
+    """
+    rests = {number for number, reason in name_rests(data, read(data, kind), own).bad if reason == REST}
+    if not rests:
+        return None
+    lines = data.splitlines(keepends=True)
+    return b"".join(
+        comment(line, "damaged") if number in rests else line for number, line in enumerate(lines, start=1)
+    )
+
+
+def name_rests(data: bytes, found: Lines, own: Iterable[str]) -> Lines:
+    """Return lines with the bad ones that are the end of one of some others named as such."""
+    if all(reason in HARMLESS for _, reason in found.bad):
+        return found
+    raw = data.splitlines()
+    others = [line.encode() for line in own]
+    bad = [
+        (number, REST if reason not in HARMLESS and _is_end(raw[number - 1], others) else reason)
+        for number, reason in found.bad[:_MOST_RESTS]
+    ]
+    return Lines(found.good, bad + found.bad[_MOST_RESTS:])
+
+
+def _is_end(line: bytes, others: Iterable[bytes]) -> bool:
+    """Whether a line is the end of one of others."""
+    text = line.strip(BLANK)
+    return any(other.endswith(text) for other in others)
+
+
 def _read_carefully(data: bytes, kind: ListKind, bad: list[tuple[int, str]]) -> Lines:
     """Split a file line by line; the slow way of `read`, for any bytes."""
     good: list[bytes] = []
+    odd: list[bytes] = []
     pattern, start = _PATTERNS[kind]
     for number, raw in enumerate(data.removeprefix(BOM).splitlines(), start=1):
         line = raw.strip(BLANK)
@@ -160,9 +203,14 @@ def _read_carefully(data: bytes, kind: ListKind, bad: list[tuple[int, str]]) -> 
             except UnicodeDecodeError:
                 reason = "the line is not UTF-8"
         if reason:
+            odd.append(line)
             bad.append((number, reason))
         else:
             good.append(line)
+    first = len(bad) - len(odd)
+    for place, line in enumerate(odd[:_MOST_RESTS], start=first):
+        if _is_end(line, good):
+            bad[place] = (bad[place][0], REST)
     return Lines(good, bad)
 
 

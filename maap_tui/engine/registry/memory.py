@@ -55,6 +55,11 @@ class DayMemory:
         """Return the memory of a day; None if there is none."""
         return self._days.get((kind, day))
 
+    def written(self, kind: Kind, day: date) -> list[str]:
+        """Return the lines of a day that this process wrote, as far as they are remembered."""
+        known = self._days.get((kind, day))
+        return list(known.written.values()) if known is not None else []
+
     def add(self, kind: Kind, day: date, lines: dict[bytes, str]) -> KnownDay:
         """Remember lines that were written; return the memory of the day."""
         known = self._days.setdefault((kind, day), KnownDay())
