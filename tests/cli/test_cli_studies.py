@@ -91,16 +91,23 @@ def test_the_lists_agree_with_the_files(here: dict[str, str], home: Path, study:
     with (study / "addurls.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             size = (home / "data" / row["path"]).stat().st_size
-            assert row["key"] == f"SHA256E-s{size}--{here[row['path']]}.h5"
+            assert row["key"] == f"SHA256-s{size}--{here[row['path']]}"
             assert row["url"].endswith(row["path"].rpartition("/")[2])
     crate = json.loads((study / "ro-crate-metadata.json").read_text())["@graph"]
     by_id = {one["@id"]: one for one in crate}
     assert len(by_id) == len(crate)
     root = by_id["./"]
     assert {one["sha256"] for one in crate if "sha256" in one} == set(here.values())
-    linked = [*root["hasPart"], *root["author"], *root["citation"], root["license"]]
+    linked = [*root["hasPart"], *root["author"], root["citation"], root["license"]]
     assert all(one["@id"] in by_id for one in linked)
-    assert all((study / one["@id"]).exists() for one in root["hasPart"] if "://" not in one["@id"])
+    parts = [by_id[one["@id"]] for one in root["hasPart"]]
+    assert all(one["description"] for one in parts)
+    lists = [one for one in parts if "://" not in one["@id"]]
+    assert {one["@id"]: one["contentSize"] for one in lists} == {
+        path.name: str(path.stat().st_size)
+        for path in study.iterdir()
+        if path.name != "ro-crate-metadata.json"
+    }
     (doi,) = {one["doi"] for one in rows_of(study)}
     assert f"https://doi.org/{doi}" in " ".join((study / "data-availability.txt").read_text().split())
     assert f"doi = {{{doi}}}" in (study / "references.bib").read_text()
@@ -191,6 +198,16 @@ def test_what_is_not_here_is_named_and_fetched_when_asked(maap: Callable, home: 
     every = maap("freeze", *CLD, *HOUR, "-o", "study", "--get")
     assert (every.code, every.out) == (0, "")
     assert {one["path"] for one in rows_of(Path("study"))} == set(hashes_below(home / "data"))
+
+
+def test_a_list_that_was_written_stays_up_to_date(maap: Callable, home: Path) -> None:
+    assert maap("sync", *CLD, *HOUR, "-n", "1").code == 0
+    assert maap("freeze", *CLD, *HOUR, "-o", "study", "--datalad").code == 3
+    assert maap("freeze", *CLD, *HOUR, "-o", "study", "--get").code == 0
+    with Path("study", "addurls.csv").open(newline="") as file:
+        assert [row["path"] for row in csv.DictReader(file)] == [
+            one["path"] for one in rows_of(Path("study"))
+        ]
 
 
 def test_another_study_is_not_replaced(maap: Callable, study: Path, tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -187,6 +189,17 @@ def test_what_a_killed_writer_left_beside_is_removed(tmp_path: Path) -> None:
     assert read_study(tmp_path / "study") == STUDY
 
 
+def test_an_entity_of_a_crate_has_one_identity() -> None:
+    author = STUDY.authors[0]
+    terms = f"https://doi.org/{FILE.doi}"
+    study = replace(STUDY, authors=(author, author), license=terms)
+    graph = json.loads(texts_of(study)["ro-crate-metadata.json"])["@graph"]
+    by_id = {one["@id"]: one for one in graph}
+    assert len(by_id) == len(graph)
+    assert by_id["./"]["author"] == {"@id": f"https://orcid.org/{author.orcid}"}
+    assert by_id["./"]["citation"] == by_id["./"]["license"] == {"@id": terms}
+
+
 SUM = "ab" * 32
 
 
@@ -221,6 +234,69 @@ def test_lines_that_are_of_no_list() -> None:
 @given(st.text(st.characters(codec="utf-8"), min_size=1))
 def test_a_line_is_read_as_it_was_written(name: str) -> None:
     assert read_sums(f"{sum_line(SUM, name)}\n".encode()).files == [Listed(name, SUM)]
+
+
+ODD_NAMES = (
+    "with space.h5", " leading", "trailing ", "-dash", "back\\slash", "new\nline", "a (1).h5", "*star",
+    "#hash",
+    "tab\tname", "a\\nb", "quote\"d'", "Ünïcode.h5", "a = b", "x  y",
+)  # fmt: skip
+
+
+@pytest.fixture
+def odd_files(tmp_path: Path) -> dict[str, str]:
+    """Files with odd names below a folder `data`, each with its SHA-256."""
+    (tmp_path / "data").mkdir()
+    found = {}
+    for name in ODD_NAMES:
+        (tmp_path / "data" / name).write_bytes(name.encode())
+        found[name] = hashlib.sha256(name.encode()).hexdigest()
+    return found
+
+
+def tool(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[bytes]:
+    """Run a tool that most machines have; the test is left out where this one has not."""
+    if shutil.which(str(words[0])) is None:
+        pytest.skip(f"{words[0]} is not here")
+    return subprocess.run(words, cwd=folder, check=False, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    "command", [("sha256sum", "-c", "--strict"), ("shasum", "-a", "256", "-c", "--strict")]
+)
+def test_the_tools_of_others_read_a_list(
+    tmp_path: Path, odd_files: dict[str, str], command: tuple[str, ...]
+) -> None:
+    listed = tmp_path / "SHA256SUMS"
+    listed.write_text("".join(f"{sum_line(one, name)}\n" for name, one in odd_files.items()))
+    done = tool(*command, listed, folder=tmp_path / "data")
+    assert done.returncode == 0, done
+    (tmp_path / "data" / "-dash").write_bytes(b"other")
+    assert tool(*command, listed, folder=tmp_path / "data").returncode == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("sha256sum", "--"), ("sha256sum", "-b", "--"), ("sha256sum", "--tag", "--"),
+        ("shasum", "-a", "256", "--"), ("shasum", "-a", "256", "-b", "--"),
+        ("shasum", "-a", "256", "--tag", "--"),
+        ("openssl", "dgst", "-sha256"), ("openssl", "dgst", "-sha256", "-r"),
+    ],
+)  # fmt: skip
+def test_lists_that_the_tools_of_others_write_are_read(
+    tmp_path: Path, odd_files: dict[str, str], command: tuple[str, ...]
+) -> None:
+    # OpenSSL escapes nothing, and takes a name that begins with a dash for an option.
+    if command[0] == "openssl":
+        names = [name for name in odd_files if not {"\n", "\\"} & {*name} and name != "-dash"]
+    else:
+        names = list(odd_files)
+    done = tool(*command, *names, folder=tmp_path / "data")
+    assert done.returncode == 0, done
+    read = read_sums(done.stdout)
+    assert read.refused == []
+    assert dict(read.files) == {name: odd_files[name] for name in names}
 
 
 def test_names_of_another_machine_are_found_by_their_end(tmp_path: Path) -> None:

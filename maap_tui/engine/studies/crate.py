@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from maap_tui.engine.model import to_zulu
 from maap_tui.engine.studies.citing import RESOLVER, of_study
@@ -30,12 +30,24 @@ _KINDS = {
 """Media types by the end of a name."""
 
 
-def crate_of(study: Study, beside: Sequence[tuple[str, str, str]]) -> str:
+class Beside(NamedTuple):
+    """Another file of the folder."""
+
+    name: str
+    kind: str
+    """Its media type."""
+    what: str
+    """What it is, in words."""
+    size: int
+    """Bytes."""
+
+
+def crate_of(study: Study, beside: Sequence[Beside]) -> str:
     """The text of the metadata file.
 
     Args:
         study: the study.
-        beside: the other files of the folder, each with its name, media type and what it is.
+        beside: the other files of the folder.
     """
     people = [_person(number, one) for number, one in enumerate(study.authors, 1)]
     dois = {doi: one.title for one in of_study(study) for doi in (one.doi, *one.also) if doi}
@@ -56,9 +68,9 @@ def crate_of(study: Study, beside: Sequence[tuple[str, str, str]]) -> str:
         "description": f"{about.rstrip('.')}. {summary}",
         "datePublished": to_zulu(study.frozen),
         "license": {"@id": licence} if is_address else licence,
-        **({"author": [{"@id": one["@id"]} for one in people]} if people else {}),
-        **({"citation": [{"@id": f"{RESOLVER}{doi}"} for doi in sorted(dois)]} if dois else {}),
-        "hasPart": [{"@id": name} for name, _, _ in beside] + [{"@id": one.url} for one in study.files],
+        **_linked("author", list(dict.fromkeys(one["@id"] for one in people))),
+        **_linked("citation", [f"{RESOLVER}{doi}" for doi in sorted(dois)]),
+        "hasPart": [{"@id": one.name} for one in beside] + [{"@id": one.url} for one in study.files],
     }
     graph: list[dict[str, Any]] = [
         {
@@ -80,12 +92,29 @@ def crate_of(study: Study, beside: Sequence[tuple[str, str, str]]) -> str:
             {"@id": licence, "@type": "CreativeWork", "name": licence, "description": "Terms of this list."}
         )
     graph += [
-        {"@id": name, "@type": "File", "name": name, "description": what, "encodingFormat": kind}
-        for name, kind, what in beside
+        {
+            "@id": one.name,
+            "@type": "File",
+            "name": one.name,
+            "description": one.what,
+            "encodingFormat": one.kind,
+            "contentSize": str(one.size),
+        }
+        for one in beside
     ]
     graph += map(_file, study.files)
-    rows = ",\n".join(_rows(one) for one in graph)
+    # An author may stand there twice, and terms may be among what is cited: an identity has one entity.
+    once: dict[str, dict[str, Any]] = {}
+    for one in graph:
+        once.setdefault(one["@id"], one)
+    rows = ",\n".join(map(_rows, once.values()))
     return f'{{\n"@context": "{VERSION}/context",\n"@graph": [\n{rows}\n]\n}}\n'
+
+
+def _linked(name: str, identities: Sequence[str]) -> dict[str, Any]:
+    """A property that links entities; the crate has one link bare and several as a list."""
+    links = [{"@id": one} for one in identities]
+    return {name: links if len(links) > 1 else links[0]} if links else {}
 
 
 def _rows(one: dict[str, Any]) -> str:
@@ -113,6 +142,7 @@ def _file(one: StudyFile) -> dict[str, Any]:
         "@id": one.url,
         "@type": "File",
         "name": one.name,
+        "description": f"{one.mission} {one.product_type}, baseline {one.baseline}, sensed {one.day}.",
         "identifier": one.id,
         "contentSize": str(one.size),
         "sha256": one.sha256,

@@ -43,8 +43,6 @@ _DATED = re.compile(
 """The lines that have the date."""
 _SUFFIX = ".study"
 """End of the name of a folder that is being made."""
-_MOST_EXTENSION = 4
-"""Characters of the end of a name that git-annex keeps in a key (annex.maxextensionlength)."""
 
 
 def texts_of(study: Study, *, datalad: bool = False) -> dict[str, str]:
@@ -65,9 +63,13 @@ def texts_of(study: Study, *, datalad: bool = False) -> dict[str, str]:
     if datalad:
         head = as_row(("url", "path", "key", "sha256", "size"))
         found[ADDURLS] = head + "".join(as_row(_annexed(one)) for one in study.files)
-    beside = [(name, *_ABOUT[name]) for name in (*found, FILE_NAME)]
+    whole = as_text(study)
+    beside = [
+        crate.Beside(name, *_ABOUT[name], len(text.encode()))
+        for name, text in (*found.items(), (FILE_NAME, whole))
+    ]
     found[crate.FILE_NAME] = crate.crate_of(study, beside)
-    found[FILE_NAME] = as_text(study)
+    found[FILE_NAME] = whole
     return found
 
 
@@ -76,11 +78,16 @@ def _cells(one: StudyFile) -> list[object]:
 
 
 def _annexed(one: StudyFile) -> list[object]:
-    """A line of the list for `datalad addurls '{url}' '{path}' --key '{key}'`."""
-    extension = one.name.rpartition(".")[2]
-    is_kept = 0 < len(extension) <= _MOST_EXTENSION and extension.isalnum() and "." in one.name
-    end = f".{extension}" if is_kept else ""
-    return [one.url, one.path, f"SHA256E-s{one.size}--{one.sha256}{end}", one.sha256, one.size]
+    """A line of the list for `datalad addurls '{url}' '{path}' --key 'et:{key}'`.
+
+    The key has no extension: `et:` lets git-annex add what it keeps of a name, by its own rules.
+    """
+    return [one.url, one.path, f"SHA256-s{one.size}--{one.sha256}", one.sha256, one.size]
+
+
+def has_addurls(folder: Path) -> bool:
+    """Whether the study of a folder has the list for `datalad addurls`, which a new version then has too."""
+    return is_study(folder) and os.path.lexists(folder / ADDURLS)
 
 
 def check_folder(folder: Path, study: Study, *, force: bool) -> None:

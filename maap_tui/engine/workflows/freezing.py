@@ -24,7 +24,7 @@ from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.spans import days_of
 from maap_tui.engine.saved_searches import Choices
 from maap_tui.engine.studies.declaration import TIMES, Declaration
-from maap_tui.engine.studies.folder import check_folder, texts_of, write_study
+from maap_tui.engine.studies.folder import check_folder, has_addurls, texts_of, write_study
 from maap_tui.engine.studies.places import remember_quietly
 from maap_tui.engine.studies.study import Study, StudyFile, in_order, is_study
 from maap_tui.engine.workflows.choices import query_of_choices
@@ -211,6 +211,7 @@ def _refuse_other(parts: Parts, folder: Path, declaration: Declaration, force: b
 
 def _write(parts: Parts, report: FreezeReport, folder: Path, force: bool, datalad: bool) -> None:
     check_folder(folder, report.study, force=force)
+    datalad = datalad or has_addurls(folder)
     report.is_new = write_study(folder, texts_of(report.study, datalad=datalad))
     report.problem = remember_quietly(parts.dirs, folder)
 
