@@ -18,7 +18,8 @@ from maap_tui.engine.download.answers import (
     refusal_of,
 )
 from maap_tui.engine.download.asking import Asking
-from maap_tui.engine.download.pacing import HostPause, Pace, RateWindow
+from maap_tui.engine.download.pacing import HostPause, RateWindow
+from maap_tui.engine.download.reading import ReadLimits
 from maap_tui.engine.download.requests import PROGRESS, FailedTry, StartOver, TransferRules
 from maap_tui.engine.errors import DownloadError
 from maap_tui.engine.events import Emit, Noted, Waits, ignore
@@ -57,7 +58,7 @@ class RemoteFile:
         *,
         size: int | None = None,
         version: tuple[int, str, str] | None = None,
-        parallel: int = 1,
+        limits: ReadLimits | None = None,
         pause: HostPause | None = None,
         emit: Emit = ignore,
     ) -> None:
@@ -66,11 +67,12 @@ class RemoteFile:
         Args:
             http: the door to the network.
             tokens: give the access token.
-            rules: how often requests are repeated, and how fast bytes come.
+            rules: how often requests are repeated.
             url: the file.
             size: bytes that the catalogue announced; None when it did not.
             version: what is meant of it, as `version` says; None for the one that `open` meets.
-            parallel: requests at once.
+            limits: requests at once and bytes a second, of all files that are read; None for one request
+                at a time, at the rate of the rules.
             pause: waits that hosts ask for.
             emit: takes the events of failed tries.
 
@@ -86,11 +88,10 @@ class RemoteFile:
         self.requests = 0
         """Requests that were sent so far."""
         self._announced = size
-        self._parallel = parallel
+        self._limits = limits or ReadLimits(rules, 1, emit)
         self._http = http
         self._rules = rules
         self._pause = pause or HostPause()
-        self._pace = Pace(rules.limit_rate, time.monotonic)
         self._asking = Asking(http, tokens, self._pause, url)
         self._emit = emit
         self._waits = Waits(emit)
@@ -124,7 +125,8 @@ class RemoteFile:
         async def begin(at: int, end: int) -> int:
             self.requests += 1
             # What came of a try that failed may be of another version.
-            async with self._asking.answer({"range": f"bytes=0-{end - 1}"}) as stream:
+            headers = {"range": f"bytes=0-{end - 1}"}
+            async with self._limits.one(), self._asking.answer(headers) as stream:
                 return await self._first(stream, take)
 
         await self._tried(0, first, begin)
@@ -172,7 +174,7 @@ class RemoteFile:
             for begin, end in waiting:
                 await self._tried(begin, end, lambda at, end: self._range(at, end, take))
 
-        workers = min(max(1, self._parallel), len(runs))
+        workers = min(self._limits.parallel, len(runs))
         if workers < 2:
             await work()
             return
@@ -192,7 +194,7 @@ class RemoteFile:
             "if-range": self.etag if self.has_strong_etag else self.modified,
         }
         self.requests += 1
-        async with self._asking.answer(headers) as stream:
+        async with self._limits.one(), self._asking.answer(headers) as stream:
             status = stream.status
             if status == 416 or (status in (200, 203, 206) and is_other_version(stream.headers, self)):
                 raise self._changed()
@@ -218,7 +220,7 @@ class RemoteFile:
                 take(at, chunk)
                 at += len(chunk)
                 self.received += len(chunk)
-                if self._pace.is_limited and (waited_s := await self._pace.take(len(chunk))):
+                if waited_s := await self._limits.take(len(chunk)):
                     window.forgive(waited_s)
         except TransportFault as fault:
             raise _CutShort(at, FailedTry.of(fault, Path(self.name))) from fault

@@ -38,7 +38,7 @@ _EXPIRY = 8
 _LINGER = 2
 """Beats that a lease is kept while nothing is fetched."""
 _LEASE_BYTES = 64
-_LEAST = 1
+LEAST = 1
 """Bytes a second while there is no share: 0 would be no limit."""
 
 
@@ -160,7 +160,7 @@ class RateShare:
 
     def _take(self, rate: int) -> None:
         self._rate = rate
-        self._on_rate(max(rate, _LEAST))
+        self._on_rate(max(rate, LEAST))
 
     def _exchange(self, rate: int) -> tuple[int, int]:
         """Write what we take, and read what the others do.
@@ -230,6 +230,18 @@ async def _finished(call: Callable[[int], T], rate: int) -> T:
         raise
 
 
+def at_most(rules: TransferRules, rate: int) -> TransferRules:
+    """The rules with no more bytes a second than a share of `downloads.rate_total`."""
+    if rules.limit_rate and rules.limit_rate <= rate:
+        return rules
+    return replace(rules, limit_rate=rate, limited_by="downloads.rate_total")
+
+
+def waits_for_rate() -> str:
+    """What is said when others have all of the rate."""
+    return "Other processes have all of downloads.rate_total; waiting for a share"
+
+
 class RatedTransfer:
     """A `Fetcher` that keeps to this process's share of a rate of all processes."""
 
@@ -246,7 +258,7 @@ class RatedTransfer:
         self._inner = inner
         self._rules = rules
         self._total = total
-        self._rate = _LEAST
+        self._rate = LEAST
         self._emit = emit
         self.share = RateShare(folder, total, self._take, self._report_wait)
 
@@ -262,10 +274,7 @@ class RatedTransfer:
     def set_rules(self, rules: TransferRules) -> None:
         """Fetch by other rules from now on."""
         self._rules = rules
-        own = rules.limit_rate
-        if not own or own > self._rate:
-            rules = replace(rules, limit_rate=self._rate, limited_by="downloads.rate_total")
-        self._inner.set_rules(rules)
+        self._inner.set_rules(at_most(rules, self._rate))
 
     def set_connections(self, count: int, spare: Spare | None = None) -> None:
         """Have at most so many connections for files and their ranges, as `Connections.set_most`."""
@@ -276,4 +285,4 @@ class RatedTransfer:
         self.set_rules(self._rules)
 
     def _report_wait(self) -> None:
-        self._emit(Noted("Other processes have all of downloads.rate_total; waiting for a share"))
+        self._emit(Noted(waits_for_rate()))

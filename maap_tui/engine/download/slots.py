@@ -73,10 +73,14 @@ class Slots:
         self._on_change = on_change
         self._on_wait = on_wait
         self._turn = asyncio.Lock()
+        self._freed = asyncio.Event()
+        """One of ours was given back since we last looked."""
         self._held: set[int] = set()
         """Numbers of the slots that are ours."""
-        self._since = 0.0
+        self._since = -math.inf
         """When we got the first of them, after a time without any."""
+        self._left = -math.inf
+        """When we gave the last of them back."""
         self._watches: dict[asyncio.Task[Any], asyncio.TimerHandle] = {}
         """The next look of what holds a slot to spare."""
         self._given_back = -math.inf
@@ -133,7 +137,8 @@ class Slots:
 
     @contextmanager
     def _holding(self, slot: _Slot) -> Iterator[None]:
-        if not self._held:
+        # Who takes one for each of many short requests is as long at it as who keeps one.
+        if not self._has_had(time.monotonic()):
             self._since = time.monotonic()
         self._held.add(slot.number)
         self._report()
@@ -142,7 +147,13 @@ class Slots:
         finally:
             slot.close()
             self._held.discard(slot.number)
+            self._left = time.monotonic()
+            self._freed.set()
             self._report()
+
+    def _has_had(self, now: float) -> bool:
+        """Whether we have some, or had until a moment ago."""
+        return bool(self._held) or now - self._left < POLL_S
 
     def _report(self) -> None:
         if self._on_change is not None:
@@ -157,11 +168,15 @@ class Slots:
             if found is None and self._on_wait is not None:
                 self._on_wait()
             while found is None:
-                await asyncio.sleep(POLL_S * random.uniform(0.5, 1.5))
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._freed.wait(), POLL_S * random.uniform(0.5, 1.5))
+                if self._is_waited_for():
+                    await asyncio.sleep(POLL_S * 2)
                 found = await self._look()
             return found
 
     async def _look(self, *, is_waiting: bool = True) -> _Slot | None:
+        self._freed.clear()
         look = asyncio.ensure_future(asyncio.to_thread(self._try, is_waiting))
         try:
             return await asyncio.shield(look)
@@ -172,11 +187,11 @@ class Slots:
 
     def _is_waited_for(self) -> bool:
         """Whether another process waits for a slot while we have had some for a while."""
-        is_asked_for = self._is_asked_for()
-        return bool(self._held) and time.monotonic() - self._since >= _TURN_S and is_asked_for
+        is_asked_for, now = self._is_asked_for(), time.monotonic()
+        return self._has_had(now) and now - self._since >= _TURN_S and is_asked_for
 
     def _is_asked_for(self) -> bool:
-        """Whether somebody waits for a slot: their mark changes, whatever time it has on their clock."""
+        """Whether another one waits for a slot: the mark changes, whatever time it has on their clock."""
         mark = 0
         with suppress(OSError):
             mark = self._waits.stat().st_mtime_ns
@@ -196,7 +211,19 @@ class Slots:
         if is_waiting:
             with suppress(OSError):
                 self._waits.touch()
+                self._mark = self._waits.stat().st_mtime_ns  # that we wait is nothing to give way to
         return None
+
+
+def of_share(rules: TransferRules, share: float, count: int) -> TransferRules:
+    """The rules of who holds a share, 0 to 1, of so many slots, where the rules are those of all."""
+    # 0 would be no limit at all, and without a slot nothing is fetched.
+    return replace(rules, limit_rate=rules.limit_rate * (share or 1 / count))
+
+
+def waits_for_slot(count: int) -> str:
+    """What is said when all slots are taken."""
+    return f"All {count} transfers of downloads.parallel_total run; waiting for one"
 
 
 class SharedTransfer:
@@ -240,11 +267,9 @@ class SharedTransfer:
 
     def _take_share(self, share: float) -> None:
         self._share = share
-        # 0 would be no limit at all, and without a slot nothing is fetched.
-        rate = self._rules.limit_rate * (share or 1 / self._count)
-        self._inner.set_rules(replace(self._rules, limit_rate=rate))
+        self._inner.set_rules(of_share(self._rules, share, self._count))
 
     def _report_wait(self) -> None:
         if not self._is_wait_reported:
             self._is_wait_reported = True
-            self._emit(Noted(f"All {self._count} transfers of downloads.parallel_total run; waiting for one"))
+            self._emit(Noted(waits_for_slot(self._count)))

@@ -135,7 +135,7 @@ def remote_file(parts: Parts, source: Source, version: tuple[int, str, str] | No
         source.url,
         size=source.size,
         version=version,
-        parallel=parts.settings.downloads.parallel,
+        limits=parts.read_limits,
         pause=parts.pause,
         emit=parts.emit,
     )
@@ -219,7 +219,7 @@ async def _tried(parts: Parts, run: _Run) -> CutEstimate:
 async def _fetched(parts: Parts, source: Source) -> AsyncIterator[tuple[Path, int]]:
     """The whole file, as long as it is needed, and how many bytes came for it."""
     folder = parts.dirs.staging_dir / "cuts" / hashlib.sha256(source.url.encode()).hexdigest()[:16]
-    outcome = await parts.transfer(parts.emit).fetch(
+    outcome = await parts.limited_transfer(parts.emit).fetch(
         DownloadRequest(source.url, folder / source.name, source.size)
     )
     try:

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from maap_tui.engine.download.downloads import Downloads
     from maap_tui.engine.download.rate_share import RateShare
+    from maap_tui.engine.download.reading import ReadLimits
     from maap_tui.engine.download.recorder import Watcher
     from maap_tui.engine.download.remote import Fetcher
     from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest
@@ -100,6 +101,7 @@ class Parts:
         """The queues that were made here and may still be at work."""
         self._shares: weakref.WeakSet[RateShare] = weakref.WeakSet()
         """The shares of `downloads.rate_total` that were made here and may still be held."""
+        self._read_limits: ReadLimits | None = None
         self.http = self._make_http()
         share = TokenShare(where.access_token_file, self._token_lock, where.access_token_folder)
         self.tokens = self._make_tokens(share)
@@ -209,6 +211,9 @@ class Parts:
             run.set_rules(rules.transfer_rules(self.settings))
             if key == settings.DownloadSettings.parallel.key:
                 run.set_parallel(self.settings.downloads.parallel)
+        if self._read_limits is not None:
+            self._read_limits.set_rules(rules.transfer_rules(self.settings))
+            self._read_limits.set_parallel(self.settings.downloads.parallel)
         return True
 
     def _make_http(self) -> Http:
@@ -359,6 +364,27 @@ class Parts:
         self._shares.add(rated.share)
         return StagedTransfer(rated, how, self.environ, emit)
 
+    @property
+    def read_limits(self) -> ReadLimits:
+        """The limits on files that are read in parts; one for all of them."""
+        if self._read_limits is None:
+            from maap_tui.engine.download.reading import ReadLimits
+
+            config = self.settings.downloads
+            limits = ReadLimits(rules.transfer_rules(self.settings), config.parallel, self._hand_on)
+            if config.parallel_total:
+                limits.share_connections(self.registry.slots_folder, config.parallel_total)
+            if config.rate_total:
+                limits.share_rate(self.registry.rates_folder, config.rate_total)
+                assert limits.share is not None
+                self._shares.add(limits.share)
+            self._read_limits = limits
+        return self._read_limits
+
+    def limited_transfer(self, emit: Emit = ignore) -> Fetcher:
+        """As `transfer`, within the connections of all processes too."""
+        return self._within_slots(self.transfer(emit), emit)
+
     def check_place(self, place: Place | None) -> None:
         """Refuse at once what files cannot go to; asks nothing.
 
@@ -388,6 +414,10 @@ class Parts:
             from maap_tui.engine.download.remote import RemoteTransfer
 
             fetcher = RemoteTransfer(self.hand_over, fetcher, emit)
+        return self._within_slots(fetcher, emit)
+
+    def _within_slots(self, fetcher: Fetcher, emit: Emit) -> Fetcher:
+        """A fetcher that holds a slot for each file, where all processes share connections."""
         total = self.settings.downloads.parallel_total
         if not total:
             return fetcher
