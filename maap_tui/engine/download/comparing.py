@@ -7,7 +7,40 @@ from collections.abc import Sequence
 from maap_tui.engine.download.part import HELD, Part, run_to_end
 from maap_tui.engine.download.requests import DownloadRequest, FailedTry, StartOver
 from maap_tui.engine.integrity.inner import has_inner, inner_fault
-from maap_tui.engine.integrity.sums import Etags, Sum, compare_sums, distinct, of_multihash
+from maap_tui.engine.integrity.sums import Etags, Sum, distinct, of_multihash
+
+
+def hashed(wanted: DownloadRequest, etags: Etags, offered: Sequence[Sum]) -> list[Sum]:
+    """What the bytes of a file will be compared with, to be hashed as they come.
+
+    Args:
+        wanted: the file, as the catalogue announced it.
+        etags: whether ETags are sums.
+        offered: what its server offers of it.
+    """
+    found = _expected(wanted, etags, offered)
+    if wanted.frozen:
+        found.append(_frozen(wanted))
+    return found
+
+
+def _expected(wanted: DownloadRequest, etags: Etags, offered: Sequence[Sum]) -> list[Sum]:
+    found = list(offered)
+    if (announced := of_multihash(wanted.checksum)) is not None:
+        found.append(announced)
+    return [one for one in distinct(found) if one.is_sure or etags.may_be_sum(wanted.url)]
+
+
+def _frozen(wanted: DownloadRequest) -> Sum:
+    return Sum("sha256", wanted.frozen, "study")
+
+
+async def _lacking(part: Part, expected: Sequence[Sum]) -> list[Sum]:
+    """Those of some sums that a file does not have; what was not hashed as it came is read."""
+    running, length = part.running_to_end(), part.length
+    if length <= HELD or running.first_missing(expected, length) == length:
+        return running.lacking(expected, part.descriptor, length)
+    return await run_to_end(running.lacking, expected, part.descriptor, length)
 
 
 class Frozen:
@@ -25,12 +58,7 @@ class Frozen:
         """
         if not wanted.frozen:
             return
-        expected = [Sum("sha256", wanted.frozen, "study")]
-        if part.length <= HELD:
-            wrong = compare_sums(part.descriptor, part.length, expected)
-        else:
-            wrong = await run_to_end(compare_sums, part.descriptor, part.length, expected)
-        if not wrong:
+        if not await _lacking(part, [_frozen(wanted)]):
             return
         reason = "its bytes are not those that the study froze (SHA-256)"
         if self._other == tuple(pieces):
@@ -43,7 +71,7 @@ class Frozen:
 async def compare_all(part: Part, wanted: DownloadRequest, pieces: Sequence[str], etags: Etags) -> Sum | None:
     """Compare what is there with each sum that was offered of it; returns the best that it has.
 
-    Where none was offered nothing is read, but for the headers of HDF5 files.
+    Nothing is read that came in order and was known to be compared, but for the headers of HDF5 files.
 
     Args:
         part: all the bytes of the file, written.
@@ -54,16 +82,10 @@ async def compare_all(part: Part, wanted: DownloadRequest, pieces: Sequence[str]
     Raises:
         StartOver: it lacks one, and has to be fetched again.
     """
-    offered = list(part.sums)
-    if (announced := of_multihash(wanted.checksum)) is not None:
-        offered.append(announced)
-    offered = [one for one in distinct(offered) if one.is_sure or etags.may_be_sum(wanted.url)]
+    offered = _expected(wanted, etags, part.sums)
     agreed = None
     if offered:
-        if part.length <= HELD:
-            wrong = compare_sums(part.descriptor, part.length, offered)
-        else:
-            wrong = await run_to_end(compare_sums, part.descriptor, part.length, offered)
+        wrong = await _lacking(part, offered)
         for one in wrong:
             if one.is_sure:
                 raise StartOver(f"its bytes do not have the archive's {one.source} ({one.algorithm})")

@@ -18,7 +18,7 @@ import os
 import socket
 import stat
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,8 @@ from maap_tui.engine.download.ahead import Ahead
 from maap_tui.engine.errors import StorageError
 from maap_tui.engine.events import LONG_WAIT_S, Emit, Noted, Warned
 from maap_tui.engine.integrity.hashes import PIECE
-from maap_tui.engine.integrity.sums import Sum, noted, read_noted
+from maap_tui.engine.integrity.running import Running
+from maap_tui.engine.integrity.sums import Sum, distinct, noted, read_noted
 from maap_tui.engine.storage import files, locks
 
 OVERLAP = 64 * 1024
@@ -56,11 +57,15 @@ class Part:
     path: Path
     descriptor: int
     url: str
+    compared: Callable[[Sequence[Sum]], Sequence[Sum]] = list
+    """Gives what its bytes will be compared with, where its server offers these sums."""
     total: int | None = None
     etag: str = ""
     modified: str = ""
     sums: list[Sum] = field(default_factory=list)
     """Sums of the whole file that the server offered."""
+    running: Running = field(default_factory=Running)
+    """Digests of the bytes from the beginning on, but for those held."""
     pieces: list[str] = field(default_factory=list)
     length: int = 0
     """Bytes that are here from the beginning on."""
@@ -84,6 +89,9 @@ class Part:
     """Bytes that the note last written knows of."""
     _held: bytearray | None = None
     """All bytes so far, none of them on disk or hashed yet; None when they are written as they come."""
+
+    def __post_init__(self) -> None:
+        self.running.begin(self.compared(self.sums))
 
     def give_up(self) -> None:
         """Stop loading as soon as may be."""
@@ -127,6 +135,11 @@ class Part:
             self.spill()
         self.write_at(data, self.length)
 
+    def offer(self, sums: Sequence[Sum]) -> None:
+        """Take sums of the whole file that an answer offers."""
+        self.sums = distinct([*self.sums, *sums])
+        self.running.begin(self.compared(self.sums))
+
     def spread(self) -> bool:
         """Let bytes come ahead of others from now on; False where that cannot be noted, and must not be."""
         if not self._is_spread:
@@ -152,15 +165,29 @@ class Part:
 
     def _lengthen(self, data: memoryview) -> None:
         """Count bytes, of one piece, that were written behind the others."""
+        if self._take(data):
+            self._join()
+            if not self._is_spread:
+                self.note()
+
+    def _take(self, data: bytes | memoryview) -> bool:
+        """Hash and count bytes, of one piece, that follow the others; returns whether it is whole now."""
+        self.running.add(data, self.length)
         self.tail.update(data)
         self.length += len(data)
         if self.length % PIECE:
-            return
+            return False
+        if self.length == PIECE:
+            self.running.take_first(self.tail, PIECE)
         self.pieces.append(self.tail.hexdigest())
         self.tail = hashlib.sha256()
-        self._join()
-        if not self._is_spread:
-            self.note()
+        return True
+
+    def running_to_end(self) -> Running:
+        """Its digests once all bytes are here; those of a short file have its hash, which is taken anyway."""
+        if 0 < self.length < PIECE:
+            self.running.take_first(self.tail, self.length)
+        return self.running
 
     def _join(self) -> None:
         """Count what is ahead as soon as nothing is missing in front of it."""
@@ -191,6 +218,7 @@ class Part:
         view, done = memoryview(self._held), 0
         while done < len(view):
             done += os.pwrite(self.descriptor, view[done:], done)
+        self.running.add(view, 0)
         self.tail.update(view)
         self._held = None
 
@@ -210,7 +238,8 @@ class Part:
         self.pieces.clear()
         self.tail = hashlib.sha256()
         self.total, self.etag, self.modified = None, "", ""
-        self.sums = []
+        self.sums, self.running = [], Running()
+        self.running.begin(self.compared(self.sums))
 
     def note(self) -> bool:
         """Write the sidecar; False where it cannot be, and without it the file starts from scratch."""
@@ -310,25 +339,25 @@ class Part:
             self.restart()
             return
         self.total, self.etag, self.modified = total, etag, modified
-        self.sums = read_noted(found.get("sums"))
+        self.offer([one for one in read_noted(found.get("sums")) if one.algorithm])
         for expected in pieces:
             if self.is_given_up:
                 return
             data = os.pread(self.descriptor, PIECE, self.length)
-            if len(data) != PIECE or hashlib.sha256(data).hexdigest() != expected:
+            digest = hashlib.sha256(data)
+            if len(data) != PIECE or digest.hexdigest() != expected:
                 break
+            self.running.add(data, self.length)
             self.pieces.append(expected)
             self.length += PIECE
+            if self.length == PIECE:
+                self.running.take_first(digest, PIECE)
         whole = len(self.pieces) == len(pieces)
         if same_boot and whole and self.length < end:
             while data := os.pread(
                 self.descriptor, min(PIECE - self.length % PIECE, 1 << 20, end - self.length), self.length
             ):
-                self.tail.update(data)
-                self.length += len(data)
-                if self.length % PIECE == 0:
-                    self.pieces.append(self.tail.hexdigest())
-                    self.tail = hashlib.sha256()
+                self._take(data)
         if total is not None:
             self._load_ahead(spread.get("pieces", []), total, same_boot)
         if self.is_given_up:
@@ -377,13 +406,16 @@ def drop_note(part_path: Path) -> None:
 
 
 @contextlib.asynccontextmanager
-async def locked_part(url: str, path: Path, emit: Emit) -> AsyncIterator[Part | None]:
+async def locked_part(
+    url: str, path: Path, emit: Emit, compared: Callable[[Sequence[Sum]], Sequence[Sum]] = list
+) -> AsyncIterator[Part | None]:
     """The part of a file, held by this process alone; None when another one finished the file meanwhile.
 
     Args:
         url: what the file is fetched from.
         path: the final name of the file; the part lies beside it.
         emit: takes the events of a long wait for another process.
+        compared: gives the sums that its bytes will be compared with, where its server offers some.
 
     Raises:
         StorageError: it cannot be opened.
@@ -409,7 +441,7 @@ async def locked_part(url: str, path: Path, emit: Emit) -> AsyncIterator[Part | 
         if _existing_stamp(path) != before and not part_path.exists():
             yield None
             return
-    part = Part(part_path, descriptor, url)
+    part = Part(part_path, descriptor, url, compared)
     try:
         if not (size := os.fstat(descriptor).st_size) and _existing_stamp(path) != before:
             # Another process finished it before this one had the lock.

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from maap_tui.engine.download.answers import (
@@ -30,7 +31,7 @@ from maap_tui.engine.download.answers import (
     sums_of,
 )
 from maap_tui.engine.download.asking import Asking
-from maap_tui.engine.download.comparing import Frozen, compare_all
+from maap_tui.engine.download.comparing import Frozen, compare_all, hashed
 from maap_tui.engine.download.connections import Connections, Spare
 from maap_tui.engine.download.pacing import HostPause, Pace, RateWindow
 from maap_tui.engine.download.part import (
@@ -156,7 +157,8 @@ class Transfer:
             return DownloadOutcome(path, here, 0)
         try:
             files.make_folder(path.parent)
-            async with locked_part(wanted.url, path, self._means.emit) as part:
+            compared = partial(hashed, wanted, self._means.etags)
+            async with locked_part(wanted.url, path, self._means.emit, compared) as part:
                 if part is None:
                     size = existing_size(path)
                     return DownloadOutcome(path, size or 0, 0)
@@ -501,7 +503,7 @@ class _Fetch:
             # Validators of a packed answer speak of the packed bytes.
             part.etag = stream.headers.get("etag", "").strip()
             part.modified = stream.headers.get("last-modified", "").strip()
-            part.sums = sums_of(stream)
+            part.offer(sums_of(stream))
         if (total or announced or 0) <= HELD:
             part.hold()
         else:
@@ -521,7 +523,7 @@ class _Fetch:
         if part.total not in (None, total) or is_other_version(headers, self._part):
             raise StartOver("the file changed on the server; starting over")
         part.total = total
-        part.sums += sums_of(stream)
+        part.offer(sums_of(stream))
         return part.length - part.resume_from
 
     def _too_large(self) -> FailedTry:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -51,6 +50,11 @@ class Sum(NamedTuple):
         """Whether it is a sum for certain; an ETag may only look like one."""
         return self.source != ETAG
 
+    @property
+    def kind(self) -> tuple[str, int]:
+        """What distinguishes the digest that it is compared with: its algorithm and its bytes."""
+        return self.algorithm, len(self.value) // 2
+
 
 def of_multihash(text: str) -> Sum | None:
     """The sum of a multihash in hex (STAC file extension 2.1); None for one that cannot be compared."""
@@ -62,7 +66,7 @@ def of_multihash(text: str) -> Sum | None:
         return None
     algorithm = _CODES.get(code, "")
     value = data[at:]
-    if not algorithm or len(value) != length or length != len(_new(algorithm, length).digest()):
+    if not algorithm or len(value) != length or length != _new(algorithm, length).digest_size:
         return None
     return Sum(algorithm, value.hex(), CHECKSUM)
 
@@ -131,13 +135,18 @@ def _new(algorithm: str, size: int) -> Any:
     return hashlib.new(algorithm, usedforsecurity=False)
 
 
+def new_digest(expected: Sum) -> Any:
+    """A digest of no bytes so far, as hashlib makes it, for a sum to be compared with."""
+    return _new(*expected.kind)
+
+
 class BodySum:
     """The sum of a body while it comes."""
 
     def __init__(self, offered: Sum) -> None:
         """Take what it has to be."""
         self.offered = offered
-        self._digest = _new(offered.algorithm, len(offered.value) // 2)
+        self._digest = new_digest(offered)
 
     def add(self, data: bytes) -> None:
         """Take the next bytes."""
@@ -147,21 +156,6 @@ class BodySum:
     def agrees(self) -> bool:
         """Whether what came so far has the sum."""
         return bool(self._digest.hexdigest() == self.offered.value)
-
-
-def compare_sums(descriptor: int, size: int, offered: Iterable[Sum]) -> list[Sum]:
-    """Those of some sums that the bytes of an open file do not have.
-
-    Raises:
-        OSError: when the file cannot be read.
-    """
-    digests = {(one.algorithm, len(one.value)): _new(one.algorithm, len(one.value) // 2) for one in offered}
-    offset = 0
-    while offset < size and (data := os.pread(descriptor, min(1 << 20, size - offset), offset)):
-        for digest in digests.values():
-            digest.update(data)
-        offset += len(data)
-    return [one for one in offered if digests[one.algorithm, len(one.value)].hexdigest() != one.value]
 
 
 def distinct(offered: Iterable[Sum]) -> list[Sum]:

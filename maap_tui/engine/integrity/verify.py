@@ -20,7 +20,8 @@ from typing import Final, Literal
 from maap_tui.engine.integrity.content import says_length, structure_fault
 from maap_tui.engine.integrity.hashes import Hashes, Recorded, compare
 from maap_tui.engine.integrity.inner import inner_fault
-from maap_tui.engine.integrity.sums import Sum, compare_sums
+from maap_tui.engine.integrity.running import compare_sums
+from maap_tui.engine.integrity.sums import Sum
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.registry import Registry
 
