@@ -6,15 +6,31 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from maap_tui.client.connection import Connection
-from maap_tui.engine.catalogue.search import Search
+from maap_tui.engine.catalogue.search import FailedDay, Search
 from maap_tui.engine.catalogue.skipped import SkippedItem
 from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
-from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.errors import CatalogError, InvalidRequestError
 from maap_tui.engine.missions import Mission, parse_name
 from maap_tui.engine.model import Granule, TimeRange, to_zulu
 from maap_tui.engine.quality.notices import Disclaimed
 from maap_tui.engine.query import Query, parse_formats, read_frames, read_orbits, read_tracks
 from maap_tui.engine.shard import Shard, read_shard
+
+
+def demand_zones(**moments: datetime | None) -> None:
+    """Refuse times without a zone, which may mean any of 26 hours.
+
+    Args:
+        moments: argument -> its time, None where it was not given.
+
+    Raises:
+        InvalidRequestError: one has no zone.
+    """
+    for name, moment in moments.items():
+        if moment is not None and moment.utcoffset() is None:
+            raise InvalidRequestError(
+                f"'{name}' must be timezone-aware", "Use datetime(..., tzinfo=timezone.utc)."
+            )
 
 
 def span_of(start: datetime | None, end: datetime | None) -> TimeRange | None:
@@ -23,11 +39,7 @@ def span_of(start: datetime | None, end: datetime | None) -> TimeRange | None:
     Raises:
         InvalidRequestError: for times without a zone, or a start after the end.
     """
-    for name, value in (("start", start), ("end", end)):
-        if value is not None and value.tzinfo is None:
-            raise InvalidRequestError(
-                f"'{name}' must be timezone-aware", "Use datetime(..., tzinfo=timezone.utc)."
-            )
+    demand_zones(start=start, end=end)
     if start is None and end is None:
         return None
     if start is not None and end is not None and start > end:
@@ -90,8 +102,7 @@ def query_of(
     collection: str,
     product_type: str,
     baseline: str | None,
-    start: datetime | None,
-    end: datetime | None,
+    span: TimeRange | None,
     orbit: str | int | None,
     frames: Sequence[str] | None,
     format: str | Sequence[str] | None,
@@ -104,13 +115,12 @@ def query_of(
     shard: str | None = None,
     skip_disclaimed: bool = False,
 ) -> Query:
-    """The query that the arguments of `search` mean.
+    """The query that the arguments of `search` mean; `span` is its time, as `span_of` gives it.
 
     Raises:
         InvalidRequestError: when a name does not exist, another argument is wrong, or two exclude each other.
     """
     mission = connection.session.mission_of(collection)
-    span = span_of(start, end)
     try:
         orbits, names = orbits_of(orbit, frames, mission)
         numbers, formats = tracks_of(tracks, mission), formats_of(format, mission)
@@ -163,8 +173,23 @@ def urls_of(granules: Sequence[Granule], formats: tuple[str, ...]) -> list[str]:
 
 
 def failed_days_of(search: Search) -> list[tuple[date, str]]:
-    """Days that a search could not have, with the reason."""
+    """Days that a search could not have, with the reason.
+
+    Raises:
+        CatalogError: an orbit could not be searched, for which no day stands.
+    """
+    refuse_gaps([one for one in search.failed if one.day is None])
     return [(one.day, one.reason) for one in search.failed if one.day is not None]
+
+
+def refuse_gaps(failed: Sequence[FailedDay]) -> None:
+    """Raise where a part could not be searched, and the result would be another one without it.
+
+    Raises:
+        CatalogError: names the first of these parts.
+    """
+    if failed:
+        raise CatalogError(failed[0].words, "Run it again later.")
 
 
 def skipped_of(items: Iterable[SkippedItem]) -> list[str]:

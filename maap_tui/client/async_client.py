@@ -114,6 +114,7 @@ class AsyncMaapClient:
     download_from_registry = _awaited(MaapClient.download_from_registry)
     get = _awaited(MaapClient.get)
     sync = _awaited(MaapClient.sync)
+    news = _awaited(MaapClient.news)
     save_to_registry = _awaited(MaapClient.save_to_registry)
     load_from_registry = _awaited(MaapClient.load_from_registry)
     update_catalogs = _awaited(MaapClient.update_catalogs)

@@ -18,6 +18,7 @@ from maap_tui.client.arguments import (
     formats_of,
     orbits_of,
     query_of,
+    recent_span_of,
     shard_of,
     skipped_of,
     span_of,
@@ -216,7 +217,7 @@ class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Files, Q
 
         Raises:
             InvalidRequestError: when the request is wrong.
-            CatalogError: when the catalogue does not answer at all.
+            CatalogError: when the catalogue does not answer at all, or an orbit could not be searched.
         """
         return self._searcher.search(
             collection, product_type, baseline, start, end, orbit, use_catalog, max_items, verbose, format,
@@ -361,14 +362,14 @@ class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Files, Q
 
         Raises:
             InvalidRequestError: when nothing bounds what would be downloaded.
+            CatalogError: as `search`; what was downloaded before stays.
         """
         query = query_of(
             self._connection,
             collection,
             product_type,
             baseline,
-            start,
-            end,
+            span_of(start, end),
             orbit,
             frames,
             format,
@@ -434,16 +435,13 @@ class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Files, Q
         """
         if since_last and start is not None and end is None:
             end = self._session.mission_of(collection).end
-        if start is None and end is None and not since_last:
-            end = datetime.now(UTC)
-            start = end - timedelta(days=DEFAULT_DAYS_BACK)
+        span = span_of(start, end) if since_last else recent_span_of(start, end)
         query = query_of(
             self._connection,
             collection,
             product_type,
             baseline,
-            start,
-            end,
+            span,
             None,
             frames,
             format,

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from maap_tui.client.arguments import span_of
+from maap_tui.client.arguments import demand_zones, refuse_gaps, span_of
 from maap_tui.client.connection import Connection
-from maap_tui.engine.errors import CatalogError, DownloadError, InvalidRequestError
+from maap_tui.engine.errors import DownloadError, InvalidRequestError
+from maap_tui.engine.events import Warned
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.overpass.matching import Match
 from maap_tui.engine.overpass.passing import Overpass, Place
@@ -58,8 +59,9 @@ class Places:
             CatalogError: when the archive does not answer, or not wholly.
             MaapError: when the orbit file that is asked for by name cannot be had.
         """
-        from maap_tui.engine.workflows.overpass import overpasses, query_for
+        from maap_tui.engine.workflows.overpass import overpasses, query_for, trackless_words
 
+        demand_zones(start=start, end=end)
         session = self._connection.session
         where = place_of(session, site)
         now = session.now()
@@ -71,9 +73,9 @@ class Places:
 
         async def find(session: Session, span: TimeRange = span) -> list[Overpass]:
             found = await overpasses(session, query, where, within_km * 1000, span, by=by)
-            if found.failed:
-                first = found.failed[0]
-                raise CatalogError(f"{first.day or 'A part'} could not be searched: {first.reason}")
+            refuse_gaps(found.failed)
+            for words in filter(None, (*found.notes, trackless_words(found.without_track))):
+                session.emit(Warned(words))
             return found.rows
 
         return self._connection.run(find)
@@ -105,13 +107,14 @@ class Places:
             `state`.
 
         Raises:
-            InvalidRequestError: for unknown names, a track that cannot be read, or rows of it that cannot be
-                used.
+            InvalidRequestError: for unknown names, a track that cannot be read, rows of it that cannot be
+                used, or a format that no granule found has.
             CatalogError: when the archive does not answer, or not wholly.
             DownloadError: when `get` could not have a file.
         """
         from maap_tui.engine.product_sets import read_member
         from maap_tui.engine.workflows import match as workflow
+        from maap_tui.engine.workflows.overpass import trackless_words
 
         names = [products] if isinstance(products, str) else products
         members = [read_member(name, "a product") for name in names]
@@ -131,16 +134,18 @@ class Places:
             found = await workflow.matches(
                 session, queries, platform, apart=apart, metres=within_km * 1000, gap=gap
             )
-            if found.failed:
-                first = found.failed[0]
-                raise CatalogError(f"{first.day or 'A part'} could not be searched: {first.reason}")
+            refuse_gaps(found.failed)
+            if words := trackless_words(found.without_track):
+                session.emit(Warned(words))
+            if found.lacking:
+                raise found.lacking[0]
             if get:
                 report = await workflow.fetch(session, found.rows, mission_formats)
                 if report.stopped is not None:
                     raise report.stopped
                 if report.failed:
-                    first_failed = report.failed[0]
-                    raise DownloadError(first_failed.url, first_failed.reason)
+                    one = report.failed[0]
+                    raise DownloadError(one.url, one.reason, one.status, permanent=one.permanent)
                 return [replace(one, state="here") for one in found.rows]
             return found.rows
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from maap_tui.client.arguments import query_of
+from maap_tui.client.arguments import query_of, refuse_gaps, span_of
 from maap_tui.client.connection import Connection
 from maap_tui.engine.cover import Cover, Unit, cover, demand_tracks
 from maap_tui.engine.defaults import DEFAULT_MAX_ITEMS
-from maap_tui.engine.errors import CatalogError, InvalidRequestError
+from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.model import Granule
 from maap_tui.engine.session import Session
 
@@ -58,7 +58,7 @@ class Planning:
         """
         demand_tracks(self._connection.session.mission_of(collection))
         query = query_of(
-            self._connection, collection, product_type, baseline, start, end, None, frames, format,
+            self._connection, collection, product_type, baseline, span_of(start, end), None, frames, format,
             max_items, reverse=False, tracks=tracks,
         )  # fmt: skip
         query = replace(query, area=area)
@@ -66,9 +66,7 @@ class Planning:
         async def find(session: Session) -> list[Granule]:
             search = session.search(query)
             granules = [granule async for page in search for granule in page.granules]
-            if search.failed:
-                first = search.failed[0]
-                raise CatalogError(f"{first.day or 'A part'} could not be searched: {first.reason}")
+            refuse_gaps(search.failed)
             if len(granules) >= max_items == DEFAULT_MAX_ITEMS:
                 raise InvalidRequestError(
                     f"There may be more than the first {max_items:,} granules",

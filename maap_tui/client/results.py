@@ -240,7 +240,9 @@ class NewsResult:
     here: int = 0
     """Granules that have arrived and were downloaded already."""
     failed: list[str] = field(default_factory=list)
-    """Why the result lacks something; [] where it is whole."""
+    """Why the result lacks something; [] where all could be asked."""
+    skipped_items: list[str] = field(default_factory=list)
+    """`URL: reason` of items of the archive that could not be used: the result lacks them."""
 
 
 def download_result_of(report: Report) -> DownloadResult:

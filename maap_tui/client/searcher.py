@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
-from maap_tui.client.arguments import failed_days_of, query_of, skipped_of, urls_of
+from maap_tui.client.arguments import failed_days_of, query_of, skipped_of, span_of, urls_of
 from maap_tui.client.connection import Connection, logger
 from maap_tui.client.names import extract_info
 from maap_tui.client.results import GranuleInfo, SearchResult
@@ -46,7 +46,7 @@ class Searcher:
         """As `MaapClient.search`."""
         session = self._connection.session
         query = query_of(
-            self._connection, collection, product_type, baseline, start, end, orbit, frames, format,
+            self._connection, collection, product_type, baseline, span_of(start, end), orbit, frames, format,
             max_items, reverse, use_catalog=use_catalog, tracks=tracks, all_versions=all_versions,
             shard=shard, skip_disclaimed=skip_disclaimed,
         )  # fmt: skip
@@ -93,7 +93,7 @@ class Searcher:
         """
         session = self._connection.session
         query = query_of(
-            self._connection, collection, product_type, baseline, start, end, None, frames, format,
+            self._connection, collection, product_type, baseline, span_of(start, end), None, frames, format,
             max_items, reverse, tracks=tracks,
         )  # fmt: skip
         search = session.search(query)
@@ -196,7 +196,7 @@ class Searcher:
         """
         session = self._connection.session
         query = query_of(
-            self._connection, collection, product_type, baseline, start, end, None, None, None,
+            self._connection, collection, product_type, baseline, span_of(start, end), None, None, None,
             DEFAULT_MAX_ITEMS, reverse=False,
         )  # fmt: skip
         search = session.search(query)

@@ -8,9 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from maap_tui.client.arguments import demand_zones
 from maap_tui.client.connection import Connection
 from maap_tui.client.results import DownloadResult, download_result_of
+from maap_tui.engine.config import dirs
 from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.events import Warned
 from maap_tui.engine.model import to_zulu
 from maap_tui.engine.saved_searches import Choices
 
@@ -95,7 +98,7 @@ class Studies:
             CatalogError: a part of it could not be searched.
             StorageError: the folder cannot be written.
         """
-        session = self._connection.session
+        session, target = self._connection.session, dirs.absolute(Path(folder))
         if study is not None:
             from maap_tui.engine.studies.declaration import read_declaration
 
@@ -105,10 +108,12 @@ class Studies:
 
         async def work(session: Session) -> FreezeReport:
             return await session.freeze(
-                declaration, Path(folder), ask=not local, get=get, force=force, datalad=datalad
+                declaration, target, ask=not local, get=get, force=force, datalad=datalad
             )
 
         done = self._connection.run(work)
+        if done.problem:
+            session.emit(Warned(f"The place of the study is not remembered: {done.problem}"))
         return FreezeResult(
             Path(folder),
             done.study,
@@ -135,6 +140,8 @@ class Studies:
         study = read_study(place)
         target = Path(out_dir) if out_dir is not None else None
         done = self._connection.run(lambda session: session.thaw(study, folder=place, out_dir=target))
+        if done.problem:
+            self._connection.session.emit(Warned(f"The place of the study is not remembered: {done.problem}"))
         return ThawResult(study, download_result_of(done.downloads), [one.url for one in done.gone])
 
     def cite(
@@ -207,18 +214,15 @@ def _declared(
 ) -> Declaration:
     from maap_tui.engine.studies.declaration import Declaration, author_of, product_of
 
+    demand_zones(start=start, end=end)
     given: Choices = {}
     for name, moment in (("start", start), ("end", end)):
         if moment is not None:
-            if moment.tzinfo is None:
-                raise InvalidRequestError(
-                    f"'{name}' must be timezone-aware", "Use datetime(..., tzinfo=timezone.utc)."
-                )
             given[name] = to_zulu(moment)
     if orbit is not None:
         given["orbit"] = str(orbit)
     if frames:
-        given["frame"] = ",".join(frames)
+        given["frame"] = ",".join(map(str, frames))
     if not products:
         raise InvalidRequestError("A study needs products", 'Give products=["COLLECTION/PRODUCT:BASELINE"].')
     select = tuple(product_of(text, given) for text in products)

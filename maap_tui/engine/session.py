@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from maap_tui.engine.download.jobs import Report
     from maap_tui.engine.download.queue_store import QueueRow
     from maap_tui.engine.download.requests import DownloadRequest
-    from maap_tui.engine.errors import CatalogError
+    from maap_tui.engine.errors import MaapError
     from maap_tui.engine.hooks import Hook
     from maap_tui.engine.model import Asset, BaselineInfo, Granule, TimeRange
     from maap_tui.engine.net.credentials import TokenInfo
@@ -271,7 +271,7 @@ class Session(Parts):
 
     async def all_news(
         self, queries: Iterable[Query], *, since: datetime | None = None
-    ) -> list[News | CatalogError]:
+    ) -> list[News | MaapError]:
         """`news` of several; in place of those that cannot be asked, why."""
         from maap_tui.engine.workflows.arrivals import all_news
 

@@ -66,3 +66,14 @@ def test_an_archive_that_does_not_answer_is_asked_again_later(maap: Callable, ar
 def test_nothing_is_tracked_yet(maap: Callable, archive: Archive) -> None:
     said = maap("news")
     assert said.code == 0 and "Nothing is tracked yet" in said.err and archive.stats.count("search") == 0
+
+
+def test_a_baseline_that_the_archive_has_no_more_hides_no_other(maap: Callable, home: Path) -> None:
+    assert maap(*SYNC).code == 0
+    folder = home / "registry/urls/EarthCARE" / L2 / "CPR_CLD_2A/ZZ/2025"
+    folder.mkdir(parents=True)
+    (folder / "url_20251201.txt").write_text("")
+    ended = maap("news", *SINCE, "--format", "hdr")
+    assert ended.code == 4
+    assert f"Error: {L2} CPR_CLD_2A ZZ: There is no baseline 'ZZ' in {L2}" in ended.err
+    assert [line.split()[1:3] for line in ended.lines[1:]] == [["CPR_CLD_2A", "BC"]]

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
@@ -680,3 +681,63 @@ def test_a_baseline_is_swapped_and_swapped_back(client: MaapClient, home: Path) 
     assert sorted(back.undone) == sorted(ended.retired) and len(back.downloads.downloaded) == 2
     (status,) = client.swaps(L2)
     assert status.counts == {"undone": 2} and status.next_due is None
+
+
+def test_an_orbit_that_could_not_be_searched_is_an_error(client: MaapClient, archive: Archive) -> None:
+    assert client.search(*NAMES, orbit="08574C").urls
+    archive.faults.add(target="search", status=503)
+    calls: list[Callable[[], object]] = [
+        lambda: client.search(*NAMES, orbit="08574C"),
+        lambda: client.get(*NAMES, orbit="08574C"),
+        lambda: client.searcher.search_urls_by_orbit(*NAMES[:2], 8574, baseline="BC"),
+    ]
+    for call in calls:
+        with pytest.raises(CatalogError, match=r"Orbit 08574 could not be searched: .*503"):
+            call()
+
+
+def test_news_of_each_baseline_whatever_the_others_are(
+    client: MaapClient, home: Path, archive: Archive
+) -> None:
+    since = datetime(2026, 1, 14, 18, tzinfo=UTC)
+    client.sync(*NAMES, start=datetime(2026, 1, 14, 12, tzinfo=UTC), format="hdr")
+    by_name = client.news(*NAMES, since=since, format="hdr")
+    assert by_name[0].here > 0
+    assert [one.here for one in client.news(since=since, format="hdr")] == [by_name[0].here]
+    with pytest.raises(InvalidRequestError, match="'since' must be timezone-aware"):
+        client.news(*NAMES, since=since.replace(tzinfo=None))
+
+
+def test_a_time_without_a_zone_is_refused(client: MaapClient) -> None:
+    naive = datetime(2025, 12, 1)
+    calls: list[Callable[[], object]] = [
+        lambda: client.overpasses("hyytiala", start=naive),
+        lambda: client.overpasses("hyytiala", end=naive),
+        lambda: client.freeze("study", products=[f"{L2}/CPR_CLD_2A:BC"], start=naive),
+        lambda: client.plan_cover("BiomassLevel1b", "S2_DGM__1S", start=naive),
+        lambda: client.set_table([f"{L2}/CPR_CLD_2A:BC", f"{L2}/MSI_COP_2A"], naive),
+        lambda: client.sync(*NAMES, start=naive),
+        lambda: client.plan_swap(L2, "CPR_CLD_2A", "AB", "BB", naive),
+    ]
+    for call in calls:
+        with pytest.raises(InvalidRequestError, match="must be timezone-aware"):
+            call()
+
+
+def test_no_folder_is_named_after_an_address(
+    client: MaapClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    address = "s3://bucket/prefix"
+    calls: list[Callable[[], object]] = [
+        lambda: client.freeze(address, products=[f"{L2}/CPR_CLD_2A:BC"], orbit="08574C", local=True),
+        lambda: client.thaw("study", out_dir=address),
+        lambda: client.update_catalogs([L2], force=True, out_dir=address),
+        lambda: client.build_catalog(L2, "CPR_CLD_2A", "BC", out_dir=address),
+        lambda: client.cut("granule.h5", address),
+        lambda: client.download_from_registry(*NAMES, out_dir=address),
+    ]
+    for call in calls:
+        with pytest.raises(InvalidRequestError):
+            call()
+    assert [one.name for one in tmp_path.iterdir()] == ["home"]

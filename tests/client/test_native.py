@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import itertools
 import json
 from dataclasses import replace
@@ -139,3 +140,16 @@ def test_a_bar_on_stderr(home: Path, capsys: pytest.CaptureFixture[str]) -> None
         fetched = capsys.readouterr()
     assert not searched.out and "100%" in searched.err and "of 7 items" in searched.err
     assert not fetched.out and "100%" in fetched.err and "6/6 files" in fetched.err
+
+
+def test_all_that_asks_or_reads_can_be_awaited() -> None:
+    """What the client computes alone, and what gives a reader that blocks, is left to the client itself."""
+    methods = {name for name, one in vars_of(MaapClient).items() if inspect.isfunction(one)}
+    awaited = {name for name in methods if inspect.iscoroutinefunction(getattr(AsyncMaapClient, name, None))}
+    assert methods - awaited == {"normalize_time_range", "open_dataset"}
+
+
+def vars_of(kind: type) -> dict[str, object]:
+    """Public attributes of a class and of those that it inherits from."""
+    found = {name: one for base in reversed(kind.__mro__) for name, one in vars(base).items()}
+    return {name: one for name, one in found.items() if not name.startswith("_")}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from maap_tui import AsyncMaapClient, CatalogError, InvalidRequestError, MaapClient
+from maap_tui import AsyncMaapClient, CatalogError, DownloadError, InvalidRequestError, MaapClient, exceptions
 from maap_tui.demo import Archive
 
 START, END = datetime(2025, 12, 4, tzinfo=UTC), datetime(2025, 12, 10, tzinfo=UTC)
@@ -65,3 +66,26 @@ def test_what_cannot_be_is_raised(home: Path, ship: Path, archive: Archive) -> N
         archive.faults.set(status=503, target="search")
         with pytest.raises(CatalogError):
             client.overpasses("hyytiala", 100, START, END)
+
+
+def test_a_match_that_cannot_be_fetched_says_whether_it_ever_can(
+    home: Path, ship: Path, archive: Archive
+) -> None:
+    with MaapClient() as client:
+        archive.faults.set(status=404, target="data")
+        with pytest.raises(DownloadError) as caught:
+            client.match(ship, "CPR_CLD_2A:BC", within_km=100, get=True)
+        assert (caught.value.permanent, caught.value.status_code) == (True, 404)
+        assert exceptions.classify_exit_code(caught.value) == exceptions.EXIT_NON_TRANSIENT
+        archive.faults.clear()
+        with pytest.raises(InvalidRequestError, match="no file in tiff"):
+            client.match(ship, "CPR_CLD_2A:BC", within_km=100, format="tiff")
+
+
+def test_what_is_left_out_of_places_is_logged(
+    home: Path, archive: Archive, caplog: pytest.LogCaptureFixture
+) -> None:
+    archive.faults.add(target="data", status=404)
+    with MaapClient() as client, caplog.at_level(logging.WARNING, logger="maap_tui"):
+        client.overpasses("hyytiala", 100)
+    assert "The predicted orbit cannot be had" in caplog.text

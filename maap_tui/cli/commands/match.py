@@ -176,13 +176,13 @@ def _table_of(rows: Sequence[Match]) -> list[tuple[str, ...]]:
 def _report(context: CommandContext, found: Matches) -> None:
     """Say how many there are, and what is missing of them."""
     from maap_tui.cli.commands.search import unsearched
+    from maap_tui.engine.workflows.overpass import trackless_words
 
     report = context.report
     for error in found.lacking:
         report.fail(error)
-    if found.without_track:
-        count = plural(len(found.without_track), "granule")
-        report.warn(f"{count} of the archive without a track that is known, such as {found.without_track[0]}")
+    if words := trackless_words(found.without_track):
+        report.warn(words)
         report.codes.add(AGAIN)
     if found.failed:
         report.say(unsearched(len(found.failed)))

@@ -46,7 +46,7 @@ def add_parser(subparsers: Any, words: str) -> None:
 
 async def run(context: CommandContext) -> None:
     """Ask what has arrived, and print it."""
-    from maap_tui.engine.errors import CatalogError
+    from maap_tui.engine.errors import MaapError
     from maap_tui.engine.query import parse_formats
     from maap_tui.engine.time_words import read_time
 
@@ -65,8 +65,9 @@ async def run(context: CommandContext) -> None:
             found = await session.all_news(queries, since=since)
     rows: list[tuple[str, ...]] = []
     for query, one in zip(queries, found, strict=True):
-        if isinstance(one, CatalogError):
-            report.fail(one)
+        if isinstance(one, MaapError):
+            names = (query.collection, query.product_type, query.baseline)
+            report.fail(one, " ".join(filter(None, names)) if len(queries) > 1 else "")
         elif args.list:
             for arrival in one.arrivals:
                 if output.as_json:

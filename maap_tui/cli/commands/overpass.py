@@ -187,11 +187,11 @@ def _report(context: CommandContext, found: Overpasses, metres: float, span: Tim
     """Say how many there are, and what is missing of them."""
     from maap_tui.cli.commands.search import unsearched
     from maap_tui.engine.overpass.units import km_words
+    from maap_tui.engine.workflows.overpass import trackless_words
 
     report = context.report
-    if found.without_track:
-        count = plural(len(found.without_track), "granule")
-        report.warn(f"{count} of the archive without a track that is known, such as {found.without_track[0]}")
+    if words := trackless_words(found.without_track):
+        report.warn(words)
         report.codes.add(AGAIN)
     if found.failed:
         report.say(unsearched(len(found.failed)))

@@ -49,6 +49,11 @@ class FailedDay:
         """The first day of the window, None for a search without time."""
         return self.window.first_day if self.window else None
 
+    @property
+    def words(self) -> str:
+        """What could not be searched, and why, as a sentence without its full stop."""
+        return f"{self.label[:1].upper()}{self.label[1:]} could not be searched: {self.reason}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:

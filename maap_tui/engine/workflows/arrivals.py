@@ -27,7 +27,7 @@ from maap_tui.engine.catalogue.search import FailedDay, Search
 from maap_tui.engine.catalogue.skipped import SkippedItem
 from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
 from maap_tui.engine.download.requests import DownloadRequest
-from maap_tui.engine.errors import CatalogError
+from maap_tui.engine.errors import CatalogError, InvalidRequestError, MaapError, NetworkSetupError
 from maap_tui.engine.events import Noted, Warned
 from maap_tui.engine.model import Granule, TimeRange, to_zulu
 from maap_tui.engine.query import Arrived, Query
@@ -307,6 +307,8 @@ class News:
     """The files that are not here."""
     failed: list[FailedDay] = field(default_factory=list)
     """What could not be asked."""
+    skipped: list[SkippedItem] = field(default_factory=list)
+    """Items of the archive that could not be used."""
 
     @property
     def counts(self) -> Counter[Kind]:
@@ -349,7 +351,7 @@ async def news(
         async for page in pages:
             report.arrivals += await asyncio.to_thread(_judged, parts, page.granules, chosen, done, report)
     report.arrivals.sort(key=lambda one: (one.granule.sensing_start, one.granule.id))
-    report.failed = found.failed
+    report.failed, report.skipped = found.failed, list(found.skipped.values())
     return report
 
 
@@ -378,15 +380,23 @@ def queries_of(
 
 async def all_news(
     parts: Parts, queries: Iterable[Query], *, since: datetime | None = None
-) -> list[News | CatalogError]:
-    """`news` of several, some of them at a time; in place of those that cannot be asked, why."""
+) -> list[News | MaapError]:
+    """`news` of several, some of them at a time; in place of those that cannot be asked, why.
+
+    One may be of a baseline that the archive has no more, which is no reason not to ask for the others.
+
+    Raises:
+        NetworkSetupError: nothing can be asked.
+    """
     slots = asyncio.Semaphore(parts.settings.search.parallel)
 
-    async def one(query: Query) -> News | CatalogError:
+    async def one(query: Query) -> News | MaapError:
         async with slots:
             try:
                 return await news(parts, query, since=since)
-            except CatalogError as error:
+            except NetworkSetupError:
+                raise
+            except (CatalogError, InvalidRequestError) as error:
                 return error
 
     return await together(*(one(query) for query in queries))

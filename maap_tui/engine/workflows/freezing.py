@@ -264,9 +264,8 @@ async def _search(parts: Parts, query: Query) -> list[Granule]:
         async for page in pages:
             granules += page.granules
     if search.failed:
-        first = search.failed[0]
         raise CatalogError(
-            f"{first.day or 'A part'} could not be searched: {first.reason}; nothing is frozen",
+            f"{search.failed[0].words}; nothing is frozen",
             "Run the same command again, or freeze what the registry knows with --local.",
         )
     return granules

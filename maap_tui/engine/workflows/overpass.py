@@ -24,6 +24,7 @@ from maap_tui.engine.workflows.build import baseline_at_archive, newest_baseline
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.presence import files_there
 from maap_tui.engine.workflows.searching import UNCUT, run_of
+from maap_tui.text import plural
 
 LONGEST = timedelta(hours=2)
 """How long before its closest approach a granule may begin: more than an orbit takes."""
@@ -59,6 +60,13 @@ class Overpasses:
     """Granules near the place whose track nobody knows, by name."""
     notes: list[str] = field(default_factory=list)
     """What has to be known of what is expected, in sentences without their full stop."""
+
+
+def trackless_words(names: Sequence[str]) -> str:
+    """That nobody knows the tracks of granules, a sentence without its full stop; '' for none of them."""
+    if not names:
+        return ""
+    return f"{plural(len(names), 'granule')} of the archive without a track that is known, such as {names[0]}"
 
 
 def query_for(parts: Parts, collection: str, product_type: str, baseline: str | None) -> Query:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from maap_tui.engine.errors import CatalogError
+from maap_tui.engine.errors import MaapError
 from maap_tui.engine.workflows.arrivals import News, queries_of
 from maap_tui.text import plural
 from maap_tui.tui.dialogs.listing import ListDialog
@@ -42,8 +42,8 @@ async def show_arrived(host: Host) -> None:
     host.notify(f"{plural(count, 'file')} queued; 3 shows them.")
 
 
-def words_of(news: News | CatalogError) -> str:
+def words_of(news: News | MaapError) -> str:
     """What has arrived of a baseline, in a line."""
-    if isinstance(news, CatalogError):
+    if isinstance(news, MaapError):
         return f"not answered: {news.message}"
     return f"not answered: {news.failed[0].reason}" if news.failed else news.sentence
