@@ -383,7 +383,7 @@ async def all_news(
 ) -> list[News | MaapError]:
     """`news` of several, some of them at a time; in place of those that cannot be asked, why.
 
-    One may be of a baseline that the archive has no more, which is no reason not to ask for the others.
+    One may be of a baseline that the archive dropped: the others are asked for all the same.
 
     Raises:
         NetworkSetupError: nothing can be asked.
