@@ -86,6 +86,23 @@ def test_after_a_day_that_is_whole(
     assert [line.split()[0] for line in ran()] == ["2025-11-30", "2025-12-01"]
 
 
+def test_a_day_waits_for_what_may_still_come_of_it(
+    maap: Callable, home: Path, archive: Archive, hook: Callable, ran: Callable
+) -> None:
+    command = hook('say "$1" "$(grep -c /)"', "{day}")
+    words = ("sync", *CLD, *HOUR, "--hook", command, "--hook-per", "day")
+    names = [line.rpartition("/")[2] for line in maap("search", *CLD, *HOUR).lines]
+    archive.faults.add(target="data", status=404, match=names[0])
+    archive.faults.add(target="data", status=503, match=names[1])
+    assert maap(*words).code == 3
+    # One file is gone for good and is not waited for; the other one is.
+    assert ran() == []
+    archive.faults.clear()
+    archive.faults.add(target="data", status=404, match=names[0])
+    assert maap(*words).code == 4
+    assert ran() == [f"2025-12-01 {len(names) - 1}"]
+
+
 @pytest.mark.fault("P14")
 def test_a_kill_between_the_finish_and_the_hook_loses_nothing(
     maap: Callable, home: Path, start: Callable, hook: Callable, ran: Callable

@@ -14,6 +14,7 @@ import pytest
 
 from maap_tui.demo import Archive
 from maap_tui.engine.net.credentials import load_credentials
+from maap_tui.engine.workflows.scripts import cronjob_manifest
 from tests.homes import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
@@ -296,3 +297,11 @@ def test_a_cronjob_that_was_printed_runs(maap: Callable, home: Path, monkeypatch
         monkeypatch.setenv("JOB_COMPLETION_INDEX", str(index))
         assert maap(*words).code == 0
     assert len(files_in(home)) == 16
+
+
+def test_the_name_of_a_cronjob_is_one_that_kubernetes_takes() -> None:
+    for name in ("CPR_CLD_2A-BC", "A" * 39 + "_B", "A" * 60, "__"):
+        lines = cronjob_manifest(["maap", "sync"], name, 2).splitlines()
+        given = lines[lines.index("metadata:") + 1].removeprefix("  name: ")
+        # RFC 1123, and 52 characters, as a CronJob appends 11 to it.
+        assert re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", given) and len(given) <= 52

@@ -237,6 +237,10 @@ def test_nothing_is_fetched_that_s3_would_not_take(
         (("catalog", "build", CLD[0], "-o", TO), "is an address and not a path of this machine"),
         (("plan", *CLD, *SOME, "-o", TO), "is an address and not a path of this machine"),
         (("search", *CLD, *SOME, "--url-file", TO), "is an address and not a path of this machine"),
+        (("match", "ship.csv", "CPR_CLD_2A", "-o", f"{TO}.csv"), "is an address and not a path"),
+        (("overpass", "--site", "hyytiala", "-o", f"{TO}.csv"), "is an address and not a path"),
+        (("cover", *CLD, *SOME, "-o", TO), "is an address and not a path of this machine"),
+        (("freeze", *CLD, *SOME, "-o", TO), "is an address and not a path of this machine"),
     ],
 )
 def test_s3_where_it_cannot_be_is_4_and_makes_no_folder(

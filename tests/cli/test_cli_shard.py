@@ -118,3 +118,17 @@ def test_a_share_of_a_rate_is_given_back(maap: Callable, monkeypatch: pytest.Mon
     assert maap("sync", *CLD, *DAY, "-n", "2").code == 0
     rates = home / "registry" / ".locks" / "rates"
     assert rates.is_dir() and list(rates.iterdir()) == []
+
+
+def test_a_url_of_another_part_is_left_to_it(maap: Callable, home: Path) -> None:
+    (url, *_) = maap("search", *CLD, *DAY, "-n", "1").lines
+    (home / "credentials.txt").unlink()
+    codes = set()
+    for part in ("1/2", "2/2"):
+        ended = maap("download", CLD[0], CLD[1], "--url", url, "--shard", part)
+        codes.add(ended.code)
+        if ended.code == 0:
+            assert ended.err.splitlines()[0] == "1 URL of --url left to other parts (--shard)"
+            assert ended.err.splitlines()[1].startswith("No URL in --url [")
+    # Who has nothing to fetch needs no token.
+    assert codes == {0, 2}

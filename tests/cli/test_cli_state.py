@@ -74,6 +74,14 @@ def test_marks_from_files_and_arguments(maap: Callable, home: Path, tmp_path: Pa
     assert "Marked:              2" in maap("state", "show", *CLD).lines
 
 
+def test_a_path_that_no_line_can_hold_is_refused_alone(maap: Callable, home: Path) -> None:
+    one, other = put(home, 2)
+    odd = one.with_name(f"{one.stem}|.h5")
+    ended = maap("state", "mark", odd, one, other)
+    assert (ended.code, ended.err.splitlines()[-1]) == (4, "Marked 2 files; 1 refused")
+    assert f"Refused: {odd}: the path holds a line end, a control character, |" in ended.err
+
+
 def test_a_path_that_is_no_granule_is_refused_and_the_others_marked(maap: Callable, home: Path) -> None:
     path = put(home, 1)[0]
     ended = maap("state", "mark", path, "/etc/hosts", "\x1b[2J")
@@ -93,7 +101,7 @@ def test_cleanup_keeps_what_it_must_not_touch(maap: Callable, home: Path, tmp_pa
     linked.symlink_to(victim)
     maap("state", "mark", path, linked)
     ended = maap("state", "cleanup", *CLD)
-    assert ended.code == 0
+    assert ended.code == 4
     assert "Refused: " in ended.err and "symbolic link" in ended.err
     assert ended.err.endswith("Deleted 1 file (1.0 KiB)\n")
     assert victim.exists() and not path.exists()

@@ -170,11 +170,16 @@ def requests_of_plan(context: CommandContext, session: Session, name: str) -> li
     return [request for request in plan.requests if shard is None or request.url in shard]
 
 
+def _source_of(context: CommandContext) -> str:
+    """Where the URLs come from, as the user named it."""
+    args = context.args
+    return "--url" if args.url is not None else str(args.url_file)
+
+
 def _urls_of(context: CommandContext, session: Session) -> list[str]:
     from maap_tui.engine.workflows.url_list import read_lines
 
-    args, shard = context.args, shard_of(context.args, session)
-    source = "--url" if args.url is not None else args.url_file
+    args, shard, source = context.args, shard_of(context.args, session), _source_of(context)
     if args.url is not None:
         found = [args.url.strip()]
     else:
@@ -213,13 +218,14 @@ async def _download_urls(context: CommandContext, session: Session) -> None:
                 context.report.fail(error)
         await list_wanted(context, session, wanted, args.out_dir)
         return
-    context.check_token(session)
+    if urls:
+        context.check_token(session)
     context.prints_files()
     async with moved(context, session):
         report = await session.download(
             urls, args.collection, out_dir=args.out_dir, product_dir=product_dir, track=True
         )
-    summarise(context, report, nothing=f"No URL in {args.url_file}")
+    summarise(context, report, nothing=f"No URL in {_source_of(context)}")
 
 
 async def _download_pending(context: CommandContext, session: Session) -> None:

@@ -71,10 +71,12 @@ async def run(context: CommandContext) -> None:
     from maap_tui.engine.product_sets import read_member
     from maap_tui.engine.query import parse_formats
     from maap_tui.engine.storage import files
+    from maap_tui.engine.storage.places import demand_path
     from maap_tui.engine.workflows import match
 
     args, output, report = context.args, context.output, context.report
     form = _form_of(args)
+    target = None if args.output is None else Path(demand_path(args.output))
     apart = read_duration(args.dt, "--dt", most=match.MOST_APART)
     metres = read_distance(args.dx, "--dx", most_km=2000)
     gap = read_duration(args.gap, "--gap", most=timedelta(days=400))
@@ -89,15 +91,15 @@ async def run(context: CommandContext) -> None:
         queries = await match.queries_for(session, members, formats)
         async with context.watched():
             found = await match.matches(session, queries, track, apart=apart, metres=metres, gap=gap)
-        if args.output is not None:
+        if target is not None:
             text = (
                 csv_text(found.rows)
                 if form == "csv"
                 else "".join(json_line(record_of(one)) for one in found.rows)
             )
-            with files.replacing(Path(args.output)) as write:
+            with files.replacing(target) as write:
                 write(text)
-            report.say(f"Wrote {plural(len(found.rows), 'match', 'matches')} to {args.output}")
+            report.say(f"Wrote {plural(len(found.rows), 'match', 'matches')} to {target}")
         elif form == "csv":
             output.written(csv_text(found.rows))
         elif form == "json":

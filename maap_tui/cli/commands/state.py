@@ -334,5 +334,5 @@ def cleanup(context: CommandContext) -> None:
     if report.held:
         context.report.say(f"Kept {plural(len(report.held), 'file')}: {report.held[0][1]}")
         context.report.codes.add(AGAIN)
-    if report.refused and not report.deleted:
+    if report.refused:
         context.report.codes.add(WRONG)

@@ -345,9 +345,7 @@ class BaselineRegistry:
     def _by_day(self, paths: Iterable[tuple[str, date]]) -> dict[date, dict[bytes, str]]:
         days: dict[date, dict[bytes, str]] = {}
         for path, day in paths:
-            fault = path_fault(path) or ("it is empty" if not path else "")
-            fault = fault or ("it starts with #" if path.startswith("#") else "")
-            _demand(fault or ("it starts with a blank" if path != path.lstrip() else ""), path)
+            _demand(mark_fault(path), path)
             days.setdefault(day, {})[path.encode()] = path
         return days
 
@@ -432,6 +430,13 @@ class BaselineRegistry:
     def is_unreadable(self, day: date, kinds: Iterable[Kind] = tuple(TREES)) -> bool:
         """Whether files of a day were there and could not be read, when they were read last."""
         return self._days.is_unreadable(day, kinds)
+
+
+def mark_fault(path: str) -> str:
+    """Say why a path cannot be a line of a list of marked files; '' when it can."""
+    fault = path_fault(path) or ("it is empty" if not path else "")
+    fault = fault or ("it starts with #" if path.startswith("#") else "")
+    return fault or ("it starts with a blank" if path != path.lstrip() else "")
 
 
 def _demand(fault: str, text: str) -> None:

@@ -95,15 +95,12 @@ class Hooking:
             self._waiting.put_nowait(None)
             await self._worker
         if self._hook.per == DAY:
+            # A file that the archive does not have is not waited for.
+            gone = {failed.url for failed in downloads.report.failed if failed.permanent}
             left = {
                 (job.wanted.key, job.wanted.day)
                 for job in downloads.job_list()
-                if job.state not in ("finished", "skipped")
-            }
-            # A file that the archive does not have is not waited for.
-            gone = {failed.url for failed in downloads.report.failed if failed.permanent}
-            left -= {
-                (job.wanted.key, job.wanted.day) for job in downloads.job_list() if job.wanted.url in gone
+                if job.state not in ("finished", "skipped") and job.wanted.url not in gone
             }
             await self._run_days({*left, *held_back})
         if self._hook.per != SET and self.book.owed:

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from maap_tui.engine.config import dirs
-from maap_tui.engine.registry.baseline import BaselineRegistry
+from maap_tui.engine.registry.baseline import BaselineRegistry, mark_fault
 from maap_tui.engine.registry.cleanup import CleanupReport, delete_marked
 from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.storage import layout
@@ -45,7 +45,11 @@ def _change_marks(
     groups: dict[Key, list[tuple[str, date]]] = {}
     report = MarkReport()
     for text in paths:
-        location = _location_of(text)
+        path = _absolute(text)
+        if fault := mark_fault(path):
+            report.refused.append((text, fault))
+            continue
+        location = layout.collection_of(path)
         if location is None:
             report.refused.append(
                 (text, "it is not of the layout .../COLLECTION/PRODUCT/BASELINE/YYYY/MM/DD/FILE")
@@ -53,7 +57,7 @@ def _change_marks(
             continue
         collection, product_type, baseline, day = location
         key = Key(parts.mission_of(collection).name, collection, product_type, baseline)
-        groups.setdefault(key, []).append((_absolute(text), day))
+        groups.setdefault(key, []).append((path, day))
     for key, found in groups.items():
         changed = change(parts.registry.baseline(key), found)
         report.new += changed
@@ -72,7 +76,3 @@ def cleanup(
 def _absolute(text: str) -> str:
     dirs.absolute(Path(text))
     return os.path.abspath(text)
-
-
-def _location_of(text: str) -> tuple[str, str, str, date] | None:
-    return layout.collection_of(_absolute(text))

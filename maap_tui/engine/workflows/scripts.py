@@ -112,7 +112,8 @@ def cronjob_manifest(words: Sequence[str], name: str, jobs: int) -> str:
         name: what it is about; letters, digits and `-` of it are kept.
         jobs: completions of the Job.
     """
-    label = "".join(sign if sign.isalnum() else "-" for sign in name.lower()).strip("-")
+    label = "".join(sign if sign.isalnum() else "-" for sign in f"maap-{name.lower()}")
+    label = label[:45].rstrip("-")  # the names of its jobs are longer, and none may end with one
     command = [*words, "--shard", f"k8s/{jobs}", "--log-times", "--quiet"]
     lines = "\n".join(f"                - {_quoted(word)}" for word in command)
     return f"""\
@@ -120,7 +121,7 @@ def cronjob_manifest(words: Sequence[str], name: str, jobs: int) -> str:
 apiVersion: batch/v1
 kind: CronJob
 metadata:
-  name: maap-{label[:40]}
+  name: {label}
 spec:
   schedule: "0 6 * * *"
   concurrencyPolicy: Forbid
