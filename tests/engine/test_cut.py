@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -239,6 +240,74 @@ async def test_an_imager_is_cut_across_its_track_too(session: Make, tmp_path: Pa
         assert np.array_equal(part["ScienceData/line"], np.arange(10, 21))
         assert np.array_equal(part["ScienceData/column"], np.arange(10, 17))
         assert part["ScienceData/other"].shape == (7,)
+
+
+MEASURED = """
+import asyncio, resource, sys
+from pathlib import Path
+from maap_tui.engine.cuts.request import Cut
+from maap_tui.engine.query import Box
+from maap_tui.engine.session import Session
+from maap_tui.engine.workflows.cut import Source
+
+async def cut(path, wanted):
+    async with Session.load() as engine:
+        await engine.cut(Source(path.name, "", path), wanted, path.with_suffix(".nc"))
+        print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+
+asyncio.run(cut(Path(sys.argv[1]), eval(sys.argv[2])))
+"""
+"""Cuts a file, and prints the most memory that what read it had, in KiB."""
+
+
+async def peak_kib(path: Path, cut: Cut) -> int:
+    """Cut a file that is here into one of its name with the suffix `.nc`; returns the most memory."""
+    ended = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", MEASURED, str(path), repr(cut),
+        stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    said, _ = await ended.communicate()
+    return int(said)
+
+
+async def test_memory_does_not_grow_with_the_rows_of_an_imager(home: Path, tmp_path: Path) -> None:
+    peaks = []
+    for rows in (2000, 8000):
+        path = tmp_path / f"{rows}.h5"
+        with h5py.File(path, "w") as file:
+            how = {"chunks": (50, 1000), "compression": "gzip", "fillvalue": -999}
+            latitude, longitude = (
+                file.create_dataset(name, (rows, 1000), "f4", **how) for name in ("lat", "lon")
+            )
+            latitude[rows // 2 :: rows // 4], longitude[rows // 2] = 15, 0
+            file.create_dataset("whole", (rows, 1000), "f4", **how)[rows // 2] = 1
+        peaks.append(await peak_kib(path, Cut(box=Box(-10, 10, 10, 20))))
+        with h5py.File(path.with_suffix(".nc")) as part:
+            assert part["lat"].shape == (1, 1000) and part["whole"][0, 0] == 1
+    assert peaks[1] < peaks[0] + 30_000
+
+
+async def test_memory_does_not_grow_with_the_columns_that_are_copied(home: Path, tmp_path: Path) -> None:
+    peaks = []
+    for size in (1000, 3500):
+        path = tmp_path / f"{size}.h5"
+        with h5py.File(path, "w") as file:
+            far = file.create_dataset("far", (2, size, size), "f8", chunks=(2, 500, 500), compression="gzip")
+            far[1, 498:502, size - 1] = [1, 2, 3, 4]
+        peaks.append(await peak_kib(path, Cut(("far",))))
+        with h5py.File(path.with_suffix(".nc")) as part:
+            assert part["far"][1, 497:503, size - 1].tolist() == [0, 1, 2, 3, 4, 0]
+    assert peaks[1] < peaks[0] + 60_000
+
+
+async def test_no_position_is_not_a_place(session: Make, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["lat"] = np.array([10, 10, -999, 10, np.nan, 9.97e36, 10], "f4")
+        file["lon"] = np.array([81, -999, 81, 9.97e36, 81, 81, np.nan], "f4")
+    async with session() as engine:
+        for where in (Cut(box=Box(-180, -90, 180, 90)), Cut(circle=Circle(10, 81, 15_000))):
+            found = await engine.estimate_cut(here(tmp_path / "a.h5"), where)
+            assert found.spans[0].kept == [[0, 1]]
 
 
 async def test_packed_positions_of_two_resolutions_and_a_grid(session: Make, tmp_path: Path) -> None:

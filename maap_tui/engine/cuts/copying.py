@@ -186,28 +186,38 @@ def _batches(
 ) -> Iterator[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
     """What is kept in boxes of at most `BATCH` bytes: where each begins, its size, where it goes.
 
-    Each begins with a row of chunks, so that no chunk is unpacked twice for rows that follow each other.
+    Inside of a stretch each begins with a chunk, so that no chunk is unpacked twice.
     """
     if not one.shape:
         yield (), (), ()
         return
+    most = _most_of(one, size_of(slices))
     placed: list[list[tuple[int, int, int]]] = []
-    for some in slices:
-        at, stretches = 0, []
+    for some, step, length in zip(slices, one.data.chunks or (1,) * len(slices), most, strict=True):
+        at, pieces = 0, []
         for begin, end in some:
-            stretches.append((begin, end, at))
-            at += end - begin
-        placed.append(stretches)
+            while begin < end:
+                until = min(begin // step * step + length, end)
+                pieces.append((begin, until - begin, at))
+                begin, at = until, at + until - begin
+        placed.append(pieces)
     for parts in itertools.product(*placed):
-        inner = math.prod(end - begin for begin, end, _ in parts[1:]) * one.data.id.get_type().get_size()
-        step = (one.data.chunks or (1,))[0]
-        rows = max(BATCH // max(inner * step, 1), 1) * step
-        begin, end, into = parts[0]
-        while begin < end:
-            until = min(begin // step * step + rows, end)
-            yield (
-                (begin, *(part[0] for part in parts[1:])),
-                (until - begin, *(part[1] - part[0] for part in parts[1:])),
-                (into, *(part[2] for part in parts[1:])),
-            )
-            begin, into = until, into + until - begin
+        begins, counts, into = zip(*parts, strict=True)
+        yield begins, counts, into
+
+
+def _most_of(one: Variable, shape: Sequence[int]) -> list[int]:
+    """How many points along each dimension are copied at a time, in whole chunks: of the last ones first."""
+    steps = [
+        min(step, max(size, 1))
+        for step, size in zip(one.data.chunks or (1,) * len(shape), shape, strict=True)
+    ]
+    left = max(BATCH // one.data.id.get_type().get_size(), 1)
+    found: list[int] = []
+    for axis in range(len(shape) - 1, -1, -1):
+        allowed = left // max(math.prod(steps[:axis]), 1)
+        step = (one.data.chunks or (1,) * len(shape))[axis]
+        length = max(allowed // step, 1) * step
+        found.insert(0, length)
+        left = max(left // min(length, max(shape[axis], 1)), 1)
+    return found

@@ -19,6 +19,11 @@ from maap_tui.engine.apart import CannotRead
 from maap_tui.engine.cuts.contents import DAMAGE, Contents, Key, Slices, Variable
 from maap_tui.engine.geometry import EARTH_RADIUS_KM
 
+BLOCK_POINTS = 1 << 18
+"""Points whose positions are looked at together."""
+MOST_EAST = 540.0
+"""Degrees of longitude, east or west, that a place may have."""
+
 _LATITUDE = re.compile(r"(?P<before>.*_)?(?P<word>latitude|lat)(?P<after>_.*)?", re.I)
 _TIME = re.compile(r"(.*_)?(time|profiletime)(_.*)?", re.I)
 _SINCE = re.compile(
@@ -118,9 +123,13 @@ def _epoch_of(one: Variable) -> tuple[float, float] | None:
     return unit, day.timestamp() + clock
 
 
-def values_of(one: Variable) -> Any:
-    """The numbers of a variable as they are meant: NaN where there are none, scaled where they are packed."""
-    raw = one.data[()]
+def values_of(one: Variable, raw: Any) -> Any:
+    """The numbers of a variable as they are meant: NaN where there are none, scaled where they are packed.
+
+    Args:
+        one: the variable.
+        raw: values of it as they are in the file.
+    """
     values = numpy.asarray(raw, dtype="f8")
     for name in ("_FillValue", "missing_value"):
         fill = one.data.attrs.get(name)
@@ -133,6 +142,25 @@ def values_of(one: Variable) -> Any:
     return values
 
 
+def _rows_of(variables: Sequence[Variable]) -> Iterator[tuple[slice, list[Any]]]:
+    """The rows of variables of one shape, some at a time: which they are, and the numbers of each.
+
+    What is in memory does not depend on how many rows there are. Whole rows of chunks are read, so that none
+    is unpacked twice, and become numbers in smaller steps.
+    """
+    shape = variables[0].shape
+    rows = max(BLOCK_POINTS // max(math.prod(shape[1:]), 1), 1)
+    chunk = max((one.data.chunks or (1,))[0] for one in variables)
+    step = max(rows // chunk, 1) * chunk
+    for begin in range(0, shape[0], step):
+        end = min(begin + step, shape[0])
+        raw = [one.data[begin:end] for one in variables]
+        for at in range(begin, end, rows):
+            here = slice(at, min(at + rows, end))
+            inner = slice(here.start - begin, here.stop - begin)
+            yield here, [values_of(one, some[inner]) for one, some in zip(variables, raw, strict=True)]
+
+
 def inside_circle(latitude: Any, longitude: Any, circle: Sequence[float]) -> Any:
     """Whether points, in degrees, are within a circle of (latitude, longitude, km)."""
     here, there = numpy.radians(latitude), math.radians(circle[0])
@@ -140,7 +168,8 @@ def inside_circle(latitude: Any, longitude: Any, circle: Sequence[float]) -> Any
     half = numpy.sin((here - there) / 2) ** 2
     half = half + numpy.cos(here) * math.cos(there) * numpy.sin(apart / 2) ** 2
     km = 2 * EARTH_RADIUS_KM * numpy.arcsin(numpy.sqrt(numpy.clip(half, 0, 1)))
-    return (numpy.abs(latitude) <= 90) & (km <= circle[2])
+    is_place = (numpy.abs(latitude) <= 90) & (numpy.abs(longitude) <= MOST_EAST)
+    return is_place & (km <= circle[2])
 
 
 def inside_box(latitude: Any, longitude: Any, box: Sequence[float]) -> Any:
@@ -151,6 +180,8 @@ def inside_box(latitude: Any, longitude: Any, box: Sequence[float]) -> Any:
     is_east = (wrapped <= east) | ((wrapped == -180) & (east == 180))
     is_west = (wrapped >= west) | ((wrapped == -180) & (east == 180))
     between = is_west & is_east if west <= east else is_west | is_east
+    # What stands for no position, such as -999, would be somewhere too.
+    between &= numpy.abs(longitude) <= MOST_EAST
     return (latitude >= south) & (latitude <= north) & between
 
 
@@ -190,8 +221,10 @@ def inside(
         bring(times)
         for one in times:
             unit, epoch = _epoch_of(one) or (1.0, 0.0)
-            moments = values_of(one) * unit + epoch
-            masks[one.keys[0]] = (moments >= time[0]) & (moments < time[1])
+            mask = masks[one.keys[0]] = numpy.zeros(one.shape, dtype=bool)
+            for here, (values,) in _rows_of([one]):
+                moments = values * unit + epoch
+                mask[here] = (moments >= time[0]) & (moments < time[1])
     kept = {key: runs_of(mask) for key, mask in masks.items()}
     if circle is None and box is None:
         return kept
@@ -207,19 +240,44 @@ def inside(
 def _of_positions(
     pair: Positions, circle: Sequence[float] | None, box: Sequence[float] | None, masks: dict[Key, Any]
 ) -> Iterator[tuple[Key, Slices]]:
-    latitude, longitude = values_of(pair.latitude), values_of(pair.longitude)
-    if pair.latitude.keys != pair.longitude.keys:
-        latitude, longitude = latitude[:, None], longitude[None, :]  # a grid
-    found: Any = True
-    if circle is not None:
-        found = inside_circle(latitude, longitude, circle)
-    if box is not None:
-        found = found & inside_box(latitude, longitude, box)
+    found = [numpy.zeros(sizes, dtype=bool) for sizes in _sizes_of(pair)]
+    for here, latitude, longitude in _pieces_of(pair):
+        piece: Any = True
+        if circle is not None:
+            piece = inside_circle(latitude, longitude, circle)
+        if box is not None:
+            piece = piece & inside_box(latitude, longitude, box)
+        for axis, key in enumerate(pair.keys):
+            if key in masks:
+                mask = masks[key][here] if axis == 0 else masks[key]
+                piece = piece & mask.reshape([-1 if at == axis else 1 for at in range(piece.ndim)])
+        for axis, along in enumerate(found):
+            line = piece.any(axis=tuple(at for at in range(piece.ndim) if at != axis))
+            if axis == 0:
+                along[here] = line
+            else:
+                along |= line
     for axis, key in enumerate(pair.keys):
-        if key in masks:
-            mask = masks[key]
-            found = found & mask.reshape([-1 if at == axis else 1 for at in range(found.ndim)])
-    for axis, key in enumerate(pair.keys):
-        along = found.any(axis=tuple(at for at in range(found.ndim) if at != axis))
-        runs = runs_of(along)
+        runs = runs_of(found[axis])
         yield key, runs if axis == 0 or not runs else [(runs[0][0], runs[-1][1])]
+
+
+def _sizes_of(pair: Positions) -> list[int]:
+    """Points along each dimension of the positions."""
+    is_grid = pair.latitude.keys != pair.longitude.keys
+    return [*pair.latitude.shape, *(pair.longitude.shape if is_grid else ())]
+
+
+def _pieces_of(pair: Positions) -> Iterator[tuple[slice, Any, Any]]:
+    """Latitudes and longitudes, degrees, of some rows at a time, and which rows."""
+    if pair.latitude.keys == pair.longitude.keys:
+        for here, (latitude, longitude) in _rows_of([pair.latitude, pair.longitude]):
+            yield here, latitude, longitude
+        return
+    # A grid: each row has all columns.
+    longitude = numpy.concatenate([values for _, (values,) in _rows_of([pair.longitude])])[None, :]
+    rows = max(BLOCK_POINTS // max(longitude.size, 1), 1)
+    for some, (latitude,) in _rows_of([pair.latitude]):
+        for at in range(0, len(latitude), rows):
+            piece = latitude[at : at + rows, None]
+            yield slice(some.start + at, some.start + at + len(piece)), piece, longitude
