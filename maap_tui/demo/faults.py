@@ -6,6 +6,7 @@ Several rules may be active at once; what they decide for a request is one `Plan
 from __future__ import annotations
 
 import random
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -80,6 +81,8 @@ class Fault:
     """Filters by one of these, separated by commas, find nothing: product, version, orbit, frame, updated."""
     deaf: str | None = None
     """Conditions on one of these, separated by commas, are ignored: updated, created, frame, ..."""
+    barred: str | None = None
+    """Searches with a condition on one of these are answered with a status: updated:422,created:500, ..."""
     unlisted: str | None = None
     """Properties that the queryables do not list, separated by commas."""
     match_case: bool | None = None
@@ -96,6 +99,8 @@ class Fault:
             raise ValueError(f"target must be one of {', '.join(TARGETS)}")
         if not 0 <= self.probability <= 1:
             raise ValueError("probability must be between 0 and 1")
+        if self.barred and not re.fullmatch(r"(?:\w+:\d{3}(?:,|$))+", self.barred):
+            raise ValueError("barred must be like updated:422,created:500")
         if self.filters is not None and self.filters not in FILTERS:
             raise ValueError(f"filters must be one of {', '.join(FILTERS)}")
         self._random = random.Random(self.seed)
@@ -112,7 +117,7 @@ HOMES = {
     "html_login": "data", "wrong_length": "data", "redirect": "data", "token_lifetime_s": "token",
     "failing_day": "search", "empty_results": "search", "wrong_matched": "search", "wrong_size": "search",
     "next_loop": "search", "filters": "catalogue", "match_case": "search",
-    "blind": "search", "deaf": "search", "unlisted": "catalogue",
+    "blind": "search", "deaf": "search", "barred": "search", "unlisted": "catalogue",
 }  # fmt: skip
 """Kind of fault to the requests it belongs to when a rule names no target."""
 
@@ -146,6 +151,7 @@ class Plan:
     filters: str = ""
     blind: str = ""
     deaf: str = ""
+    barred: str = ""
     unlisted: str = ""
     match_case: bool = False
     gzip: bool = False
@@ -264,7 +270,7 @@ def _check_all(values: Mapping[str, Any]) -> None:
 
 
 def _check(name: str, value: Any) -> None:
-    texts = {"target", "match", "failing_day", "redirect", "filters", "blind", "deaf", "unlisted"}
+    texts = {"target", "match", "failing_day", "redirect", "filters", "blind", "deaf", "barred", "unlisted"}
     switches = {"html_login", "empty_results", "next_loop", "match_case", "gzip"}
     if value is None or name == "retry_after":
         return

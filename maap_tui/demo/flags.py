@@ -26,6 +26,7 @@ _NUMBERS: dict[str, tuple[Callable[[str], Any], str, str]] = {
     "wrong-matched": (int, "N", "add N to numberMatched"),
     "blind": (str, "PARTS", "filters by product, version, orbit or frame find nothing"),
     "deaf": (str, "PARTS", "conditions of filters on updated, created or others are ignored"),
+    "barred": (str, "PARTS", "status of searches with a condition on a part: updated:422,created:500"),
     "unlisted": (str, "NAMES", "properties that queryables do not list"),
     "target": (str, "PART", "what the faults hit: search, catalogue, data, token or all"),
     "match": (str, "TEXT", "only addresses that contain TEXT"),

@@ -33,6 +33,14 @@ PARAMETERS = frozenset(
 """Parameters of a search that are not queryables."""
 
 
+class BarredError(ValueError):
+    """A condition on something that a fault bars."""
+
+    def __init__(self, name: str, status: int) -> None:
+        super().__init__(f"Filters on {name} are not supported")
+        self.status = status
+
+
 class TooFarError(ValueError):
     """A page beyond the window of 100,000 records."""
 
@@ -131,6 +139,10 @@ def _filter(values: Mapping[str, Any], method: str, plan: Plan) -> Any:
         blind = frozenset(plan.blind.split(","))
         deaf = frozenset(plan.deaf.split(",")) - {""}
         tree = filters.parse(given, lang, match_case=plan.match_case, blind=blind)
+        asked = filters.meanings(tree)
+        for name, _, status in (part.partition(":") for part in plan.barred.split(",")):
+            if name in asked:
+                raise BarredError(name, int(status))
         heard = [part for part in filters.conjuncts(tree) if not filters.meanings(part) & deaf]
         parts += heard if deaf else [tree]
     for name, value in values.items():
@@ -184,6 +196,8 @@ class Catalogue:
                 return self._serve_collections(request, parts[1:])
         except TooFarError as exc:
             return error(422, str(exc))
+        except BarredError as exc:
+            return error(exc.status, str(exc))
         except (SearchError, filters.FilterError) as exc:
             return error(400, str(exc))
         return error(404, f"Not found: {path}")

@@ -40,8 +40,9 @@ Answer = dict[str, Any] | bytes | tuple[int, dict[str, Any] | bytes]
 class RawServer:
     """Serves on loopback while it is entered; queryables are answered by itself."""
 
-    def __init__(self, answer: Callable[[Asked], Answer]) -> None:
+    def __init__(self, answer: Callable[[Asked], Answer], *, queryables: dict[str, Any] = QUERYABLES) -> None:
         self._answer = answer
+        self._queryables = queryables
         self.asked: list[Asked] = []
         self.failure: BaseException | None = None
 
@@ -70,7 +71,7 @@ class RawServer:
             data = await reader.readexactly(int(fields.get("content-length", 0)))
             asked = Asked(method, path, json.loads(data) if data else None)
             self.asked.append(asked)
-            answer = {**QUERYABLES} if path.endswith("/queryables") else self._answer(asked)
+            answer = {**self._queryables} if path.endswith("/queryables") else self._answer(asked)
             writer.write(_bytes_of(answer))
             await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):

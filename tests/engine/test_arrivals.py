@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ from maap_tui.demo import Archive
 from maap_tui.demo.missions.base import Granule
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.events import Event, FileFinished
-from maap_tui.engine.model import TimeRange
+from maap_tui.engine.model import TimeRange, to_zulu
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
 from maap_tui.engine.workflows.sync import SyncReport
 from tests.engine.conftest import told
+from tests.engine.raw_server import QUERYABLES, Asked, RawServer, item, page
 from tests.homes import MOMENT, NOW, QUICK
 
 L2 = "EarthCAREL2Validated_MAAP"
@@ -101,8 +102,24 @@ def kept(clocked: Archive, tmp_path: Path) -> Kept:
         {"unlisted": "modificationDate,creationDate"},
         {"deaf": "updated,created"},
         {"blind": "updated"},
+        {"barred": "updated:422,created:422"},
+        {"barred": "updated:403,created:403"},
+        {"barred": "updated:501,created:501"},
+        {"barred": "updated:400,created:400", "filters": "json"},
+        {"target": "catalogue", "match": "/queryables", "status": 404},
     ],
-    ids=["by change", "by arrival", "not listed", "ignored", "finds nothing"],
+    ids=[
+        "by change",
+        "by arrival",
+        "not listed",
+        "ignored",
+        "finds nothing",
+        "refused",
+        "forbidden",
+        "not implemented",
+        "refused in json",
+        "no queryables",
+    ],
 )
 async def test_all_that_arrives_comes_once(kept: Kept, fault: dict[str, str]) -> None:
     """Also where the archive cannot be asked by time of arrival, or says that it can and cannot."""
@@ -174,6 +191,37 @@ async def test_a_day_that_fails_moves_nothing(kept: Kept) -> None:
     assert set(kept.arrived(MOMENT)) <= set(kept.names()) and kept.cursors[0].read_text() != before
 
 
+@pytest.mark.parametrize("status", [500, 503, 408, 429])
+async def test_a_filter_that_fails_is_asked_again_by_the_next_run(kept: Kept, status: int) -> None:
+    """What may pass is no refusal: the days are not counted for it, and nothing is forgotten."""
+    await kept.sync()
+    before = kept.cursors[0].read_text()
+    kept.pass_time(days=1)
+    kept.archive.faults.add(barred=f"updated:{status}")
+    names = kept.names()
+    report = await kept.sync(**{"api.retries": 0})
+    (failed,) = report.failed_days
+    assert failed.label == "arrived since 2026-01-12T00:00:00Z" and failed.reason
+    assert kept.cursors[0].read_text() == before and kept.names() == names
+    kept.archive.faults.clear()
+    await kept.sync()
+    assert set(kept.arrived(MOMENT)) <= set(kept.names())
+
+
+async def test_a_refused_time_says_nothing_on_the_language(kept: Kept) -> None:
+    """A service that takes filters by POST and ignores those by GET is still asked by POST."""
+
+    def ask() -> None:
+        kept.archive.faults.add(barred="updated:400,created:400")
+        kept.archive.faults.add(filters="ignored", match="/search?")
+
+    ask()
+    report = await kept.sync()
+    assert report.failed_days == [] and report.arrived["new"] > 0
+    asked = [one for one in kept.archive.stats.show()["last_requests"] if one["kind"] == "search"]
+    assert {one["method"] for one in asked} == {"POST"}
+
+
 async def test_a_run_that_is_cut_off_leaves_the_cursor(kept: Kept) -> None:
     kept.archive.faults.add(target="data", stall_after=100, match=kept.arrived(MOMENT - FIRST)[-1])
     running = asyncio.create_task(kept.sync())
@@ -199,6 +247,45 @@ async def test_what_arrives_while_pages_are_read_is_not_lost(kept: Kept) -> None
         kept.pass_time(hours=6)
         news = await running
     assert before <= {one.granule.id for one in news.arrivals} and news.failed == []
+
+
+ARRIVED = [
+    item(
+        MOMENT - timedelta(hours=30 - number),
+        frame="C",
+        properties={"product:type": "CPR_CLD_2A", "version": "bc", "updated": to_zulu(MOMENT)},
+    )
+    for number in range(24)
+]
+STAMPED = {"properties": {**QUERYABLES["properties"], "updated": {}}}
+
+
+@pytest.mark.parametrize(
+    ("order", "lacking"),
+    [
+        ([range(10), range(7, 17), range(14, 24)], 0),
+        ([range(23, 13, -1), range(4, 14), [*range(4), *range(4)]], 0),
+        ([range(10), range(13, 24)], 3),
+    ],
+    ids=["repeated", "in another order", "without some"],
+)
+async def test_pages_that_do_not_fit_together(
+    session: Callable[..., Session], order: list[Sequence[int]], lacking: int
+) -> None:
+    """Each granule is listed once, and what the service announced and did not give is a failure."""
+
+    def answer(asked: Asked) -> Any:
+        number = int(asked.path.partition("page=")[2] or 0)
+        items = [ARRIVED[at] for at in order[number]]
+        more = {"href": f"search?page={number + 1}"} if number + 1 < len(order) else {}
+        return page(items, len(ARRIVED), **more)
+
+    async with RawServer(answer, queryables=STAMPED) as server, session(server.url) as opened:
+        news = await opened.news(cld(), since=MOMENT - timedelta(days=1))
+        assert all("updated" in str(one.body) for one in server.searches if one.method == "POST")
+    found = [one.granule.id for one in news.arrivals]
+    assert found == sorted({ARRIVED[at]["id"] for part in order for at in part})
+    assert len(found) == len(ARRIVED) - lacking and len(news.failed) == bool(lacking)
 
 
 async def test_the_clock_of_this_machine_does_not_matter(kept: Kept) -> None:

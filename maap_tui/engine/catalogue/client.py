@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin
 
 from maap_tui.engine.catalogue import dialect
-from maap_tui.engine.catalogue.pages import SearchRefused, ServedPage, Take, next_link, read_page, whole
+from maap_tui.engine.catalogue.pages import (
+    ConditionRefused,
+    SearchRefused,
+    ServedPage,
+    Take,
+    next_link,
+    read_page,
+    whole,
+)
 from maap_tui.engine.catalogue.queryables import Queryables, check_collection_name, unknown, wrong_name
 from maap_tui.engine.catalogue.stac import resolved
 from maap_tui.engine.config import dirs
@@ -210,7 +218,12 @@ class Catalogue:
         """
         check_collection_name(name)
         url = urljoin(self.root, f"collections/{quote(name, safe='')}/queryables")
-        data = dict(await self._get(url, f"the queryables of {name}", name))
+        try:
+            data = dict(await self._get(url, f"the queryables of {name}", name))
+        except NoCollectionError:
+            # A service need not have queryables: a collection without them can be searched by time.
+            await self.collection(name)
+            data = {"properties": {}}
         if not isinstance(data.get("properties"), dict):
             raise CatalogError(
                 f"The queryables of {name} cannot be read", "Run the same command again later."
@@ -279,6 +292,50 @@ class Catalogue:
                 if self._dialects.current == current or turn == most:
                     return await self._learn(current, refused, body, condition, obeyed, take)
         raise AssertionError  # the last turn returns or raises
+
+    async def search_with(
+        self,
+        body: Mapping[str, Any],
+        condition: cql2.Condition | None,
+        more: cql2.Condition,
+        obeyed: Callable[[list[Any]], bool | None],
+        take: Take = whole,
+    ) -> Answer:
+        """As `search`, with a further condition that the service may refuse where it takes the others.
+
+        Such a refusal says nothing on the language: what is learned of that comes from the others alone.
+
+        Args:
+            body: the search without its filter.
+            condition: the filter without the further condition, None for none.
+            more: the further condition.
+            obeyed: as for `search`, of `condition`.
+            take: see `pages.read_page`.
+
+        Raises:
+            CatalogError: when it cannot be fetched.
+            ConditionRefused: when the catalogue searches without the further condition alone.
+            SearchRefused: when the catalogue will not search that, however it is asked.
+        """
+        from maap_tui.engine import cql2
+
+        both = cql2.every(filter(None, (condition, more)))
+        status = 0
+        for _ in range(2):
+            current = self._dialects.current
+            try:
+                answer = await self._search_in(current, body, both, take)
+                if not answer.is_filtered or obeyed(answer.page.sample) is not False:
+                    return answer
+                status = 200
+            except SearchRefused as error:
+                if error.is_page_limit or not is_lasting(error.status):
+                    raise
+                status = error.status
+            await self.search({**body, "limit": 2 * ENOUGH}, condition, obeyed)
+            if self._dialects.current == current:
+                break
+        raise ConditionRefused(status)
 
     async def _learn(
         self,

@@ -64,6 +64,16 @@ class SearchRefused(MaapError):
         return CatalogError(self.message, "Run the same command again later.")
 
 
+class ConditionRefused(MaapError):
+    """The catalogue searches, but not with one of the conditions: `status` is 200 where it ignored it."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(
+            "a condition was ignored" if status == 200 else f"a condition was refused ({status})"
+        )
+        self.status = status
+
+
 @dataclass(frozen=True, slots=True)
 class ServedPage:
     """One page of a search."""

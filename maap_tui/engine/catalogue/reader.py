@@ -121,35 +121,38 @@ class WindowReader:
         window.announced += announced or 0
         self.matched += announced or 0
         most = START_RECORD_LIMIT + self._page_size if matched is None else matched
-        received = 0
+        received = repeated = 0
         asked: set[str] = set()
         came: set[str] = set()
-        has_moved = False
+        has_changed = False
         while True:
-            count = len(page.items)
-            received += count
+            count = fresh = len(page.items)
             if self._query.arrived is not None:
                 names = [one.id for one in page.items if isinstance(one, Granule)]
                 before = len(came)
                 came.update(names)
-                has_moved |= len(came) - before < len(names) or page.matched != matched
+                fresh -= len(names) - (len(came) - before)
+                has_changed |= page.matched != matched
+            # Items that come twice do no harm where all that are announced come.
+            received += fresh
+            repeated += count - fresh
             granules = self._wanted(page, wanted, window.seen, is_filtered=is_filtered)
             if not is_filtered:
                 window.announced += len(granules)
                 self.matched += len(granules)
             self._emit(PageFetched(span.start if span else None, count, announced))
-            # An empty page ends the search whatever its links say, and so does one too many.
+            # A page without anything new ends the search whatever its links say, and so does one too many.
             following: Fetch | None = None
             broken: CatalogError | None = None
-            if count and received <= most:
+            if fresh and received <= most:
                 try:
                     following = self._requests.following(page, body, asked, self._take)
                 except CatalogError as error:
                     broken = error
             is_whole = (
                 not (following or broken)
-                and not has_moved
-                and received == (received if matched is None else matched)
+                and not has_changed
+                and (not repeated if matched is None else received == matched)
             )
             # Nothing of a page is held here once it was handed on.
             del page
@@ -160,7 +163,7 @@ class WindowReader:
             if following is None:
                 break
             page = await following()
-        if has_moved:
+        if has_changed or (repeated and not is_whole):
             raise CatalogError("items changed places while they were read", "Run it again later.")
         if not is_whole or received > most:
             raise CatalogError(

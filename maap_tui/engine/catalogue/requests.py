@@ -11,7 +11,7 @@ from typing import Any
 
 from maap_tui.engine import cql2
 from maap_tui.engine.catalogue.client import Answer, Catalogue
-from maap_tui.engine.catalogue.pages import SearchRefused, ServedPage, Take, whole
+from maap_tui.engine.catalogue.pages import ConditionRefused, SearchRefused, ServedPage, Take, whole
 from maap_tui.engine.catalogue.queryables import Queryables
 from maap_tui.engine.errors import CatalogError, InvalidRequestError, MaapError
 from maap_tui.engine.missions import Mission
@@ -101,15 +101,18 @@ class QueryRequests:
         body: dict[str, Any] = {"collections": [query.collection], "limit": limit, **area}
         if span is not None:
             body["datetime"] = f"{to_zulu(span.start)}/{to_zulu(span.end)}"
-        condition = self._condition(without)
-        asked_for = cql2.every(filter(None, (condition, self._arrival())))
+        condition, arrival = self._condition(without), self._arrival()
+        obeyed = partial(self._obeyed, condition)
         try:
-            answer = await self.catalogue.search(body, asked_for, partial(self._obeyed, condition), take)
+            if arrival is None:
+                answer = await self.catalogue.search(body, condition, obeyed, take)
+            else:
+                answer = await self.catalogue.search_with(body, condition, arrival, obeyed, take)
+        except ConditionRefused as refused:
+            how = "does not filter" if refused.status == 200 else f"refuses ({refused.status}) to filter"
+            raise ArrivalsUnknown(f"the catalogue {how} by the time of arrival") from None
         except SearchRefused as refused:
-            error = refused.explained(is_first=True)
-            if query.arrived is not None and isinstance(error, InvalidRequestError):
-                raise ArrivalsUnknown(error.message) from None
-            raise error from None
+            raise refused.explained(is_first=True) from None
         if query.arrived is not None and not self._is_of_time(answer):
             raise ArrivalsUnknown("the catalogue does not filter by the time of arrival")
         if span is None and (not answer.is_filtered or "orbit" in without):
