@@ -104,7 +104,8 @@ def test_a_file_that_does_not_come_is_left_for_the_next_run(
         (("run", L2, "MSI_COP_2A", "AB", "BA"), "Nothing of MSI_COP_2A AB is tracked"),
         (("run", *NAMES, "--keep-days", "-1"), "a number of days, 0 to"),
         (("run", *NAMES, "--keep-days", "soon"), "a number of days, 0 to"),
-        (("plan", "BiomassLevel1b", "S2_DGM__1S", "01", "02"), "no orbit"),
+        (("plan", "BiomassLevel1b", "S2_DGM__1S", "01", "02"), "Nothing of S2_DGM__1S 01 is tracked"),
+        (("plan", "SwarmLevel1b", "MAGx_LR_1B", "0605", "0606"), "Nothing is known of the names of Swarm"),
         (("status", *NAMES), "was not swapped"),
     ],
 )

@@ -330,3 +330,62 @@ def test_every_default_collection_is_owned_by_its_mission() -> None:
 def test_orbit_tells_the_day() -> None:
     assert abs((earthcare.orbit_time(8574) - datetime(2025, 12, 1, tzinfo=UTC)).days) <= 1
     assert abs((earthcare.orbit_time(1525) - datetime(2024, 9, 3, tzinfo=UTC)).days) <= 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_same"),
+    [
+        # Another processing of the same, then another observation that differs in one part alone.
+        ("ECA_EXAB_CPR_CLD_2A_20250320T195315Z_20250320T223619Z_04603H",
+         "ECA_EXBC_CPR_CLD_2A_20250320T195316Z_20250912T202910Z_04603H", True),
+        ("ECA_EXAB_CPR_CLD_2A_20250320T195315Z_20250320T223619Z_04603H",
+         "ECA_EXBC_CPR_CLD_2A_20250320T195316Z_20250912T202910Z_04603G", False),
+        (BIO, BIO.replace("_01_DJJDIM", "_02_DTZJH5").replace("T011542", "T011543"), True),
+        (BIO, BIO.replace("_01_DJJDIM", "_02_DTZJH5").replace("F222", "F223"), False),
+        (BIO, BIO.replace("_01_DJJDIM", "_02_DTZJH5").replace("C01", "C02"), False),
+        (BIO, BIO.replace("_01_DJJDIM", "_02_DTZJH5").replace("M01", "M02"), False),
+        (BIO, BIO.replace("_01_DJJDIM", "_02_DTZJH5").replace("_T_G", "_I_G"), False),
+        ("FLX_L1B_OBS____20230712T075954_20230712T080232_20260310T131535_0158_100_064_0021_01",
+         "FLX_L1B_OBS____20230712T075955_20230712T080232_20270310T131535_0157_100_064_0021_02", True),
+        ("FLX_L1B_OBS____20230712T075954_20230712T080232_20260310T131535_0158_100_064_0021_01",
+         "FLX_L1B_OBS____20230712T075955_20230712T080232_20270310T131535_0157_101_064_0021_02", False),
+        ("FLX_L2__FLXSYN_20230712T075954_20230712T075958_20260326T210006_36TYK_100_064_01",
+         "FLX_L2__FLXSYN_20230712T075954_20230712T075958_20270326T210006_36TYK_100_064_02", True),
+        ("FLX_L2__FLXSYN_20230712T075954_20230712T075958_20260326T210006_36TYK_100_064_01",
+         "FLX_L2__FLXSYN_20230712T075954_20230712T075958_20270326T210006_36TYL_100_064_02", False),
+        ("AE_OPER_ALD_U_N_1B_20230422T165721033_005543989_027018_0001",
+         "AE_RPRO_ALD_U_N_1B_20230422T165721045_005543977_027018_0002", True),
+    ],
+)  # fmt: skip
+def test_what_is_the_same_observation_in_two_baselines(old: str, new: str, is_same: bool) -> None:
+    labels = []
+    for text in (old, new):
+        name = parse_name(text)
+        assert name is not None
+        labels.append(MISSIONS[name.mission].observation_of(name).label)
+    assert all(labels) and (labels[0] == labels[1]) is is_same
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "is_unique"),
+    [
+        (BIO, "T_G01_M01_C01_T001_F222", True),
+        # A stack, level 0 without a frame, a drifting orbit, a tile.
+        ("BIO_FP_FH__L2A_20260607T223212_20260619T223240_T_G01_M03_C___T014_F192_02_DTZJH5",
+         "T_G01_M03_C___T014_F192", True),
+        ("BIO_S1_RAW__0M_20251121T094510_20251121T095758_T_G01_M01_C01_T006_F____01_DNGC54",
+         "T_G01_M01_C01_T006_F___", False),
+        ("BIO_S1_DGM__1S_20251121T094510_20251121T094530_C_G___M___CDR_T006_F001_01_DNGC54",
+         "C_G___M___CDR_T006_F001", False),
+        ("BIO_FP_FH__L2B_20260607T223212_20260619T223240_T_G01_M03_C___TN01E012_B021_02_DTZJH5",
+         "T_G01_M03_C___TN01E012_B021", False),
+        # Nothing but the sensing start.
+        ("BIO_AUX_ORB____20260607T223212_20260608T223240_01_DTZJH5", "", False),
+        ("CS_OFFL_SIR_SIN_1B_20220917T082319_20220917T082404_E001", "", False),
+        ("AE_OPER_ALD_U_N_2B_20191216T070123_20191216T083159_0001", "", False),
+        ("ECA_EXAA_AUX_ORBPRE_20250316T000000Z_20250412T000000Z_0001.EOF", "", False),
+    ],
+)  # fmt: skip
+def test_where_names_do_not_say_all_of_it_the_start_decides(text: str, label: str, is_unique: bool) -> None:
+    name = parse_name(text)
+    assert name is not None and MISSIONS[name.mission].observation_of(name) == (label, is_unique)

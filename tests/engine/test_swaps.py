@@ -13,6 +13,7 @@ import pytest
 
 from maap_tui.engine.errors import DiskFullError, InvalidRequestError, LockedError
 from maap_tui.engine.events import Event, ItemSkipped
+from maap_tui.engine.missions import Observation
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
@@ -35,6 +36,7 @@ from tests.engine.swap_kit import (
 )
 from tests.homes import MOMENT, QUICK
 
+MINUTE = timedelta(seconds=60)
 SPAN = TimeRange(DAY, DAY + timedelta(hours=6))
 
 
@@ -100,9 +102,14 @@ def both(*spots: int) -> list[Published]:
     return [Published(spot, baseline) for spot in spots for baseline in ("BA", "BC")]
 
 
-def processing(name: str, start_s: int, made: int = 0, spot: tuple[int, str] = (1, "A")) -> Processing[str]:
+def processing(
+    name: str, start_s: int, made: int = 0, *, end_s: int | None = None, label: str = "00001A"
+) -> Processing[str]:
+    """A processing made on a day; with a label that only one observation has, or without any."""
     moment = MOMENT + timedelta(seconds=start_s)
-    return Processing(name, *spot, moment, MOMENT + timedelta(days=made), name)
+    end = None if end_s is None else MOMENT + timedelta(seconds=end_s)
+    observation = Observation(label, is_unique=bool(label))
+    return Processing(name, 1, "A", observation, moment, end, (True, MOMENT + timedelta(days=made)), name)
 
 
 @pytest.mark.parametrize(
@@ -114,6 +121,7 @@ def processing(name: str, start_s: int, made: int = 0, spot: tuple[int, str] = (
         ([("a", 0, 9), ("b", 2, 2)], [("m", 0, 1), ("n", 1, 2)], ["an"], "", "b", ""),
         ([("a", 0), ("b", 300)], [("m", 1), ("n", 301)], ["am", "bn"], "", "", ""),
         ([("a", 0), ("b", 300)], [("n", 301)], ["bn"], "a", "", ""),
+        ([("a", 0), ("b", 300)], [("n", 600)], [], "ab", "", "n"),
         ([("a", 0)], [("m", 1), ("n", 301)], ["am"], "", "", "n"),
         ([("a", 0)], [], [], "a", "", ""),
         ([], [("n", 0)], [], "", "", "n"),
@@ -122,10 +130,43 @@ def processing(name: str, start_s: int, made: int = 0, spot: tuple[int, str] = (
 def test_what_takes_the_place_of_what(
     old: list, new: list, pairs: list[str], waiting: str, duplicates: str, others: str
 ) -> None:
-    found = pair([processing(*one) for one in old], [processing(*one) for one in new])
+    found = pair([processing(*one) for one in old], [processing(*one) for one in new], MINUTE)
     assert [mine.of + theirs.of for mine, theirs in found.pairs] == pairs
     names = ["".join(one.of for one in some) for some in (found.waiting, found.duplicates, found.others)]
-    assert names == [waiting, duplicates, others]
+    assert names == [waiting, duplicates, others] and not found.ambiguous
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "pairs", "ambiguous", "waiting"),
+    [
+        # (name, start, end) in seconds; nothing but the times says what belongs together.
+        ([("a", 0, 45)], [("n", 2, 45)], ["an"], "", ""),
+        ([("a", 0, 45)], [("n", 61, 106)], [], "", "a"),
+        ([("a", 0, 45)], [("n", 46, 90)], [], "", "a"),  # near, but one is over before the other begins
+        ([("a", 0, 45), ("b", 45, 99)], [("m", 0, 45), ("n", 45, 99)], ["am", "bn"], "", ""),
+        ([("a", 0, 200)], [("m", 10, 200), ("n", 60, 200)], ["an"], "", ""),  # versions of one
+        ([("a", 0, 200)], [("m", 10, 100), ("n", 60, 200)], [], "a", ""),
+        ([("a", 0, 300)], [("n", 0, 200)], [], "a", ""),  # a part of it
+        ([("a", 0, 300)], [("m", 40, 100), ("n", 100, 200)], [], "a", ""),
+        ([("a", 0, 300), ("b", 59, 300)], [("n", 119, 300)], [], "ab", ""),  # n is near b alone, b near a
+        ([("a", 0, 30), ("b", 30, 60)], [("n", 25, 60)], [], "ab", ""),
+    ],
+)
+def test_what_could_be_of_two_observations_is_not_guessed(
+    old: list, new: list, pairs: list[str], ambiguous: str, waiting: str
+) -> None:
+    mine, theirs = (
+        [
+            processing(name, start, number, end_s=end, label="")
+            for number, (name, start, end) in enumerate(some)
+        ]
+        for some in (old, new)
+    )
+    for one, other in ((mine, theirs), (mine[::-1], theirs[::-1])):
+        found = pair(one, other, MINUTE)
+        assert [left.of + right.of for left, right in found.pairs] == pairs
+        assert "".join(left.of for left, _ in found.ambiguous) == ambiguous
+        assert "".join(left.of for left in found.waiting) == waiting
 
 
 @pytest.mark.anyio
@@ -352,7 +393,7 @@ async def test_names_that_cannot_be_swapped(place: Place) -> None:
         for names, words in (
             (NAMES.__class__(COLLECTION, PRODUCT, "BC", "bc"), "for itself"),
             (NAMES, "Nothing of CPR_CLD_2A BA is tracked"),
-            (NAMES.__class__("BiomassLevel1b", "S2_DGM__1S", "01", "02"), "no orbit"),
+            (NAMES.__class__("SwarmLevel1b", "MAGx_LR_1B", "0605", "0606"), "Nothing is known of the names"),
         ):
             with pytest.raises(InvalidRequestError, match=words):
                 await session.run_swap(names)

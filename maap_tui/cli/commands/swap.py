@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 
 _NOTES = """\
 A swap pairs what is here of the old baseline with the new one, by orbit and
-frame; fetches the new file and reads it whole; hands the mark over, so that the
-new one is to be processed; and deletes the old file after some days, once the
-new one was read whole again. Until then `undo` gives both their marks back."""
+frame or what the mission has in their place (docs/swap.md); fetches the new
+file and reads it whole; hands the mark over, so that the new one is to be
+processed; and deletes the old file after some days, once the new one was read
+whole again. Until then `undo` gives both their marks back."""
 _RUN_NOTES = """\
 An interrupted run is gone on with by the same command, which also deletes what
 is due: in a crontab, each night at two:
@@ -184,6 +185,8 @@ async def plan_swap(context: CommandContext) -> None:
         free = _free(session)
     _print_rows(context, plan.rows, plan.new.baseline, plan.needed)
     _say_plan(context, plan)
+    for name, reason in plan.ambiguous.items():
+        context.report.warn(f"{name}: {reason}")
     if plan.open:
         context.report.say(
             f"Would fetch {format_bytes(plan.fetch_bytes)} beside {format_bytes(plan.old_bytes)} of "
@@ -356,17 +359,16 @@ def _print_rows(
     new: str,
     needed: Mapping[str, Sequence[Path]] | None = None,
 ) -> None:
-    from maap_tui.engine.model import orbit_frame
-
     output = context.output
     if output.as_json:
         for row in rows:
             output.record(record_of(row, (needed or {}).get(row.name, ())), at_once=False)
     elif rows:
+        has_names = any(row.observation for row in rows)
         shown = [
             (
-                orbit_frame(row.orbit, row.frame),
-                f"{row.start:%Y-%m-%d %H:%M}",
+                *([row.observation] * has_names),
+                f"{row.start:%Y-%m-%d %H:%M}" + ("" if has_names else f":{row.start:%S}"),
                 row.state,
                 "marked" if row.is_marked else "",
                 "" if row.size is None or not row.requests else format_bytes(row.size),
@@ -374,7 +376,9 @@ def _print_rows(
             )
             for row in rows
         ]
-        output.table([("Orbit", "Start", "State", "Old one", f"To fetch of {new}", "Kept until"), *shown])
+        title = "Observation" if all(row.orbit is None for row in rows) else "Orbit"
+        head = (*([title] * has_names), "Start", "State", "Old one", f"To fetch of {new}", "Kept until")
+        output.table([head, *shown])
     output.flush()
 
 
@@ -383,6 +387,7 @@ def record_of(row: SwapRow, needed: Sequence[Path] = ()) -> dict[str, Any]:
     return {
         "orbit": row.orbit,
         "frame": row.frame or None,
+        "observation": row.observation or None,
         "sensing_start": row.start,
         "state": row.state,
         "old": row.name,

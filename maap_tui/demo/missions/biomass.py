@@ -1,4 +1,7 @@
-"""Biomass: level 1a, 1b and 2a of three passes in December 2025, one granule of them processed twice."""
+"""Biomass: level 1a, 1b and 2a of three passes in December 2025, one granule of them processed twice.
+
+One product of level 2a is there in a second baseline too.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,8 @@ _PASSES = (
 _FRAMES = 6
 _TWICE = ("001", "222", "2025-12-12")
 """Track, frame and day of what was processed twice; the newer one is the real granule's."""
+_REPROCESSED = "FP_GN__L2A"
+"""Product that has a second baseline."""
 _TIFF = "image/tiff; application=geotiff"
 
 
@@ -95,8 +100,11 @@ class Biomass(ListedMission):
 
     def listings(self) -> list[Listing]:
         found = []
-        for collection, product, level, files in _PRODUCTS:
-            listing = Listing(collection, product, "01", level, files)
+        both = [(*one, baseline) for one in _PRODUCTS for baseline in ("01", "02")]
+        for collection, product, level, files, baseline in both:
+            if baseline != "01" and product != _REPROCESSED:
+                continue
+            listing = Listing(collection, product, baseline, level, files)
             for orbit, track, first, begin in _PASSES:
                 if level == "L2A" and track != "014":
                     continue
@@ -104,7 +112,7 @@ class Biomass(ListedMission):
                     frame = f"{first + number:03d}"
                     start = epoch(begin) + number * _STEP
                     stack = 12 * DAY + 7 if level == "L2A" else 0
-                    processings = [start + stack + 14_400 + number * 60]
+                    processings = [start + stack + 14_400 + number * 60 + DAY * (int(baseline) - 1)]
                     if (track, frame, begin[:10]) == _TWICE:
                         # DJJDIM, the code of the real granule.
                         processings = [_EPOCH + int("DJJDIM", 36) - 7200, _EPOCH + int("DJJDIM", 36)]
@@ -136,7 +144,7 @@ def _entry(
     is_stack = listing.level == "L2A"
     cycle = "__" if is_stack else "01"
     stem = f"BIO_{listing.product}_{compact(start)}_{compact(end)}_T_G01_M01_C{cycle}_T{track}_F{frame}"
-    identity = f"{stem}_01_{_code(created)}"
+    identity = f"{stem}_{listing.baseline}_{_code(created)}"
     day = f"{compact(start)[:4]}/{compact(start)[4:6]}/{compact(start)[6:8]}"
     north = 1.2 * (int(frame) - 190) - 18.6
     west = float(int(track))

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.file_names import ALL, FORMAT_NAMES, FileName, format_of, has_format
 from maap_tui.engine.missions import aeolus, biomass, cryosat, earthcare, flex
-from maap_tui.engine.missions.base import Mission, Product
+from maap_tui.engine.missions.base import Mission, Observation, Product
 from maap_tui.engine.storage.names import is_name
 
 MISSIONS: dict[str, Mission] = {
@@ -22,6 +22,7 @@ MISSIONS: dict[str, Mission] = {
 __all__ = [
     "MISSIONS",
     "Mission",
+    "Observation",
     "Product",
     "all_formats",
     "collections_in_use",

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from maap_tui.engine.file_names import FileName, parse_stamp
-from maap_tui.engine.missions.base import Mission, Product
+from maap_tui.engine.missions.base import Mission, Observation, Product
 
 _LEVEL1 = (
     r"AE_(?P<class>[A-Z]{4})_(?P<type>[A-Z0-9_]{10})_(?P<start>\d{8}T\d{9})_(?P<duration>\d{9})_"
@@ -51,6 +51,11 @@ def parse(name: str, url: str) -> FileName | None:
     )
 
 
+def observation_of(name: FileName) -> Observation:
+    """The lower levels have an orbit in their names, which may be cut; the others have the sensing start."""
+    return Observation("" if name.orbit is None else f"{name.orbit:06d}")
+
+
 MISSION = Mission(
     name="Aeolus",
     formats=("dbl", "nc", "bufr", "eef"),
@@ -75,6 +80,7 @@ MISSION = Mission(
     start=datetime(2018, 8, 22, tzinfo=UTC),
     end=datetime(2023, 8, 1, tzinfo=UTC),
     orbit_digits=6,
+    observation_of=observation_of,
     products={
         "ALD_U_N_1A": Product("", "1A", "ALADIN", "engineering-corrected measurements"),
         "ALD_U_N_1B": Product("", "1B", "ALADIN", "calibrated wind lines of sight"),

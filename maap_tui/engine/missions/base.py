@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -38,6 +38,21 @@ class OrbitFiles(NamedTuple):
     """Product type of the files of its states some weeks ahead."""
     scenario: str
     """Product type of the files of the orbit that is planned."""
+
+
+class Observation(NamedTuple):
+    """What a granule observed, the same in every baseline and processing of one product."""
+
+    label: str
+    """What names it in file names, `07655C`; '' where nothing but its times distinguishes it."""
+    is_unique: bool = False
+    """Whether no other observation has this label, so that the sensing start need not agree."""
+
+
+def _by_orbit_and_frame(name: FileName) -> Observation:
+    if name.orbit is None:
+        return Observation("")
+    return Observation(f"{name.orbit:05d}{name.frame or ''}", is_unique=bool(name.frame))
 
 
 def _know_no_name(name: str, url: str) -> FileName | None:
@@ -98,6 +113,10 @@ class Mission(NamedTuple):
     """Whether that holds for all of its product types."""
     version_of: Callable[[FileName], tuple[tuple[object, ...], tuple[Any, ...]]] = _by_creation
     """Name -> (what it is a version of, its rank among the versions, the greatest of which is the newest)."""
+    observation_of: Callable[[FileName], Observation] = _by_orbit_and_frame
+    """Name -> what it observed, for what has to find the same observation in another baseline."""
+    start_tolerance: timedelta = timedelta(seconds=60)
+    """How far apart the processings of one observation begin, and end, at most, where the times decide."""
     parse: Callable[[str, str], FileName | None] = _know_no_name
     """(file name or id, URL it came from) -> what it says, or None; it compiles its patterns at the first."""
     orbit_time: Callable[[int], datetime] | None = None

@@ -7,14 +7,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from maap_tui.engine.file_names import MEASUREMENT, FileName, parse_stamp
-from maap_tui.engine.missions.base import Mission, Product
+from maap_tui.engine.missions.base import Mission, Observation, Product
 
 _HEAD = r"BIO_(?P<type>[A-Z0-9_]{10})_(?P<start>\d{8}T\d{6})_(?P<stop>\d{8}T\d{6})_"
 _GRANULE = _HEAD + r"(?P<middle>(?:[A-Z0-9_]*_)?)(?P<baseline>\d{2})_(?P<code>[0-9A-Z]{6})"
+_HEAD_LENGTH = 47
+"""Characters that a name begins with before what `_PLACE` describes."""
 _FILE = _HEAD + r"[A-Z0-9_]*(?:\.[A-Z0-9]{1,5})?"
 """A file of a granule, whose name goes on after the frame as it likes."""
 _TRACK = r"(?:^|_)T(\d{3})(?:_|$)"
 _FRAME = r"(?:^|_)F(\d{3})(?:_|$)"
+_PLACE = (
+    r"(?P<spot>[A-Z]_G[0-9_]{2}_M[0-9_]{2}_C[0-9A-Z_]{2}_T(?:\d{3}_F[0-9_]{3}|[A-Z0-9]+_B[A-Z0-9]+))(?:_|$)"
+)
+"""Phase, global coverage, major cycle and repeat cycle, then track and frame, or tile and basin."""
+_UNIQUE = r"[A-Z]_G\d{2}_M\d{2}_C(?:\d{2}|__)_T\d{3}_F\d{3}"
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -65,6 +72,18 @@ def version_of(name: FileName) -> tuple[tuple[object, ...], tuple[Any, ...]]:
     """Granules that differ in the last six characters alone are processings of one; the code counts time."""
     code = name.processing
     return (name.stem.removesuffix(f"_{code}") if code else name.stem,), (code,)
+
+
+def observation_of(name: FileName) -> Observation:
+    """Coverage, cycles, track and frame say it, `T_G01_M01_C01_T001_F222`.
+
+    A stack has no repeat cycle, as it has all of a major cycle. Without a frame, or where the orbit drifts,
+    there may be several, which begin at different times.
+    """
+    found = re.search(_PLACE, name.stem[_HEAD_LENGTH:])
+    if found is None:
+        return Observation("")
+    return Observation(found["spot"], is_unique=re.fullmatch(_UNIQUE, found["spot"]) is not None)
 
 
 _CONTENT = {
@@ -120,6 +139,7 @@ MISSION = Mission(
     has_folders=True,
     has_versions=True,
     version_of=version_of,
+    observation_of=observation_of,
     products=_products(),
     parse=parse,
 )

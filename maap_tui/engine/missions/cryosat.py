@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from maap_tui.engine.file_names import FileName, parse_stamp
-from maap_tui.engine.missions.base import Mission, Product
+from maap_tui.engine.missions.base import Mission, Observation, Product
 
 _NAME = (
     r"CS_(?P<class>[A-Z_]{4})_(?P<type>[A-Z0-9_]{10})_(?P<start>\d{8}T\d{6})_(?P<stop>\d{8}T\d{6})_"
@@ -46,6 +46,11 @@ def version_of(name: FileName) -> tuple[tuple[object, ...], tuple[Any, ...]]:
     return key, (baseline[:1], baseline[1:], name.processing == "LTA_", name.processing)
 
 
+def observation_of(name: FileName) -> Observation:
+    """Names have neither orbit nor frame: the sensing start says it."""
+    return Observation("")
+
+
 def _products() -> dict[str, Product]:
     modes = {"LRM": "low resolution mode", "SAR": "SAR mode", "SIN": "SARIn mode"}
     found = {}
@@ -67,6 +72,9 @@ MISSION = Mission(
     has_orbits=False,
     has_versions=True,
     version_of=version_of,
+    observation_of=observation_of,
+    # A stretch in one mode may be over after some seconds, and the next one begins.
+    start_tolerance=timedelta(seconds=10),
     products=_products(),
     parse=parse,
 )

@@ -10,11 +10,14 @@ import re
 from datetime import UTC, datetime
 
 from maap_tui.engine.file_names import FileName, parse_stamp
-from maap_tui.engine.missions.base import Mission, Product
+from maap_tui.engine.missions.base import Mission, Observation, Product
 
 _HEAD = r"FLX_(?P<type>[A-Z0-9_]{10})_(?P<start>\d{8}T\d{6})_(?P<stop>\d{8}T\d{6})_(?P<created>\d{8}T\d{6})_"
 _SUFFIX = r"_(?P<baseline>\d{2})(?:\.[A-Za-z0-9]{1,5})?"
 _SEGMENT = _HEAD + r"\d{4}_\d{3}_(?P<track>\d{3})_(?P<frame>\d{4})" + _SUFFIX
+_SPOT = (
+    r"FLX_.{10}(?:_\d{8}T\d{6}){3}_(?:\d{4}_)?(?P<spot>(?:[0-9]{2}[A-Z]{3}_)?\d{3}_\d{3}(?:_\d{4})?)_\d{2}"
+)
 _TILE = _HEAD + r"[0-9]{2}[A-Z]{3}_\d{3}_(?P<track>\d{3})" + _SUFFIX
 
 
@@ -50,6 +53,15 @@ def parse(name: str, url: str) -> FileName | None:
     )
 
 
+def observation_of(name: FileName) -> Observation:
+    """The cycle, the track and the frame or tile, `100_064_0021`, `36TYK_100_064`.
+
+    The sensing start has to agree too, as what these groups mean is our reading.
+    """
+    found = re.fullmatch(_SPOT, name.stem)
+    return Observation(found["spot"] if found is not None else "")
+
+
 MISSION = Mission(
     name="FLEX",
     formats=("zip",),
@@ -61,6 +73,7 @@ MISSION = Mission(
     frame_digits=4,
     track_digits=3,
     has_orbits=False,
+    observation_of=observation_of,
     has_folders=True,
     products={
         "L1B_OBS___": Product("", "1B", "FLORIS", "calibrated radiances"),

@@ -52,7 +52,8 @@ class Entry:
 
     name: str
     """The old granule."""
-    orbit: int
+    orbit: int | None
+    """None where its name has none."""
     frame: str
     """'' for a mission whose orbits are not cut."""
     start: datetime
@@ -209,7 +210,7 @@ def _files_of(rows: Any) -> tuple[SwapFile, ...]:
 def _entry_of(row: Mapping[str, Any]) -> Entry:
     return Entry(
         name=str(row["granule"]),
-        orbit=int(row["orbit"]),
+        orbit=None if row["orbit"] is None else int(row["orbit"]),
         frame=str(row["frame"]),
         start=parse_zulu(row["start"]),
         old=_files_of(row["old"]),

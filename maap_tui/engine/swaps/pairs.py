@@ -1,4 +1,8 @@
-"""Which granule of the newer baseline takes the place of which of the older one: by orbit and frame."""
+"""Which granule of the newer baseline takes the place of which of the older one.
+
+The rule: a mission says what names an observation; granules with the same label that begin at about the same
+time are of one observation. What could be of two is paired with neither.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +10,86 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from maap_tui.engine.file_names import FileName
+from maap_tui.engine.missions import Mission, Observation, parse_name
+from maap_tui.engine.model import Granule
 
 T = TypeVar("T")
-
-NEAR = timedelta(seconds=60)
-"""Granules of one orbit and frame that begin closer together are processings of the same one."""
+Old = TypeVar("Old")
+New = TypeVar("New")
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_MARGIN = timedelta(hours=1)
 
 
 class Processing(NamedTuple, Generic[T]):
     """A granule of one baseline."""
 
     name: str
-    orbit: int
+    orbit: int | None
     frame: str
+    observation: Observation
     start: datetime
     """Sensing start, UTC."""
-    created: datetime | None
-    """Processing time, UTC; None where neither name nor item says it."""
+    end: datetime | None
+    """Sensing end, UTC; None where neither name nor item says it."""
+    version: tuple[Any, ...]
+    """Among the processings of one granule the greatest is the newest."""
     of: T
     """What it stands for."""
     is_settled: bool = False
     """Whether a swap has begun with it: it goes before what was processed later."""
 
     @property
-    def rank(self) -> tuple[bool, datetime, str]:
+    def rank(self) -> tuple[Any, ...]:
         """Among the processings of one granule the greatest counts."""
-        return self.is_settled, self.created or _LONG_AGO, self.name
+        return self.is_settled, *self.version
+
+    @property
+    def margin(self) -> timedelta:
+        """How far from it another processing of the same observation begins at most, by a wide margin."""
+        return max(_MARGIN, self.end - self.start) if self.end is not None else _MARGIN
 
 
-Old = TypeVar("Old")
-New = TypeVar("New")
+def processing_of(
+    mission: Mission, what: FileName | Granule, of: T, *, is_settled: bool = False
+) -> Processing[T]:
+    """What a granule is a processing of, from its name; from its item where no mission knows the name."""
+    name = what if isinstance(what, FileName) else parse_name(what.id)
+    if name is not None:
+        version = (True, *mission.version_of(name)[1])
+    else:
+        assert isinstance(what, Granule)
+        name = _name_of(mission, what)
+        version = (False, name.created or _LONG_AGO, name.stem)
+    return Processing(
+        name.stem if isinstance(what, FileName) else what.id,
+        name.orbit if isinstance(what, FileName) else what.orbit,
+        name.frame or "",
+        mission.observation_of(name),
+        name.sensing_start,
+        name.sensing_end,
+        version,
+        of,
+        is_settled,
+    )
+
+
+def _name_of(mission: Mission, granule: Granule) -> FileName:
+    return FileName(
+        stem=granule.id,
+        mission=mission.name,
+        product_type=granule.product_type,
+        baseline=granule.baseline,
+        sensing_start=granule.sensing_start,
+        sensing_end=granule.sensing_end,
+        created=granule.created,
+        orbit=granule.orbit,
+        frame=granule.frame,
+        track=granule.track_number,
+    )
 
 
 @dataclass(slots=True)
@@ -49,54 +100,149 @@ class Pairs(Generic[Old, New]):
     """By sensing start."""
     waiting: list[Processing[Old]] = field(default_factory=list)
     """Old ones that nothing takes the place of."""
+    ambiguous: list[tuple[Processing[Old], list[Processing[New]]]] = field(default_factory=list)
+    """Old ones whose place several may take, with these."""
     duplicates: list[Processing[Old]] = field(default_factory=list)
     """Older processings of an old one that counts."""
     others: list[Processing[New]] = field(default_factory=list)
     """New ones that take nobody's place."""
 
 
-def pair(old: Iterable[Processing[Old]], new: Iterable[Processing[New]]) -> Pairs[Old, New]:
+@dataclass(slots=True)
+class _Group(Generic[Old, New]):
+    """Granules of one label that begin near one another, by sensing start."""
+
+    old: list[Processing[Old]] = field(default_factory=list)
+    new: list[Processing[New]] = field(default_factory=list)
+
+    def is_one(self, tolerance: timedelta) -> bool:
+        """Whether all of them are processings of one observation, and not of several in a row, or of parts.
+
+        Where the label does not say all, ends have to agree too: a granule that is cut otherwise has other
+        data, and must not take the place of a longer one.
+        """
+        starts = [one.start for one in self.all]
+        if max(starts) - min(starts) > tolerance:
+            return False
+        if all(one.observation.is_unique for one in self.all):
+            return True
+        ends = [one.end for one in self.all if one.end is not None]
+        return not ends or (max(ends) - min(ends) <= tolerance and _share_a_moment(self.all))
+
+    @property
+    def all(self) -> list[Processing[Any]]:
+        found: list[Processing[Any]] = list(self.old)
+        found += self.new
+        return found
+
+
+def pair(
+    old: Iterable[Processing[Old]], new: Iterable[Processing[New]], tolerance: timedelta
+) -> Pairs[Old, New]:
     """Find what takes the place of what.
 
-    Of several processings of a granule the newest counts, on both sides. Where an orbit and frame has several
-    granules, as where a gap cuts it, those belong together that begin at about the same time.
+    Of several processings of a granule the newest counts, on both sides, and one that a swap has begun with
+    before all others; that one is in none of the lists.
+
+    Args:
+        old: what is here of the old baseline.
+        new: what the archive has of the new one.
+        tolerance: how far apart the processings of one observation begin at most.
     """
     found: Pairs[Old, New] = Pairs()
-    theirs: dict[tuple[int, str], list[Processing[New]]] = defaultdict(list)
-    for one in new:
-        theirs[one.orbit, one.frame].append(one)
-    mine: dict[tuple[int, str], list[Processing[Old]]] = defaultdict(list)
-    for other in old:
-        mine[other.orbit, other.frame].append(other)
-    for spot, versions in mine.items():
-        groups, choices = _apart(versions), _apart(theirs.pop(spot, ()))
-        olds = [max(group, key=lambda one: one.rank) for group in groups]
-        news = [max(group, key=lambda one: one.rank) for group in choices]
-        for group, best in zip(groups, olds, strict=True):
-            found.duplicates += [one for one in group if one is not best]
-        for best in olds:
-            near = min(news, key=lambda one: abs(one.start - best.start), default=None)
-            is_alone = len(olds) == len(news) == 1
-            if near is None or not (is_alone or abs(near.start - best.start) <= NEAR):
-                found.waiting.append(best)
-                continue
-            news.remove(near)
-            found.pairs.append((best, near))
-        found.others += news
-    for several in theirs.values():
-        found.others += [max(group, key=lambda one: one.rank) for group in _apart(several)]
+    labels: dict[str, _Group[Old, New]] = defaultdict(_Group)
+    for one in old:
+        labels[one.observation.label].old.append(one)
+    for other in new:
+        labels[other.observation.label].new.append(other)
+    for several in labels.values():
+        groups = _apart(several, tolerance)
+        if (
+            all(one.observation.is_unique for one in several.all)
+            and len(groups) == 2
+            and all(group.is_one(tolerance) for group in groups)
+            and not (groups[0].old and groups[1].old)
+            and not (groups[0].new and groups[1].new)
+        ):
+            # One observation on both sides, whenever the two begin.
+            both = _Group(groups[0].old + groups[1].old, groups[0].new + groups[1].new)
+            _judge(found, both, is_one=True)
+            continue
+        for group in groups:
+            _judge(found, group, is_one=group.is_one(tolerance))
     found.pairs.sort(key=lambda both: (both[0].start, both[0].name))
-    for some in (found.waiting, found.duplicates):
-        some.sort(key=lambda one: (one.start, one.name))
+    found.ambiguous.sort(key=lambda both: (both[0].start, both[0].name))
+    for rest in (found.waiting, found.duplicates):
+        rest.sort(key=lambda one: (one.start, one.name))
     return found
 
 
-def _apart(versions: Sequence[Processing[T]]) -> list[list[Processing[T]]]:
-    """Processings of one orbit and frame, a list for each granule, by sensing start."""
-    groups: list[list[Processing[T]]] = []
-    for one in sorted(versions, key=lambda version: version.start):
-        if groups and one.start - groups[-1][0].start <= NEAR:
-            groups[-1].append(one)
+def _judge(found: Pairs[Old, New], group: _Group[Old, New], *, is_one: bool) -> None:
+    """Say what becomes of the granules of a group."""
+    begun = any(one.is_settled for one in group.old)
+    fresh = [one for one in group.old if not one.is_settled]
+    if not is_one:
+        if group.new or begun:
+            found.ambiguous += [(one, group.new) for one in fresh]
         else:
-            groups.append([one])
+            found.waiting += fresh
+        if not group.old:
+            found.others += group.new
+        return
+    newest = max(group.new, key=lambda one: one.rank, default=None)
+    if begun:
+        found.duplicates += fresh
+    elif fresh:
+        best = max(fresh, key=lambda one: one.rank)
+        found.duplicates += [one for one in fresh if one is not best]
+        if newest is None:
+            found.waiting.append(best)
+        else:
+            found.pairs.append((best, newest))
+    elif newest is not None:
+        found.others.append(newest)
+
+
+def _apart(several: _Group[Old, New], tolerance: timedelta) -> list[_Group[Old, New]]:
+    """Granules of one label, in groups whose neighbours could be processings of one observation."""
+    runs: list[_Group[Old, New]] = []
+    last: datetime | None = None
+    olds: list[tuple[Processing[Any], bool]] = [(one, False) for one in several.old]
+    for one, is_new in sorted([*olds, *((one, True) for one in several.new)], key=lambda both: both[0].start):
+        if last is None or one.start - last > tolerance:
+            runs.append(_Group())
+        last = one.start
+        (runs[-1].new if is_new else runs[-1].old).append(one)
+    return [group for run in runs for group in _joined(run, tolerance)]
+
+
+def _joined(run: _Group[Old, New], tolerance: timedelta) -> list[_Group[Old, New]]:
+    """A run of granules that begin near one another, cut where one is over before the next begins."""
+    if run.is_one(tolerance):
+        return [run]
+    groups: list[_Group[Old, New]] = []
+
+    def add(one: Processing[Any], is_new: bool) -> None:
+        group: _Group[Old, New] = _Group()
+        (group.new if is_new else group.old).append(one)
+        for other in list(groups):
+            if any(_is_near(one, each, tolerance) for each in other.all):
+                groups.remove(other)
+                group = _Group(other.old + group.old, other.new + group.new)
+        groups.append(group)
+
+    for one in run.old:
+        add(one, False)
+    for other in run.new:
+        add(other, True)
     return groups
+
+
+def _is_near(one: Processing[Any], other: Processing[Any], tolerance: timedelta) -> bool:
+    return abs(one.start - other.start) <= tolerance and _share_a_moment((one, other))
+
+
+def _share_a_moment(some: Sequence[Processing[Any]]) -> bool:
+    """Whether all of them were sensing at some moment, as far as their ends are known."""
+    ends = [one.end for one in some if one.end is not None]
+    return not ends or len(some) == 1 or max(one.start for one in some) < min(ends)

@@ -16,15 +16,15 @@ from maap_tui.engine.catalogue.search import FailedDay
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.events import Warned
-from maap_tui.engine.file_names import ALL, format_of, has_format
-from maap_tui.engine.missions import Mission, parse_name
+from maap_tui.engine.file_names import ALL, OTHER, format_of, has_format
+from maap_tui.engine.missions import MISSIONS, Mission, parse_name
 from maap_tui.engine.model import Asset, Granule, TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.spans import days_of
 from maap_tui.engine.swaps.book import SETTLED, Entry, SwapBook, SwapFile
 from maap_tui.engine.swaps.needed import needed_of, warnings_of
-from maap_tui.engine.swaps.pairs import NEAR, Processing, pair
+from maap_tui.engine.swaps.pairs import Processing, pair, processing_of
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.searching import UNCUT, run_of
 from maap_tui.text import plural
@@ -35,6 +35,7 @@ RowState = Literal[
     "waiting",
     "unsearched",
     "lacking",
+    "ambiguous",
     "duplicate",
     "planned",
     "fetched",
@@ -49,6 +50,7 @@ ROW_STATES: Final[dict[RowState, str]] = {
     "waiting": "waiting",
     "unsearched": "on days that could not be searched",
     "lacking": "without a file in the formats of the old one",
+    "ambiguous": "whose place several may take, which stay",
     "duplicate": "older processings, which stay",
     "planned": "planned",
     "fetched": "fetched, marks not handed over yet",
@@ -58,16 +60,14 @@ ROW_STATES: Final[dict[RowState, str]] = {
     "undone": "undone",
 }
 """What becomes of a granule, in the order in which it is said: its successor is at the archive, or was
-downloaded before; the archive has none; its day could not be searched; the successor has other formats; a
-newer processing of it is swapped; and the states of the journal."""
+downloaded before; the archive has none; its day could not be searched; the successor has other formats; it is
+not certain which one takes its place; a newer processing of it is swapped; and the states of the journal."""
 
 OPEN: Final = frozenset({"archive", "here"})
 """States of rows that a run begins with."""
-UNSWAPPED: Final = frozenset({"waiting", "unsearched", "lacking"})
+UNSWAPPED: Final = frozenset({"waiting", "unsearched", "lacking", "ambiguous"})
 """States of granules that nothing can take the place of now."""
 
-_MARGIN = timedelta(hours=1)
-"""How far apart the processings of a granule begin at most, by a wide margin."""
 _GAP = timedelta(days=2)
 """Days without granules that are searched rather than asked around."""
 
@@ -77,7 +77,8 @@ class SwapRow:
     """One granule of the older baseline."""
 
     name: str
-    orbit: int
+    orbit: int | None
+    """None where its name has none."""
     frame: str
     start: datetime
     state: RowState
@@ -91,6 +92,12 @@ class SwapRow:
     """From when on the old files may be deleted, of one that is swapped."""
     is_marked: bool = False
     """Whether the old one counts, or counted before the swap, as processed."""
+
+    @property
+    def observation(self) -> str:
+        """What identifies what it observed; '' where its sensing start does."""
+        name = parse_name(self.name)
+        return MISSIONS[name.mission].observation_of(name).label if name is not None else ""
 
     @property
     def size(self) -> int | None:
@@ -113,7 +120,11 @@ class SwapPlan:
     cleaned: int = 0
     """Granules of the old one that a clean-up deleted, and that are left out for that."""
     unnamed: int = 0
-    """Files of the old one without orbit in their names."""
+    """Files of the old one whose names say nothing."""
+    tolerance: timedelta | None = None
+    """How near times have to be where nothing else identifies a granule; None where names identify all."""
+    ambiguous: dict[str, str] = field(default_factory=dict)
+    """Granules whose place several may take, each with the reason."""
     failed_days: list[FailedDay] = field(default_factory=list)
     needed: dict[str, tuple[Path, ...]] = field(default_factory=dict)
     """Granules that are to be deleted and that frozen studies need, each with the folders of these."""
@@ -159,6 +170,11 @@ class SwapPlan:
         if counts["waiting"]:
             have = plural(counts["waiting"], "has", "have")
             found.append(f"{have} no granule in {new} yet, and stay in {old}")
+        if self.tolerance is not None:
+            found.append(
+                "Their names do not say the observation: granules belong together that begin and end within "
+                f"{self.tolerance.total_seconds():g} s of each other"
+            )
         if self.cleaned:
             left = plural(self.cleaned, "granule")
             found.append(f"{left} of {old} left out, which a clean-up deleted (--cleaned)")
@@ -194,13 +210,13 @@ class SwapNames:
         """Both baselines in the registry.
 
         Raises:
-            InvalidRequestError: they are the same, or the mission has no orbits in its names.
+            InvalidRequestError: they are the same, or the names of the mission are not known.
         """
         mission = parts.mission_of(self.collection)
-        if not mission.has_orbits or mission.has_folders:
+        if not mission.is_known:
             raise InvalidRequestError(
-                f"{self.product_type[:40]} of {mission.name} has no orbit in its names",
-                "A swap goes by orbit and frame: fetch the new baseline with `maap sync`.",
+                f"Nothing is known of the names of {mission.name}, which have to say what belongs together",
+                "Fetch the new baseline with `maap sync`.",
             )
         old, new = (
             parts.tracked_keys(self.collection, self.product_type, name)[0] for name in (self.old, self.new)
@@ -249,7 +265,7 @@ async def plan_swap(
     catalogue = parts.catalogue.patient() if wait_for_service else parts.catalogue
     await catalogue.check(names.collection, names.product_type, new.baseline)
     theirs: list[Processing[Granule]] = []
-    for stretch in _stretches((one.start for one in fresh), _MARGIN):
+    for stretch in _stretches((one.start, one.margin) for one in fresh):
         theirs += await _searched(parts, plan, stretch, wait_for_service)
     spelled = {one.of.baseline for one in theirs} - {new.baseline}
     if spelled:
@@ -278,7 +294,7 @@ def _old_ones(
         if formats and not any(has_format(file.url, one) for one in formats):
             continue
         name = parse_name(file.url)
-        if name is None or name.orbit is None:
+        if name is None:
             plan.unnamed += 1
             continue
         if span is not None and name.sensing_start not in span:
@@ -292,34 +308,35 @@ def _old_ones(
         files.setdefault(name.stem, []).append(SwapFile(file.url, file.path, file.day))
     if plan.unnamed:
         count = plural(plan.unnamed, "file")
-        parts.emit(Warned(f"{count} of {plan.old.baseline} without an orbit in the name left alone"))
+        parts.emit(Warned(f"{count} of {plan.old.baseline} left alone, whose names say nothing"))
     settled = {name for name, entry in plan.book.entries.items() if entry.state in SETTLED}
     plan.cleaned = len(gone - named.keys() - settled)
+    mission = parts.mission_of(plan.old.collection)
     found = [
-        Processing(stem, name.orbit, name.frame or "", name.sensing_start, name.created, tuple(files[stem]))
+        processing_of(mission, name, tuple(files[stem]))
         for stem, name in named.items()
-        if stem not in settled and name.orbit is not None
+        if stem not in settled
     ]
     for entry in plan.book.entries.values():
         if entry.state in SETTLED and (span is None or entry.start in span):
-            created = made.created if (made := parse_name(entry.name)) is not None else None
-            found.append(
-                Processing(entry.name, entry.orbit, entry.frame, entry.start, created, entry.old, True)
-            )
+            begun = parse_name(entry.name)
+            if begun is not None:
+                found.append(processing_of(mission, begun, entry.old, is_settled=True))
     return found
 
 
-def _stretches(starts: Iterable[datetime], margin: timedelta) -> Iterator[TimeRange]:
-    """The times to search around sensing starts, so that no long gap is searched."""
+def _stretches(around: Iterable[tuple[datetime, timedelta]]) -> Iterator[TimeRange]:
+    """The times to search around sensing starts, each with its margin, so that no long gap is searched."""
     begin = end = None
-    for start in sorted(starts):
-        if begin is None or end is None or start - end > _GAP:
+    for start, margin in sorted(around):
+        if begin is None or end is None or start - margin - end > _GAP:
             if begin is not None and end is not None:
-                yield TimeRange(begin - margin, end + margin)
-            begin = start
-        end = start
+                yield TimeRange(begin, end)
+            begin, end = start - margin, start + margin
+        else:
+            begin, end = min(begin, start - margin), max(end, start + margin)
     if begin is not None and end is not None:
-        yield TimeRange(begin - margin, end + margin)
+        yield TimeRange(begin, end)
 
 
 async def _searched(
@@ -329,21 +346,11 @@ async def _searched(
     new = plan.new
     query = Query(new.collection, new.product_type, new.baseline, time=time, max_items=UNCUT, formats=(ALL,))
     run = run_of(parts, query, wait_for_service=wait_for_service)
+    mission = parts.mission_of(new.collection)
     found = []
     async with aclosing(aiter(run)) as pages:
         async for page in pages:
-            for granule in page.granules:
-                if granule.orbit is not None:
-                    found.append(
-                        Processing(
-                            granule.id,
-                            granule.orbit,
-                            granule.frame or "",
-                            granule.sensing_start,
-                            granule.created,
-                            granule,
-                        )
-                    )
+            found += [processing_of(mission, granule, granule) for granule in page.granules]
     plan.failed_days += run.failed
     return found
 
@@ -355,33 +362,38 @@ def _compare(
     theirs: Sequence[Processing[Granule]],
 ) -> None:
     """Fill in the rows, in the thread that calls it."""
-    found = pair([one for one in mine if not one.is_settled], theirs)
+    mission = parts.mission_of(plan.old.collection)
     settled = [one for one in mine if one.is_settled]
-    # A granule that a swap has begun with keeps its place: another processing of it is a duplicate.
-    nobody: list[Processing[Granule]] = []
-    again = pair(mine, nobody)
-    duplicates = {one.name for one in (*found.duplicates, *again.duplicates)}
+    # A granule that a swap has begun with keeps its place and its successor.
+    taken = {one.successor for one in plan.book.entries.values() if one.state in SETTLED}
+    found = pair(mine, [one for one in theirs if one.name not in taken], mission.start_tolerance)
+    if any(not one.observation.label for one in mine):
+        plan.tolerance = mission.start_tolerance
     marks = _Marks(parts, plan.old)
     tracker = parts.registry.baseline(plan.new)
     done: dict[date, dict[str, TrackedFile]] = {}
-    mission = parts.mission_of(plan.old.collection)
     rows = [row_of(plan.book.entries[one.name]) for one in settled]
     for old, new in found.pairs:
-        if old.name in duplicates:
-            continue
         granule = new.of
         if granule.day not in done:
             done[granule.day] = {file.url: file for file in tracker.downloads(granule.day, granule.day)}
         rows.append(_pair_row(parts, mission, old, granule, done[granule.day], marks))
     failed = [one.window for one in plan.failed_days if one.window is not None]
     for one in found.waiting:
-        if one.name not in duplicates:
-            is_unknown = any(window.start - _MARGIN <= one.start < window.end + _MARGIN for window in failed)
-            rows.append(_row(one, "unsearched" if is_unknown else "waiting", marks))
-    rows += [_row(one, "duplicate", marks) for one in mine if one.name in duplicates]
+        is_unknown = any(part.start - one.margin <= one.start < part.end + one.margin for part in failed)
+        rows.append(_row(one, "unsearched" if is_unknown else "waiting", marks))
+    for one, candidates in found.ambiguous:
+        names = ", ".join(each.name for each in candidates[:3]) + (", ..." if len(candidates) > 3 else "")
+        plan.ambiguous[one.name] = (
+            f"it is not certain which granule of {plan.new.baseline} takes its place"
+            + (f" ({names})" if names else "")
+            + ": it stays, and so does its mark"
+        )
+        rows.append(_row(one, "ambiguous", marks))
+    rows += [_row(one, "duplicate", marks) for one in found.duplicates]
     plan.rows = sorted(rows, key=lambda row: (row.start, row.name))
     taken = {row.successor for row in plan.rows}
-    between = list(_stretches((one.start for one in mine), NEAR))
+    between = list(_stretches((one.start, mission.start_tolerance) for one in mine))
     plan.others = sum(
         one.name not in taken and any(one.start in stretch for stretch in between) for one in found.others
     )
@@ -434,7 +446,7 @@ def _pair_row(
 ) -> SwapRow:
     """A granule and its successor, whose files are those of the formats that are here of the old one."""
     wanted = {_format_in(mission, file.url) for file in old.of}
-    assets = {one: granule.files((one,)) for one in sorted(wanted)}
+    assets = {one: _files_in(granule, one) for one in sorted(wanted)}
     if not all(assets.values()):
         lacking = ", ".join(one for one, some in assets.items() if not some)
         parts.emit(Warned(f"{granule.id} has no {lacking}, which is here of {old.name}; it is left alone"))
@@ -473,4 +485,11 @@ def _pair_row(
 
 def _format_in(mission: Mission, url: str) -> str:
     """The format by which a file is found among those of another granule."""
-    return next((one for one in mission.formats if has_format(url, one)), format_of(url))
+    return next((one for one in mission.formats if has_format(url, one)), format_of(url) or OTHER)
+
+
+def _files_in(granule: Granule, wanted: str) -> list[Asset]:
+    """The files of a granule in a format; of a format without a name those that have none."""
+    if wanted == OTHER:
+        return [asset for asset in granule.files((ALL,)) if asset.format == OTHER]
+    return granule.files((wanted,))

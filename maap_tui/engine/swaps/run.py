@@ -155,6 +155,9 @@ async def run_swap(
         ]
         await keep_lines(parts.filing, keys, is_new=bool(report.swapped))
     _say_kept(parts, (*report.left, *report.retired.kept))
+    for row in plan.rows:
+        if row.state == "ambiguous":
+            parts.emit(ItemSkipped(row.name, row.old[0].url, plan.ambiguous[row.name], True))
     return report
 
 

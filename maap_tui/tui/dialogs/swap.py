@@ -105,8 +105,10 @@ def words_of(done: SwapReport) -> str:
         words.append(f"{left:,} left, 5 says why; w goes on.")
     if done.retired.kept:
         words.append(f"{plural(len(done.retired.kept), 'old granule')} could not be deleted, 5 says why.")
-    if done.plan.unswapped:
-        words.append(f"{done.plan.unswapped:,} have no granule in {done.plan.new.baseline} yet.")
+    if ambiguous := len(done.plan.ambiguous):
+        words.append(f"{ambiguous:,} stay, whose place several may take, 5 says why.")
+    if waiting := done.plan.unswapped - ambiguous:
+        words.append(f"{waiting:,} have no granule in {done.plan.new.baseline} yet.")
     return " ".join(words)
 
 
