@@ -258,6 +258,67 @@ async def test_the_cycle_goes_on_where_the_prediction_ends(session: Callable[...
     assert {one.name for one in only.rows} <= set(names) and "says nothing of 2026-01-0" in only.notes[0]
 
 
+@pytest.mark.parametrize("by", ["prediction", "scenario"])
+async def test_an_orbit_file_is_fetched_once(
+    by: By, session: Callable[..., Session], asked: Callable[[str], int], home: Path
+) -> None:
+    december = datetime(2025, 12, 10, 6, tzinfo=UTC)
+    first = await expected(session, december, 14, by)
+    assert asked("data") == 2
+    again = await expected(session, december + timedelta(hours=1), 14, by)
+    assert asked("data") == 2, "the second question makes no download"
+    names = {one.name for one in again.rows}
+    assert (
+        first.rows and {one.name for one in first.rows if one.time >= december + timedelta(hours=1)} <= names
+    )
+    (file,) = home.rglob("orbit_EarthCARE_*")
+    # A file that was cut, altered, or is of another identity does not count.
+    whole = file.read_bytes()
+    for bad in (
+        whole[:-1],
+        whole[:-1] + b"?",
+        b"",
+        b"\xff" * 99,
+        b"[1]\n",
+        whole.replace(b"ECA_", b"ECB_", 1),
+    ):
+        file.write_bytes(bad)
+        before = asked("data")
+        assert (await expected(session, december, 14, by)).rows == first.rows
+        assert asked("data") == before + 2 and file.read_bytes() == whole
+    file.unlink()
+    file.mkdir()
+    assert (await expected(session, december, 14, by)).rows == first.rows, "a cache that cannot be written"
+
+
+async def test_a_newer_orbit_file_takes_the_place_of_the_one_that_is_kept(
+    session: Callable[..., Session], asked: Callable[[str], int], home: Path
+) -> None:
+    december = datetime(2025, 12, 10, tzinfo=UTC)
+    old = await expected(session, december, 3, "prediction")
+    new = await expected(session, december + timedelta(days=3), 3, "prediction")
+    assert asked("data") == 4 and old.rows[0].source != new.rows[0].source
+    assert len(list(home.rglob("orbit_EarthCARE_*"))) == 1, "one a kind is kept"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("AeolusL1BProducts", "ALD_U_N_1B"), "Aeolus ended before 2023-08-01: no pass is to come"),
+        (("BiomassLevel1b", "S2_DGM__1S"), "Biomass drifts: it passes over an area a few times"),
+        (("CryoSatIceL110", "SIR_SIN_1B"), "CryoSat has no repeat cycle that is known"),
+        (("FLEXL1Products", "L1B_OBS___"), "FLEX has no repeat cycle that is known"),
+        (("BiomassLevel1b", "S2_DGM__1S", "--by=scenario"), "no orbit files of Biomass"),
+    ],
+)
+def test_a_future_that_nothing_says_is_one_sentence(
+    words: tuple[str, ...], said: str, maap: Callable[..., Ended], asked: Callable[[str], int]
+) -> None:
+    ended = maap("overpass", *words, "--site=70,-50", "--next=14d")
+    assert ended.code == 4 and said in ended.err and ended.err.count("Error:") == 1 and not ended.out
+    assert asked("search") == 0, "nothing is asked for what cannot be answered"
+
+
 async def test_without_a_token_the_cycle_says_it(session: Callable[..., Session], home: Path) -> None:
     (home / "credentials.txt").unlink()
     found = await expected(session, MOMENT, 14)
@@ -323,7 +384,6 @@ def test_real_items_keep_the_cycle_of_the_documentation() -> None:
         (("--site", "0,0", "-s", "2025-12-01", "-e", "2099-01-01"), "Nobody knows the orbit"),
         ((L1, "AUX_JSG_1D", "--site", "0,0"), "AUX_JSG_1D has no ground track"),
         (("BiomassLevel1b", "--site", "0,0"), "Name collection and product type"),
-        (("BiomassLevel1b", "S2_DGM__1S", "--site", "0,0", "--next", "3d"), "has no repeat cycle"),
         ((L1, "ATL_NOM_2B", "--site", "0,0", "--date", "2025-12-01"), "ATL_NOM_2B"),
     ],
 )

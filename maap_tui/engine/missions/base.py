@@ -99,6 +99,8 @@ class Mission(NamedTuple):
     products: Mapping[str, Product] = _NOTHING
     repeat: Repeat | None = None
     """Its repeat cycle; None where it has none, or changes it."""
+    no_repeat: str = ""
+    """Why it has none, as a sentence goes on after its name; '' where nothing is known of one."""
     orbit_files: OrbitFiles | None = None
     """None where the archive has none."""
     frame_at: Callable[[float, bool], tuple[str, int]] | None = None

@@ -141,5 +141,6 @@ MISSION = Mission(
     version_of=version_of,
     observation_of=observation_of,
     products=_products(),
+    no_repeat="drifts: it passes over an area a few times, three days apart, and goes on to another one",
     parse=parse,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from maap_tui.engine.overpass.orbit_files import MOST_BYTES, OrbitFile, State, n
 from maap_tui.engine.overpass.passing import Overpass, Place, overpass
 from maap_tui.engine.overpass.prediction import LONGEST_GAP_S, passes
 from maap_tui.engine.query import Query
+from maap_tui.engine.workflows.orbit_store import keep, kept
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.searching import UNCUT, run_of
 from maap_tui.engine.workflows.small_file import fetch_small
@@ -25,7 +27,7 @@ _NEWEST = timedelta(days=45)
 
 
 async def orbit_of(parts: Parts, mission: Mission, kind: Kind) -> OrbitFile:
-    """The newest orbit file of the archive, fetched and read.
+    """The newest orbit file of the archive, fetched unless it is kept from an earlier question, and read.
 
     Raises:
         InvalidRequestError: the archive has none of this mission, or it cannot be read.
@@ -53,8 +55,13 @@ async def orbit_of(parts: Parts, mission: Mission, kind: Kind) -> OrbitFile:
     files = newest.files(("eof", "xml"))
     if not files:
         raise InvalidRequestError(f"{newest.id} has no file that can be read")
+    name = f"orbit_{mission.name}_{kind}.bin"
+    if (data := await kept(parts, name, newest, files[0], MOST_BYTES)) is not None:
+        return await asyncio.to_thread(read_orbit_file, data, newest.id)
     data = await fetch_small(parts, files[0].href, f"The orbit file {newest.id}", MOST_BYTES)
-    return read_orbit_file(data, newest.id)
+    orbit = await asyncio.to_thread(read_orbit_file, data, newest.id)
+    await keep(parts, name, newest, files[0], data)
+    return orbit
 
 
 def _rank(granule: Granule, now: datetime) -> tuple[bool, datetime, str]:

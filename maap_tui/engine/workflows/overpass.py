@@ -41,6 +41,8 @@ _DRIFT = timedelta(minutes=5)
 _CYCLES = 2
 """Repeat cycles that are looked back: what the archive lacks of one it may have of the other."""
 
+_PAST_HINT = "Ask for a time that has passed, as --days-back 30."
+
 By = Literal["auto", "prediction", "scenario", "cycle"]
 """What says the passes to come."""
 Spot = tuple[object, ...]
@@ -128,6 +130,8 @@ async def overpasses(
         )
     found = Overpasses(place)
     mission = parts.mission_of(query.collection)
+    if span.end > now:
+        _demand_future(mission, now, by)
     if span.start < now:
         found.rows += await flown(parts, query, found, metres, TimeRange(span.start, min(span.end, now)))
     if span.end > now:
@@ -139,6 +143,25 @@ async def overpasses(
     found.rows.sort(key=lambda one: one.time)
     found.rows = await asyncio.to_thread(_with_what_is_here, parts, mission, found.rows)
     return found
+
+
+def _demand_future(mission: Mission, now: datetime, by: By) -> None:
+    """Refuse what nothing can say, before anything is asked for.
+
+    Raises:
+        InvalidRequestError: the mission is over, or neither orbit files nor a repeat cycle of it are known.
+    """
+    if mission.end <= now:
+        raise InvalidRequestError(
+            f"{mission.name} ended before {mission.end:%Y-%m-%d}: no pass is to come", _PAST_HINT
+        )
+    if mission.orbit_files is None and by in ("prediction", "scenario"):
+        raise InvalidRequestError(
+            f"The archive has no orbit files of {mission.name} that are known", _PAST_HINT
+        )
+    if mission.repeat is None and (mission.orbit_files is None or by == "cycle"):
+        reason = mission.no_repeat or "has no repeat cycle that is known"
+        raise InvalidRequestError(f"{mission.name} {reason}: nobody can say its future tracks", _PAST_HINT)
 
 
 async def _expected(
@@ -226,16 +249,9 @@ def _rank(granule: Granule) -> tuple[str, datetime]:
 async def _repeated(
     parts: Parts, mission: Mission, query: Query, found: Overpasses, metres: float, future: TimeRange
 ) -> list[Overpass]:
-    """The newest known passes, later by whole repeat cycles.
-
-    Raises:
-        InvalidRequestError: when the mission has no repeat cycle that is known.
-    """
+    """The newest known passes, later by whole repeat cycles; none of a mission without a cycle."""
     if mission.repeat is None:
-        raise InvalidRequestError(
-            f"{mission.name} has no repeat cycle that is known, so nobody can say its future tracks",
-            "Ask for a time that has passed, as --days-back 30.",
-        )
+        return []
     cycle = timedelta(days=mission.repeat.days)
     now = parts.now()
     rows = await flown(parts, query, found, metres, TimeRange(now - _CYCLES * cycle, now))
