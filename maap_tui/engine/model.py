@@ -222,7 +222,8 @@ def granule_record(granule: Granule, asset: Asset) -> dict[str, Any]:
     """One file of a granule, ready for JSON, as `maap search --json` prints it.
 
     Times are ISO 8601 in UTC, sizes bytes, `geometry` GeoJSON and `bbox` west, south, east, north in degrees,
-    `track` longitude and latitude in degrees along the flight direction; None is what the item does not say.
+    `track` longitude and latitude in degrees along the flight direction, to 0.1 m; None is what the item does
+    not say.
     """
     moments = {name: getattr(granule, name) for name in RECORD_TIMES}
     said = {name: to_zulu(moment) if moment else None for name, moment in moments.items()}
@@ -244,7 +245,7 @@ def granule_record(granule: Granule, asset: Asset) -> dict[str, Any]:
         "format": asset.format,
         "geometry": granule.geometry,
         "bbox": granule.bbox,
-        "track": granule.track,
+        "track": [(round(longitude, 6), round(latitude, 6)) for longitude, latitude in granule.track],
         "published": said["published"],
         "updated": said["updated"],
         "quicklook": quicklook.href if quicklook else None,
