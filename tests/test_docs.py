@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import ast
 import re
 import shlex
 import shutil
@@ -16,11 +18,13 @@ import pytest
 import maap_tui
 from maap_tui.cli.dispatch import build_parser
 from maap_tui.cli.options import join_signed
+from maap_tui.demo import flags
 from maap_tui.demo.archive import Archive
 from maap_tui.engine.config import loading, settings
 from maap_tui.engine.saved_searches import SavedSearches
 from maap_tui.engine.studies.declaration import read_declaration
 from maap_tui.tui import keys
+from tests.cli.test_cli_help import parsers
 from tests.homes import MOMENT
 from tests.s3_server import S3Server
 from tests.shell import Shell
@@ -281,6 +285,47 @@ def test_docstrings_cite_pages_and_sections_that_exist() -> None:
                 wrong.append(f"{file.relative_to(ROOT)}: {page} {section}")
     assert wrong == []
     assert cited > 10
+
+
+def test_docstrings_name_the_parameters_that_there_are() -> None:
+    wrong, seen = [], 0
+    for file in (ROOT / "maap_tui").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            found = re.search(r"^Args:\n((?: {4}.*\n?|\n)+)", ast.get_docstring(node) or "", flags=re.M)
+            names = re.findall(r"^ {4}(\w+):", found[1], flags=re.M) if found else []
+            seen += len(names)
+            taken = {one.arg for one in ast.walk(node.args) if isinstance(one, ast.arg)}
+            wrong += [f"{file.name}: {node.name}: {name}" for name in names if name not in taken]
+    assert wrong == [] and seen > 1000
+
+
+def test_pages_and_program_have_the_same_options() -> None:
+    found: dict[str, list[argparse.Action]] = {}
+    for parser in parsers(build_parser()):
+        for action in parser._actions:
+            for name in action.option_strings:
+                found.setdefault(name, []).append(action)
+    words = {word for text in PAGES.values() for word in re.findall(r"(?<![\w-])--?[A-Za-z][a-z-]*", text)}
+    foreign = {
+        "--array",
+        "--signal",
+        "--key",
+        "--snapshot-update",
+        "--known",
+    }  # of Slurm, datalad, pytest, git annex
+    measured = set(re.findall(r"--[a-z-]+", PAGES["docs/performance.md"]))  # of `bench`
+    assert {word for word in words if word.startswith("--")} - found.keys() - foreign - measured == set()
+    demo = argparse.ArgumentParser(add_help=False)
+    flags.add_arguments(demo)
+    shown = {action for name in words & found.keys() for action in found[name]}
+    unsaid = {
+        name
+        for name, actions in found.items()
+        if name.startswith("--") and not shown & set(actions) and name not in demo._option_string_actions
+    }
+    assert unsaid == set()
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -85,6 +85,8 @@ class Parser(argparse.ArgumentParser):
         kwargs.setdefault("allow_abbrev", False)
         kwargs.setdefault("add_help", False)  # `add_general_options` adds it where it belongs, at the end
         kwargs.setdefault("formatter_class", HelpFormatter)
+        if sys.version_info >= (3, 14):
+            kwargs.setdefault("color", False)  # the manual page is made of this help
         super().__init__(*args, **kwargs)
         self.names_elsewhere = ""
         """The option with which no name has to be given, since it brings them; '' for none."""

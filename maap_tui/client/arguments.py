@@ -10,6 +10,7 @@ from maap_tui.engine.catalogue.search import FailedDay, Search
 from maap_tui.engine.catalogue.skipped import SkippedItem
 from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
 from maap_tui.engine.errors import CatalogError, InvalidRequestError
+from maap_tui.engine.events import Warned
 from maap_tui.engine.missions import Mission, parse_name
 from maap_tui.engine.model import Granule, TimeRange, to_zulu
 from maap_tui.engine.quality.notices import Disclaimed
@@ -106,7 +107,7 @@ def query_of(
     orbit: str | int | None,
     frames: Sequence[str] | None,
     format: str | Sequence[str] | None,
-    max_items: int,
+    max_items: int | None,
     reverse: bool,
     *,
     use_catalog: bool = False,
@@ -137,7 +138,7 @@ def query_of(
         frames=names,
         formats=formats,
         newest_first=reverse,
-        max_items=max_items,
+        max_items=connection.session.settings.search.max_items if max_items is None else max_items,
         use_catalog=use_catalog,
         tracks=numbers,
         every_version=all_versions,
@@ -147,6 +148,24 @@ def query_of(
     if orbits and span and not connection.run(lambda session: session.takes_orbit_in_time(query)):
         raise InvalidRequestError("'orbit' cannot be used with 'start' or 'end'", "Give one of them.")
     return query
+
+
+def warn_if_cut(connection: Connection, query: Query, found: int, max_items: int | None) -> None:
+    """Report that a result has as many granules as the setting allows, where the caller gave no number.
+
+    Args:
+        connection: takes the event.
+        query: what was searched for.
+        found: granules of the result.
+        max_items: what the caller gave.
+    """
+    if max_items is None and found >= query.max_items:
+        connection.session.emit(
+            Warned(
+                f"Only the first {query.max_items:,} granules are taken (search.max_items), there may be "
+                "more; give a shorter time, or max_items"
+            )
+        )
 
 
 def disclaimed_by(connection: Connection, skip: bool) -> Disclaimed | None:

@@ -23,6 +23,7 @@ from maap_tui.client.arguments import (
     skipped_of,
     span_of,
     tracks_of,
+    warn_if_cut,
 )
 from maap_tui.client.catalog import CatalogQueryablesManager
 from maap_tui.client.catalogues import Catalogues
@@ -47,13 +48,13 @@ from maap_tui.client.studies import Studies
 from maap_tui.client.swapping import Swapping
 from maap_tui.engine.catalogue import built
 from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
-from maap_tui.engine.defaults import DEFAULT_MAX_ITEMS
-from maap_tui.engine.events import Event
+from maap_tui.engine.events import Event, Warned
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.model import BaselineInfo
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
 from maap_tui.engine.storage.places import place_of
+from maap_tui.text import plural
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -181,7 +182,7 @@ class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Files, Q
         end: datetime | None = None,
         orbit: str | int | None = None,
         use_catalog: bool = False,
-        max_items: int = DEFAULT_MAX_ITEMS,
+        max_items: int | None = None,
         verbose: bool = False,
         format: str | Sequence[str] | None = None,
         reverse: bool = False,
@@ -203,7 +204,7 @@ class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Files, Q
             orbit: `07655`, `07655C`, or a number; excludes start and end where the archive has an index
                 of orbits, and needs them where it has none.
             use_catalog: let the built catalogue narrow the range.
-            max_items: granules at most.
+            max_items: granules at most; None takes the setting, 50,000, and a cut is logged.
             verbose: log what is done at INFO.
             format: `h5`, `hdr`, ...; several; `all`; None takes the mission's own.
             reverse: newest first.
@@ -233,7 +234,7 @@ class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Files, Q
         skip_existing: bool = True,
         dry_run: bool = False,
         verbose: bool = False,
-        product_dir: bool = False,
+        product_dir: bool | None = None,
         reverse: bool = False,
         executor: Executor | None = None,
     ) -> DownloadResult:
@@ -247,7 +248,7 @@ class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Files, Q
             skip_existing: leave files alone that are here whole; False fetches them again.
             dry_run: fetch nothing and report them as skipped.
             verbose: log each file at INFO.
-            product_dir: give each file a folder named after its stem.
+            product_dir: give each file a folder named after its stem; None takes the setting.
             reverse: newest sensing start first.
             executor: has the files fetched by its worker processes, which share this file system: one of
                 `concurrent.futures`, or of dask, Parsl or MPI. The registry is written here. None fetches
@@ -284,7 +285,7 @@ class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Files, Q
         skip_existing: bool = True,
         dry_run: bool = False,
         verbose: bool = False,
-        product_dir: bool = False,
+        product_dir: bool | None = None,
         reverse: bool = False,
         orbit: str | int | None = None,
         frames: Sequence[str] | None = None,
@@ -338,11 +339,11 @@ class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Files, Q
         end: datetime | None = None,
         orbit: str | int | None = None,
         out_dir: Path | str | None = None,
-        max_items: int = DEFAULT_MAX_ITEMS,
+        max_items: int | None = None,
         dry_run: bool = False,
         verbose: bool = False,
         format: str | Sequence[str] | None = None,
-        product_dir: bool = False,
+        product_dir: bool | None = None,
         reverse: bool = False,
         frames: Sequence[str] | None = None,
         everything: bool = False,
@@ -357,7 +358,7 @@ class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Files, Q
         The arguments that are not described here are those of `search` and `download`.
 
         Args:
-            everything: download all of the product or baseline, where neither a time, an orbit nor a lower
+            everything: download all of the product or baseline, where neither a time, an orbit nor
                 `max_items` bounds it.
 
         Raises:
@@ -386,12 +387,13 @@ class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Files, Q
                 out_dir=place_of(out_dir) if out_dir else None,
                 product_dir=product_dir,
                 dry_run=dry_run,
-                everything=everything or max_items < DEFAULT_MAX_ITEMS,
+                everything=everything or max_items is not None,
             ),
             verbose=verbose,
             executor=executor,
         )
         result = download_result_of(found.downloads)
+        warn_if_cut(self._connection, query, len(found.granules), max_items)
         if dry_run:
             result.skipped = [wanted.url for wanted in found.wanted]
         result.failed_days = failed_days_of(found.search)
@@ -405,10 +407,10 @@ class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Files, Q
         baseline: str | None = None,
         start: datetime | None = None,
         end: datetime | None = None,
-        max_items: int = DEFAULT_MAX_ITEMS,
+        max_items: int | None = None,
         verbose: bool = False,
         format: str | Sequence[str] | None = None,
-        product_dir: bool = False,
+        product_dir: bool | None = None,
         reverse: bool = False,
         frames: Sequence[str] | None = None,
         max_consecutive_failures: int | None = None,
@@ -424,7 +426,7 @@ class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Files, Q
         The arguments that are not described here are those of `search` and `download`.
 
         Args:
-            max_items: granules at most of which files are fetched in this run.
+            max_items: granules at most of which files are fetched in this run; None takes the setting.
             max_consecutive_failures: files failing in a row that end the run; None goes on to the end.
             since_last: fetch what has arrived at the archive since the last call with this, whenever it was
                 sensed; the first call takes what arrived in the last 3 days, or all from `start` on.
@@ -445,7 +447,7 @@ class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Files, Q
             None,
             frames,
             format,
-            DEFAULT_MAX_ITEMS,
+            max_items,
             reverse,
             tracks=tracks,
             all_versions=all_versions,
@@ -464,6 +466,9 @@ class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Files, Q
             executor=executor,
         )
         downloads = download_result_of(report.downloads)
+        if report.held_back and max_items is None:
+            held = plural(report.held_back, "file")
+            self._session.emit(Warned(f"{held} left for another run (search.max_items)"))
         names = [key.baseline for key in report.keys]
         since = None if report.since is None else report.since.date()
         days = [(one.day or since, one.reason) for one in report.failed_days]

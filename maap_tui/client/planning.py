@@ -10,7 +10,6 @@ from typing import Any
 from maap_tui.client.arguments import query_of, refuse_gaps, span_of
 from maap_tui.client.connection import Connection
 from maap_tui.engine.cover import Cover, Unit, cover, demand_tracks
-from maap_tui.engine.defaults import DEFAULT_MAX_ITEMS
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.model import Granule
 from maap_tui.engine.session import Session
@@ -32,7 +31,7 @@ class Planning:
         area: Mapping[str, Any] | None = None,
         unit: Unit = "dates",
         closest: bool = False,
-        max_items: int = DEFAULT_MAX_ITEMS,
+        max_items: int | None = None,
         format: str | Sequence[str] | None = None,
         frames: Sequence[str] | None = None,
         tracks: Sequence[str | int] | None = None,
@@ -67,9 +66,9 @@ class Planning:
             search = session.search(query)
             granules = [granule async for page in search for granule in page.granules]
             refuse_gaps(search.failed)
-            if len(granules) >= max_items == DEFAULT_MAX_ITEMS:
+            if len(granules) >= query.max_items and max_items is None:
                 raise InvalidRequestError(
-                    f"There may be more than the first {max_items:,} granules",
+                    f"There may be more than the first {query.max_items:,} granules",
                     "Give a shorter time, or max_items.",
                 )
             formats = session.formats_of(query)

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
-from maap_tui.client.arguments import failed_days_of, query_of, skipped_of, span_of, urls_of
+from maap_tui.client.arguments import failed_days_of, query_of, skipped_of, span_of, urls_of, warn_if_cut
 from maap_tui.client.connection import Connection, logger
 from maap_tui.client.names import extract_info
 from maap_tui.client.results import GranuleInfo, SearchResult
-from maap_tui.engine.defaults import DEFAULT_MAX_ITEMS
 from maap_tui.engine.model import Granule
 
 
@@ -32,7 +31,7 @@ class Searcher:
         end: datetime | None = None,
         orbit: str | int | None = None,
         use_catalog: bool = False,
-        max_items: int = DEFAULT_MAX_ITEMS,
+        max_items: int | None = None,
         verbose: bool = False,
         format: str | Sequence[str] | None = None,
         reverse: bool = False,
@@ -61,6 +60,7 @@ class Searcher:
             if verbose:
                 logger.info("%s %s: %d URLs so far", collection, product_type, len(granules))
         granules = search.ordered(granules)
+        warn_if_cut(self._connection, query, len(granules), max_items)
         urls = urls_of(granules, formats)
         return SearchResult(
             urls=urls,
@@ -80,7 +80,7 @@ class Searcher:
         start: datetime | None = None,
         end: datetime | None = None,
         baseline: str | None = None,
-        max_items: int = DEFAULT_MAX_ITEMS,
+        max_items: int | None = None,
         verbose: bool = False,
         format: str | None = None,
         reverse: bool = False,
@@ -101,10 +101,11 @@ class Searcher:
         buffer: dict[date, list[Granule]] = {}
         left: dict[date, timedelta] = {}
         self.last_failed_days = []
-        days_done = 0
+        days_done = found = 0
         for page in self._connection.iterate(lambda _: aiter(search)):
             for granule in page.granules:
                 buffer.setdefault(granule.day, []).append(granule)
+            found += len(page.granules)
             if not page.is_last:
                 continue
             span = page.window or search.range
@@ -120,6 +121,7 @@ class Searcher:
                 if verbose:
                     logger.info("[%d] %s: %d URLs", days_done, day, len(urls))
                 yield urls
+        warn_if_cut(self._connection, query, found, max_items)
         self.last_failed_days = failed_days_of(search)
 
     def search_urls(
@@ -129,7 +131,7 @@ class Searcher:
         baseline: str | None = None,
         start: datetime | None = None,
         end: datetime | None = None,
-        max_items: int = DEFAULT_MAX_ITEMS,
+        max_items: int | None = None,
         verbose: bool = False,
         format: str | None = None,
         reverse: bool = False,
@@ -197,7 +199,7 @@ class Searcher:
         session = self._connection.session
         query = query_of(
             self._connection, collection, product_type, baseline, span_of(start, end), None, None, None,
-            DEFAULT_MAX_ITEMS, reverse=False,
+            None, reverse=False,
         )  # fmt: skip
         search = session.search(query)
         count = self._connection.run(lambda _: search.count()) or 0

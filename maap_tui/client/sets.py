@@ -63,7 +63,7 @@ class Sets:
         collection: str = "",
         partial: bool = False,
         max_items: int | None = None,
-        product_dir: bool = False,
+        product_dir: bool | None = None,
         verbose: bool = False,
     ) -> SetSyncResult:
         """Register and download what makes the orbits and frames of a set complete.

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import os
 import re
 import shlex
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from maap_tui.cli import man
 from maap_tui.cli.dispatch import COMMANDS, build_parser
 from maap_tui.cli.main import main
 from maap_tui.cli.options import overrides_of
@@ -90,6 +93,14 @@ def test_a_narrow_terminal_gets_narrow_help(
     assert max(map(len, options.splitlines())) <= 60
 
 
+def test_help_has_no_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    # From Python 3.14 on argparse has some, and these variables ask for them.
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b" not in help_of("sync")
+    assert all("\x1b" not in text for text in man.pages().values())
+
+
 @pytest.mark.parametrize("command", ["search", "get", "download", "sync"])
 def test_the_default_of_max_items_is_the_setting_s(command: str) -> None:
     assert f"{SearchSettings.max_items.default:,})" in help_of(command)
@@ -122,3 +133,29 @@ def test_what_chooses_granules_is_the_same_for_all() -> None:
     assert options("search") == options("get") == options("download")
     only_searches = {"--orbit", "--bbox", "--point", "--radius", "--area", "--use-catalog"}
     assert options("sync") == options("get") - only_searches
+
+
+def test_one_option_is_one_thing_everywhere() -> None:
+    """An option takes the same kind of value, and has the same short form, wherever it is."""
+    forms: dict[str, set[tuple[str, ...]]] = {}
+    values: dict[str, set[str]] = {}
+    for parser in parsers(build_parser()):
+        for action in parser._actions:
+            for name in [one for one in action.option_strings if one.startswith("--")]:
+                short = tuple(one for one in action.option_strings if not one.startswith("--"))
+                forms.setdefault(name, set()).add(short)
+                values.setdefault(name, set()).add(str(action.metavar or action.nargs))
+    several = {name for name, found in forms.items() if len(found) > 1}
+    # -d is --days-back behind a command; search writes the file that download reads, as maap-client has it.
+    assert several == {"--data-dir", "--url-file"}
+    # A study is a folder; what the others write is one file.
+    assert {name for name, found in values.items() if len(found) > 1} == {"--output"}
+
+
+def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """A parser and all below it."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in dict.fromkeys(action.choices.values()):
+                yield from parsers(below)

@@ -1,5 +1,6 @@
 """`maap plan`, and who works by one: our own download in parts, curl, and the import of what it fetched."""
 
+import errno
 import json
 import os
 import re
@@ -124,6 +125,21 @@ def test_only_whole_files_are_imported(maap: Callable, plan: Path, home: Path) -
     assert states == ["missing", "truncated", "changed"] + ["imported"] * 13
     text = maap("state", "import", plan).lines
     assert [line.partition(":")[0] for line in text] == ["missing", "truncated", "changed"]
+
+
+def test_an_import_needs_no_fsync_where_there_is_none(
+    maap: Callable, plan: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert maap("download", *CLD, *SOME, "-q").code == 0
+    shutil.rmtree(home / "registry")
+
+    def refuse(descriptor: int) -> None:
+        # As network and FUSE file systems do.
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    ended = maap("state", "import", plan)
+    assert (ended.code, ended.err.partition(" (")[0]) == (0, "Imported 16 files"), ended.err
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,14 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from maap_tui.demo import Archive
 from maap_tui.engine.download.queue_control import Control
+from maap_tui.engine.download.queue_orders import order
 from maap_tui.engine.download.queue_store import HOST, Queue, born_at
 from tests.queues import CLD, leave
 
@@ -124,6 +126,15 @@ def test_orders_without_a_worker_change_the_queue(maap: Callable, home: Path, st
     ]  # fmt: skip
     assert maap("queue", "retry", third.path).code == 0
     assert maap("queue", "run").code == 0 and states() == ["finished"] * 3
+
+
+def test_what_has_ended_since_is_not_moved_to_the_top(maap: Callable, home: Path, states: Callable) -> None:
+    rows = leave(maap, home, 1)
+    queue = Queue(home / "state" / "queue.sqlite3")
+    queue.replace(rows, [replace(row, state="finished") for row in rows])
+    assert order(queue, "top", rows).done == []
+    queue.close()
+    assert states() == ["finished"]
 
 
 def test_files_that_failed_are_queued_again(

@@ -741,3 +741,29 @@ def test_no_folder_is_named_after_an_address(
         with pytest.raises(InvalidRequestError):
             call()
     assert [one.name for one in tmp_path.iterdir()] == ["home"]
+
+
+def test_settings_are_those_of_the_commands(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MAAP_SEARCH_MAX_ITEMS", "3")
+    monkeypatch.setenv("MAAP_DOWNLOADS_PRODUCT_DIR", "true")
+    caplog.set_level(logging.WARNING, "maap_tui")
+    with MaapClient() as client:
+        found = client.search(*NAMES, **HOUR)
+        assert len(found.urls) == 3 and caplog.text.count("Only the first 3 granules are taken") == 1
+        assert len(client.searcher.search_urls(*NAMES, **HOUR)) == 3
+        caplog.clear()
+        assert len(client.search(*NAMES, **HOUR, max_items=3).urls) == 3 and not caplog.text
+        done = client.get(*NAMES, **HOUR, out_dir=home / "flat")
+        assert len(done.downloaded) == 3 and "Only the first 3" in caplog.text
+        assert {path.parent.name for path in done.downloaded.values()} == {
+            path.stem for path in done.downloaded.values()
+        }
+        caplog.clear()
+        synced = client.sync(*NAMES, **HOUR)
+        assert synced.urls_downloaded == 3 and "3 files left for another run" in caplog.text
+        rest = client.download_from_registry(*NAMES, **HOUR, product_dir=False)
+        assert {path.parent.name for path in rest.downloaded.values()} == {"01"}
+        again = client.download(found.urls[:1], L2, skip_existing=False)
+        assert [path.parent.name for path in again.downloaded.values()] == [Path(found.urls[0]).stem]

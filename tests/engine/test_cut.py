@@ -26,7 +26,8 @@ from maap_tui.engine.geometry import EARTH_RADIUS_KM, angle, vector
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Box, Circle
 from maap_tui.engine.session import Session
-from maap_tui.engine.workflows.cut import Source
+from maap_tui.engine.workflows import cut
+from maap_tui.engine.workflows.cut import CutEstimate, Source
 from tests.engine.cut_files import BARE, ROWS, chunk_bytes, data_bytes, latitudes, write_all
 from tests.engine.raw_files import FileServer, RawFile, Request, answer
 from tests.engine.transfer_kit import Remote
@@ -475,6 +476,23 @@ async def test_a_server_without_ranges_needs_the_whole_file(
     assert compare(everything, tmp_path / "a.nc", BEGIN, END) == COUNT
     assert found.received == len(file.body)
     assert not list((tmp_path / "home").rglob("all.h5*"))
+
+
+async def test_another_process_may_fetch_the_same_whole_file(
+    everything: Path, session: Make, raw: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = there(raw.at("/all.h5", RawFile(everything.read_bytes(), ranges=False)))
+    once = cut._Run.once
+
+    async def beside(run: cut._Run) -> CutEstimate:
+        if run.path is not None:
+            (run.path.parent / "all.h5.part").touch()
+        return await once(run)
+
+    monkeypatch.setattr(cut._Run, "once", beside)
+    async with at_server(session, raw) as engine:
+        await engine.cut(source, Cut(box=EQUATOR), tmp_path / "a.nc", whole=True)
+    assert compare(everything, tmp_path / "a.nc", BEGIN, END) == COUNT
 
 
 async def test_the_token_goes_to_no_other_origin(

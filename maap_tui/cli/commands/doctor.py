@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.options import add_command, add_general_options
 from maap_tui.cli.report import AGAIN, CREDENTIALS, DONE, WRONG
+from maap_tui.text import plural
 
 if TYPE_CHECKING:
     from maap_tui.engine.doctor import Finding
@@ -48,7 +49,9 @@ async def run(context: CommandContext) -> int:
             context.output.flush()
     failures = [finding for finding in found if finding.state == doctor.FAILURE]
     warnings = sum(finding.state == doctor.WARNING for finding in found)
-    context.report.say(f"{len(found)} checks: {len(failures)} failures, {warnings} warnings")
+    context.report.say(
+        f"{plural(len(found), 'check')}: {plural(len(failures), 'failure')}, {plural(warnings, 'warning')}"
+    )
     if not failures:
         return DONE
     if any(finding.is_credential for finding in failures):

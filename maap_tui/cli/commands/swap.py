@@ -75,7 +75,10 @@ def add_parser(subparsers: Any, words: str) -> None:
         "swap.keep_days, 14)",
     )
     how.add_argument(
-        "--max-time", type=seconds, metavar="SECONDS", help="end after this long and keep what is here"
+        "--max-time",
+        type=seconds,
+        metavar="SECONDS",
+        help="end after this long and keep what is here; exit code 3 if anything is left (default: no limit)",
     )
     add_lock_wait(run)
     add_general_options(run, run_swap, json_help="one object a granule")

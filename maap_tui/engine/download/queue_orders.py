@@ -145,7 +145,7 @@ def _change(queue: Queue, action: str, rows: Sequence[QueueRow]) -> None:
     if not rows:
         return
     now = time.time()
-    first = min(row.position for row in queue.load(ended=False)) if action == "top" else 0.0
+    first = min((row.position for row in queue.load(ended=False)), default=0.0)
     after = []
     for number, row in enumerate(rows):
         becomes = replace(row, state=_MAKES[action], pid=0, changed=now)

@@ -189,7 +189,7 @@ class Tokens:
         Args:
             refused: the token that a server just answered 401 to; it is renewed unless another task
                 has done so since.
-            patient: whether to wait for the end of an outage of the service.
+            wait_for_service: whether to wait for the end of an outage of the service.
 
         Raises:
             CredentialsError: without usable credentials.

@@ -8,6 +8,7 @@ and gives the result its name once it is whole.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
@@ -226,7 +227,8 @@ async def _fetched(parts: Parts, source: Source) -> AsyncIterator[tuple[Path, in
         yield folder / source.name, outcome.received
     finally:
         (folder / source.name).unlink(missing_ok=True)
-        folder.rmdir()
+        with contextlib.suppress(OSError):  # another process may be fetching the same file for itself
+            folder.rmdir()
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ from maap_tui.engine.integrity.hashes import pieces_of
 from maap_tui.engine.integrity.verify import GOOD, UNREADABLE, Verdict
 from maap_tui.engine.missions import mission_of_collection
 from maap_tui.engine.registry.entries import Key, TrackedFile
+from maap_tui.engine.storage import files
 from maap_tui.engine.storage.names import shown, url_fault
 from maap_tui.engine.storage.places import S3Url
 from maap_tui.engine.workflows.filing import Filing
@@ -172,11 +173,12 @@ def take_over(parts: Parts, request: DownloadRequest, key: Key, day: date) -> bo
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
-            os.fsync(descriptor)
+            files.fsync_file(descriptor)
             size = os.fstat(descriptor).st_size
             pieces = pieces_of(descriptor, size)
         finally:
             os.close(descriptor)
+        files.fsync_folder(path.parent)
     except OSError as error:
         raise StorageError(f"Cannot read {path}: {error.strerror or error}") from error
     parts.hashes.record(key, day, path, size, pieces)
