@@ -10,7 +10,13 @@ from maap_tui.client.catalog import CatalogQueryablesManager
 from maap_tui.client.connection import Connection, logger
 from maap_tui.engine.catalogue import built
 from maap_tui.engine.config import dirs
-from maap_tui.engine.errors import CatalogError, InvalidRequestError, NetworkSetupError, NoCollectionError
+from maap_tui.engine.errors import (
+    CatalogError,
+    InvalidRequestError,
+    NetworkSetupError,
+    NoCollectionError,
+    NoNamesError,
+)
 from maap_tui.engine.session import Session
 
 
@@ -110,14 +116,19 @@ class Catalogues:
             collection: which one.
             product_type: only this product type.
             baseline: only this baseline.
-            latest_baseline: only the last baseline of the collection.
-            force: forget what was built before.
+            latest_baseline: only the latest baseline of each product type.
+            force: forget what was built before of what is counted.
             out_dir: another folder than the configured one.
             verbose: log each baseline at INFO.
             failures_out: gets (collection, product type, baseline, reason) of what could not be counted.
 
         Returns:
             Collection -> file.
+
+        Raises:
+            InvalidRequestError: for unknown names, or a collection that lists none to be counted.
+            CatalogError: when the catalogue does not answer and `failures_out` is None.
+            StorageError: a file cannot be written.
         """
 
         def build(
@@ -138,7 +149,7 @@ class Catalogues:
                 file, failures = self._connection.run(build(name), verbose=verbose)
             except (CatalogError, InvalidRequestError) as error:
                 is_ours = collection is None and not self._connection.session.is_chosen(name)
-                if is_ours and isinstance(error, NoCollectionError):
+                if is_ours and isinstance(error, NoCollectionError | NoNamesError):
                     continue
                 if failures_out is None or isinstance(error, NetworkSetupError):
                     raise

@@ -4,6 +4,7 @@
   + InvalidRequestError        the request is wrong; the same call will never work
     - SettingsError            a setting or the configuration file is wrong
     - NoCollectionError        the archive has no collection of that name
+    - NoNamesError             a collection lists no product types and baselines
     - NetworkSetupError        proxy, certificates or TLS stand in the way until somebody changes them
   + CredentialsError           credentials missing, unreadable, malformed or expired
   + AuthenticationError        the token service refused the offline token
@@ -87,6 +88,10 @@ class ClientRefusedError(AuthenticationError):
 
 class TokenRequestError(AuthenticationError):
     """The token service takes no such request: its address or the service is not the one meant."""
+
+
+class NoNamesError(InvalidRequestError):
+    """A collection lists no product types and baselines that could be taken for all of it."""
 
 
 class CatalogError(MaapError):

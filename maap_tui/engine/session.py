@@ -316,6 +316,7 @@ class Session(Parts):
         latest_baseline: bool = False,
         force: bool = False,
         out_dir: Path | None = None,
+        counted: Callable[[str, str, BaselineInfo], None] = lambda product_type, baseline, info: None,
     ) -> tuple[Path, list[built.BuildFailure]]:
         """Count the baselines of a collection into its built catalogue, going on from what it has."""
         from maap_tui.engine.workflows import build
@@ -328,6 +329,7 @@ class Session(Parts):
             latest_baseline=latest_baseline,
             force=force,
             out_dir=out_dir,
+            counted=counted,
         )
 
     async def baselines_at_archive(self, collection: str, product_type: str) -> dict[str, int]:
@@ -478,14 +480,6 @@ class Session(Parts):
         from maap_tui.engine.workflows.coverage import missing_days
 
         return await missing_days(self, query)
-
-    def builder(
-        self, collection: str, catalogue: built.BuiltCatalogue, *, file: Path | None
-    ) -> built.Builder:
-        """What counts the baselines of a collection; with `file` None nothing is saved."""
-        from maap_tui.engine.workflows import build
-
-        return build.builder(self, collection, catalogue, file=file)
 
     def stats(
         self, collection: str, product_type: str, baseline: str, span: TimeRange | None = None

@@ -98,6 +98,19 @@ def test_build_takes_the_latest_baseline_of_the_product(maap: Callable, home: Pa
     assert [row["baseline"] for row in rows] == ["BC"]
 
 
+def test_force_forgets_only_what_is_counted(maap: Callable, home: Path) -> None:
+    assert maap("catalog", "build", *CLD).code == 0
+    assert maap("catalog", "build", L2, "AC__TC__2B", "BC", "--force").code == 0
+    products = json.loads((home / "built_catalogs" / f"{L2}_collection.json").read_text())["products"]
+    assert sorted(products) == ["AC__TC__2B", "CPR_CLD_2A"]
+
+
+def test_granules_that_no_baseline_finds_are_said(maap: Callable, archive: Archive) -> None:
+    archive.faults.add(blind="version")
+    ended = maap("catalog", "build", L2, "CPR_CLD_2A")
+    assert ended.code == 3 and "has granules of it and finds none by its baselines" in ended.err
+
+
 def test_build_goes_on_after_a_baseline_that_fails(maap: Callable, archive: Archive, home: Path) -> None:
     maap("catalog", "update", L2)
     archive.control(status=503, target="search", after=0, probability=0.5, seed=1)

@@ -349,7 +349,7 @@ def test_catalogues(client: MaapClient, archive: Archive, home: Path) -> None:
     assert requests_of(archive, "catalogue") == asked + 1
     assert client.update_catalogs([AUX], out_dir=home / "c")[AUX].parent == home / "c"
     failures: list[tuple[str, str, str, str]] = []
-    built = client.build_catalog(AUX, "AUX_MET_1D", "BC", failures_out=failures)
+    built = client.build_catalog(AUX, "AUX_MET_1D", latest_baseline=True, failures_out=failures)
     assert failures == [] and list(built) == [AUX]
     assert client.list_products(AUX, from_built=True) == ["AUX_MET_1D"]
     assert client.list_baselines(AUX, "AUX_MET_1D", from_built=True) == ["BC"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,8 +16,10 @@ from maap_tui.demo import Archive
 from maap_tui.engine.catalogue import built
 from maap_tui.engine.errors import BuiltCatalogMissing, CatalogError
 from maap_tui.engine.events import BaselineCounted, Event, Warned
+from maap_tui.engine.model import BaselineInfo
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
+from maap_tui.engine.workflows import build
 from tests.engine.conftest import told
 from tests.homes import requests_of
 
@@ -40,6 +43,30 @@ async def test_reads_what_maap_client_wrote(session: Make, file: Path) -> None:
     span = catalogue.span("CPR_CLD_2A", None)
     assert span is not None and span.start == datetime(2024, 6, 12, 11, 50, 42, tzinfo=UTC)
     assert catalogue.span("CPR_CLD_2A", "ZZ") is None and catalogue.baseline("NOPE", "BC") is None
+
+
+async def test_builds_at_the_same_time_keep_what_each_other_counted(session: Make, file: Path) -> None:
+    products = ["CPR_CLD_2A", "CPR_FMR_2A", "AC__TC__2B"]
+    async with session() as one, session() as other, session() as third:
+        ended = await asyncio.gather(
+            *(
+                opened.build_catalogue(L2, product_type=product, baseline="BC")
+                for opened, product in zip((one, other, third), products, strict=True)
+            )
+        )
+    catalogue = built.load(one.dirs, L2)
+    assert catalogue is not None and sorted(catalogue.products) == sorted(products)
+    assert [failures for _, failures in ended] == [[], [], []]
+
+
+async def test_a_build_by_force_leaves_nothing_else(session: Make, file: Path) -> None:
+    old = built.BuiltCatalogue(L2, {"GONE": {"BC": BaselineInfo(None, None, None, None, 1, None)}})
+    async with session() as opened:
+        built.save(file, old)
+        await opened.build_catalogue(L2, product_type="CPR_CLD_2A", baseline="BC", force=True)
+        assert "GONE" in json.loads(file.read_bytes())["products"]
+        await opened.build_catalogue(L2, baseline="BC", force=True)
+    assert "GONE" not in json.loads(file.read_bytes())["products"]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +130,7 @@ async def test_build_goes_on_from_what_is_there_and_saves_after_each(
     file.write_bytes(WRITTEN_BY_MAAP_CLIENT.read_bytes())
     async with session() as opened:
         catalogue = built.demand(opened.dirs, L2)
-        builder = opened.builder(L2, catalogue, file=file)
+        builder = build.builder(opened, L2, catalogue, where=opened.dirs)
         pairs = [("CPR_CLD_2A", "BC"), ("CPR_CLD_2A", "ZZ")]
         async for product, baseline, info in builder.build(pairs):
             saved = json.loads(file.read_text())["products"][product]["baselines"]

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.options import add_actions, add_command, add_general_options, add_names
 from maap_tui.cli.report import AGAIN
-from maap_tui.engine.errors import InvalidRequestError, MaapError, NetworkSetupError, NoCollectionError
+from maap_tui.engine.errors import MaapError, NetworkSetupError, NoCollectionError, NoNamesError
 from maap_tui.text import plural
 
 if TYPE_CHECKING:
+    from maap_tui.engine.model import BaselineInfo
     from maap_tui.engine.session import Session
 
 
@@ -51,7 +52,7 @@ def add_parser(subparsers: Any, words: str) -> None:
         "saved after every baseline, so that an interrupted build goes on where it was.",
     )
     add_names(build, required=0)
-    build.add_argument("--force", action="store_true", help="forget what is known")
+    build.add_argument("--force", action="store_true", help="forget what is known of what is counted")
     build.add_argument("--latest-baseline", action="store_true", help="only each product's latest baseline")
     build.add_argument("-o", "--out-dir", type=Path, metavar="DIR", help="write the catalogue there")
     add_general_options(build, run_build, json_help="one object a baseline")
@@ -124,19 +125,11 @@ def _may_lack(session: Session, error: MaapError, name: str, asked: str | None =
 
 
 async def _build(context: CommandContext, session: Session, name: str) -> None:
-    from maap_tui.engine.catalogue import built
-
     args = context.args
-    pairs = await _pairs(context, session, name)
-    if not pairs and not args.collection:
-        context.report.say(f"{name}: lists no product types and baselines; name them to have them counted")
-        return
-    catalogue = None if args.force else built.load(session.dirs, name)
-    catalogue = catalogue or built.BuiltCatalogue(name)
-    file = session.dirs.built_catalogue_file(name)
-    builder = session.builder(name, catalogue, file=file)
     found = 0
-    async for product_type, baseline, info in builder.build(pairs):
+
+    def counted(product_type: str, baseline: str, info: BaselineInfo) -> None:
+        nonlocal found
         found += 1
         if context.output.as_json:
             context.output.record(
@@ -152,41 +145,27 @@ async def _build(context: CommandContext, session: Session, name: str) -> None:
                     "updated_at": info.updated_at,
                 }
             )
+
+    try:
+        file, failures = await session.build_catalogue(
+            name,
+            product_type=args.product,
+            baseline=args.baseline,
+            latest_baseline=args.latest_baseline,
+            force=args.force,
+            counted=counted,
+        )
+    except NoNamesError:
+        if args.collection or session.is_chosen(name):
+            raise
+        context.report.say(f"{name}: lists no product types and baselines; name them to have them counted")
+        return
     if not context.output.as_json:
         context.output.line(str(file))
         context.output.flush()
-    failed = len(builder.failures)
     context.found = (context.found or 0) + found
-    if failed:
+    if failures:
         context.report.codes.add(AGAIN)
+    failed = len(failures)
     words = f"; {failed} could not be counted, run the same command again for them" if failed else ""
     context.report.say(f"{name}: {plural(found, 'baseline')} with granules{words}")
-
-
-async def _pairs(context: CommandContext, session: Session, name: str) -> list[tuple[str, str]]:
-    """The (product type, baseline) pairs to count."""
-    args = context.args
-    if args.baseline:
-        queryables = await session.catalogue.check(name, args.product, args.baseline)
-        return [(args.product, args.baseline.upper())]
-    if args.product:
-        queryables = await session.catalogue.check(name, args.product)
-        products = [args.product]
-    else:
-        queryables = await session.catalogue.queryables(name)
-        products = queryables.products
-    if not products or not queryables.baselines:
-        if not args.collection and not session.is_chosen(name):
-            return []
-        raise InvalidRequestError(
-            f"The queryables of {name} list no product types and baselines",
-            f"Refresh them (maap catalog update {name}), or name product type and baseline.",
-        )
-    if not args.latest_baseline:
-        return [(product, baseline) for product in products for baseline in queryables.baselines]
-    pairs = []
-    for product in products:
-        # The collection's latest baseline need not be one of this product.
-        held = await session.baselines_at_archive(name, product)
-        pairs += [(product, max(held))] if held else []
-    return pairs

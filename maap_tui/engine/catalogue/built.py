@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from maap_tui.engine.config import dirs
-from maap_tui.engine.errors import BuiltCatalogMissing, CatalogError, MaapError, NetworkSetupError
+from maap_tui.engine.errors import (
+    BuiltCatalogMissing,
+    CatalogError,
+    MaapError,
+    NetworkSetupError,
+    StorageError,
+)
 from maap_tui.engine.events import BaselineCounted, Emit, Warned, ignore
 from maap_tui.engine.model import BaselineInfo, Granule, TimeRange, parse_zulu, to_zulu
-from maap_tui.engine.storage import files
+from maap_tui.engine.storage import files, locks
 from maap_tui.version import __version__
 
 if TYPE_CHECKING:
@@ -25,6 +32,9 @@ if TYPE_CHECKING:
     from maap_tui.engine.query import Query
 
 SCHEMA = "1.0"
+
+LOCK_S = 60.0
+"""Longest wait in seconds for another process that saves the same file."""
 
 _GROUPS = 8
 """Parts that a range is cut into at each step towards its first or last granule."""
@@ -57,6 +67,16 @@ class BuiltCatalogue:
     products: dict[str, dict[str, BaselineInfo]] = field(default_factory=dict)
     """Product type -> baseline (upper case) -> what is known."""
     generated_at: datetime | None = None
+
+    def put(self, product_type: str, baseline: str, info: BaselineInfo | None) -> None:
+        """Set one entry; None, or one without granules, takes it out."""
+        entries = self.products.setdefault(product_type, {})
+        if info is not None and info.count:
+            entries[baseline] = info
+            return
+        entries.pop(baseline, None)
+        if not entries:
+            del self.products[product_type]
 
     def baseline(self, product_type: str, baseline: str) -> BaselineInfo | None:
         """One entry, found without regard to case."""
@@ -134,6 +154,38 @@ def save(file: Path, catalogue: BuiltCatalogue, now: datetime | None = None) -> 
     files.write_atomic(file, json.dumps(data, indent=2) + "\n")
 
 
+def merge(
+    where: dirs.AppDirs,
+    catalogue: BuiltCatalogue,
+    counted: Iterable[tuple[str, str]],
+    now: datetime | None = None,
+) -> None:
+    """Save a built catalogue, which takes over what other processes have counted meanwhile.
+
+    Args:
+        where: has its file, and the lock of it.
+        catalogue: what is known; extended in place.
+        counted: its pairs of product type and baseline that are newer than those of the file.
+        now: its date, None for the real one.
+
+    Raises:
+        CatalogError: the file is damaged.
+        StorageError: it cannot be written.
+        LockedError: another process has held it for long.
+    """
+    file = where.built_catalogue_file(catalogue.collection)
+    with ExitStack() as held:
+        with suppress(StorageError):  # a folder that takes no lock has no other process either
+            held.enter_context(
+                locks.lock(where.lock_file(file), timeout_s=LOCK_S, purpose="catalog build", what=str(file))
+            )
+        there = load(where, catalogue.collection) or BuiltCatalogue(catalogue.collection)
+        for product_type, baseline in counted:
+            there.put(product_type, baseline, catalogue.products.get(product_type, {}).get(baseline))
+        catalogue.products = there.products
+        save(file, catalogue, now)
+
+
 def _moment(value: Any) -> datetime | None:
     return parse_zulu(value) if isinstance(value, str) and value else None
 
@@ -154,10 +206,11 @@ class Builder:
     def __init__(
         self,
         search: Callable[[Query], Search],
-        where: Path | None,
+        where: dirs.AppDirs | None,
         catalogue: BuiltCatalogue,
         *,
         parallel: int,
+        replaces: bool = False,
         now: Callable[[], datetime] | None = None,
         emit: Emit = ignore,
     ) -> None:
@@ -165,19 +218,28 @@ class Builder:
 
         Args:
             search: makes a run of a query.
-            where: the file to save to; None saves nothing.
+            where: has the file to save to; None saves nothing.
             catalogue: what is known; extended in place.
             parallel: requests at once.
+            replaces: leave nothing of the file that is there.
             now: the clock; None takes the real one.
             emit: takes one event for each baseline.
         """
         self._search = search
-        self._file = where
+        self._where = where
+        self._replaces = replaces
+        self._counted: set[tuple[str, str]] = set()
         self.catalogue = catalogue
         self._slots = asyncio.Semaphore(parallel)
         self._now = now or (lambda: datetime.now(UTC))
         self._emit = emit
         self.failures: list[BuildFailure] = []
+
+    def forget(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Know nothing of some pairs, nor does the file from the next time that it is saved."""
+        for pair in pairs:
+            self.catalogue.put(*pair, None)
+            self._counted.add(pair)
 
     async def build(
         self, pairs: list[tuple[str, str]]
@@ -218,13 +280,10 @@ class Builder:
                             self.catalogue.collection, product_type, baseline, info.count, done, len(tasks)
                         )
                     )
-                    entries = self.catalogue.products.setdefault(product_type, {})
+                    self.catalogue.put(product_type, baseline, info)
+                    self._counted.add((product_type, baseline))
                     if info.count == 0:
-                        entries.pop(baseline, None)
-                        if not entries:
-                            del self.catalogue.products[product_type]
                         continue
-                    entries[baseline] = info
                     await self._save()
                     yield product_type, baseline, info
         finally:
@@ -234,8 +293,14 @@ class Builder:
         await self._save()
 
     async def _save(self) -> None:
-        if self._file is not None:
-            await asyncio.to_thread(save, self._file, self.catalogue, self._now())
+        if self._where is None:
+            return
+        if self._replaces:
+            file = self._where.built_catalogue_file(self.catalogue.collection)
+            await asyncio.to_thread(save, file, self.catalogue, self._now())
+            self._replaces = False
+        else:
+            await asyncio.to_thread(merge, self._where, self.catalogue, self._counted, self._now())
 
     async def _baseline(self, product_type: str, baseline: str) -> BaselineInfo:
         from maap_tui.engine.query import Query

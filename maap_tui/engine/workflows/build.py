@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from maap_tui.engine.config import dirs
 from maap_tui.engine.errors import (
     CatalogError,
     InvalidRequestError,
+    NoNamesError,
 )
 from maap_tui.engine.events import Warned
 from maap_tui.engine.model import BaselineInfo
@@ -31,43 +33,45 @@ async def build_catalogue(
     latest_baseline: bool = False,
     force: bool = False,
     out_dir: Path | None = None,
+    counted: Callable[[str, str, BaselineInfo], None] = lambda product_type, baseline, info: None,
 ) -> tuple[Path, list[built.BuildFailure]]:
     """Count the baselines of a collection into its built catalogue, going on from what it has.
+
+    Args:
+        parts: the engine.
+        collection: which one.
+        product_type: only this product type; None for all.
+        baseline: only this baseline; None for all.
+        latest_baseline: only the latest of each product type.
+        force: forget what the catalogue has of what is counted.
+        out_dir: the folder of the file; None for the configured one.
+        counted: takes each baseline that holds something.
 
     Returns:
         The file, and the baselines that could not be counted.
 
     Raises:
         InvalidRequestError: for unknown names.
-        CatalogError: when the queryables cannot be fetched.
+        NoNamesError: the collection lists none to be counted.
+        CatalogError: when the queryables cannot be fetched, or the file is damaged.
+        StorageError: the file cannot be written.
     """
     where = parts.dirs
     if out_dir is not None:
         where = where._replace(built_catalog_dir=dirs.absolute(out_dir))
-    queryables = await parts.catalogue.queryables(collection, refresh=not product_type)
-    if product_type:
-        queryables = await parts.catalogue.check(collection, product_type, baseline)
-    catalogue = built.BuiltCatalogue(collection)
-    if not force or product_type:
-        catalogue = built.load(where, collection) or catalogue
-    if force and product_type:
-        known = catalogue.products.get(product_type, {})
-        for name in list(known):
-            if baseline is None or name.lower() == baseline.lower():
-                del known[name]
-    baselines = [baseline.upper()] if baseline else queryables.baselines
-    if latest_baseline and not baseline:
-        baselines = baselines[-1:]
-    products = [product_type] if product_type else queryables.products
-    pairs = [(product, name) for product in products for name in baselines]
-    file = where.built_catalogue_file(collection)
-    counting = builder(parts, collection, catalogue, file=file)
-    async for _ in counting.build(pairs):
-        pass
+    pairs = await _pairs(parts, collection, product_type, baseline, latest=latest_baseline)
+    replaces = force and not product_type
+    catalogue = (None if replaces else built.load(where, collection)) or built.BuiltCatalogue(collection)
+    counting = builder(parts, collection, catalogue, where=where, replaces=replaces)
+    if force:
+        counting.forget(pairs)
+    async with aclosing(counting.build(pairs)) as entries:
+        async for entry in entries:
+            counted(*entry)
     failures = list(counting.failures)
-    if len(baselines) > 1 or not (baseline or latest_baseline):
+    if not (baseline or latest_baseline):
         failed = {one.product_type for one in failures}
-        for product in products:
+        for product in dict.fromkeys(product for product, _ in pairs):
             if product in catalogue.products or product in failed:
                 continue
             # One request for each product that no baseline has anything of.
@@ -76,7 +80,31 @@ async def build_catalogue(
                 reason = "the catalogue has granules of it and finds none by its baselines"
                 failures.append(built.BuildFailure(collection, product, "*", reason))
                 parts.emit(Warned(f"{collection} {product} could not be counted: {reason}"))
-    return file, failures
+    return where.built_catalogue_file(collection), failures
+
+
+async def _pairs(
+    parts: Parts, collection: str, product_type: str | None, baseline: str | None, *, latest: bool
+) -> list[tuple[str, str]]:
+    """The (product type, baseline) pairs to count; arguments and errors as for `build_catalogue`."""
+    if product_type:
+        queryables = await parts.catalogue.check(collection, product_type, baseline)
+        products = [product_type]
+    else:
+        queryables = await parts.catalogue.queryables(collection, refresh=True)
+        products = queryables.products
+    if baseline and products:
+        return [(product, baseline.upper()) for product in products]
+    if not products or not queryables.baselines:
+        raise NoNamesError(
+            f"The queryables of {collection} list no product types and baselines",
+            f"Refresh them (maap catalog update {collection}), or name product type and baseline.",
+        )
+    if not latest:
+        return [(product, one) for product in products for one in queryables.baselines]
+    # The collection's latest baseline need not be one of this product.
+    held = {product: await baselines_at_archive(parts, collection, product) for product in products}
+    return [(product, max(baselines)) for product, baselines in held.items() if baselines]
 
 
 async def baselines_at_archive(parts: Parts, collection: str, product_type: str) -> dict[str, int]:
@@ -138,7 +166,7 @@ async def baseline_at_archive(
 ) -> BaselineInfo | None:
     """What a built catalogue would say of one baseline, asked of the archive; None when it is empty."""
     catalogue = built.BuiltCatalogue(collection)
-    counting = builder(parts, collection, catalogue, file=None)
+    counting = builder(parts, collection, catalogue, where=None)
     await parts.catalogue.check(collection, product_type, baseline)
     async with aclosing(counting.build([(product_type, baseline)])) as entries:
         async for _, _, info in entries:
@@ -149,14 +177,20 @@ async def baseline_at_archive(
 
 
 def builder(
-    parts: Parts, collection: str, catalogue: built.BuiltCatalogue, *, file: Path | None
+    parts: Parts,
+    collection: str,
+    catalogue: built.BuiltCatalogue,
+    *,
+    where: dirs.AppDirs | None,
+    replaces: bool = False,
 ) -> built.Builder:
-    """What counts the baselines of a collection; with `file` None nothing is saved."""
+    """What counts the baselines of a collection; arguments as for `built.Builder`."""
     return built.Builder(
         partial(run_of, parts, trusting=True),
-        file,
+        where,
         catalogue,
         parallel=parts.settings.search.parallel,
+        replaces=replaces,
         now=parts.now,
         emit=parts.emit,
     )
