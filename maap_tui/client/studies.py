@@ -191,9 +191,11 @@ class Studies:
         """
         from maap_tui.engine.integrity.sum_lists import compare_listed, demand_sums, read_sums
         from maap_tui.engine.storage.files import read_data
+        from maap_tui.engine.studies.replacing import settle_if_possible
 
         file = Path(sums)
         if file.is_dir():
+            settle_if_possible(file)
             file = file / "SHA256SUMS"
         if not file.is_file():
             raise InvalidRequestError(f"{file} is not a file", "Name a list of sums.")

@@ -24,6 +24,7 @@ from maap_tui.engine.storage.files import machine
 from maap_tui.engine.studies.declaration import read_declaration
 from maap_tui.engine.studies.folder import texts_of, write_study
 from maap_tui.engine.studies.places import MOST, needed_granules, places_file, remember
+from maap_tui.engine.studies.replacing import NEXT
 from maap_tui.engine.studies.study import Author, Study, StudyFile, as_text, read_study
 from tests.homes import MOMENT
 
@@ -187,6 +188,45 @@ def test_what_a_killed_writer_left_beside_is_removed(tmp_path: Path) -> None:
     assert not write_study(tmp_path / "study", texts_of(STUDY))
     assert sorted(path.name for path in tmp_path.iterdir()) == [other, "study"]
     assert read_study(tmp_path / "study") == STUDY
+
+
+OTHER = replace(STUDY, description="Now with a description.")
+
+
+@pytest.mark.parametrize("moved", [0, 2])
+def test_a_replacement_that_was_cut_is_finished_by_who_reads_next(tmp_path: Path, moved: int) -> None:
+    folder = tmp_path / "study"
+    write_study(folder, texts_of(STUDY))
+    (folder / "notes.txt").write_text("mine")
+    (folder / NEXT).mkdir()
+    for number, (name, text) in enumerate(texts_of(OTHER).items()):
+        (folder / ("" if number < moved else NEXT) / name).write_text(text)
+    assert read_study(folder / "study.json") == OTHER
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {
+        **texts_of(OTHER),
+        "notes.txt": "mine",
+    }
+
+
+def test_a_link_among_what_came_from_elsewhere_moves_nothing(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "study", tmp_path / "outside"
+    write_study(folder, texts_of(STUDY))
+    write_study(outside, texts_of(OTHER))
+    before = sorted(outside.iterdir())
+    (folder / NEXT).symlink_to(outside)
+    assert read_study(folder) == STUDY and sorted(outside.iterdir()) == before
+
+
+def test_a_folder_that_is_there_stays_the_same_folder(tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.mkdir(mode=0o700)
+    link.symlink_to(real)
+    identity = real.stat().st_ino
+    assert write_study(link, texts_of(STUDY))
+    assert link.is_symlink() and real.stat().st_ino == identity and real.stat().st_mode & 0o777 == 0o700
+    assert {path.name for path in real.iterdir()} == set(texts_of(STUDY))
+    (tmp_path / "new").symlink_to(tmp_path / "later")
+    assert write_study(tmp_path / "new", texts_of(STUDY)) and read_study(tmp_path / "later") == STUDY
 
 
 def test_an_entity_of_a_crate_has_one_identity() -> None:

@@ -144,6 +144,7 @@ async def _compare(context: CommandContext) -> int:
     from maap_tui.cli.options import NAMES, read_text
     from maap_tui.engine.errors import InvalidRequestError
     from maap_tui.engine.integrity.sum_lists import compare_listed, demand_sums, read_sums
+    from maap_tui.engine.studies.replacing import settle_if_possible
 
     args, report, output = context.args, context.report, context.output
     if args.against is None:
@@ -151,6 +152,7 @@ async def _compare(context: CommandContext) -> int:
     others = (*NAMES, "date", "start", "end", "days_back", "repair", "quick", "shard")
     refuse_options(args, "--against", others, "which names each file")
     if args.against != "-" and Path(args.against).is_dir():
+        settle_if_possible(Path(args.against))
         args.against = os.path.join(args.against, "SHA256SUMS")  # that of a study
     read = read_sums(read_text(args.against, "--against").encode("utf-8", "surrogateescape"))
     for number, line, reason in read.refused:

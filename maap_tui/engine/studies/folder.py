@@ -1,16 +1,13 @@
 """The folder of a study: what stands in it, and how it is replaced.
 
-A new one is made beside and renamed. In one that is there each file is replaced as a whole, `study.json`
-last, which alone is read by `thaw`: what a person put beside them stays. Nothing is written where nothing
-but the date would change.
+A new one is made beside and renamed. In one that is there the files of the study are replaced as one; what a
+person put beside them stays. Nothing is written where nothing but the date would change.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +17,7 @@ from maap_tui.engine.integrity.sum_lists import sum_line
 from maap_tui.engine.storage import files
 from maap_tui.engine.studies import crate
 from maap_tui.engine.studies.citing import availability, availability_text, bibtex, of_study
+from maap_tui.engine.studies.replacing import is_ours, replace_files, settle, written_beside
 from maap_tui.engine.studies.study import COLUMNS, FILE_NAME, Study, StudyFile, as_text, is_study, read_study
 from maap_tui.text import plural
 
@@ -41,8 +39,6 @@ _DATED = re.compile(
     r'^ "(?:frozen|datePublished)": "[^"]*",$|^The list of files was made on .*$', flags=re.MULTILINE
 )
 """The lines that have the date."""
-_SUFFIX = ".study"
-"""End of the name of a folder that is being made."""
 
 
 def texts_of(study: Study, *, datalad: bool = False) -> dict[str, str]:
@@ -101,12 +97,12 @@ def check_folder(folder: Path, study: Study, *, force: bool) -> None:
     Raises:
         InvalidRequestError: it would lose something.
     """
-    if not os.path.lexists(folder):
+    if not os.path.exists(folder):
         return
     if not folder.is_dir():
         raise InvalidRequestError(f"{folder} is not a folder", "Name another one with -o.")
     if not is_study(folder):
-        if any(folder.iterdir()):
+        if not all(is_ours(one.name) for one in folder.iterdir()):
             raise InvalidRequestError(
                 f"{folder} holds other files and not a study", "Name a new folder with -o."
             )
@@ -137,38 +133,27 @@ def write_study(folder: Path, texts: Mapping[str, str]) -> bool:
         texts: see `texts_of`.
 
     Raises:
-        StorageError: it cannot be written; a new folder is not there then.
+        StorageError: it cannot be written; what was there is there then, or the new files are completed by
+            the next one who reads or writes them.
     """
-    if is_study(folder):
-        if all(_read(folder / name) == _undated(text) for name, text in texts.items()):
+    folder = Path(os.path.realpath(folder))
+    if folder.is_dir():
+        settle(folder)
+        if is_study(folder) and all(_read(folder / name) == _undated(text) for name, text in texts.items()):
             return False
-        for name, text in texts.items():
-            files.write_atomic(folder / name, text)
+        replace_files(folder, texts)
         return True
     files.make_folder(folder.parent)
-    _sweep(folder.parent)
-    writer = f"{files.machine()}-{os.getpid()}-{os.urandom(8).hex()}"
-    beside = folder.with_name(f"{files.SIBLING_PREFIX}{writer}{_SUFFIX}")
-    try:
+    with written_beside(folder.parent) as beside:
         for name, text in texts.items():
             files.write_atomic(beside / name, text)
-        # An empty folder of that name gives way to it.
-        os.replace(beside, folder)
-    except OSError as error:
-        raise files.storage_error(folder, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            shutil.rmtree(beside)
+        try:
+            # An empty folder that came meanwhile gives way to it.
+            os.replace(beside, folder)
+        except OSError as error:
+            raise files.storage_error(folder, error) from error
     files.fsync_folder(folder.parent)
     return True
-
-
-def _sweep(parent: Path) -> None:
-    """Remove what a killed process left beside."""
-    for left in parent.glob(f"{files.SIBLING_PREFIX}*{_SUFFIX}"):
-        if files.is_orphan(left.name):
-            with contextlib.suppress(OSError):
-                shutil.rmtree(left)
 
 
 def _undated(text: str) -> str:

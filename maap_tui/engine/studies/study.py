@@ -19,10 +19,11 @@ from maap_tui.engine.model import parse_zulu, to_zulu
 from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.storage import files
 from maap_tui.engine.storage.names import safe_file_name, safe_name, shown, url_fault
+from maap_tui.engine.studies.replacing import LAST, newest, settle_if_possible
 
 FORMAT = "maap study 1"
 """What the first entry of the file says."""
-FILE_NAME = "study.json"
+FILE_NAME = LAST
 """Name of the file in the folder of a study."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -154,7 +155,7 @@ def as_text(study: Study) -> str:
 
 def is_study(folder: Path) -> bool:
     """Whether a folder holds a frozen study."""
-    return (folder / FILE_NAME).is_file()
+    return newest(folder).is_file()
 
 
 def read_study(folder: Path) -> Study:
@@ -166,7 +167,9 @@ def read_study(folder: Path) -> Study:
     Raises:
         InvalidRequestError: there is none, or it is not one that can be trusted.
     """
-    file = folder if folder.name == FILE_NAME and not folder.is_dir() else folder / FILE_NAME
+    folder = folder.parent if folder.name == FILE_NAME and not folder.is_dir() else folder
+    settle_if_possible(folder)
+    file = newest(folder)
     try:
         if not file.is_file():
             raise InvalidRequestError(
