@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import pickle
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +14,7 @@ from maap_tui.client.connection import Connection
 from maap_tui.engine.apart import demand
 from maap_tui.engine.cuts.file import BLOCK_SIZE, RemoteReader
 from maap_tui.engine.cuts.request import Cut, CutEstimate, CutResult
+from maap_tui.engine.errors import InvalidRequestError, MaapError
 from maap_tui.engine.model import Granule
 from maap_tui.engine.query import Box, Circle
 from maap_tui.engine.session import Session
@@ -108,6 +111,17 @@ class Files:
             InvalidRequestError: the file does not exist.
             DownloadError: the archive does not send it in parts, or not now.
         """
+        found = self._opened(granule, collection, block_size)
+        return found.open("rb") if isinstance(found, Path) else cast(BinaryIO, found)
+
+    def _opened(
+        self, granule: Granule | str, collection: str, block_size: int = BLOCK_SIZE
+    ) -> Path | RemoteReader:
+        """The path of a data file that is here, or one at the archive opened; errors as `open`."""
+        if not isinstance(block_size, int) or block_size < 1:
+            raise InvalidRequestError(
+                f"block_size is {block_size!r:.40}", "Give a whole number of bytes, 1 or more."
+            )
         connection = self._connection
         head = bytearray()
 
@@ -115,29 +129,25 @@ class Files:
             head[at : at + len(data)] = data
 
         async def find(session: Session) -> tuple[Source, tuple[int, str, str]]:
+            from maap_tui.engine.cuts.remote import NoRangesError
             from maap_tui.engine.workflows.cut import remote_file
 
             source = await _source(session, granule, collection)
             if source.path is not None:
                 return source, (0, "", "")
             remote = remote_file(session, source)
-            await remote.open(begin, block_size)
+            try:
+                await remote.open(begin, block_size)
+            except NoRangesError as error:
+                error.hint = "Download the whole file, and open it here."
+                raise
             return source, remote.version
 
         source, version = connection.run(find)
         if source.path is not None:
-            return source.path.open("rb")
-
-        def bring(stretches: Sequence[Stretch], take: Callable[[int, bytes], None]) -> None:
-            async def work(session: Session) -> None:
-                from maap_tui.engine.workflows.cut import remote_file
-
-                await remote_file(session, source, version).read(stretches, take)
-
-            connection.run(work)
-
-        reader = RemoteReader(source.url, version[0], bring, block_size=block_size, head=bytes(head))
-        return cast(BinaryIO, reader)
+            return source.path
+        ranges = _Ranges(connection, source, version)
+        return RemoteReader(source.url, version[0], ranges, block_size=block_size, head=bytes(head))
 
     def open_dataset(
         self, granule: Granule | str, *, group: str = "ScienceData", collection: str = "", **options: Any
@@ -151,17 +161,90 @@ class Files:
             options: for `xarray.open_dataset`, such as `chunks`.
 
         Raises:
-            InvalidRequestError: the file does not exist, or xarray and h5netcdf are not installed.
+            InvalidRequestError: the file or the group does not exist, the file is not HDF5, or xarray and
+                h5netcdf are not installed.
             DownloadError: as `open`.
         """
         demand("xarray", "xarray", "A dataset")
         demand("h5netcdf", "xarray", "A dataset")
         import xarray
 
-        file = self.open(granule, collection=collection)
-        # Products without dimension scales have dimensions of a length only, which get names of their own.
-        given = {"engine": "h5netcdf", "group": group or None, "phony_dims": "sort", **options}
-        return xarray.open_dataset(file, **given)
+        file = self._opened(granule, collection)
+        given = {"engine": "h5netcdf", "group": group or None, **options}
+        name = file.name.rpartition("/")[2]
+        try:
+            if given["engine"] == "h5netcdf":
+                _demand_hdf5(file, name)
+                # Products without dimension scales have dimensions of a length only, which get own names.
+                given.setdefault("phony_dims", "sort")
+            return xarray.open_dataset(file, **given)
+        except MaapError:
+            raise
+        except OSError as error:
+            # Libraries give a sentence in the place of the number.
+            said = error.strerror if isinstance(error.errno, int) else error.args[0]
+            words = " ".join(str(said).split())[:200]
+            raise InvalidRequestError(f"{name} cannot be opened as a dataset: {words}") from error
+
+
+def _demand_hdf5(file: Path | RemoteReader, name: str) -> None:
+    """Refuse a file of a classic netCDF format, of which the engine for HDF5 says less.
+
+    Raises:
+        InvalidRequestError: it is one.
+    """
+    from maap_tui.engine.netcdf import is_classic
+
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            head = opened.read(8)
+    else:
+        head = file.read(8)
+        file.seek(0)
+    if is_classic(head):
+        raise InvalidRequestError(
+            f"{name} is of a classic netCDF format; HDF5 and netCDF-4 can be opened",
+            "Give another engine, or download it and open it with xarray.",
+        )
+
+
+class _Ranges:
+    """Asks for ranges of one version of a file; pickled with the settings, and without a token."""
+
+    def __init__(self, connection: Connection, source: Source, version: tuple[int, str, str]) -> None:
+        self._connection = connection
+        self._source = source
+        self._version = version
+
+    def __call__(self, stretches: Sequence[Stretch], take: Callable[[int, bytes], None]) -> None:
+        async def work(session: Session) -> None:
+            from maap_tui.engine.cuts.remote import ChangedError
+            from maap_tui.engine.workflows.cut import remote_file
+
+            try:
+                await remote_file(session, self._source, self._version).read(stretches, take)
+            except ChangedError as error:
+                error.hint = "Open it again."
+                raise
+
+        self._connection.run(work)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Who listens is here, and may be what cannot be pickled.
+        state = {**self._connection.__getstate__(), "on_event": None, "_shows_progress": False}
+        return _ranges_of, (pickle.dumps(state), self._source, self._version)
+
+
+def _ranges_of(state: bytes, source: Source, version: tuple[int, str, str]) -> _Ranges:
+    return _Ranges(_connection_of(state), source, version)
+
+
+@functools.lru_cache(maxsize=16)
+def _connection_of(state: bytes) -> Connection:
+    """One for all files of a client that arrive in this process: each has a thread and connections."""
+    connection = Connection.__new__(Connection)
+    connection.__setstate__(pickle.loads(state))
+    return connection
 
 
 def _wanted(

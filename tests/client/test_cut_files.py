@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import io
+import os
+import pickle
 import random
+import subprocess
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
-from maap_tui import AsyncMaapClient, DownloadError, InvalidRequestError, MaapClient
+from maap_tui import AsyncMaapClient, AuthenticationError, DownloadError, InvalidRequestError, MaapClient
 from maap_tui.demo import Archive
 from tests.engine.transfer_kit import Remote, remote
+from tests.homes import PATIENCE_S
 
 __all__ = ["remote"]
 
@@ -66,6 +73,173 @@ def test_an_open_file_reads_as_one_that_is_here(file: Remote, archive: Archive) 
     assert archive.stats.show()["bytes_by_kind"]["data"] == file.size
 
 
+def test_an_open_file_is_a_binary_file_of_python(file: Remote) -> None:
+    with MaapClient() as client, client.open(file.url) as there:
+        assert isinstance(there, io.BufferedIOBase) and there.readable() and not there.writable()
+        assert there.seek(file.size + 100) == file.size + 100
+        assert (there.read(10), there.read(), there.read1(4), there.readinto(bytearray(9))) == (
+            b"",
+            b"",
+            b"",
+            0,
+        )
+        there.seek(-10, io.SEEK_END)
+        assert there.read(None) == file.content[-10:]
+        there.seek(-3, io.SEEK_END)
+        values = np.full((2, 3), 7, "u1")
+        assert there.readinto1(values) == 3 and values.tobytes() == file.content[-3:] + b"\7\7\7"
+        there.seek(0)
+        assert there.readline() == b"\x89HDF\r\n"
+        for whence, error in ((7, ValueError), (None, ValueError)):
+            with pytest.raises(error, match="whence"):
+                there.seek(0, whence)
+        with pytest.raises(TypeError):
+            there.seek(1.5)
+        for refused in (lambda: there.write(b"x"), there.fileno, there.truncate):
+            with pytest.raises(io.UnsupportedOperation):
+                refused()
+        assert file.name in repr(there)
+    for ended in (there.tell, there.readable, there.seekable, lambda: there.seek(0), there.readline):
+        with pytest.raises(ValueError, match="closed"):
+            ended()
+    with pytest.raises(ValueError, match="closed"):
+        pickle.dumps(there)
+    there.close()
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, None, "64K"])
+def test_a_block_size_that_is_none_is_refused(size: Any, file: Remote) -> None:
+    with MaapClient() as client, pytest.raises(InvalidRequestError, match="block_size is"):
+        client.open(file.url, block_size=size)
+
+
+def test_a_long_read_takes_few_requests(file: Remote, archive: Archive, asked: Callable[[str], int]) -> None:
+    with MaapClient() as client, client.open(file.url) as there:
+        assert there.read() == file.content
+        assert asked("data") == 2
+    # A block that is larger than all that is kept is asked for once, too.
+    with MaapClient() as client, client.open(file.url, block_size=1 << 40) as there:
+        assert there.read(10) + there.read() == file.content
+        assert asked("data") == 3
+
+
+def test_threads_read_files_at_once(file: Remote) -> None:
+    def read(number: int) -> bool:
+        draw = random.Random(number)
+        with client.open(file.url, block_size=4096) as there:
+            for at in (draw.randrange(file.size) for _ in range(20)):
+                there.seek(at)
+                assert there.read(5000) == file.content[at : at + 5000]
+        return True
+
+    with MaapClient() as client, ThreadPoolExecutor(6) as threads:
+        assert all(threads.map(read, range(6)))
+
+
+GARBAGE = """
+import gc, io, sys
+import h5py
+from maap_tui import MaapClient
+
+class Ring:
+    pass
+
+gc.disable()
+with MaapClient() as client, client.open(sys.argv[1], block_size=4096) as there, h5py.File(there) as part:
+    signal = part["ScienceData/signal"]
+    for row in range(0, signal.shape[0], signal.shape[0] // 8):
+        ring = Ring()
+        ring.me, ring.data = ring, h5py.File(io.BytesIO(), "w").create_dataset("a", data=[1])
+        del ring
+        gc.set_threshold(150)
+        gc.enable()
+        signal[row]
+        gc.disable()
+        gc.collect()
+print("read", gc.isenabled())
+"""
+"""Reads where objects of h5py are collected in whichever thread makes more objects first."""
+
+
+def test_garbage_of_h5py_does_not_stop_a_read(file: Remote) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", GARBAGE, file.url],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    assert ended.stdout == "read False\n"
+
+
+ELSEWHERE = """
+import pickle, sys, threading
+data = open(sys.argv[1], "rb").read()
+for _ in range(3):
+    file = pickle.loads(data)
+    at, here = file.tell(), file.read(5)
+    file.seek(0)
+    print(at, here == file.read()[at : at + 5], threading.active_count(), flush=True)
+"""
+"""Reads a pickled file several times, as the tasks of a cluster do."""
+
+
+def test_an_open_file_goes_to_another_process(file: Remote, home: Path, tmp_path: Path) -> None:
+    with MaapClient(on_event=lambda event: None) as client, client.open(file.url) as there:
+        there.seek(100_000)
+        data = pickle.dumps(there)
+    secrets = [line.partition("=")[2] for line in (home / "credentials.txt").read_text().splitlines()]
+    assert len(data) < 20_000 and not [one for one in secrets if len(one) > 20 and one.encode() in data]
+    (tmp_path / "file").write_bytes(data)
+    ended = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, "file"],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_S,
+    )
+    # Each file that arrives would have a thread and connections of its own.
+    assert ended.stdout == "100000 True 2\n" * 3
+
+
+@pytest.mark.parametrize("is_here", [False, True])
+def test_a_dataset_goes_to_another_process(is_here: bool, file: Remote, tmp_path: Path) -> None:
+    pytest.importorskip("xarray")
+    pytest.importorskip("h5netcdf")
+    (tmp_path / "here.h5").write_bytes(file.content)
+    with MaapClient() as client, client.open_dataset("here.h5" if is_here else file.url) as dataset:
+        wanted = dataset["signal"].values
+        with pickle.loads(pickle.dumps(dataset)) as copy:
+            assert np.array_equal(copy["signal"].values, wanted)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ({"status": 401, "times": 1}, None),
+        ({"html_login": True, "times": 1}, None),
+        ({"cut_after": 1000, "times": 1}, None),
+        ({"status": 401}, AuthenticationError),
+        ({"status": 503}, DownloadError),
+        ({"status": 404}, DownloadError),
+    ],
+    ids=str,
+)
+def test_a_failure_in_the_middle_ends_with_the_cause(
+    fault: dict[str, Any], error: type[Exception] | None, file: Remote, archive: Archive
+) -> None:
+    with MaapClient() as client, client.open(file.url) as there, h5py.File(there) as part:
+        signal = part["ScienceData/signal"]
+        archive.faults.add(**fault, target="data")
+        if error is not None:
+            with pytest.raises(error):
+                signal[:]
+            archive.faults.clear()
+        with h5py.File(io.BytesIO(file.content)) as whole:
+            assert np.array_equal(signal[:], whole["ScienceData/signal"][:])
+
+
 def test_h5py_reads_a_part_of_an_open_file(file: Remote, archive: Archive) -> None:
     with h5py.File(io.BytesIO(file.content)) as whole:
         wanted = whole["ScienceData/signal"][100:140]
@@ -79,8 +253,9 @@ def test_two_versions_are_never_mixed(file: Remote, archive: Archive) -> None:
         there.read(10)
         archive.control(replace=file.name)
         there.seek(500_000)
-        with pytest.raises(DownloadError, match="was replaced at the archive"):
+        with pytest.raises(DownloadError, match="was replaced at the archive") as caught:
             there.read(10)
+        assert caught.value.hint == "Open it again."
 
 
 def test_a_dataset_has_the_values_of_the_file(file: Remote) -> None:
@@ -92,6 +267,27 @@ def test_a_dataset_has_the_values_of_the_file(file: Remote) -> None:
         assert dataset["signal"].dims == ("along_track", "height")
         assert np.array_equal(dataset["signal"][10:20, 5].values, wanted)
         assert str(dataset["time"].dtype).startswith("datetime64")
+
+
+@pytest.mark.parametrize(
+    ("name", "group", "said"),
+    [
+        (ID, "Nothing", "cannot be opened as a dataset: group not found: Nothing"),
+        ("text.h5", "", "cannot be opened as a dataset: Unable to synchronously open file"),
+        ("classic.nc", "", "is of a classic netCDF format"),
+        ("CS_OFFL_SIR_SIN_1B_20220917T114112_20220917T114240_E001.nc", "", "is of a classic netCDF format"),
+    ],
+)
+def test_what_is_no_dataset_is_one_sentence(
+    name: str, group: str, said: str, home: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("xarray")
+    pytest.importorskip("h5netcdf")
+    (tmp_path / "text.h5").write_text("a text")
+    (tmp_path / "classic.nc").write_bytes(b"CDF\1" + bytes(100))
+    with MaapClient() as client, pytest.raises(InvalidRequestError) as caught:
+        client.open_dataset(name, group=group)
+    assert said in caught.value.message and caught.value.message.startswith(name.partition(".")[0])
 
 
 def test_without_xarray_a_dataset_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

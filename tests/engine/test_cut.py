@@ -18,7 +18,7 @@ import pytest
 from maap_tui.demo import Archive
 from maap_tui.engine.cuts.hints import following
 from maap_tui.engine.cuts.points import inside_box, inside_circle
-from maap_tui.engine.cuts.remote import FIRST, NoRangesError
+from maap_tui.engine.cuts.remote import FIRST, ChangedError, NoRangesError
 from maap_tui.engine.cuts.request import Cut
 from maap_tui.engine.cuts.stretches import BLOCK, Stretches, joined
 from maap_tui.engine.errors import DownloadError, InvalidRequestError, NothingInsideError, exit_code_of
@@ -27,7 +27,7 @@ from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Box, Circle
 from maap_tui.engine.session import Session
 from maap_tui.engine.workflows import cut
-from maap_tui.engine.workflows.cut import CutEstimate, Source
+from maap_tui.engine.workflows.cut import CutEstimate, Source, remote_file
 from tests.engine.cut_files import BARE, ROWS, chunk_bytes, data_bytes, latitudes, write_all
 from tests.engine.raw_files import FileServer, RawFile, Request, answer
 from tests.engine.transfer_kit import Remote
@@ -493,6 +493,41 @@ async def test_another_process_may_fetch_the_same_whole_file(
     async with at_server(session, raw) as engine:
         await engine.cut(source, Cut(box=EQUATOR), tmp_path / "a.nc", whole=True)
     assert compare(everything, tmp_path / "a.nc", BEGIN, END) == COUNT
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "said"),
+    [
+        ({"ranges": False}, DownloadError, "the whole file came where a range was asked for"),
+        ({"ranges": False, "etag": '"two"'}, ChangedError, "was replaced at the archive"),
+        ({"if_range": False, "etag": '"two"'}, ChangedError, "was replaced at the archive"),
+        ({"body": bytes(50_000), "etag": '"two"'}, ChangedError, "was replaced at the archive"),
+        ({"body": bytes(20_000), "etag": '"two"'}, ChangedError, "was replaced at the archive"),
+        ({"body": bytes(90_000)}, ChangedError, "was replaced at the archive"),
+        ({"shift": 5}, DownloadError, "another range than the one asked for"),
+        ({"cuts": [10] * 9}, DownloadError, "broke|ended before"),
+    ],
+    ids=str,
+)
+async def test_a_server_that_changes_between_two_reads(
+    changes: dict[str, Any], error: type[Exception], said: str, session: Make, raw: FileServer
+) -> None:
+    file = RawFile(bytes(60_000))
+    came: dict[int, bytes] = {}
+    async with at_server(session, raw, **{"downloads.retries": 2}) as engine:
+        remote = remote_file(engine, there(raw.at("/a.h5", file)))
+        await remote.open(came.__setitem__)
+        for name, value in changes.items():
+            setattr(file, name, value)
+        with pytest.raises(error, match=said):
+            await remote.read([(40_000, 45_000)], came.__setitem__)
+
+
+async def test_an_empty_file_at_the_server_is_said(session: Make, raw: FileServer, tmp_path: Path) -> None:
+    source = there(raw.at("/a.h5", RawFile(b"")))
+    async with at_server(session, raw) as engine:
+        with pytest.raises(DownloadError, match="it has no bytes"):
+            await engine.cut(source, Cut(("x",)), tmp_path / "a.nc")
 
 
 async def test_the_token_goes_to_no_other_origin(

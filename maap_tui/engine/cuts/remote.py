@@ -13,6 +13,7 @@ from maap_tui.engine.download.answers import (
     can_be_followed,
     content_range,
     encoding_of,
+    is_all_there,
     is_other_version,
     is_same_version,
     refusal_of,
@@ -133,6 +134,8 @@ class RemoteFile:
 
     async def _first(self, stream: Stream, take: Take) -> int:
         """Judge the first answer and hand on its body; returns where it ends."""
+        if is_all_there(stream, 0):
+            raise FailedTry("it has no bytes at the archive", permanent=True)
         if stream.status not in (200, 203, 206):
             raise refusal_of(stream)
         if stream.status != 206 or not can_be_followed(stream):
