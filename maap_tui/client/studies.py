@@ -100,6 +100,10 @@ class Studies:
         """
         session, target = self._connection.session, dirs.absolute(Path(folder))
         if study is not None:
+            given = {"products": products, "start": start, "end": end, "orbit": orbit, "frames": frames}
+            for name, value in (given | {"title": title, "authors": authors}).items():
+                if value is not None and value not in ("", (), []):
+                    raise InvalidRequestError(f"{name} cannot be given with a study, which declares it")
             from maap_tui.engine.studies.declaration import read_declaration
 
             declaration = read_declaration(Path(study), session.now())
@@ -159,8 +163,13 @@ class Studies:
             collection: what of that is meant; None for all.
             product_type: product type; None for all.
             baseline: baseline, in any case; None for all.
+
+        Raises:
+            InvalidRequestError: the study is missing, cannot be trusted, or is given with names.
         """
         if study is not None:
+            if collection or product_type or baseline:
+                raise InvalidRequestError("A study is cited whole", "Leave the collection out.")
             from maap_tui.engine.studies.citing import Citation, of_study
             from maap_tui.engine.studies.study import read_study
 

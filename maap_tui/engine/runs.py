@@ -68,7 +68,7 @@ class Run:
     id: str
     """When it began and four letters: `20260115T060003Z-3f2a`."""
     verb: str
-    """`sync`, `download`, `get`, `match`, `thaw`, `queue`, `cleanup`, `swap`, `build` or `app`."""
+    """What it does, as `sync`, `queue`, `cleanup` or `build`; `app` for transfers of the app."""
     words: tuple[str, ...]
     """Its command line after `maap`, without tokens."""
     folder: str

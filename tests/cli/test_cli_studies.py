@@ -275,6 +275,12 @@ def test_what_cannot_be_asked(maap: Callable, words: tuple[str, ...], said: str)
     assert not Path("x").exists()
 
 
+@pytest.mark.parametrize(("words", "said"), [(["CPR_CLD_2A"], "PRODUCT"), (["--date", "2025-12"], "--date")])
+def test_a_study_is_cited_whole(maap: Callable, study: Path, words: list[str], said: str) -> None:
+    ended = maap("cite", study, *words)
+    assert ended.code == 4 and f"{said} cannot be used with {study}" in ended.err, ended.err
+
+
 def test_cite_says_what_is_here(maap: Callable, archive: Archive, here: dict[str, str], study: Path) -> None:
     ended = maap("cite")
     assert ended.code == 0 and "The data are available from the ESA MAAP archive" in ended.out

@@ -724,6 +724,19 @@ def test_a_time_without_a_zone_is_refused(client: MaapClient) -> None:
             call()
 
 
+@pytest.mark.parametrize(
+    "given", [{"title": "Another"}, {"products": ["a/b"]}, {"orbit": 0}, {"authors": ["A"]}]
+)
+def test_a_declared_study_is_not_declared_again(client: MaapClient, given: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequestError, match=f"{next(iter(given))} cannot be given with a study"):
+        client.freeze("study", "study.toml", **given)
+
+
+def test_a_study_is_cited_whole(client: MaapClient) -> None:
+    with pytest.raises(InvalidRequestError, match="cited whole"):
+        client.cite("study", collection=L2)
+
+
 def test_no_folder_is_named_after_an_address(
     client: MaapClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

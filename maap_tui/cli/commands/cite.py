@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from maap_tui.cli.commands.download import refuse_options
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.options import add_command, add_general_options, add_names, add_time, span_of
 from maap_tui.cli.report import AGAIN, WRONG
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 _NOTES = """\
 COLLECTION may be the folder of a frozen study. Of what is here the archive is
 asked for one granule of each baseline, which says the DOI."""
+
+_UNUSED = ("product", "baseline", "date", "start", "end", "days_back")
 
 
 def add_parser(subparsers: Any, words: str) -> None:
@@ -75,6 +78,7 @@ async def _citation(context: CommandContext) -> Citation:
     args = context.args
     folder = Path(args.collection).expanduser() if args.collection else None
     if folder is not None and ("/" in args.collection or is_study(folder)):
+        refuse_options(args, args.collection, _UNUSED, "a study, which is cited whole")
         study = await asyncio.to_thread(read_study, folder)
         return Citation(tuple(of_study(study)), study.frozen.date())
     async with context.session() as session:

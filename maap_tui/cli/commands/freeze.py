@@ -75,6 +75,8 @@ async def run(context: CommandContext) -> None:
         raise InvalidRequestError("--get cannot be used with --local, which asks nothing", "Leave one out.")
     folder = Path(demand_path(args.output)).expanduser()
     async with context.session(bulk=bool(args.get)) as session:
+        if args.get:
+            context.begin_run("freeze", session.dirs)
         declaration = _declaration(context, session)
         async with context.watched():
             report = await session.freeze(

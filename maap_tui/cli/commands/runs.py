@@ -17,10 +17,10 @@ SHOWN = 20
 """Runs that are listed where no number is given."""
 
 _NOTES = """\
-Each sync, download, get, match --get, thaw, queue run, swap, cleanup and catalog
-build is listed, the newest first; times are UTC. In the column Exit stands the
-exit code, `running`, or `killed` for one whose process died. With a RUN, such as
-3f2a or `last`, what it said is printed."""
+Each command that fetches, deletes or counts is listed, as sync, get, queue run,
+swap, state cleanup, verify --repair and catalog build, the newest first; times
+are UTC. In the column Exit stands the exit code, `running`, or `killed` for one
+whose process died. With a RUN, such as 3f2a or `last`, what it said is printed."""
 
 
 def add_parser(subparsers: Any, words: str) -> None:

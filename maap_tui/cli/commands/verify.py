@@ -86,6 +86,8 @@ async def run(context: CommandContext) -> int:
         if args.collection:
             context.report.codes.add(WRONG)
         return context.report.code
+    if args.repair:
+        context.begin_run("verify", session.dirs)
     found = verify.verify(
         session.registry,
         session.hashes,
