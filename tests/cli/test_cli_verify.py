@@ -74,7 +74,7 @@ def test_repair_fetches_the_bad_ones_only(maap: Callable, granules: list[Path], 
     assert archive.stats.count("data", 200) == 2
     assert {path: path.read_bytes() for path in granules} == before
     assert maap("verify", *CLD).code == 0
-    assert [json.loads(line)["verb"] for line in maap("runs", "--json").lines] == ["verify", "download"]
+    assert [json.loads(line)["verb"] for line in maap("runs", "--json").lines] == ["verify", "sync"]
     assert "Downloaded:          4" in maap("state", "show", *CLD).lines
 
 
