@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from maap_tui.engine.config.declaring import Section, Setting
 from maap_tui.engine.config.editing import set_value, unset_value
 from maap_tui.engine.config.loading import load
 from maap_tui.engine.config.settings import SETTINGS
+from maap_tui.engine.config.toml_file import set_entry
 from maap_tui.engine.config.types import WHOLE
 from maap_tui.engine.errors import InvalidRequestError, SettingsError, StorageError
 
@@ -501,3 +503,11 @@ def test_the_usual_file_is_read_and_may_be_missing(tmp_path: Path) -> None:
     assert load(None, environ, {}).config_file == tmp_path / "home" / "config.toml"
     write(tmp_path / "home" / "config.toml", "[search]\nparallel = 2\n")
     assert load(None, environ, {}).search.parallel == 2
+
+
+def test_edits_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: set_entry(file, "one", [f"key{number}"], number), range(24)))
+    assert tomllib.loads(file.read_text()) == {"one": {f"key{number}": number for number in range(24)}}
+    assert os.listdir(tmp_path) == ["config.toml"]

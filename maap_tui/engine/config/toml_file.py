@@ -5,12 +5,18 @@ What the keys mean is said in `settings`; this alone knows TOML.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from maap_tui.engine.errors import SettingsError
+
+_HELD_S = 5.0
+"""Longest wait in seconds for another process that edits a file of the same folder."""
 
 
 class ConfigFile:
@@ -110,29 +116,25 @@ def set_entry(file: Path, section: str, names: list[str], value: object) -> None
     """
     import tomlkit
 
-    document = _open_document(file)
-    if section not in document:
-        # An empty line before the table, as people write them.
-        if document.body:
-            document.add(tomlkit.nl())
-        document.add(section, tomlkit.table())
-    table, name = _find_entry(_as_table(file, section, document[section]), names)
-    table[name] = value
-    _save(file, tomlkit.dumps(document))
+    with _edited(file) as document:
+        if section not in document:
+            # An empty line before the table, as people write them.
+            if document.body:
+                document.add(tomlkit.nl())
+            document.add(section, tomlkit.table())
+        table, name = _find_entry(_as_table(file, section, document[section]), names)
+        table[name] = value
 
 
 def remove_entry(file: Path, section: str, names: list[str]) -> bool:
     """Take a value out of the file; False when it was not there. Errors as `set_entry`."""
-    import tomlkit
-
-    document = _open_document(file)
-    if section not in document:
-        return False
-    table, name = _find_entry(_as_table(file, section, document[section]), names)
-    if name not in table:
-        return False
-    del table[name]
-    _save(file, tomlkit.dumps(document))
+    with _edited(file) as document:
+        if section not in document:
+            return False
+        table, name = _find_entry(_as_table(file, section, document[section]), names)
+        if name not in table:
+            return False
+        del table[name]
     return True
 
 
@@ -140,31 +142,27 @@ def write_table(file: Path, section: str, values: Mapping[str, object]) -> None:
     """Give a table of the file these values and no others; comments and order stay. Errors as `set_entry`."""
     import tomlkit
 
-    document = _open_document(file)
-    if section in document:
-        table = _as_table(file, section, document[section])
-        for name in [name for name in table if name not in values]:
-            del table[name]
-        for name, value in values.items():
-            table[name] = value
-    else:
-        if document.body:
-            document.add(tomlkit.nl())
-        table = tomlkit.table()
-        table.update(values)
-        document.add(section, table)
-    _save(file, tomlkit.dumps(document))
+    with _edited(file) as document:
+        if section in document:
+            table = _as_table(file, section, document[section])
+            for name in [name for name in table if name not in values]:
+                del table[name]
+            for name, value in values.items():
+                table[name] = value
+        else:
+            if document.body:
+                document.add(tomlkit.nl())
+            table = tomlkit.table()
+            table.update(values)
+            document.add(section, table)
 
 
 def remove_table(file: Path, section: str) -> bool:
     """Take a table out of the file; False when it was not there. Errors as `set_entry`."""
-    import tomlkit
-
-    document = _open_document(file)
-    if section not in document:
-        return False
-    document.remove(section)
-    _save(file, tomlkit.dumps(document))
+    with _edited(file) as document:
+        if section not in document:
+            return False
+        document.remove(section)
     return True
 
 
@@ -185,22 +183,46 @@ def _find_entry(table: Any, names: list[str]) -> tuple[Any, str]:
     return table, ".".join(names)
 
 
-def _open_document(file: Path) -> Any:
+@contextlib.contextmanager
+def _edited(file: Path) -> Iterator[Any]:
+    """The document of a file, which is written where it was changed; no other process edits it meanwhile."""
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
-    text = load_file(file, missing_ok=True).text
-    try:
-        return tomlkit.parse(text)
-    except TOMLKitError as error:
-        raise SettingsError(f"{file}: not valid TOML: {error}") from None
-
-
-def _save(file: Path, text: str) -> None:
     # files brings what most commands never need.
     from maap_tui.engine.storage.files import write_atomic
 
-    write_atomic(file, text)
+    with _held(file.parent):
+        text = load_file(file, missing_ok=True).text
+        try:
+            document = tomlkit.parse(text)
+        except TOMLKitError as error:
+            raise SettingsError(f"{file}: not valid TOML: {error}") from None
+        yield document
+        if (changed := tomlkit.dumps(document)) != text:
+            write_atomic(file, changed)
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold a folder against other editors of its files, where its file system has locks; leaves no file."""
+    from maap_tui.engine.storage.files import flock
+
+    descriptor = -1
+    try:
+        with contextlib.suppress(OSError):  # without the folder there is no file, without locks no other way
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            end = time.monotonic() + _HELD_S
+            while time.monotonic() < end:
+                try:
+                    flock(descriptor)
+                    break
+                except BlockingIOError:
+                    time.sleep(0.01)
+        yield
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def shown(value: object) -> str:
