@@ -308,13 +308,8 @@ def test_pages_and_program_have_the_same_options() -> None:
             for name in action.option_strings:
                 found.setdefault(name, []).append(action)
     words = {word for text in PAGES.values() for word in re.findall(r"(?<![\w-])--?[A-Za-z][a-z-]*", text)}
-    foreign = {
-        "--array",
-        "--signal",
-        "--key",
-        "--snapshot-update",
-        "--known",
-    }  # of Slurm, datalad, pytest, git annex
+    # Of Slurm, datalad, pytest and git annex.
+    foreign = {"--array", "--signal", "--key", "--snapshot-update", "--known"}
     measured = set(re.findall(r"--[a-z-]+", PAGES["docs/performance.md"]))  # of `bench`
     assert {word for word in words if word.startswith("--")} - found.keys() - foreign - measured == set()
     demo = argparse.ArgumentParser(add_help=False)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from maap_tui.demo.archive import Archive
 from maap_tui.demo.flags import add_arguments, options_of
+from maap_tui.demo.home import real_file_of
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -29,6 +30,8 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="maap-demo-") as folder:
         try:
             home = (arguments.home or Path(folder)).absolute()
+            if (file := real_file_of(home)) is not None:
+                raise ValueError(f"{file} does not belong to a demo and would be replaced")
             if arguments.port:
                 archive = Archive.start(arguments.port, **options_of(arguments))
                 archive.prepare(home)

@@ -8,12 +8,10 @@ import os
 import socket
 import threading
 import time
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import uvicorn
 from uvicorn.server import ServerState
@@ -21,6 +19,7 @@ from uvicorn.server import ServerState
 from maap_tui.demo.app import TOKEN_PATH, Application
 from maap_tui.demo.content import Content
 from maap_tui.demo.faults import HOMES, SCOPE, Faults
+from maap_tui.demo.home import HOST, port_of
 from maap_tui.demo.missions.base import Granule
 from maap_tui.demo.orbit import epoch
 from maap_tui.demo.stats import Stats
@@ -29,7 +28,6 @@ from maap_tui.demo.wire import WireProtocol
 from maap_tui.engine.config.toml_file import load_file, set_entry
 from maap_tui.engine.errors import SettingsError
 
-HOST = "127.0.0.1"
 KEEP_ALIVE_S = 75
 """Seconds an idle connection is kept."""
 
@@ -125,7 +123,7 @@ class Archive:
         without a port, or one whose port is taken, gets any free one.
         """
         try:
-            archive = cls.start(_port_of(home), **options)
+            archive = cls.start(port_of(home), **options)
         except OSError:
             archive = cls.start(**options)
         archive.prepare(home)
@@ -271,15 +269,6 @@ def _places(home: Path) -> dict[str, Path]:
         "registry_dir": home / "registry",
         "credentials_file": home / "credentials.txt",
     }
-
-
-def _port_of(home: Path) -> int:
-    try:
-        config = tomllib.loads((home / "config.toml").read_text(encoding="utf-8"))
-        address = urlsplit(config["api"]["catalog_url"])
-        return (address.port or 0) if address.hostname == HOST else 0
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from maap_tui.demo import Archive
+from maap_tui.demo.__main__ import main
 from tests.homes import PATIENCE_S
 
 
@@ -125,3 +126,16 @@ def test_starting_reads_neither_h5py_nor_numpy() -> None:
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=PATIENCE_S)
+
+
+def test_the_module_takes_no_real_home(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "credentials.txt").write_text("OFFLINE_TOKEN=mine\n")
+    assert main(["--home", str(tmp_path)]) == 4
+    assert f"{tmp_path / 'credentials.txt'} does not belong to a demo" in capsys.readouterr().err
+    assert (tmp_path / "credentials.txt").read_text() == "OFFLINE_TOKEN=mine\n"
+
+
+def test_a_home_whose_address_means_nothing_gets_any_port(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[api]\ncatalog_url = 5\n")
+    with Archive.start_for(tmp_path) as archive:
+        assert archive.port

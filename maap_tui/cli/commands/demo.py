@@ -18,6 +18,7 @@ from maap_tui.cli.main import main
 from maap_tui.cli.options import add_command, add_general_options
 from maap_tui.cli.report import DONE
 from maap_tui.demo.flags import add_arguments, options_of
+from maap_tui.demo.home import port_of, real_file_of
 from maap_tui.engine.config import dirs
 from maap_tui.engine.errors import InvalidRequestError, MaapError
 
@@ -104,7 +105,7 @@ def _open(context: CommandContext, home: Path, stack: contextlib.ExitStack) -> i
 
     args = context.args
     options, is_throwaway = options_of(args), args.home is None
-    port = args.port if args.port is not None else _port_of(home)
+    port = args.port if args.port is not None else port_of(home)
 
     def begin(port: int) -> ArchiveProcess:
         return ArchiveProcess(
@@ -164,7 +165,7 @@ def _start(context: CommandContext, home: Path) -> Archive:
     except ImportError as error:
         raise _lacks(error.name) from None
     args = context.args
-    port = args.port if args.port is not None else _port_of(home)
+    port = args.port if args.port is not None else port_of(home)
     try:
         options = options_of(args)
         try:
@@ -180,25 +181,10 @@ def _start(context: CommandContext, home: Path) -> Archive:
 
 def _refuse_a_real_home(home: Path) -> None:
     """Credentials and configuration that no demo made must not be replaced."""
-    for name in ("credentials.txt", "config.toml"):
-        if (home / name).exists() and not _port_of(home):
-            raise InvalidRequestError(
-                f"{home / name} does not belong to a demo and would be replaced",
-                "Give another folder for --home.",
-            )
-
-
-def _port_of(home: Path) -> int:
-    """The port that an earlier demo had in this home, so that its registry's URLs stay good; 0 for any."""
-    import tomllib
-    from urllib.parse import urlsplit
-
-    try:
-        with open(home / "config.toml", "rb") as handle:
-            address = urlsplit(tomllib.load(handle)["api"]["catalog_url"])
-        return (address.port or 0) if address.hostname == "127.0.0.1" else 0
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return 0
+    if (file := real_file_of(home)) is not None:
+        raise InvalidRequestError(
+            f"{file} does not belong to a demo and would be replaced", "Give another folder for --home."
+        )
 
 
 def _prepare(archive: Archive, home: Path) -> None:
