@@ -1,4 +1,4 @@
-"""Homes of a demo, told from real ones: nothing here needs the packages of the archive."""
+"""Homes of a demo, and what shows that one is real: without the packages of the archive."""
 
 from __future__ import annotations
 
