@@ -93,7 +93,7 @@ APP_LAYERS = [
     {"host"},
     {"dialogs", "widgets"},
     {"screens"},
-    {"commands", "leaving", "pasted", "terminal", "typed", "user_commands"},
+    {"commands", "leaving", "pasted", "sampling", "terminal", "typed", "user_commands"},
     {"app"},
 ]
 """Parts of the app, lowest first; a part imports from its own row and those above it here."""

@@ -39,10 +39,11 @@ from maap_tui.tui.leaving import look_for_left_work, may_leave
 from maap_tui.tui.messages import EngineNews, InputDone
 from maap_tui.tui.pasted import PastedText
 from maap_tui.tui.problems import words_of
+from maap_tui.tui.sampling import Sampling
 from maap_tui.tui.screens.browse.screen import BrowseScreen
 from maap_tui.tui.terminal import ShutdownGuard, TerminalDriver
 from maap_tui.tui.textual_compat import QuickStylesheet, QuietApp, drop_others_of, keymap_of
-from maap_tui.tui.workers import start_worker
+from maap_tui.tui.workers import LASTING, start_worker
 
 T = TypeVar("T")
 
@@ -175,6 +176,7 @@ class MaapApp(QuietApp):
         self._input_sent: InputDone | None = None
         """Posted behind the key or click being handled, to report its end; None between two."""
         self._input_timer: Timer | None = None
+        self._sampling = Sampling(self._sample, self._is_busy, SAMPLE_S * (2 if low_bandwidth else 1))
         self._pasted = PastedText()
         self._user_keys: dict[str, list[Key]] = {}
         self._is_leaving = False
@@ -206,7 +208,7 @@ class MaapApp(QuietApp):
         self.backend.read_token()
 
     def on_mount(self) -> None:
-        self.set_interval(SAMPLE_S * (2 if self.low_bandwidth else 1), self._sample)
+        self._sampling.start(self)
         for sentence in self._problems:
             self.backend.write_log("warning", sentence)
             self.notify(clean(sentence), severity="warning", timeout=10, markup=False)
@@ -241,6 +243,7 @@ class MaapApp(QuietApp):
         if not isinstance(event, events.InputEvent | events.Paste) or event.is_forwarded:
             await super().on_event(event)
             return
+        self._sampling.wake()
         self._inputs.append(event)
         await self._hand_out_inputs()
 
@@ -336,6 +339,13 @@ class MaapApp(QuietApp):
 
     def _choose_theme(self, name: str) -> None:
         self.theme = name if name in self.available_themes else self._own_theme
+
+    def _is_busy(self) -> bool:
+        backend = self.backend
+        moves = backend.tally.snapshot().active or backend.elsewhere.active
+        return bool(
+            moves or backend.worker or any(one.is_running and one.group != LASTING for one in self.workers)
+        )
 
     def _sample(self) -> None:
         backend = self.backend

@@ -10,6 +10,9 @@ from textual.worker import Worker
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
+LASTING = "lasting"
+"""Group of workers that run as long as their mode is there, and say nothing of what happens."""
+
 
 class RunsWorkers(Protocol):
     """A node of Textual's, or the app as its parts see it."""

@@ -41,7 +41,7 @@ from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.pane import framed
 from maap_tui.tui.widgets.row_list import RowList
 from maap_tui.tui.widgets.ui_state import ColumnMemory
-from maap_tui.tui.workers import start_worker
+from maap_tui.tui.workers import LASTING, start_worker
 
 POLL_S = 0.5
 """Seconds between two reads of what other processes wrote."""
@@ -94,7 +94,7 @@ class DownloadsScreen(ModeScreen):
         self.table.focus()
         self._columns = ColumnMemory(self.maap.backend.session.dirs.cache_file("downloads.json"), self.table)
         start_worker(self, self._restore_columns, group="columns")
-        start_worker(self, self._watch_others, group="queue", exclusive=True)
+        start_worker(self, self._watch_others, group=LASTING, exclusive=True)
         self.app.mode_change_signal.subscribe(self, self._open_on_running)
 
     def _open_on_running(self, mode: str) -> None:
