@@ -137,7 +137,7 @@ def test_a_sheet_that_cannot_be_read_is_a_warning(
     sheet("1,,,08574E,08574E,CPR_CLD_2A,BC,\n")
     (home / "disclaimers.csv").write_text(page)
     ended = maap("quality", "update")
-    assert ended.code == 3 and "Warning: disclaimers.csv cannot be read" in ended.err
+    assert ended.code == 3 and f"Warning: {home / 'disclaimers.csv'} cannot be read" in ended.err
     assert "what was read before stays" in ended.err and "2 known gaps" in ended.out
     assert flagged(maap("search", *CLD, *HOUR, "--json").out) == ["08574E"]
     (home / "state" / "quality" / "disclaimers.json").write_text("x")

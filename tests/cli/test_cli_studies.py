@@ -210,6 +210,21 @@ def test_a_list_that_was_written_stays_up_to_date(maap: Callable, home: Path) ->
         ]
 
 
+def test_a_place_that_cannot_be_written_is_named_as_it_was_given(
+    maap: Callable, here: dict[str, str]
+) -> None:
+    Path("loop").symlink_to("loop")
+    Path("file").touch()
+    for place, said in (
+        ("loop", "a symbolic link"),
+        ("file/study", "file: a part"),
+        ("/proc/x", "/proc/x: "),
+    ):
+        ended = maap("freeze", *CLD, *HOUR, "-o", place)
+        assert ended.code == 4 and said in ended.err and ".maap-" not in ended.err, ended.err
+    assert {path.name for path in Path().iterdir()} == {"home", "loop", "file"}
+
+
 def test_another_study_is_not_replaced(maap: Callable, study: Path, tmp_path: Path) -> None:
     before = (study / "study.json").read_bytes()
     other = maap("freeze", *CLD, *HOUR, "-o", "study")
@@ -257,7 +272,8 @@ def test_a_day_that_cannot_be_searched_freezes_nothing(
     ("words", "said"),
     [
         (("freeze", "-o", "x"), "COLLECTION, PRODUCT"),
-        (("freeze", "none.toml", "-o", "x"), "not found"),
+        (("freeze", "none.toml", "-o", "x"), "Study not found: none.toml. Check its path."),
+        (("freeze", *CLD, *HOUR, "-o", ""), "The path is empty"),
         (("freeze", *CLD, "-o", "x"), "as it grows"),
         (("freeze", *CLD, *HOUR, "-o", "x", "--shard", "1/2"), "--shard"),
         (("freeze", *CLD, *HOUR, "-o", "x", "--get", "--local"), "--local"),

@@ -182,6 +182,34 @@ def test_what_is_not_a_sheet(data: bytes) -> None:
         read_sheet(data, "gap")
 
 
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"\xef\xbb\xbf\n <!DOCTYPE html><html>", "a web page"),
+        (b"<?xml version='1.0'?><x/>", "a web page"),
+        (b"PK\x03\x04xl/workbook.xml", "save it as CSV"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "save it as CSV"),
+        (b"\x89HDF\r\n\x1a\n\0\0", "not text"),
+        (HEAD.encode("utf-16-le"), "not text"),
+        (b"\0" * 100, "not text"),
+    ],
+)
+def test_what_another_file_is_instead(data: bytes, said: str) -> None:
+    with pytest.raises(InvalidRequestError, match=said):
+        read_sheet(data, "gap")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_quotes_that_do_not_end_hide_no_row(end: str) -> None:
+    good = "1,2025-12-01,2025-12-02,,,,,x,"
+    text = end.join([HEAD.strip(), good, '2,2025-12-01,2025-12-02,,,,,"x', good, good, ""])
+    sheet = read_sheet(text.encode(), "gap")
+    assert len(sheet.notices) == 1
+    assert sheet.refused == [(3, "its quotes do not end, so that 2 lines after it cannot be read")]
+    closed = read_sheet(text.replace('"x', '"x" y').encode(), "gap")
+    assert len(closed.notices) == 4 and closed.refused == []
+
+
 def test_days_that_known_gaps_leave_nothing_of() -> None:
     text = (
         "start,stop,products\n2025-12-01T12:00:00Z,2025-12-02T05:00:00Z,CPR_CLD_2A\n"

@@ -35,21 +35,41 @@ class ConfigFile:
         return f"{self.file}:{self._lines.get(key, 1)}"
 
 
-def load_file(file: Path, *, missing_ok: bool) -> ConfigFile:
-    """Read and parse a configuration file; SettingsError names the file and the line."""
+_HINTS = {
+    "Configuration file": (
+        "Check the path given to -c.",
+        "Make it readable, or name another with -c.",
+        "Texts need quotes; see the configuration table.",
+    ),
+    "Study": (
+        "Check its path.",
+        "Make it readable, or name another.",
+        "Texts need quotes; see docs/studies.md.",
+    ),
+}
+"""What to do about a kind of file that is missing, cannot be read, or is not TOML."""
+
+
+def load_file(file: Path, *, missing_ok: bool, kind: str = "Configuration file") -> ConfigFile:
+    """Read and parse a configuration file; SettingsError names the file and the line.
+
+    Args:
+        file: The file.
+        missing_ok: Whether one that is not there counts as an empty one.
+        kind: What it is to the user, of `_HINTS`.
+    """
+    missing, unreadable, wrong = _HINTS[kind]
     try:
         data = file.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         if missing_ok:
             return ConfigFile(file, "", {})
-        raise SettingsError(
-            f"Configuration file not found: {file}", hint="Check the path given to -c."
-        ) from None
+        raise SettingsError(f"{kind} not found: {file}", hint=missing) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SettingsError(
-            f"Configuration file cannot be read: {file} ({reason})",
-            hint="Make it readable, or name another with -c.",
+            f"{kind} cannot be read: {file} ({reason})",
+            hint=unreadable,
         ) from None
 
     import tomllib
@@ -69,7 +89,7 @@ def load_file(file: Path, *, missing_ok: bool) -> ConfigFile:
         reason = message[: found.start()] if found else message
         raise SettingsError(
             f"{file}:{number}: not valid TOML: {reason}",
-            hint="Texts need quotes; see the configuration table.",
+            hint=wrong,
         ) from None
     except RecursionError:
         raise SettingsError(f"{file}:1: not valid TOML: nested too deeply") from None

@@ -18,7 +18,7 @@ from maap_tui.engine.missions import MISSIONS
 from maap_tui.engine.quality.notices import Kind, Notice
 from maap_tui.engine.storage.names import is_clean_url, is_name
 from maap_tui.engine.time_words import read_moment
-from maap_tui.text import clean
+from maap_tui.text import clean, plural
 
 MAX_BYTES = 20_000_000
 """Bytes of a sheet, at most."""
@@ -74,7 +74,8 @@ def read_sheet(data: bytes, kind: Kind) -> Sheet:
         raise InvalidRequestError(f"it is larger than {MAX_BYTES:,} bytes")
     text = _decoded(data)
     delimiter = _delimiter(text)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    lines = list(io.StringIO(text, newline=""))
+    rows = csv.reader(lines, delimiter=delimiter)
     sheet = Sheet()
     columns: list[str] = []
     line = 1
@@ -90,6 +91,8 @@ def read_sheet(data: bytes, kind: Kind) -> Sheet:
             if len(sheet.notices) + len(sheet.refused) >= MAX_ROWS:
                 raise InvalidRequestError(f"it has more than {MAX_ROWS:,} rows")
             try:
+                if rows.line_num == len(lines):
+                    _refuse_open_quotes(lines[begun - 1 :], delimiter)
                 sheet.notices.append(_notice(kind, dict(zip(columns, cells, strict=False))))
             except InvalidRequestError as error:
                 sheet.refused.append((begun, error.message))
@@ -100,15 +103,33 @@ def read_sheet(data: bytes, kind: Kind) -> Sheet:
     return sheet
 
 
+def _refuse_open_quotes(lines: Sequence[str], delimiter: str) -> None:
+    """Refuse a last row whose quotes do not end: the rows after them have become a part of its text."""
+    try:
+        for _ in csv.reader(lines, delimiter=delimiter, strict=True):
+            pass
+    except csv.Error as error:
+        if "end of data" in str(error):
+            raise InvalidRequestError(
+                f"its quotes do not end, so that {plural(len(lines) - 1, 'line')} after it cannot be read"
+            ) from None
+
+
 def _decoded(data: bytes) -> str:
+    if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise InvalidRequestError("it is a file of a spreadsheet program; save it as CSV")
+    if re.match(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|\?xml)", data, re.I):
+        raise InvalidRequestError("it is a web page and not a sheet")
     for mark, kind in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"", "utf-8-sig")):
         if data.startswith(mark):
             try:
-                return data.decode(kind)
+                text = data.decode(kind)
             except UnicodeDecodeError:
                 break
+            if "\0" not in text:
+                return text
     if b"\0" in data:
-        raise InvalidRequestError("it is not text")
+        raise InvalidRequestError("it is not text; save it as CSV in UTF-8")
     return data.decode("cp1252", "replace")
 
 

@@ -88,8 +88,10 @@ def demand_path(given: Path | str) -> Path | str:
     """Give back a path, and refuse an address in its place, which would become a folder named `s3:`.
 
     Raises:
-        InvalidRequestError: it is one.
+        InvalidRequestError: it is one, or it is empty, as of a variable of the shell that is not set.
     """
+    if not str(given).strip():
+        raise InvalidRequestError("The path is empty", "Name a path; . is the folder that you are in.")
     if _ADDRESS.match(str(given).lstrip()):
         raise InvalidRequestError(
             f"{shown(str(given))} is an address and not a path of this machine",

@@ -103,7 +103,7 @@ def read_declaration(file: Path, now: datetime) -> Declaration:
     Raises:
         SettingsError: it cannot be read, or something in it is wrong; the message names the line.
     """
-    source = load_file(file, missing_ok=False)
+    source = load_file(file, missing_ok=False, kind="Study")
     for name in source.tables:
         if name not in ("study", "select"):
             raise _unknown(source, "", name, ("study", "select"), is_table=True)

@@ -6,6 +6,7 @@ person put beside them stays. Nothing is written where nothing but the date woul
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Mapping
@@ -143,8 +144,10 @@ def write_study(folder: Path, texts: Mapping[str, str]) -> bool:
             return False
         replace_files(folder, texts)
         return True
+    if folder.is_symlink():
+        raise files.storage_error(folder, OSError(errno.ELOOP, ""))
     files.make_folder(folder.parent)
-    with written_beside(folder.parent) as beside:
+    with written_beside(folder, folder.parent) as beside:
         for name, text in texts.items():
             files.write_atomic(beside / name, text)
         try:

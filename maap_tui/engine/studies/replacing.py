@@ -28,8 +28,16 @@ _TAKEN: Final = (errno.ENOTEMPTY, errno.EEXIST)
 
 
 @contextlib.contextmanager
-def written_beside(parent: Path) -> Iterator[Path]:
-    """A folder to be written and renamed; what is left of it then, and by killed writers, is removed."""
+def written_beside(folder: Path, parent: Path) -> Iterator[Path]:
+    """A folder to be written and renamed; what is left of it then, and by killed writers, is removed.
+
+    Args:
+        folder: what it is for; the errors name it.
+        parent: where it is made.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
     for left in parent.glob(f"{files.SIBLING_PREFIX}*{_SUFFIX}"):
         if files.is_orphan(left.name):
             shutil.rmtree(left, ignore_errors=True)
@@ -37,6 +45,9 @@ def written_beside(parent: Path) -> Iterator[Path]:
     beside = parent / f"{files.SIBLING_PREFIX}{writer}{_SUFFIX}"
     try:
         yield beside
+    except StorageError as error:
+        cause = error.__cause__
+        raise files.storage_error(folder, cause) if isinstance(cause, OSError) else error from cause
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -57,7 +68,7 @@ def replace_files(folder: Path, texts: Mapping[str, str]) -> None:
         StorageError: it cannot be written; either all are as they were, or `settle` finishes it.
     """
     settle(folder)
-    with written_beside(folder) as beside:
+    with written_beside(folder, folder) as beside:
         for name, text in texts.items():
             mode = None
             with contextlib.suppress(OSError):

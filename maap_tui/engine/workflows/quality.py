@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,7 +65,8 @@ async def update_quality(parts: Parts, kinds: Iterable[Kind] = KINDS) -> list[Up
         try:
             one.sheet = await asyncio.to_thread(read_sheet, await _fetch(parts, source), kind)
         except InvalidRequestError as error:
-            one.problem = InvalidRequestError(f"{source} cannot be read: {error.message}", error.hint)
+            place = source if _is_address(source) else _file_of(parts, source)
+            one.problem = InvalidRequestError(f"{place} cannot be read: {error.message}", error.hint)
         except MaapError as error:
             one.problem = error
         else:
@@ -76,16 +78,23 @@ async def update_quality(parts: Parts, kinds: Iterable[Kind] = KINDS) -> list[Up
 
 
 async def _fetch(parts: Parts, source: str) -> bytes:
-    if source.lower().startswith(("http://", "https://")):
+    if _is_address(source):
         return await _download(parts, source)
-    file = dirs.expand_path(source, parts.environ)
-    # What a configuration file names begins where it is.
-    return await asyncio.to_thread(_read, parts.dirs.config_file.parent / file)
+    return await asyncio.to_thread(_read, _file_of(parts, source))
+
+
+def _is_address(source: str) -> bool:
+    return source.lower().startswith(("http://", "https://"))
+
+
+def _file_of(parts: Parts, source: str) -> Path:
+    """Where a file is: what a configuration file names begins where that is."""
+    return parts.dirs.config_file.parent / dirs.expand_path(source, parts.environ)
 
 
 def _read(file: Path) -> bytes:
     if not file.is_file():
-        raise InvalidRequestError("it is not a file")
+        raise InvalidRequestError("it is not a file" if os.path.lexists(file) else "there is no such file")
     if (files.size_of(file) or 0) > MAX_BYTES:
         raise InvalidRequestError(f"it is larger than {MAX_BYTES:,} bytes")
     try:
