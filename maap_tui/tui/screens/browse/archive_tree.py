@@ -16,12 +16,10 @@ from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
 from maap_tui.text import clean
+from maap_tui.tui.screens.browse.tree_columns import Label, lay_out
 from maap_tui.tui.textual_compat import redraw_labels
 
-TONES = ("muted", "warning", "success")
-
-Pieces = tuple[tuple[str, str], ...]
-"""(text, tone) of a label, in order; the tone is one of `TONES` or ''."""
+TONES = ("muted", "warning", "success", "error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +88,14 @@ class ArchiveTree(Tree[Branch], inherit_bindings=False):
     def __init__(
         self,
         children: Callable[[Branch | None], Sequence[Branch]],
-        pieces: Callable[[Branch], Pieces],
+        label: Callable[[Branch], Label],
         is_open: Callable[[Branch], bool],
     ) -> None:
         """Take what describes branches.
 
         Args:
             children: the branches to show below one, or the missions for None.
-            pieces: the label of one.
+            label: what one says.
             is_open: whether its children are shown.
         """
         super().__init__(Text("archive"))
@@ -106,9 +104,9 @@ class ArchiveTree(Tree[Branch], inherit_bindings=False):
         self.auto_expand = False
         self.root.expand()
         self._children_of = children
-        self._pieces_of = pieces
+        self._label_of = label
         self._is_open = is_open
-        self._pieces: dict[Branch, Pieces] = {}
+        self._labels: dict[Branch, Label] = {}
         self.words: tuple[str, ...] = ()
         """The words to mark in labels, in any case."""
 
@@ -175,7 +173,7 @@ class ArchiveTree(Tree[Branch], inherit_bindings=False):
         for child in node.children:
             branch = child.data
             assert branch is not None
-            if self._pieces.get(branch) != self._pieces_of(branch):
+            if self._labels.get(branch) != self._label_of(branch):
                 child.set_label(self._label(branch))
             is_open = child.allow_expand and self._is_open(branch)
             if is_open:
@@ -186,8 +184,9 @@ class ArchiveTree(Tree[Branch], inherit_bindings=False):
                 child.collapse()
 
     def _label(self, branch: Branch) -> Text:
-        pieces = self._pieces[branch] = self._pieces_of(branch)
-        return Text("".join(clean(text, 400) for text, _ in pieces) or " ", no_wrap=True)
+        label = self._labels[branch] = self._label_of(branch)
+        parts = [text for text, _ in (*label.pieces, *label.cells.values())]
+        return Text("".join(clean(text, 400) for text in parts) or " ", no_wrap=True)
 
     def process_label(self, label: str | Text) -> Text:
         return label if isinstance(label, Text) else Text(label)
@@ -202,7 +201,11 @@ class ArchiveTree(Tree[Branch], inherit_bindings=False):
         at_cursor = node is self.cursor_node
         if at_cursor and getattr(self.app, "no_colour", False):
             style += Style(reverse=True)
-        for piece, tone in self._pieces.get(node.data, ()) if node.data else ():
+        depth = len(node.data.path) if node.data else 1
+        width = self.scrollable_content_region.width
+        indent = self.guide_depth * (depth - 1)
+        label = self._labels.get(node.data) if node.data else None
+        for piece, tone in lay_out(label, width, indent + len(icon)) if label is not None else ():
             drawn = style
             if tone and not at_cursor:
                 drawn = style + self._tone(tone)
@@ -210,8 +213,7 @@ class ArchiveTree(Tree[Branch], inherit_bindings=False):
         if self.words:
             hit = self.get_component_rich_style("tree--hit", partial=True)
             text.highlight_words(self.words, style=hit, case_sensitive=False)
-        depth = len(node.data.path) if node.data else 1
-        room = max(self.scrollable_content_region.width - self.guide_depth * (depth - 1), 1)
+        room = max(width - indent, 1)
         text.truncate(room, overflow="ellipsis")
         if at_cursor:
             text.append(" " * max(room - text.cell_len, 0), style=style)

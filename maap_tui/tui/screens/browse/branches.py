@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from maap_tui.engine.catalogue.index import Known, KnownCollection
 from maap_tui.engine.missions import mission_named
 from maap_tui.engine.model import BaselineInfo
-from maap_tui.engine.registry.entries import Stats
 from maap_tui.text import format_count, format_date, plural
 from maap_tui.tui.screens.browse import branch_words
-from maap_tui.tui.screens.browse.archive_tree import Branch, Pieces
+from maap_tui.tui.screens.browse.archive_tree import Branch
 from maap_tui.tui.screens.browse.branch_words import Sheet
+from maap_tui.tui.screens.browse.registry_look import Here, Name
+from maap_tui.tui.screens.browse.tree_columns import Label
 from maap_tui.tui.screens.browse.tree_filter import TreeFilter
 
 
@@ -28,10 +29,10 @@ class Branches:
         """Collections whose names are waited for."""
         self.list_problem = ""
         """Why the collections were not refreshed; '' when they were."""
-        self.tracked: set[tuple[str, str, str]] | None = None
-        """(collection, product type, baseline in upper case) of the registry; None until it was read."""
-        self.here: dict[tuple[str, str, str], Stats] = {}
-        """The counts of those whose product type is shown."""
+        self.tracked: set[Name] | None = None
+        """The baselines of the registry; None until it was read."""
+        self.here: dict[Name, Here] = {}
+        """The counts of those whose collection is shown."""
         self.here_problem = ""
         """Why the registry cannot be read; '' when it can."""
 
@@ -40,14 +41,11 @@ class Branches:
         """The archive as it is known now."""
         return self._known()
 
-    def take_registry(
-        self, tracked: set[tuple[str, str, str]], here: Mapping[tuple[str, str, str], Stats]
-    ) -> bool:
+    def take_registry(self, tracked: set[Name], here: Mapping[Name, Here]) -> bool:
         """Take what the registry follows now, and counts of some; returns whether anything changed."""
-        if tracked == self.tracked and all(self.here.get(key) == stats for key, stats in here.items()):
+        if tracked == self.tracked and here == self.here:
             return False
-        self.tracked = tracked
-        self.here = {key: stats for key, stats in self.here.items() if key in tracked} | dict(here)
+        self.tracked, self.here = tracked, dict(here)
         return True
 
     def fetch_problem(self, name: str) -> str:
@@ -104,26 +102,23 @@ class Branches:
             return "The archive names no product types in it."
         return "Its product types are not known here yet: r fetches them."
 
-    def pieces(self, branch: Branch) -> Pieces:
-        """The label of a branch."""
+    def label(self, branch: Branch) -> Label:
+        """What a branch says in its line."""
         if branch.note:
-            return ((branch.note, "muted"),)
+            return Label(((branch.note, "muted"),))
         if branch.collection is None:
             number = len(self.known.of_mission(branch.mission))
-            return ((branch.mission, ""), (f"  {plural(number, 'collection')}", "muted"))
+            return Label(((branch.mission, ""), (f"  {plural(number, 'collection')}", "muted")))
         one = self.known.collections.get(branch.collection)
         if one is None:
-            return ((branch.collection, ""),)
+            return Label(((branch.collection, ""),))
         if branch.product_type is None:
-            return self._collection_pieces(one)
+            return self._collection_label(one)
         if branch.baseline is None:
-            about = mission_named(branch.mission).products.get(branch.product_type)
-            short = about.short if about else ""
-            content = about.content if about else ""
-            return ((f"{branch.product_type:<11}", ""), (f" {short:<8} {content}", "muted"))
-        return self._baseline_pieces(one, branch)
+            return self._product_label(one, branch)
+        return self._baseline_label(one, branch)
 
-    def _collection_pieces(self, one: KnownCollection) -> Pieces:
+    def _collection_label(self, one: KnownCollection) -> Label:
         pieces = [(f"{one.name:<32}", "")]
         if one.is_restricted:
             pieces.append((" restricted", "warning"))
@@ -135,33 +130,49 @@ class Branches:
             pieces.append((" not fetched", "warning"))
         elif one.products:
             pieces.append((f" {plural(len(one.products), 'product type')}", "muted"))
-        return tuple(pieces)
+        if tracked := sum(name[0] == one.name for name in self.tracked or ()):
+            pieces.append((f", {format_count(tracked)} tracked", "success"))
+        return Label(tuple(pieces))
 
-    def _baseline_pieces(self, one: KnownCollection, branch: Branch) -> Pieces:
+    def _product_label(self, one: KnownCollection, branch: Branch) -> Label:
+        product_type = branch.product_type or ""
+        about = mission_named(branch.mission).products.get(product_type)
+        short, content = (about.short, about.content) if about else ("", "")
+        pieces = ((f"{product_type:<11}", ""), (f" {short:<8} {content}", "muted"))
+        counted = one.counted(product_type)
+        here = self.here_of(one, product_type)
+        cells = _cells_of(list(here.values()))
+        newest = self.newest(one, product_type)
+        if newest in counted:
+            cells["archive"] = (format_count(counted[newest].count), "")
+            cells |= _last_cell(counted[newest])
+        if newest := newest or max(here, default=""):
+            cells["baseline"] = (newest, "")
+        return Label(pieces, cells)
+
+    def _baseline_label(self, one: KnownCollection, branch: Branch) -> Label:
         product_type, baseline = branch.product_type or "", branch.baseline or ""
         info = self._info_of(one, branch)
-        pieces = [(f"{baseline:<4}", "")]
-        if info is None:
-            pieces.append((" not counted", "muted"))
-        else:
-            pieces.append((f" {format_count(info.count):>9}", ""))
-            if info.time_start and info.time_end:
-                span = f"  {format_date(info.time_start)} to {format_date(info.time_end)}"
-                pieces.append((span, "muted"))
+        about = "not counted"
+        cells = {}
+        if info is not None:
+            about = f"since {format_date(info.time_start)}" if info.time_start else ""
+            cells["archive"] = (format_count(info.count), "" if info.count else "muted")
+            cells |= _last_cell(info)
+        if baseline == self.newest(one, product_type):
+            about = ", ".join(filter(None, ("newest", about)))
         stats = self.here.get((one.name, product_type, baseline.upper()))
         if stats is not None:
-            here = [
-                f"{format_count(number)} {word}"
-                for number, word in (
-                    (stats.here, "here"),
-                    (stats.pending_downloads, "to get"),
-                    (stats.errors, "failed"),
-                )
-                if number
-            ]
-            if here:
-                pieces.append(("  " + ", ".join(here), "warning" if stats.errors else "success"))
-        return tuple(pieces)
+            cells |= _cells_of([stats])
+        return Label(((f"{baseline:<4}", ""), (f" {about}", "muted")), cells)
+
+    def newest(self, one: KnownCollection, product_type: str) -> str:
+        """The newest baseline of a product type that holds something; '' while it is not known."""
+        return self.known.newest_of(one.name, product_type) or ""
+
+    def here_of(self, one: KnownCollection, product_type: str) -> dict[str, Here]:
+        """What the registry has of a product type, by baseline in upper case."""
+        return {name[2]: here for name, here in self.here.items() if name[:2] == (one.name, product_type)}
 
     def _info_of(self, one: KnownCollection, branch: Branch) -> BaselineInfo | None:
         """What was counted of a baseline; one that was found empty is in no built catalogue."""
@@ -191,11 +202,12 @@ class Branches:
             sheet = branch_words.mission_words(mission, self.known.of_mission(branch.mission))
         elif branch.product_type is None:
             tracked = sum(1 for key in self.tracked or () if key[0] == one.name)
-            sheet = branch_words.collection_words(one, tracked)
+            found = {name: here for name, here in self.here.items() if name[0] == one.name}
+            sheet = branch_words.collection_words(one, tracked, found)
         elif branch.baseline is None:
-            names = (one.name, branch.product_type)
-            here = {key[2]: stats for key, stats in self.here.items() if key[:2] == names}
-            sheet = branch_words.product_words(one, branch.product_type, mission, here)
+            here = self.here_of(one, branch.product_type)
+            newest = self.newest(one, branch.product_type)
+            sheet = branch_words.product_words(one, branch.product_type, mission, here, newest)
         else:
             key = (one.name, branch.product_type, branch.baseline.upper())
             is_read = self.tracked is not None and (key not in self.tracked or key in self.here)
@@ -207,3 +219,21 @@ class Branches:
             sheet.problems.append(f"Its names were not refreshed. {problem}")
         sheet.problems += [words for words in (self.here_problem, self.known.problem) if words]
         return sheet
+
+
+def _cells_of(found: Sequence[Here]) -> dict[str, tuple[str, str]]:
+    """The cells of what the registry has of baselines together; {} for none."""
+    if not found:
+        return {}
+    here = sum(one.stats.here for one in found)
+    missing = sum(one.stats.pending_downloads for one in found)
+    failed = sum(one.stats.errors for one in found)
+    words = f"✗ {format_count(missing or failed)}" if failed else format_count(missing)
+    return {
+        "here": (format_count(here), "success" if here else "muted"),
+        "missing": (words, "error" if failed else "warning" if missing else "muted"),
+    }
+
+
+def _last_cell(info: BaselineInfo) -> dict[str, tuple[str, str]]:
+    return {"last": (format_date(info.time_end), "muted")} if info.time_end else {}

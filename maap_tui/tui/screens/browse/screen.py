@@ -10,19 +10,20 @@ from typing import Any, ClassVar
 from rich.text import Text
 from textual import events, on
 from textual.containers import Container, Vertical, VerticalScroll
+from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static, Tree
 
 from maap_tui.engine.catalogue.index import CatalogueIndex
 from maap_tui.engine.errors import MaapError
-from maap_tui.engine.registry.entries import Key, Stats
-from maap_tui.engine.session import Session
 from maap_tui.text import clean, plural
 from maap_tui.tui.keys import bindings, lists_of
 from maap_tui.tui.problems import problem_of
 from maap_tui.tui.screens.browse.actions import BranchActions
 from maap_tui.tui.screens.browse.archive_tree import ArchiveTree, Branch
 from maap_tui.tui.screens.browse.branches import Branches
+from maap_tui.tui.screens.browse.registry_look import RegistryLook
+from maap_tui.tui.screens.browse.tree_columns import head_words
 from maap_tui.tui.screens.mode import ModeScreen
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.pane import framed
@@ -47,17 +48,20 @@ class BrowseScreen(ModeScreen):
         """What was opened or closed by hand since the filter changed."""
         self._wanted: Branch | None = None
         """The branch that another mode asked for, until it can be shown."""
+        self._registry_look: RegistryLook | None = None
+        """None until the registry was looked at."""
         self._looking = False
         self._looked = 0.0
         self._is_drawn = asyncio.Event()
-        self._detail = Text()
+        self._detail = Content()
         self._announced: Branch | None = None
         """The branch that the detail is about."""
         self._detail_width = 0
         """Cells that the detail was laid out for; a resize while another mode was shown changes them."""
-        self.tree_view = ArchiveTree(self.branches.children, self.branches.pieces, self._is_open)
+        self.tree_view = ArchiveTree(self.branches.children, self.branches.label, self._is_open)
         # Kept here, because events may come while the widgets are made or removed.
         self._filter_line = FilterLine(self.tree_view, placeholder="names and words, as in: cld bc")
+        self._head_line = Static("", id="tree-head", markup=False)
         self._nothing_line = Static("", id="nothing", markup=False)
         self._detail_words = Static("", id="words", markup=False)
         self._detail_pane = VerticalScroll(self._detail_words, id="detail")
@@ -68,7 +72,7 @@ class BrowseScreen(ModeScreen):
         self.branches.empty = self.work.empty
         yield self._filter_line
         yield Container(
-            framed(Vertical(self.tree_view, self._nothing_line, id="branches"), "Archive"),
+            framed(Vertical(self._head_line, self.tree_view, self._nothing_line, id="branches"), "Archive"),
             framed(self._detail_pane, "Details"),
             id="panes",
         )
@@ -149,27 +153,42 @@ class BrowseScreen(ModeScreen):
     # The registry
 
     async def _look_at_registry(self) -> None:
-        """Count what is here of the product types that are open, and of the one under the cursor."""
-        shown = {
-            (branch.collection, branch.product_type)
-            for branch in [*self._opened, *self._toggled, self.tree_view.branch]
-            if branch is not None and branch.collection is not None and branch.product_type is not None
-        }
+        """Count what is here of the collections that are open, and sum the bytes of what the cursor is on."""
+        at = self.tree_view.branch
+        shown = [*self._opened, *self._toggled, *self.branches.filter.paths, *([at] if at else [])]
+        collections = {branch.collection for branch in shown if branch.collection is not None}
         self._looking = True
         try:
-            tracked, here = await asyncio.to_thread(_count_here, self.maap.backend.session, shown)
+            if self._registry_look is None:
+                self._registry_look = RegistryLook(self.maap.backend.session)
+            look = self._registry_look
+            await asyncio.to_thread(look.look, collections)
+            self._take_registry(look)
+            if at is not None and at.product_type is not None:
+                until = time.monotonic() + REGISTRY_EVERY_S
+                names = {
+                    name
+                    for name in look.here
+                    if name[:2] == (at.collection, at.product_type) and at.baseline in (None, name[2])
+                }
+                # What is not summed by then is at the next look.
+                goes_on = lambda: self.tree_view.branch == at and time.monotonic() < until  # noqa: E731
+                if await asyncio.to_thread(look.measure, names, goes_on):
+                    self._take_registry(look)
         except Exception as error:
             # Any error: the registry is read again soon, so no dialog shows it each time.
             problem = f"The registry cannot be read: {problem_of(error)}"
         else:
             problem = ""
-            if self.branches.take_registry(tracked, here):
-                self._show()
         finally:
             self._looking = False
             self._looked = time.monotonic()
         if problem != self.branches.here_problem:
             self.branches.here_problem = problem
+            self._show()
+
+    def _take_registry(self, look: RegistryLook) -> None:
+        if self.branches.take_registry(look.tracked, look.here):
             self._show()
 
     # The tree
@@ -274,8 +293,8 @@ class BrowseScreen(ModeScreen):
         pane = self._detail_pane
         branch = self.tree_view.branch
         width = self._detail_width = pane.scrollable_content_region.width or 78
-        text = Text("Nothing is chosen.") if branch is None else self.branches.sheet(branch).draw(width)
-        if text == self._detail:
+        text = Content("Nothing is chosen.") if branch is None else self.branches.sheet(branch).draw(width)
+        if text.is_same(self._detail):
             return
         self._detail = text
         self._detail_words.update(text)
@@ -284,8 +303,12 @@ class BrowseScreen(ModeScreen):
             pane.scroll_home(animate=False)
 
     def on_resize(self, event: events.Resize) -> None:
+        self.call_after_refresh(self._show_head)
         self.call_after_refresh(self._show_detail)
         self.call_after_refresh(self._is_drawn.set)
+
+    def _show_head(self) -> None:
+        self._head_line.update(head_words(self.tree_view.scrollable_content_region.width))
 
     def _show_activity(self) -> None:
         line = self._activity_line
@@ -469,16 +492,3 @@ class BrowseScreen(ModeScreen):
 
     def _take_sync(self) -> None:
         self._looked = 0.0
-
-
-def _count_here(
-    session: Session, shown: set[tuple[str, str]]
-) -> tuple[set[tuple[str, str, str]], dict[tuple[str, str, str], Stats]]:
-    """The baselines that the registry follows, and the counts of those of the product types shown."""
-    tracked: dict[tuple[str, str, str], Key] = {}
-    for key in session.registry.tracked():
-        tracked[key.collection, key.product_type, key.baseline.upper()] = key
-    here = {
-        name: session.registry.baseline(key).stats() for name, key in tracked.items() if name[:2] in shown
-    }
-    return set(tracked), here
