@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from driving import find_files, text_of, wait_until
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
+from maap_tui.engine.config import editing
 from maap_tui.engine.config.settings import SETTINGS
 from maap_tui.engine.net.credentials import describe_token
 from maap_tui.tui.app import MaapApp
@@ -161,7 +162,7 @@ async def test_empty_log_says_so(make_app: MakeApp) -> None:
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
         await pilot.press("l", "l")
-        await wait_until(lambda: "l shows more" in text_of(app), pilot)
+        await wait_until(lambda: "No error yet; l shows every level." in text_of(app), pilot)
         await pilot.press("enter", "y")
         assert app.screen is screen
 
@@ -189,8 +190,20 @@ async def test_lines_of_earlier_and_other_runs_are_shown_before_those_of_this_on
         await wait_until(lambda: "said at the very end" in text_of(second), pilot)
         texts = [row.line.text for row in log_of(screen).shown]
         assert texts[-1] == "of this run" and "a detail" not in texts
-        assert "01-15 00:00 info    Marked 2 files of CPR_CLD_2A BC" in text_of(second)
-        assert "09:30:00    info    of this run" in text_of(second)
+        assert "01-15 00:00   info    Marked 2 files of CPR_CLD_2A BC" in text_of(second)
+        assert "09:30:00      info    of this run" in text_of(second)
+        # Each run begins with a line of its own, but the one without a line of this level.
+        begun = [row.line.text for row in log_of(screen).shown if row.begins_run]
+        assert begun == ["of 2026-01-15 00:00 UTC", "of 2026-01-16 09:30 UTC"]
+        await pilot.press("l", "l")
+        shown = [(row.level, row.line.text) for row in log_of(screen).shown]
+        assert shown == [("run", "of 2026-01-15 00:00 UTC"), ("error", "refused (hidden)")]
+        assert "✗ error" in text_of(second) and "Log: error, 1 line, 1 error" in text_of(second)
+        await pilot.press("l", "l")
+        second.backend.write_log("info", "and on")
+        screen.sample()
+        assert sum(row.begins_run for row in log_of(screen).shown) == 2
+        await pilot.press("up")
         assert log_of(screen).current.line.text == "of this run", "the newest line is where it opens"
 
 
@@ -216,11 +229,34 @@ async def test_every_setting_with_value_and_origin(make_app: MakeApp) -> None:
         assert value_of(screen, "api.retries") == ("7", "environment", False)
         assert value_of(screen, "search.max_items") == ("99", "--max-items", False)
         assert value_of(screen, "downloads.parallel") == ("8", "default", False)
-        await pilot.press("tab", "slash", *"parallel", "enter")
-        shown = ["downloads.parallel", "downloads.parallel_total", "search.parallel"]
-        assert [row.key for row in settings_of(screen).shown] == shown
+        await pilot.press("tab", "slash", *"files in flight", "enter")
+        # What a setting does is searched as well as its name.
+        shown = [row.key for row in settings_of(screen).shown]
+        assert shown[0] == "downloads.parallel" and "api.retries" not in shown
         words = "Files in flight at once. A whole number from 1 to 16. Default: 8."
         await wait_until(lambda: words in text_of(app), pilot)
+
+
+async def test_what_is_changed_stands_out_with_unit_default_and_when_it_applies(make_app: MakeApp) -> None:
+    file = file_of(make_app())
+    editing.set_value(file, "api.timeout", "30", {})
+    file.write_text(file.read_text() + '\n[sites]\nhyytiala = "61.85,24.29"\n')
+    app = make_app()
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        screen = await go_to_setting(app, pilot, "api.timeout")
+        rows = {row.key: row for row in settings_of(screen).rows}
+        assert "sites.hyytiala" in rows and not rows["sites.hyytiala"].is_pending
+        lines = [line.split() for line in text_of(app).splitlines()]
+        (timeout,) = [words for words in lines if "api.timeout" in words]
+        assert timeout[1:5] == ["●", "api.timeout", "30", "s"] and timeout[-3:-1] == ["60", "now"]
+        (page_size,) = [words for words in lines if "api.page_size" in words]
+        assert page_size[1:-1] == ["api.page_size", "1000", "default", "next", "run"]
+        about = screen.query_one("#about-setting", Static)
+        words = "A change applies at once. u goes back to the default."
+        await wait_until(lambda: words in str(about.content), pilot)
+        await pilot.press("u")
+        await wait_until(lambda: "api.timeout is back to 60" in said(app), pilot)
+        await wait_until(lambda: "u goes back" not in str(about.content), pilot)
 
 
 async def test_edit_is_checked_written_and_in_force(make_app: MakeApp) -> None:

@@ -33,6 +33,8 @@ class LogLine(NamedTuple):
     level: str
     """One of `LEVELS`."""
     text: str
+    run: str = ""
+    """What distinguishes the run that wrote it; '' for the run of this process."""
 
 
 class LogFile:
@@ -72,5 +74,5 @@ class LogFile:
                 data = json.loads(one)
                 time, level, text = datetime.fromisoformat(data["time"]), data["level"], data["text"]
                 if data["run"] != self._run and level in LEVELS and isinstance(text, str):
-                    found.append(LogLine(time.astimezone(UTC), level, text))
+                    found.append(LogLine(time.astimezone(UTC), level, text, str(data["run"])))
         return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
@@ -26,39 +25,28 @@ from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings, check_keymap
 from maap_tui.tui.outside import editor, pager, run_outside
+from maap_tui.tui.screens.log.log_rows import LogRow, begin_run, log_columns, log_words, passing, rows_from
+from maap_tui.tui.screens.log.setting_rows import (
+    SettingRow,
+    about_setting,
+    columns_in,
+    help_words,
+    rows_of,
+    setting_columns,
+    settings_words,
+)
 from maap_tui.tui.screens.mode import ModeScreen
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.pane import framed
 from maap_tui.tui.widgets.row_list import RowList
-from maap_tui.tui.widgets.row_model import Column
 from maap_tui.tui.workers import start_worker
-
-TONES = {"debug": "muted", "warning": "warning", "error": "error"}
 
 BOTH_FROM = 18
 """Lines of the terminal from which log and settings are shown at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogRow:
-    """A line of the log as it is listed."""
-
-    number: int
-    """Counts up; distinguishes lines."""
-    line: LogLine
-
-
-@dataclass(frozen=True, slots=True)
-class SettingRow:
-    """A setting as it is listed."""
-
-    key: str
-    value: str
-    """The value by file, environment and flags now; '' for none."""
-    origin: str
-    help: str
-    is_pending: bool
-    """Whether the running app still has another value."""
+BESIDE_FROM = 160
+"""Cells of the terminal from which they are beside each other: lines of both are long."""
 
 
 class LogScreen(ModeScreen):
@@ -86,53 +74,14 @@ class LogScreen(ModeScreen):
 
     def body(self) -> Iterable[Widget]:
         log = self._log = RowList(
-            [
-                Column(
-                    "time",
-                    "Time",
-                    11,
-                    self._time_text,
-                    order=lambda row: (row.line.time, row.number),
-                    is_untrusted=False,
-                ),
-                Column(
-                    "level",
-                    "Level",
-                    7,
-                    lambda row: row.line.level,
-                    lambda row: TONES.get(row.line.level, "plain"),
-                    lambda row: LEVELS.index(row.line.level),
-                    is_untrusted=False,
-                ),
-                Column(
-                    "text",
-                    "What",
-                    0,
-                    lambda row: row.line.text,
-                    lambda row: TONES.get(row.line.level, "plain"),
-                    keeps_end=True,
-                ),
-            ],
-            key=lambda row: row.number,
-            can_mark=False,
-            id="log",
+            log_columns(self.maap.backend.now), key=lambda row: row.number, can_mark=False, id="log"
         )
         table = self._table = RowList(
-            [
-                Column("key", "Setting", 24, lambda row: row.key),
-                Column(
-                    "value",
-                    "Value",
-                    0,
-                    lambda row: (row.value or "-") + (" (next start)" if row.is_pending else ""),
-                    lambda row: "warning" if row.is_pending else "plain",
-                    keeps_end=True,
-                ),
-                Column("origin", "From", 15, lambda row: self._short_origin(row), lambda row: "muted"),
-            ],
+            setting_columns(),
             key=lambda row: row.key,
             can_mark=False,
             empty_text="No settings.",
+            filter_text=lambda row: f"{row.key} {row.value} {row.origin} {row.help}",
             id="settings",
         )
         self._log_title = Static("", markup=False, id="log-title", classes="pane-title -framed")
@@ -151,19 +100,6 @@ class LogScreen(ModeScreen):
                 yield table
                 yield self._about
 
-    def _short_origin(self, row: SettingRow) -> str:
-        """An origin in few cells: the name of the file in place of its path, no names of variables."""
-        kind = self._fresh.origin(row.key).kind if self._fresh is not None else ""
-        if kind == "file":
-            return row.origin.rpartition("/")[2]
-        return "environment" if kind == "environment" else row.origin
-
-    def _time_text(self, row: LogRow) -> str:
-        """The time of today's lines, day and minute of older ones."""
-        time = row.line.time.astimezone(UTC)
-        is_today = time.date() == self.maap.backend.now().astimezone(UTC).date()
-        return f"{time:%H:%M:%S}" if is_today else f"{time:%m-%d %H:%M}"
-
     # Life
 
     def on_mount(self) -> None:
@@ -179,6 +115,9 @@ class LogScreen(ModeScreen):
 
     def on_resize(self, event: Resize) -> None:
         self.set_class(event.size.height < BOTH_FROM, "-one-pane")
+        is_beside = event.size.width >= BESIDE_FROM
+        self.set_class(is_beside, "-beside")
+        self._table.set_columns(columns_in(event.size.width // 2 if is_beside else event.size.width))
         self._show_panes()
 
     def on_descendant_focus(self) -> None:
@@ -217,8 +156,8 @@ class LogScreen(ModeScreen):
             # They came after lines of this run were listed, and go before them.
             self._earlier = app.backend.earlier_lines
             self._seen = None
-            self._all = [LogRow(at - len(self._earlier), line) for at, line in enumerate(self._earlier)]
-            self._numbered = 0
+            self._all = rows_from(self._earlier, 0)
+            self._numbered = len(self._all)
         lines = app.backend.log_lines
         new: list[LogLine] = []
         while lines and lines[-1] is not self._seen:
@@ -227,30 +166,25 @@ class LogScreen(ModeScreen):
         if new:
             self._seen = new[-1]
         rows = [LogRow(self._numbered + at, line) for at, line in enumerate(new)]
-        self._numbered += len(new)
+        if new and self._earlier and self._all[-1].line.run:
+            rows.insert(0, begin_run(self._numbered + len(new), new[0]))
+        self._numbered += len(rows)
         self._all += rows
         too_many = len(self._all) - LOG_LINES
         if too_many > 0:
             del self._all[:too_many]
-        if has_earlier or too_many > 0:
+        if has_earlier or too_many > 0 or (self._earlier and log.rows and log.rows[-1].line.run):
             # At once, so that the cursor stays on its line.
-            log.set_rows(self._passing(self._all))
+            log.set_rows(passing(self._all, self.level))
         else:
-            log.append_rows(self._passing(rows))
+            log.append_rows(passing(rows, self.level))
         if follows:
             log.move_to(len(log.shown) - 1)
         self._show_log_title()
 
-    def _passing(self, rows: list[LogRow]) -> list[LogRow]:
-        least = LEVELS.index(self.level)
-        return [row for row in rows if LEVELS.index(row.line.level) >= least]
-
     def _show_log_title(self) -> None:
         log = self._log
-        above = " and above" if self.level != LEVELS[-1] else ""
-        words = f"Log: {self.level}{above}, {plural(len(log.shown), 'line')}"
-        hidden = len(self._all) - len(log.rows)
-        words += f", {plural(hidden, 'line')} below that level" if hidden else ""
+        words = log_words(self.level, self._all, log.rows, sum(not row.begins_run for row in log.shown))
         if words == self._log_words:
             return
         self._log_words = words
@@ -259,7 +193,9 @@ class LogScreen(ModeScreen):
         empty = (
             "Nothing was logged yet. Commands that cron runs write to cron's own log."
             if not self._all
-            else "No line of this level; l shows more."
+            else "No error yet; l shows every level."
+            if self.level == LEVELS[-1]
+            else f"No line of {self.level} or above yet; l goes through the levels, debug shows every line."
         )
         if log.empty_text != empty:
             log.empty_text = empty
@@ -270,7 +206,7 @@ class LogScreen(ModeScreen):
         self.level = LEVELS[(at + 1) % len(LEVELS)]
         log = self._log
         follows = log.cursor >= len(log.shown) - 1
-        log.set_rows(self._passing(self._all))
+        log.set_rows(passing(self._all, self.level))
         if follows:
             log.move_to(len(log.shown) - 1)
         self._show_log_title()
@@ -329,25 +265,17 @@ class LogScreen(ModeScreen):
         return loading.load(file if file.exists() else None, self.maap.backend.session.environ, given)
 
     def _rows(self) -> list[SettingRow]:
-        fresh, now = self._fresh, self.maap.backend.session.settings
-        if fresh is None:
+        session = self.maap.backend.session
+        if self._fresh is None:
             return []
-        located = loading.locate(fresh, self.maap.backend.session.environ)
-        in_use = {setting.key: now.value(setting) for setting in SETTINGS}
-        rows = []
-        for row in fresh.describe(located):
-            binding = row.key.removeprefix(f"{settings.KEYS}.")
-            if binding != row.key:
-                pending = now.keys.get(binding) != row.value_text
-            else:
-                pending = in_use[row.key] != fresh.value(find_setting(row.key))
-            rows.append(SettingRow(row.key, row.value_text, row.origin_text, row.help, pending))
-        return rows
+        located = loading.locate(self._fresh, session.environ)
+        return rows_of(self._fresh, self._fresh.describe(located), session.settings)
 
     def _show_settings(self) -> None:
         rows = self._rows()
         if rows != self._table.rows:
             self._table.set_rows(rows)
+        framed(self._settings_pane, settings_words(rows))
         self._show_setting()
 
     @on(RowList.Highlighted, "#settings")
@@ -360,18 +288,7 @@ class LogScreen(ModeScreen):
         elif row is None:
             about.update("")
         else:
-            about.update(Text(clean(self._help(row))))
-
-    @staticmethod
-    def _help(row: SettingRow) -> str:
-        try:
-            setting = find_setting(row.key)
-        except SettingsError:
-            return f"{row.help} Set by {row.origin}."
-        default = (setting.default_text or "none").replace("`", "")
-        expected = setting.expected[0].upper() + setting.expected[1:]
-        origin = "" if row.origin == "default" else f" Set by {row.origin}."
-        return f"{row.help} {expected}. Default: {default}.{origin}"
+            about.update(about_setting(row))
 
     @on(RowList.Chosen)
     def act_on_row(self) -> None:
@@ -385,7 +302,9 @@ class LogScreen(ModeScreen):
                 start_worker(self, self._edit, row, group="edit", exclusive=True)
         elif self._log.current is not None:
             line = self._log.current.line
-            self.app.push_screen(TextDialog(f"{line.time:%Y-%m-%d %H:%M:%S} UTC {line.level}", line.text))
+            self.app.push_screen(
+                TextDialog(f"{line.time:%Y-%m-%d %H:%M:%S} UTC {self._log.current.level}", line.text)
+            )
 
     async def _edit(self, row: SettingRow) -> None:
         def check(text: str) -> None:
@@ -397,7 +316,7 @@ class LogScreen(ModeScreen):
                 row.key,
                 row.value,
                 check=check,
-                hint=f"{self._help(row)} Without a value, the default is used.",
+                hint=f"{help_words(row)} Without a value, the default is used.",
             )
         )
         if text is not None and text.strip() != row.value:
@@ -465,7 +384,7 @@ class LogScreen(ModeScreen):
         """Show the lines that are listed in the pager."""
         self._take_lines()  # those of this moment too
         lines = [
-            f"{row.line.time.astimezone(UTC):%Y-%m-%d %H:%M:%S} {row.line.level:<7} {clean(row.line.text)}\n"
+            f"{row.line.time.astimezone(UTC):%Y-%m-%d %H:%M:%S} {row.level:<7} {clean(row.line.text)}\n"
             for row in self._log.shown
         ]
         environ = self.maap.backend.session.environ
