@@ -17,7 +17,7 @@ from maap_tui.engine.product_sets import Cell, SetRow, Version
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
-from maap_tui.tui.screens.registry.sets import SetsScreen, sign_of
+from maap_tui.tui.screens.registry.sets import PRODUCTS_AT, SetsScreen, part_of, sign_of
 from maap_tui.tui.theme import ASCII, UNICODE
 from maap_tui.tui.widgets.row_list import RowList
 
@@ -106,6 +106,17 @@ async def test_what_is_missing_is_fetched_and_becomes_complete(
         complete = next(row for row in rows.rows if row.state == "complete")
         rows.move_to_key(complete.spot)
         await wait_until(lambda: f"{UNICODE.done} BC" in text_of(app) and ": complete" in text_of(app), pilot)
+        # How much is complete, and of each product here, is counted; the cell at the cursor is named.
+        total = len(rows.rows)
+        assert f"2 of {total} complete (" in text_of(app) and f"Here of {total} " in text_of(app)
+        totals = next(line for line in text_of(app).splitlines() if "Here of" in line)
+        assert [word for word in totals.split()[3:] if not word.endswith("%")] == ["2", "2"]
+        assert "CPR_CLD_2A BC: here, " in text_of(app)
+        await pilot.press("right", "right")
+        await wait_until(lambda: "MSI_COP_2A BC: here, " in text_of(app), pilot)
+        line = next(at for at, line in enumerate(text_of(app).splitlines()) if "complete" in line and at)
+        await pilot.click(offset=(PRODUCTS_AT + 1, line))
+        await wait_until(lambda: "CPR_CLD_2A BC: here, " in text_of(app), pilot)
         await pilot.press("n")
         await wait_until(lambda: len(rows.shown) == len(rows.rows) - 2, pilot)
         await pilot.press("n")
@@ -173,6 +184,12 @@ def test_no_two_states_have_the_same_sign() -> None:
     ]
     for glyphs in (UNICODE, ASCII):
         assert len({sign_of(cell, glyphs) for cell in cells}) == len(cells)
+
+
+def test_what_is_not_all_is_not_a_hundred_percent() -> None:
+    assert [part_of(*pair) for pair in ((0, 0), (0, 9), (1, 999), (998, 999), (999, 999))] == [
+        "0%", "0%", "1%", "99%", "100%",
+    ]  # fmt: skip
 
 
 async def test_many_rows_cost_what_is_shown(app_with_sets: MakeApp) -> None:

@@ -12,6 +12,7 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.content import Content
 from textual.widgets import Static
 
 from maap_tui.engine.errors import MaapError
@@ -22,7 +23,7 @@ from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.registry.watch import Watch
 from maap_tui.engine.workflows.set_sync import requests_of
 from maap_tui.engine.workflows.set_table import SetTable, judged, set_table
-from maap_tui.text import clean, format_count, plural
+from maap_tui.text import clean, format_bytes, format_count, plural
 from maap_tui.tui.dialogs.dialog import Dialog
 from maap_tui.tui.problems import problem_of
 from maap_tui.tui.theme import Glyphs
@@ -40,6 +41,9 @@ SPANS = (1, 3, 7, 30, 90)
 WORDS_FROM = 50
 """Cells of the last column from which on it says what an orbit and frame waits for."""
 
+PRODUCTS_AT = 21
+"""Cells before the column of the first product: mark, orbit and frame, and start."""
+
 CHOSEN = "chosen"
 """The name of the set of what was marked in the Registry."""
 
@@ -53,14 +57,22 @@ KEYS: list[KeyWords] = [
     ("space", "marks", "mark"),
     ("d", "fetches", "fetch"),
     ("n", "incomplete", "not_complete"),
-    ("+", "days", "longer(1)"),
-    ("-", "fewer", "longer(-1)"),
-    ("[", "earlier", "shift(-1)"),
-    ("]", "later", "shift(1)"),
+    ("+", "", "longer(1)"),
+    ("-", "days", "longer(-1)"),
+    ("[", "", "shift(-1)"),
+    ("]", "move", "shift(1)"),
+    ("←→", "product", "step(1)"),
     ("esc", "", "dismiss(None)"),
 ]
 
 _TONES = {"here": "success", "archive": "warning", "nowhere": "muted", "deleted": "muted", "gap": "muted"}
+_CELL_WORDS = {
+    "here": "here",
+    "archive": "at the archive, not here (d fetches it)",
+    "nowhere": "neither here nor at the archive",
+    "deleted": "deleted here by a clean-up",
+    "gap": "a known gap, it will not come",
+}
 _STATE_TONES = {
     "complete": "success",
     "waiting": "warning",
@@ -83,6 +95,13 @@ def chosen_set(keys: Iterable[Key]) -> ProductSet | None:
         for (product_type, collection), found in baselines.items()
     ]
     return ProductSet(CHOSEN, tuple(members)) if len(members) > 1 else None
+
+
+def part_of(count: int, total: int) -> str:
+    """A share in percent; what is not quite all is never 100%, nor anything 0%."""
+    if count in (0, total) or not total:
+        return "100%" if count and count == total else "0%"
+    return f"{min(max(round(100 * count / total), 1), 99)}%"
 
 
 def sign_of(cell: Cell, glyphs: Glyphs) -> str:
@@ -110,6 +129,8 @@ class SetsScreen(Dialog[None]):
         Binding("minus", "longer(-1)", "Fewer days", show=False),
         Binding("left_square_bracket", "shift(-1)", "Earlier", show=False),
         Binding("right_square_bracket", "shift(1)", "Later", show=False),
+        Binding("left,h", "step(-1)", "Product before", show=False),
+        Binding("right,l", "step(1)", "Product after", show=False),
         Binding("r", "ask_again", "Ask again", show=False),
         Binding("y", "copy", "Copy", show=False),
         Binding("escape,q,t", "dismiss(None)", "Close", show=False),
@@ -135,6 +156,8 @@ class SetsScreen(Dialog[None]):
         self._is_stale = False
         """Whether the registry changed since the table was judged."""
         self._problem = ""
+        self._member = 0
+        """Which product the cursor is on."""
         self._rows = RowList(
             [Column("orbit", "Orbit", 6, self._orbit_of)],
             key=lambda row: row.spot,
@@ -157,12 +180,19 @@ class SetsScreen(Dialog[None]):
         glyphs = self.maap.glyphs
         yield Static("", id="head", markup=False)
         yield self._rows
+        yield Static("", id="totals", markup=False)
         yield Static("", id="about", markup=False)
-        legend = (
-            f" {glyphs.done} here  {glyphs.down} at the archive  {glyphs.partly} here in another baseline  "
-            f"{glyphs.none} nowhere  {glyphs.deleted} deleted"
-        )
-        yield Static(legend, id="legend", markup=False, classes="muted")
+        yield Static("", id="cell", markup=False)
+        signs = [
+            (glyphs.done, "here", "$success"),
+            (glyphs.down, "at the archive", "$warning"),
+            (glyphs.partly, "other baseline here", "$warning"),
+            (glyphs.none, "nowhere", "$text-muted"),
+            (glyphs.deleted, "deleted", "$text-muted"),
+            (glyphs.rule, "gap", "$text-muted"),
+        ]
+        legend = [part for sign, words, tone in signs for part in ((f" {sign}", tone), (f" {words} ", ""))]
+        yield Static(Content.assemble(*legend), id="legend", classes="muted")
         yield KeyLine(KEYS, id="keys")
 
     def on_mount(self) -> None:
@@ -187,10 +217,16 @@ class SetsScreen(Dialog[None]):
     def _words_of(self, row: SetRow) -> str:
         return state_words(row, waiting_for(self.wanted, row))
 
+    @property
+    def _each(self) -> int:
+        """Cells of the column of a product."""
+        return max(6, min(10, (self.size.width - 24) // len(self.wanted.members) - 1))
+
     def _show_columns(self) -> None:
         members = self.wanted.members
         glyphs = self.maap.glyphs
-        each = max(6, min(10, (self.size.width - 24) // len(members) - 1))
+        each = self._each
+        self._member = min(self._member, len(members) - 1)
 
         def title(member: Member) -> str:
             if len(member.product_type) <= each:
@@ -205,6 +241,8 @@ class SetsScreen(Dialog[None]):
                 return f"{sign_of(one, glyphs)} {one.baseline if one.version is not None else ''}"
 
             def tone(row: SetRow) -> str:
+                if number == self._member and row is self._rows.current:
+                    return "point"
                 return _TONES[row.cells[number].state]
 
             return Column(members[number].product_type, title(members[number]), each, text, tone)
@@ -223,6 +261,21 @@ class SetsScreen(Dialog[None]):
             columns.append(Column("state", "State", 0, state, lambda row: _STATE_TONES[row.state]))
         self._rows.offer_columns(columns)
         self._rows.set_columns([column.key for column in columns])
+        self._show_totals()
+
+    def _show_totals(self) -> None:
+        """Say below each column how many orbits and frames have the product here."""
+        rows = self._table.rows if self._table is not None else []
+        words = ""
+        if rows:
+            each = self._each
+            words = f"{f'  Here of {format_count(len(rows))}':<{PRODUCTS_AT}}"
+            for number in range(len(self.wanted.members)):
+                here = sum(row.cells[number].state == "here" for row in rows)
+                share = f" {part_of(here, len(rows))}"
+                count = format_count(here)
+                words += f"{count + (share if len(count + share) <= each else ''):<{each + 1}}"
+        self.query_one("#totals", Static).update(words)
 
     def _show_head(self) -> None:
         if not self._sets:
@@ -234,9 +287,13 @@ class SetsScreen(Dialog[None]):
         days = f"{span.first_day}" if self._days == 1 else f"{span.first_day} to {span.last_day:%m-%d}"
         words = [f"{self.wanted.name}{place}", days, "asking the archive" if self._is_asking else ""]
         if self._table is not None:
-            counts = self._table.counts
-            states = [f"{format_count(counts[state])} {state}" for state in sorted(counts)]
-            words.append(", ".join(states) or "nothing")
+            counts, total = self._table.counts, len(self._table.rows)
+            complete = counts["complete"]
+            whole = f"{format_count(complete)} of {format_count(total)} complete ({part_of(complete, total)})"
+            states = [
+                f"{format_count(counts[state])} {state}" for state in sorted(counts) if state != "complete"
+            ]
+            words.append(", ".join([whole, *states]) if total else "nothing")
         words = [one for one in (*words, self._problem) if one]
         self.query_one("#head", Static).update(clean(f" {dot.join(words)}"))
 
@@ -248,6 +305,42 @@ class SetsScreen(Dialog[None]):
         if row is not None:
             words = f" {self._orbit_of(row)} {row.start:%Y-%m-%d %H:%M}: {self._words_of(row)}"
         self.query_one("#about", Static).update(clean(words))
+        self.query_one("#cell", Static).update(clean(f" {self._cell_words(row)}" if row is not None else ""))
+
+    def _cell_words(self, row: SetRow) -> str:
+        """What the cell under the cursor says, in a sentence."""
+        member, cell = self.wanted.members[self._member], row.cells[self._member]
+        name = f"{member.product_type} {cell.baseline}".strip()
+        words = f"{name}: {_CELL_WORDS[cell.state]}"
+        if cell.other and cell.state != "here":
+            words += f", {cell.other} is here"
+        version = cell.version
+        if version is None:
+            return words
+        size = f", {format_bytes(version.size)}" if version.size is not None else ""
+        return f"{words}{size}, {version.name}"
+
+    def action_step(self, by: int) -> None:
+        """Go to the product before or after this one."""
+        if self._sets:
+            self._put_member(self._member + by)
+
+    def _put_member(self, number: int) -> None:
+        number = max(0, min(number, len(self.wanted.members) - 1))
+        row = self._rows.current
+        if number != self._member and row is not None:
+            self._member = number
+            self._rows.refresh_rows([row.spot])
+            self.show_about()
+
+    @on(events.Click)
+    def choose_product(self, event: events.Click) -> None:
+        """A click on a cell puts the cursor on its product too."""
+        at = event.screen_x - self._rows.region.x - PRODUCTS_AT
+        if self._sets and self._rows.region.contains(event.screen_x, event.screen_y) and at >= 0:
+            number = at // (self._each + 1)
+            if number < len(self.wanted.members):
+                self._put_member(number)
 
     def _show(self, table: SetTable) -> None:
         self._table = table
@@ -256,6 +349,7 @@ class SetsScreen(Dialog[None]):
         )
         if self._table.rows != self._rows.rows:
             self._rows.set_rows(table.rows)
+        self._show_totals()
         self.show_about()
 
     # What is known
@@ -265,6 +359,7 @@ class SetsScreen(Dialog[None]):
         self._problem, self._table = "", None
         self._rows.empty_text = "Looking..."
         self._rows.set_rows([])
+        self._show_totals()
         start_worker(self, self._ask, group="ask", exclusive=True)
 
     async def _ask(self) -> None:
@@ -341,8 +436,8 @@ class SetsScreen(Dialog[None]):
         if len(self._sets) > 1:
             self._at = (self._at + by) % len(self._sets)
             self._rows.clear_marks()
-            self._show_columns()
             self._look()
+            self._show_columns()
 
     def action_longer(self, by: int) -> None:
         at = max(0, min(len(SPANS) - 1, SPANS.index(self._days) + by))
