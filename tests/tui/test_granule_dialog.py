@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,3 +143,37 @@ async def test_the_track_is_on_a_map_beside_the_facts_where_there_is_room(make_a
         await wait_until(lambda: not is_mapped(), pilot)
         await pilot.press("v")
         await wait_until(is_mapped, pilot)
+
+
+async def test_a_command_of_the_users_runs_with_the_granule_that_is_shown(
+    make_app: MakeApp, archive: Archive, tmp_path: Path
+) -> None:
+    archive.prepare(tmp_path / "maap")
+    say = shlex.join([sys.executable, "-c", "import sys; print('GOT', *sys.argv[1:])"])
+    file = tmp_path / "maap" / "config.toml"
+    text = file.read_text()
+    for name, key, value in (("say", "#", "{file}"), ("page", "&", "{id} {url}"), ("taken", "u", "{id}")):
+        run = json.dumps(f"{say} {value}")
+        text += f"[commands.{name}]\nrun = {run}\nkey = '{key}'\noutput = 'background'\nwhere = ['search']\n"
+    file.write_text(text)
+    app = make_app(home=tmp_path / "maap", mode="search")
+    async with opened(app, (120, 30)) as (screen, pilot):
+
+        def logged() -> str:
+            return "\n".join(line.text for line in app.backend.log_lines)
+
+        shown = screen.results.rows[1]
+        await pilot.press("n")
+        # The line of keys has them; a key of the dialog's own stays that.
+        await wait_until(lambda: "# say  & page" in text_of(app), pilot)
+        assert "taken" not in text_of(app)
+        await pilot.press("ampersand")
+        await wait_until(lambda: f"page: GOT {shown.granule.id} http" in logged(), pilot)
+        await pilot.press("number_sign")
+        await wait_until(lambda: "say needs {file}" in text_of(app), pilot)
+        await pilot.press("escape", "d")
+        path = app.backend.session.filing.request_of(shown.granule, shown.files[0]).path
+        await wait_until(path.exists, pilot)
+        await wait_until(lambda: shown.is_here, pilot)
+        await click(pilot, "# say")
+        await wait_until(lambda: f"say: GOT {path}" in logged(), pilot)

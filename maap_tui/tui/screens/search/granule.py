@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -21,10 +21,13 @@ from maap_tui.engine.pictures import made_small
 from maap_tui.engine.workflows.files_here import files_here
 from maap_tui.text import clean
 from maap_tui.tui.dialogs.dialog import Dialog
+from maap_tui.tui.keys import Key, show_key
+from maap_tui.tui.screens.search.command_values import values_of
 from maap_tui.tui.screens.search.granule_words import granule_words
 from maap_tui.tui.screens.search.picture_view import PictureView
 from maap_tui.tui.screens.search.results import Result
 from maap_tui.tui.screens.search.track_map import TrackMap
+from maap_tui.tui.textual_compat import bindings_of
 from maap_tui.tui.widgets.key_line import KeyLine, KeyWords
 from maap_tui.tui.workers import start_worker
 
@@ -111,7 +114,32 @@ class GranuleDialog(Dialog[Result]):
                 with VerticalScroll(id="headers"):
                     yield Static("", markup=False, id="header-words")
                 yield TrackMap(id="track")
-            yield KeyLine(KEYS)
+            yield KeyLine(self._keys())
+
+    def _keys(self) -> list[KeyWords]:
+        """Its own keys, that of what it shows named after the way back, and those of the user's commands."""
+        back = f"view('{self._view}')"
+        own = [(key, "facts" if action == back else label, action) for key, label, action in KEYS]
+        commands = [
+            (show_key(key.keys), key.label, f"app.user_key('{key.keys}')") for key in self._commands()
+        ]
+        return [*own[:-1], *commands, own[-1]]
+
+    def _commands(self) -> list[Key]:
+        """The user's commands whose keys mean nothing else here."""
+        keys = self.maap.user_keys(self.app.current_mode)
+        return [key for key in keys if key.keys and not bindings_of(self, key.keys)]
+
+    def on_key(self, event: events.Key) -> None:
+        # Textual asks the app for no key while a dialog is open.
+        for key in self._commands():
+            if key.keys == event.key:
+                event.stop()
+                self.maap.action_user_key(key.keys)
+
+    def subjects(self) -> list[dict[str, str]]:
+        """What is shown, for a command of the user's."""
+        return [values_of(self.maap.backend.session.filing, self._result)]
 
     def on_mount(self) -> None:
         self.query_one("#facts").focus()
@@ -170,9 +198,7 @@ class GranuleDialog(Dialog[Result]):
         # Not of the screen: what is below it would be drawn again too.
         for one in VIEWS:
             self.query_one("#granule").set_class(one == self._view, f"-{one}")
-        back = f"view('{self._view}')"
-        keys = [(key, "facts" if action == back else label, action) for key, label, action in KEYS]
-        self.query_one(KeyLine).show(keys)
+        self.query_one(KeyLine).show(self._keys())
         self.query_one(f"#{self._view}").focus()
         # What it shows depends on its size, which it has after the next drawing.
         self.call_after_refresh(self._look)
