@@ -135,7 +135,7 @@ KEYS: tuple[Key, ...] = (
     Key("search.fewest", "F", "fewest", "Fewest dates", "Mark the fewest dates with every frame of the tracks found."),
     Key("search.quality", "Q", "quality", "Quality", "List the data gaps and disclaimers of the form's product; read the sheets again."),
     Key("search.preview", "p", "preview", "Preview", "Show or hide the granule under the cursor below the results."),
-    Key("search.coverage", "C", "coverage", "Coverage", "Compare the form's baseline and time with the archive, day by day; fetch gaps."),
+    Key("search.coverage", "C", "coverage", "Coverage", "Compare the form's baseline, time and frames with the archive, by day; fetch gaps."),
     Key("search.copy", "y", "copy", "Copy", "Copy the equivalent command line."),
     Key("search.copy_cron", "Y", "copy_cron", "Copy cron", "Copy it as a line for the crontab."),
     Key("downloads.pause", "p", "pause", "Pause", "Pause or resume the marked transfers, or the one under the cursor.", True),

@@ -546,6 +546,39 @@ async def test_the_coverage_of_the_form_is_shown_and_gaps_are_fetched(
         await wait_until(lambda: "Queued 6 files. 3 shows the queue." in notices_of(app), pilot)
 
 
+async def test_the_coverage_of_the_form_counts_and_fetches_its_frames_alone(make_app: Make) -> None:
+    app = make_app()
+    async with searching(app) as (screen, pilot):
+        terms = Terms(ONE_DAY.collection, "CPR_CLD_2A", "BC", "2025-12-01..2025-12-03", frames="D")
+        await run_search(screen, pilot, terms)
+        found = len(screen.results.rows)
+        await pilot.press("space", "d")
+        await wait_until(lambda: any(row.state == "here" for row in screen.results.rows), pilot)
+        await pilot.press("C")
+        await wait_until(lambda: isinstance(app.screen, GapsDialog), pilot)
+        words = f"CPR_CLD_2A BC frames D: {found} at the archive, {found - 1} not here, in 1 gap"
+        await wait_until(lambda: words in text_of(app), pilot)
+        assert "left out" not in text_of(app)
+        await pilot.press("y")
+        await wait_until(lambda: "--end 2025-12-03 --frame D" in text_of(app), pilot)
+        await pilot.press("escape", "d")
+        await wait_until(lambda: f"Queued {found - 1} files. 3 shows the queue." in notices_of(app), pilot)
+
+
+async def test_where_the_archive_does_not_filter_by_frames_all_are_counted_and_that_is_said(
+    make_app: Make, archive: Archive
+) -> None:
+    archive.faults.add(blind="frame")
+    app = make_app()
+    async with searching(app) as (screen, pilot):
+        screen.form.fill(Terms(L2, "CPR_CLD_2A", "BC", "2025-12-01", frames="D"))
+        screen.results.focus()
+        await pilot.press("C")
+        await wait_until(lambda: isinstance(app.screen, GapsDialog), pilot)
+        await wait_until(lambda: "CPR_CLD_2A BC: 1" in text_of(app), pilot)
+        assert "All of the baseline is counted and fetched: the frames of the form are" in text_of(app)
+
+
 async def test_what_the_disk_cannot_hold_is_not_queued(make_app: Make) -> None:
     app = make_app(overrides={"downloads.min_free": 1 << 60})
     async with searching(app) as (screen, pilot):

@@ -219,6 +219,11 @@ class Search:
                 "Give a shorter time range.",
             )
 
+    @property
+    def counts_all_frames(self) -> bool:
+        """Whether counts have granules of other frames too, because the archive does not filter by them."""
+        return bool(self.query.frames) and "frame" not in self._requests.sent
+
     def counted_besides(self) -> list[str]:
         """What the last `count` or `total` may have in it that a search does not list, in words."""
         query = self.query

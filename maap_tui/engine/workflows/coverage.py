@@ -75,6 +75,8 @@ class Coverage:
     last: date | None = None
     known_gaps: frozenset[date] = frozenset()
     """Days of it of which the archive has nothing, and known gaps leave nothing."""
+    frames: tuple[str, ...] = ()
+    """The frames that were counted; () for all, also where the archive does not count by frames."""
 
     def covers(self, day: date) -> bool:
         """Whether a day was counted."""
@@ -121,7 +123,7 @@ async def coverage(parts: Parts, query: Query, *, verify: bool = False) -> Cover
 
     Args:
         parts: the engine.
-        query: the baseline, and the time for a stretch of it.
+        query: the baseline, the time for a stretch of it, and the frames where not all of them are meant.
         verify: whether every day of which something is here is searched.
 
     Raises:
@@ -134,7 +136,10 @@ async def coverage(parts: Parts, query: Query, *, verify: bool = False) -> Cover
     first, last = days_of(query.time)
     if query.time is not None:
         query = query.replace(time=whole_days(query.time.first_day, query.time.last_day))
-    counts, counted = await _counted(parts, query, {}, keep=True)
+    counts, counted = await _counted(parts, query := _countable(parts, query), {}, keep=not query.frames)
+    if _countable(parts, query) != query:
+        # That the archive does not filter by frames was seen by its first answers.
+        counts, counted = await _counted(parts, query := _countable(parts, query), {}, keep=True)
     tracker = parts.registry.baseline(key)
     here = await asyncio.to_thread(_here, parts, tracker, query, first, last)
     days = [
@@ -164,8 +169,13 @@ async def coverage(parts: Parts, query: Query, *, verify: bool = False) -> Cover
     if counted is not None:
         ends += [counted.first_day, counted.last_day]
     if not ends:
-        return Coverage(key, days)
-    return _noted(parts, Coverage(key, days, min(ends), max(ends)))
+        return Coverage(key, days, frames=query.frames)
+    return _noted(parts, Coverage(key, days, min(ends), max(ends), frames=query.frames))
+
+
+def _countable(parts: Parts, query: Query) -> Query:
+    """The query, without its frames where the archive does not count by them."""
+    return query.replace(frames=()) if run_of(parts, query).counts_all_frames else query
 
 
 def _noted(parts: Parts, found: Coverage) -> Coverage:
@@ -254,7 +264,7 @@ async def _counted(
         return dict(sorted(found.items())), span
     kept: dict[date, int] = {}
     file = None
-    if query.baseline is not None:
+    if query.baseline is not None and not query.frames:
         file = parts.dirs.day_counts_file(query.collection, query.product_type, query.baseline)
         kept = await asyncio.to_thread(day_counts.load, file)
 
@@ -275,16 +285,27 @@ def _here(
     parts: Parts, tracker: BaselineRegistry, query: Query, first: date | None, last: date | None
 ) -> dict[date, DayCoverage]:
     """What the registry has of each day."""
+
+    def is_meant(name: str) -> bool:
+        if not query.frames:
+            return True
+        parsed = parse_name(name)
+        return parsed is not None and parsed.frame in query.frames
+
     failed: Counter[date] = Counter()
     for url in tracker.errors():
         name = parse_name(url)
-        if name is not None:
+        if name is not None and is_meant(url):
             failed[name.sensing_start.date()] += 1
     deleted = {day.day: day.deleted for day in tracker.days(first, last)}
+    if query.frames:
+        deleted = {
+            day: sum(map(is_meant, tracker.deleted(day))) if count else 0 for day, count in deleted.items()
+        }
     formats = parts.formats_of(query)
     names: dict[date, set[str]] = {day: set() for day in deleted}
     for file in tracker.downloads(first, last):
-        if ALL in formats or any(has_format(file.url, one) for one in formats):
+        if (ALL in formats or any(has_format(file.url, one) for one in formats)) and is_meant(file.url):
             names.setdefault(file.day, set()).add(granule_name(file.url))
     return {
         day: DayCoverage(day, 0, len(found), deleted.get(day, 0), failed[day]) for day, found in names.items()

@@ -93,13 +93,17 @@ class GapsDialog(Dialog[Sequence[Gap]]):
 
     def compose(self) -> ComposeResult:
         found = self.found
-        words = f"{found.key.product_type} {found.key.baseline}: {format_count(found.archive)} at the "
+        frames = f" frames {', '.join(found.frames)}" if found.frames else ""
+        words = (
+            f"{found.key.product_type} {found.key.baseline}{frames}: {format_count(found.archive)} at the "
+        )
         words += f"archive, {format_count(found.missing)} not here, in {plural(len(found.gaps), 'gap')}"
         with Vertical(classes="dialog -wide"):
             yield Static(clean(words), markup=False, classes="question")
             if self._left_out:
                 fields = " and ".join(filter(None, (", ".join(self._left_out[:-1]), self._left_out[-1])))
-                note = f"All of the baseline is counted and fetched: {fields} of the form are left out."
+                whole = "these frames" if found.frames else "the baseline"
+                note = f"All of {whole} is counted and fetched: {fields} of the form are left out."
                 yield Static(note, markup=False, id="left-out")
             yield RowList(
                 self._gap_columns(),
@@ -355,6 +359,7 @@ class GapsDialog(Dialog[Sequence[Gap]]):
             key = self.found.key
             names = f"{key.collection} {key.product_type} {key.baseline}"
             span = f"--start {gaps[0].first} --end {gaps[-1].last}"
+            span += f" --frame {','.join(self.found.frames)}" if self.found.frames else ""
             self.maap.copy_text(f"maap sync {names} {span}", "Copied the command")
         else:
             self.notify("Nothing is missing there.", markup=False)

@@ -133,7 +133,7 @@ class ResultActions:
             )
 
     async def coverage(self, query: Query) -> None:
-        """Compare the baseline and time of a query with the archive, and queue the gaps that are chosen."""
+        """Compare baseline, time and frames of a query with the archive, and queue gaps that are chosen."""
         # Who searches need not wait for it to load.
         from maap_tui.engine.workflows.coverage import baselines_of, whole_days
         from maap_tui.tui.dialogs.coverage import GapsDialog
@@ -142,9 +142,10 @@ class ResultActions:
         app.notify(f"Counting {query.product_type} at the archive...", timeout=PROGRESS_S, markup=False)
         names = query.collection, query.product_type
         baseline = (await app.backend.ask(lambda session: baselines_of(session, *names, query.baseline)))[0]
-        whole = Query(*names, baseline, time=query.time)
+        whole = Query(*names, baseline, time=query.time, frames=query.frames)
         found = await app.backend.ask(lambda session: session.coverage(whole))
-        gaps = await app.push_screen_wait(GapsDialog(found, left_out=_limits_of(query)))
+        whole = whole.replace(frames=found.frames)
+        gaps = await app.push_screen_wait(GapsDialog(found, left_out=_left_out(query, whole)))
         count = sum(gap.missing for gap in gaps or ())
         if not gaps or (
             count > ASK_ABOVE
@@ -224,10 +225,10 @@ def _write_export(path: Path, chosen: Sequence[Result]) -> None:
             add(result.granule, result.files)
 
 
-def _limits_of(query: Query) -> list[str]:
-    """The fields of the form that limit a search besides names and time."""
+def _left_out(query: Query, counted: Query) -> list[str]:
+    """The fields of the form that limit a search, and by which days were not counted."""
     limits = {
-        "the frames": query.frames,
+        "the frames": query.frames and not counted.frames,
         "the orbits": query.orbits or query.tracks,
         "the area": query.box or query.circle or query.area,
     }
