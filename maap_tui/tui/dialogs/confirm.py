@@ -47,17 +47,26 @@ class ConfirmDialog(Dialog[str]):
             with Horizontal(classes="buttons"):
                 for number, (verb, key) in enumerate(self._ways):
                     yield Button(
-                        f"{verb} ({key})",
+                        _label(verb, key),
                         id=f"way-{key}",
                         variant="default" if number else "error",
                         compact=True,
                     )
-                yield Button(f"{self._no} (esc)", id="no", compact=True)
+                yield Button(_label(self._no, "esc", has_focus=True), id="no", compact=True)
 
     def on_mount(self) -> None:
         if self._lines:
             self.query_one(RowList).set_rows(enumerate(self._lines))
         self.query_one("#no").focus()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Let the button that has the focus say that Enter takes it."""
+        words = {f"way-{key}": (verb, key) for verb, key in self._ways} | {"no": (self._no, "esc")}
+        for button in self.query(Button):
+            label = _label(*words[button.id or "no"], has_focus=button is event.widget)
+            if str(button.label) != label:
+                button.label = label
+                button.refresh(layout=True)
 
     def on_key(self, event: events.Key) -> None:
         if event.key in [key for _, key in self._ways]:
@@ -73,3 +82,7 @@ class ConfirmDialog(Dialog[str]):
 
     def action_refuse(self) -> None:
         self.dismiss("")
+
+
+def _label(verb: str, key: str, *, has_focus: bool = False) -> str:
+    return f"{verb} ({key}{'/enter' if has_focus else ''})"

@@ -22,6 +22,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from maap_tui.text import clean, plural
+from maap_tui.tui.widgets.cell_text import fit, repeated_cells
 from maap_tui.tui.widgets.row_model import SLICE, Arranged, ChangeMarks, Column, RowModel, exhaust
 from maap_tui.tui.workers import start_worker
 
@@ -249,10 +250,16 @@ class RowList(ScrollView, can_focus=True):
         self._model.choose_columns(keys)
         self.refresh()
 
-    def resize_columns(self, widths: Mapping[str, int]) -> None:
-        """Give columns that are shown another width, by their keys, until other columns are chosen."""
+    def resize_columns(self, widths: Mapping[str, int], titles: Mapping[str, str] | None = None) -> None:
+        """Give columns that are shown another width and title, by their keys, until others are chosen."""
+        titles = titles or {}
         self._model.columns = [
-            replace(column, width=widths.get(column.key, column.width)) for column in self.columns
+            replace(
+                column,
+                width=widths.get(column.key, column.width),
+                title=titles.get(column.key, column.title),
+            )
+            for column in self.columns
         ]
         self.refresh()
 
@@ -568,7 +575,7 @@ class RowList(ScrollView, can_focus=True):
             if column.key == self.sort_key:
                 sign = "v" if self.sort_reversed else "^"
                 title = f"{title}{sign}" if len(title) < cells else f"{title[: cells - 1]}{sign}"
-            parts.append(_fit(title, cells, column.is_right) + " ")
+            parts.append(fit(title, cells, column.is_right) + " ")
         return Strip([Segment(set_cell_size("".join(parts), width), style)], width)
 
     def _row(self, at: int, width: int, base: Style) -> Strip:
@@ -603,9 +610,9 @@ class RowList(ScrollView, can_focus=True):
                 text = clean(text)
             tone = "plain" if column.tone is None else column.tone(row)
             style = base + cursor if tone == "plain" else base + self._style(tone) + ground
-            fitted = _fit(text, cells, column.is_right, column.keeps_end)
+            fitted = fit(text, cells, column.is_right, column.keeps_end)
             if column.mutes_repeats and not is_cursor and 0 < at < len(self.shown):
-                repeated = _repeated(text, column.text(self.shown[at - 1]), cells)
+                repeated = repeated_cells(text, column.text(self.shown[at - 1]), cells)
                 if repeated:
                     segments.append(Segment(fitted[:repeated], base + self._style("muted")))
                     fitted = fitted[repeated:]
@@ -621,26 +628,3 @@ async def _go_through(steps: Generator[None, None, None], finish: Callable[[], N
     for _ in steps:
         await asyncio.sleep(0)
     finish()
-
-
-def _repeated(text: str, above: str, width: int) -> int:
-    """How many of the first characters are words that the text above begins with too."""
-    if text == above:
-        return width
-    if not text.isascii() or len(text) > width:
-        return 0
-    pairs = enumerate(zip(text, above, strict=False))
-    same = next((at for at, (one, other) in pairs if one != other), len(text))
-    return 1 + max(text.rfind(sign, 0, same) for sign in " _/")
-
-
-def _fit(text: str, width: int, is_right: bool, keeps_end: bool = False) -> str:
-    """The text in exactly that many cells."""
-    length = len(text) if text.isascii() else cell_len(text)
-    if length > width:
-        # A name, whose last word is long, keeps its end; a sentence is cut there.
-        if keeps_end and text.isascii() and len(text.rpartition(" ")[2]) > width // 3 > 0:
-            begin = width // 3
-            return f"{text[:begin]}…{text[length - (width - begin - 1) :]}"
-        return set_cell_size(text, width - 1) + "…" if width > 1 else set_cell_size(text, width)
-    return " " * (width - length) + text if is_right else text + " " * (width - length)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from maap_tui.engine.registry.entries import Key
@@ -43,6 +44,15 @@ def bar_cells(width: int, taken: int = 0) -> int:
     if width >= ALL_FROM:
         others = OTHER_CELLS + (26 if width >= WHOLE_COLLECTION_FROM else 13)
     return min(max(width - others - taken, least), most)
+
+
+def bar_legend(signs: Sequence[str], width: int) -> str:
+    """What the four signs of a bar of so many cells mean; the last one, a cross, goes without words first."""
+    named = [sign + name for sign, name in zip(signs, ("mark", "here", "miss", "fail"), strict=True)]
+    for words in (" ".join(named), "".join(named), "".join([*named[:3], signs[3]])):
+        if len(words) <= width:
+            break
+    return words
 
 
 def short_count(count: int) -> str:
@@ -104,7 +114,8 @@ class BaselineTable(OnHost, RowList):
             hidden = {"bar"} if width < BAR_FROM else hidden
             hidden |= set() if self._has_deletions else {"deleted"}
             self.set_columns([column.key for column in self.all_columns if column.key not in hidden])
-        self.resize_columns({"bar": self._bar_cells()})
+        cells = self._bar_cells()
+        self.resize_columns({"bar": cells}, {"bar": bar_legend(self._signs(), cells)})
 
     def _bar_cells(self) -> int:
         width, height = self.app.size
@@ -150,14 +161,12 @@ class BaselineTable(OnHost, RowList):
         def part_here(row: BaselineRow) -> float:
             return sum(row.shares[:2]) / max(1, sum(row.shares))
 
-        names = zip(self._signs(), ("mark", "here", "miss", "fail"), strict=True)
-        legend = " ".join(sign + name for sign, name in names)
         return [
             Column("product", "Product", 10, lambda row: row.key.product_type),
             Column("baseline", "Base", 4, lambda row: row.key.baseline, mutes_repeats=True),
             Column(
                 "bar",
-                legend,
+                bar_legend(self._signs(), BAR_CELLS[0]),
                 BAR_CELLS[0],
                 lambda row: "".join(text for text, _ in self._bar(row)),
                 order=part_here,
