@@ -140,6 +140,12 @@ def test_sync_fetches_what_completes_sets(maap: Callable, clouds: None, asked: C
     assert "all" in maap("sync", L2, "CPR_CLD_2A", "BC", *HOUR).err
 
 
+def test_files_whose_names_are_refused_are_an_exit_code(maap: Callable, clouds: None, home: Path) -> None:
+    deep = home.joinpath(*["x" * 200] * 21)
+    ended = maap("--data-dir", deep, "set", "sync", "clouds", *HOUR)
+    assert ended.code == 4 and "items: not registered: the path is too long (" in ended.err, ended.err
+
+
 def test_sync_leaves_alone_what_the_archive_cannot_complete(maap: Callable, home: Path) -> None:
     declare(home, f'[sets.clouds]\nproducts = ["{L2}/CPR_CLD_2A:BC", "{L2}/ATL_CTH_2A:AE"]\n')
     ended = maap("set", "sync", "clouds", *HOUR)

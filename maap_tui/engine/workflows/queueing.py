@@ -14,9 +14,9 @@ from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import (
     InvalidRequestError,
 )
-from maap_tui.engine.events import Warned
 from maap_tui.engine.registry.entries import TrackedFile
 from maap_tui.engine.workflows.parts import Parts
+from maap_tui.engine.workflows.register import not_registered
 
 _QUEUED_AT_ONCE = 100
 """Files queued between two turns of others."""
@@ -25,7 +25,7 @@ _QUEUED_AT_ONCE = 100
 async def enqueue(parts: Parts, requests: Sequence[DownloadRequest], into: Downloads) -> int:
     """Queue files, those that are tracked once the registry has them; returns how many are new there.
 
-    What the registry refuses is reported as a `Warned` and left out.
+    What the registry refuses is reported as an `ItemSkipped` and left out.
     """
     tracked = [file for request in requests if (file := request.tracked) is not None]
     refused: set[str] = set()
@@ -33,7 +33,7 @@ async def enqueue(parts: Parts, requests: Sequence[DownloadRequest], into: Downl
         added = await asyncio.to_thread(parts.registry.add, tracked)
         for file, reason in added.refused:
             refused.add(file.url)
-            parts.emit(Warned(f"Not registered: {file.url[:120]!a} ({reason})"))
+            parts.emit(not_registered(file.url, reason))
     into.resume_run()
     count = 0
     for number, request in enumerate(requests, 1):

@@ -52,7 +52,7 @@ def register_now(filing: Filing, granules: Sequence[Granule], chosen: Chosen, em
 
     def refuse(asset: Asset, error: InvalidRequestError) -> None:
         filed.refused += 1
-        emit(_not_registered(asset.href, error.message))
+        emit(not_registered(asset.href, error.message))
 
     for granule in granules:
         filed.files += filing.requests_of(granule, chosen.files(granule), refuse=refuse)
@@ -60,7 +60,7 @@ def register_now(filing: Filing, granules: Sequence[Granule], chosen: Chosen, em
     filed.new = added.new
     filed.refused += len(added.refused)
     for file, reason in added.refused:
-        emit(_not_registered(file.url, reason))
+        emit(not_registered(file.url, reason))
     refused = {file.url for file, _ in added.refused}
     filed.files = [request for request in filed.files if request.url not in refused]
     return filed
@@ -125,5 +125,6 @@ def _is_meant(query: Query, url: str) -> bool:
     return name is not None and means(query, url)
 
 
-def _not_registered(url: str, reason: str) -> ItemSkipped:
+def not_registered(url: str, reason: str) -> ItemSkipped:
+    """That a file cannot be a line of the registry."""
     return ItemSkipped(f"{url[:120]!a}", url, f"not registered: {reason}", permanent=True)

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from maap_tui.engine.catalogue.search import FailedDay
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError, MaapError
-from maap_tui.engine.events import Warned
+from maap_tui.engine.events import ItemSkipped
 from maap_tui.engine.file_names import ALL, FileName
 from maap_tui.engine.missions import has_format, parse_name
 from maap_tui.engine.model import Asset, Granule, TimeRange
@@ -206,7 +206,7 @@ def _offered(parts: Parts, table: SetTable, granule: Granule, formats: tuple[str
     """A granule as the archive has it; its files are kept for when they are fetched."""
 
     def refuse(asset: Asset, error: InvalidRequestError) -> None:
-        parts.emit(Warned(f"{asset.href[:120]!a} cannot be fetched: {error.message}"))
+        parts.emit(ItemSkipped(f"{asset.href[:120]!a}", asset.href, error.message, permanent=True))
 
     files = granule.files(formats)
     requests = parts.filing.requests_of(granule, files, refuse=refuse)
