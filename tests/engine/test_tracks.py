@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.overpass.meeting import Way
 from maap_tui.engine.overpass.tracks import PlatformTrack, pieces, read_csv, read_gpx
 from maap_tui.engine.workflows.match import read_track
 
@@ -67,9 +69,48 @@ def test_rows_that_cannot_be_used_are_named_by_their_line() -> None:
     assert (len(read_csv(many.encode(), "a").skipped), read_csv(many.encode(), "a").left_out) == (10, 500)
 
 
+def test_text_of_a_spreadsheet_in_utf_16() -> None:
+    text = "time\tlat\tlon\r\n2026-01-02 12:00\t-30.25\t20.5\r\n2026-01-02 12:01\t-30\t20.75\r\n"
+    for encoding in ("utf-16-le", "utf-16-be"):
+        data = f"\ufeff{text}".encode(encoding)
+        assert plain(read_csv(data, "ship.txt")) == WANTED
+        assert plain(read_csv(data[:-1], "ship.txt")) == WANTED, "cut in the middle of a letter"
+
+
+def test_times_and_fields_that_no_track_has() -> None:
+    rows = "".join(f"{year}-01-01T00:00:00Z,1,1\n" for year in ("0001", "1899", "2150", "9999"))
+    text = f"time,lat,lon\n2026-01-02T12:00:00Z,-30.25,{'1' * 200_000}\n{rows}"
+    track = read_csv((text + "2026-01-02T12:00:00Z,-30.25,20.5\n2026-01-02T12:01,-30,20.75\n").encode(), "a")
+    assert plain(track) == WANTED
+    assert track.skipped == [
+        "line 2: a field that is too long",
+        *(f"line {number}: no satellite flies in the year {year}"
+          for number, year in enumerate((1, 1899, 2150, 9999), 3)),
+    ]  # fmt: skip
+
+
+def test_a_long_track_takes_little_memory() -> None:
+    """A million positions are possible: each may take some hundred bytes, from the file to the way."""
+    count = 40_000
+    lines = [
+        f"{(NOON + timedelta(seconds=n)).isoformat()},{n / count:.5f},{n / count:.5f}" for n in range(count)
+    ]
+    data = "\n".join(["time,lat,lon", *lines]).encode()
+    tracemalloc.start()
+    try:
+        way = Way(read_csv(data, "ship.csv").fixes)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(way.fixes) == count and most / count < 400
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        (f"time,lat,lon,{'x' * 200_000}\n", "is not a table: line 1 has a field that is too long"),
+        ("2026-01-02T12:00:00Z,1,2\n2026-01-02T12:01:00Z,1,2\n", "no column for time"),
+        ("time,lat,lon\n0001-01-01,1,2\n", "no position with a time (line 2: no satellite flies"),
         ("", "ship.csv is empty"),
         ("# only this\n", "ship.csv is empty"),
         ("time,lat\n1,2\n", "no column for longitude (it has time, lat)"),
@@ -265,6 +306,12 @@ async def test_missing_values_are_skipped(tmp_path: Path) -> None:
     make_hdf5(tmp_path / "ship.nc", "seconds since 1970-01-01", np.array([1767355200.0, np.nan]))
     track = await read_track(tmp_path / "ship.nc")
     assert (len(track.fixes), track.skipped) == (1, ["position 2: it has a missing value"])
+
+
+async def test_what_is_not_netcdf_is_said_plainly(tmp_path: Path) -> None:
+    (tmp_path / "ship.nc").write_bytes(b"time,lat,lon\n")
+    with pytest.raises(InvalidRequestError, match=r"^ship\.nc: it is not a netCDF file, or not all of one$"):
+        await read_track(tmp_path / "ship.nc")
 
 
 @pytest.mark.parametrize("name", ["nowhere.csv", "folder", "nowhere.nc"])

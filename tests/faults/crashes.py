@@ -103,10 +103,12 @@ class Home:
     def error_urls(self) -> set[str]:
         return {line.partition("|")[0] for line in _lines_of(self.errors_file)}
 
-    def content(self, name: str) -> bytes:
-        """What the archive serves under a name."""
-        granule = self.archive.content.find(name.rpartition(".")[0])
-        assert granule is not None, name
+    def content(self, path: Path) -> bytes:
+        """What the archive serves as a file that is here."""
+        granule = self.archive.content.find(path.stem) or self.archive.content.find(path.parent.name)
+        assert granule is not None, path
+        # Some granules have their files in folders, which are not kept here.
+        name = next(one for one in granule.files if one.rpartition("/")[2] == path.name)
         return self._served.file_bytes(granule, name, self.archive.faults.generation(name))
 
     def finals(self) -> list[Path]:
@@ -122,7 +124,7 @@ class Home:
             mark = (status.st_ino, status.st_mtime_ns)
             if self._right.get(path) == mark:
                 continue
-            if path.read_bytes() == self.content(path.name):
+            if path.read_bytes() == self.content(path):
                 self._right[path] = mark
             else:
                 wrong.append(path.name)

@@ -6,8 +6,10 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from maap_tui.demo import Archive
+from maap_tui.engine.missions import MISSIONS, parse_name
 from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.session import Session
 from maap_tui.engine.swaps.book import HOLDING, SwapBook
@@ -16,19 +18,49 @@ from tests.faults.figure import Figure
 from tests.faults.preloaded import Preloaded, traced
 from tests.homes import MOMENT, NOW, Ended
 
-COLLECTION = "EarthCAREL2Validated_MAAP"
-PRODUCT = (COLLECTION, "CPR_CLD_2A")
-OLD, NEW = (Key("EarthCARE", *PRODUCT, baseline) for baseline in ("AB", "BB"))
+PRODUCT = ("EarthCAREL2Validated_MAAP", "CPR_CLD_2A")
 SPAN = ("-s", "2025-03-14T00:00", "-e", "2025-03-14T00:40")
 """Three granules."""
 
-STEPS: dict[str, tuple[tuple[str, ...], str]] = {
-    "run": (("swap", "run", *PRODUCT, "AB", "BB"), "swapped"),
-    "retire": (("swap", "run", *PRODUCT, "AB", "BB", "--keep-days", "0"), "retired"),
-    "undo": (("swap", "undo", *PRODUCT, "AB", "BB"), "undone"),
-    "fetch": (("swap", "undo", *PRODUCT, "AB", "BB", "--fetch"), "undone"),
+
+class Subject(NamedTuple):
+    """Three granules in two baselines."""
+
+    mission: str
+    product: tuple[str, str]
+    """Collection and product type."""
+    old: str
+    new: str
+    span: tuple[str, ...]
+    files: int
+    """Files of a granule."""
+
+    @property
+    def keys(self) -> tuple[Key, Key]:
+        """Both baselines in the registry."""
+        return Key(self.mission, *self.product, self.old), Key(self.mission, *self.product, self.new)
+
+
+SUBJECTS = {
+    "earthcare": Subject("EarthCARE", PRODUCT, "AB", "BB", SPAN, 1),
+    # A granule is a folder with two files.
+    "biomass": Subject(
+        "Biomass",
+        ("BiomassLevel2a", "FP_GN__L2A"),
+        "01",
+        "02",
+        ("-s", "2025-12-12", "-e", "2025-12-12T22:32:20"),
+        2,
+    ),
 }
-"""Step -> its command, and the state in which it leaves every granule."""
+
+STEPS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
+    "run": (("run",), (), "swapped"),
+    "retire": (("run",), ("--keep-days", "0"), "retired"),
+    "undo": (("undo",), (), "undone"),
+    "fetch": (("undo",), ("--fetch",), "undone"),
+}
+"""Step -> its action and options, and the state in which it leaves every granule."""
 SEEN = (*CALLS, "unlinkat")
 """System calls that are made to fail: clean-ups delete in a folder that they hold open."""
 
@@ -43,11 +75,13 @@ class SwapInjections:
         archive: where the files are.
         folder: for this one's own use.
         step: of `STEPS`.
+        subject: what is swapped.
     """
 
-    def __init__(self, archive: Archive, folder: Path, step: str) -> None:
+    def __init__(self, archive: Archive, folder: Path, step: str, subject: Subject) -> None:
         self.step = step
-        self.words, self.end = STEPS[step]
+        self.subject = subject
+        self.words, self.end = self._words_of(step), STEPS[step][2]
         self.home = Home(archive, folder / "home")
         # One file after the other, so that the n-th call is the same one in each run.
         self.home.more = {"MAAP_DOWNLOADS_PARALLEL": "1"}
@@ -56,20 +90,25 @@ class SwapInjections:
         self._template = folder / "template"
         self._make_template()
 
+    def _words_of(self, step: str) -> tuple[str, ...]:
+        action, options, _ = STEPS[step]
+        return ("swap", *action, *self.subject.product, self.subject.old, self.subject.new, *options)
+
     def close(self) -> None:
         self.server.__exit__(None, None, None)
 
     def _make_template(self) -> None:
         self.home.make()
-        self._run("sync", *PRODUCT, "AB", *SPAN)
-        self._run("sync", *PRODUCT, "BB", *SPAN, "-n", "1")
-        paths = self._run("state", "pending", *PRODUCT, "AB", "--type", "marks").lines
-        assert len(paths) == 3
-        self._run("state", "mark", *paths[:2])
-        self.marked = set(paths[:2])
+        product, files = self.subject.product, self.subject.files
+        self._run("sync", *product, self.subject.old, *self.subject.span)
+        self._run("sync", *product, self.subject.new, *self.subject.span, "-n", "1")
+        paths = self._run("state", "pending", *product, self.subject.old, "--type", "marks").lines
+        assert len(paths) == 3 * files
+        self._run("state", "mark", *paths[: 2 * files])
+        self.marked = set(paths[: 2 * files])
         self.old_paths = paths
         for step in BEFORE[self.step]:
-            self._run(*STEPS[step][0])
+            self._run(*self._words_of(step))
         shutil.rmtree(self._template, ignore_errors=True)
         shutil.copytree(self.home.folder, self._template)
 
@@ -121,15 +160,17 @@ class SwapInjections:
             return f"exit {ended.code}: {ended.err[-300:]}"
         if bad := self.home.wrong_finals():
             return f"wrong bytes under a final name: {bad}"
-        spots = Counter(path.stem[-6:] for path in self.home.finals())
-        if len(spots) < 3:
-            return f"a granule has no whole version: {sorted(spots)}"
+        versions = Counter(str(path.with_name(path.stem.partition("_i_")[0])) for path in self.home.finals())
+        whole = {_observed(path) for path, count in versions.items() if count == self.subject.files}
+        if len(whole) < 3:
+            return f"a granule has no whole version: {sorted(whole)}"
         return next(self._disagreements(), "")
 
     def _disagreements(self) -> Iterator[str]:
         session = self._session()
-        book = SwapBook(session.registry.root, OLD, NEW).read()
-        marked = {path for path, _ in session.registry.baseline(OLD).marked()}
+        old, new = self.subject.keys
+        book = SwapBook(session.registry.root, old, new).read()
+        marked = {path for path, _ in session.registry.baseline(old).marked()}
         for entry in book.entries.values():
             paths = {file.path for file in entry.old}
             # What retires may be gone before the journal says so, and what is fetched comes in any state.
@@ -141,7 +182,7 @@ class SwapInjections:
             if entry.state == "retired" and any(map(_is_there, paths)) and self.step != "fetch":
                 yield f"{entry.name} is retired and still here"
         judge = session.judge()
-        for key in (OLD, NEW):
+        for key in (old, new):
             for file in session.registry.baseline(key).downloads():
                 found = judge.judge(file.path, file.url, tracked=(key, file.day))
                 if found.is_bad:
@@ -150,7 +191,8 @@ class SwapInjections:
     def _wrong_end(self) -> str:
         """What is wrong after the step came to its end."""
         session = self._session()
-        book = SwapBook(session.registry.root, OLD, NEW).read()
+        old, new = self.subject.keys
+        book = SwapBook(session.registry.root, old, new).read()
         states = {entry.state for entry in book.entries.values()}
         if states != {self.end} or len(book.entries) != 3:
             return f"states {sorted(states)} of {len(book.entries)}"
@@ -159,16 +201,16 @@ class SwapInjections:
         is_here = self.end != "retired"
         if any(_is_there(path) != is_here for path in self.old_paths):
             return "old files are not where they belong"
-        marked = {path for path, _ in session.registry.baseline(OLD).marked()}
+        marked = {path for path, _ in session.registry.baseline(old).marked()}
         if marked != (self.marked if self.end == "undone" else set(self.old_paths)):
             return f"marks: {sorted(marked)}"
         before = {path for entry in book.entries.values() for path in entry.old_marked}
         if before != self.marked:
             return f"the journal has {len(before)} marks from before, not {len(self.marked)}"
-        pending = session.registry.baseline(NEW).pending_marks()
-        if len(pending) != 3:
-            return f"{len(pending)} of 3 new ones are pending"
-        for key in (OLD, NEW):
+        pending = session.registry.baseline(new).pending_marks()
+        if len(pending) != 3 * self.subject.files:
+            return f"{len(pending)} of {3 * self.subject.files} new ones are pending"
+        for key in (old, new):
             tracker = session.registry.baseline(key)
             for day in tracker.days():
                 files = list(tracker.downloads(day.day, day.day))
@@ -180,12 +222,22 @@ class SwapInjections:
         return next(self._disagreements(), "")
 
 
+def _observed(path: str) -> str:
+    """What a file observed, by its name and folder; a name without an end says it too."""
+    name = parse_name(path)
+    assert name is not None, path
+    return MISSIONS[name.mission].observation_of(name).label
+
+
 def _is_there(path: str) -> bool:
     return Path(path).exists()
 
 
 def measure_swap(
-    folder: Path, steps: Sequence[str] = tuple(STEPS), errors: Sequence[str] = ("EIO",)
+    folder: Path,
+    steps: Sequence[str] = tuple(STEPS),
+    errors: Sequence[str] = ("EIO",),
+    subject: str = "earthcare",
 ) -> Figure:
     """P15: kill, and errors, at every call of each step of a swap.
 
@@ -193,6 +245,7 @@ def measure_swap(
         folder: for its own use.
         steps: of `STEPS`.
         errors: the errors that the calls which change bytes or names fail with too.
+        subject: of `SUBJECTS`.
 
     Raises:
         Missing: strace is not here, or may not attach.
@@ -201,7 +254,7 @@ def measure_swap(
     count = 0
     with Archive.start(now=NOW, offline_days=36500) as archive:
         for step in steps:
-            place = SwapInjections(archive, folder / step, step)
+            place = SwapInjections(archive, folder / step, step, SUBJECTS[subject])
             try:
                 for blow in _blows(place.calls(), errors):
                     count += 1
@@ -210,7 +263,7 @@ def measure_swap(
             finally:
                 place.close()
     seen = f"{len(wrong)} bad states" + "".join(f"; {text}" for text in wrong)
-    what = f"{count} kills and errors in {', '.join(steps)} of a swap"
+    what = f"{count} kills and errors in {', '.join(steps)} of a swap ({subject})"
     return Figure("P15", what, "0 bad states", seen, not wrong)
 
 

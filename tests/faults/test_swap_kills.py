@@ -10,15 +10,18 @@ from pathlib import Path
 import pytest
 
 from tests.faults.preloaded import Missing
-from tests.faults.swaps import PRODUCT, SPAN, STEPS, measure_swap
+from tests.faults.swaps import PRODUCT, SPAN, STEPS, SUBJECTS, measure_swap
 
 pytestmark = [pytest.mark.long, pytest.mark.fault("P15")]
 
 
+@pytest.mark.parametrize("subject", SUBJECTS)
 @pytest.mark.parametrize("step", STEPS)
-def test_a_kill_at_any_call_leaves_every_granule_one_whole_version(step: str, tmp_path: Path) -> None:
+def test_a_kill_at_any_call_leaves_every_granule_one_whole_version(
+    step: str, subject: str, tmp_path: Path
+) -> None:
     try:
-        figure = measure_swap(tmp_path, [step])
+        figure = measure_swap(tmp_path, [step], subject=subject)
     except Missing as missing:
         pytest.skip(f"needs {missing}")
     assert figure.holds, str(figure)

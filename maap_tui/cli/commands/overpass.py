@@ -143,7 +143,8 @@ def _span_of(context: CommandContext, now: datetime) -> TimeRange:
         )
         raise InvalidRequestError(f"--next cannot be used with {given}", "Give one of them.")
     now = now.replace(microsecond=0)
-    return span or TimeRange(now, now + read_duration(args.next or "14d", "--next", most=MOST_AHEAD))
+    ahead = "14d" if args.next is None else args.next
+    return span or TimeRange(now, now + read_duration(ahead, "--next", most=MOST_AHEAD))
 
 
 def _text_of(form: str, rows: Sequence[Overpass], where: Place, now: datetime) -> str:

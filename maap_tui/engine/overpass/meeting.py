@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import heapq
 import math
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from maap_tui.engine.geometry import Position
 from maap_tui.engine.overpass.approach import Approach, Track
-from maap_tui.engine.overpass.geodesic import along
+from maap_tui.engine.overpass.geodesic import Between, along, between
 from maap_tui.engine.overpass.tracks import Fix
 
 _STILL_S = 0.005
@@ -45,20 +47,22 @@ class Way:
         """Take its positions, by time, each time once; between them it goes evenly along geodesics."""
         self.begin = fixes[0].time
         self.end = fixes[-1].time
-        self.fixes = list(fixes)
-        self._track = Track(
-            [one.at for one in fixes], [(one.time - self.begin).total_seconds() for one in fixes]
-        )
-        runs = [0.0]
-        for number in range(len(fixes) - 1):
-            runs.append(runs[-1] + self._track.leg(number).metres)
-        self.runs = runs
-        """Metres that it had gone at each of its positions."""
-
-    @property
-    def seconds(self) -> list[float]:
+        self.fixes = fixes
+        self.seconds = array("d", ((one.time - self.begin).total_seconds() for one in fixes))
         """When it was at its positions, since it began."""
-        return self._track.seconds
+        self.runs = array("d", [0.0])
+        """Metres that it had gone at each of its positions."""
+        for a, b in pairwise(fixes):
+            self.runs.append(self.runs[-1] + between(a.at, b.at).metres)
+        # A way may have a million legs, of which few come near a satellite.
+        self._legs: dict[int, Between] = {}
+
+    def _leg(self, number: int) -> Between:
+        """The geodesic between a position and the next one."""
+        found = self._legs.get(number)
+        if found is None:
+            found = self._legs[number] = between(self.fixes[number].at, self.fixes[number + 1].at)
+        return found
 
     def leg_of(self, moment: float) -> int:
         """The number of the leg that a moment is in; the last one at the end."""
@@ -76,7 +80,7 @@ class Way:
         if len(self.fixes) == 1:
             return self.fixes[0].at
         number = self.leg_of(moment)
-        leg, (t0, t1) = self._track.leg(number), self.seconds[number : number + 2]
+        leg, (t0, t1) = self._leg(number), self.seconds[number : number + 2]
         if not leg.metres:
             return self.fixes[number].at
         return along(self.fixes[number].at, leg.begins, leg.metres * (moment - t0) / (t1 - t0)).at
@@ -87,7 +91,7 @@ class Way:
             return 0.0
         number = self.leg_of(moment)
         t0, t1 = self.seconds[number : number + 2]
-        return self.runs[number] + self._track.leg(number).metres * (moment - t0) / (t1 - t0)
+        return self.runs[number] + self._leg(number).metres * (moment - t0) / (t1 - t0)
 
 
 def meeting(track: Track, start: datetime, way: Way, apart: timedelta, metres: float) -> Meeting | None:

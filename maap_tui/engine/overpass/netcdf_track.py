@@ -79,7 +79,11 @@ def _read(path: str) -> bytes:
             return _chosen(listed, lambda name: values_of(file, by_name[name]))
     import h5py
 
-    with h5py.File(path, "r", locking=False) as opened:
+    try:
+        opened = h5py.File(path, "r", locking=False)
+    except OSError:
+        raise CannotRead("it is not a netCDF file, or not all of one") from None
+    with opened:
         listed = {}
         for name, one in opened.items():
             if isinstance(one, h5py.Dataset) and one.dtype.kind in "iuf":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,6 +36,8 @@ LONGITUDES = (
 _DATES, _CLOCKS = ("date", "date_utc", "day"), ("time", "time_utc", "utc", "clock")
 
 _DELIMITERS = ",;\t|"
+_FIRST, _LAST = datetime(1960, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+"""Between these a satellite may fly; other times stand for a missing one, as 0001-01-01 does."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -89,6 +93,8 @@ class PlatformTrack:
             self.skip(where, f"{latitude:g} is not a latitude")
         elif not (math.isfinite(longitude) and -180 <= longitude <= 360):
             self.skip(where, f"{longitude:g} is not a longitude")
+        elif not _FIRST <= moment < _LAST:
+            self.skip(where, f"no satellite flies in the year {moment.year}")
         elif len(self.fixes) >= MOST_FIXES:
             raise InvalidRequestError(
                 f"{self.name} has more than {MOST_FIXES:,} positions",
@@ -103,18 +109,24 @@ def read_csv(data: bytes, name: str) -> PlatformTrack:
     """Read a table with columns for time, latitude and longitude.
 
     Lines before the names of the columns are left out when they begin with `#`. Fields are separated by `,`,
-    `;`, tabs or `|`; with `;` numbers may have a decimal comma.
+    `;`, tabs or `|`; with `;` numbers may have a decimal comma. The text is UTF-8, or UTF-16 with its mark.
 
     Raises:
         InvalidRequestError: a column is missing, or no row can be used.
     """
-    lines = enumerate(data.decode("utf-8-sig", "replace").splitlines(), 1)
+    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    # One line at a time: a million of them take more memory than the file.
+    lines = enumerate(io.TextIOWrapper(io.BytesIO(data), encoding, "replace"), 1)
     rows = ((number, line) for number, line in lines if line.strip() and not line.lstrip().startswith("#"))
     head = next(rows, None)
     if head is None:
         raise InvalidRequestError(f"{name} is empty")
     delimiter = max(_DELIMITERS, key=head[1].count)
-    columns = _Columns([_plain(one) for one in _split(head[1], delimiter)], name)
+    try:
+        names = _split(head[1], delimiter)
+    except ValueError as error:
+        raise InvalidRequestError(f"{name} is not a table: line {head[0]} has {error}") from None
+    columns = _Columns([_plain(one) for one in names], name)
     track = PlatformTrack(name)
     for number, line in rows:
         where = f"line {number}"
@@ -126,7 +138,15 @@ def read_csv(data: bytes, name: str) -> PlatformTrack:
 
 
 def _split(line: str, delimiter: str) -> list[str]:
-    return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+    """The fields of a line.
+
+    Raises:
+        ValueError: it has none that can be read.
+    """
+    try:
+        return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+    except csv.Error:
+        raise ValueError("a field that is too long") from None
 
 
 def _plain(name: str) -> str:
@@ -153,7 +173,7 @@ class _Columns:
                 shown = ", ".join(names)[:100]
                 raise InvalidRequestError(
                     f"{file} has no column for {what} (it has {shown})",
-                    f"Name one of them {' or '.join(known[:2])}.",
+                    f"The first line has to name the columns, one of them {' or '.join(known[:2])}.",
                 )
 
     def read(self, cells: Sequence[str], *, has_commas: bool) -> tuple[datetime, float, float]:
