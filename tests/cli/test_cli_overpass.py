@@ -291,6 +291,31 @@ async def test_an_orbit_file_is_fetched_once(
     assert (await expected(session, december, 14, by)).rows == first.rows, "a cache that cannot be written"
 
 
+async def test_a_question_from_now_on_asks_the_archive_for_nothing_that_was(
+    session: Callable[..., Session], asked: Callable[[str], int]
+) -> None:
+    """The clock goes on between the moment that the question means and the moment that it is asked."""
+    opened = session()
+    began = MOMENT + timedelta(seconds=0.7)
+    opened.now = lambda: began + timedelta(seconds=2)
+    async with opened:
+        span = TimeRange(MOMENT, MOMENT + timedelta(days=3))
+        await overpasses(opened, query_for(opened, "", "", None), HYYTIALA, 1e6, span, by="scenario")
+    assert asked("search") == 1, "for the orbit file"
+
+
+def test_a_catalogue_that_is_down_is_not_asked_for_what_it_cannot_say(
+    maap: Callable[..., Ended], archive: Archive
+) -> None:
+    archive.faults.set(status=503, target="search")
+    ended = maap("overpass", "--site=hyytiala", "--within=100km", "--next=3d")
+    assert ended.code == 3 and ended.out == ""
+    assert "The predicted orbit cannot be had: AUX_ORBPRE could not be searched" in ended.err
+    # The days of the cycle are named; those that an orbit file is looked for in are nobody's.
+    days = [line for line in ended.err.splitlines() if line.startswith("FAILED DAY")]
+    assert len(days) == len(set(days)) <= 52
+
+
 async def test_a_newer_orbit_file_takes_the_place_of_the_one_that_is_kept(
     session: Callable[..., Session], asked: Callable[[str], int], home: Path
 ) -> None:

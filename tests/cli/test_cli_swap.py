@@ -105,13 +105,56 @@ def test_a_file_that_does_not_come_is_left_for_the_next_run(
         (("run", *NAMES, "--keep-days", "-1"), "a number of days, 0 to"),
         (("run", *NAMES, "--keep-days", "soon"), "a number of days, 0 to"),
         (("plan", "BiomassLevel1b", "S2_DGM__1S", "01", "02"), "Nothing of S2_DGM__1S 01 is tracked"),
-        (("plan", "SwarmLevel1b", "MAGx_LR_1B", "0605", "0606"), "Nothing is known of the names of Swarm"),
+        (
+            ("plan", "SwarmLevel1b", "MAGx_LR_1B", "0605", "0606"),
+            "SwarmLevel1b belongs to a mission whose file names are not known",
+        ),
         (("status", *NAMES), "was not swapped"),
     ],
 )
 def test_what_cannot_be(maap: Callable, old: list[str], words: tuple[str, ...], said: str) -> None:
     ended = maap("swap", *words)
     assert said in ended.err and ended.code == (0 if words[0] == "status" else 4)
+
+
+def test_a_plan_of_nothing_says_why(maap: Callable, old: list[str]) -> None:
+    for words in (("--date", "2025-03-15"), ("--format", "hdr")):
+        ended = maap("swap", "plan", *NAMES, *words)
+        assert ended.code == 0 and not ended.out
+        assert "Nothing of AB was downloaded, or none of it is of the time and formats" in ended.err
+
+
+def test_baselines_in_the_wrong_order_are_a_warning(maap: Callable, old: list[str]) -> None:
+    assert "older" not in maap("swap", "plan", *NAMES).err
+    assert maap("sync", *NAMES[:2], "BB", *HALF, "--quiet").code == 0
+    for action in ("plan", "run"):
+        ended = maap("swap", action, *NAMES[:2], "BB", "AB")
+        assert ended.code == 0 and ended.err.count("By its name AB is older than BB") == 1
+
+
+def test_granules_without_an_orbit_in_their_names_are_shown_by_their_start(
+    maap: Callable, home: Path
+) -> None:
+    names = ("CryoSatIceL110", "SIR_SIN_1B", "D001")
+    assert maap("sync", *names, "--date", "2022-09-17", "--quiet").code == 0
+    plan = maap("swap", "plan", *names, "E001")
+    assert plan.lines[1].startswith("2022-09-17 08:23:19  archive") and "Orbit" not in plan.out
+    assert "granules belong together that begin and end within 10 s of each other" in plan.err
+    (row,) = [json.loads(line) for line in maap("swap", "run", *names, "E001", "--json").lines]
+    assert (row["state"], row["orbit"], row["frame"], row["observation"]) == ("swapped", None, None, None)
+    assert maap("swap", "status", *names, "E001", "--check").code == 0
+    assert maap("swap", "undo", *names, "E001").code == 0
+
+
+def test_granules_of_several_files_are_shown_by_what_identifies_them(maap: Callable, home: Path) -> None:
+    names = ("BiomassLevel2a", "FP_GN__L2A", "01")
+    assert maap("sync", *names, "--date", "2025-12-12", "--quiet").code == 0
+    plan = maap("swap", "plan", *names, "02")
+    assert plan.lines[0].startswith("Observation ") and plan.lines[1].startswith("T_G01_M01_C___T014_F190  ")
+    assert max(map(len, plan.lines)) <= 80
+    ended = maap("swap", "run", *names, "02", "--keep-days", "0")
+    assert ended.code == 0 and "Deleted 12 files of 01" in ended.err
+    assert maap("verify", "--quiet").code == 0
 
 
 def test_newest_stands_for_the_newest_baseline(maap: Callable, old: list[str]) -> None:

@@ -393,7 +393,7 @@ async def test_names_that_cannot_be_swapped(place: Place) -> None:
         for names, words in (
             (NAMES.__class__(COLLECTION, PRODUCT, "BC", "bc"), "for itself"),
             (NAMES, "Nothing of CPR_CLD_2A BA is tracked"),
-            (NAMES.__class__("SwarmLevel1b", "MAGx_LR_1B", "0605", "0606"), "Nothing is known of the names"),
+            (NAMES.__class__("SwarmLevel1b", "MAGx_LR_1B", "0605", "0606"), "whose file names are not known"),
         ):
             with pytest.raises(InvalidRequestError, match=words):
                 await session.run_swap(names)

@@ -368,9 +368,11 @@ def _print_rows(
             output.record(record_of(row, (needed or {}).get(row.name, ())), at_once=False)
     elif rows:
         has_names = any(row.observation for row in rows)
+        title = "Observation" if all(row.orbit is None for row in rows) else "Orbit"
+        head = (title, "Start", "State", "Old one", f"To fetch of {new}", "Kept until")
         shown = [
             (
-                *([row.observation] * has_names),
+                row.observation,
                 f"{row.start:%Y-%m-%d %H:%M}" + ("" if has_names else f":{row.start:%S}"),
                 row.state,
                 "marked" if row.is_marked else "",
@@ -379,9 +381,9 @@ def _print_rows(
             )
             for row in rows
         ]
-        title = "Observation" if all(row.orbit is None for row in rows) else "Orbit"
-        head = (*([title] * has_names), "Start", "State", "Old one", f"To fetch of {new}", "Kept until")
-        output.table([head, *shown])
+        # A column that says nothing takes the room of one that does.
+        said = [number for number in range(len(head)) if any(row[number] for row in shown)]
+        output.table([tuple(row[number] for number in said) for row in (head, *shown)])
     output.flush()
 
 

@@ -129,7 +129,7 @@ class SwapPlan:
     needed: dict[str, tuple[Path, ...]] = field(default_factory=dict)
     """Granules that are to be deleted and that frozen studies need, each with the folders of these."""
     warnings: list[str] = field(default_factory=list)
-    """What has to be known of these studies, a sentence each."""
+    """What has to be known of these studies and of the names, a sentence each."""
 
     @property
     def counts(self) -> Counter[str]:
@@ -167,6 +167,10 @@ class SwapPlan:
         words = ", ".join(f"{counts[state]:,} {text}" for state, text in ROW_STATES.items() if counts[state])
         title = f"{self.old.product_type} {old} for {new}: {plural(len(self.rows), 'granule')}"
         found = [title + (f": {words}" if words else "")]
+        if not self.rows and not self.cleaned:
+            found.append(
+                f"Nothing of {old} was downloaded, or none of it is of the time and formats asked for"
+            )
         if counts["waiting"]:
             have = plural(counts["waiting"], "has", "have")
             found.append(f"{have} no granule in {new} yet, and stay in {old}")
@@ -215,8 +219,8 @@ class SwapNames:
         mission = parts.mission_of(self.collection)
         if not mission.is_known:
             raise InvalidRequestError(
-                f"Nothing is known of the names of {mission.name}, which have to say what belongs together",
-                "Fetch the new baseline with `maap sync`.",
+                f"{self.collection[:80]} belongs to a mission whose file names are not known here",
+                "`maap list` shows the collections; `maap sync` fetches a new baseline of any.",
             )
         old, new = (
             parts.tracked_keys(self.collection, self.product_type, name)[0] for name in (self.old, self.new)
@@ -276,6 +280,10 @@ async def plan_swap(
     await asyncio.to_thread(_compare, parts, plan, mine, theirs)
     plan.needed = await needed_of(parts, (row.name for row in plan.leaving))
     plan.warnings = await warnings_of(parts, old, plan.needed)
+    if new.baseline.upper() < old.baseline.upper():
+        plan.warnings.append(
+            f"By its name {new.baseline} is older than {old.baseline}; the old baseline is named first"
+        )
     for warning in plan.warnings:
         parts.emit(Warned(warning))
     return plan

@@ -41,7 +41,9 @@ async def orbit_of(parts: Parts, mission: Mission, kind: Kind) -> OrbitFile:
     now = parts.now()
     span = TimeRange(now - _NEWEST, now + _NEWEST) if kind == "prediction" else None
     product = where.predicted if kind == "prediction" else where.scenario
-    search = run_of(parts, Query(where.collection, product, time=span, max_items=UNCUT), divided=False)
+    query = Query(where.collection, product, time=span, max_items=UNCUT)
+    # What fails is said once: these are not days that somebody asked for.
+    search = run_of(parts, query, divided=False, names_days=False)
     newest: Granule | None = None
     async with aclosing(aiter(search)) as pages:
         async for page in pages:

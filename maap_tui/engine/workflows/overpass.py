@@ -38,6 +38,8 @@ between points 550 km apart at 82 degrees of latitude.
 """
 _DRIFT = timedelta(minutes=5)
 """By how much a repeat cycle may be longer or shorter than its days."""
+_MOMENT = timedelta(minutes=1)
+"""How long a question may take to get here whose time begins now."""
 _CYCLES = 2
 """Repeat cycles that are looked back: what the archive lacks of one it may have of the other."""
 
@@ -128,6 +130,9 @@ async def overpasses(
         raise InvalidRequestError(
             f"Nobody knows the orbit in more than {MOST_AHEAD.days} days", "Give a nearer end."
         )
+    if timedelta(0) < now - span.start < _MOMENT:
+        # From now on, as it was when the command began: the archive has nothing of that moment.
+        now = span.start
     found = Overpasses(place)
     mission = parts.mission_of(query.collection)
     if span.end > now:
@@ -255,7 +260,12 @@ async def _repeated(
     cycle = timedelta(days=mission.repeat.days)
     now = parts.now()
     rows = await flown(parts, query, found, metres, TimeRange(now - _CYCLES * cycle, now))
-    if not rows and (last := await _newest_start(parts, query)) is not None and last < now - _CYCLES * cycle:
+    is_known = bool(rows) or bool(found.failed)
+    if (
+        not is_known
+        and (last := await _newest_start(parts, query)) is not None
+        and last < now - _CYCLES * cycle
+    ):
         end = last + timedelta(seconds=1)
         rows = await flown(parts, query, found, metres, TimeRange(end - _CYCLES * cycle, end))
         found.notes.append(f"The newest tracks that the archive has are of {last:%Y-%m-%d}")

@@ -15,7 +15,7 @@ from maap_tui.engine.errors import (
     CatalogError,
     MaapError,
 )
-from maap_tui.engine.events import Warned
+from maap_tui.engine.events import DayFailed, Emit, Event, Warned
 from maap_tui.engine.file_names import ALL
 from maap_tui.engine.missions import (
     mission_named,
@@ -74,6 +74,7 @@ def run_of(
     divided: bool = True,
     beside: int = 0,
     prepare: Callable[[Granule], object] | None = None,
+    names_days: bool = True,
 ) -> Search:
     """One run of a query under the settings, as `search`.
 
@@ -86,6 +87,7 @@ def run_of(
         divided: whether a long time is searched in parts, several at once.
         beside: searches that run at the same time; together they hold as many pages as one.
         prepare: as for `search`.
+        names_days: whether an event names each day that fails, for days that the user asked for.
     """
     mission = parts.settings.mission
     # A configuration made for one mission must not cut another one's time short.
@@ -104,8 +106,13 @@ def run_of(
         trusting=trusting,
         divided=divided,
         prepare=prepare,
-        emit=parts.emit,
+        emit=parts.emit if names_days else partial(_emit_but_days, parts.emit),
     )
+
+
+def _emit_but_days(emit: Emit, event: Event) -> None:
+    if not isinstance(event, DayFailed):
+        emit(event)
 
 
 def _per_day(parts: Parts, query: Query) -> float | None:
