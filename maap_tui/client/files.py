@@ -18,7 +18,7 @@ from maap_tui.engine.errors import InvalidRequestError, MaapError
 from maap_tui.engine.model import Granule
 from maap_tui.engine.query import Box, Circle
 from maap_tui.engine.session import Session
-from maap_tui.engine.storage.places import demand_path
+from maap_tui.engine.storage.places import demand_file
 
 if TYPE_CHECKING:
     from maap_tui.engine.cuts.stretches import Stretch
@@ -66,7 +66,7 @@ class Files:
             StorageError: the result cannot be written.
         """
         wanted = _wanted(variables, around, km, bbox, start, end)
-        target = Path(demand_path(out)).expanduser()
+        target = demand_file(out).expanduser()
 
         async def work(session: Session) -> CutResult:
             source = await _source(session, granule, collection)

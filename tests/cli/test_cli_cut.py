@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,6 +54,12 @@ def test_a_part_of_a_granule_is_written(maap: Maap, archive: Archive, tmp_path: 
         (["--time", "2025-11", "-o", "a.nc"], 3, "no point of it is inside"),
         (["--time", "missing 3d", "-o", "a.nc"], 4, "is for searches"),
         (["--var", "signal", "-o", "s3://bucket/a.nc"], 4, "is an address and not a path"),
+        (["--var", "signal", "-o", ""], 4, "'' is not the name of a file to write"),
+        (["--var", "signal", "-o", "-"], 4, "not to standard output"),
+        (["--var", "signal", "-o", "later/"], 4, "'later/' names a folder"),
+        (["--var", "signal", "-o", "home"], 4, "Cannot use home: it is a folder"),
+        (["--var", "ScienceData", "-o", "a.nc"], 4, "is a group of it; name its variables as ScienceData/*"),
+        (["--var", "Data/signal", "-o", "a.nc"], 4, "did you mean ScienceData/signal?"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -66,7 +74,9 @@ def test_what_cannot_be_cut_is_one_sentence(
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("nothing", "is neither a file here nor the name of a granule"),
+        ("nothing", "is neither a file here nor the name of a granule. Check the name"),
+        ("home", "home is a folder, and a file is read"),
+        ("/dev/null", "/dev/null is a device or a pipe, and a file is read"),
         ("BIO_S2_DGM__1S_20251212T000000_20251212T000021_T_G01_M01_C01_T001_F001_01_D00000", "has it"),
         ("FLX_L1B_OBS____20230712T080232_20230712T080510_20260110T131702_0158_100_064_0022_01", "a zip file"),
         ("AE_OPER_ALD_U_N_1B_20230430T231334006_005543989_027149_0001", "An HDF5 file is cut, and"),
@@ -77,3 +87,53 @@ def test_what_cannot_be_cut_is_one_sentence(
 def test_a_name_that_means_nothing_is_said(name: str, said: str, maap: Maap, home: Path) -> None:
     ended = maap("cut", name, "--var", "a", "-o", "a.nc")
     assert ended.code == 4 and said in ended.err
+
+
+def test_a_result_that_has_no_room_is_said_before_its_data_come(
+    maap: Maap, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimate = json.loads(maap("cut", ID, "--var", "signal", "--estimate", "--json").out)
+    archive.stats.reset()
+    monkeypatch.setenv("MAAP_DOWNLOADS_MIN_FREE", "1000T")
+    ended = maap("cut", ID, "--var", "signal", "-o", "a.nc")
+    assert (
+        ended.code == 3 and "Too little space for" in ended.err and "name a file on another disk" in ended.err
+    )
+    assert archive.stats.show()["bytes_by_kind"]["data"] == estimate["asked"]
+    assert not list(tmp_path.glob("*.nc"))
+
+
+def test_a_folder_in_the_place_of_the_result_costs_nothing(
+    maap: Maap, archive: Archive, tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    assert maap("cut", ID, "--var", "signal", "-o", "folder").code == 4
+    assert "data" not in archive.stats.show()["bytes_by_kind"]
+
+
+@pytest.mark.parametrize("how", [["--estimate"], ["-o", "a.nc"]])
+def test_a_file_that_may_not_be_read_is_said(
+    how: list[str], maap: Maap, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.h5").touch()
+    opened = Path.open
+
+    def refuse(path: Path, *words: object, **named: object) -> object:
+        if path.name == "a.h5":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *words, **named)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    ended = maap("cut", "a.h5", "--var", "a", *how)
+    assert (ended.code, ended.out) == (4, "") and ended.err == "Error: Cannot use a.h5: Permission denied\n"
+
+
+def test_a_full_folder_for_temporary_files_is_named(
+    maap: Maap, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*words: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", refuse)
+    ended = maap("cut", ID, "--var", "signal", "--estimate")
+    assert ended.code == 3 and ended.err.endswith("Free space there, or set TMPDIR to another folder.\n")

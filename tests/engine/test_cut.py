@@ -301,6 +301,40 @@ async def test_memory_does_not_grow_with_the_columns_that_are_copied(home: Path,
     assert peaks[1] < peaks[0] + 60_000
 
 
+async def test_groups_of_equal_lengths_have_points_of_their_own(session: Make, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for number, name in enumerate(("north", "south")):
+            group = file.create_group(f"data/{name}")
+            group["latitude"] = np.linspace(0, 9, 10) * (1 - 2 * number)
+            group["longitude"] = np.zeros(10)
+            group["deep/value"] = np.arange(10)
+        file["data/other/value"] = np.arange(10)
+        # These have positions in one group only, which hold for all that is below the same one.
+        file["one/where/lat"], file["one/where/lon"] = np.arange(10.0), np.zeros(10)
+        file["one/what/value"] = np.arange(10)
+    async with session() as engine:
+        await engine.cut(here(tmp_path / "a.h5"), Cut(box=Box(-1, -4, 1, 2)), tmp_path / "b.nc")
+    with h5py.File(tmp_path / "b.nc") as part:
+        assert part["data/north/deep/value"][:].tolist() == [0, 1, 2]
+        assert part["data/south/deep/value"][:].tolist() == [0, 1, 2, 3, 4]
+        assert part["data/other/value"].shape == (10,)
+        assert part["one/what/value"][:].tolist() == [0, 1, 2]
+
+
+async def test_groups_of_equal_lengths_have_times_of_their_own(session: Make, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for number, name in enumerate(("early", "late")):
+            group = file.create_group(f"data/{name}")
+            group["time"] = np.arange(10.0) + 5 * number
+            group["time"].attrs["units"] = "seconds since 2025-12-01"
+            group["value"] = np.arange(10)
+    async with session() as engine:
+        cut = Cut(time=TimeRange(START, START + timedelta(seconds=7)))
+        await engine.cut(here(tmp_path / "a.h5"), cut, tmp_path / "b.nc")
+    with h5py.File(tmp_path / "b.nc") as part:
+        assert [part[f"data/{name}/value"].shape for name in ("early", "late")] == [(7,), (2,)]
+
+
 async def test_no_position_is_not_a_place(session: Make, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["lat"] = np.array([10, 10, -999, 10, np.nan, 9.97e36, 10], "f4")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.commands.search import report_gaps
@@ -58,13 +57,13 @@ async def run(context: CommandContext) -> None:
     from maap_tui.engine.catalogue.in_order import in_order
     from maap_tui.engine.cover import cover, demand_tracks
     from maap_tui.engine.storage import files
-    from maap_tui.engine.storage.places import demand_path
+    from maap_tui.engine.storage.places import demand_file
     from maap_tui.engine.workflows.filing import Chosen
     from maap_tui.engine.workflows.plan import planned_record
 
     take_saved(context)
     args, output, report = context.args, context.output, context.report
-    target = None if args.output is None else Path(demand_path(args.output))
+    target = None if args.output is None else demand_file(args.output)
 
     def refuse(url: str, reason: str) -> None:
         report.refuse(f"{url[:120]!a}", reason)

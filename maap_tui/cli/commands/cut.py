@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.context import CommandContext
@@ -60,12 +59,12 @@ async def run(context: CommandContext) -> None:
     """Cut, or say what it would take."""
     from maap_tui.engine.cuts.request import CutResult
     from maap_tui.engine.errors import InvalidRequestError
-    from maap_tui.engine.storage.places import demand_path
+    from maap_tui.engine.storage.places import demand_file
 
     args, report = context.args, context.report
     if args.output is None and not args.estimate:
         raise InvalidRequestError("Nothing says where the result goes", "Give -o FILE, or --estimate.")
-    out = None if args.output is None else Path(demand_path(args.output)).expanduser()
+    out = None if args.output is None else demand_file(args.output).expanduser()
     async with context.session(bulk=True) as session:
         wanted = _wanted(args, session)
         source = await session.cut_source(args.name, args.collection or "")

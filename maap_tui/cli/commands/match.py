@@ -71,12 +71,12 @@ async def run(context: CommandContext) -> None:
     from maap_tui.engine.product_sets import read_member
     from maap_tui.engine.query import parse_formats
     from maap_tui.engine.storage import files
-    from maap_tui.engine.storage.places import demand_path
+    from maap_tui.engine.storage.places import demand_file
     from maap_tui.engine.workflows import match
 
     args, output, report = context.args, context.output, context.report
     form = _form_of(args)
-    target = None if args.output is None else Path(demand_path(args.output))
+    target = None if args.output is None else demand_file(args.output)
     apart = read_duration(args.dt, "--dt", most=match.MOST_APART)
     metres = read_distance(args.dx, "--dx", most_km=2000)
     gap = read_duration(args.gap, "--gap", most=timedelta(days=400))

@@ -67,12 +67,12 @@ async def run(context: CommandContext) -> None:
     from maap_tui.engine.overpass.units import read_distance
     from maap_tui.engine.sites import find_place
     from maap_tui.engine.storage import files
-    from maap_tui.engine.storage.places import demand_path
+    from maap_tui.engine.storage.places import demand_file
     from maap_tui.engine.workflows.overpass import overpasses, query_for
 
     args, output, report = context.args, context.output, context.report
     form = _form_of(args)
-    target = None if args.output is None else Path(demand_path(args.output))
+    target = None if args.output is None else demand_file(args.output)
     metres = read_distance(args.within, "--within")
     async with context.session() as session:
         where = Place(*find_place(args.site, session.settings.sites, "--site"))

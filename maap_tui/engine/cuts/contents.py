@@ -7,6 +7,7 @@ in them.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,11 @@ MOST_OBJECTS = 5000
 
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 """What the library raises where a file is damaged."""
+
+LATITUDE = re.compile(r"(?P<before>.*_)?(?P<word>latitude|lat)(?P<after>_.*)?", re.I)
+"""The names of variables that say where points are."""
+TIME = re.compile(r"(.*_)?(time|profiletime)(_.*)?", re.I)
+"""The names of variables that say when they are."""
 
 Key = tuple[Any, ...]
 """What distinguishes a dimension: where its scale is, or its length and the group that it is in."""
@@ -103,9 +109,51 @@ def contents_of(file: Any) -> Contents:
                     _take(found, where, thing, place)
             except DAMAGE as error:
                 found.left_out.append(f"{where} cannot be read ({_words(error)})")
+    homes = _homes_of(found)
     for one in found.variables.values():
-        one.keys = _keys_of(one)
+        one.keys = _keys_of(one, homes)
     return found
+
+
+def longitude_name(match: re.Match[str]) -> str:
+    """The name of the longitudes of some latitudes."""
+    word = {"latitude": "longitude", "lat": "lon"}[match["word"].lower()]
+    return f"{match['before'] or ''}{word}{match['after'] or ''}"
+
+
+_Homes = dict[tuple[str, int], set[str]]
+"""Of a group at the top and a length -> groups below it whose points of that length are their own."""
+
+
+def _homes_of(contents: Contents) -> _Homes:
+    """The groups that say themselves where their points are, or when, where no group says where."""
+    places: _Homes = {}
+    times: _Homes = {}
+    names = {path.lower() for path in contents.variables}
+    for path, one in contents.variables.items():
+        group = path.rpartition("/")[0]
+        match = LATITUDE.fullmatch(one.name)
+        if match is not None and f"{group}/{longitude_name(match)}".lower() in names:
+            for size in one.shape:
+                places.setdefault((_top_of(path), size), set()).add(group)
+        elif len(one.shape) == 1 and TIME.fullmatch(one.name):
+            times.setdefault((_top_of(path), one.shape[0]), set()).add(group)
+    return times | places
+
+
+def _top_of(path: str) -> str:
+    return path.split("/")[1] if path.count("/") > 1 else ""
+
+
+def _home_of(path: str, size: int, homes: _Homes) -> str:
+    """The group within which points of one length are the same, for a variable without scales."""
+    several = homes.get((_top_of(path), size), set())
+    above = group = path.rpartition("/")[0]
+    if len(several) < 2:
+        return _top_of(path)
+    while above and above not in several:
+        above = above.rpartition("/")[0]
+    return above or group
 
 
 def _take(found: Contents, path: str, data: Any, place: int) -> None:
@@ -146,14 +194,13 @@ def has_class(kind: Any, wanted: int) -> bool:
     return False
 
 
-def _keys_of(one: Variable) -> list[Key]:
+def _keys_of(one: Variable, homes: _Homes) -> list[Key]:
     keys: list[Key] = []
-    # Without scales those of one length are one dimension, in what is below one group of the file.
-    group = one.path.split("/")[1] if one.path.count("/") > 1 else ""
     for axis, size in enumerate(one.shape):
         is_own = one.is_scale and axis == 0
         scale = h5py.h5o.get_info(one.data.id).addr if is_own else _scale_of(one.data, axis)
-        keys.append(("length", group, size) if scale is None else ("scale", scale))
+        # Without scales those of one length are one dimension, in what is below one group of the file.
+        keys.append(("length", _home_of(one.path, size, homes), size) if scale is None else ("scale", scale))
     return keys
 
 

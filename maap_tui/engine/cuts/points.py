@@ -16,7 +16,16 @@ from typing import Any
 import numpy
 
 from maap_tui.engine.apart import CannotRead
-from maap_tui.engine.cuts.contents import DAMAGE, Contents, Key, Slices, Variable
+from maap_tui.engine.cuts.contents import (
+    DAMAGE,
+    LATITUDE,
+    TIME,
+    Contents,
+    Key,
+    Slices,
+    Variable,
+    longitude_name,
+)
 from maap_tui.engine.geometry import EARTH_RADIUS_KM
 
 BLOCK_POINTS = 1 << 18
@@ -24,8 +33,6 @@ BLOCK_POINTS = 1 << 18
 MOST_EAST = 540.0
 """Degrees of longitude, east or west, that a place may have."""
 
-_LATITUDE = re.compile(r"(?P<before>.*_)?(?P<word>latitude|lat)(?P<after>_.*)?", re.I)
-_TIME = re.compile(r"(.*_)?(time|profiletime)(_.*)?", re.I)
 _SINCE = re.compile(
     r"\s*(?P<unit>[a-z]+)\s+since\s+(?P<year>\d{4})-(?P<month>\d{1,2})-(?P<day>\d{1,2})"
     r"(?:[T ]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:\.\d*)?))?)?\s*(?:Z|UTC)?\s*",
@@ -52,7 +59,7 @@ def positions_in(contents: Contents) -> list[Positions]:
     """The best pair for each first dimension."""
     found: dict[Key, tuple[tuple[Any, ...], Positions]] = {}
     for one in contents.variables.values():
-        match = _LATITUDE.fullmatch(one.name)
+        match = LATITUDE.fullmatch(one.name)
         if match is None or not one.shape or not _is_number(one):
             continue
         longitude = _longitude_of(contents, one, match)
@@ -67,8 +74,7 @@ def positions_in(contents: Contents) -> list[Positions]:
 
 
 def _longitude_of(contents: Contents, latitude: Variable, match: re.Match[str]) -> Variable | None:
-    word = {"latitude": "longitude", "lat": "lon"}[match["word"].lower()]
-    name = f"{match['before'] or ''}{word}{match['after'] or ''}"
+    name = longitude_name(match)
     group = latitude.path.rpartition("/")[0]
     for path, one in contents.variables.items():
         if path.lower() == f"{group}/{name}".lower() and one.shape and _is_number(one):
@@ -81,7 +87,7 @@ def times_in(contents: Contents) -> list[Variable]:
     """The best variable of times for each dimension."""
     found: dict[Key, tuple[tuple[Any, ...], Variable]] = {}
     for one in contents.variables.values():
-        match = _TIME.fullmatch(one.name)
+        match = TIME.fullmatch(one.name)
         if match is None or len(one.shape) != 1 or not _is_number(one) or _epoch_of(one) is None:
             continue
         rank = (bool(match[1] or match[3]), one.path.count("/"), one.path)

@@ -193,10 +193,15 @@ def _unknown(contents: Contents, name: str) -> str:
                 f"/{name.strip('/')} " in words]  # fmt: skip
     if left_out:
         return left_out[0]
-    known = {one.name: one.name for one in contents.variables.values()}
-    known |= {one.path: one.path for one in contents.variables.values()}
-    folded = {one.lower(): one for one in known}
-    near = difflib.get_close_matches(name.lower(), list(folded), n=3)
+    path = f"/{name.strip('/')}"
+    if any(one.endswith(path) for one in contents.groups):
+        return f"'{name[:80]}' is a group of it; name its variables as {path.strip('/')[:80]}/*"
+    # Paths are of use where a path was given.
+    known = {
+        one.path.strip("/") if "/" in name.strip("/") else one.name for one in contents.variables.values()
+    }
+    folded = {one.lower(): one for one in sorted(known)}
+    near = difflib.get_close_matches(name.strip("/").lower(), list(folded), n=3)
     hint = f"; did you mean {', '.join(folded[one] for one in near)}?" if near else ""
     return f"it has no variable '{name[:80]}'{hint}"
 

@@ -250,9 +250,7 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[Callable[[byte
         with _written_through(path) as write_through:
             yield write_through
         return
-    target = Path(os.path.realpath(path)) if os.path.islink(path) else path
-    make_folder(target.parent)
-    sweep_siblings(target.parent)
+    target = _target_of(path)
     sibling = _sibling_in(target.parent)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = -1
@@ -327,9 +325,7 @@ def written_elsewhere(path: Path) -> Iterator[Path]:
     """
     if is_device(path):
         raise StorageError(f"{path} is a device or a pipe, and this is written to a file", "Name a file.")
-    target = Path(os.path.realpath(path)) if os.path.islink(path) else path
-    make_folder(target.parent)
-    sweep_siblings(target.parent)
+    target = _target_of(path)
     sibling = _sibling_in(target.parent)
     try:
         mode = target.stat().st_mode & 0o777 if target.exists() else None
@@ -348,6 +344,16 @@ def written_elsewhere(path: Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             sibling.unlink()
     fsync_folder(target.parent)
+
+
+def _target_of(path: Path) -> Path:
+    """The file to replace, where its folder now is; raises StorageError before anything is written for it."""
+    target = Path(os.path.realpath(path)) if os.path.islink(path) else path
+    if os.path.isdir(target):
+        raise storage_error(path, OSError(errno.EISDIR, ""))
+    make_folder(target.parent)
+    sweep_siblings(target.parent)
+    return target
 
 
 def sweep_siblings(folder: Path, *, older_than_s: float = 3600.0) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -81,6 +82,24 @@ def place_of(given: Path | str) -> Place:
     """
     if isinstance(given, str) and re.match(r"s3:", given.strip(), re.IGNORECASE):
         return S3Url.read(given)
+    return Path(demand_path(given))
+
+
+def demand_file(given: Path | str) -> Path:
+    """The path of a file that is to be written; refuses what names none.
+
+    Raises:
+        InvalidRequestError: it is empty, a folder by its last sign, `-`, or an address.
+    """
+    text = str(given)
+    if not text.strip() or "\0" in text:
+        raise InvalidRequestError(f"'{shown(text)}' is not the name of a file to write", "Name a file.")
+    if text == "-":
+        raise InvalidRequestError("This is written to a file, not to standard output", "Name a file.")
+    if text.endswith(os.sep):
+        raise InvalidRequestError(
+            f"{shown(text)} names a folder, and this is written to a file", "Name a file."
+        )
     return Path(demand_path(given))
 
 

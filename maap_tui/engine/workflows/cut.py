@@ -31,6 +31,7 @@ from maap_tui.engine.cuts.request import (
 )
 from maap_tui.engine.cuts.stretches import Stretch, joined
 from maap_tui.engine.download.requests import DownloadRequest
+from maap_tui.engine.download.space import check_space
 from maap_tui.engine.errors import DiskFullError, InvalidRequestError, NothingInsideError, UnreadableError
 from maap_tui.engine.events import Noted
 from maap_tui.engine.headers import is_data_file
@@ -41,7 +42,7 @@ from maap_tui.engine.workflows.files_here import files_here
 from maap_tui.engine.workflows.naming import find_named
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.rules import transfer_rules
-from maap_tui.text import format_bytes, without_tokens
+from maap_tui.text import clean, format_bytes, without_tokens
 from maap_tui.version import __version__
 
 _WORKER = "maap_tui.engine.cuts.worker"
@@ -77,8 +78,12 @@ async def source_of(parts: Parts, text: str, collection: str = "") -> Source:
         InvalidRequestError: it means none, several, or one that cannot be cut.
         CatalogError: the archive does not answer.
     """
-    if await asyncio.to_thread(os.path.isfile, path := os.path.expanduser(text)):
+    path = os.path.expanduser(text)
+    if await asyncio.to_thread(os.path.isfile, path):
         return _source_here(Path(path))
+    if await asyncio.to_thread(os.path.exists, path):
+        what = "a folder" if os.path.isdir(path) else "a device or a pipe"
+        raise InvalidRequestError(f"{clean(path, 120)} is {what}, and a file is read", "Name a file.")
     granule = await find_named(parts, text, collection)
     name = text.rpartition("/")[2] if "." in text.rpartition("/")[2] else ""
     return await source_of_granule(parts, granule, name)
@@ -261,7 +266,8 @@ class _Run:
         path = self.path or self.source.path
         if path is not None:
             try:
-                size = path.stat().st_size
+                with path.open("rb") as file:
+                    size = os.fstat(file.fileno()).st_size
                 sha256 = await asyncio.to_thread(_sha256, path) if sibling is not None else ""
             except OSError as error:
                 raise UnreadableError(path, f"Cannot use {path}: {error.strerror}") from error
@@ -309,6 +315,7 @@ class _Run:
                 found = self._estimate(message["plan"], job["size"], remote)
                 if sibling is None:
                     return b"end"
+                await asyncio.to_thread(self._check_room, found, sibling)
                 self.before(found)
                 return b"go"
             left_out.extend(message.get("left_out", ()))
@@ -336,6 +343,15 @@ class _Run:
             self.came(remote.received + len(data))
 
         await remote.read(stretches, take)
+
+    def _check_room(self, found: CutEstimate, sibling: Path) -> None:
+        """Look whether the disk has room for what comes, which is there until the result is, and for that."""
+        needed = found.needed + sum(one.bytes for one in found.variables)
+        try:
+            check_space(sibling.parent, needed, transfer_rules(self.parts.settings).min_free)
+        except DiskFullError as error:
+            error.hint = "Free space, name a file on another disk, or lower downloads.min_free."
+            raise
 
     def _failure(self, error: InvalidRequestError) -> Exception:
         if error.message == _NOTHING:
@@ -395,7 +411,11 @@ def _write(descriptor: int, data: bytes, at: int, out: Path | None) -> None:
             count = os.pwrite(descriptor, view, at)
             view, at = view[count:], at + count
     except OSError as error:
-        raise files.storage_error(out or tempfile.gettempdir(), error) from error
+        failure = files.storage_error(out or tempfile.gettempdir(), error)
+        failure.hint = (
+            "Free space, then run again." if out else "Free space there, or set TMPDIR to another folder."
+        )
+        raise failure from error
 
 
 def _sha256(path: Path) -> str:

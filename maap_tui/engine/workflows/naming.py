@@ -35,7 +35,8 @@ async def find_named(parts: Parts, text: str, collection: str = "") -> Granule:
     shown = clean(text, 120)
     if name is None and not collection:
         raise InvalidRequestError(
-            f"'{shown}' is neither a file here nor the name of a granule", "Give its --collection."
+            f"'{shown}' is neither a file here nor the name of a granule",
+            "Check the name, or give its --collection.",
         )
     where = collection or "no collection known here"
     words = f"{where} does not have it" if collection else f"{where} has it"

@@ -18,7 +18,7 @@ from maap_tui.engine.errors import InvalidRequestError, MaapError
 from maap_tui.engine.model import Granule
 from maap_tui.engine.session import Session
 from maap_tui.engine.sites import Site
-from maap_tui.engine.storage.places import demand_path
+from maap_tui.engine.storage.places import demand_file
 from maap_tui.engine.workflows.cut import Source, source_of_granule
 from maap_tui.text import clean, format_bytes
 from maap_tui.tui.dialogs.dialog import Dialog
@@ -222,6 +222,4 @@ class CutDialog(Dialog[None]):
 
 
 def _check(text: str) -> None:
-    if not text.strip() or "\0" in text:
-        raise InvalidRequestError("Name a file.")
-    demand_path(text)
+    demand_file(text)
