@@ -94,9 +94,11 @@ def order(queue: Queue, action: str, rows: Sequence[QueueRow], *, everything: bo
     left_out = {row.path for row in (*result.held, *result.unanswered)}
     meant = {row.path for row in rows if row.state in TAKES[action]} - left_out
     for row in queue.load():
-        is_so = row.state not in TAKES[action] or action == "top"
+        is_so = row.state not in TAKES[action]
         if action in ("pause", "cancel"):
             is_so = row.state == _MAKES[action]
+        elif action == "top":
+            is_so = row.state in ("waiting", "running")
         if row.path in meant and is_so:
             result.done.append(row)
     return result
