@@ -29,6 +29,7 @@ LAYERS = [
         "model",
         "plane",
         "missions",
+        "observations",
         "cql2",
         "apart",
         "headers",

@@ -119,6 +119,15 @@ def test_what_is_here_of_an_orbit_and_frame(maap: Callable[..., Ended]) -> None:
     assert table.lines[0].split()[-1] == "Here" and table.lines[1].endswith("archive  CPR_CLD_2A")
 
 
+def test_what_is_here_of_an_observation_that_has_no_orbit_in_its_name(maap: Callable[..., Ended]) -> None:
+    """Of Biomass the items say the orbit and the files do not: both have track and frame."""
+    product = ("BiomassLevel1b", "S2_DGM__1S")
+    assert maap("sync", *product, "--date", "2025-12-12", "--frame", "222", "--quiet").code == 0
+    words = ("overpass", product[0], "S1_DGM__1S", "--site=19.5,1.1", "--within=20km", "--date=2025-12-12")
+    here = {row["frame"]: row["here"] for row in rows_of(maap(*words, "--json"))}
+    assert here == {"222": ["S2_DGM__1S"], "223": []}
+
+
 def unfolded(text: str) -> list[str]:
     assert text.endswith("\r\n") and "\n" not in text.replace("\r\n", "")
     assert all(len(line.encode()) <= 75 for line in text.split("\r\n"))

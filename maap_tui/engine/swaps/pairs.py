@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from maap_tui.engine.file_names import FileName
-from maap_tui.engine.missions import Mission, Observation, parse_name
+from maap_tui.engine.missions import Observation
 from maap_tui.engine.model import Granule
+from maap_tui.engine.observations import name_of, observation_of, rank_of
 
 T = TypeVar("T")
 Old = TypeVar("Old")
 New = TypeVar("New")
 
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _MARGIN = timedelta(hours=1)
 
 
@@ -53,42 +53,19 @@ class Processing(NamedTuple, Generic[T]):
         return max(_MARGIN, self.end - self.start) if self.end is not None else _MARGIN
 
 
-def processing_of(
-    mission: Mission, what: FileName | Granule, of: T, *, is_settled: bool = False
-) -> Processing[T]:
+def processing_of(what: FileName | Granule, of: T, *, is_settled: bool = False) -> Processing[T]:
     """What a granule is a processing of, from its name; from its item where no mission knows the name."""
-    name = what if isinstance(what, FileName) else parse_name(what.id)
-    if name is not None:
-        version = (True, *mission.version_of(name)[1])
-    else:
-        assert isinstance(what, Granule)
-        name = _name_of(mission, what)
-        version = (False, name.created or _LONG_AGO, name.stem)
+    name = what if isinstance(what, FileName) else name_of(what)
     return Processing(
         name.stem if isinstance(what, FileName) else what.id,
-        name.orbit if isinstance(what, FileName) else what.orbit,
+        what.orbit,
         name.frame or "",
-        mission.observation_of(name),
+        observation_of(name),
         name.sensing_start,
         name.sensing_end,
-        version,
+        rank_of(what),
         of,
         is_settled,
-    )
-
-
-def _name_of(mission: Mission, granule: Granule) -> FileName:
-    return FileName(
-        stem=granule.id,
-        mission=mission.name,
-        product_type=granule.product_type,
-        baseline=granule.baseline,
-        sensing_start=granule.sensing_start,
-        sensing_end=granule.sensing_end,
-        created=granule.created,
-        orbit=granule.orbit,
-        frame=granule.frame,
-        track=granule.track_number,
     )
 
 

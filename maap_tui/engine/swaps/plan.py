@@ -17,8 +17,9 @@ from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.events import Warned
 from maap_tui.engine.file_names import ALL, OTHER, format_of, has_format
-from maap_tui.engine.missions import MISSIONS, Mission, parse_name
+from maap_tui.engine.missions import Mission, parse_name
 from maap_tui.engine.model import Asset, Granule, TimeRange
+from maap_tui.engine.observations import observation_of
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.spans import days_of
@@ -97,7 +98,7 @@ class SwapRow:
     def observation(self) -> str:
         """What identifies what it observed; '' where its sensing start does."""
         name = parse_name(self.name)
-        return MISSIONS[name.mission].observation_of(name).label if name is not None else ""
+        return observation_of(name).label if name is not None else ""
 
     @property
     def size(self) -> int | None:
@@ -319,17 +320,12 @@ def _old_ones(
         parts.emit(Warned(f"{count} of {plan.old.baseline} left alone, whose names say nothing"))
     settled = {name for name, entry in plan.book.entries.items() if entry.state in SETTLED}
     plan.cleaned = len(gone - named.keys() - settled)
-    mission = parts.mission_of(plan.old.collection)
-    found = [
-        processing_of(mission, name, tuple(files[stem]))
-        for stem, name in named.items()
-        if stem not in settled
-    ]
+    found = [processing_of(name, tuple(files[stem])) for stem, name in named.items() if stem not in settled]
     for entry in plan.book.entries.values():
         if entry.state in SETTLED and (span is None or entry.start in span):
             begun = parse_name(entry.name)
             if begun is not None:
-                found.append(processing_of(mission, begun, entry.old, is_settled=True))
+                found.append(processing_of(begun, entry.old, is_settled=True))
     return found
 
 
@@ -354,11 +350,10 @@ async def _searched(
     new = plan.new
     query = Query(new.collection, new.product_type, new.baseline, time=time, max_items=UNCUT, formats=(ALL,))
     run = run_of(parts, query, wait_for_service=wait_for_service)
-    mission = parts.mission_of(new.collection)
     found = []
     async with aclosing(aiter(run)) as pages:
         async for page in pages:
-            found += [processing_of(mission, granule, granule) for granule in page.granules]
+            found += [processing_of(granule, granule) for granule in page.granules]
     plan.failed_days += run.failed
     return found
 

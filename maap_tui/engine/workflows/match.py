@@ -14,6 +14,7 @@ from maap_tui.engine.catalogue.search import FailedDay, Search
 from maap_tui.engine.download.jobs import Report
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.model import Granule, TimeRange
+from maap_tui.engine.observations import Spot
 from maap_tui.engine.overpass import tracks
 from maap_tui.engine.overpass.matching import Match, Piece, cut, match_of
 from maap_tui.engine.overpass.meeting import Way
@@ -22,7 +23,7 @@ from maap_tui.engine.overpass.tracks import PlatformTrack, pieces
 from maap_tui.engine.product_sets import Member
 from maap_tui.engine.query import Circle, Query
 from maap_tui.engine.workflows.filing import Chosen
-from maap_tui.engine.workflows.overpass import LONGEST, MARGIN, Spot, keep_newest
+from maap_tui.engine.workflows.overpass import LONGEST, MARGIN, keep_newest
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.presence import by_day, look_at_disk
 from maap_tui.engine.workflows.register import register

@@ -7,15 +7,15 @@ import math
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
-from typing import Literal
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
 
 from maap_tui.engine.catalogue.search import FailedDay
 from maap_tui.engine.errors import InvalidRequestError, MaapError
-from maap_tui.engine.file_names import FileName
 from maap_tui.engine.missions import mission_named, parse_name
 from maap_tui.engine.missions.base import Mission
 from maap_tui.engine.model import Granule, TimeRange
+from maap_tui.engine.observations import Spot, rank_of, spot_of
 from maap_tui.engine.overpass import sun
 from maap_tui.engine.overpass.passing import REPEAT, Overpass, Place, passes_of
 from maap_tui.engine.query import Circle, Query
@@ -47,8 +47,6 @@ _PAST_HINT = "Ask for a time that has passed, as --days-back 30."
 
 By = Literal["auto", "prediction", "scenario", "cycle"]
 """What says the passes to come."""
-Spot = tuple[object, ...]
-"""What granules of all products of one stretch of an orbit have in common."""
 
 
 @dataclass(slots=True)
@@ -231,24 +229,17 @@ async def flown(
     return rows
 
 
-def spot_of(what: Granule | FileName) -> Spot:
-    """Orbit and frame; the sensing start where a mission says no orbit."""
-    if what.orbit is not None:
-        return what.orbit, what.frame or "", what.sensing_start if not what.frame else ""
-    return (what.sensing_start.replace(microsecond=0),)
-
-
 def keep_newest(granules: dict[Spot, Granule], fresh: Iterable[Granule]) -> None:
-    """Add granules to those that are known by orbit and frame, of several processings the newest."""
+    """Add granules to those that are known by their observation, of several processings the newest."""
     for granule in fresh:
         spot = spot_of(granule)
         if spot not in granules or _rank(granule) > _rank(granules[spot]):
             granules[spot] = granule
 
 
-def _rank(granule: Granule) -> tuple[str, datetime]:
+def _rank(granule: Granule) -> tuple[Any, ...]:
     """What is greater the newer a processing of one granule is."""
-    return granule.baseline.upper(), granule.created or datetime.min.replace(tzinfo=UTC)
+    return granule.baseline.upper(), *rank_of(granule)
 
 
 async def _repeated(
