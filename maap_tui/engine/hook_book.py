@@ -42,6 +42,8 @@ class HookBook:
         self._guard = threading.Lock()
         self.owed: dict[str, dict[str, str]] = {}
         """What it is owed for -> what has to be known of it, oldest first."""
+        self.failed: set[str] = set()
+        """What is owed and has failed before."""
         self.settled: dict[str, set[str]] = {}
         """What was settled -> as what, where that was said."""
 
@@ -74,6 +76,17 @@ class HookBook:
             files.append_lines(self.file, [_owed(name, values) for name, values in fresh.items()])
             self.owed |= fresh
 
+    def note_failed(self, names: Iterable[str]) -> None:
+        """Write down that the hook failed for what it stays owed for.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        with self._guard:
+            fresh = [name for name in names if name in self.owed and name not in self.failed]
+            files.append_lines(self.file, [_failed(name) for name in fresh])
+            self.failed.update(fresh)
+
     def settle(self, names: Iterable[str], *, done_as: str = "") -> None:
         """Write down that hooks have run.
 
@@ -89,11 +102,12 @@ class HookBook:
             files.append_lines(self.file, [_settled(name, done_as) for name in names])
             for name in names:
                 self.owed.pop(name, None)
+                self.failed.discard(name)
                 if done_as:
                     self.settled.setdefault(name, set()).add(done_as)
 
     def _read(self) -> None:
-        self.owed, self.settled = {}, {}
+        self.owed, self.failed, self.settled = {}, set(), {}
         written = files.read_lines(self.file)
         for line in written:
             # A line that a power cut tore is about something that never counted as done.
@@ -101,18 +115,26 @@ class HookBook:
                 row = {str(name): str(value) for name, value in json.loads(line).items()}
                 if "owed" in row:
                     self.owed.setdefault(row.pop("owed"), row)
+                elif "failed" in row:
+                    self.failed |= {row["failed"]} & self.owed.keys()
                 else:
                     self.owed.pop(row["done"], None)
+                    self.failed.discard(row["done"])
                     if row.get("as"):
                         self.settled.setdefault(row["done"], set()).add(row["as"])
         lines = [_settled(name, one) for name, all_of in self.settled.items() for one in sorted(all_of)]
         lines += [_owed(name, values) for name, values in self.owed.items()]
+        lines += map(_failed, sorted(self.failed))
         if len(written) > len(lines) + _COMPACT_FROM:
             files.write_atomic(self.file, "".join(f"{line}\n" for line in lines), mode=0o600)
 
 
 def _owed(name: str, values: Mapping[str, str]) -> str:
     return json.dumps({"owed": name, **values})
+
+
+def _failed(name: str) -> str:
+    return json.dumps({"failed": name})
 
 
 def _settled(name: str, done_as: str) -> str:

@@ -78,9 +78,13 @@ def read_hook(text: str, per: str, timeout_s: float) -> Hook:
     if not words:
         raise InvalidRequestError("--hook is empty", "Give a command, such as --hook 'process.sh {path}'.")
     if shutil.which(words[0]) is None:
+        if "/" in words[0] and os.path.exists(words[0]):
+            raise InvalidRequestError(
+                f"--hook: {words[0][:80]!a} is not a program that may be executed", "Try chmod +x on it."
+            )
         raise InvalidRequestError(
             f"--hook: the program {words[0][:80]!a} was not found",
-            "Give its path, and check that it may be executed; a line of a shell needs sh -c '...'.",
+            "Give its path; a line of a shell needs sh -c '...'.",
         )
     known = (*VALUES[per], PATHS)
     for word in words:

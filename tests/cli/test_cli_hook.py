@@ -65,6 +65,38 @@ def test_a_failure_is_an_exit_code_and_a_retry(
     assert sorted(ran()) == downloaded(home)
 
 
+@pytest.mark.parametrize(
+    ("command", "per", "place", "bad"),
+    [
+        (("sync", *CLD), "file", "{path}", ("08574E", "08574F", "08574G")),
+        (("sync", *CLD), "day", "{day}", ("2025-12-01", "2025-12-02", "2025-12-03")),
+        (("set", "sync", "clouds"), "set", "{orbit}{frame}", ("08574E", "08574F", "08574G")),
+    ],
+    ids=["file", "day", "set"],
+)
+def test_what_fails_for_ever_holds_nothing_else_up(
+    maap: Callable, hook: Callable, ran: Callable,
+    command: tuple[str, ...], per: str, place: str, bad: tuple[str, ...],
+) -> None:  # fmt: skip
+    assert maap("config", "set", "sets.clouds", "CPR_CLD_2A:BC,MSI_COP_2A:BC").code == 0
+    span = ("-s", "2025-12-01", "-e", "2025-12-05", "--frame", "D") if per == "day" else HOUR
+    text = f'case "$1" in {"|".join(f"*{one}*" for one in bad)}) exit 1;; esac; say "$1"'
+    words = (*command, *span, "--hook-per", per, "--hook", hook(text, place))
+    first = maap(*words)
+    assert first.code == 3
+    again = maap(*words)
+    assert again.code == 3 and again.err.count("Hook failed: ") == 3
+    assert not any(one in line for line in ran() for one in bad)
+    good = ran()
+    assert len(good) == len(set(good)) >= 2
+    # What is new does not wait behind it either.
+    later = ("-s", "2025-12-06", "-e", "2025-12-06T00:59")
+    assert maap(*command, *later, *words[len(command) + len(span) :]).code == 3
+    assert len(ran()) > len(good)
+    assert maap(*command, *HOUR, "--hook-per", per, "--hook", hook('say "$1"', place)).code == 0
+    assert all(any(one in line for line in ran()) for one in bad)
+
+
 def test_a_hook_that_hangs_is_ended(maap: Callable, hook: Callable, ran: Callable) -> None:
     words = ("sync", *CLD, "-s", "2025-12-01T00:00", "-e", "2025-12-01T00:05", "--hook")
     hanging = maap(*words, hook("exec sleep 1000"), "--hook-timeout", "0.2")

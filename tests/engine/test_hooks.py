@@ -50,6 +50,13 @@ def test_a_command_that_cannot_be_run_is_refused_at_once(text: str, per: str) ->
         read_hook(text, per, 1)
 
 
+def test_what_may_not_be_executed_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "hook.sh").write_text("exit 0")
+    for place in (tmp_path, tmp_path / "hook.sh"):
+        with pytest.raises(InvalidRequestError, match="may be executed"):
+            read_hook(str(place), "file", 1)
+
+
 def test_each_word_stays_one_word_but_that_of_all_paths() -> None:
     hook = read_hook("sh -c 'x {print $1}' {orbit}{frame}.txt {paths} '{day} {set}'", "set", 1)
     words = ["sh", "-c", "x {print $1}", "07655C.txt", *PATHS, "2025-12-01 clouds"]
@@ -138,6 +145,7 @@ def test_a_torn_line_is_left_out_and_a_long_book_is_made_short(book: Any) -> Non
     first = book()
     with first.opened():
         first.owe({f"{number}": {"day": "1"} for number in range(2000)})
+        first.note_failed(["0", "1", "unknown"])
         first.settle([f"{number}" for number in range(1, 2000)])
         first.settle(["x"], done_as="BC")
     with first.file.open("a") as file:
@@ -145,8 +153,8 @@ def test_a_torn_line_is_left_out_and_a_long_book_is_made_short(book: Any) -> Non
     again = book()
     with again.opened():
         assert (again.owed, again.settled) == ({"0": {"day": "1"}}, {"x": {"BC"}})
-        assert len(first.file.read_text().splitlines()) == 2
+        assert again.failed == {"0"} and len(first.file.read_text().splitlines()) == 3
         again.owe({"new": {}})
     last = book()
     with last.opened():
-        assert list(last.owed) == ["0", "new"]
+        assert list(last.owed) == ["0", "new"] and last.failed == {"0"}

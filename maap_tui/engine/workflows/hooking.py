@@ -18,7 +18,7 @@ from datetime import date, timedelta
 from types import TracebackType
 
 from maap_tui.engine.download.downloads import Downloads
-from maap_tui.engine.errors import MaapError
+from maap_tui.engine.errors import MaapError, StorageError
 from maap_tui.engine.events import HookFailed, HookRan, Noted, Warned
 from maap_tui.engine.hook_book import HookBook
 from maap_tui.engine.hooks import DAY, FILE, SET, Hook, Occasion, run_hook
@@ -54,12 +54,17 @@ class Hooking:
         self._waiting: asyncio.Queue[str | None] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
         self._failed_in_row = 0
+        self._failed_before: list[str] = []
 
     async def __aenter__(self) -> Hooking:
         self._held.enter_context(self.book.opened())
         if self._hook.per == FILE:
+            # What has failed before comes last: three of those would keep all others from their turn.
             for name in await asyncio.to_thread(self._recorded_before):
-                self._waiting.put_nowait(name)
+                if name in self.book.failed:
+                    self._failed_before.append(name)
+                else:
+                    self._waiting.put_nowait(name)
             self._worker = asyncio.create_task(self._work())
         return self
 
@@ -92,7 +97,8 @@ class Hooking:
             held_back: other days that are not whole.
         """
         if self._worker is not None:
-            self._waiting.put_nowait(None)
+            for name in (*self._failed_before, None):
+                self._waiting.put_nowait(name)
             await self._worker
         if self._hook.per == DAY:
             # A file that the archive does not have is not waited for.
@@ -116,7 +122,10 @@ class Hooking:
         names: dict[tuple[Key, date], list[str]] = defaultdict(list)
         for name in await asyncio.to_thread(self._recorded_before):
             names[_place(self.book.owed[name])].append(name)
-        for (key, day), urls in sorted(names.items()):
+        failed = self.book.failed
+        for (key, day), urls in sorted(
+            names.items(), key=lambda one: (not failed.isdisjoint(one[1]), one[0])
+        ):
             if (key, day) in left or self._has_given_up:
                 continue
             values = {
@@ -166,7 +175,7 @@ class Hooking:
         for number, column in enumerate(table.archive):
             for spot, version in column:
                 offered.setdefault(spot, [[] for _ in table.archive])[number].append((spot, version))
-        for row in due:
+        for row in sorted(due, key=lambda row: _name_of(row) in self.book.failed):
             if self._has_given_up:
                 break
             # Hooks take their time: what was complete may have got a newer baseline meanwhile.
@@ -220,6 +229,8 @@ class Hooking:
         reason = await run_hook(self._hook, occasion._replace(paths=here), self._parts.emit)
         if reason:
             self._failed_in_row += 1
+            with contextlib.suppress(StorageError):
+                await asyncio.to_thread(self.book.note_failed, names)
             self._parts.emit(HookFailed(occasion.name, reason))
             if self._has_given_up:
                 words = f"{FAILURES} hooks failed in a row; the others are left for the next run"
