@@ -54,7 +54,9 @@ class MaapCommands(Provider):
     """Search over everything that can be chosen. Its texts are contents, which are never parsed as markup."""
 
     _commands: tuple[Command, ...] = ()
+    _own: tuple[Command, ...] = ()
     _known = Known()
+    _count = 0
 
     @property
     def _maap(self) -> Host:
@@ -80,13 +82,13 @@ class MaapCommands(Provider):
         saved: dict[str, Choices] = {}
         with suppress(MaapError):  # the list of saved searches says what is wrong in their file
             saved = await asyncio.to_thread(SavedSearches(session.dirs.searches_file).all)
-        self._commands = (
-            *self._actions(),
-            *self._modes(),
-            *self._others(),
-            *self._saved(saved),
-            *self._names(names),
-        )
+        self._own = (*self._actions(), *self._modes(), *self._others(), *self._saved(saved))
+        self._take_names()
+
+    def _take_names(self) -> None:
+        """List the names that are known now; at a first run they come from the archive meanwhile."""
+        self._count = _count_names(self._known)
+        self._commands = (*self._own, *self._names(self._known))
 
     def _actions(self) -> list[Command]:
         """The actions of the keys of the mode that is shown."""
@@ -190,6 +192,9 @@ class MaapCommands(Provider):
     async def search(self, query: str) -> Hits:
         """What a pasted text becomes, entries that hold every word, then those similar to the query."""
         await asyncio.shield(self._reading)
+        self._known = self._maap.backend.session.index.known
+        if _count_names(self._known) != self._count:
+            self._take_names()
         pasted = await asyncio.to_thread(read, self._maap.pasted_text(query))
         if pasted is not None:
             for place, (title, about, run) in enumerate(offers(self._maap, pasted, self._known)):
@@ -225,6 +230,10 @@ class MaapCommands(Provider):
                     text=command.title,
                     help=_help(command),
                 )
+
+
+def _count_names(known: Known) -> int:
+    return sum(1 + len(one.products) for one in known.collections.values())
 
 
 def _help(command: Command) -> str:

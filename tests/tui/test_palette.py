@@ -13,6 +13,7 @@ from textual.command import CommandPalette
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
+from maap_tui.demo.archive import Archive
 from maap_tui.engine.missions import earthcare
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
@@ -118,6 +119,18 @@ async def test_collections_stand_in_the_order_of_the_tree(make_app: MakeApp) -> 
         options = [str(option.prompt) for option in app.screen.query_one(OptionList).options]
         found = [line.split()[2] for line in options if line.startswith("CPR_CLD_2A  in ")]
         assert found == order
+
+
+async def test_names_that_come_while_it_is_open_are_found(make_app: MakeApp, archive: Archive) -> None:
+    archive.faults.add(target="catalogue", match="queryables", latency_s=1.0)
+    app = make_app(is_first=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await type_into_palette(pilot, "dopple")
+        await wait_until(lambda: "No matches found" in text_of(app), pilot)
+        known = app.backend.session.index
+        await wait_until(lambda: known.known.products_of(VALIDATED), pilot)
+        await pilot.press("r")
+        await wait_until(lambda: f"CPR_CD__2A  in {VALIDATED}" in text_of(app), pilot)
 
 
 async def test_finds_product_types_by_content_and_hostile_names_are_only_text(make_app: MakeApp) -> None:
