@@ -126,10 +126,11 @@ async def test_transfers_go_on_in_the_background_when_the_app_is_left(
         await wait_until(lambda: len(app.backend.live_jobs) == 4 and asked("data") == 3, pilot)
         await pilot.press("q")
         await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        # What Enter does is said.
+        await wait_until(lambda: "Stay (esc/enter)" in text_of(app), pilot)
         text = text_of(app)
         assert "2 transfers are running, 2 wait. Leave?" in text and "`maap queue attach` shows" in text
         assert "Stop them (y)" in text and "Background (b)" in text
-        assert "Stay (esc/enter)" in text, "what Enter does is said"
         await pilot.press("escape")
         await wait_until(lambda: not isinstance(app.screen, ConfirmDialog), pilot)
         assert app.return_code is None and worker_of(app) == 0
