@@ -108,7 +108,7 @@ class Files:
             block_size: bytes that are asked for at least.
 
         Raises:
-            InvalidRequestError: the file does not exist.
+            InvalidRequestError: the file does not exist, or `block_size` is not a number of bytes.
             DownloadError: the archive does not send it in parts, or not now.
         """
         found = self._opened(granule, collection, block_size)

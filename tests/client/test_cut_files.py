@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ import pytest
 
 from maap_tui import AsyncMaapClient, AuthenticationError, DownloadError, InvalidRequestError, MaapClient
 from maap_tui.demo import Archive
+from tests.engine.raw_files import FileServer, RawFile
 from tests.engine.transfer_kit import Remote, remote
 from tests.homes import PATIENCE_S
 
 __all__ = ["remote"]
 
+NAMES = ("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
 ID = "ECA_EXBC_CPR_CLD_2A_20251204T231625Z_20251204T235951Z_08636B"
 
 
@@ -121,6 +124,19 @@ def test_a_long_read_takes_few_requests(file: Remote, archive: Archive, asked: C
     with MaapClient() as client, client.open(file.url, block_size=1 << 40) as there:
         assert there.read(10) + there.read() == file.content
         assert asked("data") == 3
+
+
+async def test_a_server_without_parts_is_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with FileServer() as server:
+        monkeypatch.setenv("MAAP_DATA_ORIGINS", server.url)
+        served = server.at(f"/data/{ID}.h5", RawFile(bytes(100), ranges=False))
+
+        async with AsyncMaapClient() as client:
+            (granule,) = (await client.search(*NAMES, orbit="08636B")).granules
+            assets = [replace(asset, href=served) for asset in granule.assets if asset.name == f"{ID}.h5"]
+            with pytest.raises(DownloadError, match="sends only whole files") as caught:
+                await client.open(replace(granule, assets=tuple(assets)))
+    assert caught.value.hint == "Download the whole file, and open it here."
 
 
 def test_threads_read_files_at_once(file: Remote) -> None:

@@ -192,3 +192,33 @@ async def test_nothing_is_to_spare_while_somebody_waits(
     monkeypatch.setattr("maap_tui.engine.download.slots.POLL_S", 0)  # as if it had not for long
     async with slots.spare() as is_free:
         assert is_free
+
+
+async def test_who_takes_one_for_each_of_many_requests_gives_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maap_tui.engine.download.slots._TURN_S", 0)  # as if it had been at it for long
+    begun, busy, other = asyncio.Event(), Slots(tmp_path, 1), Slots(tmp_path, 1)
+    async with busy.one():
+        waiting = asyncio.ensure_future(_hold(Slots(tmp_path, 1, on_wait=begun.set)))
+        await begun.wait()
+    taken = 0
+    while not waiting.done():
+        async with busy.one():
+            taken += 1
+    assert taken < 3
+    await asyncio.wait_for(_hold(other), PATIENCE_S)
+
+
+async def test_requests_of_one_process_follow_each_other_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maap_tui.engine.download.slots._TURN_S", 0)
+    monkeypatch.setattr("maap_tui.engine.download.slots.POLL_S", PATIENCE_S)
+    slots = Slots(tmp_path, 1)
+
+    async def several() -> None:
+        for _ in range(3):
+            await _hold(slots)
+
+    await asyncio.wait_for(asyncio.gather(*(several() for _ in range(3))), PATIENCE_S / 4)

@@ -57,9 +57,9 @@ class RemoteFile:
         rules: TransferRules,
         url: str,
         *,
+        limits: ReadLimits,
         size: int | None = None,
         version: tuple[int, str, str] | None = None,
-        limits: ReadLimits | None = None,
         pause: HostPause | None = None,
         emit: Emit = ignore,
     ) -> None:
@@ -70,10 +70,9 @@ class RemoteFile:
             tokens: give the access token.
             rules: how often requests are repeated.
             url: the file.
+            limits: requests at once and bytes a second, of all files that are read.
             size: bytes that the catalogue announced; None when it did not.
             version: what is meant of it, as `version` says; None for the one that `open` meets.
-            limits: requests at once and bytes a second, of all files that are read; None for one request
-                at a time, at the rate of the rules.
             pause: waits that hosts ask for.
             emit: takes the events of failed tries.
 
@@ -89,7 +88,7 @@ class RemoteFile:
         self.requests = 0
         """Requests that were sent so far."""
         self._announced = size
-        self._limits = limits or ReadLimits(rules, 1, emit)
+        self._limits = limits
         self._http = http
         self._rules = rules
         self._pause = pause or HostPause()
