@@ -215,10 +215,9 @@ async def test_requests_of_one_process_follow_each_other_at_once(
 ) -> None:
     monkeypatch.setattr("maap_tui.engine.download.slots._TURN_S", 0)
     monkeypatch.setattr("maap_tui.engine.download.slots.POLL_S", PATIENCE_S)
-    slots = Slots(tmp_path, 1)
-
-    async def several() -> None:
-        for _ in range(3):
-            await _hold(slots)
-
-    await asyncio.wait_for(asyncio.gather(*(several() for _ in range(3))), PATIENCE_S / 4)
+    begun = asyncio.Event()
+    slots = Slots(tmp_path, 1, on_wait=begun.set)
+    async with slots.one():
+        waiting = asyncio.ensure_future(_hold(slots))
+        await begun.wait()
+    await asyncio.wait_for(waiting, PATIENCE_S / 4)
