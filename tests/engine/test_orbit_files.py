@@ -277,7 +277,7 @@ def test_a_scenario_as_the_eo_cfi_writes_it() -> None:
         (b"", "is not XML"),
         (b"<a><b></a>", "is not XML"),
         (b"<Earth_Explorer_File/>", "lists no states and no orbit"),
-        (b"<?xml version='1.0' encoding='utf-99'?><a/>", "X "),
+        (b"<?xml version='1.0' encoding='utf-99'?><a/>", "ORBIT "),
         (b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", "declares a document type"),
         ("<!DOCTYPE a []><a/>".encode("utf-16"), "declares a document type"),
         (b"<a>" * 100 + b"</a>" * 100, "in more than 40 others"),
@@ -289,5 +289,5 @@ def test_a_scenario_as_the_eo_cfi_writes_it() -> None:
 )
 def test_what_is_not_an_orbit_file_is_said(data: bytes, said: str) -> None:
     with pytest.raises(InvalidRequestError) as raised:
-        read_orbit_file(data, "X")
-    assert said in raised.value.message
+        read_orbit_file(data, "ORBIT")
+    assert said in raised.value.message and raised.value.message.count("ORBIT") == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -167,6 +168,17 @@ def test_what_could_be_of_two_observations_is_not_guessed(
         assert [left.of + right.of for left, right in found.pairs] == pairs
         assert "".join(left.of for left, _ in found.ambiguous) == ambiguous
         assert "".join(left.of for left in found.waiting) == waiting
+
+
+def test_thousands_of_granules_in_a_row_are_paired_at_once() -> None:
+    """Each begins as the one before ends, and near the one behind it: none is guessed, and none compared."""
+    for length, pairs, ambiguous in ((30, 4000, 0), (31, 0, 4000)):
+        old = [processing(f"a{n}", 30 * n, end_s=30 * n + length, label="") for n in range(4000)]
+        new = [processing(f"n{n}", 30 * n, end_s=30 * n + length, label="") for n in range(4000)]
+        began = time.process_time()
+        found = pair(old, new, MINUTE)
+        assert time.process_time() - began < 10, "seconds of each with each would be a minute"
+        assert (len(found.pairs), len(found.ambiguous)) == (pairs, ambiguous)
 
 
 @pytest.mark.anyio

@@ -113,7 +113,7 @@ def _chosen(
     if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
         raise CannotRead("its time, latitude and longitude do not have one and the same dimension")
     if next(iter(shapes))[0] > _MOST:
-        raise CannotRead(f"it has more than {_MOST:,} positions")
+        raise CannotRead(f"it has more than {_MOST:,} positions; thin it out, or write it as a table")
     origin, scale = _since(listed[names["time"]][0])
     found: dict[str, Any] = {"origin": origin, "scale": scale}
     for kind, name in names.items():

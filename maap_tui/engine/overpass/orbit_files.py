@@ -85,6 +85,8 @@ def read_orbit_file(data: bytes, name: str) -> OrbitFile:
     reader = _Reader(name)
     try:
         read_xml(data, name, reader.begin, reader.end)
+    except InvalidRequestError:
+        raise
     except (KeyError, ValueError, OverflowError) as error:
         raise InvalidRequestError(f"{name} has a state or an orbit that cannot be read ({error})") from None
     if not reader.states and not reader.changes:

@@ -55,6 +55,9 @@ def read_xml(data: bytes, name: str, begin: Begin, end: End) -> None:
     parser.StartDoctypeDeclHandler = refuse
     try:
         parser.Parse(data, True)
+    except InvalidRequestError:
+        # It is a ValueError too, and says all.
+        raise
     except expat.ExpatError as error:
         raise InvalidRequestError(f"{name} is not XML ({error})") from None
     except (LookupError, ValueError) as error:

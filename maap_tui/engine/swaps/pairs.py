@@ -6,6 +6,9 @@ time are of one observation. What could be of two is paired with neither.
 
 from __future__ import annotations
 
+import heapq
+import itertools
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -78,7 +81,7 @@ class Pairs(Generic[Old, New]):
     waiting: list[Processing[Old]] = field(default_factory=list)
     """Old ones that nothing takes the place of."""
     ambiguous: list[tuple[Processing[Old], list[Processing[New]]]] = field(default_factory=list)
-    """Old ones whose place several may take, with these."""
+    """Old ones whose place several may take, with those that begin near them."""
     duplicates: list[Processing[Old]] = field(default_factory=list)
     """Older processings of an old one that counts."""
     others: list[Processing[New]] = field(default_factory=list)
@@ -143,10 +146,10 @@ def pair(
         ):
             # One observation on both sides, whenever the two begin.
             both = _Group(groups[0].old + groups[1].old, groups[0].new + groups[1].new)
-            _judge(found, both, is_one=True)
+            _judge(found, both, tolerance, is_one=True)
             continue
         for group in groups:
-            _judge(found, group, is_one=group.is_one(tolerance))
+            _judge(found, group, tolerance, is_one=group.is_one(tolerance))
     found.pairs.sort(key=lambda both: (both[0].start, both[0].name))
     found.ambiguous.sort(key=lambda both: (both[0].start, both[0].name))
     for rest in (found.waiting, found.duplicates):
@@ -154,13 +157,16 @@ def pair(
     return found
 
 
-def _judge(found: Pairs[Old, New], group: _Group[Old, New], *, is_one: bool) -> None:
+def _judge(found: Pairs[Old, New], group: _Group[Old, New], tolerance: timedelta, *, is_one: bool) -> None:
     """Say what becomes of the granules of a group."""
     begun = any(one.is_settled for one in group.old)
     fresh = [one for one in group.old if not one.is_settled]
     if not is_one:
         if group.new or begun:
-            found.ambiguous += [(one, group.new) for one in fresh]
+            starts = [one.start for one in group.new]
+            for one in fresh:
+                low = bisect_left(starts, one.start - tolerance)
+                found.ambiguous.append((one, group.new[low : bisect_right(starts, one.start + tolerance)]))
         else:
             found.waiting += fresh
         if not group.old:
@@ -182,41 +188,54 @@ def _judge(found: Pairs[Old, New], group: _Group[Old, New], *, is_one: bool) -> 
 
 def _apart(several: _Group[Old, New], tolerance: timedelta) -> list[_Group[Old, New]]:
     """Granules of one label, in groups whose neighbours could be processings of one observation."""
-    runs: list[_Group[Old, New]] = []
-    last: datetime | None = None
-    olds: list[tuple[Processing[Any], bool]] = [(one, False) for one in several.old]
-    for one, is_new in sorted([*olds, *((one, True) for one in several.new)], key=lambda both: both[0].start):
-        if last is None or one.start - last > tolerance:
-            runs.append(_Group())
-        last = one.start
-        (runs[-1].new if is_new else runs[-1].old).append(one)
-    return [group for run in runs for group in _joined(run, tolerance)]
-
-
-def _joined(run: _Group[Old, New], tolerance: timedelta) -> list[_Group[Old, New]]:
-    """A run of granules that begin near one another, cut where one is over before the next begins."""
-    if run.is_one(tolerance):
-        return [run]
     groups: list[_Group[Old, New]] = []
+    run: list[tuple[Processing[Any], bool]] = []
+    ordered = [(one, False) for one in several.old] + [(one, True) for one in several.new]
+    ordered.sort(key=lambda both: both[0].start)
+    for both in ordered:
+        if run and both[0].start - run[-1][0].start > tolerance:
+            groups += _joined(run, tolerance)
+            run = []
+        run.append(both)
+    return groups + _joined(run, tolerance)
 
-    def add(one: Processing[Any], is_new: bool) -> None:
-        group: _Group[Old, New] = _Group()
+
+def _joined(run: Sequence[tuple[Processing[Any], bool]], tolerance: timedelta) -> list[_Group[Any, Any]]:
+    """A run of granules that begin near one another, cut where one is over before the next begins."""
+    whole = _group_of(run)
+    if not run or whole.is_one(tolerance):
+        return [whole] if run else []
+    over: list[list[tuple[Processing[Any], bool]]] = []
+    going: list[list[tuple[Processing[Any], bool]]] = []
+    for both in run:
+        # What began too long ago is near nothing that comes: a run may have thousands of granules.
+        over += [some for some in going if both[0].start - some[-1][0].start > tolerance]
+        still = [some for some in going if both[0].start - some[-1][0].start <= tolerance]
+        near: list[list[tuple[Processing[Any], bool]]] = []
+        going = []
+        for some in still:
+            (near if _is_near(both[0], some, tolerance) else going).append(some)
+        if len(near) == 1:
+            near[0].append(both)
+            going += near
+        else:
+            going.append([*heapq.merge(*near, key=lambda one: one[0].start), both])
+    return [_group_of(some) for some in (*over, *going)]
+
+
+def _is_near(
+    one: Processing[Any], before: Sequence[tuple[Processing[Any], bool]], tolerance: timedelta
+) -> bool:
+    """Whether a granule could be a processing of one of those that began before it, given by their start."""
+    recent = itertools.takewhile(lambda other: one.start - other[0].start <= tolerance, reversed(before))
+    return any(_share_a_moment((one, other)) for other, _ in recent)
+
+
+def _group_of(some: Iterable[tuple[Processing[Any], bool]]) -> _Group[Any, Any]:
+    group: _Group[Any, Any] = _Group()
+    for one, is_new in some:
         (group.new if is_new else group.old).append(one)
-        for other in list(groups):
-            if any(_is_near(one, each, tolerance) for each in other.all):
-                groups.remove(other)
-                group = _Group(other.old + group.old, other.new + group.new)
-        groups.append(group)
-
-    for one in run.old:
-        add(one, False)
-    for other in run.new:
-        add(other, True)
-    return groups
-
-
-def _is_near(one: Processing[Any], other: Processing[Any], tolerance: timedelta) -> bool:
-    return abs(one.start - other.start) <= tolerance and _share_a_moment((one, other))
+    return group
 
 
 def _share_a_moment(some: Sequence[Processing[Any]]) -> bool:
