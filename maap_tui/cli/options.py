@@ -588,7 +588,8 @@ def _read_area(name: str) -> dict[str, Any]:
     from maap_tui.engine.areas import MAX_BYTES, geometry_of
 
     if name.lstrip().startswith("{"):
-        return geometry_of(name, f"--area {name.strip()[:40]}...")
+        text = name.strip()
+        return geometry_of(name, f"--area {text if len(text) <= 40 else f'{text[:40]}...'}")
     return geometry_of(read_text(name, "--area", limit=MAX_BYTES), f"--area {name}")
 
 

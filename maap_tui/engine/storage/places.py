@@ -93,7 +93,7 @@ def demand_file(given: Path | str) -> Path:
     """
     text = str(given)
     if not text.strip() or "\0" in text:
-        raise InvalidRequestError(f"'{shown(text)}' is not the name of a file to write", "Name a file.")
+        raise InvalidRequestError(f"{shown(text)} is not the name of a file to write", "Name a file.")
     if text == "-":
         raise InvalidRequestError("This is written to a file, not to standard output", "Name a file.")
     if text.endswith(os.sep):
