@@ -68,6 +68,13 @@ def test_a_table_holds_no_formula(tmp_path: Path) -> None:
     assert (row["id"], row["orbit"], row["sensing_end"]) == ("'=a", "7655", "")
 
 
+def test_a_cell_is_what_it_was_whatever_it_has(tmp_path: Path) -> None:
+    doi = "a,b;\"c\" 'd' Größe 東京 \U0001f6f0"
+    file = export(tmp_path / "found.csv", [replace(GRANULE, doi=doi)] * 2)
+    with file.open(newline="", encoding="utf-8") as opened:
+        assert [row["doi"] for row in csv.DictReader(opened, strict=True)] == [doi, doi]
+
+
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_geojson(tmp_path: Path, count: int) -> None:
     granules = [
