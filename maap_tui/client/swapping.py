@@ -43,8 +43,9 @@ class Swapping:
             cleaned: whether those count too that a clean-up deleted.
 
         Returns:
-            Its `rows` by sensing start, each with its `state`, `old` and `new` files; `counts` of the states,
-            `fetch_bytes` and `old_bytes`.
+            Its `rows` by sensing start, each with its `state`, `observation`, `old` and `new` files; `counts`
+            of the states, `fetch_bytes` and `old_bytes`; `ambiguous`, granule to reason, of those that could
+            be paired with several.
 
         Raises:
             InvalidRequestError: for unknown names, and where nothing of the old baseline was downloaded.

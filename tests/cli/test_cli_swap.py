@@ -124,6 +124,21 @@ def test_a_plan_of_nothing_says_why(maap: Callable, old: list[str]) -> None:
         assert "Nothing of AB was downloaded, or none of it is of the time and formats" in ended.err
 
 
+def test_a_damaged_journal_is_said_until_a_run_sets_it_aside(
+    maap: Callable, old: list[str], home: Path
+) -> None:
+    assert maap("swap", "run", *NAMES).code == 0
+    (journal,) = home.rglob("swaps/**/BB.jsonl")
+    with journal.open("a") as file:
+        file.write("garbage\n")
+    plan = maap("swap", "plan", *NAMES)
+    assert plan.code == 3 and "1 line of " in plan.err and "cannot be read; a run sets them aside" in plan.err
+    assert maap("swap", "status", *NAMES).code == 3
+    run = maap("swap", "run", *NAMES)
+    assert run.code == 0 and "could not be read and were set aside" in run.err
+    assert maap("swap", "plan", *NAMES).code == 0
+
+
 def test_baselines_in_the_wrong_order_are_a_warning(maap: Callable, old: list[str]) -> None:
     assert "older" not in maap("swap", "plan", *NAMES).err
     assert maap("sync", *NAMES[:2], "BB", *HALF, "--quiet").code == 0

@@ -190,6 +190,8 @@ async def plan_swap(context: CommandContext) -> None:
     _say_plan(context, plan)
     for name, reason in plan.ambiguous.items():
         context.report.warn(f"{name}: {reason}")
+    if plan.book.bad:
+        context.report.codes.add(AGAIN)
     if plan.open:
         context.report.say(
             f"Would fetch {format_bytes(plan.fetch_bytes)} beside {format_bytes(plan.old_bytes)} of "

@@ -258,6 +258,9 @@ async def plan_swap(
     """
     old, new = names.keys(parts)
     plan = SwapPlan(old, new, await asyncio.to_thread(SwapBook(parts.registry.root, old, new).read))
+    if plan.book.bad:
+        lines = plural(plan.book.bad, "line")
+        parts.emit(Warned(f"{lines} of {plan.book.file} cannot be read; a run sets them aside"))
     mine = await asyncio.to_thread(_old_ones, parts, plan, span, formats, cleaned)
     if not mine and not plan.book.entries:
         if old not in parts.registry.tracked():
