@@ -103,6 +103,12 @@ def test_a_result_that_has_no_room_is_said_before_its_data_come(
     assert not list(tmp_path.glob("*.nc"))
 
 
+def test_variables_may_be_named_one_by_one(maap: Maap, home: Path) -> None:
+    found = maap("cut", ID, "--var", "signal", "--var", "quality_status,time", "--estimate", "--json")
+    names = {one["name"] for one in json.loads(found.out)["variables"]}
+    assert names >= {"/ScienceData/signal", "/ScienceData/quality_status", "/ScienceData/time"}
+
+
 def test_a_folder_in_the_place_of_the_result_costs_nothing(
     maap: Maap, archive: Archive, tmp_path: Path
 ) -> None:

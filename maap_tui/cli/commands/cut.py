@@ -36,7 +36,12 @@ def add_parser(subparsers: Any, words: str) -> None:
     )
     parser.add_argument("name", metavar="NAME", help="a data file, or a granule")
     what = parser.add_argument_group("what to keep (one or several)")
-    what.add_argument("--var", metavar="NAMES", help="variables, as a,b or ScienceData/a; * is any text")
+    what.add_argument(
+        "--var",
+        action="append",
+        metavar="NAMES",
+        help="variables, as a,b or ScienceData/a; * is any text; may be repeated",
+    )
     what.add_argument("--around", metavar="LAT,LON", help="points near this one; degrees, or a site's name")
     what.add_argument("--km", metavar="KM", help="kilometres around it (default: 50)")
     what.add_argument("--bbox", metavar="W,S,E,N", help="points in a box; W > E crosses the antimeridian")
@@ -134,10 +139,10 @@ def _wanted(args: Any, session: Session) -> Cut:
                 f"--time '{args.time[:40]}' is for searches", "Leave out the word missing."
             )
         time = found["time"]
-    names = [one.strip() for one in (args.var or "").split(",")]
-    if args.var is not None and not all(names):
+    names = [one.strip() for words in args.var or () for one in words.split(",")]
+    if not all(names):
         raise InvalidRequestError("--var has an empty name", "Write the names as a,b.")
-    return Cut(tuple(names) if args.var is not None else (), circle, box, time)
+    return Cut(tuple(names), circle, box, time)
 
 
 def _print_estimate(context: CommandContext, found: CutEstimate) -> None:
