@@ -470,7 +470,7 @@ async def test_shows_what_is_here_and_sees_the_registry_change(make_app: MakeApp
         app.backend.session.registry.baseline(key).record("https://x.invalid/1.h5", "/d/1.h5", day)
         app.backend.session.registry.baseline(key).mark([("/d/1.h5", day)])
         await wait_until(lambda: "3 discovered, 2 here, 1 marked, 1 to download" in detail(app), pilot)
-        assert "Newest    here of 2026-01-14, changed 20" in detail(app)
+        assert "Newest    file of 2026-01-14; registry changed 20" in detail(app)
         await pilot.press("h")
         # The product's line has its newest baseline, and what is here of all of them.
         await wait_until(lambda: "53,988" in detail(app) and "3 discovered" in detail(app), pilot)

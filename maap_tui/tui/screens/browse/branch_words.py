@@ -287,7 +287,7 @@ def here_rows(found: Sequence[Here]) -> Rows:
     last = max((one.last for one in found if one.last), default=None)
     changed = max((one.changed for one in found if one.changed), default=None)
     if last is not None and changed is not None:
-        rows.append(("Newest", f"here of {format_date(last)}, changed {format_time(changed)}"))
+        rows.append(("Newest", f"file of {format_date(last)}; registry changed {format_time(changed)}"))
     return rows
 
 
