@@ -27,11 +27,12 @@ from maap_tui.tui.dialogs.coverage import LABEL, GapsDialog
 from maap_tui.tui.dialogs.listing import ListDialog
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
-from maap_tui.tui.screens.registry.baseline_table import BaselineTable, short_age, short_count
+from maap_tui.tui.screens.registry.baseline_table import BaselineTable, bar_legend, short_age, short_count
 from maap_tui.tui.screens.registry.baseline_view import BaselineView
 from maap_tui.tui.screens.registry.day_strip import DayStrip
 from maap_tui.tui.screens.registry.screen import RegistryScreen
 from maap_tui.tui.screens.registry.shares import cells_of
+from maap_tui.tui.theme import UNICODE
 from maap_tui.tui.widgets.row_list import MARKS, RowList
 
 SIZE = (80, 24)
@@ -188,6 +189,14 @@ async def test_bars_a_total_and_what_needs_attention_first(make_app: MakeApp) ->
         assert baselines_of(screen).current.key == KEY, "the cursor stays on its row"
         await pilot.resize_terminal(70, 24)
         await wait_until(lambda: "█here" not in text_of(app) and "5 pending, 3 failed" in text_of(app), pilot)
+
+
+def test_the_legend_of_the_bars_has_every_sign_at_any_width() -> None:
+    signs = (UNICODE.share_marked, UNICODE.share_here, UNICODE.share_missing, UNICODE.share_failed)
+    for width in range(17, 41):
+        words = bar_legend(signs, width)
+        assert len(words) <= width and all(sign in words for sign in signs)
+    assert bar_legend(signs, 30) == "▓mark █here ░miss ✗fail"
 
 
 def test_a_bar_shows_each_share_that_has_files() -> None:

@@ -49,7 +49,8 @@ def bar_cells(width: int, taken: int = 0) -> int:
 def bar_legend(signs: Sequence[str], width: int) -> str:
     """What the four signs of a bar of so many cells mean; the last one, a cross, goes without words first."""
     named = [sign + name for sign, name in zip(signs, ("mark", "here", "miss", "fail"), strict=True)]
-    for words in (" ".join(named), "".join(named), "".join([*named[:3], signs[3]])):
+    short = [*named[:3], signs[3]]
+    for words in (" ".join(named), " ".join(short), "".join(short)):
         if len(words) <= width:
             break
     return words
