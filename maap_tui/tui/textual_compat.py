@@ -9,10 +9,12 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from textual.app import App
 from textual.binding import Binding
+from textual.command import CommandPalette
 from textual.css.model import RuleSet
 from textual.css.query import NoMatches
 from textual.css.stylesheet import Stylesheet
@@ -56,6 +58,15 @@ def notifications_of(app: App[Any]) -> list[Notification]:
     return list(app._notifications)
 
 
+class Palette(CommandPalette):
+    """A palette that page keys do not end. Textual turns pages of a list that it has not laid out yet."""
+
+    def _action_command_list(self, action: str) -> None:
+        # The lines of the list are made when it is drawn: not yet, or on a very small terminal not at all.
+        with suppress(KeyError, IndexError):
+            super()._action_command_list(action)
+
+
 class QuietApp(App[int]):
     """An app that ends without a traceback. Textual prints one and has no hook for the error."""
 
@@ -66,6 +77,11 @@ class QuietApp(App[int]):
     def open_driver(self) -> OpenDriver | None:
         """What draws the app; None without a terminal. Textual's name for it is private."""
         return self._driver if isinstance(self._driver, OpenDriver) else None
+
+    def action_command_palette(self) -> None:
+        """Open the palette."""
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(Palette(id="--command-palette"))
 
     def _handle_exception(self, error: Exception) -> None:
         # A screen that was still being made when the end began looks for parts that it never gets.

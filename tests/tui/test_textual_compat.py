@@ -14,6 +14,7 @@ from rich.style import Style
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding
+from textual.command import CommandPalette
 from textual.notifications import Notify
 from textual.screen import ModalScreen
 from textual.widgets import Tree
@@ -142,3 +143,15 @@ def test_no_other_module_replaces_a_private_method() -> None:
                     if base.__module__.startswith("textual.") and name in vars(base)
                 ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("key", ["pageup", "pagedown"])
+async def test_page_keys_in_a_palette_without_room_do_nothing(key: str) -> None:
+    app = Small()
+    async with app.run_test(size=(1, 1)) as pilot:
+        await pilot.press("ctrl+p")
+        await pilot.pause()
+        assert isinstance(app.screen, CommandPalette)
+        await pilot.press("t", key)
+        await pilot.pause()
+        assert isinstance(app.screen, CommandPalette)
