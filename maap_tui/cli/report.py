@@ -156,7 +156,7 @@ class Reporter:
         """An item that is missing from what was asked for: the first ones by name, all of them in the end."""
         self.codes.add(WRONG if event.permanent else AGAIN)
         self._skipped[event.reason] += 1
-        words = f"Skipped: {event.name[:120]}: {event.reason}" if event.name else f"Skipped: {event.reason}"
+        words = f"Skipped: {event.name[:160]}: {event.reason}" if event.name else f"Skipped: {event.reason}"
         if self._skipped.total() <= SHOWN_SKIPS:
             self._write(words)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,7 @@ def test_sync_fetches_what_completes_sets(maap: Callable, clouds: None, asked: C
 def test_files_whose_names_are_refused_are_an_exit_code(maap: Callable, clouds: None, home: Path) -> None:
     deep = home.joinpath(*["x" * 200] * 21)
     ended = maap("--data-dir", deep, "set", "sync", "clouds", *HOUR)
+    assert re.search(r"^Skipped: '[.]{3}.*/ECA_EXBC_MSI_COP_2A_\w+\.h5': not registered", ended.err, re.M)
     assert ended.code == 4 and "items: not registered: the path is too long (" in ended.err, ended.err
 
 

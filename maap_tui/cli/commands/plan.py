@@ -57,6 +57,7 @@ async def run(context: CommandContext) -> None:
     from maap_tui.engine.catalogue.in_order import in_order
     from maap_tui.engine.net.origins import NOT_OF_THE_ARCHIVE, TRUST_IT
     from maap_tui.engine.storage import files
+    from maap_tui.engine.storage.names import shown_url
     from maap_tui.engine.storage.places import demand_path
     from maap_tui.engine.workflows.filing import Chosen
     from maap_tui.engine.workflows.plan import planned_record
@@ -69,7 +70,7 @@ async def run(context: CommandContext) -> None:
     count = granules = size = sizes = 0
 
     def refuse(url: str, reason: str) -> None:
-        report.refuse(f"{url[:120]!a}", reason)
+        report.refuse(shown_url(url), reason)
         report.codes.add(WRONG)
 
     async with context.session() as session, AsyncExitStack() as stack:

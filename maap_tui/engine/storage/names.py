@@ -148,6 +148,11 @@ def shown(name: str) -> str:
     return shown if len(shown) <= 100 else shown[:97] + "..."
 
 
+def shown_url(url: str) -> str:
+    """A hostile URL as plain ASCII of bounded length; of a long one its end, which names the file."""
+    return ascii(url if len(url) <= 120 else f"...{url[-117:]}")
+
+
 def file_name_of(url: str) -> str:
     """The name of the file an http(s) address points to: its last path segment, checked.
 

@@ -23,6 +23,7 @@ from maap_tui.engine.query import Query
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.spans import days_of
 from maap_tui.engine.saved_searches import Choices
+from maap_tui.engine.storage.names import shown_url
 from maap_tui.engine.studies.declaration import TIMES, Declaration
 from maap_tui.engine.studies.folder import check_folder, has_addurls, texts_of, write_study
 from maap_tui.engine.studies.places import remember_quietly
@@ -273,7 +274,7 @@ async def _search(parts: Parts, query: Query) -> list[Granule]:
 
 def _requests_of(parts: Parts, granule: Granule, assets: Sequence[Asset]) -> list[DownloadRequest]:
     def refuse(asset: Asset, error: InvalidRequestError) -> None:
-        parts.emit(ItemSkipped(f"{asset.href[:120]!a}", asset.href, error.message, permanent=True))
+        parts.emit(ItemSkipped(shown_url(asset.href), asset.href, error.message, permanent=True))
 
     return parts.filing.requests_of(granule, assets, refuse=refuse)
 
@@ -314,7 +315,7 @@ def _tracked(parts: Parts, file: TrackedFile) -> tuple[StudyFile, DownloadReques
     try:
         request = parts.filing.request_of_tracked(file)
     except InvalidRequestError as error:
-        parts.emit(ItemSkipped(f"{file.url[:120]!a}", file.url, error.message, permanent=True))
+        parts.emit(ItemSkipped(shown_url(file.url), file.url, error.message, permanent=True))
         return None
     name, key = parse_name(file.url), file.key
     found = StudyFile(

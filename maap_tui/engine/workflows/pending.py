@@ -17,6 +17,7 @@ from maap_tui.engine.missions import granule_name, has_format, parse_name
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.spans import days_of
+from maap_tui.engine.storage.names import shown_url
 from maap_tui.engine.workflows.filing import Filing
 from maap_tui.engine.workflows.parts import Parts
 
@@ -110,7 +111,7 @@ def queue_tracked(
 
 def left_in_registry(url: str, error: InvalidRequestError) -> ItemSkipped:
     """That a line of the registry names no file that can be fetched."""
-    return ItemSkipped(f"{url[:120]!a}", url, f"left in the registry: {error.message}")
+    return ItemSkipped(shown_url(url), url, f"left in the registry: {error.message}")
 
 
 def pending(parts: Parts, query: Query, *, max_items: int | None = None) -> Pending:

@@ -15,6 +15,7 @@ from maap_tui.engine.errors import (
     InvalidRequestError,
 )
 from maap_tui.engine.registry.entries import TrackedFile
+from maap_tui.engine.storage.names import shown_url
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.register import not_registered
 
@@ -69,7 +70,7 @@ async def enqueue_tracked(
             else:
                 requests.append(parts.filing.request_of_tracked(file, product_dir=product_dir))
         except InvalidRequestError as error:
-            refused.append(f"{file.url[:120]!a} ({error.message})")
+            refused.append(f"{shown_url(file.url)} ({error.message})")
     return await enqueue(parts, requests, into), refused
 
 

@@ -19,6 +19,7 @@ from maap_tui.engine.model import Asset, Granule
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.registry.searched import Days
+from maap_tui.engine.storage.names import shown_url
 from maap_tui.engine.workflows.filing import Chosen, Filing
 from maap_tui.engine.workflows.pending import means
 
@@ -98,7 +99,7 @@ def record_skipped(filing: Filing, search: Search | Arrivals, emit: Emit = ignor
             tracker.note_searched(days)
         refused = tracker.record_skipped(listed, gone)
         for url, reason in refused:
-            emit(Warned(f"Not listed in errors.txt: {url[:120]!a} ({reason})"))
+            emit(Warned(f"Not listed in errors.txt: {shown_url(url)} ({reason})"))
 
 
 def _whole_days(search: Search | Arrivals) -> Days | None:
@@ -127,4 +128,4 @@ def _is_meant(query: Query, url: str) -> bool:
 
 def not_registered(url: str, reason: str) -> ItemSkipped:
     """That a file cannot be a line of the registry."""
-    return ItemSkipped(f"{url[:120]!a}", url, f"not registered: {reason}", permanent=True)
+    return ItemSkipped(shown_url(url), url, f"not registered: {reason}", permanent=True)

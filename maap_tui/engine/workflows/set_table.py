@@ -29,6 +29,7 @@ from maap_tui.engine.product_sets import (
 )
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.entries import TrackedFile
+from maap_tui.engine.storage.names import shown_url
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.searching import UNCUT, run_of
 
@@ -206,7 +207,7 @@ def _offered(parts: Parts, table: SetTable, granule: Granule, formats: tuple[str
     """A granule as the archive has it; its files are kept for when they are fetched."""
 
     def refuse(asset: Asset, error: InvalidRequestError) -> None:
-        parts.emit(ItemSkipped(f"{asset.href[:120]!a}", asset.href, error.message, permanent=True))
+        parts.emit(ItemSkipped(shown_url(asset.href), asset.href, error.message, permanent=True))
 
     files = granule.files(formats)
     requests = parts.filing.requests_of(granule, files, refuse=refuse)
