@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.overpass import tracks
 from maap_tui.engine.overpass.meeting import Way
 from maap_tui.engine.overpass.tracks import PlatformTrack, pieces, read_csv, read_gpx
 from maap_tui.engine.workflows.match import read_track
@@ -87,6 +88,17 @@ def test_times_and_fields_that_no_track_has() -> None:
         *(f"line {number}: no satellite flies in the year {year}"
           for number, year in enumerate((1, 1899, 2150, 9999), 3)),
     ]  # fmt: skip
+
+
+def test_a_track_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracks, "MOST_FIXES", 3)
+    rows = [(f"2026-01-02T12:0{minute}:00Z", minute) for minute in range(4)]
+    table = "time,lat,lon\n" + "".join(f"{time},{at},{at}\n" for time, at in rows)
+    points = "".join(f'<wpt lat="{at}" lon="{at}"><time>{time}</time></wpt>' for time, at in rows)
+    for read, data in ((read_csv, table), (read_gpx, f"<gpx>{points}</gpx>")):
+        with pytest.raises(InvalidRequestError, match=r"^ship has more than 3 positions$") as raised:
+            read(data.encode(), "ship")
+        assert raised.value.hint.startswith("Thin it out")
 
 
 def test_a_long_track_takes_little_memory() -> None:

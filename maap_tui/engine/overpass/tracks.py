@@ -35,6 +35,8 @@ LONGITUDES = (
 """The names that columns may have, best first; units in brackets behind them and case are left out."""
 _DATES, _CLOCKS = ("date", "date_utc", "day"), ("time", "time_utc", "utc", "clock")
 
+_GPX_KINDS = ("trkpt", "rtept", "wpt")
+"""Points of tracks, of routes, and waypoints: the first kind that a file has is taken."""
 _DELIMITERS = ",;\t|"
 _FIRST, _LAST = datetime(1960, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 """Between these a satellite may fly; other times stand for a missing one, as 0001-01-01 does."""
@@ -131,9 +133,11 @@ def read_csv(data: bytes, name: str) -> PlatformTrack:
     for number, line in rows:
         where = f"line {number}"
         try:
-            track.add(where, *columns.read(_split(line, delimiter), has_commas=delimiter == ";"))
+            found = columns.read(_split(line, delimiter), has_commas=delimiter == ";")
         except ValueError as error:
             track.skip(where, str(error))
+        else:
+            track.add(where, *found)
     return track.finished()
 
 
@@ -225,38 +229,42 @@ def read_gpx(data: bytes, name: str) -> PlatformTrack:
     Raises:
         InvalidRequestError: it is not XML, declares a document type, or has no position with a time.
     """
-    reader = _GpxReader()
+    reader = _GpxReader(name)
     read_xml(data, name, reader.begin, reader.end)
-    track = PlatformTrack(name)
-    kind = next((one for one in ("trkpt", "rtept", "wpt") if reader.points[one]), "trkpt")
-    for number, (latitude, longitude, moment) in enumerate(reader.points[kind], 1):
-        where = f"{kind} {number}"
-        try:
-            if not moment:
-                raise ValueError("it has no time")
-            track.add(where, read_moment(moment), _number(latitude), _number(longitude))
-        except ValueError as error:
-            track.skip(where, str(error))
-    return track.finished()
+    kind = next((one for one in _GPX_KINDS if reader.counts[one]), _GPX_KINDS[0])
+    return reader.tracks[kind].finished()
 
 
 class _GpxReader:
-    def __init__(self) -> None:
-        self.points: dict[str, list[tuple[str, str, str]]] = {"trkpt": [], "rtept": [], "wpt": []}
+    def __init__(self, name: str) -> None:
+        self.tracks = {kind: PlatformTrack(name) for kind in _GPX_KINDS}
+        self.counts = dict.fromkeys(_GPX_KINDS, 0)
+        """Points of each kind, whether or not they can be used."""
         self._point: tuple[str, str] | None = None
         self._time = ""
 
     def begin(self, tag: str, attributes: dict[str, str]) -> None:
-        if tag in self.points:
+        if tag in self.counts:
             self._point = attributes.get("lat", ""), attributes.get("lon", "")
             self._time = ""
 
     def end(self, tag: str, text: str) -> None:
-        if tag in self.points and self._point is not None:
-            self.points[tag].append((*self._point, self._time))
+        if tag in self.counts and self._point is not None:
+            self.counts[tag] += 1
+            self._add(self.tracks[tag], f"{tag} {self.counts[tag]}", *self._point)
             self._point = None
         elif tag == "time" and self._point is not None:
             self._time = text
+
+    def _add(self, track: PlatformTrack, where: str, latitude: str, longitude: str) -> None:
+        try:
+            if not self._time:
+                raise ValueError("it has no time")
+            moment, north, east = read_moment(self._time), _number(latitude), _number(longitude)
+        except ValueError as error:
+            track.skip(where, str(error))
+        else:
+            track.add(where, moment, north, east)
 
 
 def pieces(track: PlatformTrack, gap: timedelta) -> Iterator[list[Fix]]:
