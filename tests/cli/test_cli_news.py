@@ -61,6 +61,21 @@ def test_an_archive_that_does_not_answer_is_asked_again_later(maap: Callable, ar
     archive.faults.add(target="search", status=503)
     failed = maap("news", *CLD)
     assert failed.code == 3 and failed.err.startswith("FAILED DAY: BC arrived since ")
+    assert failed.lines[1].split()[3:7] == ["0+"] * 4
+
+
+@pytest.mark.parametrize(("status", "code"), [(500, 3), (422, 0)])
+def test_a_filter_that_fails_or_is_refused(
+    maap: Callable, home: Path, archive: Archive, status: int, code: int
+) -> None:
+    """What may pass ends with 3 and leaves the cursor; a refusal is got round by counting the days."""
+    archive.faults.add(barred=f"updated:{status},created:{status}")
+    asked = maap("news", *CLD, *SINCE)
+    assert asked.code == code
+    assert ("500 Internal Server Error" in asked.err) is (code == 3)
+    synced = maap("sync", *CLD, "--since-last", "--frame", "D", "--format", "hdr")
+    assert synced.code == code, synced.err
+    assert any((home / "state").rglob("cursors/*/*/*.txt")) is (code == 0)
 
 
 def test_nothing_is_tracked_yet(maap: Callable, archive: Archive) -> None:

@@ -107,14 +107,16 @@ async def _queries_of(context: CommandContext, session: Session) -> list[Query]:
 def _row(query: Query, found: News) -> tuple[str, ...]:
     from maap_tui.engine.workflows.arrivals import KINDS
 
-    counts = (format_count(found.counts[kind]) for kind in KINDS)
+    # Of what could not be asked there may be more.
+    least = "+" if found.failed else ""
+    counts = (f"{format_count(found.counts[kind])}{least}" for kind in KINDS)
     since = "the last sync" if found.since is None else f"{found.since:%Y-%m-%d %H:%M}"
     return (
         query.collection,
         query.product_type,
         query.baseline or "all",
         *counts,
-        format_count(found.here),
+        f"{format_count(found.here)}{least}",
         since,
     )
 
