@@ -41,6 +41,9 @@ COLUMNS = (
 LEAST_NAME_CELLS = 27
 """Cells that names keep, the lines of the tree among them."""
 
+ALL_NAME_CELLS = 35
+"""The same where all columns are shown: words that say what a product is matter more than its last day."""
+
 _LEFT_OUT = ("last", "missing", "baseline", "here", "archive")
 """Columns in the order in which they give way."""
 
@@ -49,7 +52,7 @@ def columns_for(width: int) -> list[TreeColumn]:
     """The columns that a tree of so many cells has room for."""
     columns = list(COLUMNS)
     for key in _LEFT_OUT:
-        if width - _cells_of(columns) >= LEAST_NAME_CELLS:
+        if width - _cells_of(columns) >= (ALL_NAME_CELLS if key == "last" else LEAST_NAME_CELLS):
             break
         columns = [column for column in columns if column.key != key]
     return columns
