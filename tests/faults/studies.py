@@ -166,7 +166,7 @@ class StudyInjections:
             return f"wrong bytes under a final name: {sorted(bad)}"
         if self.spoilt.exists() and self.spoilt.read_bytes() not in (
             b"other bytes",
-            self.home.content(self.spoilt.name),
+            self.home.content(self.spoilt),
         ):
             return "what had other bytes has others still"
         if self._lists() != self.new:
