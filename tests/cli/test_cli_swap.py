@@ -74,6 +74,15 @@ def test_what_has_no_successor_stays_and_is_an_exit_code_when_asked(maap: Callab
     assert all(map(Path.exists, map(Path, old)))
 
 
+def test_new_files_whose_names_are_refused_are_an_exit_code(
+    maap: Callable, old: list[str], home: Path
+) -> None:
+    deep = home.joinpath(*["x" * 200] * 21)
+    ended = maap("--data-dir", deep, "swap", "run", *NAMES)
+    assert ended.code == 4 and "the path is too long" in ended.err and "Swapped" not in ended.err
+    assert all(map(Path.exists, map(Path, old)))
+
+
 def test_a_day_that_cannot_be_searched_is_an_exit_code(
     maap: Callable, old: list[str], archive: Archive
 ) -> None:

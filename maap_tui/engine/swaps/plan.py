@@ -15,7 +15,7 @@ from typing import Final, Literal
 from maap_tui.engine.catalogue.search import FailedDay
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
-from maap_tui.engine.events import Warned
+from maap_tui.engine.events import ItemSkipped, Warned
 from maap_tui.engine.file_names import ALL, OTHER, format_of, has_format
 from maap_tui.engine.missions import Mission, parse_name
 from maap_tui.engine.model import Asset, Granule, TimeRange
@@ -23,6 +23,7 @@ from maap_tui.engine.observations import observation_of
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.spans import days_of
+from maap_tui.engine.storage.names import shown_url
 from maap_tui.engine.swaps.book import SETTLED, Entry, SwapBook, SwapFile
 from maap_tui.engine.swaps.needed import needed_of, warnings_of
 from maap_tui.engine.swaps.pairs import Processing, pair, processing_of
@@ -459,7 +460,7 @@ def _pair_row(
         return _row(old, "lacking", marks)
 
     def refuse(asset: Asset, error: InvalidRequestError) -> None:
-        parts.emit(Warned(f"{asset.href[:120]!a} cannot be fetched: {error.message}"))
+        parts.emit(ItemSkipped(shown_url(asset.href), asset.href, error.message, permanent=True))
 
     several = {asset.href: asset for some in assets.values() for asset in some}
     requests = parts.filing.requests_of(
