@@ -158,7 +158,28 @@ def test_a_file_that_cannot_be_opened_is_one_warning_and_nothing_raises(file: Pa
     queue.close()
 
 
-def test_a_table_of_another_form_is_made_anew(file: Path) -> None:
+def test_what_another_version_queued_stays(file: Path) -> None:
+    """An older one lacks columns, a newer one has more: both use the file in turn."""
+    queue = Queue(file)
+    assert queue.save([row(1, tries=3, verb="get"), row(2)])
+    queue.close()
+    connection = sqlite3.connect(file)
+    for name in ("verb", "tries", "size", "born"):
+        connection.execute(f"ALTER TABLE transfers DROP COLUMN {name}")
+    connection.execute("ALTER TABLE transfers ADD COLUMN colour DEFAULT 'red'")
+    connection.commit()
+    connection.close()
+    queue = Queue(file)
+    kept = queue.load()
+    assert kept == [row(number, verb="", tries=0, size=None, born=0.0) for number in (1, 2)]
+    assert queue.save([row(3)]) and queue.load()[2] == row(3)
+    queue.close()
+    connection = sqlite3.connect(file)
+    assert connection.execute("SELECT colour FROM transfers").fetchall() == [("red",)] * 3
+    connection.close()
+
+
+def test_a_table_that_is_not_the_queue_is_replaced(file: Path) -> None:
     file.parent.mkdir()
     connection = sqlite3.connect(file)
     connection.execute("CREATE TABLE transfers (path TEXT PRIMARY KEY, colour TEXT)")

@@ -16,7 +16,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -141,6 +141,8 @@ class Share:
 
 _COLUMNS = tuple(one.name for one in fields(QueueRow))
 _NAMES = ",".join(_COLUMNS)
+_NEEDED = {"serial", *(one.name for one in fields(QueueRow) if one.default is MISSING)}
+_DEFAULTS = {one.name: one.default for one in fields(QueueRow) if one.default is not MISSING}
 _SAVE_SQL = f"INSERT OR REPLACE INTO transfers ({_NAMES}) VALUES ({','.join('?' * len(_COLUMNS))})"
 _LIVE_SQL = "state IN ('waiting','running','paused')"
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -410,9 +412,15 @@ class Queue:
             with contextlib.suppress(sqlite3.OperationalError):
                 connection.execute("PRAGMA journal_mode = TRUNCATE")
             connection.execute("PRAGMA synchronous = OFF")
-            found = [row[1] for row in connection.execute("PRAGMA table_info(transfers)")]
-            if found and found != ["serial", *_COLUMNS]:
+            found = _columns_in(connection)
+            if found and not found.issuperset(_NEEDED):
                 connection.execute("DROP TABLE transfers")
+            elif found and not found.issuperset(_COLUMNS):
+                # Another version made it: what that queued stays, and a column that only that has.
+                connection.execute("BEGIN IMMEDIATE")
+                for name in set(_COLUMNS) - _columns_in(connection):
+                    default = connection.execute("SELECT quote(?)", (_DEFAULTS[name],)).fetchone()[0]
+                    connection.execute(f"ALTER TABLE transfers ADD COLUMN {name} DEFAULT {default}")
             columns = ",".join(name + " TEXT UNIQUE NOT NULL" * (name == "path") for name in _COLUMNS)
             # A serial is never given twice, so that a reader can ask for what is newer than its last.
             connection.execute(
@@ -478,6 +486,11 @@ def _storable(row: QueueRow) -> tuple[object, ...]:
 def _text(text: str) -> str:
     """The text as UTF-8 can hold it; undecodable bytes of a path become escapes."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _columns_in(connection: sqlite3.Connection) -> set[str]:
+    """The columns of the table of transfers; none where it is not there."""
+    return {row[1] for row in connection.execute("PRAGMA table_info(transfers)")}
 
 
 _values_of = operator.attrgetter(*_COLUMNS)
