@@ -83,6 +83,7 @@ APP_LAYERS = [
         "cells",
         "colours",
         "gc_pause",
+        "graphics",
         "keys",
         "messages",
         "outside",

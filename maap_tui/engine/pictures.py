@@ -1,4 +1,4 @@
-"""Pictures made small enough for a terminal; run as a program, it reads one from its standard input.
+"""Pictures made fit for a terminal; run as a program, it reads one from its standard input.
 
 The picture is opened by the reader of its own format: a server may send anything, and the fewer decoders
 see it the better.
@@ -7,7 +7,9 @@ see it the better.
 from __future__ import annotations
 
 import io
+import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +34,17 @@ class Picture:
     """Red, green and blue of each pixel, by rows; of one in grey a byte each."""
     original: tuple[int, int]
     """Width and height of the picture as it came, pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharpPicture:
+    """A picture for a terminal that draws pixels."""
+
+    columns: int
+    """Cells that it fills."""
+    rows: int
+    png: bytes
+    """To be drawn into those cells, larger or smaller than it is."""
 
 
 def demand_pictures() -> None:
@@ -63,6 +76,30 @@ async def made_small(data: bytes, width: int, height: int, *, colours: int = MOS
     return Picture(size[0], size[1], pixels, (size[2], size[3]))
 
 
+async def made_sharp(
+    data: bytes, room: tuple[int, int], cell: tuple[int, int], ground: tuple[int, int, int]
+) -> SharpPicture:
+    """A picture as large as fits into so many cells, its sides in proportion.
+
+    It is given no more pixels than it has: the terminal enlarges it.
+
+    Args:
+        data: a PNG or JPEG.
+        room: columns and rows that there are.
+        cell: width and height of a cell, pixels.
+        ground: red, green and blue of what is left of the last cells.
+
+    Raises:
+        InvalidRequestError: it cannot be shown, in a sentence; or the package for it is not installed.
+    """
+    demand_pictures()
+    words = [str(max(1, number)) for number in (*room, *cell)]
+    found = await run_apart(__name__, *words, *map(str, ground), data=data)
+    head, _, png = found.partition(b"\n")
+    columns, rows = map(int, head.split())
+    return SharpPicture(columns, rows, png)
+
+
 def _opened(data: bytes) -> Any:
     from PIL.JpegImagePlugin import JpegImageFile
     from PIL.PngImagePlugin import PngImageFile
@@ -74,33 +111,70 @@ def _opened(data: bytes) -> Any:
     raise CannotRead("it is neither a PNG nor a JPEG picture")
 
 
+def _read(data: bytes, width: int, height: int) -> tuple[Any, tuple[int, int]]:
+    """A picture in red, green and blue, and its size; a much larger one may be read smaller."""
+    from PIL import Image
+
+    image = _opened(data)
+    original = image.size
+    if original[0] * original[1] > MOST_PIXELS:
+        raise CannotRead(f"it has {original[0]:,} x {original[1]:,} pixels, too many to be shown")
+    image.draft("RGB", (2 * width, 2 * height))
+    if image.mode.startswith("I"):  # 16 bits of grey
+        image = image.point(lambda value: value / 256).convert("L")
+    if image.mode in ("LA", "PA", "RGBA", "P"):
+        whole = image.convert("RGBA")
+        image = Image.new("RGB", whole.size)
+        image.paste(whole, mask=whole.getchannel("A"))
+    return image.convert("RGB"), original
+
+
 def _small(data: bytes, width: int, height: int, colours: int) -> bytes:
     from PIL import Image, ImageOps
 
+    image, original = _read(data, width, height)
+    image = ImageOps.contain(image, (width, height))
+    if colours:
+        image = image.quantize(colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB")
+    else:
+        image = ImageOps.autocontrast(image.convert("L"))
+    return b"%d %d %d %d\n" % (*image.size, *original) + image.tobytes()
+
+
+def _sharp(data: bytes, room: tuple[int, int], cell: tuple[int, int], ground: tuple[int, int, int]) -> bytes:
+    from PIL import Image, ImageOps
+
+    width, height = room[0] * cell[0], room[1] * cell[1]
+    image, _ = _read(data, width, height)
+    # How many times larger than its pixels it is drawn: the terminal enlarges, and fewer bytes are sent.
+    scale = min(width / image.width, height / image.height)
+    if scale < 1:
+        image = ImageOps.contain(image, (width, height), Image.Resampling.LANCZOS)
+        scale = 1.0
+    columns, rows = (
+        min(most, max(1, math.ceil(pixels * scale / one - 0.01)))
+        for most, pixels, one in zip(room, image.size, cell, strict=True)
+    )
+    # It has whole cells: what is left of the last ones is filled, or its sides would lose their proportion.
+    whole = Image.new("RGB", (round(columns * cell[0] / scale), round(rows * cell[1] / scale)), ground)
+    whole.paste(image)
+    memory = io.BytesIO()
+    whole.save(memory, "PNG")
+    return b"%d %d\n" % (columns, rows) + memory.getvalue()
+
+
+def _work(numbers: Sequence[int], data: bytes) -> bytes:
+    """Make a picture small, or sharp where the numbers say how large a cell is."""
     try:
-        image = _opened(data)
-        original = image.size
-        if original[0] * original[1] > MOST_PIXELS:
-            raise CannotRead(f"it has {original[0]:,} x {original[1]:,} pixels, too many to be shown")
-        image.draft("RGB", (2 * width, 2 * height))
-        if image.mode.startswith("I"):  # 16 bits of grey
-            image = image.point(lambda value: value / 256).convert("L")
-        if image.mode in ("LA", "PA", "RGBA", "P"):
-            whole = image.convert("RGBA")
-            image = Image.new("RGB", whole.size)
-            image.paste(whole, mask=whole.getchannel("A"))
-        image = ImageOps.contain(image.convert("RGB"), (width, height))
-        if colours:
-            image = image.quantize(colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB")
-        else:
-            image = ImageOps.autocontrast(image.convert("L"))
+        if len(numbers) == 3:
+            return _small(data, *numbers)
+        columns, rows, width, height, *ground = numbers
+        return _sharp(data, (columns, rows), (width, height), (ground[0], ground[1], ground[2]))
     except (CannotRead, MemoryError):
         raise
     except Exception as error:  # the readers raise nearly anything on broken data
         raise CannotRead(f"the picture is damaged ({' '.join(str(error).split())[:100]})") from error
-    return b"%d %d %d %d\n" % (*image.size, *original) + image.tobytes()
 
 
 if __name__ == "__main__":
-    _width, _height, _colours = map(int, sys.argv[1:4])
-    finish(lambda: _small(sys.stdin.buffer.read(), _width, _height, _colours))
+    finish(lambda: _work([*map(int, sys.argv[1:])], sys.stdin.buffer.read()))

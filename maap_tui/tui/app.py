@@ -33,6 +33,7 @@ from maap_tui.engine.session import Session
 from maap_tui.text import as_sentence, clean, plural
 from maap_tui.tui import colours, theme
 from maap_tui.tui.backend import Backend
+from maap_tui.tui.graphics import DrawsPictures
 from maap_tui.tui.host import Host
 from maap_tui.tui.keys import BY_ID, MODES, Key, bindings, check_keymap, keys_of_commands, show_key
 from maap_tui.tui.leaving import look_for_left_work, may_leave
@@ -462,6 +463,15 @@ class MaapApp(QuietApp):
         """Show the error of a worker; the app continues."""
         if event.state is WorkerState.ERROR and event.worker.error is not None:
             self.show_error(event.worker.error)
+
+    async def sharp_terminal(self) -> DrawsPictures | None:
+        """The terminal where it is to draw pictures in pixels; None where half blocks or shades do."""
+        is_plain = self.is_ascii or self.no_colour or self.few_colours or self.low_bandwidth
+        driver = self.open_driver
+        if is_plain or not self.backend.session.settings.ui.sharp_pictures:
+            return None
+        is_able = isinstance(driver, TerminalDriver) and await driver.can_draw_pictures()
+        return driver if isinstance(driver, TerminalDriver) and is_able else None
 
     def copy_text(self, text: str, what: str = "Copied") -> None:
         """Copy to the clipboard by every way there is here; without any, show the text."""

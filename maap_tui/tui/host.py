@@ -13,6 +13,7 @@ from textual.worker import Worker
 from maap_tui.engine.config.settings import Settings
 from maap_tui.engine.download.queue_store import QueueRow
 from maap_tui.tui.backend import Backend
+from maap_tui.tui.graphics import DrawsPictures
 from maap_tui.tui.keys import Key
 from maap_tui.tui.theme import Glyphs
 from maap_tui.tui.workers import RunsWorkers
@@ -68,6 +69,8 @@ class Host(RunsWorkers, Protocol):
         others: Sequence[tuple[str, str]] = (),
         no: str = "No",
     ) -> str: ...
+
+    async def sharp_terminal(self) -> DrawsPictures | None: ...
 
     def copy_text(self, text: str, what: str = "Copied") -> None: ...
 

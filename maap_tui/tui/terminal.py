@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import queue
 import select
 import signal
+import struct
 import sys
 import termios
 import threading
@@ -25,7 +27,8 @@ from textual.message import Message
 from textual.messages import InBandWindowResize
 
 from maap_tui.tui.cells import Cells, can_erase, sets_modes
-from maap_tui.tui.textual_compat import OpenDriver
+from maap_tui.tui.graphics import ANSWER_S, DELETE, QUERY, PictureLayer, Placed, may_ask, says_yes
+from maap_tui.tui.textual_compat import OpenDriver, TerminalAnswer
 
 ORDERLY_S = 1.0
 """Seconds that the app may take to end in order after it was asked to."""
@@ -139,6 +142,10 @@ class TerminalDriver(OpenDriver):
         self._is_in_sync = False
         self._repainting: asyncio.TimerHandle | None = None
         self._pointer = f"{_POINTER}default\x07"
+        self._pictures = PictureLayer()
+        self._answered: asyncio.Event | None = None
+        """Set when the terminal has said whether it draws pictures; None before it was asked."""
+        self._draws_pictures = False
         self._watcher: threading.Thread | None = None
         assert self.file is not None  # the app is not opened without a terminal on stderr
         self._outlet = _Outlet(self.file, self)
@@ -197,7 +204,51 @@ class TerminalDriver(OpenDriver):
     def process_message(self, message: Message) -> None:
         if isinstance(message, Resize | InBandWindowResize):
             self._is_unknown = True
+        if isinstance(message, TerminalAnswer):
+            if self._ending.loop is not None:
+                with contextlib.suppress(RuntimeError):  # its loop has ended: the app is already ending
+                    self._ending.loop.call_soon_threadsafe(self._take_answer, message.text)
+            return
         super().process_message(message)
+
+    async def can_draw_pictures(self) -> bool:
+        """Whether the terminal draws pictures in pixels, as it answers itself; it is asked once."""
+        if self._answered is None:
+            self._answered = asyncio.Event()
+            if not may_ask(os.environ) or not all(self.cell_size()):
+                self._answered.set()
+            else:
+                self.expect_answers(2 * ANSWER_S)
+                with contextlib.suppress(queue.Full):
+                    self.hand_over(QUERY)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_S):
+                await self._answered.wait()
+        self._answered.set()
+        return self._draws_pictures
+
+    def _take_answer(self, text: str) -> None:
+        self._draws_pictures = self._draws_pictures or says_yes(text)
+        if self._answered is not None:
+            self._answered.set()  # of the two answers, that about pictures comes first
+
+    def cell_size(self) -> tuple[int, int]:
+        """Width and height of a cell, pixels; 0 where the terminal does not say."""
+        try:
+            size = fcntl.ioctl(self.fileno, termios.TIOCGWINSZ, bytes(8))
+        except OSError:
+            return 0, 0
+        rows, columns, width, height = struct.unpack("HHHH", size)
+        return width // max(1, columns), height // max(1, rows)
+
+    def show_picture_of(self, source: Callable[[], Placed | None] | None) -> None:
+        """Show the picture that a source gives for each frame; None for no more pictures."""
+        self._pictures.source = source
+
+    def stop_application_mode(self) -> None:
+        if data := self._pictures.clear():
+            self._send(data)
+        super().stop_application_mode()
 
     def write(self, data: str) -> None:
         """Queue what differs from what is shown; frames that a slow terminal loses are drawn again."""
@@ -211,18 +262,27 @@ class TerminalDriver(OpenDriver):
             if data == self._pointer:
                 return
             self._pointer = data
+        picture = ""
         if not sets_modes(data):
             # A signal may suspend the app in between: then the next frame forgets what this one knew.
             if self._is_unknown:
                 self._is_unknown = False
                 self._cells.forget(self.terminal_size)
-            data = self._cells.frame(data)
-        if not data:
-            return
+                self._pictures.forget()
+            before, picture = self._pictures.around()
+            data = before + self._cells.frame(data)
+        if data:
+            data = f"{_SYNC_BEGINS}{data}{_SYNC_ENDS}" if self._is_in_sync else data
+        if data or picture:
+            self._send(data + picture)
+
+    def _send(self, data: str) -> None:
+        """Queue bytes; where they are lost, everything is drawn again once the terminal has caught up."""
         try:
-            self.hand_over(f"{_SYNC_BEGINS}{data}{_SYNC_ENDS}" if self._is_in_sync else data)
+            self.hand_over(data)
         except queue.Full:
             self._has_dropped = self._is_unknown = True
+            self._pictures.forget()
 
     def close(self) -> None:
         """End the writing, without waiting for a terminal that does not read."""
@@ -280,7 +340,7 @@ class TerminalDriver(OpenDriver):
         number = self._outlet.fileno()
         with contextlib.suppress(OSError, ValueError):
             if select.select([], [number], [], 0)[1]:
-                os.write(number, RESTORE)
+                os.write(number, (DELETE.encode() if self._pictures.is_used else b"") + RESTORE)
 
 
 class _Outlet:

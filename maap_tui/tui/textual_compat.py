@@ -8,22 +8,28 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from time import monotonic
 from typing import Any, ClassVar
 
+from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.binding import Binding
 from textual.command import CommandPalette
 from textual.css.model import RuleSet
 from textual.css.query import NoMatches
 from textual.css.stylesheet import Stylesheet
+from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Size
 from textual.keys import _character_to_key
+from textual.message import Message
 from textual.notifications import Notification
 from textual.screen import Screen
 from textual.widgets import Tree
+
+from maap_tui.tui.graphics import take_answers
 
 
 def keymap_of(app: App[Any]) -> Mapping[str, str]:
@@ -121,6 +127,50 @@ class QuickStylesheet(Stylesheet):
         self.parse()
 
 
+class TerminalAnswer(Message):
+    """What the terminal answered to a question about pictures."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+
+
+class AnswersParser(XTermParser):
+    """Takes answers about pictures out of what is typed. Textual's parser has them come as keys."""
+
+    waits_until: ClassVar[float] = 0.0
+    """Until when an answer may come in parts, by the clock `monotonic`; 0 before anything was asked."""
+
+    def __init__(self, debug: bool = False) -> None:
+        super().__init__(debug)
+        self._begun = ""
+
+    def feed(self, data: str) -> Iterable[Message]:
+        if not data or not self.waits_until:
+            yield from super().feed(data)
+            return
+        keys, answers, begun = take_answers(self._begun + data)
+        if begun and monotonic() >= self.waits_until:
+            keys, begun = keys + begun, ""
+        self._begun = begun
+        for text in answers:
+            yield TerminalAnswer(text)
+        if keys:
+            yield from super().feed(keys)
+
+    def tick(self) -> Iterable[Message]:
+        if self._begun and monotonic() >= self.waits_until:
+            # The rest did not come: it was typed, unless nobody can type it.
+            keys, self._begun = self._begun, ""
+            if len(keys) <= len("\x1b["):
+                yield from super().feed(keys)
+        yield from super().tick()
+
+
+# The driver makes its parser itself.
+linux_driver.XTermParser = AnswersParser  # type: ignore[attr-defined]
+
+
 class OpenDriver(LinuxDriver):
     """A driver whose file, writer, mouse and reader subclasses may replace. Textual's are all private."""
 
@@ -156,6 +206,10 @@ class OpenDriver(LinuxDriver):
     def terminal_size(self) -> Size:
         """Columns and lines of the terminal."""
         return Size(*self._get_terminal_size())
+
+    def expect_answers(self, seconds: float) -> None:
+        """Hold the beginning of an answer back for a while, in place of taking it for keys."""
+        AnswersParser.waits_until = monotonic() + seconds
 
     @property
     def has_mouse(self) -> bool:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from maap_tui.engine.apart import run_apart
 from maap_tui.engine.errors import InvalidRequestError
-from maap_tui.engine.pictures import MOST_PIXELS, made_small
+from maap_tui.engine.pictures import MOST_PIXELS, made_sharp, made_small
 
 
 def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
@@ -99,3 +99,31 @@ async def test_work_that_crashes_costs_its_process_alone() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         await run_apart("maap_tui.engine.there_is_no_such_module")
     assert caught.value.message == "it is damaged, or made to harm: what reads it gave up"
+
+
+@pytest.mark.parametrize(
+    ("size", "room", "cells", "pixels"),
+    [
+        ((40, 20), (10, 10), (10, 3), (40, 24)),  # enlarged by the terminal
+        ((400, 200), (10, 10), (10, 3), (100, 60)),  # made smaller here
+        ((20, 400), (10, 10), (1, 10), (10, 200)),
+        ((300, 3), (10, 10), (10, 1), (100, 20)),
+    ],
+)
+async def test_a_sharp_picture_fills_whole_cells(
+    size: tuple[int, int], room: tuple[int, int], cells: tuple[int, int], pixels: tuple[int, int]
+) -> None:
+    sharp = await made_sharp(encoded(halves("RGB", RED, BLUE, size)), room, (10, 20), (1, 2, 3))
+    image = Image.open(io.BytesIO(sharp.png), formats=["PNG"])
+    assert (sharp.columns, sharp.rows) == cells
+    assert image.size == pixels
+    # Its sides are drawn in proportion.
+    assert image.width / image.height == pytest.approx(10 * cells[0] / (20 * cells[1]), rel=0.05)
+    assert image.getpixel((0, 0)) == RED
+    if image.height > size[1] * min(1, image.width / size[0]):
+        assert image.getpixel((0, image.height - 1)) == (1, 2, 3)
+
+
+async def test_a_damaged_picture_is_refused_in_a_sentence_when_it_is_to_be_sharp() -> None:
+    with pytest.raises(InvalidRequestError, match="damaged"):
+        await made_sharp(encoded(halves("RGB", RED, BLUE))[:60], (10, 10), (10, 20), (0, 0, 0))

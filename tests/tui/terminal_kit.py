@@ -39,7 +39,19 @@ class Terminal:
         size: tuple[int, int] = (80, 24),
         ignored: tuple[signal.Signals, ...] = (),
         program: list[str] | None = None,
+        cell: tuple[int, int] = (0, 0),
     ) -> None:
+        """Start a process.
+
+        Args:
+            words: what `maap` is given.
+            environ: its environment.
+            size: columns and lines.
+            ignored: signals that it ignores.
+            program: a command in place of `maap`.
+            cell: width and height of a cell, pixels; 0 for a terminal that does not say.
+        """
+        self.cell = cell
         self.shown = b""
         self.picture = Picture(size)
         self.code: int | None = None
@@ -56,7 +68,7 @@ class Terminal:
         ignored: tuple[signal.Signals, ...],
     ) -> None:
         self.master, inner = pty.openpty()
-        _set_size(inner, size)
+        self._set_size(inner, size)
         # Before the program starts: on a busy machine it has changed them before this process goes on.
         self.before = termios.tcgetattr(inner)
         self.pid = server().start(words, environ, inner, ignored)
@@ -78,7 +90,7 @@ class Terminal:
         if self.pid == 0:
             for number in ignored:
                 signal.signal(number, signal.SIG_IGN)
-            _set_size(0, size)
+            self._set_size(0, size)
             os.execve(command[0], command, environ)
 
     def read(self, timeout: float) -> bool:
@@ -122,7 +134,7 @@ class Terminal:
         """Give it another size, which has everything drawn again; gives back how much was shown before."""
         seen = len(self.shown)
         self.picture.clear((width, height))
-        _set_size(self.master, (width, height))
+        self._set_size(self.master, (width, height))
         return seen
 
     def kill(self, number: signal.Signals) -> None:
@@ -161,6 +173,10 @@ class Terminal:
         print("last bytes:", self.shown[-600:])
         return not left_on and has_cursor and flags == self.before[:4]
 
+    def _set_size(self, terminal: int, size: tuple[int, int]) -> None:
+        pixels = size[0] * self.cell[0], size[1] * self.cell[1]
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], *pixels))
+
     def cleanup(self) -> None:
         if self.code is None:
             os.kill(self.pid, signal.SIGKILL)
@@ -174,10 +190,6 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-
-
-def _set_size(terminal: int, size: tuple[int, int]) -> None:
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
 
 
 def text_of(shown: bytes) -> bytes:

@@ -468,6 +468,13 @@ class UiSettings(Section):
     low_bandwidth = Setting(
         "MAAP_UI_LOW_BANDWIDTH", SWITCH, False, "Repaint less often, for slow remote terminals."
     )
+    sharp_pictures = Setting(
+        "MAAP_UI_SHARP_PICTURES",
+        SWITCH,
+        True,
+        "Show quicklooks in pixels where the terminal can; off keeps half blocks.",
+        applies="now",
+    )
     animation = Setting("MAAP_UI_ANIMATION", SWITCH, False, "Move and fade things.")
 
 

@@ -17,7 +17,6 @@ from textual.widgets import Static
 from maap_tui.engine.errors import MaapError
 from maap_tui.engine.headers import headers_of, is_data_file, lines_of
 from maap_tui.engine.model import Granule
-from maap_tui.engine.pictures import made_small
 from maap_tui.engine.workflows.files_here import files_here
 from maap_tui.text import clean
 from maap_tui.tui.dialogs.dialog import Dialog
@@ -227,11 +226,7 @@ class GranuleDialog(Dialog[Result]):
         shown.say("Fetching the quicklook...")
         try:
             data = await backend.ask(lambda session: backend.quicklooks.get(session, granule, to_show=True))
-            room = (0, 0)
-            while room != shown.room and all(shown.room):
-                room = shown.room
-                picture = await made_small(data, *room, colours=shown.colours)
-                shown.show(picture)
+            await shown.paint(data)
         except MaapError as error:
             shown.say(error.sentences)
 

@@ -1,7 +1,11 @@
-"""PictureView: a picture in half blocks, two pixels a cell; in a ramp of shades where colours are few."""
+"""PictureView: a picture in pixels where the terminal draws them, else in half blocks, two pixels a cell.
+
+Where colours are few it is drawn in a ramp of shades.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import groupby
 
@@ -12,8 +16,9 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from maap_tui.engine.pictures import Picture
+from maap_tui.engine.pictures import Picture, SharpPicture, made_sharp, made_small
 from maap_tui.text import clean
+from maap_tui.tui.graphics import DrawsPictures, Placed
 from maap_tui.tui.host import OnHost
 
 UPPER, LOWER, FULL = "▀▄█"
@@ -37,6 +42,9 @@ class PictureView(OnHost, Widget):
         super().__init__(id=id)
         self._lines: list[Strip] = []
         self._words = ""
+        self._sharp: SharpPicture | None = None
+        self._terminal: DrawsPictures | None = None
+        """What shows the picture in pixels; None before there was one."""
 
     @property
     def room(self) -> tuple[int, int]:
@@ -62,12 +70,56 @@ class PictureView(OnHost, Widget):
 
     def say(self, words: str) -> None:
         """Show words."""
-        self._lines, self._words = [], clean(words)
+        self._lines, self._words, self._sharp = [], clean(words), None
         self.refresh()
+
+    async def paint(self, data: bytes) -> None:
+        """Show a picture, a PNG or JPEG, as large as there is room.
+
+        Raises:
+            InvalidRequestError: it cannot be shown, in a sentence.
+        """
+        terminal = await self.maap.sharp_terminal()
+        made_for: object = None
+        while all(self.room) and made_for != (now := (self.size, terminal and terminal.cell_size())):
+            made_for = now
+            if terminal is None or not all(cell := terminal.cell_size()):
+                self.show(await made_small(data, *self.room, colours=self.colours))
+            else:
+                colour = self.background_colors[1]
+                sharp = await made_sharp(data, (self.size.width, self.size.height), cell, colour.rgb)
+                if made_for == (self.size, terminal.cell_size()):
+                    self._show_sharp(sharp, terminal)
+
+    def _show_sharp(self, picture: SharpPicture, terminal: DrawsPictures) -> None:
+        """Show a picture in pixels: the cells are blank, and the terminal draws it above them."""
+        self._words, self._sharp, self._terminal = "", picture, terminal
+        self._lines = [Strip.blank(picture.columns, self.rich_style)] * picture.rows
+        terminal.show_picture_of(self.placed)
+        self.refresh()
+
+    def placed(self) -> Placed | None:
+        """The picture in pixels and its place; None while it is not shown, or another screen is above it.
+
+        Of what covers a part of it, as notices do, the terminal would draw nothing: it is cut off there.
+        """
+        if self._sharp is None or not self.is_attached or self.app.screen is not self.screen:
+            return None
+        place = self.content_region
+        if place.width < self._sharp.columns or place.height < self._sharp.rows:
+            return None
+        columns, rows = self._sharp.columns, self._sharp.rows
+        covers = [one.region.y for one in covering(self) if one.region.overlaps(place)]
+        seen = min([rows, *(top - place.y for top in covers)])
+        return Placed(self._sharp.png, place.x, place.y, columns, rows, seen) if seen > 0 else None
+
+    def on_unmount(self) -> None:
+        if self._terminal is not None:
+            self._terminal.show_picture_of(None)
 
     def show(self, picture: Picture) -> None:
         """Show a picture that was made for `room` and `colours`."""
-        self._words = ""
+        self._words, self._sharp = "", None
         if len(picture.pixels) == picture.width * picture.height:
             self._lines = shaded(picture, PLAIN_SHADES if self._is_plain else SHADES)
         else:
@@ -86,6 +138,13 @@ class PictureView(OnHost, Widget):
         if y < len(self._lines):
             return self._lines[y].adjust_cell_length(width, self.rich_style)
         return Strip.blank(width, self.rich_style)
+
+
+def covering(widget: Widget) -> Iterator[Widget]:
+    """What may lie above a widget on its screen: what notices and hints are made of."""
+    for child in widget.screen.children:
+        if child not in widget.ancestors:
+            yield from (one for one in child.walk_children(Widget, with_self=True) if not one.children)
 
 
 def half_blocks(picture: Picture) -> list[Strip]:

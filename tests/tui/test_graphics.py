@@ -1,0 +1,329 @@
+"""Pictures in pixels: a terminal that knows kitty's graphics protocol, and those that do not."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import pytest
+from driving import wait_until
+from PIL import Image
+from terminal_kit import HERE, Terminal, until
+
+from maap_tui.tui.app import MaapApp
+from maap_tui.tui.graphics import PictureLayer, Placed, may_ask, take_answers
+from tests.tui.test_granule_dialog import opened
+
+COMMAND = re.compile(rb"\x1b_G([^;\x1b]*)(?:;([^\x1b]*))?\x1b\\|\x1b\[(\d+);(\d+)H|\x1b\[c")
+CELL = (9, 20)
+
+
+class Shown(NamedTuple):
+    """A picture that a terminal shows."""
+
+    image: Image.Image
+    column: int
+    row: int
+    columns: int
+    rows: int
+
+
+class KittyTerminal(Terminal):
+    """Knows pictures: it answers, and keeps those that were placed and not deleted."""
+
+    def start(self) -> None:
+        self.images: dict[int, Shown] = {}
+        self.asked = self.placed = 0
+        """Questions and pictures that came."""
+        self._done = 0
+        self._place = (0, 0)
+        self._data = b""
+        self._head: dict[str, str] = {}
+
+    def read(self, timeout: float) -> bool:
+        came = super().read(timeout)
+        for found in COMMAND.finditer(self.shown, self._done):
+            self._done = found.end()
+            if found[3]:
+                self._place = (int(found[4]) - 1, int(found[3]) - 1)
+            elif found[0] == b"\x1b[c":
+                self.type(b"\x1b[?62;c")
+            else:
+                options = dict(part.split("=") for part in found[1].decode().split(","))
+                self._take(options, found[2] or b"")
+        return came
+
+    def _take(self, options: dict[str, str], data: bytes) -> None:
+        if options.get("a") == "q":
+            self.asked += 1
+            self.type(b"\x1b_Gi=%s;OK" % options["i"].encode())
+            self.type(b"\x1b\\")
+        elif options.get("a") == "d":
+            assert options["d"] == "I" and options["q"] == "2"
+            self.images.pop(int(options["i"]), None)
+        else:
+            assert options["q"] == "2" and len(data) <= 4096 and (options["m"] == "0" or len(data) == 4096)
+            if options.get("a") == "T":
+                assert not self._data and options["f"] == "100" and options["C"] == "1"
+                self._head, self._at = options, self._place
+            self._data += data
+            if options["m"] == "0":
+                image = Image.open(io.BytesIO(base64.standard_b64decode(self._data)), formats=["PNG"])
+                image.load()
+                self._data = b""
+                head = self._head
+                assert int(head["i"]) not in self.images, "one is shown already"
+                columns, rows = int(head["c"]), int(head["r"])
+                self.images[int(head["i"])] = Shown(image, *self._at, columns, rows)
+                self.placed += 1
+
+    @property
+    def one(self) -> Shown:
+        """The picture that is shown."""
+        (image,) = self.images.values()
+        return image
+
+
+class PlainTerminal(KittyTerminal):
+    """Knows none, and says of what kind it is."""
+
+    def _take(self, options: dict[str, str], data: bytes) -> None:
+        self.asked += options.get("a") == "q"
+        assert self.asked, "a picture is sent that was not asked about"
+
+
+class SilentTerminal(PlainTerminal):
+    """Answers nothing."""
+
+    def type(self, keys: bytes) -> int:
+        return len(self.shown) if keys.startswith(b"\x1b[?62") else super().type(keys)
+
+
+@pytest.fixture
+def open_granule(environ: dict[str, str]) -> Iterator[Callable[..., KittyTerminal]]:
+    """Open the app on a terminal, and in it the dialog of a granule."""
+    opened: list[KittyTerminal] = []
+
+    def begin(
+        kind: type[KittyTerminal] = KittyTerminal, *words: str, size: tuple[int, int] = (120, 40), **more: str
+    ) -> KittyTerminal:
+        one = kind.__new__(kind)
+        KittyTerminal.start(one)
+        Terminal.__init__(one, list(words or ("tui",)), {**environ, **more}, size=size, cell=CELL)
+        opened.append(one)
+        one.wait_for(HERE)
+        one.wait_for(b"12 of 12")
+        one.type(b"jjjjf")
+        one.wait_for(b"No search yet")
+        one.type(b"CPR_CLD_2A")
+        one.wait_for(b"Product    CPR_CLD_2A")
+        one.type(b"\r")
+        one.wait_for(b"every baseline")
+        one.type(b"\x1b[<0;20;6M\x1b[<0;20;6m2025-12-01")
+        one.wait_for(b"Time       2025-12-01 ")
+        one.type(b"\r")
+        one.wait_for(b"125 granules")
+        seen = one.type(b"\r")
+        one.wait_for(b"v picture", after=seen)
+        return one
+
+    yield begin
+    for one in opened:
+        one.cleanup()
+
+
+def has_picture(one: KittyTerminal) -> bool:
+    return len(one.images) == 1
+
+
+def has_none(one: KittyTerminal) -> bool:
+    return not one.images
+
+
+def test_a_picture_is_shown_and_goes(open_granule: Callable[..., KittyTerminal]) -> None:
+    one = open_granule()
+    assert not one.asked and not one.placed
+    one.type(b"v")
+    until(lambda: has_picture(one), one)
+    shown = one.one
+    # It is sharp, in its place, and its sides keep their proportion.
+    assert shown.image.width > 400 and len(shown.image.getcolors(1 << 24)) > 100
+    assert (
+        abs(shown.image.width / shown.image.height * shown.rows * CELL[1] / (shown.columns * CELL[0]) - 1)
+        < 0.02
+    )
+    assert "".join(one.picture.rows[shown.row - 1]).strip(" │").startswith("ECA_")
+    assert shown.row + shown.rows < 40 and shown.column + shown.columns < 120
+    # The view changes, and another granule is shown.
+    one.type(b"v")
+    until(lambda: has_none(one), one)
+    one.type(b"v")
+    until(lambda: has_picture(one), one)
+    first, placed = one.one.image.tobytes(), one.placed
+    one.type(b"n")
+    until(lambda: one.placed > placed and has_picture(one), one)
+    assert one.one.image.tobytes() != first
+    # Another dialog comes above it, and goes.
+    one.type(b"x")
+    until(lambda: has_none(one), one)
+    one.wait_for(b"marks")
+    one.type(b"\x1b")
+    until(lambda: has_picture(one), one)
+    # The terminal has another size.
+    seen = one.resize(100, 30)
+    until(lambda: has_picture(one) and one.one.columns < 70, one)
+    assert one.one.row + one.one.rows < 30 and len(one.shown) > seen
+    # What else wrote on the terminal may have taken it away.
+    placed = one.placed
+    one.kill(signal.SIGWINCH)
+    until(lambda: one.placed > placed and has_picture(one), one)
+    assert one.asked == 1
+    # The dialog is closed.
+    one.type(b"q")
+    until(lambda: has_none(one), one)
+    one.type(b"q")
+    assert one.ended() == 0
+    assert one.is_restored() and not one.images
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGTSTP])
+def test_no_picture_is_left_behind(
+    open_granule: Callable[..., KittyTerminal], number: signal.Signals
+) -> None:
+    one = open_granule()
+    one.type(b"v")
+    until(lambda: has_picture(one), one)
+    seen = len(one.shown)
+    one.kill(number)
+    until(lambda: b"\x1b[?1049l" in one.shown[seen:], one)
+    assert not one.images
+    assert one.shown.index(b"a=d", seen) < one.shown.index(b"\x1b[?1049l", seen)
+    if number == signal.SIGTSTP:
+        # What comes before it has stopped would not wake it.
+        until(lambda: os.waitid(os.P_PID, one.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT), one)
+        one.kill(signal.SIGCONT)
+        until(lambda: has_picture(one), one)
+        one.kill(signal.SIGTERM)
+    assert one.ended() == 143
+    assert not one.images
+
+
+@pytest.mark.parametrize("kind", [PlainTerminal, SilentTerminal])
+def test_a_terminal_without_pictures_has_half_blocks(
+    open_granule: Callable[..., KittyTerminal], kind: type[KittyTerminal]
+) -> None:
+    one = open_granule(kind)
+    one.type(b"v")
+    one.wait_for("▀".encode())
+    one.type(b"v")
+    one.wait_for(b"Orbit")
+    seen = one.type(b"v")
+    one.wait_for("▀".encode(), after=seen)
+    assert one.asked == 1 and not one.placed
+
+
+@pytest.mark.parametrize(
+    ("words", "changes", "sign"),
+    [
+        (("tui",), {"TMUX": "/tmp/tmux-0/default,1,0"}, "▀"),
+        (("tui",), {"STY": "1.pts"}, "▀"),
+        (("tui",), {"NO_COLOR": "1"}, "█"),
+        (("tui", "--low-bandwidth"), {}, "▀"),
+        (("tui", "--ascii"), {}, "@@"),
+        (("tui",), {"SSH_CONNECTION": "::1 1 ::1 22"}, "▀"),
+        (("tui",), {"MAAP_UI_SHARP_PICTURES": "false"}, "▀"),
+        (("tui",), {"TERM": "xterm-16color"}, "█"),
+    ],
+    ids=["tmux", "screen", "no colour", "low bandwidth", "ascii", "ssh", "setting", "16 colours"],
+)
+def test_nothing_is_asked_where_half_blocks_are_right(
+    open_granule: Callable[..., KittyTerminal], words: tuple[str, ...], changes: dict[str, str], sign: str
+) -> None:
+    one = open_granule(KittyTerminal, *words, **changes)
+    one.type(b"v")
+    one.wait_for(sign.encode())
+    assert b"\x1b_G" not in one.shown
+
+
+@pytest.mark.parametrize("term", ["", "dumb", "linux", "screen-256color", "tmux-256color", "vt100"])
+def test_some_kinds_of_terminal_are_not_asked(term: str) -> None:
+    assert may_ask({"TERM": "xterm-kitty"})
+    assert not may_ask({"TERM": term})
+    assert not may_ask({"TERM": "xterm-256color", "TERM_PROGRAM": "Apple_Terminal"})
+
+
+@pytest.mark.parametrize("end", ["\x1b\\", "\x9c"])
+def test_answers_are_parted_from_keys(end: str) -> None:
+    whole = f"ab\x1b_Gi=7;OK{end}c\x1b[?62;4cd\x1b[A"
+    assert take_answers(whole) == ("abcd\x1b[A", [f"\x1b_Gi=7;OK{end}", "\x1b[?62;4c"], "")
+    # Wherever it is cut in two, what comes out is the same.
+    for at in range(len(whole)):
+        keys, answers, begun = take_answers(whole[:at])
+        more, others, left = take_answers(begun + whole[at:])
+        assert (keys + more, answers + others, left) == take_answers(whole)
+    assert take_answers("\x1b[?2026;2$y\x1bOP\x1b[27u")[0] == "\x1b[?2026;2$y\x1bOP\x1b[27u"
+
+
+class Canvas:
+    """A terminal that draws pictures; it keeps what gives them."""
+
+    source: Callable[[], Placed | None] | None = None
+
+    async def can_draw_pictures(self) -> bool:
+        return True
+
+    def cell_size(self) -> tuple[int, int]:
+        return CELL
+
+    def show_picture_of(self, source: Callable[[], Placed | None] | None) -> None:
+        self.source = source
+
+    @property
+    def placed(self) -> Placed | None:
+        return self.source() if self.source else None
+
+
+@pytest.mark.usefixtures("prompt_keys")
+async def test_a_picture_ends_above_what_covers_it(
+    make_app: Callable[..., MaapApp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canvas = Canvas()
+
+    async def terminal(app: MaapApp) -> Canvas:
+        return canvas
+
+    monkeypatch.setattr(MaapApp, "sharp_terminal", terminal)
+    app = make_app(mode="search")
+    async with opened(app) as (_, pilot):
+        await pilot.press("v")
+        await wait_until(lambda: canvas.placed, pilot)
+        whole = canvas.placed
+        assert whole is not None and whole.seen_rows == whole.rows
+        app.notify("\n".join("line" for _ in range(8)))
+        await wait_until(lambda: canvas.placed and canvas.placed.seen_rows < whole.rows, pilot)
+        assert canvas.placed is not None and 0 < canvas.placed.seen_rows
+        await pilot.press("escape")
+        await wait_until(lambda: canvas.source is None, pilot)
+
+
+def test_a_part_of_a_picture_is_that_of_its_first_rows() -> None:
+    memory = io.BytesIO()
+    Image.new("RGB", (80, 100)).save(memory, "PNG")
+    layer = PictureLayer()
+    placed = Placed(memory.getvalue(), 3, 4, 8, 5, 2)
+    layer.source = lambda: placed
+    before, after = layer.around()
+    assert not before and after.startswith("\x1b7\x1b[5;4H\x1b_Ga=T,") and after.endswith("\x1b\\\x1b8")
+    assert ",c=8,r=2,w=80,h=40," in after
+    assert layer.around() == ("", "")
+    # Bytes were lost: it is taken away, whether it was shown or not, and drawn once more.
+    layer.forget()
+    before, again = layer.around()
+    assert "a=d,d=I" in before and again == after
+    assert "a=d,d=I" in layer.clear()
+    assert layer.clear() == ""
