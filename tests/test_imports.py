@@ -81,6 +81,7 @@ APP_LAYERS = [
     {
         "backend",
         "cells",
+        "closing",
         "colours",
         "gc_pause",
         "graphics",

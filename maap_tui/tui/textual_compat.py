@@ -29,6 +29,7 @@ from textual.notifications import Notification
 from textual.screen import Screen
 from textual.widgets import Tree
 
+from maap_tui.tui.closing import ClosesOnce
 from maap_tui.tui.graphics import take_answers
 
 
@@ -64,7 +65,7 @@ def notifications_of(app: App[Any]) -> list[Notification]:
     return list(app._notifications)
 
 
-class Palette(CommandPalette):
+class Palette(CommandPalette, ClosesOnce[None]):
     """A palette that page keys do not end. Textual turns pages of a list that it has not laid out yet."""
 
     def _action_command_list(self, action: str) -> None:

@@ -9,13 +9,14 @@ from textual.binding import Binding
 from textual.screen import ModalScreen
 from textual.worker import Worker, WorkerState
 
+from maap_tui.tui.closing import ClosesOnce
 from maap_tui.tui.host import OnHost
 from maap_tui.tui.textual_compat import bindings_of
 
 Result = TypeVar("Result")
 
 
-class Dialog(OnHost, ModalScreen[Result]):
+class Dialog(OnHost, ModalScreen[Result], ClosesOnce[Result]):
     """Base of all dialogs: a click beside it, or on the words that say how it closes, acts as Escape."""
 
     BINDINGS: ClassVar = [Binding("ctrl+c", "app.help_quit", "How to quit", show=False)]
