@@ -254,6 +254,8 @@ class MaapApp(QuietApp):
             if isinstance(event, events.Paste) and isinstance(self.screen, CommandPalette):
                 event = events.Paste(self._pasted.line_for(event.text))  # its field takes one line
             target = self._target_of(event)
+            if target is not None and not target.is_attached:
+                continue  # it was removed a moment ago: Textual would look for the parent that it had
             await super().on_event(event)
             if not isinstance(event, ACTING):
                 continue
