@@ -213,11 +213,15 @@ class Runs:
 
     def known(self) -> list[Run]:
         """Every run that is known, the newest first; one whose process died is put in the list as killed."""
-        found = {run.id: run for run in _read(self._list.read())}
-        for path in self._marked():
+        # The marks come first: what ends from here on is in the list, or its mark is found gone.
+        marked = self._marked()
+        found = self._ended()
+        for path in marked:
             run = self._look(path, found)
             if run is not None:
                 found[run.id] = run
+        if any(path.stem not in found for path in marked):
+            found |= self._ended()
         return sorted(found.values(), key=lambda run: (run.begun, run.id), reverse=True)
 
     def log_lines(self, run: Run) -> list[str]:
@@ -244,7 +248,10 @@ class Runs:
         problem = f"{len(matching):,} runs are called {name!r}" if matching else f"No run is called {name!r}"
         raise InvalidRequestError(problem, "`maap runs` lists them.")
 
-    def _marked(self) -> Iterable[Path]:
+    def _ended(self) -> dict[str, Run]:
+        return {run.id: run for run in _read(self._list.read())}
+
+    def _marked(self) -> list[Path]:
         try:
             with os.scandir(self._folder) as entries:
                 return sorted(Path(entry.path) for entry in entries if entry.name.endswith(".run"))
@@ -267,6 +274,8 @@ class Runs:
             if run is None or run.id != path.stem:
                 return None
             if run.id not in ended:
+                if not os.fstat(descriptor).st_nlink:
+                    return None  # it has just ended
                 run = replace(run, state=KILLED)
             # A lock of another host need not be seen here: only runs of this one are written down.
             is_ours = run.host == socket.gethostname()
