@@ -143,7 +143,7 @@ WHY = {"link": "it is a symbolic link that leads nowhere", "folder": "it is a fo
 
 
 def block(file: Path, shape: str) -> None:
-    """Put what is no file in the place of one."""
+    """Put what is not a file in the place of one."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.unlink(missing_ok=True)
     if shape == "folder":

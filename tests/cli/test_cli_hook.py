@@ -165,7 +165,7 @@ def test_once_for_each_complete_set(maap: Callable, home: Path, hook: Callable, 
         assert name == "clouds" and "_CPR_CLD_2A_" in cld and "_MSI_COP_2A_" in cop
         assert "ECA_EXBB_" in cld and "ECA_EXBA_" in cop  # never those that were here first
     assert maap(*words, *hour).code == 0 and ran() == lines
-    # A set declared anew with other baselines is another combination.
+    # A set that is declared again with other baselines is another combination.
     assert maap("config", "set", "sets.clouds.baseline", "AB").code == 0
     assert maap(*words, *hour).code == 0
     assert len(ran()) == 2 * len(lines) and "ECA_EXAB_CPR_CLD_2A" in ran()[-1]

@@ -56,7 +56,7 @@ async def test_queryables_are_fetched_once_and_kept(session: Make, archive: Arch
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"properties": 3}', '{"properties": {}}', "[" * 100_000])
-async def test_damaged_copy_is_fetched_anew(session: Make, home: Path, text: str) -> None:
+async def test_damaged_copy_is_fetched_again(session: Make, home: Path, text: str) -> None:
     (home / "catalogs" / f"{L2}_queryables.json").write_text(text)
     async with session() as opened:
         assert (await opened.catalogue.queryables(L2)).products

@@ -469,7 +469,7 @@ async def test_failures_in_a_row_may_end_the_run(
         assert (len(report.downloaded), report.failed, report.stopped) == (10, [], None)
 
 
-async def test_a_success_between_failures_counts_anew(
+async def test_a_success_between_failures_counts_again(
     kit: Callable[..., Kit], archive: Archive, remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
     files = [remote(number) for number in range(9)]

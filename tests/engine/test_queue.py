@@ -115,7 +115,7 @@ def test_ended_rows_are_forgotten_after_a_week_and_live_ones_never(file: Path) -
     queue.close()
 
 
-def test_a_damaged_file_is_kept_beside_and_begun_anew_with_one_warning(file: Path) -> None:
+def test_a_damaged_file_is_kept_beside_and_begun_again_with_one_warning(file: Path) -> None:
     file.parent.mkdir()
     file.write_bytes(b"\x00no database\xff" * 500)
     Path(f"{file}-journal").write_bytes(b"of the damaged one")

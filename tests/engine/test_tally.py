@@ -97,7 +97,7 @@ def test_a_file_that_was_given_up_can_come_back(how: str) -> None:
     assert (shown.queued, shown.done, shown.failed, shown.bytes_done) == (2, 2, 0, 200)
 
 
-def test_a_file_that_was_given_up_can_be_queued_anew() -> None:
+def test_a_file_that_was_given_up_can_be_queued_again() -> None:
     shown = fold(Tally(Clock()), queued("a"), failed("a"), queued("a"), finished("a")).snapshot()
     assert (shown.queued, shown.finished, shown.failed) == (1, 1, 0)
 

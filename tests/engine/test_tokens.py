@@ -260,7 +260,7 @@ async def test_a_rotated_token_that_cannot_be_stored_still_serves_this_run(
 
 
 @pytest.mark.fault("A6")
-async def test_a_token_that_another_process_rotated_is_read_anew(
+async def test_a_token_that_another_process_rotated_is_read_again(
     kit: Callable[..., Kit], archive: Archive, tmp_path: Path
 ) -> None:
     with Archive.start(rotate_tokens=True, now="2026-01-15T00:00:00Z") as rotating:

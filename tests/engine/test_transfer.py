@@ -196,7 +196,7 @@ async def test_two_versions_of_one_length_are_never_mixed(
 
 
 @pytest.mark.fault("N5")
-async def test_a_file_replaced_at_the_archive_starts_anew(
+async def test_a_file_replaced_at_the_archive_starts_again(
     archive: Archive, kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path
 ) -> None:
     file = remote(7, product="ATL_EBD_2A", baseline="BA")
@@ -256,7 +256,7 @@ async def test_416_on_a_complete_part_finishes_it(
 
 
 @pytest.mark.fault("N8")
-async def test_416_on_a_part_that_is_too_long_starts_anew(
+async def test_416_on_a_part_that_is_too_long_starts_again(
     kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
 ) -> None:
     wanted = DownloadRequest(raw.at(H5, RawFile(hdf5_body(300_000), cuts=[200_000])), tmp_path / "a.h5")

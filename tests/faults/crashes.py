@@ -3,155 +3,24 @@
 from __future__ import annotations
 
 import random
-import re
-import shutil
 import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from maap_tui.demo import Archive
-from maap_tui.demo.data import DataServer
 from tests.faults.figure import Figure
-from tests.faults.preloaded import Ended, Preloaded, traced
+from tests.faults.home import NAMES, Home, lines_of
+from tests.faults.injecting import CHANGES, KILL, Blow, Injecting
+from tests.faults.preloaded import Ended, Preloaded
 from tests.homes import NOW
 
-COLLECTION = "EarthCAREL2Validated_MAAP"
-NAMES = (COLLECTION, "CPR_CLD_2A", "BC")
-BASELINE = f"EarthCARE/{COLLECTION}/CPR_CLD_2A/BC"
-DAY = "20251201"
-
-CHANGES = ("write", "pwrite64", "fsync", "rename", "ftruncate")
-"""System calls that put bytes and names where they stay."""
-
-CALLS = (*CHANGES, "unlink", "mkdir", "flock", "openat")
-"""System calls that are made to fail."""
-
-OPENED = re.compile("O_CREAT|O_WRONLY|O_RDWR|O_DIRECTORY")
-"""Ways of opening that write, or that make names durable."""
-
 ERRORS = ("EIO", "ENOSPC", "EDQUOT", "EROFS", "EINTR")
-KILL = "KILL"
 
 
-@dataclass(frozen=True)
-class Blow:
-    """What happens at the n-th call of a kind."""
-
-    call: str
-    number: int
-    what: str
-    """The name of an error, or KILL."""
-
-    @property
-    def injection(self) -> str:
-        what = "signal=KILL" if self.what == KILL else f"error={self.what}"
-        return f"inject={self.call}:{what}:when={self.number}"
-
-    def __str__(self) -> str:
-        return f"{self.what} at {self.call} {self.number}"
-
-
-class Home:
-    """A home of its own for one process after the other, and what has to be true of it."""
-
-    def __init__(self, archive: Archive, folder: Path) -> None:
-        self.archive = archive
-        self.folder = folder
-        self.more: dict[str, str] = {}
-        """Variables beside those that every command gets."""
-        self._served = DataServer(archive.content, archive.tokens, archive.faults)
-        self._right: dict[Path, tuple[int, int]] = {}
-
-    @property
-    def environ(self) -> dict[str, str]:
-        return {
-            **self.archive.environment(self.folder),
-            "MAAP_DOWNLOADS_MIN_FREE": "0",
-            "MAAP_RETRY_WAIT": "0.01",
-            "MAAP_DOWNLOADS_RETRY_WAIT": "0.01",
-            **self.more,
-        }
-
-    def make(self) -> None:
-        """Begin with an empty one."""
-        self.clear()
-        self.archive.prepare(self.folder)
-
-    def clear(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self._right.clear()
-
-    def day_file(self, kind: str, day: str = DAY) -> Path:
-        tree = {"url": "urls", "dwl": "downloads"}[kind]
-        return self.folder / "registry" / tree / BASELINE / day[:4] / f"{kind}_{day}.txt"
-
-    @property
-    def errors_file(self) -> Path:
-        return self.folder / "registry/downloads" / BASELINE / "errors.txt"
-
-    def lines(self, kind: str) -> Counter[str]:
-        """How often each line of a kind stands in the registry; a torn one counts as it stands."""
-        found: Counter[str] = Counter()
-        for path in sorted(self.day_file(kind).parent.glob(f"{kind}_*.txt")):
-            found.update(line for line in _lines_of(path) if not line.startswith("#"))
-        return found
-
-    def error_urls(self) -> set[str]:
-        return {line.partition("|")[0] for line in _lines_of(self.errors_file)}
-
-    def content(self, path: Path) -> bytes:
-        """What the archive serves as a file that is here."""
-        granule = self.archive.content.find(path.stem) or self.archive.content.find(path.parent.name)
-        assert granule is not None, path
-        # Some granules have their files in folders, which are not kept here.
-        name = next(one for one in granule.files if one.rpartition("/")[2] == path.name)
-        return self._served.file_bytes(granule, name, self.archive.faults.generation(name))
-
-    def finals(self) -> list[Path]:
-        """Files under a name that a user takes for whole."""
-        found = (path for path in (self.folder / "data").rglob("*") if path.is_file())
-        return sorted(path for path in found if not _is_passing(path))
-
-    def wrong_finals(self) -> list[str]:
-        """Names of finals whose bytes are not the archive's; one that has not changed is looked at once."""
-        wrong = []
-        for path in self.finals():
-            status = path.stat()
-            mark = (status.st_ino, status.st_mtime_ns)
-            if self._right.get(path) == mark:
-                continue
-            if path.read_bytes() == self.content(path):
-                self._right[path] = mark
-            else:
-                wrong.append(path.name)
-        return wrong
-
-    def litter(self) -> list[str]:
-        """Names of files that only a write under way has."""
-        return sorted(path.name for path in self.folder.rglob("*") if path.is_file() and _is_passing(path))
-
-    def is_recorded(self, url: str) -> bool:
-        """Whether a file is here, whole, and recorded as downloaded once."""
-        lines = [line for line in self.lines("dwl").elements() if line.partition("|")[0] == url]
-        if len(lines) != 1:
-            return False
-        path = Path(lines[0].partition("|")[2])
-        return path.is_file() and path.name not in self.wrong_finals()
-
-
-def _is_passing(path: Path) -> bool:
-    return ".part" in path.name or path.name.endswith((".tmp", ".new", ".damaged", ".soft"))
-
-
-def _lines_of(path: Path) -> list[str]:
-    return path.read_text("utf-8", "replace").splitlines() if path.exists() else []
-
-
-class Injections:
+class Injections(Injecting):
     """One sync of three files into a registry that has old lines, a comment, torn tails and an error to heal.
 
     Args:
@@ -166,28 +35,18 @@ class Injections:
     first = (*words[:-1], "-n", "1")
 
     def __init__(self, archive: Archive, folder: Path) -> None:
-        self.home = Home(archive, folder / "home")
-        # One file after the other, so that the n-th call is the same one in each run.
-        self.home.more = {"MAAP_DOWNLOADS_PARALLEL": "1"}
-        self._template = folder / "template"
-        self.server = Preloaded(folder / "printed", one_thread=True)
-        self.log = folder / "trace.txt"
+        super().__init__(archive, folder)
         self.printed = folder / "printed" / "out.txt"
-        self._make_template()
+        self._make_home()
 
-    def close(self) -> None:
-        self.server.__exit__(None, None, None)
-
-    def _make_template(self) -> None:
+    def _make_home(self) -> None:
         home = self.home
         home.make()
-        ended = self.server.run(self.first, home.environ)
-        assert ended.code == 0, ended
-        lines = _lines_of(home.day_file("url"))
+        self.run(*self.first)
+        lines = lines_of(home.day_file("url"))
         self.urls = [line.partition("|")[0] for line in lines]
         self.old = lines[0]
         assert len(lines) == 4 and home.lines("dwl") == Counter([self.old])
-        self.other_error = f"{lines[3]}|2025-12-02T00:00:00Z 503 Busy (1 try)"
         home.day_file("url").write_text(f"# kept by hand\n{self.old}\n{lines[1][:-10]}")
         home.day_file("dwl").write_text(f"{self.old}\n{lines[2][:40]}")
         elsewhere = self.urls[3].replace("CPR_CLD_2A_2025", "CPR_CLD_2A_2024")
@@ -195,52 +54,21 @@ class Injections:
         home.errors_file.write_text(
             f"{self.other_error}\n{self.urls[1]}|2025-12-02T00:00:00Z 503 Service Unavailable (1 try)\n"
         )
-        shutil.rmtree(self._template, ignore_errors=True)
-        shutil.copytree(home.folder, self._template)
+        self.keep()
 
-    def begin_anew(self) -> None:
-        self.home.clear()
-        shutil.copytree(self._template, self.home.folder)
+    def take_right_end(self) -> None:
+        """Without a blow it has to end with 0, which was looked at."""
 
-    def calls(self) -> dict[str, list[int]]:
-        """Which calls of each kind, counted from 1, a run without any fault makes to change the disk."""
-        self.begin_anew()
-        wanted = "trace=" + ",".join(CALLS)
-        with traced(self.server, self.words, self.home.environ, "-e", wanted, log=self.log) as run:
-            ended = run.wait()
-        assert ended.code == 0, ended
-        calls: dict[str, list[int]] = {call: [] for call in CALLS}
-        count: Counter[str] = Counter()
-        for line in self.log.read_text().splitlines():
-            call = line.split()[1].partition("(")[0]
-            if call in calls:
-                count[call] += 1
-                # Files that are only read are opened by the hundred.
-                if call != "openat" or (str(self.home.folder) in line and OPENED.search(line)):
-                    calls[call].append(count[call])
-        return calls
-
-    def strike(self, blow: Blow) -> str:
-        """Run with one blow, look, run again, look; '' or what was wrong."""
-        self.begin_anew()
-        options = ("-e", f"trace={blow.call}", "-e", blow.injection)
-        with traced(self.server, self.words, self.home.environ, *options) as run:
-            first = run.wait()
-        wrong = self._after_blow(first)
-        if not wrong:
-            second = self.server.run(self.words, self.home.environ)
-            wrong = self._after_second(second)
-        return f"{blow}: {wrong}" if wrong else ""
-
-    def _after_blow(self, ended: Ended) -> str:
+    def wrong_after(self, ended: Ended) -> str:
+        """Of what was there before and of what was said nothing may be lost."""
         home = self.home
         if bad := home.wrong_finals():
             return f"wrong bytes under a final name: {bad}"
         if self.old not in home.lines("url") or self.old not in home.lines("dwl"):
             return "an old line of the registry is lost"
-        if "# kept by hand" not in _lines_of(home.day_file("url")):
+        if "# kept by hand" not in lines_of(home.day_file("url")):
             return "a comment of the registry is lost"
-        if self.other_error not in _lines_of(home.errors_file):
+        if self.other_error not in lines_of(home.errors_file):
             return "an old error is lost"
         for url, state in ended.told.items():
             if state == "finished" and not home.is_recorded(url):
@@ -253,10 +81,9 @@ class Injections:
             return f"exit {ended.code} without a word"
         return ""
 
-    def _after_second(self, ended: Ended) -> str:
+    def wrong_end(self) -> str:
+        """After another run all is here, and nothing else."""
         home = self.home
-        if ended.code != 0:
-            return f"the second run ended with {ended.code}: {ended.err[-300:]}"
         if bad := home.wrong_finals():
             return f"wrong bytes after the second run: {bad}"
         for kind in ("url", "dwl"):

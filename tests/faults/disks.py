@@ -16,9 +16,10 @@ from pathlib import Path
 
 from maap_tui.demo import Archive
 from maap_tui.engine.net.credentials import load_credentials
-from tests.faults.crashes import BASELINE, COLLECTION, DAY, NAMES, NOW, Home
 from tests.faults.figure import Figure
+from tests.faults.home import BASELINE, COLLECTION, DAY, NAMES, Home
 from tests.faults.preloaded import Ended, Missing, Preloaded
+from tests.homes import NOW
 
 STEP = 24 * 1024
 """Bytes between two points; the files of one run have 384 KiB together."""

@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from maap_tui.demo import Archive
-from tests.faults.crashes import NAMES, NOW, Home
 from tests.faults.figure import Figure
+from tests.faults.home import NAMES, Home
 from tests.faults.preloaded import Missing, Preloaded
+from tests.homes import NOW
 
 SHUTDOWN = 0x8004587D
 """FS_IOC_SHUTDOWN: the file system forgets what it has not written, as when the power goes."""
@@ -90,12 +91,12 @@ class Cuts:
         self._told: set[str] = set()
         self._chance = random.Random(seed)
         self._server = Preloaded(folder / "printed")
-        self._begin_anew()
+        self._begin_again()
 
     def close(self) -> None:
         self._server.__exit__(None, None, None)
 
-    def _begin_anew(self) -> None:
+    def _begin_again(self) -> None:
         self.home.make()
         os.sync()
         self._told.clear()
@@ -107,7 +108,7 @@ class Cuts:
         running.go()
         if running.has_ended_within(self._chance.uniform(0.1, 0.9)):
             if "Nothing new: all" in running.wait().err:
-                self._begin_anew()
+                self._begin_again()
             self._told |= self._finished(running.wait().told)
             return
         # A writer that still ran could have a write fail by the cut and not by the loss of it.

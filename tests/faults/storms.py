@@ -66,7 +66,7 @@ async def _storm(rounds: int, environ: dict[str, str]) -> tuple[int, int, int]:
                 running: list[Any] = [job for job in downloads.jobs.values() if job.state == "running"]
                 url = [chance.choice(running or list(downloads.jobs.values())).wanted.url]
                 downloads.pause(url) if chance.random() < 0.5 else downloads.cancel(url)
-                # What has come is put back to be fetched anew, so that there is always something to stop.
+                # What has come is put back to be fetched again, so that there is always something to stop.
                 for job in list(downloads.jobs.values()):
                     if job.state in ("finished", "skipped"):
                         job.wanted.path.unlink(missing_ok=True)

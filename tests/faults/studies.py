@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from maap_tui.demo import Archive
 from maap_tui.engine.studies.study import read_study
-from tests.faults.crashes import CALLS, CHANGES, KILL, NAMES, Blow, Home
 from tests.faults.figure import Figure
-from tests.faults.preloaded import Preloaded, traced
-from tests.homes import NOW, Ended
+from tests.faults.home import NAMES
+from tests.faults.injecting import CALLS, CHANGES, Injecting, strike_all
+from tests.homes import Ended
 
 SPAN = ("-s", "2025-12-01T00:00", "-e", "2025-12-01T00:30")
 """Three granules."""
-SEEN = (*CALLS, "unlinkat", "rmdir")
-"""System calls that are made to fail."""
-FAILING = (*CHANGES, "mkdir", "unlink", "unlinkat", "rmdir")
-"""Those that fail with an error too, and not by a kill alone."""
 WRITTEN = re.compile("O_CREAT|O_WRONLY|O_RDWR")
 """Ways of opening that write."""
 STEPS = ("freeze", "freeze again", "thaw")
@@ -34,7 +29,7 @@ PLACES = {
 """What a step writes, below the home."""
 
 
-class StudyInjections:
+class StudyInjections(Injecting):
     """One step: a new study, a study that gets more files, or a study whose files are here in part.
 
     Args:
@@ -43,38 +38,32 @@ class StudyInjections:
         step: of `STEPS`.
     """
 
+    seen = (*CALLS, "unlinkat", "rmdir")
+    failing = (*CHANGES, "mkdir", "unlink", "unlinkat", "rmdir")
+    options = ("-y",)
+
     def __init__(self, archive: Archive, folder: Path, step: str) -> None:
-        self.step = step
-        self.home = Home(archive, folder / "home")
-        # One file after the other, so that the n-th call is the same one in each run.
-        self.home.more = {"MAAP_DOWNLOADS_PARALLEL": "1", "MAAP_RETRIES": "1"}
+        super().__init__(archive, folder, MAAP_RETRIES="1")
+        self.title = self.step = step
         self.study = self.home.folder / "study"
-        freeze = ("freeze", *NAMES, *SPAN, "--local", "--datalad", "-o", self.study)
-        self.words = ("thaw", self.study) if step == "thaw" else freeze
-        self.log = folder / "trace.txt"
-        self.server = Preloaded(folder / "printed", one_thread=True)
-        self._template = folder / "template"
-        self._freeze = freeze
-        self._make_template()
+        self._freeze = ("freeze", *NAMES, *SPAN, "--local", "--datalad", "-o", self.study)
+        self.words = ("thaw", self.study) if step == "thaw" else self._freeze
+        self._make_home()
 
-    def close(self) -> None:
-        self.server.__exit__(None, None, None)
-
-    def _make_template(self) -> None:
+    def _make_home(self) -> None:
         self.home.make()
         self.old: dict[str, str] = {}
         if self.step == "freeze again":
-            self._run("sync", *NAMES, *SPAN, "-n", "1")
-            self._run(*self._freeze, codes=(0, 3))
+            self.run("sync", *NAMES, *SPAN, "-n", "1")
+            self.run(*self._freeze, codes=(0, 3))
             (self.study / "notes.txt").write_text("mine")
             self.old = self._lists()
-        self._run("sync", *NAMES, *SPAN)
+        self.run("sync", *NAMES, *SPAN)
         if self.step == "thaw":
-            self._run(*self._freeze)
+            self.run(*self._freeze)
             self.new = self._lists()
             self._spoil()
-        shutil.rmtree(self._template, ignore_errors=True)
-        shutil.copytree(self.home.folder, self._template)
+        self.keep()
 
     def _spoil(self) -> None:
         """Of the files of the study one is here, one has other bytes, and one is nowhere."""
@@ -82,11 +71,6 @@ class StudyInjections:
         other.write_bytes(b"other bytes")
         self.spoilt = other
         gone.unlink()
-
-    def _run(self, *words: object, codes: Sequence[int] = (0,)) -> Ended:
-        ended = self.server.run(words, self.home.environ)
-        assert ended.code in codes, ended
-        return ended
 
     def _lists(self) -> dict[str, str]:
         """The files of the study, without the lines that have the date."""
@@ -100,45 +84,18 @@ class StudyInjections:
             if path.is_file() and not path.name.startswith(".maap-")
         }
 
-    def begin_again(self) -> None:
-        self.home.clear()
-        shutil.copytree(self._template, self.home.folder)
+    def is_meant(self, call: str, line: str) -> bool:
+        """Whether it is in the folders of the step; logs and locks are those of any command."""
+        is_there = any(f"{self.home.folder}/{place}" in line for place in PLACES[self.step])
+        return is_there and (call != "openat" or bool(WRITTEN.search(line)))
 
-    def calls(self) -> dict[str, list[int]]:
-        """Which calls of each kind, counted from 1, the step makes in its folders without any fault."""
-        self.begin_again()
-        options = ("-y", "-e", "trace=" + ",".join(SEEN))
-        with traced(self.server, self.words, self.home.environ, *options, log=self.log) as run:
-            ended = run.wait()
-        assert ended.code == 0, ended
+    def take_right_end(self) -> None:
+        """What a freeze leaves without any blow is what it has to leave."""
         if self.step != "thaw":
             self.new = self._lists()
-        assert self._wrong_end() == "", self._wrong_end()
-        calls: dict[str, list[int]] = {call: [] for call in SEEN}
-        count: Counter[str] = Counter()
-        for line in self.log.read_text().splitlines():
-            call = line.split()[1].partition("(")[0]
-            if call in calls:
-                count[call] += 1
-                # Files that are only read are opened by the hundred; logs and locks are those of any command.
-                is_meant = any(f"{self.home.folder}/{place}" in line for place in PLACES[self.step])
-                if is_meant and (call != "openat" or WRITTEN.search(line)):
-                    calls[call].append(count[call])
-        return calls
+        super().take_right_end()
 
-    def strike(self, blow: Blow) -> str:
-        """Run with one blow, look, run again, look; '' or what was wrong."""
-        self.begin_again()
-        options = ("-e", f"trace={blow.call}", "-e", blow.injection)
-        with traced(self.server, self.words, self.home.environ, *options) as run:
-            first = run.wait()
-        wrong = self._wrong_after(first)
-        if not wrong:
-            second = self.server.run(self.words, self.home.environ)
-            wrong = f"then exit {second.code}: {second.err[-300:]}" if second.code else self._wrong_end()
-        return f"{self.step}, {blow}: {wrong}" if wrong else ""
-
-    def _wrong_after(self, ended: Ended) -> str:
+    def wrong_after(self, ended: Ended) -> str:
         """What must not be after a blow."""
         if ended.code not in (0, 3, 4, -9):
             return f"exit {ended.code}: {ended.err[-300:]}"
@@ -171,9 +128,9 @@ class StudyInjections:
             return "what had other bytes has others still"
         if self._lists() != self.new:
             return "the study has changed"
-        return self._wrong_end() if ended.code == 0 else ""
+        return self.wrong_end() if ended.code == 0 else ""
 
-    def _wrong_end(self) -> str:
+    def wrong_end(self) -> str:
         """What is wrong after the step came to its end."""
         lists = self._lists()
         if lists != self.new:
@@ -202,27 +159,9 @@ def measure_studies(folder: Path, steps: Sequence[str] = STEPS, errors: Sequence
     Raises:
         Missing: strace is not here, or may not attach.
     """
-    wrong: list[str] = []
-    count = 0
-    with Archive.start(now=NOW, offline_days=36500) as archive:
-        for step in steps:
-            place = StudyInjections(archive, folder / step.replace(" ", "-"), step)
-            try:
-                for blow in _blows(place.calls(), errors):
-                    count += 1
-                    if text := place.strike(blow):
-                        wrong.append(text)
-            finally:
-                place.close()
+    count, wrong = strike_all(
+        steps, lambda archive, step: StudyInjections(archive, folder / step.replace(" ", "-"), step), errors
+    )
     seen = f"{len(wrong)} bad states" + "".join(f"; {text}" for text in wrong)
     what = f"{count} kills and errors in {', '.join(steps)}"
     return Figure("P16", what, "0 bad states", seen, not wrong)
-
-
-def _blows(calls: dict[str, list[int]], errors: Sequence[str]) -> list[Blow]:
-    return [
-        Blow(call, number, what)
-        for call in calls
-        for number in calls[call]
-        for what in ((KILL, *errors) if call in FAILING else (KILL,))
-    ]

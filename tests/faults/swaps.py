@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,10 +12,9 @@ from maap_tui.engine.missions import MISSIONS, parse_name
 from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.session import Session
 from maap_tui.engine.swaps.book import HOLDING, SwapBook
-from tests.faults.crashes import CALLS, CHANGES, KILL, OPENED, Blow, Home
 from tests.faults.figure import Figure
-from tests.faults.preloaded import Preloaded, traced
-from tests.homes import MOMENT, NOW, Ended
+from tests.faults.injecting import CALLS, CHANGES, Injecting, strike_all
+from tests.homes import MOMENT, Ended
 
 PRODUCT = ("EarthCAREL2Validated_MAAP", "CPR_CLD_2A")
 SPAN = ("-s", "2025-03-14T00:00", "-e", "2025-03-14T00:40")
@@ -61,14 +59,11 @@ STEPS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     "fetch": (("undo",), ("--fetch",), "undone"),
 }
 """Step -> its action and options, and the state in which it leaves every granule."""
-SEEN = (*CALLS, "unlinkat")
-"""System calls that are made to fail: clean-ups delete in a folder that they hold open."""
-
 BEFORE = {"run": (), "retire": ("run",), "undo": ("run",), "fetch": ("run", "retire")}
 """Step -> the steps that come before it."""
 
 
-class SwapInjections:
+class SwapInjections(Injecting):
     """One step of a swap of three granules: two are marked in the old baseline, one is here in both.
 
     Args:
@@ -78,83 +73,39 @@ class SwapInjections:
         subject: what is swapped.
     """
 
+    # Clean-ups delete in a folder that they hold open.
+    seen = (*CALLS, "unlinkat")
+    failing = (*CHANGES, "unlinkat")
+
     def __init__(self, archive: Archive, folder: Path, step: str, subject: Subject) -> None:
-        self.step = step
+        super().__init__(archive, folder)
+        self.title = self.step = step
         self.subject = subject
         self.words, self.end = self._words_of(step), STEPS[step][2]
-        self.home = Home(archive, folder / "home")
-        # One file after the other, so that the n-th call is the same one in each run.
-        self.home.more = {"MAAP_DOWNLOADS_PARALLEL": "1"}
-        self.log = folder / "trace.txt"
-        self.server = Preloaded(folder / "printed", one_thread=True)
-        self._template = folder / "template"
-        self._make_template()
+        self._make_home()
 
     def _words_of(self, step: str) -> tuple[str, ...]:
         action, options, _ = STEPS[step]
         return ("swap", *action, *self.subject.product, self.subject.old, self.subject.new, *options)
 
-    def close(self) -> None:
-        self.server.__exit__(None, None, None)
-
-    def _make_template(self) -> None:
+    def _make_home(self) -> None:
         self.home.make()
         product, files = self.subject.product, self.subject.files
-        self._run("sync", *product, self.subject.old, *self.subject.span)
-        self._run("sync", *product, self.subject.new, *self.subject.span, "-n", "1")
-        paths = self._run("state", "pending", *product, self.subject.old, "--type", "marks").lines
+        self.run("sync", *product, self.subject.old, *self.subject.span)
+        self.run("sync", *product, self.subject.new, *self.subject.span, "-n", "1")
+        paths = self.run("state", "pending", *product, self.subject.old, "--type", "marks").lines
         assert len(paths) == 3 * files
-        self._run("state", "mark", *paths[: 2 * files])
+        self.run("state", "mark", *paths[: 2 * files])
         self.marked = set(paths[: 2 * files])
         self.old_paths = paths
         for step in BEFORE[self.step]:
-            self._run(*self._words_of(step))
-        shutil.rmtree(self._template, ignore_errors=True)
-        shutil.copytree(self.home.folder, self._template)
-
-    def _run(self, *words: str) -> Ended:
-        ended = self.server.run(words, self.home.environ)
-        assert ended.code == 0, ended
-        return ended
-
-    def begin_again(self) -> None:
-        self.home.clear()
-        shutil.copytree(self._template, self.home.folder)
-
-    def calls(self) -> dict[str, list[int]]:
-        """Which calls of each kind, counted from 1, the step makes to change the disk without any fault."""
-        self.begin_again()
-        wanted = "trace=" + ",".join(SEEN)
-        with traced(self.server, self.words, self.home.environ, "-e", wanted, log=self.log) as run:
-            ended = run.wait()
-        assert ended.code == 0 and self._wrong_end() == "", (ended, self._wrong_end())
-        calls: dict[str, list[int]] = {call: [] for call in SEEN}
-        count: Counter[str] = Counter()
-        for line in self.log.read_text().splitlines():
-            call = line.split()[1].partition("(")[0]
-            if call in calls:
-                count[call] += 1
-                # Files that are only read are opened by the hundred.
-                if call != "openat" or (str(self.home.folder) in line and OPENED.search(line)):
-                    calls[call].append(count[call])
-        return calls
-
-    def strike(self, blow: Blow) -> str:
-        """Run with one blow, look, run again, look; '' or what was wrong."""
-        self.begin_again()
-        options = ("-e", f"trace={blow.call}", "-e", blow.injection)
-        with traced(self.server, self.words, self.home.environ, *options) as run:
-            first = run.wait()
-        wrong = self._wrong_after(first)
-        if not wrong:
-            second = self.server.run(self.words, self.home.environ)
-            wrong = f"then exit {second.code}: {second.err[-300:]}" if second.code else self._wrong_end()
-        return f"{self.step}, {blow}: {wrong}" if wrong else ""
+            self.run(*self._words_of(step))
+        self.keep()
 
     def _session(self) -> Session:
         return Session.load(environ={**self.home.environ, "HOME": str(self.home.folder)}, now=lambda: MOMENT)
 
-    def _wrong_after(self, ended: Ended) -> str:
+    def wrong_after(self, ended: Ended) -> str:
         """What must not be after a blow, before anything else ran."""
         if ended.code not in (0, 3, 4, -9):
             return f"exit {ended.code}: {ended.err[-300:]}"
@@ -188,7 +139,7 @@ class SwapInjections:
                 if found.is_bad:
                     yield f"{found.path} is {found.sentence}"
 
-    def _wrong_end(self) -> str:
+    def wrong_end(self) -> str:
         """What is wrong after the step came to its end."""
         session = self._session()
         old, new = self.subject.keys
@@ -250,27 +201,11 @@ def measure_swap(
     Raises:
         Missing: strace is not here, or may not attach.
     """
-    wrong: list[str] = []
-    count = 0
-    with Archive.start(now=NOW, offline_days=36500) as archive:
-        for step in steps:
-            place = SwapInjections(archive, folder / step, step, SUBJECTS[subject])
-            try:
-                for blow in _blows(place.calls(), errors):
-                    count += 1
-                    if text := place.strike(blow):
-                        wrong.append(text)
-            finally:
-                place.close()
+    count, wrong = strike_all(
+        steps,
+        lambda archive, step: SwapInjections(archive, folder / step, step, SUBJECTS[subject]),
+        errors,
+    )
     seen = f"{len(wrong)} bad states" + "".join(f"; {text}" for text in wrong)
     what = f"{count} kills and errors in {', '.join(steps)} of a swap ({subject})"
     return Figure("P15", what, "0 bad states", seen, not wrong)
-
-
-def _blows(calls: dict[str, list[int]], errors: Sequence[str]) -> list[Blow]:
-    return [
-        Blow(call, number, what)
-        for call in calls
-        for number in calls[call]
-        for what in ((KILL, *errors) if call in (*CHANGES, "unlinkat") else (KILL,))
-    ]

@@ -114,7 +114,7 @@ def test_processes_that_renew_at_once_ask_once_and_none_is_refused(tmp_path: Pat
 
 @pytest.mark.fault("A7")
 @pytest.mark.parametrize("damage", ["torn", "readable", "link", "another's", "refused", "old"])
-def test_a_shared_token_that_cannot_be_used_is_asked_for_anew(damage: str, tmp_path: Path) -> None:
+def test_a_shared_token_that_cannot_be_used_is_asked_for_again(damage: str, tmp_path: Path) -> None:
     with Stage(tmp_path) as stage:
         stage.add_good()
         assert stage.maap(*SYNC).code == 0

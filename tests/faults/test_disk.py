@@ -21,11 +21,13 @@ from maap_tui.demo import Archive
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from tests.faults import crashes, disks
+from tests.faults.home import BASELINE, NAMES, Home
+from tests.faults.injecting import KILL, Blow
 from tests.faults.preloaded import NOBODY, Missing, Preloaded, traced
 from tests.homes import PATIENCE_S
 from tests.tui.driving import find_files, text_of, wait_until
 
-CLD = crashes.NAMES
+CLD = NAMES
 ONE = ("--date", "2025-12-01", "--frame", "D", "-n", "1")
 
 
@@ -41,7 +43,7 @@ def shared_injections(
 @pytest.fixture
 def injections(archive: Archive, shared_injections: crashes.Injections) -> crashes.Injections:
     """A sync of three files into a home that has a past."""
-    shared_injections.begin_anew()
+    shared_injections.begin_again()
     return shared_injections
 
 
@@ -66,7 +68,7 @@ def test_a_full_disk_loses_no_line_and_leaves_nothing_half_written(tmp_path: Pat
 
 @pytest.mark.fault("D2")
 @pytest.mark.fault("P1")
-@pytest.mark.parametrize("what", ["ENOSPC", crashes.KILL])
+@pytest.mark.parametrize("what", ["ENOSPC", KILL])
 def test_an_error_that_cannot_be_taken_off_its_list_leaves_the_file_pending(
     injections: crashes.Injections, what: str
 ) -> None:
@@ -76,7 +78,7 @@ def test_an_error_that_cannot_be_taken_off_its_list_leaves_the_file_pending(
         pytest.skip(f"needs {missing}")
     renames = [line for line in injections.log.read_text().splitlines() if " rename(" in line]
     (number,) = [number for number, line in enumerate(renames, 1) if 'errors.txt"' in line]
-    assert injections.strike(crashes.Blow("rename", number, what)) == ""
+    assert injections.strike(Blow("rename", number, what)) == ""
 
 
 @pytest.mark.fault("D3")
@@ -84,7 +86,7 @@ def test_a_part_whose_fsync_failed_is_thrown_away_and_never_asked_to_be_safe_aga
     injections: crashes.Injections,
 ) -> None:
     name = injections.urls[1].rpartition("/")[2]
-    folder = injections.home.folder / "data" / crashes.BASELINE / "2025" / "12" / "01"
+    folder = injections.home.folder / "data" / BASELINE / "2025" / "12" / "01"
     part = folder / f"{name}.part"
     ended = strike(
         injections, "-y", "-P", str(part), "-e", "trace=fsync,rename", "-e", "inject=fsync:error=EIO:when=1"
@@ -114,7 +116,7 @@ def test_a_folder_without_permission_is_named_with_what_to_do(
 ) -> None:
     with tempfile.TemporaryDirectory() as name, Preloaded(tmp_path / "printed") as server:
         os.chmod(name, 0o755)
-        home = crashes.Home(archive, Path(name, "home"))
+        home = Home(archive, Path(name, "home"))
         home.make()
         if os.geteuid() == 0:
             for path in (home.folder, *home.folder.rglob("*")):
@@ -185,7 +187,7 @@ def test_nothing_is_told_before_it_would_survive_a_power_cut(injections: crashes
         last_byte = max(n for n, line in enumerate(lines) if "pwrite64(" in line and f"{name}.part>" in line)
         safe = first("fsync(", f"{name}.part>", after=last_byte)
         final = first("rename(", f'{name}"', after=safe)
-        folder = str(injections.home.folder / "data" / crashes.BASELINE / "2025" / "12" / "01")
+        folder = str(injections.home.folder / "data" / BASELINE / "2025" / "12" / "01")
         named = first("fsync(", f"{folder}>", after=final)
         line = first("write(", f"{day_file}>", name, after=named)
         kept = first("fsync(", f"{day_file}>", after=line)
