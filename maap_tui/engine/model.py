@@ -50,6 +50,11 @@ class TimeRange:
     def duration(self) -> timedelta:
         return self.end - self.start
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds no moment, as what is left of a range outside of a mission."""
+        return self.start >= self.end
+
     def of(self, day: date) -> timedelta:
         """How much of a day is in the range."""
         whole = TimeRange.of_day(day)

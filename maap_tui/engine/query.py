@@ -181,7 +181,7 @@ class Query:
             raise InvalidRequestError(f"'{self.baseline[:60]}' is not a baseline", "See `maap list`.")
         if self.max_items < 1:
             raise InvalidRequestError(f"A maximum of {self.max_items} items finds nothing", "Give 1 or more.")
-        if self.time and self.time.start >= self.time.end:
+        if self.time and self.time.is_empty:
             raise InvalidRequestError(
                 f"start ({to_zulu(self.time.start)}) must be before end ({to_zulu(self.time.end)})"
             )

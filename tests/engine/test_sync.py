@@ -116,6 +116,44 @@ async def test_max_items_holds_back_and_still_registers(session: Make, home: Pat
     assert_whole(home, report.found)
 
 
+@pytest.fixture
+async def whole_day(session: Make) -> None:
+    """All of a day is here."""
+    report = await sync(session(bulk=True), cld(time=DAY))
+    assert report.found == report.pending == 125
+
+
+@pytest.mark.usefixtures("whole_day")
+@pytest.mark.parametrize(
+    ("time", "is_missing"),
+    [(DAY, True), (TimeRange.of_day(date(2099, 12, 1)), False), (TimeRange.of_day(date(2001, 1, 1)), False)],
+    ids=["nothing missing", "to come", "before the mission"],
+)
+async def test_a_range_with_nothing_to_ask_for_ends_well(
+    session: Make, home: Path, time: TimeRange, is_missing: bool
+) -> None:
+    query = cld(time=time, missing=is_missing)
+    async with session(bulk=True) as opened:
+        report = await opened.sync(query)
+        assert (report.found, report.pending, report.failed_days) == (0, 0, [])
+        got = await opened.get(query, track=True)
+        assert (got.granules, got.wanted, got.downloads.failed) == ([], [], [])
+        found = opened.search(query)
+        assert await found.granules() == []
+        await opened.save_skipped(found)
+    assert_whole(home, 125)
+
+
+@pytest.mark.usefixtures("whole_day")
+async def test_what_earlier_runs_left_comes_where_no_day_is_asked_for(session: Make, home: Path) -> None:
+    """The granules of the day are here by another file each."""
+    async with session() as opened:
+        found = await opened.search(cld()).granules()
+        assert (await opened.save_to_registry(found[:2], ("hdr",))).new == 2
+    report = await sync(session(bulk=True), cld(time=DAY, missing=True, formats=("h5", "hdr")))
+    assert (report.found, report.pending, len(report.downloads.downloaded)) == (0, 2, 2)
+
+
 async def test_formats_of_one_registry_never_mix(session: Make, home: Path) -> None:
     async with session() as opened:
         found = await opened.search(cld()).granules()

@@ -296,7 +296,7 @@ class Search:
     async def _narrow_to_missing(self, span: TimeRange) -> None:
         """Narrow the range to the stretches that lack something here."""
         assert self._find_missing is not None
-        found = [] if span.start >= span.end else await self._find_missing(self.query.replace(time=span))
+        found = [] if span.is_empty else await self._find_missing(self.query.replace(time=span))
         cut = [
             TimeRange(max(one.start, span.start), min(one.end, span.end))
             for one in found
@@ -325,7 +325,7 @@ class Search:
 
     @property
     def _is_empty_range(self) -> bool:
-        return self.range is not None and self.range.start >= self.range.end
+        return self.range is not None and self.range.is_empty
 
     async def _plan(self) -> Plan[Page]:
         is_long = self.range is not None and self._is_divided

@@ -94,7 +94,7 @@ class Plan(Generic[T]):
         """The most items that a window of whole days had for each of its days; the first answer's before."""
         self._may_be_short = True
         """Whether windows may be parts of days."""
-        self._is_done = span is not None and span.start >= span.end
+        self._is_done = span is not None and span.is_empty
         self._has_begun = False
         self._is_waiting = False
 
@@ -170,7 +170,7 @@ class Plan(Generic[T]):
             since = min(_DAY, ((left.start - first) // length + 1) * length) if length < _DAY else length
             cut = min(left.end, first + since)
             found, self._left = TimeRange(left.start, cut), TimeRange(cut, left.end)
-        self._is_done = self._left.start >= self._left.end
+        self._is_done = self._left.is_empty
         return found
 
 

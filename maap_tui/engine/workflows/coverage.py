@@ -247,7 +247,7 @@ async def _counted(
     whole = run_of(parts, query)
     announced = await whole.count()
     span = whole.range
-    if span is None or span.start >= span.end:
+    if span is None or span.is_empty:
         return {}, None
     if announced == 0:
         return {}, span

@@ -85,6 +85,8 @@ def record_skipped(filing: Filing, search: Search | Arrivals, emit: Emit = ignor
 
     Only a search that was not cut and has no gaps shows what is gone.
     """
+    if search.range is not None and search.range.is_empty:
+        return  # nothing was asked
     query = search.query
     mission = filing.mission_of(query.collection).name
     found = by_key(search.skipped.values(), mission, query.collection)

@@ -344,7 +344,11 @@ async def _sync(
     await _outlast(downloads, record_skipped, filing, search, emit)
     names = (query.collection, query.product_type, query.baseline)
     keys |= set(await _outlast(downloads, filing.tracked_keys, *names))
-    meant = query.replace(formats=formats, time=query.time if query.missing else search.range or query.time)
+    span = search.range
+    if query.missing or span is None or span.is_empty:
+        # A search of nothing says nothing of what earlier runs left in the range.
+        span = query.time
+    meant = query.replace(formats=formats, time=span)
     left: list[TrackedFile] = []
     if arrivals is None:
         # What has arrived and is not here is found again by the next run, as the cursor waits for it.
