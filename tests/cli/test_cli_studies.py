@@ -148,6 +148,22 @@ def test_what_the_archive_has_no_more_is_named_and_what_it_moved_is_found(
     assert "The archive does not have 1 file of the study any more" in ended.err
 
 
+def test_a_catalogue_that_is_down_says_nothing_of_what_moved(
+    maap: Callable, archive: Archive, here: dict[str, str], study: Path, clean: Path
+) -> None:
+    file = study / "study.json"
+    moved = [one["url"] for one in rows_of(study)[:2]]
+    for url in moved:
+        file.write_text(file.read_text().replace(url, url.replace("/data/", "/data/old/")))
+    archive.faults.add(target="catalogue", status=503)
+    ended = maap("thaw", study)
+    assert ended.code == 3 and "any more" not in ended.err, ended.err
+    assert len(hashes_below(clean / "data")) == len(here) - len(moved)
+    archive.faults.clear()
+    assert maap("thaw", study).code == 0
+    assert hashes_below(clean / "data") == here
+
+
 def test_what_is_here_with_other_bytes_is_fetched_again(
     maap: Callable, here: dict[str, str], home: Path, study: Path
 ) -> None:
@@ -171,6 +187,32 @@ def test_a_file_that_is_not_what_came_is_not_frozen(maap: Callable, here: dict[s
     assert ended.code == 3
     assert ended.lines == [f"bad: {path.name} (its bytes from 0 on differ from what was downloaded)"]
     assert len(rows_of(Path("study"))) == len(here) - 1
+
+
+def unreadable(home: Path, *names: str) -> Path:
+    """Make the downloads of a baseline something that cannot be listed, for root too."""
+    folder = home.joinpath("registry", "downloads", "EarthCARE", *names)
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.symlink_to(folder)
+    return folder
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_baseline_that_cannot_be_read_stops_no_freeze(
+    maap: Callable, home: Path, here: dict[str, str], lost: int
+) -> None:
+    """The files of the other one are frozen, and those of this one are looked for where they belong."""
+    both = (CLD, (L2, "CPR_TC__2A", "BC"))
+    assert maap("sync", *both[1], *HOUR).code == 0
+    text = STUDY.replace('["CPR_CLD_2A:BC"]', json.dumps([":".join(one[1:]) for one in both]))
+    Path("STUDY.toml").write_text(text)
+    folder = unreadable(home, *both[lost])
+    ended = maap("freeze", "STUDY.toml", "-o", "study")
+    assert (ended.code, ended.out) == (3, ""), ended.err
+    assert ended.err.count(f"{folder} is ignored") == 1
+    assert {one["path"]: one["sha256"] for one in rows_of(Path("study"))} == hashes_below(home / "data")
 
 
 def test_frozen_twice_gives_equal_bytes_but_for_the_date(maap: Callable, study: Path, tmp_path: Path) -> None:

@@ -296,12 +296,14 @@ def _add_registered(parts: Parts, query: Query, new: _Meant, listed: set[str], a
     meant = query.replace(formats=parts.formats_of(query))
     keys = parts.tracked_keys(query.collection, query.product_type, query.baseline)
     downloaded: list[TrackedFile] = []
+    read: list[Key] = []
     for key in keys:
         with parts.registry.skip_unreadable():
             found = parts.registry.baseline(key).downloads(*days_of(query.time))
             downloaded += [file for file in found if means(meant, file.url) and file.url not in new.files]
+            read.append(key)
     if not query.every_version:
-        downloaded = parts.filing.only_newest(query.product_type, keys, downloaded)
+        downloaded = parts.filing.only_newest(query.product_type, read, downloaded)
     for file in downloaded:
         pair = _tracked(parts, file)
         # The archive may have it under another address.
@@ -357,6 +359,7 @@ def _look(parts: Parts, meant: _Meant) -> list[FrozenFile]:
     found = []
     for (key, day), pairs in days.items():
         recorded = parts.hashes.load(key, day)
+        paths: dict[str, str] = {}
         with parts.registry.skip_unreadable():
             paths = {one.url: one.path for one in parts.registry.baseline(key).downloads(day, day)}
         for file, request in pairs:

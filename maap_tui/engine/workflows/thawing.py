@@ -11,7 +11,7 @@ from pathlib import Path
 from maap_tui.engine.config import dirs
 from maap_tui.engine.download.jobs import Failure, Report
 from maap_tui.engine.download.requests import DownloadRequest
-from maap_tui.engine.errors import InvalidRequestError, MaapError
+from maap_tui.engine.errors import CatalogError, MaapError
 from maap_tui.engine.events import Emit, Event, FileFailed, FileSkipped, Noted
 from maap_tui.engine.integrity.whole import read_whole
 from maap_tui.engine.registry.entries import TrackedFile
@@ -44,8 +44,8 @@ class ThawReport:
 
     @property
     def gone(self) -> list[Failure]:
-        """Those that the archive does not have any more."""
-        return [one for one in self.downloads.failed if one.status in GONE]
+        """Those that the archive does not have any more, under any address."""
+        return [one for one in self.downloads.failed if one.permanent and one.status in GONE]
 
 
 def requests_of(parts: Parts, study: Study, out_dir: Path | None) -> list[DownloadRequest]:
@@ -105,9 +105,10 @@ async def thaw(
 
     _take(report, await _fetch(parts, lacking, hold))
     moved = [] if report.downloads.stopped is not None else await _moved(parts, study, lacking, report)
+    failed = {one.url: one for one in report.downloads.failed}
     for url, event in held.items():
-        if any(one.url == url for one in report.downloads.failed):
-            parts.emit(event)
+        if url in failed:
+            parts.emit(replace(event, reason=failed[url].reason, permanent=failed[url].permanent))
     if moved:
         _take(report, await _fetch(parts, moved, parts.emit))
     return report
@@ -193,17 +194,28 @@ def _take(report: ThawReport, fetched: Report) -> None:
 async def _moved(
     parts: Parts, study: Study, lacking: Sequence[DownloadRequest], report: ThawReport
 ) -> list[DownloadRequest]:
-    """Files that the archive has under another address than the one that was frozen."""
+    """Files that the archive has under another address than the one that was frozen.
+
+    Where the catalogue does not answer, nobody knows whether those that are left are gone: they fail for now.
+    """
     gone = {one.url for one in report.gone}
     by_url = {one.url: one for one in study.files}
     found = []
-    for request in lacking:
-        if request.url not in gone:
-            continue
+    asked = [request for request in lacking if request.url in gone]
+    for number, request in enumerate(asked):
         file = by_url[request.url]
         try:
             granule = await find(parts, file.collection, file.id)
-        except (InvalidRequestError, MaapError):
+        except CatalogError as error:
+            unknown = {one.url for one in asked[number:]}
+            report.downloads.failed = [
+                replace(one, reason=f"{one.reason}; {error.message}", permanent=False)
+                if one.url in unknown
+                else one
+                for one in report.downloads.failed
+            ]
+            break
+        except MaapError:
             continue  # that it is gone has been said
         assets = granule.assets if granule is not None else ()
         other = next((one for one in assets if one.name == file.name and one.href != file.url), None)
