@@ -141,6 +141,20 @@ def test_nothing_is_fetched_without_get(
     assert maap(*words, "--get").code == 0 and asked("data") == fetched
 
 
+def test_a_baseline_that_cannot_be_read_loses_no_match(
+    maap: Callable[..., Ended], home: Path, tmp_path: Path
+) -> None:
+    file = write(tmp_path / "ship.csv", way("ship"))
+    words = ("match", file, "CPR_CLD_2A:BC", "--dx", "900km", "--json")
+    before = rows_of(maap(*words))
+    folder = home / "registry/downloads/EarthCARE" / L2 / "CPR_CLD_2A" / "BC"
+    folder.parent.mkdir(parents=True)
+    folder.symlink_to(folder)
+    ended = maap(*words)
+    assert ended.code == 3 and ended.err.count(f"{folder} is ignored") == 1
+    assert [json.loads(line) for line in ended.lines] == before
+
+
 def test_rows_of_the_track_that_cannot_be_used_count(maap: Callable[..., Ended], tmp_path: Path) -> None:
     file = write(tmp_path / "ship.csv", way("ship"))
     with file.open("a") as opened:

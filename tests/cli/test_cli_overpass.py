@@ -119,6 +119,19 @@ def test_what_is_here_of_an_orbit_and_frame(maap: Callable[..., Ended]) -> None:
     assert table.lines[0].split()[-1] == "Here" and table.lines[1].endswith("archive  CPR_CLD_2A")
 
 
+def test_a_baseline_that_cannot_be_read_loses_no_overpass(maap: Callable[..., Ended], home: Path) -> None:
+    day = ("--date", "2025-12-04")
+    assert maap("sync", L2, "CPR_CLD_2A", "BC", *day, "--frame", "B").code == 0
+    folder = home / "registry/downloads/EarthCARE" / L2 / "AAA_BBB_2A" / "BC"
+    folder.parent.mkdir(parents=True)
+    folder.symlink_to(folder)
+    (home / "registry/urls/EarthCARE" / L2 / "AAA_BBB_2A" / "BC").mkdir(parents=True)
+    ended = maap("overpass", "--site=hyytiala", "--within=50km", *day, "--json")
+    assert ended.code == 3 and ended.err.count(f"{folder} is ignored") == 1
+    (row,) = map(json.loads, ended.lines)
+    assert row["here"] == ["CPR_CLD_2A"]
+
+
 def test_what_is_here_of_an_observation_that_has_no_orbit_in_its_name(maap: Callable[..., Ended]) -> None:
     """Of Biomass the items say the orbit and the files do not: both have track and frame."""
     product = ("BiomassLevel1b", "S2_DGM__1S")

@@ -21,6 +21,7 @@ from maap_tui.engine.overpass.passing import REPEAT, Overpass, Place, passes_of
 from maap_tui.engine.query import Circle, Query
 from maap_tui.engine.workflows import orbits
 from maap_tui.engine.workflows.build import baseline_at_archive, newest_baseline
+from maap_tui.engine.workflows.coverage import runs_of
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.presence import files_there
 from maap_tui.engine.workflows.searching import UNCUT, run_of
@@ -311,12 +312,15 @@ def _with_what_is_here(parts: Parts, mission: Mission, rows: Sequence[Overpass])
             days |= {start.date(), (start - LONGEST).date(), (start + LONGEST).date()}
     here: dict[Spot, set[str]] = {}
     keys = [key for key in parts.registry.tracked() if key.mission == mission.name] if days else []
+    runs = list(runs_of(days))
     for key in keys:
-        tracked = [one for day in sorted(days) for one in parts.registry.baseline(key).downloads(day, day)]
-        for file in files_there(tracked):
-            name = parse_name(file.url)
-            if name is not None:
-                here.setdefault(spot_of(name), set()).add(key.product_type)
+        with parts.registry.skip_unreadable():
+            tracker = parts.registry.baseline(key)
+            tracked = [one for first, last in runs for one in tracker.downloads(first, last)]
+            for file in files_there(tracked):
+                name = parse_name(file.url)
+                if name is not None:
+                    here.setdefault(spot_of(name), set()).add(key.product_type)
     return [
         replace(one, here=tuple(sorted(here.get(spot_of(one.granule), ())))) if one.granule else one
         for one in rows

@@ -82,10 +82,13 @@ def look_at_disk(
         wanted = {day for other, day in days if other == key}
         registry = parts.registry.baseline(key)
         downloaded: dict[date, dict[str, str]] = defaultdict(dict)
-        for entry in registry.downloads(low, high):
-            if entry.day in wanted:
-                downloaded[entry.day][entry.url] = entry.path
-        marked = {path for path, day in registry.marked(low, high) if day in wanted}
+        marked: set[str] = set()
+        # Of a baseline that cannot be read the disk alone says what is here.
+        with parts.registry.skip_unreadable():
+            for entry in registry.downloads(low, high):
+                if entry.day in wanted:
+                    downloaded[entry.day][entry.url] = entry.path
+            marked = {path for path, day in registry.marked(low, high) if day in wanted}
         for day in wanted:
             folders: dict[str, frozenset[str]] = {}
             for result in days[key, day]:
