@@ -154,6 +154,21 @@ async def test_what_earlier_runs_left_comes_where_no_day_is_asked_for(session: M
     assert (report.found, report.pending, len(report.downloads.downloaded)) == (0, 2, 2)
 
 
+@pytest.mark.usefixtures("whole_day")
+async def test_a_day_lacks_what_is_here_in_another_format_only(session: Make) -> None:
+    headers = cld(time=DAY, formats=("hdr",))
+    async with session(bulk=True) as opened:
+        first = await opened.sync(headers.replace(missing=True), max_items=1)
+        assert (first.found, first.pending, first.held_back) == (125, 1, 124)
+        found = await opened.coverage(headers, verify=True)
+        assert (found.archive, found.downloaded, found.missing) == (125, 1, 124)
+        every = await opened.search(cld(time=DAY, formats=("all",), missing=True, max_items=3)).granules()
+        assert len(every) == 3, "nobody knows how many files a granule has"
+        rest = await opened.sync(headers.replace(missing=True))
+        assert (rest.already, rest.pending) == (1, 124)
+        assert (await opened.sync(headers.replace(missing=True))).found == 0
+
+
 async def test_formats_of_one_registry_never_mix(session: Make, home: Path) -> None:
     async with session() as opened:
         found = await opened.search(cld()).granules()

@@ -211,13 +211,19 @@ async def baselines_of(parts: Parts, collection: str, product_type: str, baselin
 async def missing_days(parts: Parts, query: Query) -> list[TimeRange]:
     """The days of a query's time that lack something of its baselines here, as stretches, the oldest first.
 
+    Something is a granule without any file in the query's formats; where all files are meant, any day may
+    lack some.
+
     Raises:
         InvalidRequestError: for unknown names.
         CatalogError: when the archive does not answer, or not wholly.
     """
+    if query.time is not None and ALL in query.formats:
+        # Only an item itself says how many files a granule has.
+        return [query.time]
     days: set[date] = set()
     for baseline in await baselines_of(parts, query.collection, query.product_type, query.baseline):
-        whole = Query(query.collection, query.product_type, baseline, time=query.time)
+        whole = Query(query.collection, query.product_type, baseline, time=query.time, formats=query.formats)
         days |= {day.day for day in (await coverage(parts, whole)).days if day.missing}
     return [whole_days(first, last) for first, last in runs_of(days)]
 
@@ -305,7 +311,7 @@ def _here(
     formats = parts.formats_of(query)
     names: dict[date, set[str]] = {day: set() for day in deleted}
     for file in tracker.downloads(first, last):
-        if (ALL in formats or any(has_format(file.url, one) for one in formats)) and is_meant(file.url):
+        if any(has_format(file.url, one) for one in formats) and is_meant(file.url):
             names.setdefault(file.day, set()).add(granule_name(file.url))
     return {
         day: DayCoverage(day, 0, len(found), deleted.get(day, 0), failed[day]) for day, found in names.items()
@@ -319,17 +325,18 @@ async def _searched(
     left out, and reported.
     """
     found: dict[date, tuple[int, int]] = {}
+    formats = parts.formats_of(query)
     for first, last in runs_of(days):
         run = run_of(parts, query.replace(time=whole_days(first, last), max_items=UNCUT))
         archive: Counter[date] = Counter()
         missing: Counter[date] = Counter()
         urls = {file.url for file in tracker.downloads(first, last)}
-        names = {granule_name(url) for url in urls}
+        names = {granule_name(url) for url in urls if any(has_format(url, one) for one in formats)}
         async with aclosing(aiter(run)) as pages:
             async for page in pages:
                 for granule in page.granules:
                     archive[granule.day] += 1
-                    files = granule.files(parts.formats_of(query))
+                    files = granule.files(formats)
                     is_here = granule.id in names or (files and all(file.href in urls for file in files))
                     missing[granule.day] += not is_here
         lost = {
