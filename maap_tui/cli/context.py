@@ -44,6 +44,7 @@ class CommandContext:
         self.deleted = (0, 0)
         """Files that the run deleted, and their bytes."""
         self._run: OpenRun | None = None
+        self._prints_files = False
 
     @property
     def config_file(self) -> Path | None:
@@ -98,9 +99,13 @@ class CommandContext:
         return session
 
     def begin_run(self, verb: str, where: AppDirs) -> None:
-        """Write down that a run begins, for `maap runs`; a dry run is none."""
+        """Write down that a run begins, for `maap runs`; a dry run is none.
+
+        From then on its work does not depend on who reads stdout.
+        """
         from maap_tui.engine.runs import Runs
 
+        self.output.goes_on = True
         self._run = Runs(where).begin(verb, self.args.words)
         if self._run is not None:
             self.report.keep_log(self._run.say)
@@ -129,14 +134,14 @@ class CommandContext:
     def handle_event(self, event: Event) -> None:
         """Take an event of the engine."""
         self.report.handle_event(event)
-        if self.output.as_json and self.output.goes_on:
+        if self.output.as_json and self._prints_files:
             values = _file_record(event)
             if values is not None:
                 self.output.record(values)
 
     def prints_files(self) -> None:
         """Print an object for each file as it ends, where JSON is wanted; whoever reads may go away."""
-        self.output.goes_on = True
+        self.output.goes_on = self._prints_files = True
 
     @contextlib.asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:

@@ -98,6 +98,72 @@ def test_work_goes_on_when_nobody_reads_its_json(start: Callable, home: Path) ->
     assert len(list((home / "data").rglob("*.h5"))) == 12
 
 
+@pytest.fixture
+def unread(start: Callable) -> Callable[..., tuple[int, str]]:
+    """Run a command line whose stdout nobody reads any more: its exit code, and what it said."""
+
+    def run(*words: Any) -> tuple[int, str]:
+        reader, writer = os.pipe()
+        os.close(reader)
+        process = start(*words, stdout=writer)
+        os.close(writer)
+        _, err = process.communicate(timeout=PATIENCE_S)
+        return process.returncode, err.decode()
+
+    return run
+
+
+def test_a_repair_does_all_of_it_when_nobody_reads_its_json(
+    maap: Callable, unread: Callable, home: Path
+) -> None:
+    assert maap("sync", *CLD, *DAY, "-n", "3").code == 0
+    bad = sorted((home / "data").rglob("*.h5"))[1:]
+    for path in bad:
+        path.write_bytes(b"")
+    code, err = unread("verify", "--repair", "--json")
+    assert code == 0 and "Downloaded 2 files" in err
+    assert all(path.stat().st_size for path in bad)
+
+
+def test_matches_are_fetched_when_nobody_reads_their_json(unread: Callable, home: Path) -> None:
+    Path("here.csv").write_text("time,lat,lon\n2025-12-01T06:00Z,0,0\n2025-12-01T07:00Z,0,1\n")
+    code, err = unread(
+        "match", "here.csv", "CPR_CLD_2A:BC", "--dx", "2000km", "--dt", "6h", "--get", "--json"
+    )
+    assert code == 0 and "Downloaded" in err
+    assert list((home / "data").rglob("*.h5"))
+
+
+def test_a_cleanup_has_its_code_when_nobody_reads_its_json(
+    maap: Callable, unread: Callable, home: Path
+) -> None:
+    assert maap("sync", *CLD, *DAY, "-n", "2").code == 0
+    one, other = sorted((home / "data").rglob("*.h5"))
+    assert maap("state", "mark", one, other).code == 0
+    other.unlink()
+    other.mkdir()
+    code, err = unread("state", "cleanup", *CLD, "--json")
+    assert code == 4 and "Refused" in err and "Deleted 1 file" in err
+
+
+def test_a_study_has_its_code_when_nobody_reads_its_json(maap: Callable, unread: Callable) -> None:
+    assert maap("sync", *CLD, *DAY, "-n", "2").code == 0
+    for number, more in enumerate(((), ("--get",))):
+        code, err = unread(
+            "freeze",
+            *CLD,
+            "-s",
+            "2025-12-01",
+            "-e",
+            "2025-12-01T01:00",
+            "-o",
+            f"study{number}",
+            *more,
+            "--json",
+        )
+        assert code == (0 if more else 3) and "Froze" in err
+
+
 def test_a_full_disk_behind_stdout_is_said(start: Callable) -> None:
     with open("/dev/full", "wb") as full:
         process = start("list", stdout=full)

@@ -88,6 +88,7 @@ async def run(context: CommandContext) -> None:
                 datalad=args.datalad,
                 begun=lambda count: context.report.detail(f"{plural(count, 'file')} to be looked at"),
             )
+    context.output.goes_on = True  # the study is written, and its exit code counts
     for one in report.files:
         if context.output.as_json:
             context.output.record(_record_of(one), at_once=False)
