@@ -78,6 +78,19 @@ def test_sync_takes_what_earlier_runs_left(maap: Callable, home: Path) -> None:
     assert ended.err.startswith("Downloaded 10 files")
 
 
+def test_a_sync_that_the_setting_cuts_is_not_all_of_it(
+    maap: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAAP_SEARCH_MAX_ITEMS", "14")
+    ended = maap("sync", *CLD, *DAY, "--frame", "D")
+    assert ended.code == 3
+    assert "Warning: 2 files left for another run (search.max_items)\n" in ended.err
+    assert maap("sync", *CLD, *DAY, "--frame", "D", "-n", "1").code == 0
+    assert maap("sync", *CLD, *DAY, "--frame", "D").code == 0
+
+
+
+
 def test_sync_into_another_folder(maap: Callable, home: Path, tmp_path: Path) -> None:
     ended = maap("sync", *CLD, *FEW, "--out-dir", tmp_path / "other", "--product-dir")
     assert ended.code == 0

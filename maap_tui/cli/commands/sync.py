@@ -23,7 +23,7 @@ from maap_tui.cli.options import (
     query_of,
     words_of,
 )
-from maap_tui.cli.report import WRONG
+from maap_tui.cli.report import AGAIN, WRONG
 from maap_tui.cli.saved import take_saved
 from maap_tui.text import format_count, plural
 
@@ -133,7 +133,12 @@ async def run(context: CommandContext) -> None:
 
             report.say(f"{plural(done.undecided, 'file')} of {UNREAD_DAYS} left alone")
         if done.held_back:
-            report.say(f"{plural(done.held_back, 'file')} left for another run (--max-items)")
+            held = f"{plural(done.held_back, 'file')} left for another run"
+            if args.max_items is None:
+                report.warn(f"{held} (search.max_items)")
+                report.codes.add(AGAIN)
+            else:
+                report.say(f"{held} (--max-items)")
         summarise(
             context,
             done.downloads,
