@@ -205,9 +205,9 @@ class Reporter:
 
     @property
     def is_anything_left(self) -> bool:
-        """Whether files were queued that have not ended, or nothing is known of any."""
+        """Whether files were queued that have not ended, or none was yet."""
         now = None if self.tally is None else self.tally.snapshot()
-        return now is None or now.queued > now.done
+        return now is None or not now.queued or now.queued > now.done
 
     def interrupted(self, name: str) -> None:
         """The one line after a signal: what was done and is kept."""

@@ -182,6 +182,11 @@ def test_a_running_worker_is_alone_obeys_and_ends_in_order(
     assert second.err.startswith(f"Error: The queue is in use by process {process.pid} on {HOST} since ")
     assert second.err.endswith("`maap queue attach` shows it; --lock-wait SECONDS waits for its end.\n")
 
+    waiting = start("queue", "run", "--lock-wait", "60")
+    assert b"waiting up to 60 s" in waiting.stderr.readline()
+    waiting.terminate()
+    assert waiting.wait(30) == 3, "all that waits is left"
+
     assert set(maap("queue", "pause", "--all").lines) == {row.path for row in rows}
     assert states() == ["paused"] * 5
     assert maap("queue", "cancel", rows[4].path).lines == [rows[4].path]
