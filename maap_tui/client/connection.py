@@ -49,6 +49,13 @@ on_begin: ContextVar[Callable[[Future[Any]], None] | None] = ContextVar("on_begi
 """Takes what is begun in this context, to cancel it; None lets it run."""
 
 
+def _note(future: Future[Any]) -> None:
+    """Hand on what is begun to whoever pulls an item, not to whoever pulled the first one."""
+    note = on_begin.get()
+    if note is not None:
+        note(future)
+
+
 class _Engine:
     """A session and its thread; it ends when it is retired and nothing uses it any more. For any thread."""
 
@@ -213,7 +220,7 @@ class Connection:
     def iterate(self, begin: Callable[[Session], AsyncIterator[T]]) -> Iterator[T]:
         """Pull an async iterator of the session item by item; it is closed when the caller stops."""
         with self._opened() as engine, self._shown():
-            yield from engine.thread.iterate(begin)
+            yield from engine.thread.iterate(begin, _note)
 
     @contextmanager
     def _shown(self) -> Iterator[None]:

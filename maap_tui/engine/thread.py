@@ -147,12 +147,21 @@ class EngineThread:
             future.cancel()
             raise
 
-    def iterate(self, begin: Callable[[Session], AsyncIterator[T]]) -> Iterator[T]:
-        """Pull an async iterator of the session item by item; it is closed when the caller stops."""
+    def iterate(
+        self,
+        begin: Callable[[Session], AsyncIterator[T]],
+        on_begin: Callable[[concurrent.futures.Future[Any]], None] | None = None,
+    ) -> Iterator[T]:
+        """Pull an async iterator of the session item by item; it is closed when the caller stops.
+
+        Args:
+            begin: makes the iterator, in the engine's thread.
+            on_begin: takes what is begun for each item, as for `run`; the iterator is closed in any case.
+        """
         pulled = _Pulled(begin)
         try:
             while True:
-                more, item = self.run(pulled.pull)
+                more, item = self.run(pulled.pull, on_begin)
                 if not more:
                     return
                 yield item  # type: ignore[misc]

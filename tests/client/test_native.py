@@ -130,6 +130,31 @@ async def test_a_cancelled_call_ends_its_work(home: Path, archive: Archive) -> N
         assert len(result.downloaded) == 6 and not result.errors
 
 
+@pytest.mark.parametrize("is_by_day", [False, True])
+async def test_a_cancelled_search_asks_nothing_more(home: Path, archive: Archive, is_by_day: bool) -> None:
+    archive.faults.add(target="search", latency_s=60.0, after=1)
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def look(event: object) -> None:
+        if type(event).__name__ == "PageFetched":
+            loop.call_soon_threadsafe(begun.set)
+
+    async def days(client: AsyncMaapClient) -> None:
+        async for _ in client.search_urls_iter_day(*NAMES[:2], DAY, DAY + timedelta(days=9), NAMES[2]):
+            pass
+
+    async with AsyncMaapClient(on_event=look) as client:
+        whole = {"start": DAY, "end": DAY + timedelta(days=9)}
+        call = asyncio.create_task(days(client) if is_by_day else client.search(*NAMES, **whole))
+        await begun.wait()
+        call.cancel()
+        done, _ = await asyncio.wait([call], timeout=20)
+        assert done and call.cancelled()
+        archive.faults.clear()
+        assert len((await client.search(*NAMES, **HOUR)).urls) == 6
+
+
 def test_a_bar_on_stderr(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with MaapClient(progress=True) as client:
         client.list_collections()
