@@ -89,8 +89,6 @@ def test_a_sync_that_the_setting_cuts_is_not_all_of_it(
     assert maap("sync", *CLD, *DAY, "--frame", "D").code == 0
 
 
-
-
 def test_sync_into_another_folder(maap: Callable, home: Path, tmp_path: Path) -> None:
     ended = maap("sync", *CLD, *FEW, "--out-dir", tmp_path / "other", "--product-dir")
     assert ended.code == 0
