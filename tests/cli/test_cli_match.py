@@ -141,6 +141,25 @@ def test_nothing_is_fetched_without_get(
     assert maap(*words, "--get").code == 0 and asked("data") == fetched
 
 
+def test_what_is_fetched_goes_where_the_settings_say(
+    maap: Callable[..., Ended],
+    asked: Callable[[str], int],
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = write(tmp_path / "ship.csv", way("ship"))
+    words = ("match", file, "CPR_CLD_2A:BC", "--dx", "900km", "--get", "--quiet")
+    names = [row["granule"] for row in rows_of(maap(*words[:5], "--json"))]
+    monkeypatch.setenv("MAAP_DOWNLOADS_PRODUCT_DIR", "true")
+    assert maap(*words).code == 0
+    paths = list((home / "data").rglob("*.h5"))
+    assert len(paths) == len(names) and all(path.parent.name == path.stem for path in paths)
+    fetched = asked("data")
+    monkeypatch.delenv("MAAP_DOWNLOADS_PRODUCT_DIR")
+    assert maap(*words).code == 0 and asked("data") == fetched, "what is here stays where it is"
+
+
 def test_a_baseline_that_cannot_be_read_loses_no_match(
     maap: Callable[..., Ended], home: Path, tmp_path: Path
 ) -> None:

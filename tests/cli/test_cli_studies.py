@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from maap_tui.demo import Archive
+from tests.counting import opened
 
 L2 = "EarthCAREL2Validated_MAAP"
 CLD = (L2, "CPR_CLD_2A", "BC")
@@ -240,6 +241,20 @@ def test_what_is_not_here_is_named_and_fetched_when_asked(maap: Callable, home: 
     every = maap("freeze", *CLD, *HOUR, "-o", "study", "--get")
     assert (every.code, every.out) == (0, "")
     assert {one["path"] for one in rows_of(Path("study"))} == set(hashes_below(home / "data"))
+
+
+def test_what_a_freeze_fetches_goes_where_the_settings_say_and_is_read_once(
+    maap: Callable, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert maap("sync", *CLD, *HOUR, "-n", "1").code == 0
+    (first,) = (home / "data").rglob("*.h5")
+    monkeypatch.setenv("MAAP_DOWNLOADS_PRODUCT_DIR", "true")
+    with opened() as paths:
+        assert maap("freeze", *CLD, *HOUR, "-o", "study", "--get").code == 0
+    fetched = [path for path in (home / "data").rglob("*.h5") if path != first]
+    assert fetched and all(path.parent.name == path.stem for path in fetched)
+    assert len(rows_of(Path("study"))) == len(fetched) + 1
+    assert paths.count(str(first)) == 1, "what was here is read before the others come, and that is all"
 
 
 def test_a_list_that_was_written_stays_up_to_date(maap: Callable, home: Path) -> None:

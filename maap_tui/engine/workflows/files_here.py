@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.model import Granule
 from maap_tui.engine.workflows.parts import Parts
@@ -32,3 +33,10 @@ def files_here(parts: Parts, granule: Granule) -> dict[str, Path]:
         if (place := next((place for place in places if place.is_file()), None)) is not None:
             found[asset.href] = place
     return found
+
+
+def place_of(parts: Parts, request: DownloadRequest, path: str = "") -> Path | None:
+    """Where a file is: where the registry says, or in the dated layout; None where it is not here."""
+    places = [Path(path)] if path else []
+    places += [request.path, parts.filing.in_product_dir(request).path]
+    return next((one for one in places if one.is_file()), None)

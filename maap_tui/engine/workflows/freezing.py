@@ -30,6 +30,7 @@ from maap_tui.engine.studies.places import remember_quietly
 from maap_tui.engine.studies.study import Study, StudyFile, in_order, is_study
 from maap_tui.engine.workflows.choices import query_of_choices
 from maap_tui.engine.workflows.citing_here import cite_here
+from maap_tui.engine.workflows.files_here import place_of
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.pending import means
 from maap_tui.engine.workflows.plan import download_plan
@@ -181,14 +182,18 @@ async def _finish(
     datalad: bool = False,
 ) -> FreezeReport:
     """Look at what is meant, fetch what is not here where that is wanted, and write the study."""
-    found = await asyncio.to_thread(_look, parts, meant)
+    found = await asyncio.to_thread(_look, parts, list(meant.files.values()))
     downloads = None
     lacking = [meant.files[one.file.url][1] for one in found if one.state == "not here"]
     if get and lacking:
+        if parts.in_product_dir(None):
+            lacking = [parts.filing.in_product_dir(one) for one in lacking]
         downloads = await download_plan(parts, lacking)
         if downloads.stopped is not None:
             raise downloads.stopped
-        found = await asyncio.to_thread(_look, parts, meant)
+        fetched = [meant.files[url] for url in (*downloads.downloaded, *downloads.skipped)]
+        fresh = {one.file.url: one for one in await asyncio.to_thread(_look, parts, fetched)}
+        found = [fresh.get(one.file.url, one) for one in found]
     study = Study(
         declaration.title,
         parts.now().replace(microsecond=0),
@@ -351,10 +356,10 @@ def _recorded(choices: Choices, query: Query) -> Mapping[str, Any]:
     return found
 
 
-def _look(parts: Parts, meant: _Meant) -> list[FrozenFile]:
-    """Find, verify and hash the files that are here; it reads them whole."""
+def _look(parts: Parts, meant: Sequence[tuple[StudyFile, DownloadRequest]]) -> list[FrozenFile]:
+    """Find, verify and hash those files that are here; it reads them whole."""
     days: dict[tuple[Key, date], list[tuple[StudyFile, DownloadRequest]]] = {}
-    for file, request in sorted(meant.files.values(), key=lambda pair: pair[0].order):
+    for file, request in sorted(meant, key=lambda pair: pair[0].order):
         days.setdefault((file.key, file.day), []).append((file, request))
     found = []
     for (key, day), pairs in days.items():
@@ -366,13 +371,6 @@ def _look(parts: Parts, meant: _Meant) -> list[FrozenFile]:
             place = place_of(parts, request, paths.get(file.url, ""))
             found.append(_judge(file, place, recorded, str(place) == paths.get(file.url)))
     return found
-
-
-def place_of(parts: Parts, request: DownloadRequest, path: str = "") -> Path | None:
-    """Where a file is: where the registry says, or in the dated layout; None where it is not here."""
-    places = [Path(path)] if path else []
-    places += [request.path, parts.filing.in_product_dir(request).path]
-    return next((one for one in places if one.is_file()), None)
 
 
 def _judge(

@@ -12,6 +12,7 @@ from pathlib import Path
 from maap_tui.engine.catalogue.built import together
 from maap_tui.engine.catalogue.search import FailedDay, Search
 from maap_tui.engine.download.jobs import Report
+from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.model import Granule, TimeRange
 from maap_tui.engine.observations import Spot
@@ -22,6 +23,7 @@ from maap_tui.engine.overpass.netcdf_track import read_netcdf
 from maap_tui.engine.overpass.tracks import PlatformTrack, pieces
 from maap_tui.engine.product_sets import Member
 from maap_tui.engine.query import Circle, Query
+from maap_tui.engine.workflows.files_here import place_of
 from maap_tui.engine.workflows.filing import Chosen
 from maap_tui.engine.workflows.overpass import LONGEST, MARGIN, keep_newest
 from maap_tui.engine.workflows.parts import Parts
@@ -205,6 +207,18 @@ async def fetch(parts: Parts, rows: Sequence[Match], formats: tuple[str, ...] = 
         for (collection, product), granules in by_product.items():
             wanted = parts.formats_of(Query(collection, product, formats=formats))
             filed = await register(parts.filing, granules, wanted, emit=parts.emit)
-            for request in filed.files:
+            for request in await asyncio.to_thread(_placed, parts, filed.files):
                 downloads.add(request, group=collection)
         return await downloads.join()
+
+
+def _placed(parts: Parts, requests: Sequence[DownloadRequest]) -> list[DownloadRequest]:
+    """Files where they are, in a folder of their own or not; and the others where the settings file them."""
+    found = []
+    for request in requests:
+        if (place := place_of(parts, request)) is not None:
+            request = replace(request, path=place)
+        elif parts.in_product_dir(None):
+            request = parts.filing.in_product_dir(request)
+        found.append(request)
+    return found

@@ -18,7 +18,7 @@ from maap_tui.engine.registry.entries import TrackedFile
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.studies.places import remember_quietly
 from maap_tui.engine.studies.study import Study, StudyFile
-from maap_tui.engine.workflows.freezing import place_of
+from maap_tui.engine.workflows.files_here import place_of
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.plan import take_over
 from maap_tui.engine.workflows.register import register_requests
