@@ -196,6 +196,7 @@ def test_sync_goes_on_beside_a_day_that_cannot_be_read(maap: Callable, home: Pat
     assert "not registered: " in ended.err
     assert file_of(home, "dwl", "20251202").exists(), "the next day is fetched"
     assert not file_of(home, "dwl").exists()
+    assert "left alone" in ended.err and "Nothing new" not in ended.err
 
 
 @pytest.mark.parametrize("shape", WHY)

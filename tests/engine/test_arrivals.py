@@ -13,7 +13,7 @@ import pytest
 from maap_tui.demo import Archive
 from maap_tui.demo.missions.base import Granule
 from maap_tui.engine.errors import InvalidRequestError
-from maap_tui.engine.events import Event, FileFinished
+from maap_tui.engine.events import Event, FileFinished, ItemSkipped
 from maap_tui.engine.model import TimeRange, to_zulu
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
@@ -319,6 +319,32 @@ async def test_a_cursor_that_cannot_be_read_is_none(kept: Kept, damage: str) -> 
     kept.pass_time(hours=12)
     report = await kept.sync()
     assert report.is_first and set(kept.arrived(MOMENT)) <= set(kept.names())
+
+
+@pytest.mark.parametrize("kind", ["url", "dwl"])
+async def test_a_list_that_cannot_be_read_holds_the_cursor(kept: Kept, kind: str) -> None:
+    await kept.sync()
+    before = kept.cursors[0].read_text()
+    kept.pass_time(days=1)
+    days = [(kept.now - timedelta(days=n)).date() for n in range(4)]
+    tree = kept.folder / "registry" / {"url": "urls", "dwl": "downloads"}[kind]
+    lists = [tree / f"EarthCARE/{L2}/CPR_CLD_2A/BC/{day.year}/{kind}_{day:%Y%m%d}.txt" for day in days]
+    aside = {file: file.read_text() if file.exists() else "" for file in lists}
+    for file in lists:
+        file.unlink(missing_ok=True)
+        file.mkdir(parents=True)
+    report = await kept.sync()
+    assert report.undecided > 0 and report.refused == 0 and not report.downloads.failed
+    assert report.found == report.undecided + report.already + report.pending
+    assert not any(event.permanent for event in told(kept.events, ItemSkipped))
+    assert kept.cursors[0].read_text() == before
+    for file, text in aside.items():
+        file.rmdir()
+        file.write_text(text)
+    kept.events.clear()
+    # Without an overlap only a cursor that was held finds them again.
+    await kept.sync(**{"search.overlap": 0})
+    assert set(kept.arrived(MOMENT)) <= set(kept.names()) and kept.cursors[0].read_text() != before
 
 
 async def test_an_archive_that_does_not_filter_is_not_read_as_a_whole(kept: Kept) -> None:

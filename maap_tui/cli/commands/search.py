@@ -147,7 +147,7 @@ async def _search(context: CommandContext, session: Session, query: Query, choic
                 had += listed - len(found)
             if args.registry_save:
                 filed = await session.save_to_registry(found, formats)
-                new, refused = new + filed.new, refused + filed.refused
+                new, refused = new + filed.new, refused + filed.refused + filed.undecided
             if found and is_printed and output.is_terminal:
                 await progress.aclose()  # lines do not go between those of a live one
             for granule in found:

@@ -55,7 +55,8 @@ async def download(
             refused = await asyncio.to_thread(register_requests, parts.registry, found)
             for one in found:
                 if one.url in refused:
-                    downloads.refuse(one.url, refused[one.url], permanent=True)
+                    why = refused[one.url]
+                    downloads.refuse(one.url, why.reason, permanent=why.permanent)
                 else:
                     downloads.add(one, group=collection)
             found.clear()

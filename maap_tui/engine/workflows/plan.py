@@ -130,7 +130,8 @@ async def download_plan(parts: Parts, requests: Sequence[DownloadRequest]) -> Re
             refused = await asyncio.to_thread(register_requests, parts.registry, some)
             for request in some:
                 if request.url in refused:
-                    downloads.refuse(request.url, refused[request.url], permanent=True)
+                    why = refused[request.url]
+                    downloads.refuse(request.url, why.reason, permanent=why.permanent)
                 else:
                     downloads.add(request)
         return await downloads.join()
@@ -163,7 +164,7 @@ def import_plan(parts: Parts, requests: Sequence[DownloadRequest]) -> Iterator[t
                 continue
             verdict = judge.judge(request.path, request.url, size=request.size, read_all=False)
             if verdict.state == GOOD and (refused := register_requests(parts.registry, [request])):
-                verdict = Verdict(verdict.path, request.url, UNREADABLE, refused[request.url])
+                verdict = Verdict(verdict.path, request.url, UNREADABLE, refused[request.url].reason)
             yield verdict, verdict.state == GOOD and take_over(parts, request, key, day)
 
 

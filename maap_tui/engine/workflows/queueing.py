@@ -17,7 +17,7 @@ from maap_tui.engine.errors import (
 from maap_tui.engine.registry.entries import TrackedFile
 from maap_tui.engine.storage.names import shown_url
 from maap_tui.engine.workflows.parts import Parts
-from maap_tui.engine.workflows.register import not_registered
+from maap_tui.engine.workflows.register import Refused, not_registered, refused_of
 
 _QUEUED_AT_ONCE = 100
 """Files queued between two turns of others."""
@@ -29,12 +29,12 @@ async def enqueue(parts: Parts, requests: Sequence[DownloadRequest], into: Downl
     What the registry refuses is reported as an `ItemSkipped` and left out.
     """
     tracked = [file for request in requests if (file := request.tracked) is not None]
-    refused: set[str] = set()
+    refused: dict[str, Refused] = {}
     if tracked:
         added = await asyncio.to_thread(parts.registry.add, tracked)
-        for file, reason in added.refused:
-            refused.add(file.url)
-            parts.emit(not_registered(file.url, reason))
+        refused = refused_of(parts.registry, added)
+        for url, one in refused.items():
+            parts.emit(not_registered(url, *one))
     into.resume_run()
     count = 0
     for number, request in enumerate(requests, 1):

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import time, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from maap_tui.engine.catalogue.search import Search
 from maap_tui.engine.catalogue.skipped import by_key
@@ -17,6 +17,7 @@ from maap_tui.engine.file_names import ALL
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.model import Asset, Granule
 from maap_tui.engine.query import Query
+from maap_tui.engine.registry.entries import Added
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.registry.searched import Days
 from maap_tui.engine.storage.names import shown_url
@@ -38,6 +39,17 @@ class RegisteredFiles:
     """The files that the registry follows now."""
     new: int = 0
     refused: int = 0
+    """Files that cannot be registered, because of their names or of the data folder's."""
+    undecided: int = 0
+    """Files of days whose list cannot be read, so that nobody knows whether they are registered."""
+
+
+class Refused(NamedTuple):
+    """Why the registry does not follow a file."""
+
+    reason: str
+    permanent: bool
+    """Whether asking again cannot help; a list that cannot be read may be repaired."""
 
 
 async def register(
@@ -59,25 +71,34 @@ def register_now(filing: Filing, granules: Sequence[Granule], chosen: Chosen, em
         filed.files += filing.requests_of(granule, chosen.files(granule), refuse=refuse)
     added = filing.registry.add(file for request in filed.files if (file := request.tracked) is not None)
     filed.new = added.new
-    filed.refused += len(added.refused)
-    for file, reason in added.refused:
-        emit(not_registered(file.url, reason))
-    refused = {file.url for file, _ in added.refused}
+    refused = refused_of(filing.registry, added)
+    for url, one in refused.items():
+        filed.refused += one.permanent
+        filed.undecided += not one.permanent
+        emit(not_registered(url, *one))
     filed.files = [request for request in filed.files if request.url not in refused]
     return filed
 
 
-def register_requests(registry: Registry, requests: Iterable[DownloadRequest]) -> dict[str, str]:
+def register_requests(registry: Registry, requests: Iterable[DownloadRequest]) -> dict[str, Refused]:
     """Write the files that a registry follows into it as discovered.
 
     Returns:
-        The URLs that cannot be a line of it, and why.
+        The URLs that it does not follow, and why.
 
     Raises:
         StorageError: it cannot be written.
     """
     added = registry.add(file for request in requests if (file := request.tracked) is not None)
-    return {file.url: reason for file, reason in added.refused}
+    return refused_of(registry, added)
+
+
+def refused_of(registry: Registry, added: Added) -> dict[str, Refused]:
+    """The URLs that a registry has just refused, and why."""
+    return {
+        file.url: Refused(reason, not registry.baseline(file.key).is_unreadable(file.day, ("url",)))
+        for file, reason in added.refused
+    }
 
 
 def record_skipped(filing: Filing, search: Search | Arrivals, emit: Emit = ignore) -> None:
@@ -128,6 +149,6 @@ def _is_meant(query: Query, url: str) -> bool:
     return name is not None and means(query, url)
 
 
-def not_registered(url: str, reason: str) -> ItemSkipped:
-    """That a file cannot be a line of the registry."""
-    return ItemSkipped(shown_url(url), url, f"not registered: {reason}", permanent=True)
+def not_registered(url: str, reason: str, permanent: bool = True) -> ItemSkipped:
+    """That the registry does not follow a file."""
+    return ItemSkipped(shown_url(url), url, f"not registered: {reason}", permanent)

@@ -199,7 +199,7 @@ def _take_page(
     """Register a page and count it; returns what of it has to be fetched."""
     filed = register_now(filing, granules, chosen, emit)
     wanted: list[DownloadRequest] = []
-    undecided = 0
+    undecided = filed.undecided
     tracked = [(request, request.tracked) for request in filed.files if request.tracked is not None]
     for request, file in tracked:
         keys.add(file.key)
@@ -209,10 +209,10 @@ def _take_page(
             wanted.append(request)
     done.leave_all_but(file for _, file in tracked)
     report.undecided += undecided
-    report.found += len(filed.files) + filed.refused
+    report.found += len(filed.files) + filed.refused + filed.undecided
     report.refused += filed.refused
     report.new += filed.new
-    report.already += len(filed.files) - len(wanted) - undecided
+    report.already += len(filed.files) + filed.undecided - len(wanted) - undecided
     return wanted
 
 

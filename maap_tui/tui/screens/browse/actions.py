@@ -177,7 +177,7 @@ class BranchActions:
         finally:
             self._syncs.pop(branch, None)
             self._synced()
-        is_partial = bool(report.failed_days or report.skipped or report.refused)
+        is_partial = bool(report.failed_days or report.skipped or report.refused or report.undecided)
         self._say(_sync_words(branch, report), "warning" if is_partial else "information")
 
 
@@ -193,6 +193,10 @@ def _sync_words(branch: Branch, report: SyncReport) -> str:
         words += f" {plural(len(report.skipped), 'item')} could not be used (skipped), 5 says why."
     if report.refused:
         words += f" {plural(report.refused, 'file')} refused because of the names, 5 says why."
+    if report.undecided:
+        from maap_tui.engine.workflows.sync import UNREAD_DAYS
+
+        words += f" {plural(report.undecided, 'file')} of {UNREAD_DAYS} left alone, 5 says why."
     return words
 
 

@@ -174,7 +174,7 @@ class ResultActions:
             progress.say(start)
             granules = [row.granule for row in rows[start : start + SLICE]]
             filed = await self._app.backend.ask(partial(_save, granules=granules, formats=formats))
-            new, refused = new + filed.new, refused + filed.refused
+            new, refused = new + filed.new, refused + filed.refused + filed.undecided
         files_count = sum(len(row.files) for row in chosen)
         known = files_count - new - refused
         rest = f", {format_count(known)} known already" if known > 0 else ""
