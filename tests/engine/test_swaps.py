@@ -21,6 +21,7 @@ from maap_tui.engine.session import Session
 from maap_tui.engine.swaps.book import SwapBook
 from maap_tui.engine.swaps.pairs import Processing, pair
 from maap_tui.engine.workflows.sync import exclusive_sync
+from tests.counting import opened
 from tests.engine.conftest import told
 from tests.engine.raw_server import COLLECTION, RawServer
 from tests.engine.swap_kit import (
@@ -250,8 +251,22 @@ async def test_what_was_deleted_is_undone_by_fetching_it_again(place: Place) -> 
         partly = await session.undo_swap(NAMES, fetch=True)
     assert [entry.name for entry in partly.undone] == [old[0].name]
     assert len(partly.kept) == 1 and partly.downloads.failed[0].permanent
+    assert "--fetch" in refused.kept[1].reason and "--fetch" not in partly.kept[0].reason
     assert place.states() == {old[0].name: "undone", old[1].name: "retired"}
     assert place.pending("BA") == set() and place.wrong == []
+
+
+@pytest.mark.anyio
+async def test_undo_with_fetch_reads_old_files_no_more_than_it_has_to(place: Place) -> None:
+    place.archive.published = both(0, 1)
+    await place.sync("BA")
+    async with place.session() as session:
+        await session.run_swap(NAMES)
+        old = list(whole(session, OLD).values())
+        with opened() as paths:
+            done = await session.undo_swap(NAMES, fetch=True)
+    assert len(done.undone) == 2
+    assert [paths.count(path) for path in old] == [2, 2], "to see what is to be fetched, and before its mark"
 
 
 @pytest.mark.anyio
@@ -264,8 +279,10 @@ async def test_an_old_file_stays_while_its_successor_is_not_whole(place: Place) 
     Path(damaged).write_bytes(content(Path(damaged).name)[:-1] + b"?")
     place.now += timedelta(days=15)
     async with place.session() as session:
-        done = await session.run_swap(NAMES)
+        with opened() as paths:
+            done = await session.run_swap(NAMES)
     assert len(done.retired.done) == len(done.retired.kept) == 1
+    assert paths.count(damaged) == 1, "what had to stay is not read again by the same run"
     assert "differ from what was downloaded" in told(place.events, ItemSkipped)[-1].reason
     assert len(whole(place.session(), OLD)) == 1
     async with place.session() as session:
@@ -305,7 +322,9 @@ async def test_one_file_that_stands_for_both_versions_is_never_deleted(place: Pl
     session.registry.baseline(NEW).record(url, file.path, file.day)
     async with place.session() as session:
         done = await session.run_swap(NAMES, keep_days=0)
-    assert not done.swapped and not done.retired.done and Path(file.path).exists()
+    assert not done.swapped and not done.retired.done and not done.downloads.downloaded
+    assert Path(file.path).read_bytes() == content(Path(file.path).name), "nothing is fetched over it"
+    assert [kept.entry.name for kept in done.left] == [place.archive.published[0].name]
     assert "both versions at" in told(place.events, ItemSkipped)[-1].reason
 
 

@@ -27,6 +27,7 @@ from maap_tui.engine.storage.names import shown_url
 from maap_tui.engine.swaps.book import SETTLED, Entry, SwapBook, SwapFile
 from maap_tui.engine.swaps.needed import needed_of, warnings_of
 from maap_tui.engine.swaps.pairs import Processing, pair, processing_of
+from maap_tui.engine.swaps.steps import Lists
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.searching import UNCUT, run_of
 from maap_tui.text import plural
@@ -376,7 +377,7 @@ def _compare(
     found = pair(mine, [one for one in theirs if one.name not in taken], mission.start_tolerance)
     if any(not one.observation.label for one in mine):
         plan.tolerance = mission.start_tolerance
-    marks = _Marks(parts, plan.old)
+    marks = Lists(parts, plan.old)
     tracker = parts.registry.baseline(plan.new)
     done: dict[date, dict[str, TrackedFile]] = {}
     rows = [row_of(plan.book.entries[one.name]) for one in settled]
@@ -406,25 +407,10 @@ def _compare(
     )
 
 
-class _Marks:
-    """Which old files are marked; each day is read once."""
-
-    def __init__(self, parts: Parts, key: Key) -> None:
-        self._tracker = parts.registry.baseline(key)
-        self._days: dict[date, frozenset[str]] = {}
-
-    def has(self, files: Iterable[SwapFile]) -> bool:
-        """Whether all of them are marked."""
-        return all(file.path in self._of(file.day) for file in files)
-
-    def _of(self, day: date) -> frozenset[str]:
-        if day not in self._days:
-            self._days[day] = frozenset(path for path, _ in self._tracker.marked(day, day))
-        return self._days[day]
-
-
-def _row(one: Processing[tuple[SwapFile, ...]], state: RowState, marks: _Marks) -> SwapRow:
-    return SwapRow(one.name, one.orbit, one.frame, one.start, state, one.of, is_marked=marks.has(one.of))
+def _row(one: Processing[tuple[SwapFile, ...]], state: RowState, marks: Lists) -> SwapRow:
+    return SwapRow(
+        one.name, one.orbit, one.frame, one.start, state, one.of, is_marked=marks.is_marked(one.of)
+    )
 
 
 def row_of(entry: Entry) -> SwapRow:
@@ -449,7 +435,7 @@ def _pair_row(
     old: Processing[tuple[SwapFile, ...]],
     granule: Granule,
     done: Mapping[str, TrackedFile],
-    marks: _Marks,
+    marks: Lists,
 ) -> SwapRow:
     """A granule and its successor, whose files are those of the formats that are here of the old one."""
     wanted = {_format_in(mission, file.url) for file in old.of}
@@ -486,7 +472,7 @@ def _pair_row(
         granule.id,
         tuple(files),
         tuple(missing),
-        is_marked=marks.has(old.of),
+        is_marked=marks.is_marked(old.of),
     )
 
 

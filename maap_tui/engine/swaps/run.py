@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from maap_tui.engine.download.downloads import Downloads
 from maap_tui.engine.download.jobs import Report
@@ -20,7 +21,17 @@ from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.storage import files
 from maap_tui.engine.swaps.book import SETTLED, Entry, State, SwapBook, SwapFile, all_books
 from maap_tui.engine.swaps.plan import SwapNames, SwapPlan, SwapRow, plan_swap, row_of
-from maap_tui.engine.swaps.steps import Kept, Lists, Retired, chunks, hand_over, moment, restore, retire
+from maap_tui.engine.swaps.steps import (
+    FETCH_HINT,
+    Kept,
+    Lists,
+    Retired,
+    chunks,
+    hand_over,
+    moment,
+    restore,
+    retire,
+)
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.pending import left_in_registry
 from maap_tui.engine.workflows.queueing import enqueue
@@ -142,12 +153,9 @@ async def run_swap(
         report.held_back = len(plan.open) - len(rows)
         _demand_room(parts, plan, rows)
         await _Swapping(parts, plan.book, keep, report).work(rows, span, into)
-        again = await asyncio.to_thread(_retire_due, parts, plan.book, span)
-        for name in ("done", "kept"):
-            fresh = [one for one in getattr(again, name) if one not in getattr(report.retired, name)]
-            getattr(report.retired, name).extend(fresh)
-        report.retired.files += again.files
-        report.retired.bytes += again.bytes
+        # What had to stay a moment ago has to stay still: reading it again would say nothing new.
+        stays = {one.entry.name for one in retired.kept}
+        retired.add(await asyncio.to_thread(_retire_due, parts, plan.book, span, stays))
         known = plan.book.entries
         plan.rows = [
             row_of(known[row.name]) if row.name in known and known[row.name].state in SETTLED else row
@@ -178,20 +186,17 @@ def _first(
     return left, _retire_due(parts, book, span)
 
 
-def _retire_due(parts: Parts, book: SwapBook, span: TimeRange | None) -> Retired:
+def _retire_due(parts: Parts, book: SwapBook, span: TimeRange | None, but: Collection[str] = ()) -> Retired:
+    """Retire what is due, but the granules of some names."""
     now = moment(parts)
     due = [
         one
         for one in _in(span, book.entries.values(), "swapped")
-        if one.until is not None and one.until <= now
+        if one.until is not None and one.until <= now and one.name not in but
     ]
     found = Retired()
     for some in chunks(due):
-        part = retire(parts, book, some)
-        found.done += part.done
-        found.kept += part.kept
-        found.files += part.files
-        found.bytes += part.bytes
+        found.add(retire(parts, book, some))
     return found
 
 
@@ -244,9 +249,10 @@ class _Swapping:
         by_name = {row.name: row for row in rows}
         ready = [one.name for one in _in(span, book.entries.values(), "fetched")]
         ready += [row.name for row in rows if not row.requests]
-        damaged = await self._hand_over(ready)
+        left = await self._hand_over(ready)
+        self._report.left += [one for one in left if not one.is_damaged]
         requests = {row.name: list(row.requests) for row in rows if row.requests}
-        for kept in damaged:
+        for kept in (one for one in left if one.is_damaged):
             # What was here before and is damaged, or gone, is fetched again where it was.
             requests[kept.entry.name] = self._again(by_name.get(kept.entry.name), kept.entry)
         downloads = into or parts.downloads(verb="swap", watcher=self)
@@ -358,19 +364,20 @@ async def undo_swap(
                 "`maap swap list` shows what was.",
             )
         await asyncio.to_thread(book.repair)
+        hint = "" if fetch else FETCH_HINT
         if fetch:
             report.downloads = await _fetch_old(parts, book, span)
         gone = _in(span, book.entries.values(), "retired")
         back = _in(span, book.entries.values(), "planned", "fetched", "swapped", "undoing")
         back += [one for one in gone if not one.had_old]
         for some in chunks(back):
-            done, kept = await asyncio.to_thread(restore, parts, book, some)
+            done, kept = await asyncio.to_thread(partial(restore, hint=hint), parts, book, some)
             report.undone += done
             report.kept += kept
         report.kept += [
             Kept(
                 one,
-                f"its {book.old.baseline} was deleted on {one.at:%Y-%m-%d}; --fetch asks the archive for it",
+                f"its {book.old.baseline} was deleted on {one.at:%Y-%m-%d}{hint}",
                 permanent=True,
             )
             for one in gone
@@ -400,13 +407,11 @@ async def _fetch_old(parts: Parts, book: SwapBook, span: TimeRange | None) -> Re
                 parts.emit(left_in_registry(file.url, error))
         await enqueue(parts, requests, downloads)
         report = await downloads.join()
-    lost = set(await asyncio.to_thread(_lost, parts, book, some))
+    # The others are read by what restores their marks.
+    retired = [entry for entry in some if entry.state == "retired" and entry.had_old]
+    lost = set(await asyncio.to_thread(_lost, parts, book, retired))
     now = moment(parts)
-    back = [
-        replace(entry, state="undoing", at=now)
-        for entry in some
-        if entry.state == "retired" and entry.had_old and lost.isdisjoint(entry.old)
-    ]
+    back = [replace(entry, state="undoing", at=now) for entry in retired if lost.isdisjoint(entry.old)]
     await asyncio.to_thread(book.note, back)
     return report
 

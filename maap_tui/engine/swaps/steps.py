@@ -26,6 +26,9 @@ AT_ONCE = 64
 CLEANED = "was deleted by a clean-up"
 """What is wrong with a file that was processed and is gone for that."""
 
+FETCH_HINT = "; --fetch asks the archive for it"
+"""What may help where an old file is not here."""
+
 
 @dataclass(slots=True)
 class Kept:
@@ -35,6 +38,8 @@ class Kept:
     reason: str
     permanent: bool = False
     """Whether the same command will leave it again."""
+    is_damaged: bool = False
+    """Whether its successor is not here whole, which fetching it again may change."""
 
 
 @dataclass(slots=True)
@@ -46,6 +51,13 @@ class Retired:
     files: int = 0
     bytes: int = 0
     """Bytes that deleting freed."""
+
+    def add(self, other: Retired) -> None:
+        """Take in what was done after this."""
+        self.done += other.done
+        self.kept += other.kept
+        self.files += other.files
+        self.bytes += other.bytes
 
 
 class Lists:
@@ -75,6 +87,10 @@ class Lists:
             if file.path in self._marks[file.day]:
                 found.add(file.path)
         return frozenset(found)
+
+    def is_marked(self, files: Sequence[SwapFile]) -> bool:
+        """Whether all of them are marked."""
+        return self.marked(files) >= {file.path for file in files}
 
     def fault(self, files: Iterable[SwapFile], *, read_all: bool = True) -> str:
         """What is wrong with files that have to be here, recorded and whole; '' when they are.
@@ -132,8 +148,11 @@ def hand_over(
     now = moment(parts)
     for entry in entries:
         new = fresh.as_recorded(entry.new)
-        fault = _shared(entry.old, new) or fresh.fault(new)
-        if fault := fault or _unsettled(parts.registry.baseline(book.new), new):
+        if fault := _shared(entry.old, new):
+            kept.append(Kept(entry, fault))
+        elif fault := fresh.fault(new):
+            kept.append(Kept(entry, fault, is_damaged=True))
+        elif fault := _unsettled(parts.registry.baseline(book.new), new):
             kept.append(Kept(entry, fault))
         elif entry.state == "fetched":
             whole.append(entry)
@@ -241,13 +260,16 @@ def _resolved(path: str) -> Path:
     return Path(os.path.realpath(os.path.dirname(path))) / os.path.basename(path)
 
 
-def restore(parts: Parts, book: SwapBook, entries: Sequence[Entry]) -> tuple[list[Entry], list[Kept]]:
+def restore(
+    parts: Parts, book: SwapBook, entries: Sequence[Entry], *, hint: str = FETCH_HINT
+) -> tuple[list[Entry], list[Kept]]:
     """Give granules the marks back that they had before the swap, old and new.
 
     Args:
         parts: the engine.
         book: the journal.
         entries: granules in any state but retired and undone.
+        hint: what may help where an old file is not here whole, after the reason.
 
     Returns:
         The granules that are as they were, and those whose old files are not here whole any more.
@@ -264,7 +286,7 @@ def restore(parts: Parts, book: SwapBook, entries: Sequence[Entry]) -> tuple[lis
         if entry.state == "planned":
             untouched.append(entry)
         elif entry.had_old and (fault := old.fault(entry.old)):
-            kept.append(Kept(entry, f"{fault}; --fetch asks the archive for it", permanent=True))
+            kept.append(Kept(entry, fault + hint, permanent=True))
         elif entry.had_old and (fault := _unsettled(parts.registry.baseline(book.old), entry.old)):
             kept.append(Kept(entry, fault))
         else:
