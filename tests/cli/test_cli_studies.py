@@ -180,6 +180,23 @@ def test_what_is_here_with_other_bytes_is_fetched_again(
     assert hashes_below(home / "data") == here
 
 
+def test_a_dry_run_looks_where_the_registry_says(
+    maap: Callable, here: dict[str, str], home: Path, study: Path
+) -> None:
+    path = home / "data" / rows_of(study)[0]["path"]
+    other = home / "data" / "moved" / path.name
+    other.parent.mkdir()
+    path.rename(other)
+    (lines,) = home.rglob("dwl_*.txt")
+    lines.write_text(lines.read_text().replace(str(path), str(other)))
+    assert maap("thaw", study, "--dry-run").lines == []
+    ended = maap("thaw", study)
+    assert ended.code == 0 and f"{len(here)} files here, each with its hash" in ended.err
+    other.write_bytes(b"other")
+    (row,) = map(json.loads, maap("thaw", study, "--dry-run", "--json").lines)
+    assert row["path"] == str(other), "it is fetched to where it is"
+
+
 def test_a_file_that_is_not_what_came_is_not_frozen(maap: Callable, here: dict[str, str], home: Path) -> None:
     first, *_ = sorted(here)
     path = home / "data" / first

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -116,19 +116,35 @@ async def thaw(
 
 def would_thaw(parts: Parts, study: Study, *, out_dir: Path | None = None) -> list[DownloadRequest]:
     """The files that `thaw` would fetch; it reads those that are here, and writes nothing."""
-    wanted = []
-    for file, request in zip(study.files, requests_of(parts, study, out_dir), strict=True):
-        place = place_of(parts, request)
-        if place is None or read_whole(place).sha256 != file.sha256:
-            wanted.append(replace(request, again=place is not None))
-    return wanted
+    pairs = zip(study.files, requests_of(parts, study, out_dir), strict=True)
+    return [one.wanted for one in _judged(parts, pairs) if one.size is None]
 
 
-def _look(
-    parts: Parts, pairs: Sequence[tuple[StudyFile, DownloadRequest]], report: ThawReport
-) -> list[DownloadRequest]:
-    """Verify and register what is here; returns what has to be fetched."""
-    lacking = []
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A file of a study, and what is here of it."""
+
+    file: StudyFile
+    request: DownloadRequest
+    recorded: str
+    """Where the registry says that it is; '' where it says nothing."""
+    place: Path | None
+    """Where it is; None where it is not here."""
+    size: int | None = None
+    """Bytes of it where it has its hash; None where it has to be fetched."""
+
+    @property
+    def wanted(self) -> DownloadRequest:
+        """The file to fetch: where it is, if that is where files of this run go."""
+        place, request = self.place, self.request
+        if place is None:
+            return request
+        is_inside = request.root is not None and place.is_relative_to(request.root)
+        return replace(request, path=place if is_inside else request.path, again=True)
+
+
+def _judged(parts: Parts, pairs: Iterable[tuple[StudyFile, DownloadRequest]]) -> Iterator[_Judged]:
+    """Look for the files of a study, and read those that are here."""
     for (key, day), group in groupby(pairs, key=lambda pair: (pair[0].key, pair[0].day)):
         paths: dict[str, str] = {}
         listed = list(group)
@@ -138,22 +154,30 @@ def _look(
         for file, request in listed:
             path = paths.get(file.url, "")
             place = place_of(parts, request, path)
-            if place is None:
-                lacking.append(request)
-                continue
-            whole = read_whole(place)
-            if whole.sha256 != file.sha256:
+            whole = read_whole(place) if place is not None else None
+            is_whole = whole is not None and whole.sha256 == file.sha256
+            yield _Judged(file, request, path, place, whole.size if whole is not None and is_whole else None)
+
+
+def _look(
+    parts: Parts, pairs: Sequence[tuple[StudyFile, DownloadRequest]], report: ThawReport
+) -> list[DownloadRequest]:
+    """Verify and register what is here; returns what has to be fetched."""
+    lacking = []
+    for one in _judged(parts, pairs):
+        file, place = one.file, one.place
+        if place is None or one.size is None:
+            if place is not None:
                 report.wrong.append((file, place))
-                is_inside = request.root is not None and place.is_relative_to(request.root)
-                lacking.append(replace(request, path=place if is_inside else request.path, again=True))
-                continue
-            if request.key is not None and path != str(place):
-                there = replace(request, path=place)
-                if not register_requests(parts.registry, [there]):
-                    take_over(parts, there, key, day)
-            report.here.append(file)
-            report.downloads.skipped[file.url] = place
-            parts.emit(FileSkipped(file.url, place, whole.size, "already here"))
+            lacking.append(one.wanted)
+            continue
+        if one.request.key is not None and one.recorded != str(place):
+            there = replace(one.request, path=place)
+            if not register_requests(parts.registry, [there]):
+                take_over(parts, there, file.key, file.day)
+        report.here.append(file)
+        report.downloads.skipped[file.url] = place
+        parts.emit(FileSkipped(file.url, place, one.size, "already here"))
     return lacking
 
 
