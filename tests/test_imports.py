@@ -91,6 +91,7 @@ APP_LAYERS = [
         "textual_compat",
         "theme",
         "problems",
+        "synced",
         "workers",
     },
     {"host"},

@@ -634,6 +634,7 @@ def run_app(
         is_ascii=is_ascii or ui.ascii or theme.wants_ascii(),
         low_bandwidth=low_bandwidth or ui.low_bandwidth or bool(os.environ.get("SSH_TTY")),
         no_colour=bool(os.environ.get("NO_COLOR")),
+        can_detach=can_detach,
         own_theme=colours.own_theme(os.environ),
     )
     if app.console.color_system == "standard" and not app.no_colour:

@@ -45,8 +45,9 @@ async def look_for_left_work(app: Host) -> None:
     count, unknown, guessed = missing_bytes(left)
     size = format_sum(count, unknown=unknown, guessed=guessed or not unknown)
     keys = [(row.collection, row.product_type, row.baseline) for row in left if row.day]
+    be = "was" if len(left) == 1 else "were"
     choice = await app.choose(
-        f"{plural(len(left), 'transfer')} were interrupted, {size} are missing. "
+        f"{plural(len(left), 'transfer')} {be} interrupted, {size} are missing. "
         f"Go on? (Later: press 3, then T{_without_app(keys)}.)",
         lines=[row.path.rpartition("/")[2] for row in left],
         verb="Go on",

@@ -11,6 +11,7 @@ from maap_tui.engine.errors import CatalogError, InvalidRequestError, MaapError
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.saved_searches import Choices, words_of
 from maap_tui.text import as_sentence, clean, plural
+from maap_tui.tui.synced import ASK_ABOVE
 from maap_tui.tui.workers import start_worker
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from maap_tui.engine.workflows.pasted import Pasted
     from maap_tui.engine.workflows.placing import Placed
     from maap_tui.tui.host import Host
-
-ASKED_FROM = 1000
-"""Files above which queueing them is confirmed first."""
 
 LONGEST_LINE = 400
 """Characters of a pasted line that the field of the palette takes as it is."""
@@ -121,15 +119,18 @@ async def _queue(host: Host, pasted: Pasted, known: Known) -> None:
     from maap_tui.engine.workflows.placing import place
 
     count = len(pasted.files)
-    if count > ASKED_FROM and not await host.confirm(
+    if count > ASK_ABOVE and not await host.confirm(
         f"Queue {plural(count, 'pasted file')}?", lines=[one.name for one in pasted.files], verb="Queue"
     ):
         return
     host.notify(f"Looking for {plural(count, 'file')}...")
     placed: Placed = await host.backend.ask(partial(place, files=pasted.files, known=known))
     requests = [*placed.requests]
+    is_homeless = False
     if placed.homeless:
-        requests += await _in_folder(host, placed)
+        chosen = await _in_folder(host, placed)
+        is_homeless = chosen is None
+        requests += chosen or []
     for sentence in placed.refused:
         host.backend.write_log("warning", f"Not queued: {sentence}")
     queued = await host.backend.queue_files(requests) if requests else 0
@@ -144,18 +145,20 @@ async def _queue(host: Host, pasted: Pasted, known: Known) -> None:
         words += f" {plural(len(placed.refused), 'file')} refused: the log (5) says why."
     if pasted.left:
         words += f" Left out: {', '.join(pasted.left)}."
-    is_whole = not placed.refused and not pasted.left
+    if is_homeless:
+        words += f" Left out: {plural(len(placed.homeless), 'file')} of no collection."
+    is_whole = not placed.refused and not pasted.left and not is_homeless
     host.notify(clean(words), severity="information" if is_whole else "warning")
 
 
-async def _in_folder(host: Host, placed: Placed) -> list[DownloadRequest]:
-    """Requests for what belongs to no collection; none after Escape."""
+async def _in_folder(host: Host, placed: Placed) -> list[DownloadRequest] | None:
+    """Requests for what belongs to no collection; None after Escape."""
     from maap_tui.tui.dialogs.prompt import ask_folder
 
     files = plural(len(placed.homeless), "file")
     folder = await ask_folder(host, f"{files} of no collection known here: download to which folder?")
     if folder is None:
-        return []
+        return None
 
     async def requests(session: Session) -> list[DownloadRequest]:
         found = []

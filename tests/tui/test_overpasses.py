@@ -119,7 +119,7 @@ async def test_granules_near_a_ship_are_listed_and_fetched(make_app: MakeApp, tm
         screen = app.screen
         assert isinstance(screen, SearchScreen)
         await pilot.press("escape", "m")
-        await wait_until(lambda: "Name collection and product in the form first" in text_of(app), pilot)
+        await wait_until(lambda: "Choose a collection" in text_of(app), pilot)
         screen.form.fill(Terms(L2, "CPR_CLD_2A", "BC"))
         await pilot.press("m")
         await wait_until(lambda: isinstance(app.screen, PromptDialog), pilot)

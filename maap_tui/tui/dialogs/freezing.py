@@ -16,7 +16,7 @@ from maap_tui.engine.storage.places import demand_path
 from maap_tui.engine.studies.citing import lacking_words
 from maap_tui.engine.studies.declaration import Declaration
 from maap_tui.engine.studies.study import read_study
-from maap_tui.engine.workflows.freezing import FreezeReport
+from maap_tui.engine.workflows.freezing import FileState, FreezeReport
 from maap_tui.engine.workflows.thawing import ThawReport
 from maap_tui.text import clean, format_bytes, plural
 from maap_tui.tui.dialogs.prompt import PromptDialog
@@ -60,19 +60,16 @@ async def _freeze(host: Host, what: str, job: Callable[[Path], Awaitable[FreezeR
     folder = Path(text.strip()).expanduser().absolute()
     host.notify(f"Reading the files of {what} to freeze them...", markup=False)
     report = await job(folder)
-    words = clean(words_of(report, folder))
-    level: Literal["information", "warning"] = "information" if report.study.files else "warning"
-    host.notify(words, severity=level, timeout=10, markup=False)
-    host.backend.write_log("info" if report.study.files else "warning", words)
+    is_whole = bool(report.study.files) and not (report.of_state("not here") or report.of_state("bad"))
+    _say(host, clean(words_of(report, folder)), is_whole=is_whole, problem=report.problem)
 
 
 def words_of(report: FreezeReport, folder: Path) -> str:
     """What came of it, in a sentence."""
     study = report.study
+    states: tuple[tuple[FileState, str], ...] = (("not here", "not here"), ("bad", "not what came"))
     rest = [
-        f"{plural(len(some), 'file')} {words}"
-        for state, words in (("not here", "not here"), ("bad", "not what came"))
-        if (some := [one for one in report.files if one.state == state])
+        f"{plural(len(some), 'file')} {words}" for state, words in states if (some := report.of_state(state))
     ]
     left = f"; left out: {', '.join(rest)}" if rest else ""
     if not study.files:
@@ -98,11 +95,11 @@ async def thaw_study(host: Host) -> None:
     host.notify(f"Thawing {plural(len(study.files), 'file')} of {folder}...", markup=False)
     report = await host.backend.ask(lambda session: session.thaw(study, folder=folder))
     words = clean(thawed_words(report))
-    level: Literal["information", "warning"] = (
-        "warning" if report.downloads.failed or study.absent else "information"
-    )
-    host.notify(words, severity=level, timeout=10, markup=False)
-    host.backend.write_log("info" if level == "information" else "warning", words)
+    downloads = report.downloads
+    is_whole = not (downloads.failed or downloads.left or downloads.stopped or study.absent)
+    _say(host, words, is_whole=is_whole, problem=report.problem)
+    if downloads.stopped is not None:
+        raise downloads.stopped  # its dialog says what ended it, and what to do
 
 
 def thawed_words(report: ThawReport) -> str:
@@ -115,6 +112,7 @@ def thawed_words(report: ThawReport) -> str:
             (len(downloads.downloaded), "fetched"),
             (len(report.gone), "that the archive does not have any more"),
             (len(downloads.failed) - len(report.gone), "failed"),
+            (downloads.left, "not tried"),
             (len(study.absent), "without a hash left out"),
         )
         if count
@@ -130,6 +128,15 @@ async def cite_baselines(host: Host, keys: Sequence[Key]) -> None:
         return
     host.copy_text(citation.text, "Copied how the data are cited")
     for problem in filter(None, (*citation.problems, lacking_words(citation.cited))):
+        host.notify(clean(problem), severity="warning", timeout=10, markup=False)
+
+
+def _say(host: Host, words: str, *, is_whole: bool, problem: str) -> None:
+    """Say what came of it, and why the place of the study is not remembered."""
+    level: Literal["information", "warning"] = "information" if is_whole else "warning"
+    host.notify(words, severity=level, timeout=10, markup=False)
+    host.backend.write_log("info" if is_whole else "warning", words)
+    if problem:
         host.notify(clean(problem), severity="warning", timeout=10, markup=False)
 
 

@@ -10,7 +10,7 @@ from maap_tui.engine.catalogue import local_names
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.session import Session
 from maap_tui.engine.storage import files
-from maap_tui.engine.swaps.plan import SwapNames, SwapPlan
+from maap_tui.engine.swaps.plan import ROW_STATES, RowState, SwapNames, SwapPlan
 from maap_tui.text import clean, format_bytes, plural
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.host import Host
@@ -59,7 +59,8 @@ async def swap_baseline(app: Host, collection: str, product_type: str, old: str)
     count = plural(len(plan.open), "granule")
     answer = await app.choose(
         clean(f"Swap {count} of {product_type} {plan.old.baseline} for {plan.new.baseline}?"),
-        lines=[clean(line) for line in lines_of(backend.session, plan)],
+        # It looks at each old file on the disk.
+        lines=[clean(line) for line in await asyncio.to_thread(lines_of, backend.session, plan)],
         verb="Swap",
         others=[("Undo", "u")] if kept else [],
     )
@@ -107,8 +108,11 @@ def words_of(done: SwapReport) -> str:
         words.append(f"{plural(len(done.retired.kept), 'old granule')} could not be deleted, 5 says why.")
     if ambiguous := len(done.plan.ambiguous):
         words.append(f"{ambiguous:,} stay, whose place several may take, 5 says why.")
-    if waiting := done.plan.unswapped - ambiguous:
+    counts = done.plan.counts
+    if waiting := counts["waiting"]:
         words.append(f"{waiting:,} have no granule in {done.plan.new.baseline} yet.")
+    others: tuple[RowState, ...] = ("unsearched", "lacking")
+    words += [f"{counts[state]:,} {ROW_STATES[state]}." for state in others if counts[state]]
     return " ".join(words)
 
 

@@ -16,11 +16,11 @@ from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
 from maap_tui.engine.errors import InvalidRequestError, MaapError
 from maap_tui.engine.model import BaselineInfo
 from maap_tui.text import clean, format_count, format_date, plural
+from maap_tui.tui.synced import left_out_words
 from maap_tui.tui.workers import start_worker
 
 if TYPE_CHECKING:
     from maap_tui.engine.query import Query
-    from maap_tui.engine.workflows.sync import SyncReport
     from maap_tui.tui.host import Host
     from maap_tui.tui.screens.browse.archive_tree import Branch
 
@@ -177,27 +177,12 @@ class BranchActions:
         finally:
             self._syncs.pop(branch, None)
             self._synced()
-        is_partial = bool(report.failed_days or report.skipped or report.refused or report.undecided)
-        self._say(_sync_words(branch, report), "warning" if is_partial else "information")
-
-
-def _sync_words(branch: Branch, report: SyncReport) -> str:
-    words = (
-        f"Sync of {branch.title}: {plural(report.found, 'file')} found, {format_count(report.new)} new, "
-        f"{format_count(report.pending)} queued."
-    )
-    if report.failed_days:
-        days = plural(len(report.failed_days), "day")
-        words += f" {days} could not be searched, see the log; S tries again."
-    if report.skipped:
-        words += f" {plural(len(report.skipped), 'item')} could not be used (skipped), 5 says why."
-    if report.refused:
-        words += f" {plural(report.refused, 'file')} refused because of the names, 5 says why."
-    if report.undecided:
-        from maap_tui.engine.workflows.sync import UNREAD_DAYS
-
-        words += f" {plural(report.undecided, 'file')} of {UNREAD_DAYS} left alone, 5 says why."
-    return words
+        words = (
+            f"Sync of {branch.title}: {plural(report.found, 'file')} found, {format_count(report.new)} new, "
+            f"{format_count(report.pending)} queued."
+        )
+        rest = left_out_words([report])
+        self._say(f"{words} {rest}".rstrip(), "warning" if rest else "information")
 
 
 def _time_of(text: str, now: datetime) -> dict[str, Any]:

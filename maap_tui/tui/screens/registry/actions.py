@@ -20,7 +20,6 @@ from maap_tui.engine.file_names import ALL
 from maap_tui.engine.integrity import strays, verify
 from maap_tui.engine.integrity.strays import UntrackedFile
 from maap_tui.engine.integrity.verify import Checked
-from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry import view
 from maap_tui.engine.registry.baseline import BaselineRegistry
@@ -29,15 +28,14 @@ from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.view import FailedDownload, FileRow
 from maap_tui.engine.session import Session
 from maap_tui.engine.storage.layout import collection_of
-from maap_tui.engine.workflows.coverage import Coverage, Gap
+from maap_tui.engine.workflows.coverage import Coverage, Gap, whole_days
+from maap_tui.engine.workflows.sync import SyncReport
 from maap_tui.text import clean, format_bytes, format_count, plural
 from maap_tui.tui.host import Host
 from maap_tui.tui.screens.registry.shares import BaselineRow
+from maap_tui.tui.synced import ASK_ABOVE, left_out_words
 
 T = TypeVar("T")
-
-ASK_ABOVE = 1000
-"""Files that are queued without a question."""
 
 STOP_S = 0.2
 """Seconds between two looks whether a question to the archive is to be given up."""
@@ -219,22 +217,23 @@ class BaselineActions:
             f"Queue {plural(count, 'granule')} of {key.product_type} {key.baseline}?", verb="Queue", key="y"
         ):
             return
-        queued = 0
+        reports: list[SyncReport] = []
         work.title, work.total = "Searching gaps", len(chosen)
         for gap in chosen:
             if not work.go_on():
                 break
-            span = TimeRange(TimeRange.of_day(gap.first).start, TimeRange.of_day(gap.last).end)
-            done = await self._view.maap.backend.sync(Query(*names, time=span))
-            queued += done.pending
+            query = Query(*names, time=whole_days(gap.first, gap.last))
+            reports.append(await self._view.maap.backend.sync(query))
             work.done += 1
-            if done.failed_days:
-                self._view.say(
-                    f"{plural(len(done.failed_days), 'day')} could not be searched: the log (5) says why.",
-                    severity="warning",
-                )
-        if chosen:
-            self._view.say(f"{plural(queued, 'file')} queued.", "3 shows them.")
+        if not chosen:
+            return
+        words = f"{plural(sum(one.pending for one in reports), 'file')} queued."
+        if left := len(chosen) - len(reports):
+            words += f" Stopped: {plural(left, 'gap')} left."
+        if rest := left_out_words(reports):
+            self._view.say(f"{words} {rest}", severity="warning")
+        else:
+            self._view.say(words, "3 shows them.")
 
     async def _unless_stopped(
         self, work: Work, asked: Callable[[Session], Coroutine[Any, Any, T]]
@@ -352,15 +351,17 @@ class BaselineActions:
             tracker = self._tracker(key)
             change = tracker.mark if verb == "mark" else tracker.unmark
             for batch in _batches(list(group)):
+                if not work.go_on():
+                    break
                 changed += await asyncio.to_thread(change, [(file.path, file.day) for file in batch])
                 done += batch
                 work.done += len(batch)
-                if not work.go_on():
-                    break
         if len(scopes) == 1:
             self._undo = (verb, scopes[0], done)
         await self._view.read_again(dict.fromkeys(file.key for file in done))
         count = f"{plural(changed, 'file')} of {words_of(scopes)}"
+        if len(done) < len(files):
+            count += f" (stopped: {format_count(len(files) - len(done))} left)"
         if verb == "mark":
             hint = "u takes it back." if self._undo else "u unmarks."
             self._view.say(f"Marked {count} as processed.", hint)

@@ -22,12 +22,10 @@ from maap_tui.text import clean, format_bytes, format_count, format_duration, fo
 from maap_tui.tui.dialogs.prompt import PromptDialog, ask_folder
 from maap_tui.tui.host import Host
 from maap_tui.tui.screens.search.results import Result, order_of
+from maap_tui.tui.synced import ASK_ABOVE, left_out_words
 
 PROGRESS_S = 15.0
 """Seconds that a report of progress is shown at most; the next one, or the outcome, replaces it."""
-
-ASK_ABOVE = 1000
-"""Granules of gaps above which queueing them is confirmed first."""
 
 SLICE = 5000
 """Granules processed before keys are handled and the progress is reported."""
@@ -154,14 +152,14 @@ class ResultActions:
             )
         ):
             return
-        queued = failed = 0
-        for gap in gaps:
-            done = await app.backend.sync(whole.replace(time=whole_days(gap.first, gap.last)))
-            queued, failed = queued + done.pending, failed + len(done.failed_days)
-        words = f"Queued {plural(queued, 'file')}. 3 shows the queue."
-        if failed:
-            words += f" {plural(failed, 'day')} could not be searched: the log (5) says why."
-        app.notify(words, severity="warning" if failed else "information", markup=False)
+        reports = [
+            await app.backend.sync(whole.replace(time=whole_days(gap.first, gap.last))) for gap in gaps
+        ]
+        words = f"Queued {plural(sum(one.pending for one in reports), 'file')}. 3 shows the queue."
+        rest = left_out_words(reports)
+        app.notify(
+            clean(f"{words} {rest}".rstrip()), severity="warning" if rest else "information", markup=False
+        )
 
     async def save(self, chosen: Sequence[Result], query: Query | None) -> None:
         """Write the files of granules to the registry as discovered."""

@@ -11,32 +11,30 @@ from maap_tui.engine.model import Granule
 from maap_tui.engine.overpass.matching import Match
 from maap_tui.engine.overpass.units import km_words, read_distance, read_duration
 from maap_tui.engine.product_sets import Member
+from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
 from maap_tui.engine.storage.places import demand_path
 from maap_tui.engine.workflows.match import MOST_APART, Matches, matches, queries_for, read_track
+from maap_tui.engine.workflows.overpass import trackless_words
 from maap_tui.text import clean, plural
 from maap_tui.tui.dialogs.listing import ListDialog
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.host import Host
-from maap_tui.tui.screens.search.terms import Terms
 
 _GAP = timedelta(hours=24)
 
 
-async def match_track(host: Host, terms: Terms, queue: Callable[[Sequence[Granule]], object]) -> None:
+async def match_track(host: Host, query: Query, queue: Callable[[Sequence[Granule]], object]) -> None:
     """Ask for a track and how near, list what matches, and queue it; for a worker of the app.
 
     Args:
         host: the app.
-        terms: the form, for its product.
+        query: what the form says, for its product.
         queue: queues the files of granules.
     """
-    if not (terms.collection and terms.product_type):
-        host.notify("Name collection and product in the form first: f goes there.", markup=False)
-        return
     file = await host.push_screen_wait(
         PromptDialog(
-            f"Match {terms.product_type} with the track in which file?",
+            f"Match {query.product_type} with the track in which file?",
             str(Path.home()) + "/",
             check=_check,
             hint="A table with time, lat, lon; GPX; or netCDF.",
@@ -51,7 +49,7 @@ async def match_track(host: Host, terms: Terms, queue: Callable[[Sequence[Granul
         return
     apart, metres = _near(near)
     host.notify("Looking for granules near the track...", markup=False)
-    member = Member(terms.product_type, terms.collection, terms.baseline.upper())
+    member = Member(query.product_type, query.collection, query.baseline or "")
 
     async def find(session: Session) -> tuple[int, Matches]:
         track = await read_track(Path(file.strip()).expanduser())
@@ -65,10 +63,11 @@ async def match_track(host: Host, terms: Terms, queue: Callable[[Sequence[Granul
         title += f"; {plural(left_out, 'position')} of the file cannot be used"
     if found.failed:
         title += f"; {plural(len(found.failed), 'part')} could not be searched"
+    if trackless := trackless_words(found.without_track):
+        title += f"; {trackless}"
     verb = f"fetch {plural(len(wanted), 'granule')}"
-    if await host.push_screen_wait(
-        ListDialog(title, [line_of(one) for one in found.rows], verb=verb, key="d" if wanted else "")
-    ):
+    lines = [clean(one.sentences) for one in found.lacking] + [line_of(one) for one in found.rows]
+    if await host.push_screen_wait(ListDialog(title, lines, verb=verb, key="d" if wanted else "")):
         queue(wanted)
 
 

@@ -677,8 +677,10 @@ class SearchScreen(ModeScreen):
     def action_match(self) -> None:
         from maap_tui.tui.screens.search.matched import match_track
 
-        terms = self.form.terms
-        start_worker(self, match_track, self.maap, terms, self._queue_granules, group="match", exclusive=True)
+        if (query := self._ready_query()) is not None:
+            start_worker(
+                self, match_track, self.maap, query, self._queue_granules, group="match", exclusive=True
+            )
 
     def _queue_granules(self, granules: Sequence[Granule]) -> None:
         """Queue granules of one product that are not among the results."""
@@ -703,7 +705,7 @@ class SearchScreen(ModeScreen):
         if (query := self._ready_query()) is not None:
             what = "Copied the crontab line"
             if query.orbits:
-                what += " (a sync follows time: the orbit is left out)"
+                what += " (it follows time: the orbit is left out)"
             self.maap.copy_text(cron_line(query, self.maap.backend.now()), what)
 
     def _ready_query(self) -> Query | None:

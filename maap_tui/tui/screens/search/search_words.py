@@ -74,16 +74,17 @@ def outcome_in_words(outcome: str, count: int, run: Search | None, query: Query 
         words = f"The search failed after {found}" if count else "The search failed"
     else:
         words = found
+    is_cut = query is not None and outcome == "done" and count >= query.max_items
+    if is_cut:
+        words += ", cut at the maximum"
     if run is not None and run.failed:
         first = run.failed[0]
         more = f" and {len(run.failed) - 1} more" if len(run.failed) > 1 else ""
         words += f"; FAILED DAY: {first.label}{more} ({first.reason}), ctrl+r asks again"
-    elif run is not None and run.skipped:
+    if run is not None and run.skipped:
         words += f"; {plural(len(run.skipped), 'item')} could not be used (skipped), 5 says why"
-    elif run is not None and run.doubts:
+    elif run is not None and run.doubts and not run.failed and not is_cut:
         words += f"; {run.doubts[0]}"
-    elif query is not None and outcome == "done" and count >= query.max_items:
-        words += ", cut at the maximum"
     return words
 
 

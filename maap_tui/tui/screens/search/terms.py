@@ -377,12 +377,14 @@ def _about_baseline(known: Known, collection: str, product_type: str, baseline: 
 
 
 def cron_line(query: Query, now: datetime) -> str:
-    """A line for the crontab that syncs each morning what the query finds, its time made relative."""
+    """A line for the crontab that fetches each morning what the query finds, its time made relative."""
     days = query.days_back or DEFAULT_DAYS_BACK
     if query.days_back is None and query.time is not None:
         days = max(1, -(-query.time.duration // timedelta(days=1)))
     span = TimeRange(now - timedelta(days=days), now)
-    return crontab_of(query.replace(time=span, days_back=days, orbits=()).to_command("sync"))
+    # A sync follows time alone.
+    verb = "download" if query.box or query.circle or query.area else "sync"
+    return crontab_of(query.replace(time=span, days_back=days, orbits=()).to_command(verb))
 
 
 def crontab_of(command: str) -> str:

@@ -9,9 +9,7 @@ from maap_tui.engine.workflows.arrivals import News, queries_of
 from maap_tui.text import plural
 from maap_tui.tui.dialogs.listing import ListDialog
 from maap_tui.tui.host import Host
-
-ASK_ABOVE = 1000
-"""Files that are queued without a question."""
+from maap_tui.tui.synced import ASK_ABOVE
 
 
 async def show_arrived(host: Host) -> None:
@@ -29,9 +27,8 @@ async def show_arrived(host: Host) -> None:
     ]
     wanted = [request for news in found if isinstance(news, News) for request in news.wanted]
     files = plural(len(wanted), "file")
-    title = (
-        f"Arrived at the archive: {files} not here" if wanted else "Nothing that has arrived is missing here"
-    )
+    unasked = sum(isinstance(news, MaapError) or bool(news.failed) for news in found)
+    title = title_of(len(wanted), unasked)
     if not await host.push_screen_wait(
         ListDialog(title, lines, verb=f"fetch {files}", key="d" if wanted else "")
     ):
@@ -42,8 +39,18 @@ async def show_arrived(host: Host) -> None:
     host.notify(f"{plural(count, 'file')} queued; 3 shows them.")
 
 
+def title_of(wanted: int, unasked: int) -> str:
+    """What all of it says: files that are not here, and baselines whose archive did not answer in full."""
+    if not wanted and unasked:
+        return f"{plural(unasked, 'baseline')} not asked in full; nothing else is missing here"
+    if not wanted:
+        return "Nothing that has arrived is missing here"
+    rest = f"; {plural(unasked, 'baseline')} not asked in full" if unasked else ""
+    return f"Arrived at the archive: {plural(wanted, 'file')} not here{rest}"
+
+
 def words_of(news: News | MaapError) -> str:
     """What has arrived of a baseline, in a line."""
     if isinstance(news, MaapError):
         return f"not answered: {news.message}"
-    return f"not answered: {news.failed[0].reason}" if news.failed else news.sentence
+    return f"{news.sentence}; not all answered: {news.failed[0].reason}" if news.failed else news.sentence

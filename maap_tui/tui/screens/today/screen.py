@@ -34,6 +34,7 @@ from maap_tui.tui.problems import problem_of
 from maap_tui.tui.screens.mode import ModeScreen
 from maap_tui.tui.screens.today import today_words as words
 from maap_tui.tui.screens.today.arrived import show_arrived
+from maap_tui.tui.synced import ASK_ABOVE
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.pane import framed
 from maap_tui.tui.widgets.row_list import RowList
@@ -53,9 +54,6 @@ ROOMY = 72
 """Columns of the terminal from which all columns of the runs are shown."""
 
 SAID_NOTHING = "It said nothing."
-
-ASK_ABOVE = 1000
-"""Files that are queued without a question."""
 
 
 @dataclass(frozen=True, slots=True)
