@@ -573,3 +573,23 @@ async def test_small_ascii_and_without_colour(
             tree = browse(app).tree_view
             strip = tree.render_line(tree.cursor_line - tree.scroll_offset.y)
             assert any(segment.style and segment.style.reverse for segment in strip)
+
+
+async def test_titles_stand_over_their_columns_with_and_without_a_scrollbar(
+    make_app: MakeApp, offline: Offline
+) -> None:
+    app = make_app(**offline)
+    known_here(app.backend.session)
+
+    def are_titles_right() -> bool:
+        tree = browse(app).tree_view
+        title = next(line for line in text_of(app).splitlines() if "Missing" in line)
+        return title.index("Last") + len("Last") == tree.scrollable_content_region.right
+
+    async with app.run_test(size=(100, 18)) as pilot:
+        tree = browse(app).tree_view
+        await go_to(pilot, L2)
+        for key, bar in (("right", True), ("home", True), ("left", False), ("right", True)):
+            await pilot.press(key)
+            await wait_until(lambda bar=bar: tree.show_vertical_scrollbar == bar, pilot)  # type: ignore[misc]
+            await wait_until(are_titles_right, pilot)

@@ -81,6 +81,7 @@ class BrowseScreen(ModeScreen):
     def on_mount(self) -> None:
         if self.branches.known.missions and not self._opened:
             self._opened.add(Branch(self.branches.known.missions[0]))
+        self.watch(self.tree_view, "show_vertical_scrollbar", self._follow_scrollbar, init=False)
         self._show()
         start_worker(self, self._start, group="start")
 
@@ -306,6 +307,10 @@ class BrowseScreen(ModeScreen):
         self.call_after_refresh(self._show_head)
         self.call_after_refresh(self._show_detail)
         self.call_after_refresh(self._is_drawn.set)
+
+    def _follow_scrollbar(self) -> None:
+        # A scrollbar takes a cell of the tree without a resize; the titles stay over their columns.
+        self.call_after_refresh(self._show_head)
 
     def _show_head(self) -> None:
         self._head_line.update(head_words(self.tree_view.scrollable_content_region.width))
