@@ -13,10 +13,11 @@ import pytest
 from maap_tui.demo import Archive
 from maap_tui.demo.missions.base import Granule
 from maap_tui.engine.errors import InvalidRequestError
-from maap_tui.engine.events import Event, FileFinished, ItemSkipped
+from maap_tui.engine.events import Event, FileFinished, ItemSkipped, Warned
 from maap_tui.engine.model import TimeRange, to_zulu
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
+from maap_tui.engine.workflows.arrivals import News
 from maap_tui.engine.workflows.sync import SyncReport
 from tests.engine.conftest import told
 from tests.engine.raw_server import QUERYABLES, Asked, RawServer, item, page
@@ -178,6 +179,24 @@ async def test_a_file_that_failed_holds_the_cursor_and_one_that_is_gone_does_not
     assert missing <= {gone}
 
 
+@pytest.mark.parametrize("status", [403, 451, 405])
+async def test_a_file_that_is_refused_holds_the_cursor(kept: Kept, status: int) -> None:
+    """Only what the archive does not have any more is over: access may be given another day."""
+    await kept.sync()
+    kept.pass_time(days=1)
+    refused = kept.arrived(kept.now - timedelta(hours=8))[0]
+    kept.archive.faults.add(target="data", match=refused, status=status)
+    few = {"downloads.retries": 0, "search.overlap": 0}
+    report = await kept.sync(**few)
+    assert [(one.status, one.permanent) for one in report.downloads.failed] == [(status, True)]
+    kept.pass_time(days=1)
+    await kept.sync(**few)
+    assert refused not in kept.names()
+    kept.archive.faults.clear()
+    await kept.sync(**few)
+    assert refused in kept.names()
+
+
 async def test_a_day_that_fails_moves_nothing(kept: Kept) -> None:
     await kept.sync()
     before = kept.cursors[0].read_text()
@@ -313,12 +332,39 @@ async def test_each_choice_of_granules_has_a_cursor_of_its_own(kept: Kept) -> No
 
 
 @pytest.mark.parametrize("damage", ["", "updated yesterday\nend\n", "floor 2026-01-12T00:00:00Z\n"])
-async def test_a_cursor_that_cannot_be_read_is_none(kept: Kept, damage: str) -> None:
+async def test_a_cursor_that_is_damaged_is_none(kept: Kept, damage: str) -> None:
+    """One that says nothing is reported, as what arrived since it may lie before a first run."""
     await kept.sync()
-    kept.cursors[0].write_text(damage)
+    (cursor,) = kept.cursors
+    cursor.write_text(damage)
     kept.pass_time(hours=12)
     report = await kept.sync()
     assert report.is_first and set(kept.arrived(MOMENT)) <= set(kept.names())
+    warned = [event.message for event in told(kept.events, Warned)]
+    assert [f"The cursor {cursor} is damaged" in one for one in warned] == [True] * bool(damage)
+    assert not (await kept.sync()).is_first
+
+
+async def test_a_cursor_that_cannot_be_read_stays(kept: Kept) -> None:
+    """Sync and news go on as in a first run and say so; nothing that it knows is lost."""
+    await kept.sync()
+    (cursor,) = kept.cursors
+    text = cursor.read_text()
+    cursor.unlink()
+    cursor.mkdir()
+    kept.pass_time(days=6)
+    async with kept.session() as session:
+        (news,) = await session.all_news([cld()])
+        assert isinstance(news, News) and news.is_first
+    report = await kept.sync()
+    assert report.is_first and report.pending > 0 and not report.downloads.failed
+    warned = [event.message for event in told(kept.events, Warned)]
+    assert len(warned) == 2 and all(one.startswith(f"Cannot use {cursor}: ") for one in warned)
+    missed = set(kept.arrived(MOMENT)) - set(kept.names())
+    cursor.rmdir()
+    cursor.write_text(text)
+    again = await kept.sync()
+    assert missed and not again.is_first and set(kept.arrived(MOMENT)) <= set(kept.names())
 
 
 @pytest.mark.parametrize("kind", ["url", "dwl"])

@@ -37,7 +37,7 @@ from maap_tui.engine.missions import default_collections
 from maap_tui.engine.model import Collection, parse_zulu
 from maap_tui.engine.net.faults import TransportFault
 from maap_tui.engine.net.origins import origin_of
-from maap_tui.engine.net.statuses import is_lasting
+from maap_tui.engine.net.statuses import GONE, is_lasting
 from maap_tui.engine.storage import files
 
 if TYPE_CHECKING:
@@ -458,7 +458,7 @@ class Catalogue:
 
     async def _get(self, url: str, what: str, collection: str = "") -> Mapping[str, Any]:
         reply = await self._ask("GET", url)
-        if reply.status in (404, 410) and collection:
+        if reply.status in GONE and collection:
             error = unknown("collection", collection, self.known_collections(), "See `maap list`.")
             raise NoCollectionError(error.message, error.hint)
         if reply.status != 200:

@@ -14,7 +14,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from maap_tui.engine.defaults import DEFAULT_MAX_ITEMS
-from maap_tui.engine.errors import StorageError
+from maap_tui.engine.events import Emit, Warned, ignore
 from maap_tui.engine.model import parse_zulu, to_zulu
 from maap_tui.engine.query import Query
 from maap_tui.engine.storage import files
@@ -45,10 +45,11 @@ class Cursor:
 class Cursors:
     """The cursors below one state folder, of one registry."""
 
-    def __init__(self, state_dir: Path, registry_dir: Path) -> None:
-        """Take the folders; open nothing."""
+    def __init__(self, state_dir: Path, registry_dir: Path, emit: Emit = ignore) -> None:
+        """Take the folders, and what takes warnings; open nothing."""
         self._root = state_dir / "cursors"
         self._registry_dir = registry_dir
+        self._emit = emit
 
     def file(self, query: Query) -> Path:
         """The file of what a query means; of another registry it is another one."""
@@ -59,13 +60,19 @@ class Cursors:
         return folder / safe_name(f"{(query.baseline or 'all').upper()}-{digest[:12]}.txt")
 
     def load(self, query: Query) -> Cursor | None:
-        """The cursor; None without one that can be read."""
+        """The cursor; None where there is none, and for one that is damaged, which is reported.
+
+        Raises:
+            StorageError: it is there and cannot be read now.
+        """
+        file = self.file(query)
+        found = files.read_lines(file)
         floor = until = None
         by = ""
         is_counted = is_cursor = False
         days: dict[date, int] = {}
         try:
-            for line in files.read_lines(self.file(query)):
+            for line in found:
                 name, _, value = line.partition(" ")
                 if name == "floor":
                     floor = parse_zulu(value)
@@ -77,8 +84,10 @@ class Cursors:
                     is_cursor = True
                 elif is_counted:
                     days[date.fromisoformat(name)] = int(value)
-        except (StorageError, OSError, ValueError):
-            return None
+        except ValueError:
+            is_cursor = False
+        if found and not is_cursor:
+            self._emit(Warned(f"The cursor {file} is damaged; another one takes its place"))
         return Cursor(floor, by, until, days, is_counted) if is_cursor else None
 
     def save(self, query: Query, cursor: Cursor) -> None:

@@ -12,7 +12,7 @@ from maap_tui.engine.download.requests import FailedTry, StartOver
 from maap_tui.engine.errors import AuthenticationError
 from maap_tui.engine.integrity.sums import BodySum, Sum, of_answer, of_body
 from maap_tui.engine.net.http import Stream
-from maap_tui.engine.net.statuses import BUSY, retry_after_s
+from maap_tui.engine.net.statuses import BUSY, GONE, retry_after_s
 
 _STRONG_S = 60
 """Seconds that a file has to be older than an answer for its date to stand for one version of it."""
@@ -46,7 +46,7 @@ def refusal_of(stream: Stream) -> FailedTry:
             status=403,
             permanent=True,
         )
-    if status in (404, 410):
+    if status in GONE:
         return FailedTry(f"{words}: the archive does not have it", status=status, permanent=True)
     if status in BUSY:
         return FailedTry(words, status=status, wait_s=retry_after_s(stream.headers), away=True)

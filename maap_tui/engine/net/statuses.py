@@ -12,6 +12,9 @@ RETRY_AFTER_CAP_S = 120.0
 BUSY = frozenset({429, 500, 502, 503, 504})
 """Statuses that say: ask again later."""
 
+GONE = frozenset({404, 410})
+"""Statuses that say: there is no such thing here."""
+
 _LASTING = frozenset({301, 308, 501})
 """Statuses besides 4xx that another try does not change (RFC 9110 section 15)."""
 

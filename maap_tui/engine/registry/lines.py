@@ -14,6 +14,7 @@ from itertools import repeat
 from typing import Final, NamedTuple
 
 from maap_tui.engine.file_names import FORMATS
+from maap_tui.engine.net.statuses import GONE
 from maap_tui.engine.registry.entries import ListKind
 from maap_tui.engine.storage.names import URL_PATTERN
 
@@ -42,7 +43,9 @@ MISSING_FOR: Final = timedelta(days=1)
 """How long a sync does not ask again for a file that the archive does not have."""
 _MOST_RESTS: Final = 16
 """How many bad lines of a file are compared with the good ones; a program leaves one each time."""
-_MISSING: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) (?:404|410)\b", re.ASCII)
+_MISSING: Final = re.compile(
+    rf"(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ) (?:{'|'.join(map(str, sorted(GONE)))})\b", re.ASCII
+)
 """The beginning of the error of a file that the archive does not have."""
 TORN: Final = "the line was cut short"
 """Reason for a last line without its line end: its writer got no confirmation, and the next one fixes it."""

@@ -6,7 +6,7 @@ known, as an item may be found only days after the time that it gives. Where the
 that time, the granules of each sensing day are counted, and the days searched whose count is another one.
 
 The cursor is a time of the archive, never of this machine. It moves once all that arrived before it is
-downloaded, or refused for good; a run that ends before leaves it where it is.
+downloaded, or gone from the archive; a run that ends before leaves it where it is.
 """
 
 from __future__ import annotations
@@ -27,7 +27,13 @@ from maap_tui.engine.catalogue.search import FailedDay, Search
 from maap_tui.engine.catalogue.skipped import SkippedItem
 from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
 from maap_tui.engine.download.requests import DownloadRequest
-from maap_tui.engine.errors import CatalogError, InvalidRequestError, MaapError, NetworkSetupError
+from maap_tui.engine.errors import (
+    CatalogError,
+    InvalidRequestError,
+    MaapError,
+    NetworkSetupError,
+    StorageError,
+)
 from maap_tui.engine.events import Noted, Warned
 from maap_tui.engine.model import Granule, TimeRange, to_zulu
 from maap_tui.engine.query import Arrived, Query
@@ -107,6 +113,25 @@ class Arrivals:
         """No sensing time is searched as a whole."""
         self.is_complete = False
         """Whether it saw everything of its sensing time, which it never does."""
+        self._is_held = False
+        """Whether the cursor stays, as it is there and could not be read."""
+
+    @classmethod
+    async def of(
+        cls, parts: Parts, query: Query, *, first: timedelta = FIRST, since: datetime | None = None
+    ) -> Arrivals:
+        """What has arrived since the last run; where its cursor cannot be read, as in a first one."""
+        cursor, problem = None, ""
+        if since is None:
+            try:
+                cursor = await asyncio.to_thread(cursors_of(parts).load, query)
+            except StorageError as error:
+                problem = error.message
+        found = cls(parts, query, cursor, first=first, since=since)
+        if problem:
+            found._is_held = True
+            parts.emit(Warned(f"{problem}; this is taken for a first run, and the cursor stays as it is"))
+        return found
 
     @property
     def since(self) -> datetime | None:
@@ -251,7 +276,7 @@ class Arrivals:
             undone: sensing day and time of arrival of each file that has to come in a later run.
         """
         left = list(undone)
-        if self.failed or self._since is not None:
+        if self.failed or self._is_held or self._since is not None:
             return None
         if self._days is not None:
             days = {day for day, _ in left}
@@ -274,7 +299,7 @@ class Arrivals:
 
 def cursors_of(parts: Parts) -> Cursors:
     """The cursors of this user."""
-    return Cursors(parts.dirs.state_dir, parts.dirs.registry_dir)
+    return Cursors(parts.dirs.state_dir, parts.dirs.registry_dir, parts.emit)
 
 
 def words_of(counts: Mapping[Kind, int]) -> str:
@@ -343,8 +368,7 @@ async def news(
         InvalidRequestError: for unknown names.
         CatalogError: when the archive does not answer.
     """
-    cursor = await asyncio.to_thread(cursors_of(parts).load, query) if since is None else None
-    found = Arrivals(parts, query, cursor, first=first, since=since)
+    found = await Arrivals.of(parts, query, first=first, since=since)
     report = News(query, found.since, found.is_first)
     done, chosen = Done(parts.registry), Chosen(parts.formats_of(query))
     async with aclosing(aiter(found)) as pages:

@@ -19,6 +19,7 @@ from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError, LockedError, MaapError, NoLockError
 from maap_tui.engine.events import Emit, Warned, ignore
 from maap_tui.engine.model import Granule, to_zulu
+from maap_tui.engine.net.statuses import GONE
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.lines import MISSING_FOR
@@ -287,10 +288,9 @@ async def sync(
 
 async def _arrivals(parts: Parts, query: Query, first: timedelta) -> Arrivals:
     """What has arrived since the last sync; loaded for those who ask alone."""
-    from maap_tui.engine.workflows.arrivals import Arrivals, cursors_of
+    from maap_tui.engine.workflows.arrivals import Arrivals
 
-    cursor = await asyncio.to_thread(cursors_of(parts).load, query)
-    return Arrivals(parts, query, cursor, first=first)
+    return await Arrivals.of(parts, query, first=first)
 
 
 async def _sync(
@@ -369,7 +369,7 @@ async def _sync(
     await keep_lines(filing, sorted(keys), is_new=report.new > 0)
     report.keys = sorted(keys)
     over = {*report.downloads.downloaded, *report.downloads.skipped}
-    over |= {one.url for one in report.downloads.failed if one.permanent}
+    over |= {one.url for one in report.downloads.failed if one.status in GONE}
     return report, [one for url, one in awaited.items() if url not in over]
 
 
