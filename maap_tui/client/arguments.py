@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from maap_tui.client.connection import Connection
@@ -12,10 +12,11 @@ from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
 from maap_tui.engine.errors import CatalogError, InvalidRequestError
 from maap_tui.engine.events import Warned
 from maap_tui.engine.missions import Mission, parse_name
-from maap_tui.engine.model import Granule, TimeRange, to_zulu
+from maap_tui.engine.model import Asset, Granule, TimeRange, to_zulu
 from maap_tui.engine.quality.notices import Disclaimed
 from maap_tui.engine.query import Query, parse_formats, read_frames, read_orbits, read_tracks
 from maap_tui.engine.shard import Shard, read_shard
+from maap_tui.engine.workflows.filing import Chosen
 
 
 def demand_zones(**moments: datetime | None) -> None:
@@ -168,6 +169,24 @@ def warn_if_cut(connection: Connection, query: Query, found: int, max_items: int
         )
 
 
+def warn_if_lacking(connection: Connection, error: InvalidRequestError | None) -> None:
+    """Report that no granule of a result has a file in the formats asked for.
+
+    Args:
+        connection: takes the event.
+        error: what the engine says of it, see `Chosen`; None when there is no such thing to say.
+    """
+    if error is not None:
+        connection.session.emit(Warned(f"{error.message}; give one of these, or all, as format"))
+
+
+def warn_of_formats(connection: Connection, chosen: Chosen) -> None:
+    """Report what the formats asked for leave out of a search: some of the granules, or all of them."""
+    warn_if_lacking(connection, chosen.error())
+    if warning := chosen.warning():
+        connection.session.emit(Warned(warning))
+
+
 def disclaimed_by(connection: Connection, skip: bool) -> Disclaimed | None:
     """What leaves out granules with a disclaimer; None leaves out none."""
     if not skip:
@@ -186,9 +205,9 @@ def shard_of(text: str | None, environ: Mapping[str, str]) -> Shard | None:
     return None if text is None else read_shard(text, environ)
 
 
-def urls_of(granules: Sequence[Granule], formats: tuple[str, ...]) -> list[str]:
-    """The files meant of each granule."""
-    return [asset.href for granule in granules for asset in granule.files(formats)]
+def urls_of(granules: Sequence[Granule], files: Callable[[Granule], Sequence[Asset]]) -> list[str]:
+    """The files meant of each granule, which `files` gives."""
+    return [asset.href for granule in granules for asset in files(granule)]
 
 
 def failed_days_of(search: Search) -> list[tuple[date, str]]:

@@ -24,6 +24,7 @@ from maap_tui.client.arguments import (
     span_of,
     tracks_of,
     warn_if_cut,
+    warn_if_lacking,
 )
 from maap_tui.client.catalog import CatalogQueryablesManager
 from maap_tui.client.catalogues import Catalogues
@@ -394,6 +395,7 @@ class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Files, Q
         )
         result = download_result_of(found.downloads)
         warn_if_cut(self._connection, query, len(found.granules), max_items)
+        warn_if_lacking(self._connection, found.lacking)
         if dry_run:
             result.skipped = [wanted.url for wanted in found.wanted]
         result.failed_days = failed_days_of(found.search)
@@ -466,6 +468,7 @@ class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Files, Q
             executor=executor,
         )
         downloads = download_result_of(report.downloads)
+        warn_if_lacking(self._connection, report.lacking)
         if report.held_back and max_items is None:
             held = plural(report.held_back, "file")
             self._session.emit(Warned(f"{held} left for another run (search.max_items)"))

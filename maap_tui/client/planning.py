@@ -7,12 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from maap_tui.client.arguments import query_of, refuse_gaps, span_of
+from maap_tui.client.arguments import query_of, refuse_gaps, span_of, warn_of_formats
 from maap_tui.client.connection import Connection
 from maap_tui.engine.cover import Cover, Unit, cover, demand_tracks
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.model import Granule
 from maap_tui.engine.session import Session
+from maap_tui.engine.workflows.filing import Chosen
 
 
 class Planning:
@@ -71,7 +72,9 @@ class Planning:
                     f"There may be more than the first {query.max_items:,} granules",
                     "Give a shorter time, or max_items.",
                 )
-            formats = session.formats_of(query)
-            return [granule for granule in granules if granule.files(formats)]
+            chosen = Chosen(session.formats_of(query))
+            found = [granule for granule in granules if chosen.files(granule)]
+            warn_of_formats(self._connection, chosen)
+            return found
 
         return cover(self._connection.run(find), unit, closest=closest)

@@ -6,11 +6,20 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
-from maap_tui.client.arguments import failed_days_of, query_of, skipped_of, span_of, urls_of, warn_if_cut
+from maap_tui.client.arguments import (
+    failed_days_of,
+    query_of,
+    skipped_of,
+    span_of,
+    urls_of,
+    warn_if_cut,
+    warn_of_formats,
+)
 from maap_tui.client.connection import Connection, logger
 from maap_tui.client.names import extract_info
 from maap_tui.client.results import GranuleInfo, SearchResult
 from maap_tui.engine.model import Granule
+from maap_tui.engine.workflows.filing import Chosen
 
 
 class Searcher:
@@ -50,18 +59,18 @@ class Searcher:
             shard=shard, skip_disclaimed=skip_disclaimed,
         )  # fmt: skip
         search = session.search(query)
-        formats = session.formats_of(query)
+        chosen = Chosen(session.formats_of(query))
         granules: list[Granule] = []
         for page in self._connection.iterate(lambda _: aiter(search)):
             granules += page.granules
-            urls = urls_of(page.granules, formats)
-            if on_day and urls:
+            if on_day and (urls := urls_of(page.granules, lambda one: one.files(chosen.formats))):
                 on_day(urls)
             if verbose:
                 logger.info("%s %s: %d URLs so far", collection, product_type, len(granules))
         granules = search.ordered(granules)
         warn_if_cut(self._connection, query, len(granules), max_items)
-        urls = urls_of(granules, formats)
+        urls = urls_of(granules, chosen.files)
+        warn_of_formats(self._connection, chosen)
         return SearchResult(
             urls=urls,
             baselines_found=sorted({granule.baseline for granule in granules}),
@@ -97,7 +106,7 @@ class Searcher:
             max_items, reverse, tracks=tracks,
         )  # fmt: skip
         search = session.search(query)
-        formats = session.formats_of(query)
+        chosen = Chosen(session.formats_of(query))
         buffer: dict[date, list[Granule]] = {}
         left: dict[date, timedelta] = {}
         self.last_failed_days = []
@@ -116,12 +125,13 @@ class Searcher:
                     left[day] = left.get(day, search.range.of(day)) - span.of(day)
                     if left[day]:
                         continue
-                urls = urls_of(search.ordered(buffer.pop(day, [])), formats)
+                urls = urls_of(search.ordered(buffer.pop(day, [])), chosen.files)
                 days_done += 1
                 if verbose:
                     logger.info("[%d] %s: %d URLs", days_done, day, len(urls))
                 yield urls
         warn_if_cut(self._connection, query, found, max_items)
+        warn_of_formats(self._connection, chosen)
         self.last_failed_days = failed_days_of(search)
 
     def search_urls(
