@@ -215,6 +215,18 @@ def test_what_a_frozen_study_needs_is_a_warning_until_it_is_gone(
     assert "Warning" not in maap("swap", "run", *NAMES).err
 
 
+def test_what_a_study_froze_after_the_swap_is_a_warning_before_it_is_deleted(
+    maap: Callable, old: list[str], tmp_path: Path, archive: Archive
+) -> None:
+    assert maap("swap", "run", *NAMES).code == 0
+    (tmp_path / "STUDY.toml").write_text(STUDY)
+    study = tmp_path / "study"
+    assert maap("freeze", tmp_path / "STUDY.toml", "-o", study).code == 0
+    ended = maap("swap", "run", *NAMES, "--keep-days", "0")
+    assert ended.code == 0 and "Deleted 3 files of AB" in ended.err
+    assert ended.err.count(f"Warning: 2 granules of AB in the study {study} are to be deleted here") == 1
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [

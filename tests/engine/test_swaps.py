@@ -7,13 +7,14 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from maap_tui.engine.errors import DiskFullError, InvalidRequestError, LockedError
-from maap_tui.engine.events import Event, ItemSkipped
+from maap_tui.engine.events import Event, ItemSkipped, Warned
 from maap_tui.engine.missions import Observation
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
@@ -266,7 +267,50 @@ async def test_undo_with_fetch_reads_old_files_no_more_than_it_has_to(place: Pla
         with opened() as paths:
             done = await session.undo_swap(NAMES, fetch=True)
     assert len(done.undone) == 2
-    assert [paths.count(path) for path in old] == [2, 2], "to see what is to be fetched, and before its mark"
+    assert [paths.count(path) for path in old] == [1, 1], "what is to be fetched has been read to see that"
+
+
+@pytest.mark.anyio
+async def test_old_files_that_undo_fetches_are_read_once_after_they_came(place: Place) -> None:
+    place.archive.published = both(0, 1)
+    await place.sync("BA")
+    async with place.session() as session:
+        old = list(whole(session, OLD).values())
+        await session.run_swap(NAMES, keep_days=0)
+        with opened() as paths:
+            done = await session.undo_swap(NAMES, fetch=True)
+    assert len(done.undone) == 2 and place.wrong == []
+    assert [paths.count(path) for path in old] == [1, 1]
+
+
+@pytest.mark.anyio
+async def test_a_run_that_ends_an_undo_names_the_command_that_has_the_fetch(place: Place) -> None:
+    """Its own command line has no --fetch."""
+    place.archive.published = both(0)
+    await place.sync("BA")
+    async with place.session() as session:
+        await session.run_swap(NAMES)
+        book = SwapBook(session.registry.root, OLD, NEW).read()
+        book.note(replace(entry, state="undoing") for entry in book.entries.values())
+        (path,) = whole(session, OLD).values()
+        Path(path).write_bytes(content(Path(path).name)[:-1] + b"?")
+        done = await session.run_swap(NAMES)
+    assert "`maap swap undo --fetch` asks the archive for it" in done.left[0].reason
+
+
+@pytest.mark.anyio
+async def test_a_run_that_fails_after_it_deleted_says_what_it_deleted(place: Place) -> None:
+    place.archive.published = both(0)
+    await place.sync("BA")
+    async with place.session() as session:
+        await session.run_swap(NAMES)
+        place.archive.published += both(1)
+        await session.sync(Query(COLLECTION, PRODUCT, "BA", time=SPAN))
+    async with place.session(**{"downloads.min_free": "1000T"}) as session:
+        with pytest.raises(DiskFullError):
+            await session.run_swap(NAMES, keep_days=0)
+    assert any("Deleted 1 file of BA" in one.message for one in told(place.events, Warned))
+    assert place.wrong == []
 
 
 @pytest.mark.anyio

@@ -8,18 +8,19 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
+from itertools import chain
 
 from maap_tui.engine.download.downloads import Downloads
 from maap_tui.engine.download.jobs import Report
 from maap_tui.engine.download.queue_store import LIVE
 from maap_tui.engine.download.requests import DownloadRequest
-from maap_tui.engine.errors import DiskFullError, InvalidRequestError
+from maap_tui.engine.errors import DiskFullError, InvalidRequestError, MaapError
 from maap_tui.engine.events import ItemSkipped, Warned
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.storage import files
 from maap_tui.engine.swaps.book import SETTLED, Entry, State, SwapBook, SwapFile, all_books
+from maap_tui.engine.swaps.needed import needed_of, warnings_of
 from maap_tui.engine.swaps.plan import SwapNames, SwapPlan, SwapRow, plan_swap, row_of
 from maap_tui.engine.swaps.steps import (
     FETCH_HINT,
@@ -144,14 +145,24 @@ async def run_swap(
         book = await asyncio.to_thread(SwapBook(parts.registry.root, *keys).read)
         if lines := await asyncio.to_thread(book.repair):
             parts.emit(Warned(f"{plural(lines, 'line')} of {book.file} could not be read and were set aside"))
-        left, retired = await asyncio.to_thread(
-            _first, parts, book, span, None if keep_days is None else keep
-        )
-        plan = await plan_swap(parts, names, span, formats=formats, cleaned=cleaned, wait_for_service=True)
+        left = await asyncio.to_thread(_settle, parts, book, span, None if keep_days is None else keep)
+        await _warn_of_due(parts, book, span)
+        retired = await asyncio.to_thread(_retire_due, parts, book, span)
+        try:
+            plan = await plan_swap(
+                parts, names, span, formats=formats, cleaned=cleaned, wait_for_service=True
+            )
+            rows = plan.open if max_items is None else plan.open[:max_items]
+            _demand_room(parts, plan, rows)
+        except MaapError:
+            # No report comes of this run: what it did before is said here.
+            _say_kept(parts, (*left, *retired.kept))
+            if retired.files:
+                freed = f"{plural(retired.files, 'file')} of {book.old.baseline}"
+                parts.emit(Warned(f"Deleted {freed} ({format_bytes(retired.bytes)}), which were due"))
+            raise
         report = SwapReport(plan, left=left, retired=retired)
-        rows = plan.open if max_items is None else plan.open[:max_items]
         report.held_back = len(plan.open) - len(rows)
-        _demand_room(parts, plan, rows)
         await _Swapping(parts, plan.book, keep, report).work(rows, span, into)
         # What had to stay a moment ago has to stay still: reading it again would say nothing new.
         stays = {one.entry.name for one in retired.kept}
@@ -173,29 +184,34 @@ def _in(span: TimeRange | None, entries: Iterable[Entry], *states: State) -> lis
     return [one for one in entries if one.state in states and (span is None or one.start in span)]
 
 
-def _first(
-    parts: Parts, book: SwapBook, span: TimeRange | None, keep: timedelta | None
-) -> tuple[list[Kept], Retired]:
-    """What needs no archive: end what was being undone, count the days again, retire what is due."""
+def _settle(parts: Parts, book: SwapBook, span: TimeRange | None, keep: timedelta | None) -> list[Kept]:
+    """End what was being undone, and count the days again; needs no archive."""
     left: list[Kept] = []
     for some in chunks(_in(None, book.entries.values(), "undoing")):
         left += restore(parts, book, some)[1]
     if keep is not None:
         swapped = _in(span, book.entries.values(), "swapped")
         book.note(replace(one, until=one.at + keep) for one in swapped if one.until != one.at + keep)
-    return left, _retire_due(parts, book, span)
+    return left
+
+
+def _due(parts: Parts, book: SwapBook, span: TimeRange | None) -> list[Entry]:
+    now = moment(parts)
+    swapped = _in(span, book.entries.values(), "swapped")
+    return [one for one in swapped if one.until is not None and one.until <= now]
+
+
+async def _warn_of_due(parts: Parts, book: SwapBook, span: TimeRange | None) -> None:
+    """Say which studies need what is deleted next: they may have been frozen after the swap."""
+    needed = await needed_of(parts, (one.name for one in _due(parts, book, span)))
+    for warning in await warnings_of(parts, book.old, needed):
+        parts.emit(Warned(warning))
 
 
 def _retire_due(parts: Parts, book: SwapBook, span: TimeRange | None, but: Collection[str] = ()) -> Retired:
     """Retire what is due, but the granules of some names."""
-    now = moment(parts)
-    due = [
-        one
-        for one in _in(span, book.entries.values(), "swapped")
-        if one.until is not None and one.until <= now and one.name not in but
-    ]
     found = Retired()
-    for some in chunks(due):
+    for some in chunks(one for one in _due(parts, book, span) if one.name not in but):
         found.add(retire(parts, book, some))
     return found
 
@@ -365,13 +381,14 @@ async def undo_swap(
             )
         await asyncio.to_thread(book.repair)
         hint = "" if fetch else FETCH_HINT
+        read: set[str] = set()
         if fetch:
-            report.downloads = await _fetch_old(parts, book, span)
+            report.downloads, read = await _fetch_old(parts, book, span)
         gone = _in(span, book.entries.values(), "retired")
         back = _in(span, book.entries.values(), "planned", "fetched", "swapped", "undoing")
         back += [one for one in gone if not one.had_old]
         for some in chunks(back):
-            done, kept = await asyncio.to_thread(partial(restore, hint=hint), parts, book, some)
+            done, kept = await asyncio.to_thread(restore, parts, book, some, hint=hint, read=read)
             report.undone += done
             report.kept += kept
         report.kept += [
@@ -393,30 +410,35 @@ def _say_kept(parts: Parts, several: Iterable[Kept]) -> None:
         parts.emit(ItemSkipped(one.entry.name, one.entry.old[0].url, one.reason, one.permanent))
 
 
-async def _fetch_old(parts: Parts, book: SwapBook, span: TimeRange | None) -> Report:
-    """Fetch old files again that are not here; the granules whose files came count as swapped again."""
-    some = _in(span, book.entries.values(), "fetched", "swapped", "undoing", "retired")
-    wanted = await asyncio.to_thread(_lost, parts, book, some)
+async def _fetch_old(parts: Parts, book: SwapBook, span: TimeRange | None) -> tuple[Report, set[str]]:
+    """Fetch old files again that are not here; the granules whose files came count as swapped again.
+
+    Returns:
+        What was fetched, and the granules whose old files were read here and are whole.
+    """
+    some = [one for one in _in(span, book.entries.values(), "fetched", "swapped", "undoing", "retired")]
+    some = [one for one in some if one.had_old]
+    lost = await asyncio.to_thread(_lost, parts, book, some)
     downloads = parts.downloads(verb="swap")
     async with downloads:
         requests = []
-        for file in wanted:
+        for file in chain.from_iterable(lost.values()):
             try:
                 requests.append(parts.filing.lost_file(TrackedFile(book.old, file.day, file.url, file.path)))
             except InvalidRequestError as error:
                 parts.emit(left_in_registry(file.url, error))
         await enqueue(parts, requests, downloads)
         report = await downloads.join()
-    # The others are read by what restores their marks.
-    retired = [entry for entry in some if entry.state == "retired" and entry.had_old]
-    lost = set(await asyncio.to_thread(_lost, parts, book, retired))
+    # The others that were fetched are read by what restores their marks.
+    retired = [one for one in some if one.state == "retired"]
+    lost |= await asyncio.to_thread(_lost, parts, book, [one for one in retired if lost[one.name]])
     now = moment(parts)
-    back = [replace(entry, state="undoing", at=now) for entry in retired if lost.isdisjoint(entry.old)]
+    back = [replace(one, state="undoing", at=now) for one in retired if not lost[one.name]]
     await asyncio.to_thread(book.note, back)
-    return report
+    return report, {name for name, files in lost.items() if not files}
 
 
-def _lost(parts: Parts, book: SwapBook, entries: Iterable[Entry]) -> list[SwapFile]:
-    """Old files that were here before a swap and are not here whole."""
+def _lost(parts: Parts, book: SwapBook, entries: Iterable[Entry]) -> dict[str, list[SwapFile]]:
+    """The old files of each granule that are not here whole; it reads those that are here."""
     lists = Lists(parts, book.old)
-    return [file for entry in entries if entry.had_old for file in entry.old if lists.fault([file])]
+    return {entry.name: [file for file in entry.old if lists.fault([file])] for entry in entries}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -26,7 +26,7 @@ AT_ONCE = 64
 CLEANED = "was deleted by a clean-up"
 """What is wrong with a file that was processed and is gone for that."""
 
-FETCH_HINT = "; --fetch asks the archive for it"
+FETCH_HINT = "; `maap swap undo --fetch` asks the archive for it"
 """What may help where an old file is not here."""
 
 
@@ -261,7 +261,12 @@ def _resolved(path: str) -> Path:
 
 
 def restore(
-    parts: Parts, book: SwapBook, entries: Sequence[Entry], *, hint: str = FETCH_HINT
+    parts: Parts,
+    book: SwapBook,
+    entries: Sequence[Entry],
+    *,
+    hint: str = FETCH_HINT,
+    read: Collection[str] = (),
 ) -> tuple[list[Entry], list[Kept]]:
     """Give granules the marks back that they had before the swap, old and new.
 
@@ -270,6 +275,7 @@ def restore(
         book: the journal.
         entries: granules in any state but retired and undone.
         hint: what may help where an old file is not here whole, after the reason.
+        read: granules whose old files were read a moment ago, and are whole.
 
     Returns:
         The granules that are as they were, and those whose old files are not here whole any more.
@@ -285,7 +291,7 @@ def restore(
     for entry in entries:
         if entry.state == "planned":
             untouched.append(entry)
-        elif entry.had_old and (fault := old.fault(entry.old)):
+        elif entry.had_old and entry.name not in read and (fault := old.fault(entry.old)):
             kept.append(Kept(entry, fault + hint, permanent=True))
         elif entry.had_old and (fault := _unsettled(parts.registry.baseline(book.old), entry.old)):
             kept.append(Kept(entry, fault))
