@@ -1,14 +1,17 @@
-"""The header of a netCDF file of the classic formats (netCDF-4 is HDF5), and the numbers of one variable.
+"""The header of a netCDF file of the classic formats (netCDF-4 is HDF5), its numbers, units of times.
 
-CDF-1, CDF-2 and CDF-5, as the netCDF file format specification has them.
+CDF-1, CDF-2 and CDF-5, as the netCDF file format specification has them; times and calendars of any netCDF
+file, as the CF conventions have them (4.4).
 """
 
 from __future__ import annotations
 
 import math
+import re
 import struct
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from datetime import UTC, datetime, timedelta
+from typing import Any, BinaryIO, NamedTuple
 
 from maap_tui.engine.apart import CannotRead
 
@@ -21,6 +24,25 @@ _TYPES = {
     9: ("uint32", "I", 4), 10: ("int64", "q", 8), 11: ("uint64", "Q", 8),
 }  # fmt: skip
 """Number of a type -> its name, its letter in `struct`, its bytes."""
+_SECONDS = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("d", "day", "days"), 86400.0),
+    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1e-3),
+    **dict.fromkeys(("us", "microsecond", "microseconds"), 1e-6),
+    **dict.fromkeys(("ns", "nanosecond", "nanoseconds"), 1e-9),
+}
+_SINCE = re.compile(r"\s*(\w+)\s+since\s+(.+?)\s*", re.I)
+_ORIGIN = re.compile(
+    r"(?P<year>\d{1,4})-(?P<month>\d{1,2})-(?P<day>\d{1,2})"
+    r"(?:(?:\s+|T)(?P<hour>\d{1,2}):(?P<minute>\d{1,2})(?::(?P<second>\d{1,2}(?:\.\d*)?))?)?"
+    r"\s*(?:Z|UTC|GMT|(?P<sign>[+-])(?P<hours>\d{1,2})(?::?(?P<minutes>\d{2}))?)?",
+    re.I,
+)
+_CALENDARS = frozenset({"", "standard", "gregorian", "proleptic_gregorian", "utc"})
+"""The names of the calendar in use; that before 1582-10-15 is another one to the first three."""
+_GREGORIAN = datetime(1582, 10, 15, tzinfo=UTC)
 _DIMENSION, _VARIABLE, _ATTRIBUTE = 10, 11, 12
 
 
@@ -78,6 +100,62 @@ def values_of(file: BinaryIO, variable: Variable) -> list[float]:
     for number in range(count):
         found.append(float(struct.unpack_from(f">{letter}", data, number * stride)[0]))
     return found
+
+
+class Clock(NamedTuple):
+    """What the numbers of a variable of times mean."""
+
+    origin: datetime
+    """The time of 0, UTC."""
+    seconds: float
+    """Seconds from one number to the next."""
+
+
+def counts_times(units: str) -> bool:
+    """Whether units are those of times, read here or not: `days since 2000-01-01`."""
+    return _SINCE.fullmatch(units) is not None
+
+
+def clock_of(units: str, calendar: str) -> Clock:
+    """What units and calendar say of times.
+
+    Args:
+        units: the attribute of that name, such as `seconds since 2000-01-01 00:00:00`.
+        calendar: the attribute of that name; '' where there is none.
+
+    Raises:
+        CannotRead: they are of another calendar than the one in use, or cannot be read.
+    """
+    calendar = calendar.strip().lower()
+    if calendar not in _CALENDARS:
+        raise CannotRead(f"its times are of the calendar {calendar[:30]}, not of the one in use")
+    match = _SINCE.fullmatch(units)
+    if match is None or match[1].lower() not in _SECONDS:
+        raise CannotRead(f"the units of its time ('{units[:40]}') are not as in 'seconds since 1970-01-01'")
+    origin = _origin_of(match[2])
+    if origin is None:
+        raise CannotRead(f"'{match[2][:40]}' in the units of its time is not a time")
+    if origin < _GREGORIAN and calendar != "proleptic_gregorian":
+        raise CannotRead(f"its times count from {match[2][:40]}, before the calendar in use began")
+    return Clock(origin, _SECONDS[match[1].lower()])
+
+
+def _origin_of(text: str) -> datetime | None:
+    found = _ORIGIN.fullmatch(text)
+    if found is None:
+        return None
+    year, month, day, hour, minute, hours, minutes = (
+        int(found[name] or 0) for name in ("year", "month", "day", "hour", "minute", "hours", "minutes")
+    )
+    second = float(found["second"] or 0)
+    # A leap second is the second before it.
+    second = second - 1 if 60 <= second < 61 else second
+    east = timedelta(hours=hours, minutes=minutes) * (-1 if found["sign"] == "-" else 1)
+    try:
+        whole = datetime(year, month, day, hour, minute, int(second), tzinfo=UTC)
+        return whole + timedelta(seconds=second - int(second)) - east
+    except (ValueError, OverflowError):
+        return None
 
 
 class _Reader:

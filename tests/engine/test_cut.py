@@ -335,6 +335,39 @@ async def test_groups_of_equal_lengths_have_times_of_their_own(session: Make, tm
         assert [part[f"data/{name}/value"].shape for name in ("early", "late")] == [(7,), (2,)]
 
 
+@pytest.mark.parametrize(
+    ("units", "calendar", "words"),
+    [
+        ("days since 2025-12-01", "360_day", "of the calendar 360_day, not of the one in use"),
+        ("days since 0001-01-01", "standard", "before the calendar in use began"),
+        ("months since 2025-12-01", "", "are not as in 'seconds since 1970-01-01'"),
+        ("days since 2025-13-01", "", "is not a time"),
+    ],
+)
+async def test_times_that_are_not_read_are_refused(
+    units: str, calendar: str, words: str, session: Make, tmp_path: Path
+) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for group in ("one", "two"):
+            file[f"{group}/time"] = np.arange(10.0)
+            file[f"{group}/time"].attrs["units"] = "days since 2025-12-01"
+            file[f"{group}/value"] = np.arange(10)
+        file["one/time"].attrs["units"] = units
+        file["one/time"].attrs["calendar"] = calendar
+    cut = Cut(time=TimeRange(START, START + timedelta(days=7)))
+    async with session() as engine:
+        with pytest.raises(InvalidRequestError, match=words) as caught:
+            await engine.cut(here(tmp_path / "a.h5"), cut, tmp_path / "b.nc")
+        assert "/one/time" in caught.value.message and exit_code_of(caught.value) == 4
+        # Another variable along the same dimension that is read will do.
+        with h5py.File(tmp_path / "a.h5", "a") as file:
+            file["one/time_utc"] = np.arange(10.0)
+            file["one/time_utc"].attrs["units"] = "days since 2025-12-01 01:00:00.00 +1:00"
+        await engine.cut(here(tmp_path / "a.h5"), cut, tmp_path / "b.nc")
+    with h5py.File(tmp_path / "b.nc") as part:
+        assert part["one/value"].shape == part["two/value"].shape == (7,)
+
+
 async def test_no_position_is_not_a_place(session: Make, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["lat"] = np.array([10, 10, -999, 10, np.nan, 9.97e36, 10], "f4")

@@ -214,6 +214,7 @@ def make_hdf5(path: Path, units: str, times: Any, **attributes: Any) -> None:
         ("hours since 2026-1-2T0:00:00Z", np.array([12.0, 12 + 1 / 60])),
         ("minutes since 2026-01-02 12:00:00 UTC", np.array([0, 1], "u1")),
         ("milliseconds since 2026-01-02T13:00:00+01:00", np.array([0, 60_000], "i4")),
+        ("seconds since 2026-01-02 6:00:00. -6:00", np.array([0, 60], "i4")),
     ],
 )
 async def test_netcdf_4(units: str, times: Any, tmp_path: Path) -> None:
@@ -230,6 +231,7 @@ async def test_netcdf_4(units: str, times: Any, tmp_path: Path) -> None:
         ("fortnights since 2026-01-01", {}, "the units of its time"),
         ("seconds since yesterday", {}, "is not a time"),
         ("days since 2026-01-01", {"calendar": "360_day"}, "calendar 360_day"),
+        ("days since 1-1-1", {}, "before the calendar in use began"),
     ],
 )
 async def test_netcdf_with_times_that_are_not_read(

@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy
@@ -27,19 +26,12 @@ from maap_tui.engine.cuts.contents import (
     longitude_name,
 )
 from maap_tui.engine.geometry import EARTH_RADIUS_KM
+from maap_tui.engine.netcdf import Clock, clock_of, counts_times
 
 BLOCK_POINTS = 1 << 18
 """Points whose positions are looked at together."""
 MOST_EAST = 540.0
 """Degrees of longitude, east or west, that a place may have."""
-
-_SINCE = re.compile(
-    r"\s*(?P<unit>[a-z]+)\s+since\s+(?P<year>\d{4})-(?P<month>\d{1,2})-(?P<day>\d{1,2})"
-    r"(?:[T ]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:\.\d*)?))?)?\s*(?:Z|UTC)?\s*",
-    re.I,
-)
-_UNITS = {"day": 86400.0, "hour": 3600.0, "minute": 60.0, "min": 60.0, "second": 1.0, "sec": 1.0, "s": 1.0,
-          "millisecond": 1e-3, "ms": 1e-3, "microsecond": 1e-6}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -88,9 +80,11 @@ def times_in(contents: Contents) -> list[Variable]:
     found: dict[Key, tuple[tuple[Any, ...], Variable]] = {}
     for one in contents.variables.values():
         match = TIME.fullmatch(one.name)
-        if match is None or len(one.shape) != 1 or not _is_number(one) or _epoch_of(one) is None:
+        if match is None or len(one.shape) != 1 or not _is_number(one):
             continue
-        rank = (bool(match[1] or match[3]), one.path.count("/"), one.path)
+        if not counts_times(_text_of(one, "units")):
+            continue
+        rank = (not _is_read(one), bool(match[1] or match[3]), one.path.count("/"), one.path)
         if (best := found.get(one.keys[0])) is None or rank < best[0]:
             found[one.keys[0]] = rank, one
     return [one for _, one in sorted(found.values(), key=lambda one: one[0])]
@@ -113,20 +107,20 @@ def _text_of(one: Variable, name: str) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _epoch_of(one: Variable) -> tuple[float, float] | None:
-    """Seconds of the unit of some times, and since 1970 of their zero; None where they do not say it."""
-    match = _SINCE.fullmatch(_text_of(one, "units"))
-    if match is None:
-        return None
-    unit = _UNITS.get(match["unit"].lower()) or _UNITS.get(match["unit"].lower().removesuffix("s"))
-    if unit is None:
-        return None
+def _clock_of(one: Variable) -> Clock:
+    """What some times mean; CannotRead names them where they are of another calendar, or have other units."""
     try:
-        day = datetime(int(match["year"]), int(match["month"]), int(match["day"]), tzinfo=UTC)
-    except ValueError:
-        return None
-    clock = int(match["hour"] or 0) * 3600 + int(match["minute"] or 0) * 60 + float(match["second"] or 0)
-    return unit, day.timestamp() + clock
+        return clock_of(_text_of(one, "units"), _text_of(one, "calendar"))
+    except CannotRead as error:
+        raise CannotRead(f"{error} ({one.path})") from None
+
+
+def _is_read(one: Variable) -> bool:
+    try:
+        _clock_of(one)
+    except CannotRead:
+        return False
+    return True
 
 
 def values_of(one: Variable, raw: Any) -> Any:
@@ -217,19 +211,20 @@ def inside(
         time: seconds since 1970, the second of them not included; None for none.
 
     Raises:
-        CannotRead: nothing in the file says where, or when, its points are.
+        CannotRead: nothing in the file says where, or when, its points are, or not in a calendar we read.
     """
     masks: dict[Key, Any] = {}
     if time is not None:
         times = times_in(contents)
         if not times:
             raise CannotRead("it has no variable of times with units such as 'seconds since 2000-01-01'")
+        clocks = [_clock_of(one) for one in times]
         bring(times)
-        for one in times:
-            unit, epoch = _epoch_of(one) or (1.0, 0.0)
+        for one, clock in zip(times, clocks, strict=True):
+            epoch = clock.origin.timestamp()
             mask = masks[one.keys[0]] = numpy.zeros(one.shape, dtype=bool)
             for here, (values,) in _rows_of([one]):
-                moments = values * unit + epoch
+                moments = values * clock.seconds + epoch
                 mask[here] = (moments >= time[0]) & (moments < time[1])
     kept = {key: runs_of(mask) for key, mask in masks.items()}
     if circle is None and box is None:

@@ -8,31 +8,20 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from maap_tui.engine.apart import CannotRead, demand, finish, run_apart
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.model import parse_zulu
-from maap_tui.engine.netcdf import is_classic, read_classic, values_of
+from maap_tui.engine.netcdf import clock_of, counts_times, is_classic, read_classic, values_of
 from maap_tui.engine.overpass.tracks import LATITUDES, LONGITUDES, TIMES, PlatformTrack
 
 _MOST = 400_000
 """Positions of a file."""
-_UNITS = {
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
-    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
-    **dict.fromkeys(("d", "day", "days"), 86400.0),
-    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1e-3),
-    **dict.fromkeys(("us", "microsecond", "microseconds"), 1e-6),
-    **dict.fromkeys(("ns", "nanosecond", "nanoseconds"), 1e-9),
-}
-_CALENDARS = ("", "standard", "gregorian", "proleptic_gregorian", "utc")
 
 
 async def read_netcdf(path: Path) -> PlatformTrack:
@@ -104,7 +93,7 @@ def _chosen(
 ) -> bytes:
     """Time, latitude and longitude of a file as JSON; null for what is missing."""
     tests: dict[str, tuple[Callable[[str], bool], Sequence[str]]] = {
-        "time": (lambda units: " since " in units, TIMES),
+        "time": (counts_times, TIMES),
         "latitude": (lambda units: units in ("degrees_north", "degree_north", "degrees_n"), LATITUDES),
         "longitude": (lambda units: units in ("degrees_east", "degree_east", "degrees_e"), LONGITUDES),
     }
@@ -114,8 +103,9 @@ def _chosen(
         raise CannotRead("its time, latitude and longitude do not have one and the same dimension")
     if next(iter(shapes))[0] > _MOST:
         raise CannotRead(f"it has more than {_MOST:,} positions; thin it out, or write it as a table")
-    origin, scale = _since(listed[names["time"]][0])
-    found: dict[str, Any] = {"origin": origin, "scale": scale}
+    own = listed[names["time"]][0]
+    clock = clock_of(str(own.get("units", "")), str(own.get("calendar", "")))
+    found: dict[str, Any] = {"origin": clock.origin.isoformat(), "scale": clock.seconds}
     for kind, name in names.items():
         found[kind] = [_value(one, listed[name][0]) for one in values(name)]
     return json.dumps(found).encode()
@@ -134,25 +124,6 @@ def _find(
     for name in (*by_standard, *(name for name in by_name if name in by_units), *by_units, *by_name):
         return name
     raise CannotRead(f"it has no variable for {kind} (by standard_name, units or name)")
-
-
-def _since(attributes: Mapping[str, Any]) -> tuple[str, float]:
-    """The origin of the times, and how many seconds one of them is."""
-    units = str(attributes.get("units", ""))
-    calendar = str(attributes.get("calendar", "")).lower()
-    if calendar not in _CALENDARS:
-        raise CannotRead(f"its times are of the calendar {calendar[:30]}, not of the one in use")
-    match = re.fullmatch(r"\s*(\w+)\s+since\s+(.+?)\s*", units, re.I)
-    if match is None or match[1].lower() not in _UNITS:
-        raise CannotRead(f"the units of its time ('{units[:40]}') are not as in 'seconds since 1970-01-01'")
-    words = re.sub(r"\s*(UTC|Z)$", "", match[2], flags=re.I)
-    words = re.sub(r"^(\d+)-(\d{1,2})-(\d{1,2})", lambda d: f"{int(d[1]):04}-{d[2]:0>2}-{d[3]:0>2}", words)
-    words = re.sub(r"([T ])(\d):", r"\g<1>0\2:", words)
-    try:
-        origin = parse_zulu(words)
-    except ValueError:
-        raise CannotRead(f"'{match[2][:40]}' in the units of its time is not a time") from None
-    return origin.astimezone(UTC).isoformat(), _UNITS[match[1].lower()]
 
 
 def _value(value: float, attributes: Mapping[str, Any]) -> float | None:
