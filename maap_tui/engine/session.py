@@ -257,8 +257,8 @@ class Session(Parts):
 
     async def would_sync(
         self, query: Query, *, product_dir: bool | None = None, since_last: timedelta | None = None
-    ) -> list[DownloadRequest]:
-        """The files that `sync` would fetch now; needs no token and writes nothing."""
+    ) -> SyncReport:
+        """What `sync` would do now, with the files that it would fetch; needs no token, writes nothing."""
         from maap_tui.engine.workflows import sync
 
         return await sync.would_sync(self, query, product_dir=product_dir, since_last=since_last)
@@ -385,6 +385,22 @@ class Session(Parts):
             max_items=max_items,
             product_dir=product_dir,
             hook=hook,
+        )
+
+    async def would_sync_set(
+        self,
+        wanted: ProductSet,
+        span: TimeRange | None,
+        *,
+        partial: bool = False,
+        max_items: int | None = None,
+        product_dir: bool | None = None,
+    ) -> SetSyncReport:
+        """What `sync_set` would do now, with the files that it would fetch; writes nothing."""
+        from maap_tui.engine.workflows.set_sync import would_sync_set
+
+        return await would_sync_set(
+            self, wanted, span, partial=partial, max_items=max_items, product_dir=product_dir
         )
 
     async def freeze(self, declaration: Declaration, folder: Path, **how: Any) -> FreezeReport:

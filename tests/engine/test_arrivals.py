@@ -401,7 +401,8 @@ async def test_an_archive_that_does_not_filter_is_not_read_as_a_whole(kept: Kept
 
 async def test_a_dry_run_lists_the_same_and_moves_nothing(kept: Kept) -> None:
     async with kept.session() as session:
-        wanted = await session.would_sync(cld(), since_last=FIRST)
+        dry = await session.would_sync(cld(), since_last=FIRST)
     assert kept.cursors == [] and kept.names() == []
     report = await kept.sync()
-    assert {one.url for one in wanted} == set(report.downloads.downloaded)
+    assert list(dry.wanted) == list(report.downloads.downloaded)
+    assert (dry.arrived, dry.found, dry.is_first) == (report.arrived, report.found, True)

@@ -300,8 +300,8 @@ async def test_sync_and_build_go_the_same_way(session: Make, archive: Archive) -
         file, failures = await opened.build_catalogue(COLLECTION, product_type="CPR_CLD_2A", baseline="BC")
         known = json.loads(await asyncio.to_thread(file.read_bytes))["products"]
         assert failures == [] and known["CPR_CLD_2A"]["baselines"]["BC"]["count"] > 0
-        report = await opened.would_sync(cld(time=TimeRange(DAY.start, DAY.start + timedelta(hours=2))))
-    assert 9 <= len(report) <= 11
+        dry = await opened.would_sync(cld(time=TimeRange(DAY.start, DAY.start + timedelta(hours=2))))
+    assert 9 <= len(dry.wanted) <= 11
 
 
 async def test_forbidden_search_is_no_question_of_language(session: Make) -> None:

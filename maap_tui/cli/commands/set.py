@@ -27,6 +27,7 @@ from maap_tui.text import format_count, plural
 
 if TYPE_CHECKING:
     from maap_tui.engine.product_sets import Cell, ProductSet, SetRow
+    from maap_tui.engine.workflows.set_sync import SetSyncReport
     from maap_tui.engine.workflows.set_table import SetTable
 
 _NOTES = """\
@@ -163,12 +164,12 @@ async def sync_set(context: CommandContext) -> None:
         wanted = find_set(args.name, session.settings.sets)
         span = span_of(args, session.now(), days_back=DEFAULT_DAYS_BACK)
         if args.dry_run:
-            from maap_tui.engine.workflows.set_sync import choose, requests_of
-
             async with context.watched():
-                table = await session.set_table(wanted, span)
-            rows, _ = choose(table, partial=args.partial, max_items=args.max_items)
-            await list_wanted(context, session, requests_of(session, table, rows))
+                done = await session.would_sync_set(
+                    wanted, span, partial=args.partial, max_items=args.max_items
+                )
+            _say_left(context, done)
+            await list_wanted(context, session, done.wanted)
             return
         context.check_token(session)
         context.prints_files()
@@ -178,12 +179,16 @@ async def sync_set(context: CommandContext) -> None:
             )
     if done.chosen:
         report.say(f"{_spots(done.completed)} completed of {format_count(len(done.chosen))}")
+    _say_left(context, done)
+    summarise(context, done.downloads, nothing=f"Nothing to fetch for {wanted.name}")
+
+
+def _say_left(context: CommandContext, done: SetSyncReport) -> None:
     say_counts(context, done.table)
     if done.unobtainable:
-        report.say(f"{_spots(done.unobtainable)} waiting for what the archive does not have")
+        context.report.say(f"{_spots(done.unobtainable)} waiting for what the archive does not have")
     if done.held_back:
-        report.say(f"{_spots(done.held_back)} left for another run (--max-items)")
-    summarise(context, done.downloads, nothing=f"Nothing to fetch for {wanted.name}")
+        context.report.say(f"{_spots(done.held_back)} left for another run (--max-items)")
 
 
 def say_counts(context: CommandContext, table: SetTable) -> None:

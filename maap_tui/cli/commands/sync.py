@@ -105,40 +105,18 @@ async def run(context: CommandContext) -> None:
         if args.print is not None:
             _print_jobs(context, words)
             return
+        product_dir = session.settings.downloads.product_dir
         if args.dry_run:
             async with context.watched():
-                wanted = await session.would_sync(
-                    query, product_dir=session.settings.downloads.product_dir, since_last=since_last
-                )
-            report_disclaimed(context, query)
-            await list_wanted(context, session, wanted)
+                done = await session.would_sync(query, product_dir=product_dir, since_last=since_last)
+            _say_found(context, query, done, since_last)
+            await list_wanted(context, session, list(done.wanted.values()))
             return
         context.check_token(session)
         context.prints_files()
         async with moved(context, session):
-            product_dir = session.settings.downloads.product_dir
             done = await session.sync(query, product_dir=product_dir, hook=hook, since_last=since_last)
-        if since_last is not None:
-            _say_arrived(context, done, since_last)
-        report_disclaimed(context, query)
-        context.found = done.found
-        if done.refused:
-            report.codes.add(WRONG)
-        if done.lacking is not None:
-            report.fail(done.lacking)
-        if done.failed_days:
-            report.say(unsearched(len(done.failed_days)))
-        if done.undecided:
-            from maap_tui.engine.workflows.sync import UNREAD_DAYS
-
-            report.say(f"{plural(done.undecided, 'file')} of {UNREAD_DAYS} left alone")
-        if done.held_back:
-            held = f"{plural(done.held_back, 'file')} left for another run"
-            if args.max_items is None:
-                report.warn(f"{held} (search.max_items)")
-                report.codes.add(AGAIN)
-            else:
-                report.say(f"{held} (--max-items)")
+        _say_found(context, query, done, since_last)
         summarise(
             context,
             done.downloads,
@@ -171,6 +149,32 @@ async def _query_of(args: Namespace, session: Session) -> tuple[Query, timedelta
         end = session.mission_of(query.collection).end
         query = query.replace(time=TimeRange(query.time.start, max(end, query.time.end)), open_end=True)
     return query, timedelta(days=days)
+
+
+def _say_found(context: CommandContext, query: Query, done: SyncReport, since_last: timedelta | None) -> None:
+    """Say what of the archive's files is not fetched, and what that means to the exit code."""
+    args, report = context.args, context.report
+    if since_last is not None:
+        _say_arrived(context, done, since_last)
+    report_disclaimed(context, query)
+    context.found = done.found
+    if done.refused:
+        report.codes.add(WRONG)
+    if done.lacking is not None:
+        report.fail(done.lacking)
+    if done.failed_days:
+        report.say(unsearched(len(done.failed_days)))
+    if done.undecided:
+        from maap_tui.engine.workflows.sync import UNREAD_DAYS
+
+        report.say(f"{plural(done.undecided, 'file')} of {UNREAD_DAYS} left alone")
+    if done.held_back:
+        held = f"{plural(done.held_back, 'file')} left for another run"
+        if args.max_items is None:
+            report.warn(f"{held} (search.max_items)")
+            report.codes.add(AGAIN)
+        else:
+            report.say(f"{held} (--max-items)")
 
 
 def _say_arrived(context: CommandContext, done: SyncReport, first: timedelta) -> None:

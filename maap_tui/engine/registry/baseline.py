@@ -155,7 +155,7 @@ class BaselineRegistry:
         refused: list[tuple[TrackedFile, str]] = []
         days: dict[date, dict[bytes, str]] = {}
         for file in tracked:
-            reason = url_fault(file.url) or path_fault(file.path)
+            reason = file.fault
             if file.key != self.key:
                 reason = f"it is of {file.key}"
             if reason:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from maap_tui.engine.errors import InvalidRequestError
-from maap_tui.engine.storage.names import is_name
+from maap_tui.engine.storage.names import is_name, path_fault, url_fault
 
 Kind = Literal["url", "dwl", "mrk"]
 ListKind = Literal["url", "dwl", "mrk", "cln"]
@@ -57,6 +57,11 @@ class TrackedFile(NamedTuple):
     url: str
     path: str = ""
     """Where it is or will be on disk; empty when unknown."""
+
+    @property
+    def fault(self) -> str:
+        """Why it cannot be one line of a list; empty when it can."""
+        return url_fault(self.url) or path_fault(self.path)
 
 
 class Added(NamedTuple):

@@ -12,9 +12,15 @@ from maap_tui.engine.registry.registry import Registry
 class Done:
     """What was downloaded of the days that a search is at: read once a day, however many pages that has."""
 
-    def __init__(self, registry: Registry) -> None:
-        """Take what knows it; read nothing."""
+    def __init__(self, registry: Registry, *, reads_discovered: bool = False) -> None:
+        """Take what knows it; read nothing.
+
+        Args:
+            registry: what knows it.
+            reads_discovered: whether to read what was discovered too, where nobody else does before.
+        """
         self._registry = registry
+        self._reads_discovered = reads_discovered
         self._days: dict[tuple[Key, date], set[str] | None] = {}
 
     def has(self, file: TrackedFile) -> bool | None:
@@ -22,6 +28,9 @@ class Done:
         key, day = file.key, file.day
         baseline = self._registry.baseline(key)
         if (key, day) not in self._days:
+            if self._reads_discovered:
+                for _ in baseline.urls(day, day):
+                    pass
             found = {one.url for one in baseline.downloads(day, day)}
             self._days[key, day] = None if baseline.is_unreadable(day, ("url", "dwl")) else found
         done = self._days[key, day]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from maap_tui.engine.config import dirs
-from maap_tui.engine.download.downloads import Downloads
 from maap_tui.engine.download.jobs import Report
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
-from maap_tui.engine.events import Emit, ItemSkipped, ignore
+from maap_tui.engine.events import ItemSkipped
 from maap_tui.engine.file_names import ALL
 from maap_tui.engine.missions import granule_name, has_format, parse_name
 from maap_tui.engine.query import Query
@@ -64,13 +63,23 @@ def means(query: Query, url: str) -> bool:
     return not (query.frames and name.frame not in query.frames)
 
 
-def pending_of(filing: Filing, keys: Sequence[Key], query: Query) -> list[TrackedFile]:
-    """What is discovered and not downloaded, of several baselines, oldest first."""
-    found: list[TrackedFile] = []
+def pending_of(
+    filing: Filing, keys: Sequence[Key], query: Query, also: Mapping[str, TrackedFile] | None = None
+) -> list[TrackedFile]:
+    """What is discovered and not downloaded, of several baselines, oldest first.
+
+    Args:
+        filing: the registry.
+        keys: the baselines.
+        query: what is meant.
+        also: URL -> file that a dry run found, as if the registry followed them.
+    """
+    known = also or {}
+    found = [file for file in known.values() if means(query, file.url)]
     for key in keys:
         with filing.registry.skip_unreadable():
             pending = filing.registry.baseline(key).pending_downloads(*days_of(query.time))
-            found += [file for file in pending if means(query, file.url)]
+            found += [file for file in pending if file.url not in known and means(query, file.url)]
     found.sort(key=lambda file: (file.day, file.url))
     return found
 
@@ -96,17 +105,6 @@ class Room:
         if len(self._granules) < self._most:
             self._granules.add(granule)
         return granule in self._granules
-
-
-def queue_tracked(
-    filing: Filing, downloads: Downloads, file: TrackedFile, *, product_dir: bool = False, emit: Emit = ignore
-) -> bool:
-    """Queue a file that the registry follows; one that cannot be is reported and left."""
-    try:
-        return downloads.add(filing.request_of_tracked(file, product_dir=product_dir))
-    except InvalidRequestError as error:
-        emit(left_in_registry(file.url, error))
-        return False
 
 
 def left_in_registry(url: str, error: InvalidRequestError) -> ItemSkipped:

@@ -59,8 +59,13 @@ async def register(
     return await asyncio.to_thread(register_now, filing, granules, Chosen(formats), emit)
 
 
-def register_now(filing: Filing, granules: Sequence[Granule], chosen: Chosen, emit: Emit) -> RegisteredFiles:
-    """As `register`, in the thread that calls it; `chosen` hears of each granule."""
+def register_now(
+    filing: Filing, granules: Sequence[Granule], chosen: Chosen, emit: Emit, *, is_dry: bool = False
+) -> RegisteredFiles:
+    """As `register`, in the thread that calls it; `chosen` hears of each granule.
+
+    A dry run writes nothing and judges names alone: lists that cannot be read are the caller's.
+    """
     filed = RegisteredFiles()
 
     def refuse(asset: Asset, error: InvalidRequestError) -> None:
@@ -69,7 +74,11 @@ def register_now(filing: Filing, granules: Sequence[Granule], chosen: Chosen, em
 
     for granule in granules:
         filed.files += filing.requests_of(granule, chosen.files(granule), refuse=refuse)
-    added = filing.registry.add(file for request in filed.files if (file := request.tracked) is not None)
+    tracked = [file for request in filed.files if (file := request.tracked) is not None]
+    if is_dry:
+        added = Added(0, [(file, fault) for file in tracked if (fault := file.fault)])
+    else:
+        added = filing.registry.add(tracked)
     filed.new = added.new
     refused = refused_of(filing.registry, added)
     for url, one in refused.items():

@@ -18,6 +18,7 @@ from maap_tui.engine.workflows.hooking import Hooking
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.pending import left_in_registry
 from maap_tui.engine.workflows.queueing import enqueue
+from maap_tui.engine.workflows.register import not_registered
 from maap_tui.engine.workflows.set_table import SetTable, judged, set_table
 from maap_tui.engine.workflows.sync import Missing, exclusive_sync, keep_lines
 
@@ -32,6 +33,8 @@ class SetSyncReport:
     """The orbits and frames of which files were to be fetched, as they were before."""
     held_back: int = 0
     """Orbits and frames beyond `max_items`, left for another run."""
+    wanted: list[DownloadRequest] = field(default_factory=list)
+    """The files that a dry run would have fetched; a run that fetches leaves it empty."""
     downloads: Report = field(default_factory=Report)
 
     @property
@@ -147,6 +150,34 @@ async def sync_set(
         if hooking is not None:
             await hooking.finish(downloads)
             await hooking.finish_sets(report.table)
+    return report
+
+
+async def would_sync_set(
+    parts: Parts,
+    wanted: ProductSet,
+    span: TimeRange | None,
+    *,
+    partial: bool = False,
+    max_items: int | None = None,
+    product_dir: bool | None = None,
+) -> SetSyncReport:
+    """What `sync_set` would do now, with the files that it would fetch; writes nothing.
+
+    Raises:
+        InvalidRequestError: for unknown names.
+        CatalogError: when the archive does not answer.
+    """
+    table = await set_table(parts, wanted, span)
+    report = SetSyncReport(table, *choose(table, partial=partial, max_items=max_items))
+    async with parts.downloads(verb="sync") as downloads:
+        missing = Missing(parts.filing, downloads)
+        for request in requests_of(parts, table, report.chosen, product_dir=product_dir):
+            file = request.tracked
+            if file is not None and file.fault:
+                parts.emit(not_registered(file.url, file.fault))
+            elif file is None or not await asyncio.to_thread(missing.has, file):
+                report.wanted.append(request)
     return report
 
 

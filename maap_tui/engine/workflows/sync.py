@@ -24,22 +24,17 @@ from maap_tui.engine.query import Query
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.lines import MISSING_FOR
 from maap_tui.engine.registry.registry import Registry
-from maap_tui.engine.registry.spans import days_of
 from maap_tui.engine.storage import files
 from maap_tui.engine.workflows.done import Done
 from maap_tui.engine.workflows.filing import Chosen, Filing
-from maap_tui.engine.workflows.get import get
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.pending import (
     Room,
     left_in_registry,
-    pending,
     pending_of,
-    queue_tracked,
 )
 from maap_tui.engine.workflows.register import record_skipped, register_now
 from maap_tui.engine.workflows.searching import UNCUT, search
-from maap_tui.text import plural
 
 if TYPE_CHECKING:
     from maap_tui.engine.hooks import Hook
@@ -88,6 +83,8 @@ class SyncReport:
     """Says that no granule found has a file in the formats meant; None otherwise."""
     skipped: list[SkippedItem] = field(default_factory=list)
     """Items of the archive that could not be used."""
+    wanted: dict[str, DownloadRequest] = field(default_factory=dict)
+    """URL -> file that a dry run would have fetched, in order; a run that fetches leaves it empty."""
     downloads: Report = field(default_factory=Report)
     since: datetime | None = None
     """From when on was asked, in the archive's time, by a sync since the last one; None for another one."""
@@ -196,9 +193,11 @@ def _take_page(
     done: Done,
     report: SyncReport,
     emit: Emit,
+    *,
+    is_dry: bool,
 ) -> list[DownloadRequest]:
     """Register a page and count it; returns what of it has to be fetched."""
-    filed = register_now(filing, granules, chosen, emit)
+    filed = register_now(filing, granules, chosen, emit, is_dry=is_dry)
     wanted: list[DownloadRequest] = []
     undecided = filed.undecided
     tracked = [(request, request.tracked) for request in filed.files if request.tracked is not None]
@@ -301,7 +300,8 @@ async def _sync(
     arrivals: Arrivals | None,
     room: Room,
     product_dir: bool,
-    is_waited_for: bool,
+    is_waited_for: bool = True,
+    is_dry: bool = False,
 ) -> tuple[SyncReport, list[tuple[date, datetime | None]]]:
     """Returns the report, and day and arrival of each file that has arrived and is to come in a later run."""
     filing, emit, query = parts.filing, parts.emit, search.query
@@ -309,15 +309,26 @@ async def _sync(
     report = SyncReport(query)
     keys: set[Key] = set()
     missing = Missing(filing, downloads)
-    done = Done(filing.registry)
+    done = Done(filing.registry, reads_discovered=is_dry)
     chosen = Chosen(formats)
+    taken = report.wanted if is_dry else downloads.jobs
+    discovered: dict[str, TrackedFile] = {}
     awaited: dict[str, tuple[date, datetime | None]] = {}
     if arrivals is not None:
         report.since, report.is_first = arrivals.since, arrivals.is_first
     async with aclosing(aiter(search)) as pages:
         async for page in pages:
             wanted = await _outlast(
-                downloads, _take_page, filing, page.granules, chosen, keys, done, report, emit
+                downloads,
+                _take_page,
+                filing,
+                page.granules,
+                chosen,
+                keys,
+                done,
+                report,
+                emit,
+                is_dry=is_dry,
             )
             if arrivals is not None:
                 urls = {request.url for request in wanted}
@@ -327,6 +338,8 @@ async def _sync(
                         awaited |= dict.fromkeys(came, (granule.day, arrivals.stamp_of(granule)))
             for request in wanted:
                 file = request.tracked
+                if is_dry and file is not None:
+                    discovered[file.url] = file
                 if file is not None and missing.has(file):
                     awaited.pop(request.url, None)
                     continue
@@ -335,13 +348,15 @@ async def _sync(
                         report.held_back += 1
                         report.held_days.add((file.key, file.day))
                     continue
-                report.pending += downloads.add(filing.in_product_dir(request) if product_dir else request)
+                request = filing.in_product_dir(request) if product_dir else request
+                report.pending += _add(request, downloads, report.wanted if is_dry else None)
     report.failed_days = search.failed
     report.lacking = chosen.error()
     if warning := chosen.warning():
         emit(Warned(warning))
     report.skipped = list(search.skipped.values())
-    await _outlast(downloads, record_skipped, filing, search, emit)
+    if not is_dry:
+        await _outlast(downloads, record_skipped, filing, search, emit)
     names = (query.collection, query.product_type, query.baseline)
     keys |= set(await _outlast(downloads, filing.tracked_keys, *names))
     span = search.range
@@ -352,25 +367,39 @@ async def _sync(
     left: list[TrackedFile] = []
     if arrivals is None:
         # What has arrived and is not here is found again by the next run, as the cursor waits for it.
-        left = await _outlast(downloads, pending_of, filing, sorted(keys), meant)
+        left = await _outlast(downloads, pending_of, filing, sorted(keys), meant, discovered)
     if not query.every_version:
         # What is queued already takes part in the choice among versions, and is left out only then.
         left = await _outlast(downloads, filing.only_newest, query.product_type, sorted(keys), left)
     for file in left:
-        if file.url in downloads.jobs or missing.has(file):
+        if file.url in taken or missing.has(file):
             continue
         if not room.has(file.url):
             report.held_back += 1
             report.held_days.add((file.key, file.day))
             continue
-        report.pending += queue_tracked(filing, downloads, file, product_dir=product_dir, emit=emit)
+        try:
+            request = filing.request_of_tracked(file, product_dir=product_dir)
+        except InvalidRequestError as error:
+            emit(left_in_registry(file.url, error))
+            continue
+        report.pending += _add(request, downloads, report.wanted if is_dry else None)
+    report.keys = sorted(keys)
+    if is_dry:
+        return report, []
     if is_waited_for:
         report.downloads = await downloads.join()
-    await keep_lines(filing, sorted(keys), is_new=report.new > 0)
-    report.keys = sorted(keys)
+    await keep_lines(filing, report.keys, is_new=report.new > 0)
     over = {*report.downloads.downloaded, *report.downloads.skipped}
     over |= {one.url for one in report.downloads.failed if one.status in GONE}
     return report, [one for url, one in awaited.items() if url not in over]
+
+
+def _add(request: DownloadRequest, downloads: Downloads, wanted: dict[str, DownloadRequest] | None) -> bool:
+    """Queue a file, or list it as wanted; whether it was not there yet."""
+    if wanted is None:
+        return downloads.add(request)
+    return wanted.setdefault(request.url, request) is request
 
 
 async def would_sync(
@@ -379,56 +408,26 @@ async def would_sync(
     *,
     product_dir: bool | None = None,
     since_last: timedelta | None = None,
-) -> list[DownloadRequest]:
-    """The files that `sync` would fetch now; needs no token and writes nothing.
-
-    As `sync`, it leaves alone the files of days whose lists cannot be read, and says how many.
+) -> SyncReport:
+    """What `sync` would do now, with the files that it would fetch; needs no token and writes nothing.
 
     Raises:
         InvalidRequestError: for unknown names.
         CatalogError: when they cannot be checked.
     """
-    if since_last is not None:
-        from maap_tui.engine.workflows.arrivals import news
-
-        arrived = await news(parts, query, first=since_last)
-        room = Room(query.max_items)
-        in_folder = parts.in_product_dir(product_dir)
-        return [
-            parts.filing.in_product_dir(one) if in_folder else one
-            for one in arrived.wanted
-            if room.has(one.url)
-        ]
-    found = await get(parts, query, product_dir=product_dir, dry_run=True)
-    names = (query.collection, query.product_type, query.baseline)
-    done: set[str] = set()
-    for tracker in map(parts.registry.baseline, parts.tracked_keys(*names)):
-        done |= {file.url for file in tracker.downloads(*days_of(query.time))}
-        done |= tracker.missing(datetime.now(UTC)).keys()
-    pending_files = pending(parts, query).files
-    wanted = {one.url: one for one in found.wanted if one.url not in done}
-    undecided = [one.url for one in wanted.values() if _is_undecided(parts.registry, one)]
-    if undecided:
-        parts.emit(Warned(f"{plural(len(undecided), 'file')} of {UNREAD_DAYS} left alone"))
-    for url in undecided:
-        del wanted[url]
-    for file in pending_files:
-        if file.url in wanted or file.url in done:
-            continue
-        try:
-            wanted[file.url] = parts.filing.request_of_tracked(
-                file, product_dir=parts.in_product_dir(product_dir)
-            )
-        except InvalidRequestError as error:
-            parts.emit(left_in_registry(file.url, error))
-    room = Room(query.max_items)
-    return [one for one in wanted.values() if room.has(one.url)]
-
-
-def _is_undecided(registry: Registry, request: DownloadRequest) -> bool:
-    """Whether nobody knows if a file is downloaded, as lists of its day could not be read."""
-    file = request.tracked
-    return file is not None and registry.baseline(file.key).is_unreadable(file.day, ("url", "dwl"))
+    await parts.catalogue.check(query.collection, query.product_type, query.baseline)
+    arrivals = None if since_last is None else await _arrivals(parts, query, since_last)
+    async with parts.downloads(verb="sync") as downloads:
+        report, _ = await _sync(
+            parts,
+            arrivals or search(parts, query.replace(max_items=UNCUT)),
+            downloads,
+            arrivals=arrivals,
+            room=Room(query.max_items),
+            product_dir=parts.in_product_dir(product_dir),
+            is_dry=True,
+        )
+    return report
 
 
 def _keys_of(parts: Parts, query: Query, baseline: str) -> list[Key]:
