@@ -86,6 +86,24 @@ def test_what_was_left_is_fetched_and_recorded_as_any_file(
     assert (run["verb"], run["exit"], run["found"], run["downloaded"]) == ("queue", 0, 3, 3)
 
 
+def test_what_was_left_is_fetched_as_it_was_asked_for(
+    maap: Callable, home: Path, archive: Archive, states: Callable
+) -> None:
+    """A damaged file from scratch, and a frozen one only with the bytes that were frozen."""
+    assert maap("sync", *CLD, "--date", "2025-12-01", "-n", "1").code == 0
+    (damaged,) = leave(maap, home, 1, again=True)
+    path = Path(damaged.path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    leave(maap, home, 1, after=1, frozen="ab" * 32)
+
+    ran = maap("queue", "run")
+
+    assert path.read_bytes() == whole
+    assert ran.code == 4 and "SHA-256" in ran.err and "study" in ran.err
+    assert states() == ["finished", "failed"]
+
+
 def test_what_cannot_be_fetched_from_here_is_said_and_the_rest_is_fetched(
     maap: Callable, home: Path, states: Callable
 ) -> None:

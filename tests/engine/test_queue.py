@@ -164,7 +164,7 @@ def test_what_another_version_queued_stays(file: Path) -> None:
     assert queue.save([row(1, tries=3, verb="get"), row(2)])
     queue.close()
     connection = sqlite3.connect(file)
-    for name in ("verb", "tries", "size", "born"):
+    for name in ("verb", "tries", "size", "born", "again", "checksum", "frozen"):
         connection.execute(f"ALTER TABLE transfers DROP COLUMN {name}")
     connection.execute("ALTER TABLE transfers ADD COLUMN colour DEFAULT 'red'")
     connection.commit()
@@ -172,7 +172,8 @@ def test_what_another_version_queued_stays(file: Path) -> None:
     queue = Queue(file)
     kept = queue.load()
     assert kept == [row(number, verb="", tries=0, size=None, born=0.0) for number in (1, 2)]
-    assert queue.save([row(3)]) and queue.load()[2] == row(3)
+    asked = row(3, again=True, checksum="12", frozen="ab")
+    assert queue.save([asked]) and queue.load()[2] == asked
     queue.close()
     connection = sqlite3.connect(file)
     assert connection.execute("SELECT colour FROM transfers").fetchall() == [("red",)] * 3
@@ -324,6 +325,8 @@ def test_a_row_becomes_a_file_and_its_place_in_the_registry() -> None:
     assert wanted == DownloadRequest("https://a/1.h5", here, 100, Path("/data"), key=KEY, day=DAY)
     assert wanted.tracked == TrackedFile(KEY, DAY, "https://a/1.h5", str(here))
     assert of_row(row(1)).tracked is None
+    asked = replace(wanted, again=True, checksum="1220" + "ab" * 32, frozen="cd" * 32)
+    assert of_row(DownloadJob(asked, size=100).to_row(0.0, "thaw", 0.0)) == asked
     for bad in (
         replace(full, path="/etc/passwd"),
         replace(full, path="here.h5"),

@@ -76,6 +76,9 @@ class DownloadJob:
             born=born,
             verb=verb,
             changed=now,
+            again=self.wanted.again,
+            checksum=self.wanted.checksum,
+            frozen=self.wanted.frozen,
         )
 
 
@@ -121,7 +124,9 @@ def of_row(row: QueueRow) -> DownloadRequest:
     root = Path(row.root) if row.root else None
     if not row.url or not path.is_absolute() or (root is not None and not path.is_relative_to(root)):
         raise InvalidRequestError(f"The queue has no usable address or path for {path.name or row.url}")
-    wanted = DownloadRequest(row.url, path, row.size, root)
+    wanted = DownloadRequest(
+        row.url, path, row.size, root, again=row.again, checksum=row.checksum, frozen=row.frozen
+    )
     if not row.day:
         return wanted
     try:

@@ -87,6 +87,12 @@ class QueueRow:
     """The command that queued it."""
     changed: float = 0.0
     """Seconds since 1970."""
+    again: bool = False
+    """Whether it is fetched also when it is here whole."""
+    checksum: str = ""
+    """Multihash that the catalogue announced, hex; '' when it did not."""
+    frozen: str = ""
+    """SHA-256 that it has to have, hex, as a study froze it; '' for any."""
 
     @property
     def is_live(self) -> bool:
@@ -507,6 +513,7 @@ _KINDS: dict[str, Callable[[Any], object]] = {
     "float": float,
     "int": int,
     "int | None": _whole_or_none,
+    "bool": bool,
 }
 _CONVERTERS = tuple(_KINDS[str(one.type)] for one in fields(QueueRow))
 

@@ -83,7 +83,7 @@ async def take_over(
         parts: the engine.
         rows: its files.
         into: the queue that goes on with them.
-        again: whether their files are damaged, and are fetched again.
+        again: whether their files are damaged, and are fetched again, whatever was asked before.
 
     Returns:
         How many files are queued, and why others cannot be, a sentence each.
@@ -93,7 +93,8 @@ async def take_over(
         requests, refused = {}, []
         for row in rows:
             try:
-                requests[row] = replace(of_row(row), again=again)
+                wanted = of_row(row)
+                requests[row] = replace(wanted, again=again or wanted.again)
             except InvalidRequestError as error:
                 refused.append(error.message)
         return requests, refused
