@@ -11,13 +11,15 @@ from maap_tui.engine.events import Event, FileQueued, PageFetched
 
 PERIOD_S = 0.2
 """Seconds between two looks at the tally."""
+_NOTEBOOK_WIDTH = 100
+"""Columns of the bar where no terminal says how many there are."""
 
 
 class ProgressBar:
     """One bar for all that a client does at a time; from any thread.
 
     It appears with the first page or file and stays when the work has ended; where nobody looks, in a file,
-    only its end is written, to stderr.
+    only its end is written, to stderr. A notebook shows it below the cell, without further packages.
     """
 
     def __init__(self) -> None:
@@ -57,12 +59,19 @@ class ProgressBar:
     def _draw(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
+        from rich.table import Column
 
         console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        if console.is_jupyter:
+            # rich shows nothing there without ipywidgets; a line that is written over needs none.
+            console = Console(
+                stderr=True, highlight=False, markup=False, emoji=False,
+                force_jupyter=False, force_terminal=True, width=_NOTEBOOK_WIDTH,
+            )  # fmt: skip
         bar = Progress(
             TextColumn("{task.percentage:>3.0f}%"),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[words]}", markup=False),
+            TextColumn("{task.fields[words]}", markup=False, table_column=Column(no_wrap=True)),
             console=console,
             auto_refresh=False,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import inspect
 import itertools
 import json
@@ -165,6 +166,19 @@ def test_a_bar_on_stderr(home: Path, capsys: pytest.CaptureFixture[str]) -> None
         fetched = capsys.readouterr()
     assert not searched.out and "100%" in searched.err and "of 7 items" in searched.err
     assert not fetched.out and "100%" in fetched.err and "6/6 files" in fetched.err
+
+
+def test_a_bar_in_a_notebook(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cell shows what is written to stderr, one line over the other, without IPython."""
+    shell = type("ZMQInteractiveShell", (), {})
+    monkeypatch.setattr(builtins, "get_ipython", shell, raising=False)
+    with MaapClient(progress=True) as client:
+        client.search(*NAMES, **HOUR)
+    shown = capsys.readouterr()
+    assert not shown.out and "of 7 items" in shown.err and shown.err.count("\n") == 1
+    assert "\x1b[1A" not in shown.err, "it stays in its line"
 
 
 def test_all_that_asks_or_reads_can_be_awaited() -> None:
