@@ -21,6 +21,7 @@ from maap_tui.engine.download.part import size_on_disk
 from maap_tui.engine.errors import (
     AuthenticationError,
     AuthServiceUnavailable,
+    CatalogError,
     CredentialsError,
     LockedError,
     NetworkSetupError,
@@ -49,8 +50,8 @@ class Finding:
     """One thing looked at."""
 
     subject: str
-    """configuration, folder, disk, token, network, catalogue, clock, registry, locks, swaps, locale or
-    terminal."""
+    """configuration, folder, disk, token, network, catalogue, clock, registry, locks, studies, swaps, locale
+    or terminal."""
     state: str
     """ok, warning or failure."""
     message: str
@@ -81,12 +82,41 @@ async def examine(session: Session, *, offline: bool = False, repair: bool = Fal
     if not offline and all(found.state == OK for found in network):
         async for online in _services(session):
             yield online
+        async for study in _studies(session):
+            yield study
     for found in await asyncio.to_thread(lambda: list(_registry(session, repair))):
         yield found
     for found in await asyncio.to_thread(lambda: list(_swaps(session))):
         yield found
     for found in _surroundings(session.environ):
         yield found
+
+
+async def _studies(session: Session) -> AsyncIterator[Finding]:
+    """The frozen studies of this machine, by what the archive keeps; nothing where there is none."""
+    from maap_tui.engine.swaps.needed import outlooks
+
+    granules: dict[Path, int] = {}
+    at_risk: set[Path] = set()
+    try:
+        async for one in outlooks(session):
+            granules[one.folder] = granules.get(one.folder, 0) + one.granules
+            if one.words:
+                at_risk.add(one.folder)
+                what = f"{plural(one.granules, 'granule')} of {one.product_type} {one.baseline}"
+                copy = f"`maap thaw {one.folder} -o DIR` makes a copy while it has them."
+                yield Finding(
+                    "studies",
+                    WARNING,
+                    f"{one.folder} needs {what}: {one.words}",
+                    copy if one.can_fetch else "Keep what is here of them: nothing brings them back.",
+                )
+    except CatalogError as error:
+        yield Finding("studies", WARNING, error.message, error.hint)
+        return
+    for folder, count in granules.items():
+        if folder not in at_risk:
+            yield Finding("studies", OK, f"{folder}: {plural(count, 'granule')}, which the archive keeps")
 
 
 def _swaps(session: Session) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,20 @@ def test_a_swap_from_its_plan_to_its_end(maap: Callable, old: list[str]) -> None
     assert maap("verify", "--quiet").code == 0
     assert maap("swap", "list").lines[1].split()[:5] == [*NAMES, "3"]
     assert len(maap("state", "pending", *NAMES[:2], "BB", "--type", "marks").lines) == 3
+
+
+def test_a_dry_run_judges_as_the_run_does(
+    maap: Callable, old: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = maap("swap", "run", *NAMES, "--dry-run").err
+    part = maap("swap", "run", *NAMES, "--dry-run", "-n", "1").err
+    assert "2 granules left for another run (--max-items)" in part and "left for" not in whole
+    one, three = (re.search(r"Would fetch ([0-9]+) KiB", text) for text in (part, whole))
+    assert one is not None and three is not None and int(one[1]) < int(three[1])
+    monkeypatch.setenv("MAAP_DOWNLOADS_MIN_FREE", "1000T")
+    planned, run = maap("swap", "plan", *NAMES), maap("swap", "run", *NAMES)
+    assert "Warning" in planned.err and (planned.code, run.code) == (0, 3)
+    assert all("has no room for both versions" in one.err for one in (planned, run))
 
 
 def test_undo_says_what_it_cannot_do(maap: Callable, old: list[str]) -> None:
@@ -225,6 +240,29 @@ def test_what_a_study_froze_after_the_swap_is_a_warning_before_it_is_deleted(
     ended = maap("swap", "run", *NAMES, "--keep-days", "0")
     assert ended.code == 0 and "Deleted 3 files of AB" in ended.err
     assert ended.err.count(f"Warning: 2 granules of AB in the study {study} are to be deleted here") == 1
+
+
+def test_the_doctor_names_studies_that_the_archive_is_about_to_lose(
+    maap: Callable, old: list[str], tmp_path: Path, archive: Archive
+) -> None:
+    def of_studies() -> list[tuple[str, str]]:
+        rows = [json.loads(line) for line in maap("doctor", "--json").lines]
+        return [
+            (row["state"], f"{row['message']} {row['hint']}") for row in rows if row["subject"] == "studies"
+        ]
+
+    assert of_studies() == []
+    newer = STUDY.replace(":AB", ":BC").replace("2025-03-14", "2025-12-01")
+    for name, text in (("old", STUDY), ("new", newer)):
+        (tmp_path / f"{name}.toml").write_text(text)
+        maap("freeze", tmp_path / f"{name}.toml", "-o", tmp_path / name, "--get")
+    found = dict(of_studies())
+    study = tmp_path / "old"
+    assert f"{study} needs 2 granules of CPR_CLD_2A AB: the archive is about to drop AB" in found["warning"]
+    assert f"`maap thaw {study} -o DIR` makes a copy" in found["warning"]
+    assert str(tmp_path / "new") in found["ok"] and "which the archive keeps" in found["ok"]
+    archive.faults.set(status=503, target="search")
+    assert [state for state, _ in of_studies()] == ["warning"]
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,8 @@ def _formats_of(context: CommandContext, session: Session) -> tuple[str, ...]:
 
 async def plan_swap(context: CommandContext) -> None:
     """Print what a run would do."""
+    from maap_tui.engine.swaps.run import room_fault
+
     args = context.args
     async with context.session() as session:
         await _find_new(context, session)
@@ -185,7 +187,9 @@ async def plan_swap(context: CommandContext) -> None:
             plan = await session.plan_swap(
                 _names_of(context), span, formats=_formats_of(context, session), cleaned=args.cleaned
             )
-        free = _free(session)
+        most = args.max_items if context.args.action == "run" else None
+        rows = plan.open[:most]
+        free, fault = _free(session), room_fault(session, plan, rows)
     _print_rows(context, plan.rows, plan.new.baseline, plan.needed)
     _say_plan(context, plan)
     for name, reason in plan.ambiguous.items():
@@ -194,10 +198,18 @@ async def plan_swap(context: CommandContext) -> None:
         context.report.codes.add(AGAIN)
     if plan.open:
         context.report.say(
-            f"Would fetch {format_bytes(plan.fetch_bytes)} beside {format_bytes(plan.old_bytes)} of "
-            f"{plan.old.baseline}{free}"
+            f"Would fetch {format_bytes(sum(row.size or 0 for row in rows))} beside "
+            f"{format_bytes(plan.old_bytes)} of {plan.old.baseline}{free}"
         )
+    _say_held_back(context, len(plan.open) - len(rows))
+    if fault is not None:
+        context.report.warn(f"{fault.message}. {fault.hint}")
     _check(context, plan)
+
+
+def _say_held_back(context: CommandContext, count: int) -> None:
+    if count:
+        context.report.say(f"{plural(count, 'granule')} left for another run (--max-items)")
 
 
 def _free(session: Session) -> str:
@@ -240,8 +252,7 @@ async def run_swap(context: CommandContext) -> None:
         report.say(
             f"Deleted {plural(retired.files, 'file')} of {plan.old.baseline} ({format_bytes(retired.bytes)})"
         )
-    if done.held_back:
-        report.say(f"{plural(done.held_back, 'granule')} left for another run (--max-items)")
+    _say_held_back(context, done.held_back)
     _check(context, plan)
     summarise(context, done.downloads, nothing=f"Nothing to fetch for {plan.new.baseline}")
 

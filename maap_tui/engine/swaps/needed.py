@@ -1,15 +1,16 @@
-"""What a swap takes away of a frozen study, and how long the archive still has it."""
+"""What a swap takes away of a frozen study, and how long the archive still has what studies need."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from maap_tui.engine.errors import MaapError
 from maap_tui.engine.registry.entries import Key
-from maap_tui.engine.studies.places import needed_granules
+from maap_tui.engine.studies.places import needed_granules, studies_here
 from maap_tui.engine.workflows.build import baselines_at_archive
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.text import plural
@@ -51,6 +52,44 @@ async def warnings_of(parts: Parts, old: Key, needed: Mapping[str, Sequence[Path
         )
         for folder, count in sorted(counts.items())
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """How long the archive has what a study froze of one baseline."""
+
+    folder: Path
+    """Of the study."""
+    collection: str
+    product_type: str
+    baseline: str
+    granules: int
+    words: str
+    """What the archive does with the baseline; '' where it has it and keeps it, or does not say."""
+    can_fetch: bool
+    """Whether the archive has it still."""
+
+
+async def outlooks(parts: Parts) -> AsyncIterator[Outlook]:
+    """What the archive has, and keeps, of each baseline of each study of this machine.
+
+    Raises:
+        CatalogError: the archive does not answer.
+    """
+    asked: dict[tuple[str, str], dict[str, int]] = {}
+    for folder, study in (await asyncio.to_thread(studies_here, parts.dirs)).items():
+        baselines: dict[tuple[str, str, str], set[str]] = {}
+        for one in study.files:
+            baselines.setdefault((one.collection, one.product_type, one.baseline), set()).add(one.id)
+        for (collection, product, baseline), granules in sorted(baselines.items()):
+            if (collection, product) not in asked:
+                asked[collection, product] = await baselines_at_archive(parts, collection, product)
+            there = asked[collection, product]
+            newer = [name for name in there if name.upper() > baseline.upper()]
+            can_fetch = baseline.upper() in map(str.upper, there)
+            is_kept = can_fetch and len(newer) < KEPT
+            words = "" if is_kept or not there else _outlook(baseline, there)
+            yield Outlook(folder, collection, product, baseline, len(granules), words, can_fetch)
 
 
 def _outlook(baseline: str, there: Iterable[str]) -> str:

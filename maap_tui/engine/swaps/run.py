@@ -153,7 +153,8 @@ async def run_swap(
                 parts, names, span, formats=formats, cleaned=cleaned, wait_for_service=True
             )
             rows = plan.open if max_items is None else plan.open[:max_items]
-            _demand_room(parts, plan, rows)
+            if fault := room_fault(parts, plan, rows):
+                raise fault
         except MaapError:
             # No report comes of this run: what it did before is said here.
             _say_kept(parts, (*left, *retired.kept))
@@ -216,21 +217,18 @@ def _retire_due(parts: Parts, book: SwapBook, span: TimeRange | None, but: Colle
     return found
 
 
-def _demand_room(parts: Parts, plan: SwapPlan, rows: Sequence[SwapRow]) -> None:
-    """Refuse what the disk has no room for, while the old versions stay.
-
-    Raises:
-        DiskFullError: it has none.
-    """
+def room_fault(parts: Parts, plan: SwapPlan, rows: Sequence[SwapRow]) -> DiskFullError | None:
+    """That the disk has no room for what is to be fetched, while the old versions stay; None where it has."""
     folder, min_free = parts.dirs.data_dir, parts.settings.downloads.min_free
     needed = sum(row.size or 0 for row in rows)
     free = files.free_bytes_for(folder)
-    if min_free and free is not None and free - needed < min_free:
-        raise DiskFullError(
-            f"{folder} has no room for both versions: {format_bytes(needed)} of {plan.new.baseline} are to "
-            f"come, {format_bytes(free)} are free and {format_bytes(min_free)} stay free",
-            "Swap a part at a time: -n N with --keep-days 0, which deletes the old ones at the end of a run.",
-        )
+    if not min_free or free is None or free - needed >= min_free:
+        return None
+    return DiskFullError(
+        f"{folder} has no room for both versions: {format_bytes(needed)} of {plan.new.baseline} are to "
+        f"come, {format_bytes(free)} are free and {format_bytes(min_free)} stay free",
+        "Swap a part at a time: -n N with --keep-days 0, which deletes the old ones at the end of a run.",
+    )
 
 
 class _Swapping:
