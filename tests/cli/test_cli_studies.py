@@ -180,6 +180,24 @@ def test_what_is_here_with_other_bytes_is_fetched_again(
     assert hashes_below(home / "data") == here
 
 
+def test_an_area_of_several_products_is_read_once(
+    maap: Callable, here: dict[str, str], tmp_path: Path
+) -> None:
+    """A file that changes meanwhile would mean another area for the second of them."""
+    for name, east in (("one", 180), ("two", 170)):
+        ring = [[-east, -90], [east, -90], [east, 90], [-east, 90], [-east, -90]]
+        (tmp_path / f"{name}.geojson").write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+    head, common = STUDY.split("[select]\n")
+    areas = {"a": "one", "b": "two", "c": "one"}
+    tables = "".join(f'[select.{at}]\narea = "{name}.geojson"\n' for at, name in areas.items())
+    (tmp_path / "STUDY.toml").write_text(f"{head}[select]\n{common}{tables}")
+    with opened() as paths:
+        assert maap("freeze", "STUDY.toml", "-o", "study").code in (0, 3)
+    assert paths.count(str(tmp_path / "one.geojson")) == 1
+    found = [one["area"] for one in json.loads((tmp_path / "study/study.json").read_text())["select"]]
+    assert found[0] == found[2] != found[1]
+
+
 def test_a_dry_run_looks_where_the_registry_says(
     maap: Callable, here: dict[str, str], home: Path, study: Path
 ) -> None:

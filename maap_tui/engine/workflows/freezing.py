@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from maap_tui.engine.areas import read_file
 from maap_tui.engine.download.jobs import Report
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import CatalogError, InvalidRequestError
@@ -117,7 +118,7 @@ async def freeze(
     # What can be refused at once is refused before anything is searched or read.
     await asyncio.to_thread(_refuse_other, parts, folder, declaration, force)
     meant = _Meant()
-    for choices in declaration.select:
+    for choices in await asyncio.to_thread(_with_areas, declaration.select):
         await _collect(parts, choices, meant, ask=ask)
     if not meant.files:
         raise InvalidRequestError(
@@ -220,6 +221,20 @@ def _write(parts: Parts, report: FreezeReport, folder: Path, force: bool, datala
     datalad = datalad or has_addurls(folder)
     report.is_new = write_study(folder, texts_of(report.study, datalad=datalad))
     report.problem = remember_quietly(parts.dirs, folder)
+
+
+def _with_areas(select: Sequence[Choices]) -> list[Choices]:
+    """Selections with their areas in place of the files: each is read once, so that all mean the same one."""
+    read: dict[str, str] = {}
+    found = []
+    for choices in select:
+        area = str(choices.get("area", ""))
+        if area and not area.lstrip().startswith("{"):
+            if area not in read:
+                read[area] = json.dumps(read_file(area))
+            choices = {**choices, "area": read[area]}
+        found.append(choices)
+    return found
 
 
 async def _collect(parts: Parts, choices: Choices, meant: _Meant, *, ask: bool) -> None:
