@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import Mission
 from maap_tui.engine.model import Granule
+from maap_tui.engine.observations import rank_of
 
 Unit = Literal["dates", "passes"]
 K = TypeVar("K", bound=Hashable)
@@ -81,7 +82,7 @@ def cover(granules: Iterable[Granule], unit: Unit, *, closest: bool = False) -> 
         track = granule.track_number if unit == "passes" else ""
         frames = by_visit.setdefault((granule.day, track), {})
         held = frames.get(granule.track_frame)
-        if held is None or _newer(granule, held):
+        if held is None or rank_of(granule) > rank_of(held):
             frames[granule.track_frame] = granule
     names = {frame for frames in by_visit.values() for frame in frames}
     masks = _masks(by_visit, sorted(names))
@@ -96,15 +97,6 @@ def cover(granules: Iterable[Granule], unit: Unit, *, closest: bool = False) -> 
         visits.append(Visit(key[0], key[1], tuple(own)))
     taken = sum(len(visit.granules) for visit in visits)
     return Cover(tuple(reversed(visits)), len(names), count - taken, is_fewest)
-
-
-def _newer(one: Granule, other: Granule) -> bool:
-    """Whether of two granules of a frame and day the first is the one to take."""
-
-    def rank(granule: Granule) -> tuple[str, object, str]:
-        return granule.baseline, granule.created or granule.sensing_start, granule.id
-
-    return rank(one) > rank(other)
 
 
 def _masks(by_visit: Mapping[K, Iterable[str]], names: Sequence[str]) -> dict[K, int]:

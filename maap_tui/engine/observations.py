@@ -44,12 +44,13 @@ def spot_of(what: Granule | FileName) -> Spot:
 
 
 def rank_of(what: Granule | FileName) -> tuple[Any, ...]:
-    """Among the processings of one observation in one baseline the greatest is the newest."""
+    """Among the processings of one observation the greatest is the newest: by baseline, then by mission."""
     name = what if isinstance(what, FileName) else parse_name(what.id)
+    baseline = (what.baseline or "").upper()
     if name is not None:
-        return True, *_mission_of(name).version_of(name)[1]
+        return baseline, True, *_mission_of(name).version_of(name)[1]
     assert isinstance(what, Granule)
-    return False, what.created or _LONG_AGO, what.id
+    return baseline, False, what.created or _LONG_AGO, what.id
 
 
 def _mission_of(name: FileName) -> Mission:

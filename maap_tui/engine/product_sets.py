@@ -26,7 +26,7 @@ _PRODUCT = re.compile(r"(?:(?P<collection>[^/:\s]+)/)?(?P<product>[^/:\s]+)(?::(
 
 CellState = Literal["here", "archive", "nowhere", "deleted", "gap"]
 RowState = Literal["complete", "waiting", "mixed", "deleted", "gap"]
-Spot = tuple[int, str]
+OrbitFrame = tuple[int, str]
 """Orbit and frame; '' for a mission whose orbits are not cut."""
 
 
@@ -130,7 +130,7 @@ class SetRow:
     and when that is not known."""
 
     @property
-    def spot(self) -> Spot:
+    def spot(self) -> OrbitFrame:
         """What distinguishes it."""
         return self.orbit, self.frame
 
@@ -146,7 +146,7 @@ class SetRow:
         return tuple(cell.baseline for cell in self.cells)
 
 
-def judge(wanted: ProductSet, spot: Spot, known: Sequence[Mapping[str, Version]]) -> SetRow:
+def judge(wanted: ProductSet, spot: OrbitFrame, known: Sequence[Mapping[str, Version]]) -> SetRow:
     """Say what an orbit and frame has of a set.
 
     It is complete when every product is here in the baseline that counts; mixed when every product is here,

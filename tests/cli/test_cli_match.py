@@ -160,6 +160,31 @@ def test_what_is_fetched_goes_where_the_settings_say(
     assert maap(*words).code == 0 and asked("data") == fetched, "what is here stays where it is"
 
 
+def test_the_list_and_the_fetch_agree_on_what_is_here(
+    maap: Callable[..., Ended], asked: Callable[[str], int], home: Path, tmp_path: Path
+) -> None:
+    file = write(tmp_path / "ship.csv", way("ship"))
+    words = ("match", file, "CPR_CLD_2A:BC", "--dx", "900km")
+    assert maap(*words, "--get").code == 0
+    fetched = asked("data")
+    # One is elsewhere, as the registry says; another one was deleted by a clean-up.
+    moved, gone = sorted((home / "data").rglob("*.h5"))[:2]
+    other = home / "data" / "moved" / moved.name
+    other.parent.mkdir()
+    moved.rename(other)
+    for lines in home.rglob("dwl_*.txt"):
+        lines.write_text(lines.read_text().replace(str(moved), str(other)))
+    assert maap("state", "mark", gone).code == 0
+    assert maap("state", "cleanup", L2, "CPR_CLD_2A", "BC").code == 0
+    listed = maap(*words, "--json")
+    assert {row["granule"]: row["state"] for row in rows_of(listed)}[gone.stem] == "deleted"
+    assert "of it not here" in listed.err
+    ended = maap(*words, "--get")
+    assert ended.code == 0 and "Downloaded 1 file" in ended.err
+    assert asked("data") == fetched + 1 and gone.exists() and not moved.exists()
+    assert "of it not here" not in maap(*words).err
+
+
 def test_a_baseline_that_cannot_be_read_loses_no_match(
     maap: Callable[..., Ended], home: Path, tmp_path: Path
 ) -> None:

@@ -22,6 +22,8 @@ from maap_tui.engine.session import Session
 from maap_tui.engine.workflows.overpass import By, Overpasses, overpasses, query_for
 from tests import verbatim
 from tests.engine.geod_kit import Sampled, apart
+from tests.engine.raw_server import RawServer
+from tests.engine.swap_kit import DAY, Published, SwapArchive
 from tests.homes import MOMENT, Ended
 from tests.verbatim import DATA
 
@@ -455,6 +457,36 @@ def test_a_day_that_fails_is_said_and_counts(maap: Callable[..., Ended], archive
     archive.faults.set(status=503, target="search")
     ended = maap("overpass", "--site=hyytiala", "--within=100km", *DAYS)
     assert ended.code == 3 and "FAILED DAY" in ended.err
+
+
+async def test_what_cannot_be_searched_over_the_present_counts_once(
+    session: Callable[..., Session], archive: Archive
+) -> None:
+    """The past and the cycles before it are two questions, about the same days."""
+    archive.faults.set(status=503, target="search")
+    async with session() as opened:
+        query = query_for(opened, "", "", None)
+        span = TimeRange(MOMENT - timedelta(days=10), MOMENT + timedelta(days=10))
+        found = await overpasses(opened, query, HYYTIALA, 150e3, span, by="cycle")
+    windows = [one.window for one in found.failed]
+    assert windows and not any(
+        one.start <= other.start and other.end <= one.end
+        for number, one in enumerate(windows)
+        for other in (*windows[:number], *windows[number + 1 :])
+    )
+
+
+async def test_a_granule_without_a_track_counts_once(session: Callable[..., Session]) -> None:
+    """It is of the past that is asked for, and of the cycles that say what is to come."""
+    archive = SwapArchive([Published(0, "BC"), Published(1, "BC")])
+    async with RawServer(archive.answer) as server:
+        opened = session(server.url)
+        opened.now = lambda: DAY + timedelta(days=3)
+        async with opened:
+            query = query_for(opened, L2, "CPR_CLD_2A", "BC")
+            span = TimeRange(DAY - timedelta(days=1), DAY + timedelta(days=9))
+            found = await overpasses(opened, query, HYYTIALA, 150e3, span, by="cycle")
+    assert found.without_track == [one.name for one in archive.published]
 
 
 def test_completion_knows_the_sites(maap: Callable[..., Ended]) -> None:

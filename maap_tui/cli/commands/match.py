@@ -189,8 +189,7 @@ def _report(context: CommandContext, found: Matches) -> None:
     if found.failed:
         report.say(unsearched(len(found.failed)))
         report.codes.add(AGAIN)
-    sizes = [asset.size for one in found.rows if one.state in ("new", "missing") for asset in one.files]
-    total = f", {format_bytes(sum(size or 0 for size in sizes))} of it not here" if any(sizes) else ""
+    total = f", {format_bytes(found.lacking_bytes)} of it not here" if found.lacking_bytes else ""
     count = plural(len(found.rows), "granule") if found.rows else "No granule"
     searches = plural(found.questions, "search", "searches")
     report.say(f"{count} in {searches}{total}")

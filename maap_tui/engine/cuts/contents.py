@@ -28,7 +28,7 @@ LATITUDE = re.compile(r"(?P<before>.*_)?(?P<word>latitude|lat)(?P<after>_.*)?", 
 TIME = re.compile(r"(.*_)?(time|profiletime)(_.*)?", re.I)
 """The names of variables that say when they are."""
 
-Key = tuple[Any, ...]
+Dimension = tuple[Any, ...]
 """What distinguishes a dimension: where its scale is, or its length and the group that it is in."""
 Slices = list[tuple[int, int]]
 """Of a dimension: first index and the one after the last of each stretch, in order."""
@@ -41,7 +41,7 @@ class Variable:
     path: str
     data: Any
     """The h5py.Dataset."""
-    keys: list[Key]
+    keys: list[Dimension]
     """Of its dimensions, in order; [] where it has none."""
     is_scale: bool
     """Whether it is the scale of a dimension."""
@@ -68,7 +68,7 @@ class Contents:
     scales: dict[int, str] = field(default_factory=dict)
     """Where a dimension scale is in the file -> its path."""
 
-    def dimension(self, key: Key) -> str:
+    def dimension(self, key: Dimension) -> str:
         """The name of a dimension: the path of its scale, or of a variable along it."""
         if key[0] == "scale" and key[1] in self.scales:
             return self.scales[key[1]]
@@ -194,8 +194,8 @@ def has_class(kind: Any, wanted: int) -> bool:
     return False
 
 
-def _keys_of(one: Variable, homes: _Homes) -> list[Key]:
-    keys: list[Key] = []
+def _keys_of(one: Variable, homes: _Homes) -> list[Dimension]:
+    keys: list[Dimension] = []
     for axis, size in enumerate(one.shape):
         is_own = one.is_scale and axis == 0
         scale = h5py.h5o.get_info(one.data.id).addr if is_own else _scale_of(one.data, axis)
@@ -225,10 +225,10 @@ def whole(shape: Sequence[int]) -> list[Slices]:
     return [[(0, size)] for size in shape]
 
 
-def kept_of(one: Variable, kept: Mapping[Key, Slices]) -> list[Slices]:
+def kept_of(one: Variable, kept: Mapping[Dimension, Slices]) -> list[Slices]:
     """What of each dimension of a variable is kept; of two that are the same, the first one is cut."""
     found: list[Slices] = []
-    used: set[Key] = set()
+    used: set[Dimension] = set()
     for key, size in zip(one.keys, one.shape, strict=True):
         found.append([(0, size)] if key in used or key not in kept else kept[key])
         used.add(key)

@@ -17,7 +17,7 @@ import numpy
 from maap_tui.engine.cuts.contents import (
     DAMAGE,
     Contents,
-    Key,
+    Dimension,
     Slices,
     Variable,
     has_class,
@@ -42,7 +42,9 @@ _BARE = b"This is a netCDF dimension but not a netCDF variable."
 class Copy:
     """One file on its way into another."""
 
-    def __init__(self, source: Any, target: Any, contents: Contents, kept: Mapping[Key, Slices]) -> None:
+    def __init__(
+        self, source: Any, target: Any, contents: Contents, kept: Mapping[Dimension, Slices]
+    ) -> None:
         """Take both files, open, and what of each dimension is kept."""
         self._source = source
         self._target = target

@@ -20,7 +20,7 @@ from maap_tui.engine.cuts.contents import (
     LATITUDE,
     TIME,
     Contents,
-    Key,
+    Dimension,
     Slices,
     Variable,
     longitude_name,
@@ -42,14 +42,14 @@ class Positions:
     longitude: Variable
 
     @property
-    def keys(self) -> list[Key]:
+    def keys(self) -> list[Dimension]:
         """The dimensions that they have together."""
         return list(dict.fromkeys([*self.latitude.keys, *self.longitude.keys]))
 
 
 def positions_in(contents: Contents) -> list[Positions]:
     """The best pair for each first dimension."""
-    found: dict[Key, tuple[tuple[Any, ...], Positions]] = {}
+    found: dict[Dimension, tuple[tuple[Any, ...], Positions]] = {}
     for one in contents.variables.values():
         match = LATITUDE.fullmatch(one.name)
         if match is None or not one.shape or not _is_number(one):
@@ -77,7 +77,7 @@ def _longitude_of(contents: Contents, latitude: Variable, match: re.Match[str]) 
 
 def times_in(contents: Contents) -> list[Variable]:
     """The best variable of times for each dimension."""
-    found: dict[Key, tuple[tuple[Any, ...], Variable]] = {}
+    found: dict[Dimension, tuple[tuple[Any, ...], Variable]] = {}
     for one in contents.variables.values():
         match = TIME.fullmatch(one.name)
         if match is None or len(one.shape) != 1 or not _is_number(one):
@@ -197,7 +197,7 @@ def inside(
     circle: Sequence[float] | None,
     box: Sequence[float] | None,
     time: Sequence[float] | None,
-) -> dict[Key, Slices]:
+) -> dict[Dimension, Slices]:
     """What of each dimension is kept; [] where no point of it is inside.
 
     The first dimension of positions is cut into as many stretches as there are; a further one, as across the
@@ -213,7 +213,7 @@ def inside(
     Raises:
         CannotRead: nothing in the file says where, or when, its points are, or not in a calendar we read.
     """
-    masks: dict[Key, Any] = {}
+    masks: dict[Dimension, Any] = {}
     if time is not None:
         times = times_in(contents)
         if not times:
@@ -239,8 +239,8 @@ def inside(
 
 
 def _of_positions(
-    pair: Positions, circle: Sequence[float] | None, box: Sequence[float] | None, masks: dict[Key, Any]
-) -> Iterator[tuple[Key, Slices]]:
+    pair: Positions, circle: Sequence[float] | None, box: Sequence[float] | None, masks: dict[Dimension, Any]
+) -> Iterator[tuple[Dimension, Slices]]:
     found = [numpy.zeros(sizes, dtype=bool) for sizes in _sizes_of(pair)]
     for here, latitude, longitude in _pieces_of(pair):
         piece: Any = True

@@ -22,7 +22,7 @@ import h5py
 from maap_tui.engine.apart import CannotRead, finish
 from maap_tui.engine.cuts.contents import (
     Contents,
-    Key,
+    Dimension,
     Slices,
     Variable,
     contents_of,
@@ -55,7 +55,7 @@ class _Chosen:
     """What becomes of a file."""
 
     variables: list[Variable]
-    kept: dict[Key, Slices]
+    kept: dict[Dimension, Slices]
     left_out: list[str]
 
 
@@ -123,7 +123,7 @@ def _head(path: str) -> bytes:
 
 def _choose(contents: Contents, job: dict[str, Any], bring: Callable[[Sequence[Variable]], None]) -> _Chosen:
     named = _named(contents, job["variables"])
-    kept: dict[Key, Slices] = {}
+    kept: dict[Dimension, Slices] = {}
     if job["circle"] or job["box"] or job["time"]:
         kept = inside(contents, bring, job["circle"], job["box"], job["time"])
         if not any(kept.values()):
@@ -156,7 +156,7 @@ def _choose(contents: Contents, job: dict[str, Any], bring: Callable[[Sequence[V
     return _Chosen(found, kept, left_out)
 
 
-def _values_of(one: Variable, kept: dict[Key, Slices]) -> int:
+def _values_of(one: Variable, kept: dict[Dimension, Slices]) -> int:
     """Bytes of what is kept of a variable, unpacked."""
     return math.prod(size_of(kept_of(one, kept))) * int(one.data.id.get_type().get_size())
 
@@ -206,7 +206,7 @@ def _unknown(contents: Contents, name: str) -> str:
     return f"it has no variable '{name[:80]}'{hint}"
 
 
-def _coordinates(contents: Contents, keys: set[Key]) -> dict[str, Variable]:
+def _coordinates(contents: Contents, keys: set[Dimension]) -> dict[str, Variable]:
     """What says where and when the points along some dimensions are."""
     found = {one.path: one for one in times_in(contents) if one.keys[0] in keys}
     for pair in positions_in(contents):
@@ -215,7 +215,7 @@ def _coordinates(contents: Contents, keys: set[Key]) -> dict[str, Variable]:
     return found
 
 
-def _described(one: Variable, kept: dict[Key, Slices], stretches: list[Stretch]) -> dict[str, Any]:
+def _described(one: Variable, kept: dict[Dimension, Slices], stretches: list[Stretch]) -> dict[str, Any]:
     has_value = one.data.shape is not None
     try:
         kind = "text" if h5py.check_string_dtype(one.data.dtype) else str(one.data.dtype)

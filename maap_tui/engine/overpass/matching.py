@@ -49,8 +49,6 @@ class Match:
     """A granule and a platform, where they come nearest to each other."""
 
     granule: Granule
-    files: tuple[Asset, ...]
-    """Those of its files that are meant."""
     time: datetime
     """When the satellite is at its nearest point, UTC."""
     platform_time: datetime
@@ -67,6 +65,8 @@ class Match:
     platform_at: Position
     sun: float
     """Degrees of the sun above the horizon of the platform, when the satellite is nearest."""
+    files: tuple[Asset, ...] = ()
+    """Those of its files that are meant; () where only its track was looked at."""
     state: str = "new"
     """`here`, `new`, `missing`, `marked`, `deleted` or `queued`, by the registry and the disk."""
 
@@ -86,9 +86,7 @@ class Match:
         return self.time - self.platform_time
 
 
-def match_of(
-    granule: Granule, files: Sequence[Asset], ways: Sequence[Way], apart: timedelta, metres: float
-) -> Match | None:
+def match_of(granule: Granule, ways: Sequence[Way], apart: timedelta, metres: float) -> Match | None:
     """Where a granule comes nearest to a platform; None where that is too far away, in space or in time.
 
     Of a swath the distance to its outline counts, from where the platform is nearest to its middle.
@@ -116,7 +114,6 @@ def match_of(
     moment = granule.sensing_start + timedelta(seconds=round(best.approach.seconds, 3))
     return Match(
         granule=granule,
-        files=tuple(files),
         time=moment,
         platform_time=granule.sensing_start + timedelta(seconds=round(best.seconds, 3)),
         metres=best.approach.metres,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import math
 from array import array
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -66,14 +67,7 @@ class Way:
 
     def leg_of(self, moment: float) -> int:
         """The number of the leg that a moment is in; the last one at the end."""
-        low, high = 0, len(self.fixes) - 1
-        while high - low > 1:
-            middle = (low + high) // 2
-            if self.seconds[middle] <= moment:
-                low = middle
-            else:
-                high = middle
-        return low
+        return min(max(bisect_right(self.seconds, moment) - 1, 0), max(len(self.fixes) - 2, 0))
 
     def at(self, moment: float) -> Position:
         """Where it was so many seconds after it began."""
@@ -162,7 +156,8 @@ class _Search:
         """Where to cut a span that has a bend or is long; None for one that is straight and short."""
         first, last = self._way.leg_of(a), self._way.leg_of(b)
         seconds = self._way.seconds
-        bends = [number for number in range(first + 1, last + 1) if a < seconds[number] < b]
+        # The positions between the two ends are bends.
+        bends = range(first + 1, last + (seconds[last] < b))
         if bends:
             return seconds[bends[len(bends) // 2]]
         is_long = b - a > _LONGEST_LEG_S or self._way.run(b) - self._way.run(a) > _LONGEST_LEG_M

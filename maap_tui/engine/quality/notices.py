@@ -68,7 +68,7 @@ class Notice:
         """The ranks of its first and last orbit and frame."""
         if self.first is None or self.last is None:
             return None
-        return rank_of(*self.first, _LOWEST), rank_of(*self.last, _HIGHEST)
+        return place_of_frame(*self.first, _LOWEST), place_of_frame(*self.last, _HIGHEST)
 
     def is_about(self, mission: str, product_type: str, baseline: str | None) -> bool:
         """Whether it is about a product and baseline at all; None stands for any baseline."""
@@ -85,8 +85,8 @@ class Notice:
         spots = self.spots
         has_spot = spots is not None and one.orbit is not None
         if spots is not None and one.orbit is not None:
-            rank = rank_of(one.orbit, one.frame, _LOWEST)
-            high = rank if one.frame else rank_of(one.orbit, "", _HIGHEST)
+            rank = place_of_frame(one.orbit, one.frame, _LOWEST)
+            high = rank if one.frame else place_of_frame(one.orbit, "", _HIGHEST)
             if high < spots[0] or rank > spots[1]:
                 return False
         if self.start is not None and self.end is not None:
@@ -132,7 +132,7 @@ class Notice:
         }
 
 
-def rank_of(orbit: int, frame: str, default: int) -> int:
+def place_of_frame(orbit: int, frame: str, default: int) -> int:
     """The place of an orbit and frame among all others; `default` stands for no frame."""
     if not frame:
         number = default
@@ -214,8 +214,8 @@ class Notices:
         known = self._of_product(one.mission, one.product_type, one.baseline)
         found = known.by_time.meeting(one.start.timestamp(), one.end.timestamp())
         if one.orbit is not None:
-            low = rank_of(one.orbit, one.frame, _LOWEST)
-            found += known.by_spot.meeting(low, low if one.frame else rank_of(one.orbit, "", _HIGHEST))
+            low = place_of_frame(one.orbit, one.frame, _LOWEST)
+            found += known.by_spot.meeting(low, low if one.frame else place_of_frame(one.orbit, "", _HIGHEST))
         return sorted(
             (notice for notice in [*found, *known.always] if notice.affects(one)),
             key=lambda notice: notice.kind != "gap",

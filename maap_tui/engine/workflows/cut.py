@@ -155,7 +155,10 @@ async def estimate(parts: Parts, source: Source, cut: Cut) -> CutEstimate:
         InvalidRequestError: the file does not have what is asked for, or cannot be read.
         DownloadError: the archive does not send it in parts, or not now.
     """
-    return await _tried(parts, _Run(parts, source, cut))
+    try:
+        return await _tried(parts, _Run(parts, source, cut))
+    except NoRangesError as error:
+        raise _with_whole(error, source) from None
 
 
 async def cut(
@@ -193,15 +196,19 @@ async def cut(
         found = await _tried(parts, _Run(parts, source, wanted, out, command, before, came))
     except NoRangesError as error:
         if not whole:
-            size = "" if source.size is None else f" ({format_bytes(source.size)})"
-            raise NoRangesError(
-                error.url, error.message, permanent=True, hint=f"Fetch the whole file{size} with --whole."
-            ) from None
+            raise _with_whole(error, source) from None
         async with _fetched(parts, source) as (path, received):
             run = _Run(parts, source, wanted, out, command, before, came, path, received)
             found = await run.once()
     assert isinstance(found, CutResult)
     return found
+
+
+def _with_whole(error: NoRangesError, source: Source) -> NoRangesError:
+    """That the server sends no parts, with what a cut can do about it."""
+    size = "" if source.size is None else f" ({format_bytes(source.size)})"
+    hint = f"Fetch the whole file{size} with --whole."
+    return NoRangesError(error.url, error.message, permanent=True, hint=hint)
 
 
 def _is_same(one: Path, other: Path) -> bool:

@@ -24,7 +24,7 @@ from maap_tui.engine.hook_book import HookBook
 from maap_tui.engine.hooks import DAY, FILE, SET, Hook, Occasion, run_hook
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.model import TimeRange, orbit_frame
-from maap_tui.engine.product_sets import SetRow, Spot, Version
+from maap_tui.engine.product_sets import OrbitFrame, SetRow, Version
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.set_table import SetTable, judged
@@ -146,9 +146,9 @@ class Hooking:
         if self._hook.per == SET:
             self.book.owe({_name_of(row): _spot_entry(row) for row in rows})
 
-    def owed_spots(self) -> dict[Spot, date]:
+    def owed_spots(self) -> dict[OrbitFrame, date]:
         """The orbits and frames that earlier runs left owed, each with a sensing day."""
-        found: dict[Spot, date] = {}
+        found: dict[OrbitFrame, date] = {}
         for values in self.book.owed.values() if self._hook.per == SET else ():
             with contextlib.suppress(KeyError, ValueError):
                 found[int(values["orbit"]), values["frame"]] = date.fromisoformat(values["day"])
@@ -171,7 +171,7 @@ class Hooking:
         await asyncio.to_thread(self.book.settle, settled)
         # The range of the next run may not reach them.
         await asyncio.to_thread(self.owe_sets, due)
-        offered: dict[Spot, list[list[tuple[Spot, Version]]]] = {}
+        offered: dict[OrbitFrame, list[list[tuple[OrbitFrame, Version]]]] = {}
         for number, column in enumerate(table.archive):
             for spot, version in column:
                 offered.setdefault(spot, [[] for _ in table.archive])[number].append((spot, version))

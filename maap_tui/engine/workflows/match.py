@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 from maap_tui.engine.catalogue.built import together
@@ -23,13 +23,14 @@ from maap_tui.engine.overpass.netcdf_track import read_netcdf
 from maap_tui.engine.overpass.tracks import PlatformTrack, pieces
 from maap_tui.engine.product_sets import Member
 from maap_tui.engine.query import Circle, Query
+from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.workflows.files_here import place_of
 from maap_tui.engine.workflows.filing import Chosen
 from maap_tui.engine.workflows.overpass import LONGEST, MARGIN, keep_newest
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.presence import by_day, look_at_disk
 from maap_tui.engine.workflows.register import register
-from maap_tui.engine.workflows.searching import UNCUT, run_of
+from maap_tui.engine.workflows.searching import UNCUT, add_failed, run_of
 from maap_tui.engine.workflows.set_table import collection_of
 
 MOST_PIECES = 40
@@ -54,6 +55,8 @@ class Matches:
     """Why granules of a product have no file in the formats meant."""
     questions: int = 0
     """Searches that were made."""
+    lacking_bytes: int = 0
+    """Bytes of the granules of which a file is not here, as far as the archive says them."""
 
 
 async def read_track(path: Path) -> PlatformTrack:
@@ -126,11 +129,7 @@ async def matches(
     Raises:
         InvalidRequestError: it has too many gaps.
     """
-    ways = [Way(piece) for piece in await asyncio.to_thread(lambda: list(pieces(track, gap)))]
-    if len(ways) > MOST_GAPS:
-        raise InvalidRequestError(
-            f"{track.name} has {len(ways) - 1:,} gaps longer than {gap}", "Give a longer --gap."
-        )
+    ways = await asyncio.to_thread(_ways_of, track, gap)
     parted = await asyncio.to_thread(cut, ways, MOST_PIECES)
     found = Matches()
     results = await together(
@@ -142,7 +141,24 @@ async def matches(
     states = await asyncio.to_thread(lambda: look_at_disk(parts, by_day(parts, rows)))
     known = {id(one): state for one, state, _ in states}
     found.rows = [replace(one, state=known.get(id(one), "new")) for one in rows]
+    here = {id(one) for one, _, is_here in states if is_here}
+    lacking = [asset.size for one in rows if id(one) not in here for asset in one.files]
+    found.lacking_bytes = sum(size or 0 for size in lacking)
     return found
+
+
+def _ways_of(track: PlatformTrack, gap: timedelta) -> list[Way]:
+    """The parts of a track without a gap, measured; it takes a while for a million positions.
+
+    Raises:
+        InvalidRequestError: it has too many gaps.
+    """
+    parts = list(pieces(track, gap))
+    if len(parts) > MOST_GAPS:
+        raise InvalidRequestError(
+            f"{track.name} has {len(parts) - 1:,} gaps longer than {gap}", "Give a longer --gap."
+        )
+    return [Way(piece) for piece in parts]
 
 
 async def _of_product(
@@ -169,8 +185,10 @@ async def _of_product(
                 keep_newest(granules, page.granules)
         return search
 
+    failed: list[FailedDay] = []
     for search in await together(*map(ask, parted)):
-        found.failed += search.failed
+        add_failed(failed, search.failed)
+    found.failed += failed
     found.questions += len(parted)
     chosen = Chosen(parts.formats_of(query))
 
@@ -178,7 +196,7 @@ async def _of_product(
         rows = []
         for granule in granules.values():
             try:
-                one = match_of(granule, (), ways, apart, metres)
+                one = match_of(granule, ways, apart, metres)
             except ValueError:
                 found.without_track.append(granule.id)
                 continue
@@ -213,11 +231,20 @@ async def fetch(parts: Parts, rows: Sequence[Match], formats: tuple[str, ...] = 
 
 
 def _placed(parts: Parts, requests: Sequence[DownloadRequest]) -> list[DownloadRequest]:
-    """Files where they are, in a folder of their own or not; and the others where the settings file them."""
+    """Files where they are, by the registry or in a layout; and the others where the settings file them."""
+    recorded: dict[tuple[Key, date], dict[str, str]] = {}
+    for key, day in {(one.key, one.day) for one in requests if one.key is not None and one.day is not None}:
+        with parts.registry.skip_unreadable():
+            tracked = parts.registry.baseline(key).downloads(day, day)
+            recorded[key, day] = {file.url: file.path for file in tracked}
     found = []
     for request in requests:
-        if (place := place_of(parts, request)) is not None:
+        paths = {} if request.key is None or request.day is None else recorded.get((request.key, request.day))
+        place = place_of(parts, request, (paths or {}).get(request.url, ""))
+        if place is not None and (request.root is None or place.is_relative_to(request.root)):
             request = replace(request, path=place)
+        elif place is not None:
+            continue  # it is here, in another data folder
         elif parts.in_product_dir(None):
             request = parts.filing.in_product_dir(request)
         found.append(request)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from maap_tui.engine.catalogue.search import FailedDay
 from maap_tui.engine.errors import InvalidRequestError, MaapError
@@ -24,7 +24,7 @@ from maap_tui.engine.workflows.build import baseline_at_archive, newest_baseline
 from maap_tui.engine.workflows.coverage import runs_of
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.presence import files_there
-from maap_tui.engine.workflows.searching import UNCUT, run_of
+from maap_tui.engine.workflows.searching import UNCUT, add_failed, run_of
 from maap_tui.text import plural
 
 LONGEST = timedelta(hours=2)
@@ -179,11 +179,11 @@ async def _expected(
 ) -> list[Overpass]:
     """The overpasses to come."""
     if by == "cycle":
-        return await _repeated(parts, mission, query, found, metres, future)
+        return await _repeated(parts, mission, query, found, metres, [future])
     # Orbit files know nothing of swaths, nor of when a product is made.
     is_for_tracks = (query.collection, query.product_type) == mission.track_product
     if by == "auto" and (mission.orbit_files is None or not is_for_tracks):
-        return await _repeated(parts, mission, query, found, metres, future)
+        return await _repeated(parts, mission, query, found, metres, [future])
     try:
         orbit = await orbits.orbit_of(parts, mission, "scenario" if by == "scenario" else "prediction")
         rows, known = await asyncio.to_thread(orbits.along, orbit, mission, found.place, metres, future)
@@ -191,7 +191,7 @@ async def _expected(
         if by != "auto":
             raise
         found.notes.append(f"The predicted orbit cannot be had: {error.message}")
-        return await _repeated(parts, mission, query, found, metres, future)
+        return await _repeated(parts, mission, query, found, metres, [future])
     unknown = [
         TimeRange(start, end)
         for start, end in ((future.start, known.start), (known.end, future.end))
@@ -201,8 +201,8 @@ async def _expected(
         found.notes += [f"{orbit.name} says nothing of {part}" for part in unknown]
         return rows
     names = {one.name for one in rows}
-    for part in unknown:
-        more = await _repeated(parts, mission, query, found, metres, part)
+    if unknown:
+        more = await _repeated(parts, mission, query, found, metres, unknown)
         rows += [one for one in more if one.name not in names]
     return rows
 
@@ -219,12 +219,14 @@ async def flown(
     async with aclosing(aiter(search)) as pages:
         async for page in pages:
             keep_newest(granules, page.granules)
-    found.failed += search.failed
+    add_failed(found.failed, search.failed)
     rows = []
     for granule in granules.values():
         passes = passes_of(granule, found.place, metres)
         if passes is None:
-            found.without_track.append(granule.id)
+            # What was and what is to come are asked for by themselves, and may have days in common.
+            if granule.id not in found.without_track:
+                found.without_track.append(granule.id)
         else:
             rows += [one for one in passes if one.time in span]
     return rows
@@ -234,17 +236,17 @@ def keep_newest(granules: dict[Spot, Granule], fresh: Iterable[Granule]) -> None
     """Add granules to those that are known by their observation, of several processings the newest."""
     for granule in fresh:
         spot = spot_of(granule)
-        if spot not in granules or _rank(granule) > _rank(granules[spot]):
+        if spot not in granules or rank_of(granule) > rank_of(granules[spot]):
             granules[spot] = granule
 
 
-def _rank(granule: Granule) -> tuple[Any, ...]:
-    """What is greater the newer a processing of one granule is."""
-    return granule.baseline.upper(), *rank_of(granule)
-
-
 async def _repeated(
-    parts: Parts, mission: Mission, query: Query, found: Overpasses, metres: float, future: TimeRange
+    parts: Parts,
+    mission: Mission,
+    query: Query,
+    found: Overpasses,
+    metres: float,
+    futures: Sequence[TimeRange],
 ) -> list[Overpass]:
     """The newest known passes, later by whole repeat cycles; none of a mission without a cycle."""
     if mission.repeat is None:
@@ -274,6 +276,7 @@ async def _repeated(
     return [
         later
         for one in newest.values()
+        for future in futures
         for later in _later(one, found.place, future, cycle, mission.repeat.orbits)
     ]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
 from urllib.parse import quote, urljoin
 
 from maap_tui.engine.catalogue import built
-from maap_tui.engine.catalogue.search import Search
+from maap_tui.engine.catalogue.search import FailedDay, Search
 from maap_tui.engine.catalogue.stac import BadItem, granule_of
 from maap_tui.engine.catalogue.zero import Expected
 from maap_tui.engine.errors import (
@@ -30,6 +30,19 @@ from maap_tui.engine.workflows.rules import search_rules
 
 UNCUT = 10_000_000
 """Items of a search that is not cut."""
+
+
+def add_failed(known: list[FailedDay], fresh: Iterable[FailedDay]) -> None:
+    """Take in what could not be searched, once: another question may have been about the same time."""
+    for one in fresh:
+        if not any(_covers(other, one) for other in known):
+            known[:] = [*(other for other in known if not _covers(one, other)), one]
+
+
+def _covers(one: FailedDay, other: FailedDay) -> bool:
+    if one.window is None or other.window is None:
+        return one.label == other.label
+    return one.window.start <= other.window.start and other.window.end <= one.window.end
 
 
 def search(

@@ -13,7 +13,7 @@ from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.hooks import Hook
 from maap_tui.engine.model import TimeRange
-from maap_tui.engine.product_sets import ProductSet, SetRow, Spot
+from maap_tui.engine.product_sets import OrbitFrame, ProductSet, SetRow
 from maap_tui.engine.workflows.hooking import Hooking
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.pending import left_in_registry
@@ -54,7 +54,7 @@ def choose(
     *,
     partial: bool = False,
     max_items: int | None = None,
-    only: Collection[Spot] | None = None,
+    only: Collection[OrbitFrame] | None = None,
 ) -> tuple[list[SetRow], int]:
     """The orbits and frames of which something is to be fetched, and how many are left for another time.
 

@@ -20,9 +20,9 @@ from maap_tui.engine.model import Asset, Granule, TimeRange
 from maap_tui.engine.product_sets import (
     CellState,
     Member,
+    OrbitFrame,
     ProductSet,
     SetRow,
-    Spot,
     Version,
     judge,
     with_gaps,
@@ -36,7 +36,7 @@ from maap_tui.engine.workflows.searching import UNCUT, run_of
 _MARGIN = timedelta(hours=1)
 """How far apart the granules of one orbit and frame begin at most, by a wide margin."""
 
-_Known = dict[Spot, dict[str, Version]]
+_Known = dict[OrbitFrame, dict[str, Version]]
 """The versions of one product by orbit and frame, then by baseline."""
 
 
@@ -53,7 +53,7 @@ class SetTable:
     rows: list[SetRow] = field(default_factory=list)
     """By sensing start."""
     failed_days: list[FailedDay] = field(default_factory=list)
-    archive: list[list[tuple[Spot, Version]]] = field(default_factory=list)
+    archive: list[list[tuple[OrbitFrame, Version]]] = field(default_factory=list)
     """What the archive said it has of each product."""
     requests: dict[str, list[DownloadRequest]] = field(default_factory=dict)
     """Granule -> its files, of what the archive said."""
@@ -77,7 +77,7 @@ async def set_table(
     span: TimeRange | None,
     *,
     ask: bool = True,
-    also: Mapping[Spot, date] | None = None,
+    also: Mapping[OrbitFrame, date] | None = None,
     wait_for_service: bool = False,
 ) -> SetTable:
     """Look at a set.
@@ -109,7 +109,7 @@ async def set_table(
     return await judged(parts, table, also)
 
 
-async def judged(parts: Parts, table: SetTable, also: Mapping[Spot, date] | None = None) -> SetTable:
+async def judged(parts: Parts, table: SetTable, also: Mapping[OrbitFrame, date] | None = None) -> SetTable:
     """The same table by what the registry says now; the archive is not asked again."""
     return await asyncio.to_thread(_judge_all, parts, table, also or {})
 
@@ -182,7 +182,7 @@ async def collection_of(parts: Parts, member: Member, *, ask: bool = True, where
 
 async def _ask(
     parts: Parts, table: SetTable, member: Member, wait_for_service: bool
-) -> list[tuple[Spot, Version]]:
+) -> list[tuple[OrbitFrame, Version]]:
     """What the archive has of a product in the span."""
     span = table.span
     if span is not None:
@@ -225,11 +225,11 @@ def _offered(parts: Parts, table: SetTable, granule: Granule, formats: tuple[str
     )
 
 
-def _spot(orbit: int, frame: str | None) -> Spot:
+def _spot(orbit: int, frame: str | None) -> OrbitFrame:
     return orbit, frame or ""
 
 
-def _judge_all(parts: Parts, table: SetTable, also: Mapping[Spot, date]) -> SetTable:
+def _judge_all(parts: Parts, table: SetTable, also: Mapping[OrbitFrame, date]) -> SetTable:
     """The table by the registry as it is, in the thread that calls it."""
     done = SetTable(table.wanted, table.span, table.is_asked, failed_days=table.failed_days)
     done.archive, done.requests = table.archive, table.requests
@@ -279,14 +279,14 @@ def _with_gaps(parts: Parts, wanted: ProductSet, row: SetRow) -> SetRow:
     return with_gaps(row, is_gap)
 
 
-def _keep(column: _Known, spot: Spot, version: Version) -> None:
+def _keep(column: _Known, spot: OrbitFrame, version: Version) -> None:
     versions = column.setdefault(spot, {})
     known = versions.get(version.baseline)
     if known is None or version.outranks(known):
         versions[version.baseline] = version
 
 
-def _complete(column: _Known, spot: Spot, offered: Version) -> None:
+def _complete(column: _Known, spot: OrbitFrame, offered: Version) -> None:
     """Add what only the archive says to a version that the registry knows."""
     known = column.get(spot, {}).get(offered.baseline)
     if known is not None and known.name == offered.name:
@@ -309,10 +309,10 @@ def _registered(
     parts: Parts,
     member: Member,
     span: TimeRange | None,
-    also: Mapping[Spot, date],
+    also: Mapping[OrbitFrame, date],
     tracked: dict[str, list[TrackedFile]],
     unread: set[date],
-) -> Iterator[tuple[Spot, Version]]:
+) -> Iterator[tuple[OrbitFrame, Version]]:
     """What the registry has of a product, where it is wanted.
 
     Args:
@@ -376,7 +376,7 @@ def _registered(
 
 
 def _stretches(
-    span: TimeRange | None, also: Mapping[Spot, date]
+    span: TimeRange | None, also: Mapping[OrbitFrame, date]
 ) -> Sequence[tuple[date | None, date | None]]:
     """The days to read, first and last of each stretch, none twice."""
     if span is None:
