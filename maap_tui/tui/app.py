@@ -43,7 +43,7 @@ from maap_tui.tui.problems import words_of
 from maap_tui.tui.sampling import Sampling
 from maap_tui.tui.screens.browse.screen import BrowseScreen
 from maap_tui.tui.terminal import ShutdownGuard, TerminalDriver
-from maap_tui.tui.textual_compat import QuickStylesheet, QuietApp, drop_others_of, keymap_of
+from maap_tui.tui.textual_compat import QuickStylesheet, QuietApp, drop_notifications, keymap_of
 from maap_tui.tui.workers import LASTING, start_worker
 
 T = TypeVar("T")
@@ -561,7 +561,7 @@ class MaapApp(QuietApp):
 
     def on_notify(self, event: Notify) -> None:
         """Show the newest notification of each severity only: many would cover the list."""
-        drop_others_of(self, event.notification)
+        drop_notifications(self, event.notification.severity)
 
     def notify(
         self,

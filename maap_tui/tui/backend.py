@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from maap_tui.engine.download.queue_orders import Ordered
     from maap_tui.engine.download.requests import DownloadRequest
     from maap_tui.engine.net.credentials import TokenInfo
-    from maap_tui.engine.product_sets import SetRow
     from maap_tui.engine.query import Query
     from maap_tui.engine.registry.entries import TrackedFile
     from maap_tui.engine.runs import OpenRun
@@ -58,7 +57,6 @@ if TYPE_CHECKING:
     from maap_tui.engine.swaps.plan import SwapNames
     from maap_tui.engine.swaps.run import SwapReport
     from maap_tui.engine.workflows.quicklook import Quicklooks
-    from maap_tui.engine.workflows.set_table import SetTable
     from maap_tui.engine.workflows.sync import SyncReport
 
 T = TypeVar("T")
@@ -287,16 +285,6 @@ class Backend:
             transfers = self._transfers_of(session)
             transfers.resume_run()
             return await session.sync(query, into=transfers)
-
-        return await self.ask(run)
-
-    async def queue_set(self, table: SetTable, rows: Sequence[SetRow]) -> int:
-        """Queue the files that orbits and frames of a set lack; returns how many are new in the queue."""
-        from maap_tui.engine.workflows.set_sync import requests_of
-
-        async def run(session: Session) -> int:
-            requests = await asyncio.to_thread(requests_of, session, table, rows)
-            return await session.enqueue(requests, self._transfers_of(session))
 
         return await self.ask(run)
 

@@ -11,7 +11,7 @@ from maap_tui.engine.errors import CatalogError, InvalidRequestError, MaapError
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.saved_searches import Choices, words_of
 from maap_tui.text import as_sentence, clean, plural
-from maap_tui.tui.synced import ASK_ABOVE
+from maap_tui.tui.synced import may_queue
 from maap_tui.tui.workers import start_worker
 
 if TYPE_CHECKING:
@@ -119,9 +119,8 @@ async def _queue(host: Host, pasted: Pasted, known: Known) -> None:
     from maap_tui.engine.workflows.placing import place
 
     count = len(pasted.files)
-    if count > ASK_ABOVE and not await host.confirm(
-        f"Queue {plural(count, 'pasted file')}?", lines=[one.name for one in pasted.files], verb="Queue"
-    ):
+    names = [one.name for one in pasted.files]
+    if not await may_queue(host, count, plural(count, "pasted file"), lines=names):
         return
     host.notify(f"Looking for {plural(count, 'file')}...")
     placed: Placed = await host.backend.ask(partial(place, files=pasted.files, known=known))

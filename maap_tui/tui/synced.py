@@ -1,17 +1,30 @@
-"""What came of syncs of the app, in words; the same in every place that starts some."""
+"""What is asked before many files are queued, and what came of syncs; the same in every place."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from maap_tui.text import plural
+from maap_tui.text import clean, plural
 
 if TYPE_CHECKING:
     from maap_tui.engine.workflows.sync import SyncReport
+    from maap_tui.tui.host import Host
 
 ASK_ABOVE: Final = 1000
 """Files that are queued without a question."""
+
+
+async def may_queue(host: Host, count: int, what: str, *, lines: Sequence[str] = ()) -> bool:
+    """Ask before very many files are queued; call it from a worker.
+
+    Args:
+        host: the app.
+        count: how many files or granules.
+        what: they in words, with their number.
+        lines: each of them.
+    """
+    return count <= ASK_ABOVE or await host.confirm(clean(f"Queue {what}?"), lines=lines, verb="Queue")
 
 
 def left_out_words(reports: Iterable[SyncReport]) -> str:

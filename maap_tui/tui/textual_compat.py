@@ -25,7 +25,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Size
 from textual.keys import _character_to_key
 from textual.message import Message
-from textual.notifications import Notification
+from textual.notifications import Notification, SeverityLevel
 from textual.screen import Screen
 from textual.widgets import Tree
 
@@ -53,11 +53,11 @@ def redraw_labels(tree: Tree[Any]) -> None:
     tree._invalidate()
 
 
-def drop_others_of(app: App[Any], newest: Notification) -> None:
-    """Take older notifications of the same severity away. Textual can only clear all of them."""
-    for old in notifications_of(app):
-        if old.severity == newest.severity:
-            app._unnotify(old, refresh=False)
+def drop_notifications(app: App[Any], severity: SeverityLevel) -> None:
+    """Take the notifications of a severity away. Textual can only clear all of them."""
+    for one in notifications_of(app):
+        if one.severity == severity:
+            app._unnotify(one)
 
 
 def notifications_of(app: App[Any]) -> list[Notification]:

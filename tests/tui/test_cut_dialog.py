@@ -7,7 +7,7 @@ from pathlib import Path
 
 import h5py
 import pytest
-from driving import text_of, wait_until
+from driving import confirm, text_of, wait_until
 from textual.widgets import Input
 
 from maap_tui.demo import Archive
@@ -47,8 +47,10 @@ async def test_a_region_is_cut_after_its_bytes_were_said(
         await pilot.press("w")
         await wait_until(lambda: isinstance(app.screen, PromptDialog), pilot)
         assert "Needs " in text_of(app)
+        (tmp_path / "part.nc").write_text("older")
         app.screen.query_one(Input).value = str(tmp_path / "part.nc")
         await pilot.press("enter")
+        await confirm(app, pilot)  # that it is replaced
         await wait_until(lambda: "Wrote 6 variables" in text_of(app), pilot)
         await wait_until(lambda: not isinstance(app.screen, CutDialog), pilot)
     with h5py.File(tmp_path / "part.nc") as part:

@@ -11,6 +11,7 @@ from textual.widgets import Input
 
 from maap_tui.demo import Archive
 from maap_tui.tui.app import MaapApp
+from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.screens.search.map import MapScreen
 from maap_tui.tui.screens.search.overpasses import OverpassDialog
@@ -30,7 +31,7 @@ async def test_passes_of_a_site_are_listed_fetched_and_written(make_app: MakeApp
         await wait_until(lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted, pilot)
         screen = app.screen
         assert isinstance(screen, SearchScreen)
-        screen.form.fill(Terms(L2, "CPR_CLD_2A", "BC", area="hyytiala r100"))
+        screen.form.fill(Terms(L2, "cpr_cld_2a", "Newest", area="hyytiala r100"))
         await pilot.press("escape", "O")
         await wait_until(lambda: isinstance(app.screen, OverpassDialog), pilot)
         dialog = app.screen
@@ -55,14 +56,26 @@ async def test_passes_of_a_site_are_listed_fetched_and_written(make_app: MakeApp
         await pilot.press("a", "d")
         await wait_until(lambda: "All of it is here" in text_of(app), pilot)
 
-        await pilot.press("e")
-        await wait_until(lambda: isinstance(app.screen, PromptDialog), pilot)
-        app.screen.query_one(Input).value = str(tmp_path / "site.ics")
-        await pilot.press("enter")
+        file = tmp_path / "site.ics"
+        file.write_text("older")
+        for answer in ("n", "y"):
+            await pilot.press("e")
+            await wait_until(lambda: isinstance(app.screen, PromptDialog), pilot)
+            app.screen.query_one(Input).value = str(file)
+            await pilot.press("enter")
+            await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+            await pilot.press(answer)
+            await wait_until(lambda: app.screen is dialog, pilot)
+            assert answer == "y" or file.read_text() == "older"
         await wait_until(lambda: "Wrote 3 overpasses" in text_of(app), pilot)
-        assert (tmp_path / "site.ics").read_bytes().count(b"BEGIN:VEVENT\r\n") == 3
+        assert file.read_bytes().count(b"BEGIN:VEVENT\r\n") == 3
         await pilot.press("escape")
         await wait_until(lambda: not isinstance(app.screen, OverpassDialog), pilot)
+        # Any baseline is the newest of each granule.
+        screen.form.fill(Terms(L2, "CPR_CLD_2A", "any", area="hyytiala r100"))
+        await pilot.press("O")
+        await wait_until(lambda: "overpasses of Hyytiälä" in text_of(app), pilot)
+        assert "Overpasses of CPR_CLD_2A" in text_of(app)
 
 
 @pytest.mark.long

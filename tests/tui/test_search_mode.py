@@ -536,6 +536,7 @@ async def test_the_coverage_of_the_form_is_shown_and_gaps_are_fetched(
         await pilot.press("C")
         await wait_until(lambda: isinstance(app.screen, GapsDialog), pilot)
         assert "19 not here, in 1 gap" in text_of(app)
+        await wait_until(lambda: not notices_of(app), pilot)  # that it is counted
         # It is about all of the baseline, and says so.
         assert "All of the baseline is counted and fetched: the orbits and the area of" in text_of(app)
         assert "the form are left out." in text_of(app)
@@ -675,6 +676,12 @@ async def test_results_are_exported(make_app: Make, tmp_path: Path) -> None:
         await run_search(screen, pilot)
         urls = [row.files[0].href for row in screen.results.rows]
         written = {}
+        await pilot.press("e")
+        await wait_until(lambda: isinstance(app.screen, PromptDialog), pilot)
+        app.screen.query_one(Input).value = str(tmp_path)
+        await pilot.press("enter")
+        await wait_until(lambda: "Name a file." in text_of(app), pilot)
+        await pilot.press("escape")
         for suffix in ("csv", "jsonl", "txt"):
             target = tmp_path / f"found.{suffix}"
             if suffix == "csv":

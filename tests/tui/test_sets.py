@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from driving import text_of, wait_until
+from driving import confirm, text_of, wait_until
 from textual.pilot import Pilot
 
 from maap_tui.demo.archive import Archive
@@ -88,8 +88,9 @@ def app_with_sets(make_app: MakeApp) -> MakeApp:
 
 
 async def test_what_is_missing_is_fetched_and_becomes_complete(
-    app_with_sets: MakeApp, archive: Archive
+    app_with_sets: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("maap_tui.tui.synced.ASK_ABOVE", 3)
     app = app_with_sets(prepare=track)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await open_sets(app, pilot)
@@ -100,7 +101,12 @@ async def test_what_is_missing_is_fetched_and_becomes_complete(
         for row in [row for row in rows.rows if row.is_obtainable and row.orbit != 9241][:2]:
             rows.move_to_key(row.spot)
             await pilot.press("space")
+        # Many are confirmed first.
         await pilot.press("d")
+        await wait_until(lambda: "Queue 4 files of clouds?" in text_of(app), pilot)
+        await pilot.press("n", "d")
+        assert not app.backend.live_jobs
+        await confirm(app, pilot)
         await wait_until(lambda: "4 files queued" in text_of(app), pilot)
         await wait_until(lambda: sum(row.state == "complete" for row in rows.rows) == 2, pilot)
         complete = next(row for row in rows.rows if row.state == "complete")
@@ -131,7 +137,10 @@ async def test_other_sets_and_other_days(app_with_sets: MakeApp) -> None:
         screen = await open_sets(app, pilot)
         await asked(app, pilot)
         three = len(matrix(screen).rows)
-        await pilot.press("minus")
+        # The last line has the keys, and a click there does what the key does.
+        keys = text_of(app).splitlines()[-1]
+        assert keys.endswith("n incomplete  + - days  [ ] move  ←→ cell  esc closes")
+        await pilot.click(offset=(keys.index("- days"), SIZE[1] - 1))
         await asked(app, pilot)
         await wait_until(lambda: 10 < len(matrix(screen).rows) < three / 2, pilot)
         await pilot.press("left_square_bracket")

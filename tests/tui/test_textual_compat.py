@@ -45,7 +45,7 @@ class Small(textual_compat.QuietApp):
         yield Labels("root")
 
     def on_notify(self, event: Notify) -> None:
-        textual_compat.drop_others_of(self, event.notification)
+        textual_compat.drop_notifications(self, event.notification.severity)
 
 
 def test_the_keys_that_the_user_chose_are_shown() -> None:

@@ -11,7 +11,7 @@ from textual.worker import Worker, WorkerState
 
 from maap_tui.tui.closing import ClosesOnce
 from maap_tui.tui.host import OnHost
-from maap_tui.tui.textual_compat import bindings_of
+from maap_tui.tui.textual_compat import bindings_of, drop_notifications
 
 Result = TypeVar("Result")
 
@@ -22,6 +22,10 @@ class Dialog(OnHost, ModalScreen[Result], ClosesOnce[Result]):
     BINDINGS: ClassVar = [Binding("ctrl+c", "app.help_quit", "How to quit", show=False)]
     closes_beside: ClassVar[bool] = True
     """Whether a click beside it closes it; not for dialogs in which something is typed."""
+
+    def on_mount(self) -> None:
+        # It answers what a notification said to be under way, which would lie over its keys.
+        drop_notifications(self.app, "information")
 
     async def on_click(self, event: events.Click) -> None:
         widget = event.widget

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -13,8 +14,9 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Input, Static
 
 from maap_tui.engine.errors import InvalidRequestError, MaapError
-from maap_tui.engine.storage.places import demand_path
-from maap_tui.text import clean
+from maap_tui.engine.storage import files
+from maap_tui.engine.storage.places import demand_file, demand_path
+from maap_tui.text import clean, format_bytes
 from maap_tui.tui.dialogs.dialog import Dialog
 from maap_tui.tui.host import Host
 
@@ -93,6 +95,38 @@ async def ask_folder(host: Host, question: str) -> Path | None:
         )
     )
     return None if text is None else Path(text.strip()).expanduser().absolute()
+
+
+async def ask_file(
+    host: Host, question: str, first: Path, *, check: Callable[[str], object] = demand_file, hint: str = ""
+) -> Path | None:
+    """Ask for a file to write, and whether one that is there is replaced. Call it from a worker.
+
+    Args:
+        host: the app.
+        question: what is asked.
+        first: the path at first.
+        check: raises an error for a text that cannot be accepted.
+        hint: what depends on the name.
+
+    Returns:
+        The path; None after Escape, and for a file that stays.
+
+    Raises:
+        InvalidRequestError: it is a folder.
+    """
+    text = await host.push_screen_wait(PromptDialog(question, str(first), check=check, hint=hint))
+    if text is None:
+        return None
+    path = Path(text.strip()).expanduser().absolute()
+    if await asyncio.to_thread(path.is_dir):
+        raise InvalidRequestError(f"{path} is a folder", "Name a file.")
+    size = await asyncio.to_thread(files.size_of, path)
+    if size is not None and not await host.confirm(
+        clean(f"{path} exists ({format_bytes(size)}). Replace it?"), verb="Replace"
+    ):
+        return None
+    return path
 
 
 def _check_folder(text: str) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 from textual.events import Click
 from textual.widget import Widget
 
 KeyWords = tuple[str, str, str]
-"""The key as it is printed, what it does in a word or two, and its action on the screen."""
+"""The key as it is printed, what it does in a word or two, and its action on the screen.
+
+Without words it stands before the next key, which has words for both.
+"""
 
 
 class KeyLine(Widget):
@@ -35,15 +38,27 @@ class KeyLine(Widget):
 
     def render(self) -> Text:
         width = self.size.width or 80
-        *most, last = [(f"{key} {label}", action) for key, label, action in self._keys]
-        room = width - len(last[0])
+        *most, (key, label, action) = self._keys
+        last = f"{key} {label}"
+        room = width - len(last)
         text = Text(no_wrap=True)
         self._ends = []
-        for words, action in most:
-            if text.cell_len + len(words) + 2 > room:
+        for group in _groups(most):
+            if text.cell_len + sum(len(words) for words, _ in group) > room:
                 break
-            text.append(f"{words}  ")
-            self._ends.append((text.cell_len, action))
-        text.append(last[0])
-        self._ends.append((text.cell_len, last[1]))
+            for words, own_action in group:
+                text.append(words)
+                self._ends.append((text.cell_len, own_action))
+        text.append(last)
+        self._ends.append((text.cell_len, action))
         return text
+
+
+def _groups(keys: Sequence[KeyWords]) -> Iterator[list[tuple[str, str]]]:
+    """Words and actions of keys that are shown together or not at all."""
+    group = []
+    for key, label, action in keys:
+        group.append((f"{key} {label}  " if label else f"{key} ", action))
+        if label:
+            yield group
+            group = []

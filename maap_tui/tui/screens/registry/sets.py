@@ -26,6 +26,7 @@ from maap_tui.engine.workflows.set_table import SetTable, judged, set_table
 from maap_tui.text import clean, format_bytes, format_count, plural
 from maap_tui.tui.dialogs.dialog import Dialog
 from maap_tui.tui.problems import problem_of
+from maap_tui.tui.synced import may_queue
 from maap_tui.tui.theme import Glyphs
 from maap_tui.tui.widgets.key_line import KeyLine, KeyWords
 from maap_tui.tui.widgets.row_list import RowList
@@ -61,8 +62,8 @@ KEYS: list[KeyWords] = [
     ("-", "days", "longer(-1)"),
     ("[", "", "shift(-1)"),
     ("]", "move", "shift(1)"),
-    ("←→", "product", "step(1)"),
-    ("esc", "", "dismiss(None)"),
+    ("←→", "cell", "step(1)"),
+    ("esc", "closes", "dismiss(None)"),
 ]
 
 _TONES = {"here": "success", "archive": "warning", "nowhere": "muted", "deleted": "muted", "gap": "muted"}
@@ -464,11 +465,14 @@ class SetsScreen(Dialog[None]):
             start_worker(self, self._fetch, self._table, self._rows.chosen, group="fetch")
 
     async def _fetch(self, table: SetTable, rows: Sequence[SetRow]) -> None:
-        count = len(await asyncio.to_thread(requests_of, self.maap.backend.session, table, rows))
+        requests = await asyncio.to_thread(requests_of, self.maap.backend.session, table, rows)
+        count = len(requests)
         if not count:
             self.maap.notify("Nothing of these is at the archive and not here.", timeout=5)
             return
-        queued = await self.maap.backend.queue_set(table, rows)
+        if not await may_queue(self.maap, count, f"{plural(count, 'file')} of {table.wanted.name}"):
+            return
+        queued = await self.maap.backend.queue_files(requests)
         others = f" {count - queued} in the queue already." if count > queued else ""
         lacking = sum(any(cell.state == "nowhere" for cell in row.cells) for row in rows)
         words = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -16,13 +15,12 @@ from maap_tui.engine.model import Asset, Granule
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
 from maap_tui.engine.storage import files
-from maap_tui.engine.storage.places import demand_path
 from maap_tui.engine.workflows.register import RegisteredFiles
 from maap_tui.text import clean, format_bytes, format_count, format_duration, format_sum, plural
-from maap_tui.tui.dialogs.prompt import PromptDialog, ask_folder
+from maap_tui.tui.dialogs.prompt import ask_file, ask_folder
 from maap_tui.tui.host import Host
 from maap_tui.tui.screens.search.results import Result, order_of
-from maap_tui.tui.synced import ASK_ABOVE, left_out_words
+from maap_tui.tui.synced import left_out_words, may_queue
 
 PROGRESS_S = 15.0
 """Seconds that a report of progress is shown at most; the next one, or the outcome, replaces it."""
@@ -145,12 +143,8 @@ class ResultActions:
         whole = whole.replace(frames=found.frames)
         gaps = await app.push_screen_wait(GapsDialog(found, left_out=_left_out(query, whole)))
         count = sum(gap.missing for gap in gaps or ())
-        if not gaps or (
-            count > ASK_ABOVE
-            and not await app.confirm(
-                clean(f"Queue {plural(count, 'granule')} of {whole.product_type} {baseline}?"), verb="Queue"
-            )
-        ):
+        what = f"{plural(count, 'granule')} of {whole.product_type} {baseline}"
+        if not gaps or not await may_queue(app, count, what):
             return
         reports = [
             await app.backend.sync(whole.replace(time=whole_days(gap.first, gap.last))) for gap in gaps
@@ -186,27 +180,19 @@ class ResultActions:
     async def export(self, chosen: Sequence[Result], which: str) -> None:
         """Write granules to a file that is asked for; `which` says what of the list they are."""
         product = chosen[0].granule.product_type
-        text = await self._app.push_screen_wait(
-            PromptDialog(
-                f"Write {plural(len(chosen), 'granule')} ({which}) to which file?",
-                str(Path.home() / f"{product}.csv"),
-                check=_check_file,
-                hint=f"Its suffix says how: {SUFFIXES}.",
-            )
+        path = await ask_file(
+            self._app,
+            f"Write {plural(len(chosen), 'granule')} ({which}) to which file?",
+            Path.home() / f"{product}.csv",
+            hint=f"Its suffix says how: {SUFFIXES}.",
         )
-        if text is None:
+        if path is None:
             return
-        path = Path(text.strip()).expanduser().absolute()
         if needs_geometry(path) and not all(result.is_whole for result in chosen):
             raise InvalidRequestError(
                 f"A list this long does not keep the geometry, which {path.suffix} needs",
                 f"Choose fewer granules, or run: maap search ... -o {path.name}",
             )
-        size = await asyncio.to_thread(files.size_of, path)
-        if size is not None and not await self._app.confirm(
-            f"{path} exists ({format_bytes(size)}). Replace it?", verb="Replace"
-        ):
-            return
         if len(chosen) > SLICE:
             self._app.notify(clean(f"Writing {plural(len(chosen), 'granule')} to {path}..."), markup=False)
         await asyncio.to_thread(_write_export, path, chosen)
@@ -235,10 +221,3 @@ def _left_out(query: Query, counted: Query) -> list[str]:
 
 def _can_be_folder(path: Path) -> bool:
     return path.is_dir() or not path.exists()
-
-
-def _check_file(text: str) -> None:
-    words = text.strip()
-    if not words or words.endswith(("/", os.sep)) or "\0" in words:
-        raise InvalidRequestError("Name a file.")
-    demand_path(text)

@@ -11,7 +11,7 @@ from maap_tui.engine.session import Session
 from maap_tui.tui.host import Host
 from maap_tui.tui.screens.search.search_form import SearchForm
 from maap_tui.tui.screens.search.search_words import count_in_words
-from maap_tui.tui.screens.search.terms import known_word
+from maap_tui.tui.screens.search.terms import known_word, names_of
 
 
 class Asking:
@@ -83,19 +83,9 @@ class Asking:
                 pass  # the form says it
             form.judge()
         if form.reading.needs_newest:
-            query = _names_in(form)
-            await self._app.backend.ask(
-                lambda session: session.newest_baseline(query.collection, query.product_type)
-            )
+            names = names_of(form.terms, form.known)[:2]
+            await self._app.backend.ask(lambda session: session.newest_baseline(*names))
             form.judge()
-
-
-def _names_in(form: SearchForm) -> Query:
-    """Collection and product type as they are spelled, for the search of the newest baseline."""
-    terms, known = form.terms, form.known
-    collection = known_word(terms.collection, known.collections) or terms.collection.strip()
-    product = known_word(terms.product_type, known.products_of(collection)) or terms.product_type.strip()
-    return Query(collection, product)
 
 
 async def _fetch_names(session: Session, collection: str) -> None:

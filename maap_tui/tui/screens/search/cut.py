@@ -18,11 +18,10 @@ from maap_tui.engine.errors import InvalidRequestError, MaapError
 from maap_tui.engine.model import Granule
 from maap_tui.engine.session import Session
 from maap_tui.engine.sites import Site
-from maap_tui.engine.storage.places import demand_file
 from maap_tui.engine.workflows.cut import Source, source_of_granule
 from maap_tui.text import clean, format_bytes
 from maap_tui.tui.dialogs.dialog import Dialog
-from maap_tui.tui.dialogs.prompt import PromptDialog
+from maap_tui.tui.dialogs.prompt import ask_file
 from maap_tui.tui.screens.search.area_field import read_area
 from maap_tui.tui.widgets.key_line import KeyLine, KeyWords
 from maap_tui.tui.widgets.row_list import RowList
@@ -176,17 +175,14 @@ class CutDialog(Dialog[None]):
         if estimated is None or source is None:
             return
         wanted, found = estimated
-        text = await self.maap.push_screen_wait(
-            PromptDialog(
-                "Write the cut to which file?",
-                str(Path.home() / f"{self._granule.id}_cut.nc"),
-                check=_check,
-                hint=found.needs,
-            )
+        out = await ask_file(
+            self.maap,
+            "Write the cut to which file?",
+            Path.home() / f"{self._granule.id}_cut.nc",
+            hint=found.needs,
         )
-        if text is None:
+        if out is None:
             return
-        out = Path(text.strip()).expanduser().absolute()
         self._say("Fetching and writing...")
         result = await self.maap.backend.ask(
             lambda session: session.cut(source, wanted, out, command=wanted.command(self._granule.id))
@@ -219,7 +215,3 @@ class CutDialog(Dialog[None]):
             self.query_one(RowList).focus()
         else:
             self.dismiss(None)
-
-
-def _check(text: str) -> None:
-    demand_file(text)

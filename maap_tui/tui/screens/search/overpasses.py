@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,16 +20,17 @@ from maap_tui.engine.overpass.ical import calendar
 from maap_tui.engine.overpass.passing import Overpass, Place, csv_text
 from maap_tui.engine.overpass.units import km_words, read_duration
 from maap_tui.engine.query import Circle
+from maap_tui.engine.session import Session
 from maap_tui.engine.sites import Site, find, split_reach
 from maap_tui.engine.storage import files
-from maap_tui.engine.storage.places import demand_path
+from maap_tui.engine.storage.places import demand_file
 from maap_tui.engine.time_words import read_time
 from maap_tui.engine.workflows.overpass import MOST_AHEAD, Overpasses, overpasses, query_for
 from maap_tui.text import clean, plural
 from maap_tui.tui.dialogs.dialog import Dialog
-from maap_tui.tui.dialogs.prompt import PromptDialog
+from maap_tui.tui.dialogs.prompt import ask_file
 from maap_tui.tui.screens.search.area_field import read_area
-from maap_tui.tui.screens.search.terms import Terms
+from maap_tui.tui.screens.search.terms import NEWEST, Terms, names_of
 from maap_tui.tui.widgets.key_line import KeyLine, KeyWords
 from maap_tui.tui.widgets.row_list import RowList
 from maap_tui.tui.widgets.row_model import Column
@@ -94,7 +96,7 @@ class OverpassDialog(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         terms = self._terms
-        names = " ".join(filter(None, (terms.product_type, terms.baseline)))
+        names = " ".join(filter(None, names_of(terms, self.maap.backend.session.index.known)[1:]))
         of = f" of {names}" if terms.collection and names else ""
         with Vertical(classes="dialog -wide -high"):
             yield Static(clean(f"Overpasses{of}"), markup=False, classes="question")
@@ -158,18 +160,7 @@ class OverpassDialog(Dialog[None]):
             place, metres, span = self._asked()
             self._say("Looking...")
             found = await self.maap.backend.ask(
-                lambda session: overpasses(
-                    session,
-                    query_for(
-                        session,
-                        self._terms.collection,
-                        self._terms.product_type if self._terms.collection else "",
-                        self._terms.baseline or None,
-                    ),
-                    place,
-                    metres,
-                    span,
-                )
+                partial(_found, terms=self._terms, place=place, metres=metres, span=span)
             )
         except MaapError as error:
             self._say(error.sentences)
@@ -209,17 +200,15 @@ class OverpassDialog(Dialog[None]):
             start_worker(self, self._export, self._found, group="export", exclusive=True)
 
     async def _export(self, found: Overpasses) -> None:
-        text = await self.maap.push_screen_wait(
-            PromptDialog(
-                f"Write {plural(len(found.rows), 'overpass', 'overpasses')} to which file?",
-                str(Path.home() / "overpasses.ics"),
-                check=_check,
-                hint="Its suffix says how: .ics is a calendar, .csv a table.",
-            )
+        path = await ask_file(
+            self.maap,
+            f"Write {plural(len(found.rows), 'overpass', 'overpasses')} to which file?",
+            Path.home() / "overpasses.ics",
+            check=_check,
+            hint="Its suffix says how: .ics is a calendar, .csv a table.",
         )
-        if text is None:
+        if path is None:
             return
-        path = Path(text.strip()).expanduser().absolute()
         is_calendar = path.suffix.lower() == ".ics"
         now = self.maap.backend.now()
         words = calendar(found.rows, found.place, now) if is_calendar else csv_text(found.rows)
@@ -253,10 +242,21 @@ class OverpassDialog(Dialog[None]):
             rows.focus()
 
 
+async def _found(session: Session, terms: Terms, place: Place, metres: float, span: TimeRange) -> Overpasses:
+    collection, product_type, baseline = names_of(terms, session.index.known)
+    named = baseline if baseline not in ("", NEWEST) else None
+    query = query_for(session, collection, product_type if collection else "", named)
+    if baseline == NEWEST:
+        newest = await session.newest_baseline(query.collection, query.product_type)
+        if not newest:
+            raise InvalidRequestError(f"{query.product_type} has no granules in {query.collection}")
+        query = query.replace(baseline=newest)
+    return await overpasses(session, query, place, metres, span)
+
+
 def _check(text: str) -> None:
-    if Path(text.strip()).suffix.lower() not in (".ics", ".csv") or "\0" in text:
+    if demand_file(text).suffix.strip().lower() not in (".ics", ".csv"):
         raise InvalidRequestError("Name a file that ends in .ics or .csv.")
-    demand_path(text)
 
 
 def _write(path: Path, words: str) -> None:

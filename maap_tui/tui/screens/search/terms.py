@@ -297,6 +297,14 @@ def _read_maximum(text: str, default: int) -> int:
     return int(words)
 
 
+def names_of(terms: Terms, known: Known) -> tuple[str, str, str]:
+    """Collection, product type and baseline as they are spelled; a baseline is NEWEST too, or '' for any."""
+    problems: dict[str, str] = {}
+    collection = _read_collection(terms.collection, known, problems)
+    product_type = _read_product(terms.product_type, collection, known, problems)
+    return collection, product_type, _read_baseline(terms.baseline, collection, product_type, known, problems)
+
+
 def find_matches(field_name: str, terms: Terms, known: Known, sites: Sequence[Site] = KNOWN) -> list[Match]:
     """The names that a field can be completed with, best first; [] for a field without names."""
     if field_name == "collection":

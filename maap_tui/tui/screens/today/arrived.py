@@ -9,7 +9,7 @@ from maap_tui.engine.workflows.arrivals import News, queries_of
 from maap_tui.text import plural
 from maap_tui.tui.dialogs.listing import ListDialog
 from maap_tui.tui.host import Host
-from maap_tui.tui.synced import ASK_ABOVE
+from maap_tui.tui.synced import may_queue
 
 
 async def show_arrived(host: Host) -> None:
@@ -33,7 +33,7 @@ async def show_arrived(host: Host) -> None:
         ListDialog(title, lines, verb=f"fetch {files}", key="d" if wanted else "")
     ):
         return
-    if len(wanted) > ASK_ABOVE and not await host.confirm(f"Queue {files}?", verb="Queue"):
+    if not await may_queue(host, len(wanted), files):
         return
     count = await host.backend.queue_files(wanted)
     host.notify(f"{plural(count, 'file')} queued; 3 shows them.")

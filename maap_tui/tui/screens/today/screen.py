@@ -34,7 +34,7 @@ from maap_tui.tui.problems import problem_of
 from maap_tui.tui.screens.mode import ModeScreen
 from maap_tui.tui.screens.today import today_words as words
 from maap_tui.tui.screens.today.arrived import show_arrived
-from maap_tui.tui.synced import ASK_ABOVE
+from maap_tui.tui.synced import may_queue
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.pane import framed
 from maap_tui.tui.widgets.row_list import RowList
@@ -395,9 +395,8 @@ class TodayScreen(ModeScreen):
         if not found:
             self.maap.notify("Nothing can be fetched there: press enter to see the files.")
             return
-        if len(found) > ASK_ABOVE and not await self.maap.confirm(
-            f"Queue {plural(len(found), 'file')} of {plural(len(lacks), 'baseline')}?", verb="Queue"
-        ):
+        what = f"{plural(len(found), 'file')} of {plural(len(lacks), 'baseline')}"
+        if not await may_queue(self.maap, len(found), what):
             return
         count, refused = await self.maap.backend.queue_tracked(found)
         queued = f"{plural(count, 'file')} queued; 3 shows them."
