@@ -523,7 +523,7 @@ class MaapApp(QuietApp):
         command = self.backend.session.settings.commands[name]
         subjects = getattr(self.screen, "subjects", None)
         if self.current_mode in command.where and subjects is not None:
-            start_worker(self, run_command, self, self, command, subjects, group="command")
+            start_worker(self, run_command, self, self, command, subjects(), group="command")
         else:
             self.notify(f"{name} works in: {', '.join(command.where)}.", markup=False)
 

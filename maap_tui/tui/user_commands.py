@@ -21,32 +21,35 @@ SECRETS = "MAAP_TOKEN"
 """Beginning of the variables that a command does not inherit."""
 
 
-Subjects = Sequence[Mapping[str, str]]
-"""What is marked or under the cursor, each by the placeholders of a command."""
+Subjects = Callable[[], Sequence[Mapping[str, str]]]
+"""Gives what is marked or under the cursor, each by the placeholders of a command; looks at the disk."""
 
 
-async def run_command(app: App[Any], host: Host, command: UserCommand, find: Callable[[], Subjects]) -> None:
+async def run_command(app: App[Any], host: Host, command: UserCommand, subjects: Subjects) -> None:
     """Run a command for all that is marked, or for what the cursor is on; call it from a worker.
 
     Args:
         app: whose terminal it may take.
         host: the same.
         command: what is run.
-        find: gives what it is run for.
+        subjects: what it is run for.
 
     Raises:
         InvalidRequestError: it cannot be run.
     """
-    subjects = find()
-    if not subjects:
+
+    def words_of_each() -> list[list[str]]:
+        return [words_for(command, one) for one in subjects()]
+
+    lines = await asyncio.to_thread(words_of_each)
+    if not lines:
         host.notify("Nothing is under the cursor.", markup=False)
         return
-    lines = [words_for(command, one) for one in subjects]
     environ = {
         name: text for name, text in host.backend.session.environ.items() if not name.startswith(SECRETS)
     }
     program = lines[0][0]
-    if shutil.which(program, path=environ.get("PATH")) is None:
+    if await asyncio.to_thread(shutil.which, program, path=environ.get("PATH")) is None:
         raise InvalidRequestError(
             f"{command.name}: the program {program[:80]!a} was not found",
             "Give its path, and check that it may be executed; a line of a shell needs sh -c '...'.",

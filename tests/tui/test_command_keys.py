@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.error import ErrorDialog
 from maap_tui.tui.dialogs.help import HelpDialog
 from maap_tui.tui.keys import keys_of_commands
+from maap_tui.tui.widgets.row_list import RowList
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("prompt_keys")]
 
@@ -81,9 +84,18 @@ async def test_a_long_line_does_not_keep_a_command_from_its_end(
 
 
 async def test_a_command_gets_what_the_cursor_is_on(
-    make_app: MakeApp, archive: Archive, tmp_path: Path
+    make_app: MakeApp, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     declare(archive, tmp_path / "maap")
+    looking: set[int] = set()
+    exists = os.path.exists
+
+    def look(path: str) -> bool:
+        if str(path).endswith(".h5"):
+            looking.add(threading.get_ident())
+        return exists(path)
+
+    monkeypatch.setattr(os.path, "exists", look)
     app = make_app(home=tmp_path / "maap", mode="registry")
     async with app.run_test(size=(120, 24), notifications=True) as pilot:
         assert "[commands.lost] key: d belongs to registry.download" in notices_of(app)
@@ -116,6 +128,14 @@ async def test_a_command_gets_what_the_cursor_is_on(
         await pilot.press("a", "home", "number_sign")
         await wait_until(lambda: f"say: GOT 2 {files[0].path}" in logged(), pilot)
         await wait_until(lambda: "say ended with 1. The log (5) has what it said." in notices_of(app), pilot)
+        assert looking and threading.get_ident() not in looking, "a slow disk holds no key up"
+        # A download that failed is a row too.
+        tracker.record_error(files[1].url, "Service Unavailable", code=503, tries=6, at=app.backend.now())
+        errors = app.screen.query_one("#errors", RowList)
+        await wait_until(lambda: errors.rows, pilot)
+        errors.focus()
+        await pilot.press("ampersand")
+        await wait_until(lambda: logged().count("names: GOT 3 CPR_CLD_2A BC") == 4, pilot)
         await pilot.press("question_mark")
         await wait_until(lambda: isinstance(app.screen, HelpDialog), pilot)
         await pilot.press(*"names")

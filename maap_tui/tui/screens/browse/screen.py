@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -418,13 +418,18 @@ class BrowseScreen(ModeScreen):
         }
         self.maap.go("search", **{name: value for name, value in names.items() if value is not None})
 
-    def subjects(self) -> list[dict[str, str]]:
+    def subjects(self) -> Callable[[], list[dict[str, str]]]:
         """The branch under the cursor, for a command of the user's."""
         branch = self.tree_view.branch
         if branch is None:
-            return []
-        names = (branch.collection, branch.product_type, branch.baseline)
-        return [dict(zip(("collection", "product", "baseline"), (name or "" for name in names), strict=True))]
+            return list
+        named = zip(
+            ("collection", "product", "baseline"),
+            (branch.collection, branch.product_type, branch.baseline),
+            strict=True,
+        )
+        values = {name: text or "" for name, text in named}
+        return lambda: [values]
 
     def action_copy(self) -> None:
         branch = self._branch

@@ -545,9 +545,10 @@ class DownloadsScreen(ModeScreen):
         self._arrange()
         self.sample()
 
-    def subjects(self) -> list[dict[str, str]]:
+    def subjects(self) -> Callable[[], list[dict[str, str]]]:
         """The marked transfers, or the one under the cursor, for a command of the user's."""
-        return [values_of_file(line.key, line.url, line.kind[0]) for line in self.table.chosen]
+        chosen = [(line.key, line.url, line.kind[0]) for line in self.table.chosen]
+        return lambda: [values_of_file(*one) for one in chosen]
 
     def action_folder(self) -> None:
         line = self.table.current

@@ -476,15 +476,18 @@ class RegistryScreen(ModeScreen):
         if row is not None:
             self.maap.copy_text(getattr(row, "path", "") or row.url)
 
-    def subjects(self) -> list[dict[str, str]]:
+    def subjects(self) -> Callable[[], list[dict[str, str]]]:
         """The marked files or baselines, or the one under the cursor, for a command of the user's."""
-        if self.opened is None:
+        opened = self.opened
+        if opened is None:
             keys = [row.key for row in self._baselines.chosen]
-            return [
+            return lambda: [
                 {"collection": key.collection, "product": key.product_type, "baseline": key.baseline}
                 for key in keys
             ]
-        return [values_of_file(row.path, row.url, self.opened.collection) for row in self._files.chosen]
+        rows = self._errors if self.focused is self._errors else self._files
+        chosen = [(getattr(row, "path", ""), row.url) for row in rows.chosen]
+        return lambda: [values_of_file(path, url, opened.collection) for path, url in chosen]
 
     def action_search_here(self) -> None:
         row = self._baselines.current

@@ -136,9 +136,10 @@ class GranuleDialog(Dialog[Result]):
                 event.stop()
                 self.maap.action_user_key(key.keys)
 
-    def subjects(self) -> list[dict[str, str]]:
+    def subjects(self) -> Callable[[], list[dict[str, str]]]:
         """What is shown, for a command of the user's."""
-        return [values_of(self.maap.backend.session.filing, self._result)]
+        filing, result = self.maap.backend.session.filing, self._result
+        return lambda: [values_of(filing, result)]
 
     def on_mount(self) -> None:
         self.query_one("#facts").focus()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -627,10 +627,10 @@ class SearchScreen(ModeScreen):
     async def _queue(self, chosen: Sequence[Result], folder: Path | None = None) -> None:
         self.states.expect(await self.work.queue(chosen, folder), chosen)
 
-    def subjects(self) -> list[dict[str, str]]:
+    def subjects(self) -> Callable[[], list[dict[str, str]]]:
         """The marked granules, or the one under the cursor, for a command of the user's."""
-        filing = self.maap.backend.session.filing
-        return [values_of(filing, row) for row in self.results.chosen]
+        filing, chosen = self.maap.backend.session.filing, self.results.chosen
+        return lambda: [values_of(filing, row) for row in chosen]
 
     def action_save(self) -> None:
         if chosen := self._chosen():
