@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from maap_tui.client.connection import Connection
 from maap_tui.engine.catalogue.search import FailedDay, Search
@@ -17,6 +18,33 @@ from maap_tui.engine.quality.notices import Disclaimed
 from maap_tui.engine.query import Query, parse_formats, read_frames, read_orbits, read_tracks
 from maap_tui.engine.shard import Shard, read_shard
 from maap_tui.engine.workflows.filing import Chosen
+
+if TYPE_CHECKING:
+    from maap_tui.engine.hooks import Hook
+    from maap_tui.engine.session import Session
+
+
+def hook_of(session: Session, text: str | None, per: str | None, *occasions: str) -> Hook | None:
+    """The hook that `hook` and `hook_per` mean; None without one.
+
+    Args:
+        session: has the setting of how long it may take.
+        text: the command; None for none.
+        per: what it runs after; None for the first of the occasions.
+        occasions: what it may run after.
+
+    Raises:
+        InvalidRequestError: it is not a command that can be run, or `hook_per` is another occasion.
+    """
+    if text is None:
+        if per is not None:
+            raise InvalidRequestError("hook_per needs hook", "Give the command.")
+        return None
+    from maap_tui.engine.hooks import read_hook
+
+    if per is not None and per not in occasions:
+        raise InvalidRequestError(f"hook_per cannot be {per[:40]!r}", f"It is one of {', '.join(occasions)}.")
+    return read_hook(text, per or occasions[0], session.settings.hooks.timeout)
 
 
 def demand_zones(**moments: datetime | None) -> None:

@@ -16,6 +16,7 @@ from maap_tui.client.arguments import (
     disclaimed_by,
     failed_days_of,
     formats_of,
+    hook_of,
     orbits_of,
     query_of,
     recent_span_of,
@@ -422,6 +423,8 @@ class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Files, Q
         executor: Executor | None = None,
         since_last: bool = False,
         skip_disclaimed: bool = False,
+        hook: str | None = None,
+        hook_per: str | None = None,
     ) -> SyncResult:
         """Register what the archive has and download what is pending; the last 3 days without start and end.
 
@@ -432,6 +435,8 @@ class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Files, Q
             max_consecutive_failures: files failing in a row that end the run; None goes on to the end.
             since_last: fetch what has arrived at the archive since the last call with this, whenever it was
                 sensed; the first call takes what arrived in the last 3 days, or all from `start` on.
+            hook: a command that runs after each file, as `--hook` of `maap sync`; None for none.
+            hook_per: `file` or `day`; None is `file`.
 
         Raises:
             DownloadError: when `max_consecutive_failures` is reached; what was downloaded is recorded.
@@ -456,12 +461,14 @@ class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Files, Q
             shard=shard,
             skip_disclaimed=skip_disclaimed,
         )
+        command = hook_of(self._session, hook, hook_per, "file", "day")
         report = self._connection.run(
             lambda session: session.sync(
                 query,
                 max_items=max_items,
                 product_dir=product_dir,
                 max_consecutive_failures=max_consecutive_failures,
+                hook=command,
                 since_last=timedelta(days=DEFAULT_DAYS_BACK) if since_last else None,
             ),
             verbose=verbose,
@@ -488,6 +495,7 @@ class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Files, Q
             skipped_items=skipped_of(report.skipped),
             damaged=self._session.damaged(report.keys),
             arrived={str(kind): count for kind, count in report.arrived.items()},
+            hook_failures=report.hook_failures,
         )
 
     def news(

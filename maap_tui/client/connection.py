@@ -22,6 +22,8 @@ from maap_tui.engine.events import (
     FileFailed,
     FileFinished,
     FileSkipped,
+    HookFailed,
+    HookSaid,
     ItemSkipped,
     Noted,
     PageFetched,
@@ -258,6 +260,10 @@ class Connection:
             logger.warning("FAILED DAY: %s (%s)", event.day, event.reason)
         elif isinstance(event, FileFailed):
             logger.warning("%s: %s", event.url, event.reason)
+        elif isinstance(event, HookFailed):
+            logger.warning("Hook failed: %s: %s; the next run starts it again", event.name, event.reason)
+        elif isinstance(event, HookSaid):
+            logger.info("%s: %s", event.name, event.line)
         elif isinstance(event, Noted):
             logger.info("%s", event.message)
         elif isinstance(event, FileFinished):

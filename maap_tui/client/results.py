@@ -166,6 +166,8 @@ class SetSyncResult:
     """Orbits and frames beyond `max_items`, left for another time."""
     downloads: DownloadResult
     """What became of the files."""
+    hook_failures: list[str] = field(default_factory=list)
+    """As in `SyncResult`."""
 
 
 @dataclass
@@ -220,6 +222,8 @@ class SyncResult:
     """Sentences on files of the registry that cannot be read whole, as in `DownloadResult`."""
     arrived: dict[str, int] = field(default_factory=dict)
     """Granules that were fetched by kind, `new`, `late` and `reprocessed`, with `since_last`; {} without."""
+    hook_failures: list[str] = field(default_factory=list)
+    """`name: reason` of hooks that failed; the next call with a hook starts them again."""
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from maap_tui.client.arguments import recent_span_of
+from maap_tui.client.arguments import hook_of, recent_span_of
 from maap_tui.client.connection import Connection
 from maap_tui.client.results import SetSyncResult, download_result_of
 from maap_tui.engine.product_sets import ProductSet, find_set, set_of
@@ -65,6 +65,8 @@ class Sets:
         max_items: int | None = None,
         product_dir: bool | None = None,
         verbose: bool = False,
+        hook: str | None = None,
+        hook_per: str | None = None,
     ) -> SetSyncResult:
         """Register and download what makes the orbits and frames of a set complete.
 
@@ -73,15 +75,19 @@ class Sets:
         Args:
             partial: whether to fetch what there is of those too that the archive cannot complete.
             max_items: orbits and frames at most that files are fetched of; None for all.
+            hook: a command that runs once for each orbit and frame that is complete, as `--hook` of
+                `maap set sync`; None for none.
+            hook_per: `set`, `file` or `day`; None is `set`.
 
         Raises:
             LockedError: (a MaapError) while another sync of one of the baselines runs.
             AuthenticationError: when the token is refused.
         """
         wanted, span = self._wanted(products, baseline, collection), recent_span_of(start, end)
+        command = hook_of(self._connection.session, hook, hook_per, "set", "file", "day")
         done = self._connection.run(
             lambda session: session.sync_set(
-                wanted, span, partial=partial, max_items=max_items, product_dir=product_dir
+                wanted, span, partial=partial, max_items=max_items, product_dir=product_dir, hook=command
             ),
             verbose=verbose,
         )
@@ -91,6 +97,7 @@ class Sets:
             completed=done.completed,
             held_back=done.held_back,
             downloads=download_result_of(done.downloads),
+            hook_failures=done.hook_failures,
         )
 
     def _wanted(self, products: str | Sequence[str], baseline: str, collection: str) -> ProductSet:

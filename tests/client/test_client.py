@@ -650,6 +650,35 @@ def test_news_and_a_sync_since_the_last_one(client: MaapClient) -> None:
     assert news.here > 0
 
 
+def test_hooks_run_and_what_failed_is_said_and_run_again(
+    client: MaapClient, home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ran = home / "ran"
+    fails = client.sync(*NAMES, **HOUR, format="hdr", hook="false {path}")
+    assert fails.hook_failures and all(": " in one for one in fails.hook_failures)
+    assert "Hook failed: " in caplog.text and fails.errors == []
+    say = f"sh -c 'echo \"$@\" >> {ran}' hook"
+    again = client.sync(*NAMES, **HOUR, format="hdr", hook=f"{say} {{path}}")
+    assert again.hook_failures == [] and again.urls_downloaded == 0
+    assert sorted(ran.read_text().split()) == sorted(map(str, (home / "data").rglob("*.HDR")))
+    # By day, and of a set, which is a purpose of its own.
+    ran.unlink()
+    client.sync(*NAMES, **HOUR, format="h5", hook=f"{say} {{day}}", hook_per="day")
+    assert ran.read_text() == "2025-12-01\n"
+    ran.unlink()
+    start = datetime(2025, 12, 1, tzinfo=UTC)
+    pair = [f"{L2}/CPR_CLD_2A:BC", f"{L2}/MSI_COP_2A"]
+    done = client.sync_set(pair, start, start + timedelta(minutes=20), hook=f"{say} {{orbit}}{{frame}}")
+    assert len(ran.read_text().split()) == done.completed > 0 and done.hook_failures == []
+    for wrong, words in (
+        ({"hook": "no-such-program"}, "was not found"),
+        ({"hook": "true", "hook_per": "set"}, "hook_per cannot be 'set'"),
+        ({"hook_per": "day"}, "hook_per needs hook"),
+    ):
+        with pytest.raises(InvalidRequestError, match=words):
+            client.sync(*NAMES, **HOUR, **wrong)
+
+
 def test_sets_are_looked_at_and_completed(client: MaapClient, home: Path) -> None:
     start = datetime(2025, 12, 1, tzinfo=UTC)
     span = start, start + timedelta(minutes=20)

@@ -53,6 +53,8 @@ class Hooking:
         self._held = contextlib.ExitStack()
         self._waiting: asyncio.Queue[str | None] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
+        self.failures: list[str] = []
+        """`name: reason` of the commands of this run that failed, which stay owed."""
         self._failed_in_row = 0
         self._failed_before: list[str] = []
 
@@ -232,6 +234,7 @@ class Hooking:
             with contextlib.suppress(StorageError):
                 await asyncio.to_thread(self.book.note_failed, names)
             self._parts.emit(HookFailed(occasion.name, reason))
+            self.failures.append(f"{occasion.name}: {reason}")
             if self._has_given_up:
                 words = f"{FAILURES} hooks failed in a row; the others are left for the next run"
                 self._parts.emit(Warned(words))

@@ -36,6 +36,8 @@ class SetSyncReport:
     wanted: list[DownloadRequest] = field(default_factory=list)
     """The files that a dry run would have fetched; a run that fetches leaves it empty."""
     downloads: Report = field(default_factory=Report)
+    hook_failures: list[str] = field(default_factory=list)
+    """`name: reason` of hooks that failed, which stay owed."""
 
     @property
     def completed(self) -> int:
@@ -150,6 +152,7 @@ async def sync_set(
         if hooking is not None:
             await hooking.finish(downloads)
             await hooking.finish_sets(report.table)
+            report.hook_failures = hooking.failures
     return report
 
 

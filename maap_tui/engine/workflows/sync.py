@@ -92,6 +92,8 @@ class SyncReport:
     """Whether a sync since the last one found no cursor."""
     arrived: Counter[Kind] = field(default_factory=Counter)
     """Granules of each kind that a sync since the last one had to fetch."""
+    hook_failures: list[str] = field(default_factory=list)
+    """`name: reason` of hooks that failed, which stay owed."""
 
 
 @asynccontextmanager
@@ -280,6 +282,7 @@ async def sync(
             await hooking.finish(
                 downloads, report.held_days | {(key, day) for key in report.keys for day in days}
             )
+            report.hook_failures = hooking.failures
         if arrivals is not None and into is None and not report.undecided and report.lacking is None:
             await asyncio.to_thread(arrivals.move, undone)
         return report
