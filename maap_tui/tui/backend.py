@@ -366,7 +366,8 @@ class Backend:
     async def leave_to_worker(self, rows: Sequence[QueueRow]) -> str:
         """Leave to the worker what another process left; returns as `hand_over`."""
         left = [replace(row, pid=0, verb=WORKER) for row in rows]
-        await asyncio.to_thread(self.queue.replace, rows, left)
+        if await asyncio.to_thread(self.queue.replace, rows, left) is None:
+            return "Other processes keep the download queue busy."
         return await asyncio.to_thread(self._start_worker)
 
     def _start_worker(self) -> str:

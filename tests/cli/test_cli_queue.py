@@ -167,6 +167,21 @@ def test_files_that_failed_are_queued_again(
     assert maap("queue", "run").code == 0 and states() == ["finished", "finished"]
 
 
+@pytest.mark.parametrize("words", [("list",), ("pause", "--all"), ("pause", "some.h5")])
+def test_a_queue_that_others_keep_busy_is_not_an_empty_one(
+    maap: Callable, home: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    leave(maap, home, 1)
+    monkeypatch.setattr("maap_tui.engine.download.queue_store.BUSY_S", 0.02)
+    other = sqlite3.connect(home / "state" / FILE, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    ended = maap("queue", *words)
+    other.execute("ROLLBACK")
+    other.close()
+    assert ended.code == 3 and ended.out == "" and ended.err.count("\n") == 1
+    assert ended.err.startswith("Error: Other processes keep the download queue busy")
+
+
 @pytest.mark.parametrize("verb", ["sync", "app"])
 def test_what_another_process_has_is_left_to_it(
     maap: Callable, home: Path, verb: str, monkeypatch: pytest.MonkeyPatch, states: Callable

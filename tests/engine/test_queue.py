@@ -10,6 +10,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -19,9 +21,12 @@ from counting import counted
 
 from maap_tui.engine.download.downloads import Downloads
 from maap_tui.engine.download.jobs import DownloadJob, of_row
+from maap_tui.engine.download.queue_control import Control
+from maap_tui.engine.download.queue_orders import order
 from maap_tui.engine.download.queue_store import (
     KEEP_ENDED_S,
     SILENT_S,
+    Changes,
     Queue,
     QueueRow,
     QueueWriter,
@@ -32,7 +37,7 @@ from maap_tui.engine.download.queue_store import (
 )
 from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest
 from maap_tui.engine.download.tally import Tally
-from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.errors import InvalidRequestError, LockedError
 from maap_tui.engine.events import Event, FileStarted, Warned
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from tests.engine.rules_kit import make_downloads
@@ -217,6 +222,69 @@ def test_a_file_kept_busy_by_others_is_tried_again_later(file: Path, monkeypatch
     assert queue.problem == ""
     assert queue.save([row(2)]) is True
     assert len(queue.load()) == 2
+    queue.close()
+
+
+@pytest.fixture
+def busy(file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """Keeps the queue's file busy for a while, as another process does."""
+    monkeypatch.setattr("maap_tui.engine.download.queue_store.BUSY_S", 0.02)
+
+    @contextmanager
+    def keep() -> Iterator[None]:
+        other = sqlite3.connect(file, isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+        other.execute("ROLLBACK")
+        other.close()
+
+    yield keep
+
+
+def test_a_busy_queue_is_not_an_empty_one(file: Path, busy: Callable) -> None:
+    queue = Queue(file)
+    queue.save([row(1), row(2)])
+    seen = queue.changes()
+    with busy():
+        assert queue.read() is None and queue.load() == []
+        assert queue.changes(seen.serial) == Changes(seen.serial, [], None)
+        assert queue.replace([row(1)], [row(1, state="paused")]) is None
+        assert queue.remove(["/data/1.h5"]) is False
+        with pytest.raises(LockedError, match="busy"):
+            order(queue, "pause", [row(1, pid=0)])
+    assert queue.read() == [row(1), row(2)] and queue.problem == ""
+    queue.close()
+
+
+def test_what_is_asked_is_neither_done_nor_done_twice_while_the_queue_is_busy(
+    file: Path, busy: Callable
+) -> None:
+    queue = Queue(file)
+    queue.save([row(1)])
+    control = Control(queue)
+    assert control.sign_in()
+    number = control.ask((os.getpid(), HOST, born_at(os.getpid())), "parallel", ["1"])
+    assert number is not None
+    with busy():
+        assert control.is_open(number) and not control.sign_in()
+        assert control.sign_off() is False and control.sign_off(anyway=True) is False
+    (asked,) = control.asked() or ()
+    with busy():
+        control.take_out([asked.id])
+    assert control.asked() == [] and not control.is_open(number)
+    assert control.worker() is not None and control.sign_off() and control.worker() is None
+    queue.close()
+
+
+async def test_what_is_cleared_while_the_queue_is_busy_goes_later(file: Path, busy: Callable) -> None:
+    queue = Queue(file)
+    queue.save([row(1), row(2)])
+    writer = QueueWriter(queue, lambda urls: [])
+    with busy():
+        writer.forget(["/data/1.h5"])
+        await writer.flush()
+    await writer.close()
+    assert queue.read() == [row(2)]
     queue.close()
 
 

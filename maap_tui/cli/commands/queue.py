@@ -162,11 +162,11 @@ async def _work(context: CommandContext, begun: Callable[[int], None]) -> None:
 def list_queue(context: CommandContext) -> None:
     """List the files of the queue, and say whether a worker runs."""
     from maap_tui.engine.download.queue_control import Control
-    from maap_tui.engine.download.queue_orders import rates_of
+    from maap_tui.engine.download.queue_orders import demand_rows, rates_of
 
     args, output = context.args, context.output
     queue = _open(context)
-    rows = [row for row in queue.load() if args.all or row.state not in _ENDED]
+    rows = [row for row in demand_rows(queue) if args.all or row.state not in _ENDED]
     worker = Control(queue).worker()
     gone = _gone(rows)
     running = [row for row in rows if row.process not in gone]
@@ -195,7 +195,7 @@ def give_order(context: CommandContext) -> None:
     if bool(args.files) == args.all:
         raise InvalidRequestError("Name files, or all of them with --all", "`maap queue list` lists them.")
     queue = _open(context)
-    rows = queue.load()
+    rows = queue_orders.demand_rows(queue)
     chosen = {row.path: row for row in rows} if args.all else {}
     for name in args.files:
         found = queue_orders.named(rows, name)

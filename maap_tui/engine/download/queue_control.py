@@ -58,19 +58,22 @@ class Control:
         self._queue = queue
         self._clock = clock
         self._me = (os.getpid(), HOST, born_at(os.getpid()))
+        self._out: set[int] = set()
+        """Requests that are done, and could not be taken out."""
 
     # Who works on it
 
-    def sign_in(self) -> None:
-        """Say that this process works on the queue."""
+    def sign_in(self) -> bool:
+        """Say that this process works on the queue; False when others keep the file busy."""
         now = self._clock()
-        self._queue.do(
+        done = self._queue.do(
             lambda connection: connection.execute(
                 "INSERT OR REPLACE INTO worker (one, pid, host, born, since, changed)"
                 " VALUES (1, ?, ?, ?, ?, ?)",
                 (*self._me, now, now),
             )
         )
+        return done is not None or bool(self._queue.problem)
 
     def show_life(self) -> None:
         """Let other hosts know that it still does."""
@@ -82,11 +85,14 @@ class Control:
         )
 
     def sign_off(self, *, refused: Collection[str] = (), anyway: bool = False) -> bool:
-        """Say that this process works on it no more; False when somebody has left it files meanwhile.
+        """Say that this process works on it no more.
 
         Args:
             refused: final paths of files that it cannot fetch.
-            anyway: whether to go also then.
+            anyway: whether to go also when files were left to it.
+
+        Returns:
+            False when somebody has left it files meanwhile, or when others keep the file busy.
         """
 
         def leave(connection: sqlite3.Connection) -> bool:
@@ -100,7 +106,8 @@ class Control:
             connection.execute("DELETE FROM worker WHERE pid = ? AND host = ? AND born = ?", self._me)
             return True
 
-        return self._queue.do(leave) is not False
+        done = self._queue.do(leave)
+        return bool(self._queue.problem) if done is None else done
 
     def worker(self) -> Worker | None:
         """The process that works on the queue; None when there is none, or it is gone."""
@@ -140,16 +147,21 @@ class Control:
         return self._queue.do(write)
 
     def is_open(self, number: int) -> bool:
-        """Whether a request was not done yet."""
-        found = self._queue.do(
-            lambda connection: connection.execute("SELECT 1 FROM requests WHERE id = ?", (number,)).fetchone()
+        """Whether a request was not done yet, as far as that can be read just now."""
+        rows = self._queue.do(
+            lambda connection: connection.execute("SELECT 1 FROM requests WHERE id = ?", (number,)).fetchall()
         )
-        return found is not None
+        return rows is None or bool(rows)
 
     def take_out(self, numbers: Iterable[int]) -> None:
         """Take requests out: they are done, or not wanted any more."""
-        values = [(number,) for number in numbers]
-        self._queue.do(lambda connection: connection.executemany("DELETE FROM requests WHERE id = ?", values))
+        out = self._out.union(numbers)
+        values = [(number,) for number in out]
+        done = self._queue.do(
+            lambda connection: connection.executemany("DELETE FROM requests WHERE id = ?", values)
+        )
+        # What is done and stands there still must not be done twice.
+        self._out = out if done is None else set()
 
     def asked(self) -> list[Asked] | None:
         """What is asked of this process, in the order of asking; None when that cannot be read just now."""
@@ -161,6 +173,9 @@ class Control:
         )
         if found is None:
             return None
+        if self._out:
+            found = [row for row in found if row[0] not in self._out]
+            self.take_out(())
         asked = []
         for number, action, paths in found:
             with contextlib.suppress(TypeError, ValueError, RecursionError):

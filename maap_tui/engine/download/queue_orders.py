@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from maap_tui.engine.download.queue_control import OBEDIENT, WORKER, Control
 from maap_tui.engine.download.queue_store import LIVE, Process, Queue, QueueRow, has_ended
+from maap_tui.engine.errors import LockedError
 
 ANSWER_S = 10.0
 """Seconds that a process has to do what it was asked."""
@@ -58,6 +59,9 @@ def order(queue: Queue, action: str, rows: Sequence[QueueRow], *, everything: bo
         action: one of `TAKES`; rows in other states are left out.
         rows: the transfers, as the queue has them.
         everything: whether they are all that the queue has; of what ended, `retry` then takes what failed.
+
+    Raises:
+        LockedError: others keep the queue's file busy, so that nobody knows whether it was done.
     """
     if everything and action == "retry":
         rows = [row for row in rows if row.state == "failed"]
@@ -93,7 +97,7 @@ def order(queue: Queue, action: str, rows: Sequence[QueueRow], *, everything: bo
     _change(queue, action, loose)
     left_out = {row.path for row in (*result.held, *result.unanswered)}
     meant = {row.path for row in rows if row.state in TAKES[action]} - left_out
-    for row in queue.load():
+    for row in demand_rows(queue):
         is_so = row.state not in TAKES[action]
         if action in ("pause", "cancel"):
             is_so = row.state == _MAKES[action]
@@ -147,7 +151,7 @@ def _change(queue: Queue, action: str, rows: Sequence[QueueRow]) -> None:
     if not rows:
         return
     now = time.time()
-    first = min((row.position for row in queue.load(ended=False)), default=0.0)
+    first = min((row.position for row in demand_rows(queue, ended=False)), default=0.0)
     after = []
     for number, row in enumerate(rows):
         becomes = replace(row, state=_MAKES[action], pid=0, changed=now)
@@ -156,7 +160,24 @@ def _change(queue: Queue, action: str, rows: Sequence[QueueRow]) -> None:
         elif action == "top":
             becomes = replace(becomes, position=first - len(rows) + number)
         after.append(becomes)
-    queue.replace(rows, after)
+    if queue.replace(rows, after) is None:
+        raise _busy()
+
+
+def demand_rows(queue: Queue, *, ended: bool = True) -> list[QueueRow]:
+    """All rows of a queue, as `Queue.read`.
+
+    Raises:
+        LockedError: others keep its file busy.
+    """
+    rows = queue.read(ended=ended)
+    if rows is None:
+        raise _busy()
+    return rows
+
+
+def _busy() -> LockedError:
+    return LockedError("Other processes keep the download queue busy", "Run the same command again.")
 
 
 def named(rows: Sequence[QueueRow], name: str) -> list[QueueRow]:

@@ -118,8 +118,8 @@ class Changes:
     """What to ask with the next time."""
     rows: list[QueueRow]
     """Rows written since, in the order of their writing."""
-    count: int
-    """Rows in the queue; fewer than the reader knows when some were removed."""
+    count: int | None
+    """Rows in the queue, fewer than the reader knows when some were removed; None when it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,19 +263,27 @@ class Queue:
         return done is not None or bool(self._problem)
 
     def load(self, *, ended: bool = True) -> list[QueueRow]:
-        """All rows in order; without the ended ones on demand. [] when the file cannot be used."""
+        """As `read`; [] when others keep the file busy, too, for those who look again."""
+        return self.read(ended=ended) or []
+
+    def read(self, *, ended: bool = True) -> list[QueueRow] | None:
+        """All rows in order; without the ended ones on demand.
+
+        Returns:
+            The rows; [] when the file cannot be used, None when others keep it busy.
+        """
         where = "" if ended else f" WHERE {_LIVE_SQL}"
         found = self.do(
             lambda connection: connection.execute(
                 f"SELECT {_NAMES} FROM transfers{where} ORDER BY position, path"
             ).fetchall()
         )
-        return _rows_of(found or [])
+        return None if found is None and not self._problem else _rows_of(found or [])
 
     def changes(self, serial: int = 0) -> Changes:
         """What was written after the last look, by whatever process; 0 asks for everything.
 
-        When the file cannot be used there is nothing.
+        When the file cannot be used, or others keep it busy, there is nothing.
         """
 
         def read(connection: sqlite3.Connection) -> tuple[list[tuple[object, ...]], int, int]:
@@ -288,7 +296,7 @@ class Queue:
 
         found = self.do(read)
         if found is None:
-            return Changes(serial, [], 0)
+            return Changes(serial, [], None)
         rows, count, last = found
         return Changes(max(last, serial), _rows_of(rows), count)
 
@@ -316,10 +324,13 @@ class Queue:
                 shares.append(Share(process, str(verb), float(changed), *(int(one) for one in counts)))
         return shares
 
-    def remove(self, paths: Iterable[str]) -> None:
-        """Forget rows."""
+    def remove(self, paths: Iterable[str]) -> bool:
+        """Forget rows; False when others kept the file busy."""
         values = [(_text(path),) for path in paths]
-        self.do(lambda connection: connection.executemany("DELETE FROM transfers WHERE path = ?", values))
+        done = self.do(
+            lambda connection: connection.executemany("DELETE FROM transfers WHERE path = ?", values)
+        )
+        return done is not None or bool(self._problem)
 
     def release(self, paths: Iterable[str]) -> None:
         """Let go of this process's rows that have not ended: another one may take them over at once."""
@@ -331,7 +342,7 @@ class Queue:
             )
         )
 
-    def replace(self, before: Sequence[QueueRow], after: Sequence[QueueRow]) -> list[QueueRow]:
+    def replace(self, before: Sequence[QueueRow], after: Sequence[QueueRow]) -> list[QueueRow] | None:
         """Write rows in the place of others, as far as nobody else has changed those meanwhile.
 
         Args:
@@ -339,8 +350,8 @@ class Queue:
             after: as many, what each of them becomes.
 
         Returns:
-            Those of `after` that were written; all of them when the file is busy or cannot be used, as it
-            stops nobody.
+            Those of `after` that were written; all of them when the file cannot be used, as it stops nobody.
+            None when others keep it busy, and nothing was written.
         """
 
         def write(connection: sqlite3.Connection) -> list[QueueRow]:
@@ -359,7 +370,7 @@ class Queue:
             return written
 
         done = self.do(write)
-        return list(after) if done is None else done
+        return list(after) if done is None and self._problem else done
 
     def stamp(self) -> int:
         """A number that changes when another process has written; 0 when the file cannot be used."""
@@ -574,7 +585,9 @@ class QueueWriter:
         async with self._turn:
             if self._gone:
                 paths, self._gone = self._gone, []
-                await asyncio.to_thread(self._queue.remove, paths)
+                if not await asyncio.to_thread(self._queue.remove, paths):
+                    self._gone = paths + self._gone
+                    return
             left = len(self._dirty)
             while left > 0 and self._dirty and time.monotonic() < self._until:
                 # At the end what changed last comes first: what was running is among it.

@@ -102,7 +102,9 @@ async def take_over(
     def claim(rows: Sequence[QueueRow]) -> list[QueueRow]:
         me = (os.getpid(), HOST, born_at(os.getpid()))
         mine = [replace(row, pid=me[0], host=me[1], born=me[2]) for row in rows]
-        claimed = {row.path for row in parts.queue.replace(rows, mine)}
+        written = parts.queue.replace(rows, mine)
+        # A queue that is busy stops nobody: whose file is fetched already waits for its part.
+        claimed = {row.path for row in (mine if written is None else written)}
         return [row for row in rows if row.path in claimed]
 
     requests, refused = await asyncio.to_thread(read)

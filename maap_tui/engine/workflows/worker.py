@@ -67,12 +67,12 @@ async def work_on_queue(
     async with _alone(parts, control):
         async with parts.downloads(verb=WORKER, waits_for_room=waits_for_room) as run:
             work = _Work(parts, control, run, report)
-            found = [row for row in await asyncio.to_thread(work.left) if row.state != "paused"]
+            found = [row for row in await work.demand_left() if row.state != "paused"]
             if found:
                 parts.token_info()
             begun(len(found))
             await work.go_on(found)
-        left = await asyncio.to_thread(work.left, with_own=True)
+        left = await work.demand_left(with_own=True)
         report.paused = sum(row.state == "paused" for row in left)
         report.left = len(left) - report.paused
     return report
@@ -140,7 +140,11 @@ class _Work:
             self._use_settings({key for one in asked if one.action == "setting" for key in one.paths})
             await obey(self._run, [one for one in asked if one.action != "setting"])
             await asyncio.to_thread(self._control.take_out, [one.id for one in asked])
-        await self._take([row for row in await asyncio.to_thread(self.left) if is_left_to_worker(row)])
+        left = await asyncio.to_thread(self.left)
+        if left is None:
+            self._stamp = None
+        else:
+            await self._take([row for row in left if is_left_to_worker(row)])
 
     def _use_settings(self, keys: set[str]) -> None:
         """Use settings as the configuration has them now; a wrong one changes nothing."""
@@ -153,9 +157,19 @@ class _Work:
         except SettingsError as error:
             self._parts.emit(Warned(f"The settings stay as they were: {error.message}"))
 
-    def left(self, *, with_own: bool = False) -> list[QueueRow]:
-        """The files in the queue that no process has, or only this one says to have."""
-        rows = self._parts.queue.load(ended=False)
+    async def demand_left(self, *, with_own: bool = False) -> list[QueueRow]:
+        """As `left`, once the queue can be read."""
+        while True:
+            rows = await asyncio.to_thread(self.left, with_own=with_own)
+            if rows is not None:
+                return rows
+            await asyncio.sleep(_POLL_S)
+
+    def left(self, *, with_own: bool = False) -> list[QueueRow] | None:
+        """The files in the queue that no process has, or only this one says to; None while it is busy."""
+        rows = self._parts.queue.read(ended=False)
+        if rows is None:
+            return None
         own = [row for row in rows if row.is_mine] if with_own else []
         return [row for row in (*own, *left_behind(rows, time.time())) if row.path not in self._refused]
 
@@ -194,7 +208,10 @@ async def _alone(parts: Parts, control: Control) -> AsyncIterator[None]:
                     parts.emit(Warned(f"{error.message}; waiting up to {wait_s:g} s for it"))
                     is_reported = True
                 await asyncio.sleep(_POLL_S)
-        await asyncio.to_thread(control.sign_in)
+        while True:
+            if await asyncio.to_thread(control.sign_in):
+                break
+            await asyncio.sleep(_POLL_S)
         if parts.queue.problem:
             raise StorageError(parts.queue.problem, "Move it away; what is pending stays in the registry.")
         try:

@@ -242,15 +242,20 @@ class DownloadsScreen(ModeScreen):
             with gc_pause.held(0 if self._serial else gc_pause.MANY) as holding:
                 changes = await asyncio.to_thread(queue.changes, self._serial)
                 holding.count = len(changes.rows)
-            if self._serial and changes.count < len(self._known | {row.path for row in changes.rows}):
+            known = len(self._known | {row.path for row in changes.rows})
+            if self._serial and changes.count is not None and changes.count < known:
                 # Something was removed; only the whole list shows what.
                 changes = await asyncio.to_thread(queue.changes)
-                self._order.take_all(self._others.values())
-                self._others.clear()
-                self._others_live.clear()
-                self._known.clear()
-                self._is_out_of_order = True
-            self._serial = changes.serial
+                if changes.count is not None:
+                    self._order.take_all(self._others.values())
+                    self._others.clear()
+                    self._others_live.clear()
+                    self._known.clear()
+                    self._is_out_of_order = True
+            if changes.count is None:
+                self._stamp = None  # it was busy, and is looked at again
+            else:
+                self._serial = changes.serial
             for begin in range(0, len(changes.rows), SLICE):
                 self._take_rows(changes.rows[begin : begin + SLICE])
                 await asyncio.sleep(0)
