@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,35 @@ async def test_what_a_killed_process_had_goes_to_the_others(tmp_path: Path) -> N
         await holder.wait()
         await rates.reach(TOTAL)
         assert len(list(tmp_path.iterdir())) == 1
+    await share.close()
+
+
+async def test_who_comes_while_the_share_is_about_to_end_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another file begins during the last look at the others: two make the share, three keep it unused."""
+    loop = asyncio.get_running_loop()
+    looks: asyncio.Queue[int] = asyncio.Queue()
+    goes_on = threading.Event()
+    seen: list[int] = []
+    listdir = os.listdir
+
+    def look(folder: Path) -> list[str]:
+        seen.append(len(seen))
+        loop.call_soon_threadsafe(looks.put_nowait, seen[-1])
+        if seen[-1] == 4:
+            goes_on.wait(PATIENCE_S)
+        return listdir(folder)
+
+    monkeypatch.setattr(os, "listdir", look)
+    share = RateShare(tmp_path, TOTAL, lambda rate: None, beat_s=BEAT_S)
+    async with share.one():
+        assert await looks.get() == 0
+    while await looks.get() < 4:
+        pass
+    async with asyncio.timeout(PATIENCE_S), share.one():
+        goes_on.set()
+        assert await looks.get() == 5, "its lease is written on"
     await share.close()
 
 

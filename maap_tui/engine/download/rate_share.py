@@ -118,7 +118,8 @@ class RateShare:
                 return
             if not self._rate and self._on_wait is not None:
                 self._on_wait()
-            while idle <= _LINGER:
+            # Who came while the last beat went on counts on the share.
+            while self._users or idle <= _LINGER:
                 if self._rate:
                     self._settled.set()
                 # Who has nothing yet looks more often.
