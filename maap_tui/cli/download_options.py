@@ -199,6 +199,8 @@ def _run_of(context: CommandContext) -> str:
     names.append(getattr(args, "baseline", None) or "all baselines")
     if args.command == "swap":
         names.append(args.new)
+    elif args.command == "match":
+        names = [*args.products, f"near {args.track.name}"]
     if getattr(args, "name", None) is not None:
         names = [f"set {args.name}"]
     if getattr(args, "study", None) is not None:

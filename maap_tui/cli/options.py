@@ -480,13 +480,18 @@ def disclaimed_by(args: argparse.Namespace, session: Session) -> Disclaimed | No
     return disclaimed_of(session)
 
 
-async def find_newest(args: argparse.Namespace, session: Session) -> None:
+async def find_newest(args: argparse.Namespace, session: Session, *, name: str = "baseline") -> None:
     """Put the newest baseline that holds something in the place of the word for it.
+
+    Args:
+        args: parsed options.
+        session: knows the archive.
+        name: the argument that may have the word.
 
     Raises:
         InvalidRequestError: a name is unknown, or there is no baseline.
     """
-    if (args.baseline or "").lower() != NEWEST:
+    if (getattr(args, name) or "").lower() != NEWEST:
         return
     found = await session.newest_baseline(args.collection, args.product)
     if not found:
@@ -495,7 +500,7 @@ async def find_newest(args: argparse.Namespace, session: Session) -> None:
         raise InvalidRequestError(
             f"{args.product} has no granules in {args.collection}", f"See `maap list {args.collection}`."
         )
-    args.baseline = found
+    setattr(args, name, found)
 
 
 async def query_of(args: argparse.Namespace, session: Session, *, days_back: int | None = None) -> Query:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -146,7 +145,7 @@ class Places:
                 if report.failed:
                     one = report.failed[0]
                     raise DownloadError(one.url, one.reason, one.status, permanent=one.permanent)
-                return [replace(one, state="here") for one in found.rows]
+                return await workflow.judged(session, found.rows)
             return found.rows
 
         return self._connection.run(find)

@@ -181,7 +181,13 @@ def _of_classic(file: Any) -> Iterator[dict[str, Any]]:
 
 
 def _plain_all(attributes: dict[str, Any]) -> dict[str, Any]:
-    return {name: _plain(value) for name, value in list(attributes.items())[:MOST_ATTRIBUTES]}
+    found = {name: _plain(value) for name, value in list(attributes.items())[:MOST_ATTRIBUTES]}
+    return found | _more(len(attributes) - len(found))
+
+
+def _more(count: int) -> dict[str, Any]:
+    """What stands in the place of attributes that are not listed; nothing for none."""
+    return {"...": f"{plural(count, 'more attribute')}"} if count > 0 else {}
 
 
 def _of_hdf5(path: str) -> tuple[list[dict[str, Any]], int]:
@@ -197,12 +203,12 @@ def _of_hdf5(path: str) -> tuple[list[dict[str, Any]], int]:
     found: list[dict[str, Any]] = []
     seen: set[Any] = set()
     waiting: list[tuple[str, Any]] = [("/", file)]
-    left_out = 0
+    left_out = unseen = 0
     # In order of the names, a group before what is in it; links to elsewhere are named and not followed.
     while waiting:
         name, thing = waiting.pop()
         if len(found) >= MOST_OBJECTS:
-            left_out = len(waiting) + 1
+            left_out = len(waiting) + 1 + unseen
             break
         if isinstance(thing, str):
             found.append(_object(name, "link", {"to": thing}))
@@ -213,7 +219,9 @@ def _of_hdf5(path: str) -> tuple[list[dict[str, Any]], int]:
             # A group may be in itself.
             if isinstance(thing, h5py.Group) and (info.fileno, info.addr) not in seen:
                 seen.add((info.fileno, info.addr))
-                waiting += reversed(list(_inside(h5py, name.rstrip("/"), thing)))
+                inside = list(_inside(h5py, name.rstrip("/"), thing))
+                unseen += len(thing) - len(inside)
+                waiting += reversed(inside)
         except _DAMAGE as error:
             if name == "/":
                 raise CannotRead("it is damaged: its groups cannot be read") from error
@@ -263,17 +271,14 @@ def _type_words(h5py: Any, dataset: Any) -> str:
 
 def _attributes_of(h5py: Any, thing: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name in thing.attrs:
-        if name in _INTERNAL:
-            continue
-        if len(found) >= MOST_ATTRIBUTES:
-            break
+    names = [name for name in thing.attrs if name not in _INTERNAL]
+    for name in names[:MOST_ATTRIBUTES]:
         try:
             size = thing.attrs.get_id(name).get_storage_size()
             found[_text(name)] = f"({size:,} bytes)" if size > LARGEST_VALUE else _plain(thing.attrs[name])
         except Exception:  # each library of types raises its own
             found[_text(name)] = "(it cannot be read)"
-    return found
+    return found | _more(len(names) - MOST_ATTRIBUTES)
 
 
 def _text(name: str | bytes) -> str:

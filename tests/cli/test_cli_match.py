@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from maap_tui import MaapClient
 from maap_tui.demo import Archive
 from tests.engine.geod_kit import GEOD, Gone, Position, Sampled, apart, nearest_pair
 from tests.homes import Ended
@@ -139,6 +140,35 @@ def test_nothing_is_fetched_without_get(
     assert {row["state"] for row in rows_of(maap(*words, "--json"))} == {"here"}
     fetched = asked("data")
     assert maap(*words, "--get").code == 0 and asked("data") == fetched
+
+
+def test_what_a_clean_up_deleted_counts_as_not_here(
+    maap: Callable[..., Ended], home: Path, tmp_path: Path
+) -> None:
+    words = ("match", write(tmp_path / "ship.csv", way("ship")), "CPR_CLD_2A:BC", "--dx", "900km")
+    fetched = maap(*words, "--get")
+    (size,) = {words.split(", ")[1] for words in fetched.err.splitlines() if "of it not here" in words}
+    assert maap("state", "mark", *(home / "data").rglob("*.h5")).code == 0
+    assert maap("state", "cleanup", L2, "CPR_CLD_2A", "BC").code == 0
+    ended = maap(*words)
+    assert ended.code == 0 and "deleted" in ended.out and f"{size}" in ended.err
+    with MaapClient() as client:
+        track = tmp_path / "ship.csv"
+        assert {one.state for one in client.match(track, "CPR_CLD_2A:BC", within_km=900)} == {"deleted"}
+        again = client.match(track, "CPR_CLD_2A:BC", within_km=900, get=True)
+    assert {one.state for one in again} == {"marked"}, "what registry and disk say now"
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, 4), (410, 4), (503, 3)])
+def test_what_the_archive_does_not_give_is_said(
+    maap: Callable[..., Ended], archive: Archive, tmp_path: Path, status: int, code: int
+) -> None:
+    file = write(tmp_path / "ship.csv", way("ship"))
+    archive.faults.set(status=status, target="data")
+    ended = maap("match", file, "CPR_CLD_2A:BC", "--dx", "900km", "--get")
+    assert ended.code == code and ended.err.count("\nFailed: ECA_") == len(ended.lines) - 1
+    gone = ": the archive does not have it" in ended.err
+    assert gone is (code == 4)
 
 
 def test_what_is_fetched_goes_where_the_settings_say(

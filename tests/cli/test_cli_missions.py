@@ -184,3 +184,15 @@ def test_a_cover_of_nothing_and_of_a_mission_without_tracks(maap: Callable) -> N
     assert (nothing.code, nothing.out) == (0, "") and "Nothing found" in nothing.err
     refused = maap("plan", "cover", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "--date", "2025-12-01")
     assert refused.code == 4 and "does not number its ground tracks" in refused.err
+
+
+def test_a_cover_of_a_part_says_so(maap: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    some = maap("cover", *L1B, "--date", "2025-12", "-n", "3")
+    assert some.code == 0 and "; of the first 3 granules (--max-items)" in some.err
+    monkeypatch.setenv("MAAP_SEARCH_MAX_ITEMS", "3")
+    cut = maap("cover", *L1B, "--date", "2025-12")
+    assert cut.code == 3 and "Only the first 3 granules are taken (search.max_items)" in cut.err
+    # A granule without a file in the format asked for counts among those that were found.
+    none = maap("cover", *L1B, "--date", "2025-12", "--format", "h5")
+    assert none.code == 3 and "None of 3 granules found has a file in h5" in none.err
+    assert "Only the first 3 granules" in none.err and "Nothing found" not in none.err

@@ -280,6 +280,23 @@ async def test_the_cycle_goes_on_where_the_prediction_ends(session: Callable[...
     assert len(set(names)) == len(names) and found.notes == []
     only = await expected(session, december, 45, "prediction")
     assert {one.name for one in only.rows} <= set(names) and "says nothing of 2026-01-0" in only.notes[0]
+    assert found.unsaid == [] and [one.end for one in only.unsaid] == [december + timedelta(days=45)]
+
+
+def test_a_time_beyond_the_prediction_is_a_part_that_is_left(
+    maap: Callable[..., Ended], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Commands go by the clock of this machine, and what is predicted by that of the archive.
+    with Archive.start() as of_today:
+        of_today.prepare(home)
+        for name, value in of_today.environment(home).items():
+            monkeypatch.setenv(name, value)
+        for form in ("--json", "--csv", "--ical"):
+            ended = maap("overpass", "--site=hyytiala", "--next=300d", "--by=prediction", form, "--quiet")
+            assert ended.code == 3 and ended.out and "Warning: ECA_EXAA_AUX_ORBPRE" in ended.err
+            assert " says nothing of 20" in ended.err
+        whole = maap("overpass", "--site=hyytiala", "--next=300d", "--quiet")
+        assert (whole.code, whole.err) == (0, "")
 
 
 @pytest.mark.parametrize("by", ["prediction", "scenario"])

@@ -6,9 +6,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import pytest
 
 from maap_tui.demo import Archive
+from maap_tui.engine import headers
 from tests.homes import Ended
 
 Maap = Callable[..., Ended]
@@ -62,3 +64,14 @@ def test_what_there_is_not_is_said(words: list[str], said: str, maap: Maap, tmp_
     (tmp_path / "here.txt").write_text("words")
     shown = maap("show", *words)
     assert (shown.code, shown.out) == (4, "") and said in shown.err
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["table", "json"])
+def test_a_file_that_is_not_listed_whole_is_3(maap: Maap, tmp_path: Path, options: tuple[str, ...]) -> None:
+    with h5py.File(tmp_path / "long.h5", "w") as file:
+        for number in range(headers.MOST_OBJECTS + 20):
+            file.create_group(f"g{number:05}")
+    shown = maap("show", tmp_path / "long.h5", *options, "--quiet")
+    words = f"Warning: Only the first 5,000 groups and variables of {tmp_path / 'long.h5'} are listed"
+    assert shown.code == 3 and shown.err.startswith(f"{words}, there are at least 21 more")
+    assert len(shown.lines) >= headers.MOST_OBJECTS

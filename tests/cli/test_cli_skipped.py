@@ -179,3 +179,29 @@ def test_the_python_api_lists_what_was_skipped(home: Path, items: list[Any]) -> 
     for result in (found, synced, got):
         assert len(result.skipped_items) == 3
         assert all("has no file that can be used" in one for one in result.skipped_items)
+
+
+def test_a_match_has_only_granules_with_the_files_meant(
+    maap: Callable, items: list[Any], tmp_path: Path, home: Path
+) -> None:
+    line = {"type": "LineString", "coordinates": [[23.0, 60.0], [25.0, 62.0]]}
+    for number, assets in enumerate([ZIP, {"h5": {"href": "http://127.0.0.1:1/data/h/a.h5"}}]):
+        begin = START + timedelta(minutes=10 * number)
+        one = item(begin, 8000 + number, assets=assets, geometry=line)
+        one["properties"] |= {
+            "start_datetime": begin.isoformat(),
+            "end_datetime": (begin + timedelta(minutes=5)).isoformat(),
+        }
+        items.append(one)
+    track = tmp_path / "buoy.csv"
+    track.write_text("time,lat,lon\n2025-12-01T00:00:00Z,61,24\n2025-12-01T01:00:00Z,61,24\n")
+    words = ("match", track, "CPR_CLD_2A:BC", "--json")
+    ended = maap(*words, "--format", "zip")
+    assert (ended.code, len(ended.lines)) == (0, 1) and items[0]["id"] in ended.out
+    assert "1 of 2 granules found have no file in zip and are left out" in ended.err
+    usual = maap(*words)
+    assert (usual.code, len(usual.lines)) == (3, 1) and items[1]["id"] in usual.out
+    assert f"Skipped: {items[0]['id']}: has no file of h5" in usual.err
+    none = maap(*words, "--format", "tiff", "--get")
+    assert (none.code, none.out) == (4, "") and "None of 2 granules found has a file in tiff" in none.err
+    assert "Nothing to download [CPR_CLD_2A:BC near buoy.csv, begun " in none.err

@@ -71,9 +71,18 @@ async def test_a_long_file_is_cut_and_says_so(tmp_path: Path) -> None:
         for number in range(headers.MOST_OBJECTS + 50):
             file.create_group(f"g{number:05}")
     found = await headers_of(tmp_path / "a.h5")
-    assert len(found.objects) == headers.MOST_OBJECTS and found.left_out > 0
+    assert len(found.objects) == headers.MOST_OBJECTS and found.left_out == 51
     assert list(lines_of(found, 100))[-1][0].endswith(" more groups and variables")
     assert len(list(lines_of(found, 100))) < 110
+
+
+async def test_attributes_beyond_those_that_are_listed_are_counted(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w", track_order=True) as file:
+        for number in range(headers.MOST_ATTRIBUTES + 3):
+            file.attrs[f"a{number:03}"] = number
+    (root,) = (await headers_of(tmp_path / "a.h5")).objects
+    assert len(root.attributes) == headers.MOST_ATTRIBUTES + 1
+    assert root.attributes["..."] == "3 more attributes"
 
 
 def netcdf(version: int) -> bytes:

@@ -78,8 +78,10 @@ async def run(context: CommandContext) -> None:
         chosen = Chosen(session.formats_of(query))
         search = session.search(query)
         granules = []
+        count = 0
         async with context.watched():
             async for found in in_order(search):
+                count += len(found)
                 granules += [granule for granule in found if chosen.files(granule)]
         plan = cover(granules, "passes" if args.passes else "dates", closest=args.closest_dates)
         product_dir = session.in_product_dir(None)
@@ -107,9 +109,15 @@ async def run(context: CommandContext) -> None:
         rows = [_row_of(visit, some) for visit, some in zip(plan.visits, requests, strict=True)]
         output.table([("Date", "Tracks", "Frames", "Files", "Size"), *rows])
     output.flush()
-    report_gaps(context, search, chosen, len(granules))
+    report_gaps(context, search, chosen, count)
     if plan.visits:
-        report.say(_words_of(plan, [request for some in requests for request in some], args.passes))
+        cut = (
+            f"; of the first {plural(count, 'granule')} (--max-items)"
+            if args.max_items and count >= args.max_items
+            else ""
+        )
+        words = _words_of(plan, [request for some in requests for request in some], args.passes)
+        report.say(f"{words}{cut}")
     if target is not None:
         report.say(f"Wrote {plural(sum(map(len, requests)), 'file')} to {target}")
 

@@ -198,6 +198,8 @@ def _report(context: CommandContext, found: Overpasses, metres: float, span: Tim
     if found.failed:
         report.say(unsearched(len(found.failed)))
         report.codes.add(AGAIN)
+    if found.unsaid:
+        report.codes.add(AGAIN)
     count = plural(len(found.rows), "overpass", "overpasses") if found.rows else "No overpass"
     begin, end = (f"{moment:%Y-%m-%d %H:%M}" for moment in (span.start, span.end))
     report.say(f"{count} of {found.place.name} within {km_words(metres)}, {begin} to {end} UTC")

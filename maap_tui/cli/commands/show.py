@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.options import add_command, add_general_options
-from maap_tui.text import clean, format_bytes
+from maap_tui.cli.report import AGAIN
+from maap_tui.text import clean, format_bytes, format_count
 
 if TYPE_CHECKING:
     from maap_tui.engine.model import Granule
@@ -97,7 +98,11 @@ async def _print_headers(context: CommandContext, path: Path) -> None:
         context.output.line(clean(found.path))
         context.output.lines(clean(words) for words, _ in lines_of(found))
     if found.left_out:
-        context.report.say(f"{found.left_out} more groups and variables are left out")
+        context.report.warn(
+            f"Only the first {format_count(len(found.objects))} groups and variables of {found.path} are "
+            f"listed, there are at least {format_count(found.left_out)} more"
+        )
+        context.report.codes.add(AGAIN)
 
 
 async def _print_granule(context: CommandContext, session: Session, granule: Granule) -> None:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.download_options import add_lock_wait, summarise
 from maap_tui.cli.options import (
-    NEWEST,
     add_actions,
     add_command,
     add_general_options,
     add_time,
+    find_newest,
     name_of,
     positive,
     seconds,
@@ -151,20 +151,6 @@ def _names_of(context: CommandContext) -> SwapNames:
     return SwapNames(args.collection, args.product, args.baseline, args.new)
 
 
-async def _find_new(context: CommandContext, session: Session) -> None:
-    """Put the newest baseline in the place of the word for it."""
-    args = context.args
-    if args.new.lower() == NEWEST:
-        from maap_tui.engine.errors import InvalidRequestError
-
-        found = await session.newest_baseline(args.collection, args.product)
-        if not found:
-            raise InvalidRequestError(
-                f"{args.product} has no granules in {args.collection}", f"See `maap list {args.collection}`."
-            )
-        args.new = found
-
-
 def _formats_of(context: CommandContext, session: Session) -> tuple[str, ...]:
     from maap_tui.engine.query import parse_formats
 
@@ -181,7 +167,7 @@ async def plan_swap(context: CommandContext) -> None:
 
     args = context.args
     async with context.session() as session:
-        await _find_new(context, session)
+        await find_newest(args, session, name="new")
         span = span_of(args, session.now())
         async with context.watched():
             plan = await session.plan_swap(
@@ -226,7 +212,7 @@ async def run_swap(context: CommandContext) -> None:
         await plan_swap(context)
         return
     async with context.session(bulk=True) as session:
-        await _find_new(context, session)
+        await find_newest(args, session, name="new")
         context.begin_run("swap", session.dirs)
         context.check_token(session)
         span = span_of(args, session.now())

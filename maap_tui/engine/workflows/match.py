@@ -14,6 +14,7 @@ from maap_tui.engine.catalogue.search import FailedDay, Search
 from maap_tui.engine.download.jobs import Report
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.events import Warned
 from maap_tui.engine.model import Granule, TimeRange
 from maap_tui.engine.observations import Spot
 from maap_tui.engine.overpass import tracks
@@ -138,13 +139,26 @@ async def matches(
     order = {(query.collection, query.product_type): number for number, query in enumerate(queries)}
     rows = [one for some in results for one in some]
     rows.sort(key=lambda one: (one.time, order.get((one.granule.collection, one.granule.product_type), 0)))
-    states = await asyncio.to_thread(lambda: look_at_disk(parts, by_day(parts, rows)))
-    known = {id(one): state for one, state, _ in states}
-    found.rows = [replace(one, state=known.get(id(one), "new")) for one in rows]
+    states = await asyncio.to_thread(_states_of, parts, rows)
+    found.rows = _with_states(rows, states)
     here = {id(one) for one, _, is_here in states if is_here}
     lacking = [asset.size for one in rows if id(one) not in here for asset in one.files]
     found.lacking_bytes = sum(size or 0 for size in lacking)
     return found
+
+
+async def judged(parts: Parts, rows: Sequence[Match]) -> list[Match]:
+    """Matches with their states as registry and disk say them now."""
+    return _with_states(rows, await asyncio.to_thread(_states_of, parts, rows))
+
+
+def _states_of(parts: Parts, rows: Sequence[Match]) -> list[tuple[Match, str, bool]]:
+    return look_at_disk(parts, by_day(parts, rows))
+
+
+def _with_states(rows: Sequence[Match], states: Sequence[tuple[Match, str, bool]]) -> list[Match]:
+    known = {id(one): state for one, state, _ in states}
+    return [replace(one, state=known.get(id(one), "new")) for one in rows]
 
 
 def _ways_of(track: PlatformTrack, gap: timedelta) -> list[Way]:
@@ -200,13 +214,15 @@ async def _of_product(
             except ValueError:
                 found.without_track.append(granule.id)
                 continue
-            if one is not None:
-                rows.append(replace(one, files=tuple(chosen.files(granule))))
+            if one is not None and (files := chosen.files(granule)):
+                rows.append(replace(one, files=tuple(files)))
         return rows
 
     rows = await asyncio.to_thread(judge)
     if (error := chosen.error()) is not None:
         found.lacking.append(error)
+    if warning := chosen.warning():
+        parts.emit(Warned(f"{query.product_type}: {warning}"))
     return rows
 
 

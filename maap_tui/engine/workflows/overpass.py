@@ -63,6 +63,8 @@ class Overpasses:
     """Granules near the place whose track nobody knows, by name."""
     notes: list[str] = field(default_factory=list)
     """What has to be known of what is expected, in sentences without their full stop."""
+    unsaid: list[TimeRange] = field(default_factory=list)
+    """Parts of the time of which nothing says the passes: a later orbit file may."""
 
 
 def trackless_words(names: Sequence[str]) -> str:
@@ -191,14 +193,17 @@ async def _expected(
         if by != "auto":
             raise
         found.notes.append(f"The predicted orbit cannot be had: {error.message}")
+        if mission.repeat is None:
+            found.unsaid.append(future)
         return await _repeated(parts, mission, query, found, metres, [future])
     unknown = [
         TimeRange(start, end)
         for start, end in ((future.start, known.start), (known.end, future.end))
         if start < end
     ]
-    if by != "auto":
+    if by != "auto" or mission.repeat is None:
         found.notes += [f"{orbit.name} says nothing of {part}" for part in unknown]
+        found.unsaid += unknown
         return rows
     names = {one.name for one in rows}
     if unknown:
