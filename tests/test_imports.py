@@ -88,6 +88,7 @@ APP_LAYERS = [
         "keys",
         "messages",
         "outside",
+        "own_run",
         "textual_compat",
         "theme",
         "problems",

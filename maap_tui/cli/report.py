@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 from maap_tui.cli.output import discard
 from maap_tui.engine.errors import (
     EXIT_AUTH_FATAL,
+    EXIT_BUG,
     EXIT_NON_TRANSIENT,
     EXIT_OK,
     EXIT_TRANSIENT,
     MaapError,
     exit_code_of,
+    worst_code,
 )
 from maap_tui.text import clean, damage_words, format_bytes, format_rate, plural, without_tokens
 
@@ -31,9 +33,7 @@ if TYPE_CHECKING:
     from maap_tui.engine.events import Event
 
 DONE, CREDENTIALS, AGAIN, WRONG = EXIT_OK, EXIT_AUTH_FATAL, EXIT_TRANSIENT, EXIT_NON_TRANSIENT
-BUG = 1
-_WORST_FIRST = (CREDENTIALS, AGAIN, WRONG)
-"""A code hides those after it: what needs a person first, then what a later run may fix."""
+BUG = EXIT_BUG
 
 
 def code_of(error: BaseException) -> int:
@@ -86,7 +86,7 @@ class Reporter:
     @property
     def code(self) -> int:
         """The exit code of what happened so far."""
-        return next((code for code in (*_WORST_FIRST, BUG) if code in self.codes), DONE)
+        return worst_code(self.codes)
 
     def say(self, text: str) -> None:
         """One line to the user, which --quiet leaves out."""

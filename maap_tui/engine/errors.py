@@ -27,6 +27,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from maap_tui.text import sentences
@@ -207,6 +208,19 @@ def needs_new_token(error: BaseException) -> bool:
 
 EXIT_OK, EXIT_AUTH_FATAL, EXIT_TRANSIENT, EXIT_NON_TRANSIENT = 0, 2, 3, 4
 """Done; credentials dead or missing; transient or partial, run it again; the request is wrong."""
+EXIT_BUG = 1
+"""An error of the program itself."""
+
+
+def worst_code(codes: Collection[int]) -> int:
+    """The exit code of several things that went wrong; 0 for none.
+
+    What needs a person goes before what a later run may fix, and that before what it cannot.
+    """
+    return next(
+        (code for code in (EXIT_AUTH_FATAL, EXIT_TRANSIENT, EXIT_NON_TRANSIENT, EXIT_BUG) if code in codes),
+        EXIT_OK,
+    )
 
 
 def exit_code_of(error: BaseException) -> int | None:

@@ -221,7 +221,7 @@ class MaapApp(QuietApp):
             event.widget.cursor_blink = False
 
     async def on_unmount(self) -> None:
-        await asyncio.to_thread(self.backend.close)
+        await asyncio.to_thread(self.backend.close, self.return_code or 0)
 
     def use_few_colours(self) -> None:
         """Draw with the sixteen colours of a plain terminal."""
@@ -639,7 +639,7 @@ def run_app(
     )
     if app.console.color_system == "standard" and not app.no_colour:
         app.use_few_colours()
-    with ShutdownGuard(app, app.backend.close) as ending:
+    with ShutdownGuard(app, lambda: app.backend.close(ending.code)) as ending:
         app.driver_class = partial(TerminalDriver, ending=ending)  # type: ignore[assignment]
         code = app.run(mouse=ui.mouse if mouse is None else mouse)
     if app.crash is not None:

@@ -23,7 +23,7 @@ from maap_tui.engine.download.elsewhere import Elsewhere, Lookout
 from maap_tui.engine.download.queue_control import WORKER, Asked, Control, Worker, is_left_to_worker, obey
 from maap_tui.engine.download.queue_store import LIVE, QueueRow, left_behind
 from maap_tui.engine.download.tally import Tally
-from maap_tui.engine.errors import EXIT_OK, EXIT_TRANSIENT, CredentialsError
+from maap_tui.engine.errors import EXIT_OK, CredentialsError, MaapError
 from maap_tui.engine.events import (
     BaselineCounted,
     DayFailed,
@@ -42,6 +42,7 @@ from maap_tui.engine.storage.log_file import LogFile, LogLine
 from maap_tui.engine.thread import EngineThread
 from maap_tui.text import without_tokens
 from maap_tui.tui import gc_pause
+from maap_tui.tui.own_run import OwnRun
 
 if TYPE_CHECKING:
     from maap_tui.engine.config.settings import Settings
@@ -51,8 +52,7 @@ if TYPE_CHECKING:
     from maap_tui.engine.download.requests import DownloadRequest
     from maap_tui.engine.net.credentials import TokenInfo
     from maap_tui.engine.query import Query
-    from maap_tui.engine.registry.entries import TrackedFile
-    from maap_tui.engine.runs import OpenRun
+    from maap_tui.engine.registry.entries import Key, TrackedFile
     from maap_tui.engine.session import Session
     from maap_tui.engine.swaps.plan import SwapNames
     from maap_tui.engine.swaps.run import SwapReport
@@ -64,14 +64,14 @@ T = TypeVar("T")
 LOG_LINES = 5000
 """Lines of the log that are kept."""
 
+EXIT_INTERRUPTED = 130
+"""What a command ends with that the user ends while files are left."""
+
 SILENT_S = 3.0
 """Seconds without an answer until the archive is reported as not answering."""
 
 PROBE_S = 10.0
 """Least seconds between two requests that check whether the archive answers again."""
-
-STILL_S = 5.0
-"""Seconds without a transfer after which a run of transfers has ended."""
 
 ELSEWHERE_S = 1.0
 """Seconds between two reads of what other processes transfer."""
@@ -131,11 +131,7 @@ class Backend:
         self._log_version = 0
         self._unwritten: deque[LogLine] = deque(maxlen=LOG_LINES)
         dirs = session.dirs
-        self._run: OpenRun | None = None
-        """What `maap runs` lists of the transfers here; None while nothing is transferred."""
-        self._listed = self.tally.snapshot()
-        """What earlier runs have counted."""
-        self._still_since: float | None = None
+        self._run = OwnRun(dirs, self.tally)
         self._log_file = LogFile(dirs.log_file, dirs.lock_file(dirs.log_file))
 
     @cached_property
@@ -151,15 +147,19 @@ class Backend:
         """Run a coroutine of the session in the engine's thread and wait for it here."""
         return await asyncio.wrap_future(self.engine.submit(work))
 
-    def close(self) -> None:
-        """Stop the transfers, write queue and log, end the engine; from any thread, also twice."""
+    def close(self, code: int = 0) -> None:
+        """Stop the transfers, write queue and log, end the engine; from any thread, also twice.
+
+        Args:
+            code: what ends the process, as its exit code; 0 for the user.
+        """
         with self._closing:
             transfers = self.transfers
             if transfers is not None and not self._is_closed:
                 self.engine.run(lambda session: transfers.close())
             self._is_closed = True
             self.engine.close()
-            self._end_run()
+            self._run.end(self._stopped_by, ended_by=code or EXIT_INTERRUPTED)
             self.keep_log()
 
     async def apply_setting(self, key: str, fresh: Settings) -> bool:
@@ -205,6 +205,7 @@ class Backend:
     def handle_event(self, event: Event) -> None:
         """Take an event of the engine, in whichever thread it happened."""
         self.tally.apply(event)
+        self._run.apply(event)
         if isinstance(event, BaselineCounted):
             self.counted[event.collection] = event
         elif isinstance(event, SignInNeeded):
@@ -278,6 +279,15 @@ class Backend:
             )
         return self._counted(*queued, "Not queued")
 
+    def pending(self, key: Key) -> list[TrackedFile]:
+        """Files of a baseline, in every format, that are to be fetched; reads the registry."""
+        # Loaded with the first question, not with the first screen.
+        from maap_tui.engine.file_names import ALL
+        from maap_tui.engine.query import Query
+
+        query = Query(key.collection, key.product_type, key.baseline, formats=(ALL,))
+        return [file for file in self.session.pending(query).files if file.key == key]
+
     async def sync(self, query: Query) -> SyncReport:
         """Register what the archive has in the query's range and queue here what is pending there."""
 
@@ -337,7 +347,11 @@ class Backend:
     @property
     def is_stopped(self) -> bool:
         """Whether an error keeps the transfers of this process from starting."""
-        return self.transfers is not None and self.transfers.report.stopped is not None
+        return self._stopped_by is not None
+
+    @property
+    def _stopped_by(self) -> MaapError | None:
+        return self.transfers.report.stopped if self.transfers is not None else None
 
     async def find_left_work(self) -> list[QueueRow]:
         """Transfers that other processes left unfinished and no process works on, or soon will."""
@@ -361,6 +375,7 @@ class Backend:
         transfers, self.transfers = self.transfers, None
         if transfers is not None:
             await self.ask(lambda session: transfers.close(leave_to=WORKER))
+            await asyncio.to_thread(self._run.end, rest_with=" to the worker")
         return await asyncio.to_thread(self._start_worker)
 
     async def leave_to_worker(self, rows: Sequence[QueueRow]) -> str:
@@ -438,42 +453,11 @@ class Backend:
     @property
     def is_run_due(self) -> bool:
         """Whether transfers began or ended since `note_run` was called."""
-        now = time.monotonic()
-        if self.tally.snapshot().active:
-            self._still_since = None
-            return self._run is None
-        self._still_since = self._still_since or now
-        return self._run is not None and now - self._still_since >= STILL_S
+        return self._run.is_due
 
     def note_run(self) -> None:
         """Write down that transfers began or ended, for `maap runs`; blocks."""
-        if self._run is None:
-            # Loaded with the first transfer, not with the first screen.
-            from maap_tui.engine.runs import Runs
-
-            self._run = Runs(self.session.dirs).begin("app", ("tui",))
-        else:
-            self._end_run()
-
-    def _end_run(self) -> None:
-        run, self._run = self._run, None
-        if run is None:
-            return
-        from maap_tui.engine.runs import Counts
-
-        now, before = self.tally.snapshot(), self._listed
-        self._listed = now
-        left = now.queued - now.done
-        counts = Counts(
-            found=now.queued - before.done,
-            downloaded=now.finished - before.finished,
-            here=now.skipped - before.skipped,
-            failed=now.failed - before.failed,
-            failed_days=now.failed_days - before.failed_days,
-            bytes=now.received - before.received,
-        )
-        is_whole = not (left > 0 or counts.failed or counts.failed_days)
-        run.end(EXIT_OK if is_whole else EXIT_TRANSIENT, counts, f"{left} files left" if left > 0 else "")
+        self._run.note(self._stopped_by)
 
     # The token
 

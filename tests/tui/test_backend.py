@@ -6,8 +6,9 @@ import asyncio
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 from driving import files_of
@@ -17,6 +18,7 @@ from maap_tui.engine.config import loading
 from maap_tui.engine.events import DayFailed, ItemSkipped, Noted, SignInNeeded, Warned
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
+from maap_tui.engine.runs import Run, Runs
 from maap_tui.engine.session import Session
 from maap_tui.tui.backend import LOG_LINES, Backend
 from tests.homes import MOMENT, QUICK
@@ -68,6 +70,47 @@ async def test_files_are_queued_registered_and_fetched(make: Make) -> None:
     assert all(wanted.path.is_file() for wanted in files)
     infos = sorted(text for level, text in told(backend) if level == "info")
     assert infos == sorted(f"Downloaded {wanted.path.name}" for wanted in files)
+
+
+async def test_the_run_of_the_app_ends_with_the_code_of_a_command(make: Make, archive: Archive) -> None:
+    backend = make(**{"api.retries": 0, "downloads.retries": 0})
+    book = Runs(backend.session.dirs)
+    (file, *others) = await files_of(backend, 3)
+
+    async def run(work: Callable[[], Coroutine[Any, Any, object]]) -> Run:
+        await asyncio.to_thread(backend.note_run)
+        await work()
+        await backend.ask(lambda session: backend.transfers.join())
+        await asyncio.to_thread(backend.note_run)
+        return book.known()[0]
+
+    for status, code in ((404, 4), (503, 3)):
+        archive.faults.set(target="data", status=status)
+        done = await run(lambda: backend.queue_files([file]))
+        assert (done.exit, done.counts.found, done.counts.failed) == (code, 1, 1), status
+        await backend.with_transfers(lambda transfers: transfers.clear_finished())
+    archive.faults.clear()
+    # What failed in an earlier run is no failure of this one.
+    done = await run(lambda: backend.queue_files([file]))
+    assert (done.exit, done.counts.found, done.counts.downloaded, done.counts.failed) == (0, 1, 1, 0)
+
+    archive.faults.set(target="data", rate=1000.0)
+    await asyncio.to_thread(backend.note_run)
+    await backend.queue_files(others)
+    await asyncio.to_thread(backend.close, 143)
+    assert (book.known()[0].exit, book.known()[0].error) == (143, "2 files left")
+
+
+async def test_a_run_that_a_dead_token_stops_needs_a_person(make: Make, archive: Archive) -> None:
+    backend = make()
+    files = await files_of(backend, 1)
+    archive.faults.set(target="token", status=401)
+    await asyncio.to_thread(backend.note_run)
+    await backend.queue_files(files)
+    await backend.ask(lambda session: backend.transfers.join())
+    await asyncio.to_thread(backend.note_run)
+    assert backend.is_stopped
+    assert Runs(backend.session.dirs).known()[0].exit == 2
 
 
 async def test_sync_queues_what_is_pending(make: Make) -> None:

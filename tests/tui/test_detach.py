@@ -22,6 +22,7 @@ from maap_tui.engine.download.jobs import DownloadJob
 from maap_tui.engine.download.queue_control import Control
 from maap_tui.engine.download.queue_store import Queue
 from maap_tui.engine.download.requests import DownloadRequest
+from maap_tui.engine.runs import Runs
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.screens.downloads.screen import DownloadsScreen
@@ -140,6 +141,8 @@ async def test_transfers_go_on_in_the_background_when_the_app_is_left(
         await pilot.press("b")
         await wait_until(lambda: app.return_code == 0, pilot)
         await wait_until(lambda: on_disk(app) == ["finished"] * 5 and worker_of(app) == 0, pilot)
+    own = next(run for run in Runs(app.backend.session.dirs).known() if run.verb == "app")
+    assert own.exit == 3 and own.error.endswith(" left to the worker")
     assert all(file.path.stat().st_size == file.size for file in files)
     assert asked("data") == 7, "each file once, and the two that were cut off once more"
 

@@ -113,7 +113,7 @@ async def test_what_is_missing_is_fetched_and_leaves_the_list(make_app: MakeApp)
 async def test_the_apps_own_transfers_are_a_run(
     make_app: MakeApp, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("maap_tui.tui.backend.STILL_S", 0.0)
+    monkeypatch.setattr("maap_tui.tui.own_run.STILL_S", 0.0)
     app = make_app(mode="today")
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         files = await find_files(app, 2)
@@ -135,7 +135,7 @@ async def test_leaving_ends_the_run_of_unfinished_transfers(make_app: MakeApp, a
         await app.backend.queue_files(await find_files(app, 2))
         await wait_until(lambda: "the app's transfers" in text_of(app), pilot)
     (run,) = Runs(app.backend.session.dirs).known()
-    assert (run.exit, run.state, run.error) == (3, "done", "2 files left")
+    assert (run.exit, run.state, run.error) == (130, "done", "2 files left")
 
 
 async def test_a_run_is_started_again_after_a_question(

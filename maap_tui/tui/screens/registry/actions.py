@@ -16,7 +16,6 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from maap_tui.engine.file_names import ALL
 from maap_tui.engine.integrity import strays, verify
 from maap_tui.engine.integrity.strays import UntrackedFile
 from maap_tui.engine.integrity.verify import Checked
@@ -165,9 +164,7 @@ class BaselineActions:
                 and row.state in ("discovered", "failed", "missing")
                 and not (row.failure and row.failure.is_skipped)
             ]
-        query = Query(key.collection, key.product_type, key.baseline, formats=(ALL,))
-        found = self._session.pending(query).files
-        return [file for file in found if file.key == key and scope.day in (None, file.day)]
+        return [file for file in self._view.maap.backend.pending(key) if scope.day in (None, file.day)]
 
     async def retry(self, scopes: list[Scope], work: Work) -> None:
         """Queue what failed."""

@@ -21,8 +21,6 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from maap_tui.engine.errors import MaapError
-from maap_tui.engine.file_names import ALL
-from maap_tui.engine.query import Query
 from maap_tui.engine.registry import view, watch
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.runs import RUNNING, Run, Runs
@@ -391,7 +389,7 @@ class TodayScreen(ModeScreen):
     async def _fetch(self, lacks: Sequence[Lack]) -> None:
         found: list[TrackedFile] = []
         for lack in lacks:
-            found += await asyncio.to_thread(self._pending, lack.key)
+            found += await asyncio.to_thread(self.maap.backend.pending, lack.key)
         if not found:
             self.maap.notify("Nothing can be fetched there: press enter to see the files.")
             return
@@ -402,10 +400,6 @@ class TodayScreen(ModeScreen):
         queued = f"{plural(count, 'file')} queued; 3 shows them."
         self.maap.notify(queued + (f" {format_count(refused)} cannot be fetched: see 5." if refused else ""))
         self._lack_list.clear_marks()
-
-    def _pending(self, key: Key) -> list[TrackedFile]:
-        query = Query(key.collection, key.product_type, key.baseline, formats=(ALL,))
-        return [file for file in self.maap.backend.session.pending(query).files if file.key == key]
 
     def action_news(self) -> None:
         start_worker(self, self._show_arrived, group="news", exclusive=True)
