@@ -32,6 +32,7 @@ from maap_tui.engine.events import (
     FileFinished,
     FileRetried,
     FileSkipped,
+    FileStateChanged,
     ItemSkipped,
     Noted,
     RegistryDamaged,
@@ -375,7 +376,10 @@ class Backend:
         transfers, self.transfers = self.transfers, None
         if transfers is not None:
             await self.ask(lambda session: transfers.close(leave_to=WORKER))
-            await asyncio.to_thread(self._run.end, rest_with=" to the worker")
+            left = [job.wanted.url for job in transfers.job_list() if job.state in LIVE]
+            for url in left:
+                self.tally.apply(FileStateChanged(url, "cancelled"))
+            await asyncio.to_thread(self._run.end, handed_on=len(left))
         return await asyncio.to_thread(self._start_worker)
 
     async def leave_to_worker(self, rows: Sequence[QueueRow]) -> str:

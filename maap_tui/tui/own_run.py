@@ -69,13 +69,13 @@ class OwnRun:
         else:
             self.end(stopped)
 
-    def end(self, stopped: MaapError | None = None, *, ended_by: int = 0, rest_with: str = "") -> None:
+    def end(self, stopped: MaapError | None = None, *, ended_by: int = 0, handed_on: int = 0) -> None:
         """Write down how the run ended, if there is one; blocks.
 
         Args:
             stopped: as in `note`.
             ended_by: the exit code of what ended it while files are left, as the user; 0 where it rests.
-            rest_with: who has the files that are left, in words; '' for nobody.
+            handed_on: files that the worker goes on with, which the tally counts no longer.
         """
         run, self._run = self._run, None
         if run is None:
@@ -86,7 +86,7 @@ class OwnRun:
         self._listed = now
         with self._guard:
             failed, self._failed = self._failed, {}
-        left = max(0, now.queued - now.done)
+        left = max(0, now.queued - now.done) + handed_on
         downloaded, here = now.finished - before.finished, now.skipped - before.skipped
         counts = Counts(
             found=downloaded + here + len(failed) + left,
@@ -102,5 +102,5 @@ class OwnRun:
         elif left or counts.failed_days:
             codes.add(EXIT_TRANSIENT)
         code = ended_by if ended_by and left and stopped is None else worst_code(codes)
-        words = f"{plural(left, 'file')} left{rest_with}" if left else ""
+        words = f"{plural(left, 'file')} left{' to the worker' if handed_on else ''}" if left else ""
         run.end(code, counts, stopped.sentences if stopped is not None else words)
