@@ -13,6 +13,7 @@ from pathlib import Path
 from maap_tui.demo.archive import Archive
 from maap_tui.demo.flags import add_arguments, options_of
 from maap_tui.demo.home import real_file_of
+from maap_tui.engine.errors import EXIT_NON_TRANSIENT, MaapError, exit_code_of
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -37,9 +38,10 @@ def main(argv: list[str] | None = None) -> int:
                 archive.prepare(home)
             else:
                 archive = Archive.start_for(home, **options_of(arguments))
-        except (OSError, TypeError, ValueError) as exc:
-            print(f"The archive cannot start: {exc}", file=sys.stderr)
-            return 4
+        except (OSError, TypeError, ValueError, MaapError) as error:
+            words = error.sentences if isinstance(error, MaapError) else str(error)
+            print(f"The archive cannot start: {words}", file=sys.stderr)
+            return exit_code_of(error) or EXIT_NON_TRANSIENT
         with archive:
             for name, value in archive.environment(home).items():
                 print(f"export {name}={shlex.quote(value)}", flush=True)

@@ -21,6 +21,7 @@ from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.runs import DONE, Counts, Run, Runs
 from maap_tui.engine.saved_searches import SavedSearches
 from maap_tui.engine.session import Session
+from maap_tui.text import format_bytes, format_duration, plural
 
 _L1, _L2 = "EarthCAREL1Validated_MAAP", "EarthCAREL2Validated_MAAP"
 _DAY = timedelta(days=1)
@@ -194,10 +195,11 @@ class _Writer:
         size = sum(one.size for one in got)
         took = timedelta(seconds=round(2 + size / _RATE + 40 * len(failed), 1))
         counts = Counts(found, len(got), max(found - len(got) - len(failed), 0), len(failed), bytes=size)
-        error = f"{len(failed)} files failed" if failed else ""
-        said = [f"FAILED: {one.tracked.url} (503 {_FAILURE}, 6 tries)" for one in failed]
-        said.append(f"Downloaded {len(got)} files ({size / 2**20:.1f} MiB) in {took.total_seconds():.0f} s")
-        self._add_run("sync", habit.words, begun, took, 3 if failed else 0, counts, said, error)
+        said = [f"Failed: {one.tracked.url.rpartition('/')[2]}: 503 {_FAILURE}" for one in failed]
+        words = f"Downloaded {plural(len(got), 'file')} ({format_bytes(size)}) in "
+        words += format_duration(took.total_seconds()) + (f"; {len(failed)} failed" if failed else "")
+        said.append(f"{words}{_run_words(habit.words[1:4], begun, took)}")
+        self._add_run("sync", habit.words, begun, took, 3 if failed else 0, counts, said)
         if (self._now - begun) < _DAY:
             states = [("finished", one, "") for one in got]
             states += [("failed", one, f"503 {_FAILURE}") for one in failed]
@@ -237,12 +239,9 @@ class _Writer:
         code: int,
         counts: Counts,
         said: list[str],
-        error: str = "",
     ) -> None:
         run_id = f"{begun:%Y%m%dT%H%M%SZ}-{len(self._runs):04x}"
-        run = Run(
-            run_id, verb, words, str(self._home), "demo", 1, begun, begun + took, code, DONE, counts, error
-        )
+        run = Run(run_id, verb, words, str(self._home), "demo", 1, begun, begun + took, code, DONE, counts)
         self._runs.append((run, said))
 
     def _write(
@@ -288,12 +287,17 @@ class _Writer:
         for ago in _CLEANED:
             begun = (self._now - ago * _DAY).replace(hour=4, minute=30, second=1)
             counts = Counts(deleted=140 + 33 * ago, bytes=(61 + 17 * ago) << 20)
-            words = ("state", "cleanup", _L2, "CPR_CLD_2A", "BC", "--yes")
-            self._add_run("cleanup", words, begun, timedelta(seconds=1.4), 0, counts, [])
+            said = [f"Deleted {plural(counts.deleted, 'file')} ({format_bytes(counts.bytes)})"]
+            cleanup = ("state", "cleanup", _L2, "CPR_CLD_2A", "BC")
+            self._add_run("cleanup", cleanup, begun, timedelta(seconds=1.4), 0, counts, said)
         begun = (self._now - 5 * _DAY).replace(hour=10, minute=12, second=44)
         counts = Counts(16, 16, bytes=2_700_000)
-        words = ("get", _L2, "CPR_CD__2A", "BC", "--orbit", "08574")
-        self._add_run("get", words, begun, timedelta(seconds=3.2), 0, counts, ["Downloaded 16 files"])
+        words, took = ("get", _L2, "CPR_CD__2A", "BC", "--orbit", "08574"), timedelta(seconds=3.2)
+        said = [
+            f"Downloaded 16 files ({format_bytes(counts.bytes)}) in {format_duration(took.total_seconds())}"
+        ]
+        said[0] += _run_words(words[1:4], begun, took)
+        self._add_run("get", words, begun, took, 0, counts, said)
         for run, said in sorted(self._runs, key=lambda one: one[0].begun):
             self._book.add(run)
             if said:
@@ -306,3 +310,9 @@ class _Writer:
         queue.close()
         for name, choices in _SEARCHES.items():
             SavedSearches(self._session.dirs.searches_file).save(name, choices)
+
+
+def _run_words(names: tuple[str, ...], begun: datetime, took: timedelta) -> str:
+    """Which run a last line is of."""
+    length = format_duration(took.total_seconds())
+    return f" [{' '.join(names)}, begun {begun:%Y-%m-%dT%H:%M:%SZ}, took {length}]"

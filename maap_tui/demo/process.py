@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from maap_tui.engine.errors import MaapError, exit_code_of
+
 END_S = 3.0
 """Seconds that the archive may take to end."""
 
@@ -121,6 +123,9 @@ def serve() -> None:
                     furnish(archive, home)
         except OSError as error:
             _send(errno=error.errno, words=error.strerror, file=str(error.filename or home))
+            return
+        except MaapError as error:
+            _send(words=error.message, hint=error.hint, exit=exit_code_of(error))
             return
         _send(environment=archive.environment(home))
         is_ended_by_parent = bool(sys.stdin.buffer.read(1))

@@ -1,5 +1,8 @@
 import builtins
+import contextlib
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,3 +68,29 @@ def test_without_its_packages_one_sentence(maap: Callable, monkeypatch) -> None:
     ended = maap("demo", "--", "list")
     assert ended.code == 4
     assert "pip install 'maap-tui[demo]'" in ended.err
+
+
+@pytest.mark.parametrize("way", ["app", "module"])
+def test_a_home_that_cannot_be_used_is_one_sentence(way: str, tmp_path: Path, maap: Callable) -> None:
+    home = tmp_path / "home"
+    assert maap("demo", "--home", home, "--", "list").code == 0
+    config = home / "config.toml"
+    config.write_text("quality = 3\n" + config.read_text().partition("[quality]")[0])
+    program = {"app": ["maap_tui", "demo"], "module": ["maap_tui.demo"]}[way]
+    code, said = in_terminal([sys.executable, "-m", *program, "--home", str(home)])
+    assert code == 4 and "config.toml" in said and "quality" in said and said.count("\n") == 1, said
+
+
+def in_terminal(words: list[str]) -> tuple[int, str]:
+    """Run a command in a terminal: its exit code, and all that it printed there."""
+    inner, outer = os.openpty()
+    process = subprocess.Popen(
+        words, stdin=outer, stdout=outer, stderr=outer, env={**os.environ, "TERM": "xterm"}
+    )
+    os.close(outer)
+    said = b""
+    with contextlib.suppress(OSError):  # so ends a terminal that nobody has open any more
+        while piece := os.read(inner, 4096):
+            said += piece
+    os.close(inner)
+    return process.wait(), said.decode()

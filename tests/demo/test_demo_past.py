@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from maap_tui.cli.dispatch import COMMANDS, build_parser
 from maap_tui.demo.archive import Archive
 from maap_tui.demo.past import furnish, has_past
 from maap_tui.engine.download.queue_store import Queue
@@ -60,7 +62,14 @@ async def test_it_is_that_of_a_home_in_use(tmp_path: Path) -> None:
             runs = Runs(session.dirs).known()
             assert {run.exit for run in runs} == {0, 3} and {run.verb for run in runs} > {"sync", "cleanup"}
             failing = next(run for run in runs if run.exit == 3)
-            assert any("503" in line for line in Runs(session.dirs).log_lines(failing))
+            # What they say is what commands take and say.
+            for run in runs:
+                build_parser(COMMANDS.keys() & set(run.words)).parse_args(list(run.words))
+            said = [line.partition("Z ")[2] for line in Runs(session.dirs).log_lines(failing)]
+            failed = [line for line in said if line.startswith("Failed: ")]
+            assert len(failed) == failing.counts.failed and failing.error == ""
+            assert all(re.fullmatch(r"Failed: ECA_\S+\.h5: 503 Service Unavailable", one) for one in failed)
+            assert re.fullmatch(r"Downloaded .+ failed \[\S+ \S+ \S+, begun \S+, took .+\]", said[-1])
             queue = Queue(session.dirs.queue_file)
             assert {row.state for row in queue.load()} == {"finished", "failed"}
             queue.close()

@@ -16,7 +16,7 @@ from maap_tui.cli.app_door import load_app, open_app, why_not_drawn
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.main import main
 from maap_tui.cli.options import add_command, add_general_options
-from maap_tui.cli.report import DONE
+from maap_tui.cli.report import DONE, WRONG
 from maap_tui.demo.flags import add_arguments, options_of
 from maap_tui.demo.home import port_of, real_file_of
 from maap_tui.engine.config import dirs
@@ -138,7 +138,13 @@ def _not_started(home: Path, report: Mapping[str, Any]) -> MaapError:
         from maap_tui.engine.storage.files import storage_error
 
         return storage_error(home, OSError(report["errno"], report["words"], report["file"]))
-    return _cannot_start(report["words"])
+    if "exit" in report:
+        kind = InvalidRequestError if report["exit"] == WRONG else MaapError
+        return kind(report["words"], report["hint"])
+    if "is_port" in report:
+        return _cannot_start(report["words"])
+    # The process was killed, or fell over something that the next one need not meet.
+    return MaapError(f"The archive did not start: {report['words']}", "Run the same command again.")
 
 
 def _lacks(package: str | None) -> MaapError:
