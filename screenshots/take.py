@@ -235,8 +235,7 @@ async def find(app: MaapApp, pilot: Pilot[Any], terms: Terms) -> SearchScreen:
         lambda: screen.results.rows and not screen.is_searching and not screen.states.is_looking, pilot
     )
     await until(lambda: "free" in str(screen.query_one("#sum", Static).render()), pilot)
-    await until(lambda: screen._states_seen == screen.states.version and not screen._sum_is_old, pilot)
-    await until(lambda: not screen._is_summing, pilot)
+    await until(lambda: screen.is_summed, pilot)
     screen.results.focus()
     return screen
 

@@ -97,7 +97,17 @@ APP_LAYERS = [
     {"host"},
     {"dialogs", "synced", "widgets"},
     {"screens"},
-    {"commands", "leaving", "pasted", "sampling", "terminal", "typed", "user_commands"},
+    {
+        "clipboard",
+        "commands",
+        "inputs",
+        "leaving",
+        "pasted",
+        "sampling",
+        "terminal",
+        "typed",
+        "user_commands",
+    },
     {"app"},
 ]
 """Parts of the app, lowest first; a part imports from its own row and those above it here."""

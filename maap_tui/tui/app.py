@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -15,12 +14,9 @@ from textual import events, on
 from textual.app import ScreenStackError, SystemCommand
 from textual.command import CommandPalette, Provider
 from textual.css.query import NoMatches
-from textual.errors import NoWidget
 from textual.filter import LineFilter
 from textual.notifications import Notify, SeverityLevel
 from textual.screen import Screen
-from textual.timer import Timer
-from textual.widget import Widget
 from textual.worker import Worker, WorkerState
 
 from maap_tui.engine.config.settings import KEYS, Settings, UiSettings
@@ -31,10 +27,11 @@ from maap_tui.engine.events import (
 )
 from maap_tui.engine.session import Session
 from maap_tui.text import as_sentence, clean, plural
-from maap_tui.tui import colours, theme
+from maap_tui.tui import clipboard, colours, theme
 from maap_tui.tui.backend import Backend
 from maap_tui.tui.graphics import DrawsPictures
 from maap_tui.tui.host import Host
+from maap_tui.tui.inputs import Input, InputTurns
 from maap_tui.tui.keys import BY_ID, MODES, Key, bindings, check_keymap, keys_of_commands, show_key
 from maap_tui.tui.leaving import look_for_left_work, may_leave
 from maap_tui.tui.messages import EngineNews, InputDone
@@ -50,19 +47,6 @@ T = TypeVar("T")
 
 SAMPLE_S = 0.25
 """Seconds between two looks at the engine; twice as many with low bandwidth."""
-
-ACTING = (events.Key, events.Paste, events.MouseDown, events.MouseUp)
-"""What others wait for; nothing waits for a mouse that only moves or scrolls."""
-
-INPUT_S = 1.0
-"""Seconds until the app checks that the widget a key or click went to still exists."""
-
-LONGEST_INPUT_S = 10.0
-"""Seconds that a key or click may take before the next one is handed out anyway."""
-
-OSC52_LIMIT = 74_000
-"""Bytes of base64 that terminals take in one OSC 52."""
-
 
 WIDTHS = [(0, "-tiny"), (60, "-narrow"), (110, "-wide")]
 """Least columns -> the class that screens of that width have."""
@@ -173,10 +157,7 @@ class MaapApp(QuietApp):
         if is_ascii:
             self._own_filters.append(theme.AsciiOnly())
         self._problems: list[str] = []
-        self._inputs: deque[events.InputEvent | events.Paste] = deque()
-        self._input_sent: InputDone | None = None
-        """Posted behind the key or click being handled, to report its end; None between two."""
-        self._input_timer: Timer | None = None
+        self._turns = InputTurns(self, self._hand_out)
         self._sampling = Sampling(self._sample, self._is_busy, SAMPLE_S * (2 if low_bandwidth else 1))
         self._pasted = PastedText()
         self._user_keys: dict[str, list[Key]] = {}
@@ -234,63 +215,22 @@ class MaapApp(QuietApp):
     # Keys and clicks
 
     async def on_event(self, event: events.Event) -> None:
-        """Hand keys and clicks out one after the other, in the order in which they came.
-
-        Textual queues a key at the widget that has the focus and looks its binding up once it has come
-        back: of keys typed in a burst, those of different modes overtake one another, and a key may act
-        in a mode that was not there when it was typed. A click moves the focus at once: what was typed
-        before it would go to the field that was clicked.
-        """
+        """Hand keys and clicks out in their turn, everything else at once."""
         if not isinstance(event, events.InputEvent | events.Paste) or event.is_forwarded:
             await super().on_event(event)
             return
         self._sampling.wake()
-        self._inputs.append(event)
-        await self._hand_out_inputs()
+        await self._turns.take(event)
 
-    async def _hand_out_inputs(self) -> None:
-        while self._inputs and self._input_sent is None:
-            event = self._inputs.popleft()
-            if isinstance(event, events.Paste) and isinstance(self.screen, CommandPalette):
-                event = events.Paste(self._pasted.line_for(event.text))  # its field takes one line
-            target = self._target_of(event)
-            if target is not None and not target.is_attached:
-                continue  # it was removed a moment ago: Textual would look for the parent that it had
-            await super().on_event(event)
-            if not isinstance(event, ACTING):
-                continue
-            target = target or self.focused or self.screen
-            done = InputDone()
-            if event.is_forwarded and target.post_message(done):
-                self._input_sent = done
-                self._wait_for(done, target, LONGEST_INPUT_S)
-
-    def _target_of(self, event: events.Event) -> Widget | None:
-        """The widget that a click is for; None for a key, which goes to the focused widget."""
-        if not isinstance(event, events.MouseEvent):
-            return None
-        with suppress(NoWidget, ScreenStackError):
-            return self.mouse_captured or self.get_widget_at(event.x, event.y)[0]
-        return None
-
-    def _wait_for(self, done: InputDone, target: Widget, longest_s: float) -> None:
-        """Check again after a while: a widget that is removed drops the messages in its queue."""
-        look = partial(self._look_for, done, target, longest_s - INPUT_S)
-        self._input_timer = self.set_timer(INPUT_S, look)
-
-    async def _look_for(self, done: InputDone, target: Widget, longest_s: float) -> None:
-        if longest_s > 0 and target.is_attached and target.is_running:
-            self._wait_for(done, target, longest_s)  # it exists, and is only busy
-        else:
-            await self._note_input_done(done)
+    async def _hand_out(self, event: Input) -> bool:
+        if isinstance(event, events.Paste) and isinstance(self.screen, CommandPalette):
+            event = events.Paste(self._pasted.line_for(event.text))  # its field takes one line
+        await super().on_event(event)
+        return event.is_forwarded
 
     @on(InputDone)
     async def _note_input_done(self, done: InputDone) -> None:
-        if done is self._input_sent:
-            self._input_sent = None
-            if self._input_timer is not None:
-                self._input_timer.stop()
-            await self._hand_out_inputs()
+        await self._turns.end(done)
 
     # The backend
 
@@ -477,32 +417,7 @@ class MaapApp(QuietApp):
 
     def copy_text(self, text: str, what: str = "Copied") -> None:
         """Copy to the clipboard by every way there is here; without any, show the text."""
-        start_worker(self, self._copy, text, what, group="copy")
-
-    async def _copy(self, text: str, what: str) -> None:
-        if os.environ.get("TMUX"):
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    "tmux", "load-buffer", "-w", "-",
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.DEVNULL,
-                    stderr=asyncio.subprocess.DEVNULL,
-                )  # fmt: skip
-                await asyncio.wait_for(process.communicate(text.encode()), 3)
-                if process.returncode == 0:
-                    self.notify(clean(text, 200), title=what, markup=False)
-                    return
-            except (OSError, TimeoutError):
-                pass
-        if len(text.encode()) * 4 // 3 < OSC52_LIMIT:
-            self.copy_to_clipboard(text)
-        if os.environ.get("SSH_TTY") or not os.environ.get("DISPLAY"):
-            # Nothing says whether the terminal took it, so the text is shown for selection as well.
-            from maap_tui.tui.dialogs.show_text import TextDialog
-
-            self.push_screen(TextDialog(what, text))
-        else:
-            self.notify(clean(text, 200), title=what, markup=False)
+        start_worker(self, clipboard.copy, self, text, what, group="copy")
 
     # The user's own commands
 

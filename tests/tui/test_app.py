@@ -129,7 +129,7 @@ class TwoFields(Screen[None]):
 async def test_a_busy_field_keeps_what_was_typed_into_it(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("maap_tui.tui.app.INPUT_S", 0.02)
+    monkeypatch.setattr("maap_tui.tui.inputs.CHECK_S", 0.02)
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         gate = asyncio.Event()
@@ -158,7 +158,7 @@ class LeavingField(Input):
 async def test_a_key_that_is_lost_with_its_field_holds_no_other_up(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("maap_tui.tui.app.INPUT_S", 0.02)
+    monkeypatch.setattr("maap_tui.tui.inputs.CHECK_S", 0.02)
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         leaving = LeavingField()

@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 
 from maap_tui.demo import Archive
 from maap_tui.tui.app import MaapApp
-from maap_tui.tui.screens.search import screen as search_module
+from maap_tui.tui.screens.search import search_run
 from maap_tui.tui.screens.search.granule import GranuleDialog
 from maap_tui.tui.screens.search.screen import SearchScreen
 from maap_tui.tui.screens.search.terms import Terms
@@ -81,7 +81,7 @@ async def test_the_picture_is_fetched_when_it_is_asked_for_and_once(
 async def test_the_picture_of_a_row_that_lacks_its_files_waits_for_them(
     make_app: MakeApp, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search_module, "KEPT_WHOLE", 0)
+    monkeypatch.setattr(search_run, "KEPT_WHOLE", 0)
     app = make_app(mode="search", overrides={"api.retries": 0})
     async with opened(app) as (_, pilot):
         await pilot.press("v")

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 
 from maap_tui.demo import Archive
 from maap_tui.tui.app import MaapApp
-from maap_tui.tui.screens.search import screen as search_module
+from maap_tui.tui.screens.search import search_run
 from maap_tui.tui.screens.search.granule import GranuleDialog
 from maap_tui.tui.screens.search.screen import SearchScreen
 from maap_tui.tui.screens.search.terms import Terms
@@ -96,7 +96,7 @@ async def test_it_opens_by_itself_where_there_is_room(make_app: MakeApp) -> None
 async def test_low_bandwidth_opens_it_only_when_asked_to(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search_module, "KEPT_WHOLE", 0)
+    monkeypatch.setattr(search_run, "KEPT_WHOLE", 0)
     app = make_app(mode="search", low_bandwidth=True)
     async with found(app, WIDE) as (_, pilot):
         assert not is_open(app)

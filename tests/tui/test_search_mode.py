@@ -39,7 +39,7 @@ from maap_tui.tui.dialogs.error import ErrorDialog
 from maap_tui.tui.dialogs.listing import ListDialog
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
-from maap_tui.tui.screens.search import screen as search_module
+from maap_tui.tui.screens.search import search_run
 from maap_tui.tui.screens.search.granule import GranuleDialog
 from maap_tui.tui.screens.search.results import COLUMNS, NARROW_COLUMNS, result_of
 from maap_tui.tui.screens.search.screen import SLICE, SearchScreen
@@ -736,7 +736,7 @@ async def test_granules_that_are_not_here_cannot_be_frozen(make_app: Make, tmp_p
 async def test_a_granule_is_shown_whole(
     make_app: Make, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search_module, "KEPT_WHOLE", 1)
+    monkeypatch.setattr(search_run, "KEPT_WHOLE", 1)
     app = make_app(overrides={"api.retries": 0})
     async with searching(app, (120, 60)) as (screen, pilot):
         await run_search(screen, pilot)

@@ -19,14 +19,11 @@ from maap_tui.engine.workflows.register import RegisteredFiles
 from maap_tui.text import clean, format_bytes, format_count, format_duration, format_sum, plural
 from maap_tui.tui.dialogs.prompt import ask_file, ask_folder
 from maap_tui.tui.host import Host
-from maap_tui.tui.screens.search.results import Result, order_of
+from maap_tui.tui.screens.search.results import SLICE, Result, order_of
 from maap_tui.tui.synced import left_out_words, may_queue
 
 PROGRESS_S = 15.0
 """Seconds that a report of progress is shown at most; the next one, or the outcome, replaces it."""
-
-SLICE = 5000
-"""Granules processed before keys are handled and the progress is reported."""
 
 
 class Progress:

@@ -57,6 +57,10 @@ def result_of(
     return Result(granule, files, size, keep_whole, quality=tuple(quality))
 
 
+SLICE = 5000
+"""Results processed before keys are handled and progress is reported."""
+
+
 def result_key(result: Result) -> str:
     """What distinguishes rows."""
     return result.granule.id

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,15 +16,10 @@ from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker
 
-from maap_tui.engine.catalogue.reader import Page
-from maap_tui.engine.catalogue.search import Search
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.model import Granule
 from maap_tui.engine.query import Query
 from maap_tui.engine.saved_searches import Choices
-from maap_tui.engine.search_history import FoundGranules
-from maap_tui.engine.session import Session
-from maap_tui.engine.storage import files
 from maap_tui.text import clean
 from maap_tui.tui import gc_pause
 from maap_tui.tui.dialogs.columns import ColumnsDialog
@@ -39,13 +33,14 @@ from maap_tui.tui.screens.search.command_values import values_of
 from maap_tui.tui.screens.search.fewest import mark_fewest
 from maap_tui.tui.screens.search.granule import GranuleDialog, ResultDeeds
 from maap_tui.tui.screens.search.map import MapScreen, tracks_of
+from maap_tui.tui.screens.search.memory import SearchMemory
 from maap_tui.tui.screens.search.not_here import NotHere
 from maap_tui.tui.screens.search.preview import Preview
 from maap_tui.tui.screens.search.result_states import ResultStates
-from maap_tui.tui.screens.search.result_sum import ResultSum
 from maap_tui.tui.screens.search.results import (
     COLUMNS,
     NARROW_COLUMNS,
+    SLICE,
     Result,
     columns_for,
     first_columns,
@@ -55,18 +50,17 @@ from maap_tui.tui.screens.search.results import (
 from maap_tui.tui.screens.search.saved_actions import SavedActions
 from maap_tui.tui.screens.search.saved_terms import choices_of, terms_of
 from maap_tui.tui.screens.search.search_form import SearchForm
+from maap_tui.tui.screens.search.search_run import SearchRun
 from maap_tui.tui.screens.search.search_words import (
     NO_SEARCH,
     empty_in_words,
     narrowed_in_words,
-    outcome_in_words,
-    progress_in_words,
 )
+from maap_tui.tui.screens.search.sum_line import SumLine
 from maap_tui.tui.screens.search.terms import Terms, cron_line
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.pane import framed
 from maap_tui.tui.widgets.row_list import RowList
-from maap_tui.tui.widgets.ui_state import recall, remember
 from maap_tui.tui.workers import start_worker
 
 MANY = 20_000
@@ -74,12 +68,6 @@ MANY = 20_000
 
 TYPING_S = 0.4
 """Seconds after the last key before the archive is asked for the count."""
-
-KEPT_WHOLE = 5000
-"""Results that keep all that the catalogue sent; of later ones it is fetched again when they are opened."""
-
-SLICE = 5000
-"""Rows processed before keys are handled."""
 
 
 class ResultList(RowList):
@@ -102,21 +90,9 @@ class SearchScreen(ModeScreen):
         super().__init__()
         self._typing: Timer | None = None
         self._runner: Worker[None] | None = None
-        self._search_run: Search | None = None
-        self._query: Query | None = None
-        self._outcome = ""
-        """How the last search ended, in words; '' before and while one runs."""
-        self._begun = 0.0
+        self._run: SearchRun | None = None
+        """The last search, also one that still runs."""
         self._states_seen = 0
-        self._sum_is_old = False
-        self._is_summing = False
-        self._next_sum = 0.0
-        self._wants_preview: bool | None = None
-        """Whether the preview is wanted; None leaves it to the room that there is."""
-        self._chosen_columns: list[str] | None = None
-        """Columns that the user chose; None for those that there is room for."""
-        self._remembered: dict[str, Any] = {}
-        self._memory_turn = asyncio.Lock()
         self._is_restored = False
         self._is_touched = False
 
@@ -132,6 +108,8 @@ class SearchScreen(ModeScreen):
         )
         self.not_here = NotHere(rows)
         self.preview = Preview()
+        self.memory = SearchMemory(self.maap.backend.session.dirs.cache_file("search.json"))
+        self._sum = SumLine(self.maap, rows)
         form = framed(SearchForm(), "Search")
         self.asking = Asking(self.maap, form)
         return [
@@ -141,7 +119,7 @@ class SearchScreen(ModeScreen):
                     Static("", markup=False, id="progress"),
                     FilterLine(rows),
                     rows,
-                    Static("", markup=False, id="sum"),
+                    self._sum,
                     self.preview,
                     id="found",
                 ),
@@ -161,6 +139,11 @@ class SearchScreen(ModeScreen):
     def focused_list(self) -> RowList | None:
         """The results; the matches of the form are not a list of their own."""
         return self.results
+
+    @property
+    def is_summed(self) -> bool:
+        """Whether the line below the results is of what they show now."""
+        return self._states_seen == self.states.version and self._sum.is_current
 
     @property
     def is_searching(self) -> bool:
@@ -183,27 +166,22 @@ class SearchScreen(ModeScreen):
             self.states.look_at_all()
 
     async def _restore(self) -> None:
-        found = await asyncio.to_thread(recall, self._memory_file)
-        self._remembered = found
-        columns = found.get("columns")
-        if isinstance(columns, list):
-            self._chosen_columns = [key for key in columns if isinstance(key, str)]
+        memory = self.memory
+        await memory.read()
         self.fit_columns()
-        sort = found.get("sort")
-        if isinstance(sort, list) and len(sort) == 2 and sort[0] in {column.key for column in COLUMNS}:
-            self.results.sort_by(sort[0], is_reversed=sort[1] is True)
-        if isinstance(found.get("preview"), bool):
-            self._wants_preview = found["preview"]
+        if memory.sort is not None:
+            self.results.sort_by(memory.sort[0], is_reversed=memory.sort[1])
+        if memory.wants_preview is not None:
             self._place_preview()
         await self.asking.learn_local()
-        if not self._is_touched and found.get("terms"):
-            self.form.fill(Terms.from_dict(found["terms"]))
+        if not self._is_touched and memory.terms is not None:
+            self.form.fill(memory.terms)
         self._is_restored = True
         await self.asking.learn_names()
 
     def fit_columns(self) -> None:
         """Show the columns that were chosen, or those that there is room for."""
-        columns = self._chosen_columns or first_columns(self.results.size.width)
+        columns = self.memory.columns or first_columns(self.results.size.width)
         if columns != [column.key for column in self.results.columns]:
             self.results.set_columns(columns)
 
@@ -213,7 +191,7 @@ class SearchScreen(ModeScreen):
     def _place_preview(self) -> None:
         """Show the preview where there is room for it and it is wanted."""
         width, height = self.size
-        is_wanted = self._wants_preview
+        is_wanted = self.memory.wants_preview
         if is_wanted is None:
             is_wanted = height >= preview.LINES and not self.maap.low_bandwidth
         self.set_class(is_wanted and width >= preview.COLUMNS, "-preview")
@@ -224,7 +202,7 @@ class SearchScreen(ModeScreen):
                 f"The preview needs {preview.COLUMNS} columns; enter shows a granule whole.", timeout=4
             )
             return
-        self._wants_preview = not self.has_class("-preview")
+        self.memory.wants_preview = not self.has_class("-preview")
         self._place_preview()
 
     @on(RowList.Highlighted, "#results")
@@ -233,29 +211,10 @@ class SearchScreen(ModeScreen):
         if self.has_class("-preview"):
             self.preview.follow(self.results.current)
 
-    @property
-    def _memory_file(self) -> Path:
-        return self.maap.backend.session.dirs.cache_file("search.json")
-
     def _remember(self) -> None:
         """Save columns, sort and form when they changed."""
-        if not self._is_restored:
-            return
-        rows = self.results
-        now = {
-            "columns": self._chosen_columns,
-            "preview": self._wants_preview,
-            "sort": [rows.sort_key, rows.sort_reversed],
-            "terms": self.form.terms.as_dict(),
-        }
-        if now != self._remembered:
-            self._remembered = now
-            start_worker(self, self._write_memory, group="memory")
-
-    async def _write_memory(self) -> None:
-        # One write after the other: of two at once the earlier might be the last one on disk.
-        async with self._memory_turn:
-            await asyncio.to_thread(remember, self._memory_file, self._remembered)
+        if self._is_restored and self.memory.note(self.results, self.form.terms):
+            start_worker(self, self.memory.write, group="memory")
 
     # The form
 
@@ -368,16 +327,14 @@ class SearchScreen(ModeScreen):
         self._fold()
 
     async def _search(self, query: Query | None) -> None:
-        self._outcome, self._search_run, self._query = "", None, query
+        self._run = run = SearchRun(self.maap, query)
         self._show_progress()
         if query is None:
             await self.asking.learn_typed()
             query = self.form.query_now
             if query is None:
-                self._outcome = next(iter(self.form.reading.problems.values()), "Nothing to search.")
+                run.outcome = next(iter(self.form.reading.problems.values()), "Nothing to search.")
                 return
-        self._query = query
-        self._begun = time.monotonic()
         rows = self.results
         rows.empty_text = "Searching... ctrl+r stops it."
         self.arrivals.begin(newest_first=query.newest_first)
@@ -387,46 +344,32 @@ class SearchScreen(ModeScreen):
         rows.set_rows([])
         rows.offer_columns(columns_for(self.maap.backend.session.mission_of(query.collection)))
         self.fit_columns()
-        formats = self.maap.backend.session.formats_of(query)
-        notices = await asyncio.to_thread(self.maap.backend.session.quality.notices)
-        count = 0
-        kept, choices = FoundGranules(), choices_of(self.form.terms, query, self.form.sites)
+        choices = choices_of(self.form.terms, query, self.form.sites)
         outcome = "failed"
         try:
-            async for page in self._pages(query):
-                for start in range(0, len(page.granules), SLICE):
-                    kept.add(granule.id for granule in page.granules[start : start + SLICE])
-                    for granule in page.granules[start : start + SLICE]:
-                        row = result_of(
-                            granule,
-                            formats,
-                            keep_whole=count < KEPT_WHOLE,
-                            quality=notices.of_granule(granule),
-                        )
-                        self.arrivals.waiting.append(row)
-                        count += 1
-                    await asyncio.sleep(0)
+            async for found in run.results(query):
+                self.arrivals.waiting += found
             outcome = "done"
-            start_worker(self, self._note, choices, kept, group="history")
+            start_worker(self, self._note, run, choices, group="history")
         except asyncio.CancelledError:
             outcome = "stopped"
             raise
         finally:
             self._take_incoming(everything=True)
             self._put_in_order()
-            if count >= MANY:
+            if run.count >= MANY:
                 gc_pause.exclude()
-            self._outcome = outcome_in_words(outcome, len(rows.rows), self._search_run, self._query)
-            rows.empty_text = empty_in_words(outcome, self._search_run)
+            run.end(outcome, len(rows.rows))
+            rows.empty_text = empty_in_words(outcome, run.search)
             rows.refresh()
             self._show_progress()
             self._fold()
 
-    async def _note(self, choices: Choices, kept: FoundGranules) -> None:
-        run = self._search_run
-        news = await self.saved.note(choices, kept, len(run.failed) if run is not None else 0)
-        if news and run is self._search_run:
-            self._outcome += f"; {news}"
+    async def _note(self, run: SearchRun, choices: Choices) -> None:
+        failed = len(run.search.failed) if run.search is not None else 0
+        news = await self.saved.note(choices, run.found, failed)
+        if news:
+            run.outcome += f"; {news}"
             self._show_progress()
 
     def action_saved(self) -> None:
@@ -448,22 +391,10 @@ class SearchScreen(ModeScreen):
         self.form.fill(terms)
         self._begin_search()
 
-    async def _pages(self, query: Query) -> AsyncIterator[Page]:
-        def begin(session: Session) -> AsyncIterator[Page]:
-            self._search_run = session.search(query)
-            return aiter(self._search_run)
-
-        pages = self.maap.backend.engine.aiterate(begin)
-        try:
-            async for page in pages:
-                yield page
-        finally:
-            await pages.aclose()  # type: ignore[attr-defined]
-
     def _take_incoming(self, *, everything: bool = False) -> None:
         if batch := self.arrivals.take(everything=everything):
             self.states.add(batch)
-            self._sum_is_old = True
+            self._sum.outdate()
 
     def _put_in_order(self) -> None:
         """Sort in the days that were asked again, a slice of a long list at a time."""
@@ -484,15 +415,12 @@ class SearchScreen(ModeScreen):
 
     def _show_progress(self) -> None:
         line = self.query_one("#progress", Static)
-        run = self._search_run
-        if self.is_searching and not self._outcome:
+        run = self._run
+        if run is not None and self.is_searching and not run.outcome:
             count = len(self.results.rows) + len(self.arrivals.waiting)
-            words = progress_in_words(
-                count, run, self.asking.expected(self._query), time.monotonic() - self._begun
-            )
-            words += f". {self.maap.backend.silence}" if self.maap.backend.silence else ""
+            words = run.progress(count, self.asking.expected(run.query))
         else:
-            words = self._outcome
+            words = run.outcome if run is not None else ""
             if words and self._is_other_search():
                 words = f"{words} (an earlier search; ctrl+r runs the form's)"
             words += narrowed_in_words(
@@ -500,11 +428,16 @@ class SearchScreen(ModeScreen):
                 is_filtered=bool(self.results.needle),
                 is_not_here=self.not_here.is_on,
             )
-        line.set_class(bool(run is not None and run.failed), "-failed")
+        line.set_class(run is not None and run.has_failed_days, "-failed")
         words = clean(words)
         if words != getattr(self, "_progress_shown", None):
             self._progress_shown = words
             line.update(words)
+
+    @property
+    def _query(self) -> Query | None:
+        """What the results are of."""
+        return self._run.query if self._run is not None else None
 
     def _is_other_search(self) -> bool:
         """Whether the form asks for something else than the results are of."""
@@ -527,37 +460,15 @@ class SearchScreen(ModeScreen):
         if self.has_class("-preview"):
             self.preview.keep_up(self.results.current)
         if self.states.version != self._states_seen:
-            self._states_seen, self._sum_is_old = self.states.version, True
-        if self._sum_is_old and not self._is_summing and time.monotonic() >= self._next_sum:
-            self._sum_is_old, self._is_summing = False, True
-            start_worker(self, self._sum, group="sum", exclusive=True)
+            self._states_seen = self.states.version
+            self._sum.outdate()
+        self._sum.sample()
         self._remember()
 
     @on(RowList.MarksChanged, "#results")
     def sum_again(self) -> None:
         """Other rows are selected."""
-        self._sum_is_old, self._next_sum = True, 0.0
-
-    async def _sum(self) -> None:
-        """Sum up the selected results, or all, a slice at a time."""
-        begun = time.monotonic()
-        try:
-            rows, marks = self.results, self.results.marks
-            listed, found = rows.rows if marks else rows.shown, ResultSum()
-            for start in range(0, len(listed), SLICE):
-                for row in listed[start : start + SLICE]:
-                    if not marks or result_key(row) in marks:
-                        found.add(row)
-                await asyncio.sleep(0)
-            backend = self.maap.backend
-            free = await asyncio.to_thread(files.free_bytes_for, backend.session.dirs.data_dir)
-            moved = backend.tally.snapshot()
-            in_queue = max(0, moved.bytes_total - moved.bytes_done)
-            words = found.parts(is_selected=bool(marks), free=free, rate=backend.last_rate, in_queue=in_queue)
-            self.query_one("#sum", Static).update(clean(f" {self.maap.glyphs.dot} ".join(words)))
-        finally:
-            self._is_summing = False
-            self._next_sum = time.monotonic() + 5 * (time.monotonic() - begun)
+        self._sum.outdate(at_once=True)
 
     # What is done with results
 
@@ -593,12 +504,12 @@ class SearchScreen(ModeScreen):
     def filter_results(self, event: FilterLine.Filtered) -> None:
         """Filter as it is typed."""
         self.results.set_filter(event.text)
-        self._sum_is_old = True
+        self._sum.outdate()
         self._show_progress()
 
     def action_not_here(self) -> None:
         self.not_here.toggle(self.states.version)
-        self._sum_is_old, self._next_sum = True, 0.0
+        self._sum.outdate(at_once=True)
         self._show_progress()
 
     def action_coverage(self) -> None:
@@ -720,7 +631,7 @@ class SearchScreen(ModeScreen):
     def keep_columns(self, event: ColumnsDialog.Changed) -> None:
         """Save the choice of columns."""
         event.stop()
-        self._chosen_columns = event.keys
+        self.memory.columns = event.keys
         if [column.key for column in event.rows.columns] != event.keys:
             event.rows.set_columns(event.keys)
         self._remember()

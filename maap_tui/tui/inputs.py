@@ -1,0 +1,94 @@
+"""InputTurns: keys and clicks are handed out one after the other, in the order in which they came.
+
+Textual queues a key at the widget that has the focus and looks its binding up once it has come back: of keys
+typed in a burst, those of different modes overtake one another, and a key may act in a mode that was not
+there when it was typed. A click moves the focus at once: what was typed before it would go to the field that
+was clicked.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from textual import events
+from textual.app import App, ScreenStackError
+from textual.errors import NoWidget
+from textual.timer import Timer
+from textual.widget import Widget
+
+from maap_tui.tui.messages import InputDone
+
+Input = events.InputEvent | events.Paste
+
+ACTING = (events.Key, events.Paste, events.MouseDown, events.MouseUp)
+"""What others wait for; nothing waits for a mouse that only moves or scrolls."""
+
+CHECK_S = 1.0
+"""Seconds until it is checked that the widget a key or click went to still exists."""
+
+LONGEST_S = 10.0
+"""Seconds that a key or click may take before the next one is handed out anyway."""
+
+
+class InputTurns:
+    """The queue of what was typed and clicked."""
+
+    def __init__(self, app: App[Any], hand_out: Callable[[Input], Awaitable[bool]]) -> None:
+        """Take the app and what gives it an event whose turn it is, and says whether a widget has it now."""
+        self._app = app
+        self._hand_out = hand_out
+        self._waiting: deque[Input] = deque()
+        self._sent: InputDone | None = None
+        """Posted behind the key or click being handled, to report its end; None between two."""
+        self._timer: Timer | None = None
+
+    async def take(self, event: Input) -> None:
+        """Hand an event out, at once or after those before it."""
+        self._waiting.append(event)
+        await self._go_on()
+
+    async def end(self, done: InputDone) -> None:
+        """The widget has handled what was sent before this message."""
+        if done is self._sent:
+            self._sent = None
+            if self._timer is not None:
+                self._timer.stop()
+            await self._go_on()
+
+    async def _go_on(self) -> None:
+        while self._waiting and self._sent is None:
+            event = self._waiting.popleft()
+            target = self._target_of(event)
+            if target is not None and not target.is_attached:
+                continue  # it was removed a moment ago: Textual would look for the parent that it had
+            is_sent = await self._hand_out(event)
+            if not isinstance(event, ACTING):
+                continue
+            target = target or self._app.focused or self._app.screen
+            done = InputDone()
+            if is_sent and target.post_message(done):
+                self._sent = done
+                self._wait_for(done, target, LONGEST_S)
+
+    def _target_of(self, event: Input) -> Widget | None:
+        """The widget that a click is for; None for a key, which goes to the focused widget."""
+        if not isinstance(event, events.MouseEvent):
+            return None
+        with suppress(NoWidget, ScreenStackError):
+            return self._app.mouse_captured or self._app.get_widget_at(event.x, event.y)[0]
+        return None
+
+    def _wait_for(self, done: InputDone, target: Widget, longest_s: float) -> None:
+        """Check again after a while: a widget that is removed drops the messages in its queue."""
+        look = partial(self._look_for, done, target, longest_s - CHECK_S)
+        self._timer = self._app.set_timer(CHECK_S, look)
+
+    async def _look_for(self, done: InputDone, target: Widget, longest_s: float) -> None:
+        if longest_s > 0 and target.is_attached and target.is_running:
+            self._wait_for(done, target, longest_s)  # it exists, and is only busy
+        else:
+            await self.end(done)
