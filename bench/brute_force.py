@@ -1,4 +1,4 @@
-"""News, sets, covers and disclaimers beside brute force: the same answer by looking at everything.
+"""News, sets, covers, disclaimers, swaps and studies beside brute force: the same answer from everything.
 
     python bench/brute_force.py [--rounds N] [--quick] [--only WORDS] [--beside NAME=PYTHON]
 
@@ -7,6 +7,8 @@ changed since.
 Sets: what of three products is complete by orbit and frame, against three searches whose granules are
 compared each with each. Covers: the fewest of many dates for all frames, against every choice of dates.
 Disclaimers: which granules 2000 of them affect, against comparing each granule with each of them.
+Swaps: which of many granules take the place of which, against comparing each with each. Studies: what is here
+of some days, verified and hashed, against a search whose files are hashed one by one.
 Each has to give the same answer as the brute force.
 """
 
@@ -101,6 +103,46 @@ for row in rows(sys.argv[cut + 1:]):
         if names and row["sensing_start"] <= one["end"] and row["sensing_end"] >= one["start"]:
             print(row["id"])
             break
+"""
+
+SWAPS = """
+import sys
+from datetime import UTC, datetime, timedelta
+from maap_tui.engine.missions import Observation
+from maap_tui.engine.swaps.pairs import Processing, pair
+count = int(sys.argv[2])
+begin, near = datetime(2025, 1, 1, tzinfo=UTC), timedelta(seconds=60)
+def granules(letter, shift):
+    found = []
+    for number in range(count):
+        start = begin + timedelta(seconds=700 * number + shift * (number % 7))
+        label = f"{number // 8:05d}{'ABCDEFGH'[number % 8]}"
+        end = start + timedelta(seconds=690)
+        what = Observation(label)
+        found.append(Processing(letter + label, number // 8, label[-1], what, start, end, (0,), label))
+    return found
+old, new = granules("o", 0), granules("n", 3)
+del new[::50]
+if sys.argv[1] == "maap":
+    pairs = [(one.name, other.name) for one, other in pair(old, new, near).pairs]
+else:
+    pairs = []
+    for one in old:
+        for other in new:
+            if one.observation.label == other.observation.label and abs(one.start - other.start) <= near:
+                pairs.append((one.name, other.name))
+for names in pairs:
+    print(*names)
+"""
+
+STUDIES = """
+import hashlib, json, pathlib, subprocess, sys
+data, *search = sys.argv[1:]
+here = {path.name: path for path in pathlib.Path(data).rglob("*.h5")}
+for line in subprocess.run(search, check=True, capture_output=True, text=True).stdout.splitlines():
+    path = here.get(json.loads(line)["url"].rpartition("/")[2])
+    if path is not None:
+        print(hashlib.sha256(path.read_bytes()).hexdigest())
 """
 
 DISCLAIMERS = 2000
@@ -243,6 +285,46 @@ def covers(bench: Bench, environ: Mapping[str, str], answers: Answers) -> Work:
     return Work(title, clients, [Reach(OURS, "wall", 1.0, BRUTE)])
 
 
+def swaps(bench: Bench, environ: Mapping[str, str], answers: Answers) -> Work:
+    """Find what takes the place of what."""
+    count = 400 if bench.quick else 4000
+    clients = []
+    for name, python in {**bench.ours, BRUTE: sys.executable}.items():
+        words = [python, "-c", SWAPS, "brute" if name == BRUTE else "maap", str(count)]
+        check = answers.check("swaps", lambda line: line)
+        clients.append(Client(name, always(words), environ, check, output="found"))
+    return Work(f"pairs of {count} granules of two baselines", clients, [Reach(OURS, "cpu", 1.0, BRUTE)])
+
+
+def studies(bench: Bench, archive: Archive, environ: Mapping[str, str], answers: Answers) -> Work:
+    """Freeze what is here of some days."""
+    span = ["--start", "2025-12-01", "--end", "2025-12-01T03:00" if bench.quick else "2025-12-05"]
+    names = (COLLECTION, PRODUCT, BASELINE)
+    home = Path(environ["MAAP_HOME"])
+
+    def fetch(folder: Path) -> None:
+        subprocess.run([*maap(sys.executable), "sync", *names, *span, "-q"], check=True, env=dict(environ),
+                       stdout=subprocess.DEVNULL)  # fmt: skip
+
+    clients = []
+    for name, python in bench.ours.items():
+        words = [*maap(python), "freeze", *names, *span, "-o", "study", "--json", "-q"]
+        check = answers.check("studies", lambda line: str(json.loads(line)["sha256"]))
+        clients.append(Client(name, always(words), environ, check, fetch, output="found"))
+    search = [*maap(sys.executable), "search", *names, *span, "--json", "-q"]
+    brute = [sys.executable, "-c", STUDIES, str(home / "data"), *search]
+    once = answers.check("studies", lambda line: line)
+    clients.append(Client(BRUTE, always(brute), environ, once, fetch, output="found"))
+    return Work(
+        "files of a study, hashed",
+        clients,
+        # Ours also looks at the structure of each file, and compares it with the hashes of when it came.
+        [Reach(OURS, "cpu", 1.5, BRUTE)],
+        ("cpu", "wall", "memory", "searches", "MB"),
+        lambda: counts(archive),
+    )
+
+
 def always(words: Sequence[str]) -> Callable[[Path], Sequence[str]]:
     """The same command in every folder."""
     return lambda folder: words
@@ -268,6 +350,8 @@ def main() -> int:
             sets(bench, archive, environ, answers),
             covers(bench, environ, answers),
             quality(bench, archive, environ, answers),
+            swaps(bench, environ, answers),
+            studies(bench, archive, environ, answers),
         ):
             bench.play(work, folder)
     return 1 if bench.failed else 0
