@@ -134,6 +134,7 @@ class AsyncMaapClient:
     thaw = _awaited(MaapClient.thaw)
     cite = _awaited(MaapClient.cite)
     needed_granules = _awaited(MaapClient.needed_granules)
+    verify = _awaited(MaapClient.verify)
     verify_against = _awaited(MaapClient.verify_against)
     plan_swap = _awaited(MaapClient.plan_swap)
     swap = _awaited(MaapClient.swap)

@@ -48,6 +48,7 @@ from maap_tui.client.sets import Sets
 from maap_tui.client.state import GlobalStateTracker, StateTracker
 from maap_tui.client.studies import Studies
 from maap_tui.client.swapping import Swapping
+from maap_tui.client.verifying import Verifying
 from maap_tui.engine.catalogue import built
 from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
 from maap_tui.engine.events import Event, Warned
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 
-class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Files, QualityNotices):
+class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Verifying, Files, QualityNotices):
     """Search, download and track from Python. Use it as a context manager, or `close()` it, or neither."""
 
     def __init__(

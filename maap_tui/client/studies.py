@@ -18,7 +18,6 @@ from maap_tui.engine.model import to_zulu
 from maap_tui.engine.saved_searches import Choices
 
 if TYPE_CHECKING:
-    from maap_tui.engine.integrity.sum_lists import Compared
     from maap_tui.engine.session import Session
     from maap_tui.engine.studies.citing import Citation
     from maap_tui.engine.studies.declaration import Declaration
@@ -183,35 +182,6 @@ class Studies:
         from maap_tui.engine.studies.places import needed_granules
 
         return needed_granules(self._connection.session.dirs)
-
-    def verify_against(self, sums: Path | str, root: Path | str | None = None) -> list[Compared]:
-        """Compare files with a list of SHA-256 sums, of GNU or BSD; it reads them whole.
-
-        Args:
-            sums: the list, or the folder of a frozen study, which has one.
-            root: where its names begin, and no file may be that is not listed; None looks here, beside the
-                list, and in the data folder.
-
-        Returns:
-            Each file with its `state`: `good`, `changed`, `missing`, `unreadable`, `unlisted`.
-
-        Raises:
-            InvalidRequestError: it is not such a list.
-        """
-        from maap_tui.engine.integrity.sum_lists import compare_listed, demand_sums, read_sums
-        from maap_tui.engine.storage.files import read_data
-        from maap_tui.engine.studies.replacing import settle_if_possible
-
-        file = Path(sums)
-        if file.is_dir():
-            settle_if_possible(file)
-            file = file / "SHA256SUMS"
-        if not file.is_file():
-            raise InvalidRequestError(f"{file} is not a file", "Name a list of sums.")
-        listed = demand_sums(read_sums(read_data(file)), str(file))
-        below = None if root is None else Path(root)
-        folders = [Path(), file.parent, self._connection.session.dirs.data_dir] if below is None else [below]
-        return list(compare_listed(listed, folders, root=below, ignored=file))
 
 
 def _declared(

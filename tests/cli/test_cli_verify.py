@@ -30,7 +30,7 @@ def flip(path: Path, offset: int) -> None:
 def test_what_came_is_good(maap: Callable, granules: list[Path]) -> None:
     ended = maap("verify", *CLD)
     assert (ended.code, ended.out) == (0, "")
-    assert ended.err.startswith("Verified 4 files (") and ended.err.endswith("): all good\n")
+    assert ended.err.startswith("Verified 4 files (") and ended.err.endswith("): all good (4 header size)\n")
     rows = [json.loads(line) for line in maap("verify", *CLD, "--json").lines]
     assert [row["state"] for row in rows] == ["good"] * 4
     assert all(row["hashed"] for row in rows)

@@ -650,6 +650,21 @@ def test_news_and_a_sync_since_the_last_one(client: MaapClient) -> None:
     assert news.here > 0
 
 
+def test_files_here_are_verified_with_what_shows_them_to_be_right(client: MaapClient, home: Path) -> None:
+    assert client.verify() == []
+    client.sync(*NAMES, **HOUR)
+    first, *rest = found = client.verify(*NAMES)
+    assert {one.state for one in found} == {"good"} and {one.evidence for one in found} == {"header size"}
+    assert len(found) == len(list((home / "data").rglob("*.h5")))
+    assert client.verify(*NAMES, start=HOUR["end"] + timedelta(days=1)) == []
+    data = bytearray(Path(first.path).read_bytes())
+    data[len(data) // 2] ^= 1
+    Path(first.path).write_bytes(data)
+    assert {one.state for one in client.verify(L2, quick=True)} == {"good"}
+    bad = [one for one in client.verify() if one.is_bad]
+    assert [(one.path, one.state) for one in bad] == [(first.path, "changed")] and rest
+
+
 def test_hooks_run_and_what_failed_is_said_and_run_again(
     client: MaapClient, home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

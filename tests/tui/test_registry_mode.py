@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -743,7 +744,8 @@ async def test_check_lists_what_is_missing_or_damaged(make_app: MakeApp) -> None
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         screen = await go(app, pilot)
         await pilot.press("V")
-        await wait_until(lambda: "all good" in words(app), pilot)
+        await wait_until(lambda: "all good (" in words(app), pilot)
+        assert re.search(r"all good \([0-9]+ (header size|length only)", words(app))
         Path(here.path).unlink()
         Path(marked.path).unlink()
         put(first, b"")

@@ -45,8 +45,8 @@ def add_parser(subparsers: Any, words: str) -> None:
         ),
         notes="A file is good, missing, truncated, changed, unreadable, or deleted by a\n"
         "clean-up (not bad). One without a recorded hash is judged by its size and\n"
-        "structure. With -v a line on stderr says of each good file what shows it to be\n"
-        "what the archive has: archive sum, inner sum, header size or length only.",
+        "structure. In brackets stands what shows good files to be what the archive has:\n"
+        "archive sum, inner sum, header size or length only; -v says it of each.",
     )
     add_names(parser, required=0)
     add_time(parser)
@@ -99,12 +99,15 @@ async def run(context: CommandContext) -> int:
     )
     bad: list[Checked] = []
     counts: Counter[str] = Counter()
+    evidence: Counter[str] = Counter()
     size = 0
     async with session:
         while (one := await asyncio.to_thread(_next, found)) is not None:
             verdict = one.verdict
             counts[verdict.state] += 1
             size += verdict.size
+            if verdict.state == verify.GOOD:
+                evidence[verdict.evidence] += 1
             if context.output.as_json:
                 context.output.record(
                     {
@@ -126,6 +129,7 @@ async def run(context: CommandContext) -> int:
         deleted = counts[verify.DELETED]
         total = sum(counts.values()) - deleted
         words = f"{format_count(len(bad))} bad" if bad else "all good"
+        words += f" ({grades})" if (grades := verify.evidence_words(evidence)) and not bad else ""
         words += f"; {format_count(deleted)} deleted by a clean-up" if deleted else ""
         context.report.say(f"Verified {plural(total, 'file')} ({format_bytes(size)}): {words}")
         if not bad or not args.repair:

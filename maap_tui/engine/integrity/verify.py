@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import os
 import stat
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -24,10 +24,13 @@ from maap_tui.engine.integrity.running import compare_sums
 from maap_tui.engine.integrity.sums import Sum
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.registry import Registry
+from maap_tui.text import format_count
 
 Evidence = Literal["archive sum", "inner sum", "header size", "length only", ""]
 """What shows a file to be what the archive has, the best first: a sum that the archive offered; sums in the
 file of its own content; a length that stands in the file; the length that came or was announced; nothing."""
+
+EVIDENCES: Final[tuple[Evidence, ...]] = ("archive sum", "inner sum", "header size", "length only")
 
 State = Literal["good", "missing", "truncated", "changed", "unreadable", "deleted"]
 
@@ -77,6 +80,12 @@ class Checked:
 
     file: TrackedFile
     verdict: Verdict
+
+
+def evidence_words(counts: Mapping[str, int]) -> str:
+    """How many good files each kind of evidence shows to be right, `3 archive sum, 1 length only`."""
+    kinds = (*((one, one) for one in EVIDENCES), ("", "no evidence"))
+    return ", ".join(f"{format_count(counts[one])} {words}" for one, words in kinds if counts.get(one))
 
 
 class Judge:

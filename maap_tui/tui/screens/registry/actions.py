@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -453,6 +454,7 @@ class BaselineActions:
         work.total = 0
         bad: list[Checked] = []
         deleted = 0
+        evidence: Counter[str] = Counter()
         for scope in scopes:
             row = self._view.rows.get(scope.key)
             days = row.summary.days if row is not None and row.summary is not None else []
@@ -461,7 +463,7 @@ class BaselineActions:
             else:
                 work.total += sum(day.downloaded for day in days if scope.day in (None, day.day))
         for scope in scopes:
-            for one in await asyncio.to_thread(self._check_scope, scope, work):
+            for one in await asyncio.to_thread(self._check_scope, scope, work, evidence):
                 if one.verdict.state == verify.DELETED:
                     deleted += 1
                 else:
@@ -470,7 +472,8 @@ class BaselineActions:
         words += "" if work.go_on() else " (stopped)"
         words += f", {format_count(deleted)} of them deleted by a clean-up" if deleted else ""
         if not bad:
-            self._view.say(f"{words}: all good.")
+            grades = verify.evidence_words(evidence)
+            self._view.say(f"{words}: all good" + (f" ({grades})." if grades else "."))
             return
         words += f": {format_count(len(bad))} bad"
         self._view.maap.backend.write_log("warning", words)
@@ -480,8 +483,8 @@ class BaselineActions:
         if await self._view.list_lines(words, lines, verb="fetch them again", key="f"):
             await self._queue([one.file for one in bad], work, again=True)
 
-    def _check_scope(self, scope: Scope, work: Work) -> list[Checked]:
-        """Verify the scope's files on disk; returns those that are not good."""
+    def _check_scope(self, scope: Scope, work: Work, evidence: Counter[str]) -> list[Checked]:
+        """Verify the scope's files on disk, and count the evidence; returns those that are not good."""
         session = self._session
         found = []
         for one in verify.verify(
@@ -493,7 +496,9 @@ class BaselineActions:
             urls=None if scope.files is None else {row.url for row in scope.files},
         ):
             work.done += 1
-            if one.verdict.state != verify.GOOD:
+            if one.verdict.state == verify.GOOD:
+                evidence[one.verdict.evidence] += 1
+            else:
                 found.append(one)
             if not work.go_on():
                 break
