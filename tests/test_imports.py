@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import os
 import re
 import subprocess
 import sys
@@ -367,15 +368,42 @@ def test_what_a_clean_interpreter_loads(module: str, absent: str) -> None:
     if not (path.with_suffix(".py").exists() or (path / "__init__.py").exists()):
         pytest.skip(f"{module} is not there")
     code = f"import sys, {module}; print(*(one for one in {absent.split()!r} if one in sys.modules))"
+    assert printed_by(code).split() == []
+
+
+def test_no_command_is_described_with_what_only_its_work_needs() -> None:
+    code = (
+        "import importlib, sys; from maap_tui.cli.dispatch import COMMANDS\n"
+        "for name in COMMANDS:\n"
+        "    importlib.import_module(f'maap_tui.cli.commands.{name}')\n"
+        "    print(*(f'{name}: {one}' for one in ('asyncio', 'httpx', 'rich') if one in sys.modules))\n"
+    )
+    assert printed_by(code).strip() == ""
+
+
+def test_the_lightest_command_loads_what_it_prints_and_no_more(tmp_path: Path) -> None:
+    # `show` is a command as well as an action of `state`: only the first of them is described.
+    code = (
+        "import sys; from maap_tui.cli.main import main\n"
+        "sys.argv = ['maap', 'state', 'show']\n"
+        "main()\n"
+        f"print(*(one for one in {HEAVY.split()!r} if one in sys.modules))\n"
+    )
+    assert printed_by(code, HOME=str(tmp_path)).split() == []
+
+
+def printed_by(code: str, **variables: str) -> str:
+    """What a clean interpreter prints that runs this."""
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT.parent,
+        env={**os.environ, **variables},
         capture_output=True,
         text=True,
         check=True,
         timeout=PATIENCE_S,
     )
-    assert done.stdout.split() == []
+    return done.stdout
 
 
 def test_one_function_starts_every_worker() -> None:

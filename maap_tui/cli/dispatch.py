@@ -8,7 +8,7 @@ import importlib
 import io
 import os
 import signal
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import CoroutineType
 from typing import Any, cast
@@ -114,11 +114,22 @@ def build_parser(wanted: Collection[str] = tuple(COMMANDS)) -> Parser:
     return parser
 
 
+def _commands_in(words: Sequence[str]) -> list[str]:
+    """The command that is named; with it the words before it that could be one, or the value of an option."""
+    found = []
+    for at, word in enumerate(words):
+        if word in COMMANDS:
+            found.append(word)
+            if at == 0 or not words[at - 1].startswith("-"):
+                break
+    return found
+
+
 def run_words(words: list[str]) -> int:
     """Run one command line; returns its exit code."""
     words, inner = _split_demo(words)
     words = _spelled(join_signed(words))
-    parser = build_parser(COMMANDS.keys() & set(words))
+    parser = build_parser(_commands_in(words))
     report = Reporter()
     report.ask_for_times = lambda: _wants_times(words)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +59,8 @@ def add_parser(subparsers: Any, words: str) -> None:
 
 async def run_update(context: CommandContext) -> None:
     """Fetch queryables; one collection that fails does not stop the others."""
+    import asyncio
+
     from maap_tui.engine.catalogue.built import together
 
     args = context.args

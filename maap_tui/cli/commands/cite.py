@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +71,8 @@ async def run(context: CommandContext) -> int:
 
 
 async def _citation(context: CommandContext) -> Citation:
+    import asyncio
+
     from maap_tui.engine.studies.citing import Citation, of_study
     from maap_tui.engine.studies.study import is_study, read_study
 

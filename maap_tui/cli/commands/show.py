@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +44,8 @@ def add_parser(subparsers: Any, words: str) -> None:
 
 async def run(context: CommandContext) -> None:
     """Show a file or a granule."""
+    import asyncio
+
     from maap_tui.engine.errors import InvalidRequestError
     from maap_tui.engine.headers import is_data_file
     from maap_tui.engine.workflows.files_here import files_here
@@ -106,6 +107,8 @@ async def _print_headers(context: CommandContext, path: Path) -> None:
 
 
 async def _print_granule(context: CommandContext, session: Session, granule: Granule) -> None:
+    import asyncio
+
     from maap_tui.engine.model import granule_record
     from maap_tui.engine.workflows.files_here import files_here
 
@@ -154,6 +157,8 @@ def _words(value: object) -> str:
 
 
 async def _write_quicklook(context: CommandContext, session: Session, granule: Granule) -> None:
+    import asyncio
+
     from maap_tui.engine.storage import files
     from maap_tui.engine.storage.places import demand_path
     from maap_tui.engine.workflows.quicklook import Quicklooks

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +44,8 @@ def add_parser(subparsers: Any, words: str) -> None:
 
 async def run(context: CommandContext) -> None:
     """Thaw, and name what cannot be had."""
+    import asyncio
+
     from maap_tui.engine.studies.study import read_study
     from maap_tui.engine.workflows.thawing import would_thaw
 

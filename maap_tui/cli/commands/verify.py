@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -72,6 +71,8 @@ def add_parser(subparsers: Any, words: str) -> None:
 
 async def run(context: CommandContext) -> int:
     """Look at every file, say what is wrong, fetch again what has to be."""
+    import asyncio
+
     from maap_tui.cli.download_options import summarise
     from maap_tui.engine.integrity import verify
 
@@ -144,6 +145,7 @@ async def run(context: CommandContext) -> int:
 
 async def _compare(context: CommandContext) -> int:
     """Compare files with a list of sums."""
+    import asyncio
     import os
 
     from maap_tui.cli.commands.download import refuse_options
