@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from driving import find_files, notices_of, text_of, wait_until
 from textual import events
 from textual.command import CommandPalette
@@ -99,6 +100,33 @@ async def test_offers_and_runs_actions_of_this_mode_and_of_others(make_app: Make
         await pilot.press("enter")
         await wait_until(lambda: app.clipboard == "EarthCARE", pilot)
         assert app.current_mode == "browse"
+
+
+@pytest.mark.long
+async def test_what_no_other_tool_has_is_found_from_every_mode(make_app: MakeApp) -> None:
+    """What arrived, sets, overpasses, cuts, swaps, studies, quality, covers, tables and proof."""
+    wanted = {
+        "what has arrived": "What arrived  (go to Today, n)",
+        "products of a set": "Sets  (go to Registry, t)",
+        "satellite passes a place": "Overpasses  (go to Search, O)",
+        "near a ship": "Match  (go to Search, m)",
+        "cut variables": "Cut  (go to Search, x)",
+        "swap the baseline": "Swap  (go to Registry, w)",
+        "freeze what is here": "Freeze  (go to Registry, z)",
+        "frozen study again": "Thaw  (go to Registry, Z)",
+        "is cited": "Cite  (go to Registry, C)",
+        "gaps and disclaimers": "Quality  (go to Search, Q)",
+        "fewest dates": "Fewest dates  (go to Search, F)",
+        "to a file": "Export  (go to Search, e)",
+        "verify the files": "Verify  (go to Registry, V)",
+    }
+    app = make_app(**OFFLINE)
+    async with app.run_test(size=(120, 40)) as pilot:
+        for text, title in wanted.items():
+            await type_into_palette(pilot, text)
+            await wait_until(lambda title=title: title in text_of(app), pilot)
+            await pilot.press("escape")
+            await wait_until(lambda: not isinstance(app.screen, CommandPalette), pilot)
 
 
 async def test_collections_stand_in_the_order_of_the_tree(make_app: MakeApp) -> None:
