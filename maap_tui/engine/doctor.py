@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-from maap_tui.engine.download.part import size_on_disk
+from maap_tui.engine.download.part import bytes_taken
 from maap_tui.engine.errors import (
     AuthenticationError,
     AuthServiceUnavailable,
@@ -349,7 +349,7 @@ def _registry(session: Session, repair: bool) -> Iterator[Finding]:
             first_unread.hint,
         )
     if parts:
-        size = sum(map(size_on_disk, parts))
+        size = sum(map(bytes_taken, parts))
         yield Finding(
             "registry",
             OK,

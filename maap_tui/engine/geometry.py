@@ -135,9 +135,9 @@ class Footprint:
         self.rings: list[list[Position]] = []
         """The outer ring of each polygon, as given."""
         for polygon in polygons:
-            rings = [_Ring(points) for ring in polygon if len(points := _cleaned(_filled(ring))) > 2]
-            if rings and len(_cleaned(_filled(polygon[0]))) > 2:
-                self._polygons.append(rings)
+            outer, *holes = (_cleaned(_filled(ring)) for ring in polygon)
+            if len(outer) > 2:
+                self._polygons.append([_Ring(outer), *(_Ring(hole) for hole in holes if len(hole) > 2)])
                 self.rings.append(list(polygon[0]))
             else:
                 self._lines.append([vector(*one) for one in polygon[0]])

@@ -229,6 +229,25 @@ async def test_an_object_is_replaced_where_it_is_asked_for_again(
         assert not list(wanted.path.parent.iterdir())
 
 
+@pytest.mark.parametrize("left", [".part.json", ".part.json .part", ".part.json .part "])
+async def test_nothing_stays_of_what_is_at_s3_already(
+    s3: S3Server, session: Callable[..., Session], wanted: DownloadRequest, left: str
+) -> None:
+    """A note without its part too, as a run that is killed between the rename and its tidying leaves it."""
+    assert wanted.target is not None
+    s3.objects[wanted.target.key] = b"x" * (wanted.size or 0)
+    wanted.path.parent.mkdir(parents=True)
+    for ending in left.split(" "):
+        wanted.path.with_name(wanted.path.name + ending).write_bytes(b"{}")
+    mine = session(bulk=True)
+    mine.environ = s3.environment
+    async with mine, mine.downloads() as downloads:
+        downloads.add(wanted)
+        report = await downloads.join()
+    assert list(report.skipped) == [wanted.url]
+    assert list(wanted.path.parent.iterdir()) == []
+
+
 def test_what_goes_to_s3_is_not_taken_over_from_a_queue(wanted: DownloadRequest) -> None:
     row = DownloadJob(wanted).to_row(0.0, "get", 0.0)
     assert row.path == wanted.target and row.root == ""

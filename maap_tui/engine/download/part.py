@@ -502,7 +502,7 @@ def existing_size(path: Path) -> int | None:
     return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
-def size_on_disk(path: Path) -> int:
+def bytes_taken(path: Path) -> int:
     """Bytes that a file takes on the disk, fewer than its size where some in front are missing."""
     try:
         found = os.lstat(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from maap_tui.engine.download.part import part_of, size_on_disk
+from maap_tui.engine.download.part import bytes_taken, part_of
 from maap_tui.engine.errors import DiskFullError
 from maap_tui.engine.storage import files
 
@@ -20,14 +20,9 @@ def has_space(path: Path, size: int | None, min_free: int) -> bool:
         size: its bytes; None while they are not known.
         min_free: bytes that have to stay free.
     """
-    needed = max((size or 0) - size_on_disk(part_of(path)), _LEAST)
-    for folder in path.parents:
-        try:
-            free = files.free_bytes(folder)
-        except OSError:
-            continue
-        return free is None or free - needed >= min_free
-    return True
+    needed = max((size or 0) - bytes_taken(part_of(path)), _LEAST)
+    free = files.free_bytes_for(path.parent)
+    return free is None or free - needed >= min_free
 
 
 def check_space(folder: Path, needed: int, min_free: int) -> None:

@@ -231,11 +231,14 @@ def _clear_stage(path: Path) -> None:
                 let_go = locks.hold(descriptor, one)
                 if let_go is not None:
                     os.unlink(one)
-                    drop_note(one)
             finally:
                 if let_go is not None:
                     let_go()
                 os.close(descriptor)
+    if not os.path.lexists(part_of(path)):
+        # A run that was killed between the rename and its tidying left the note alone.
+        with contextlib.suppress(OSError):
+            drop_note(part_of(path))
 
 
 async def sizes_at(

@@ -136,11 +136,9 @@ def free_bytes(path: Path) -> int | None:
 
 def free_bytes_for(folder: Path) -> int | None:
     """Bytes that are free where a folder is or would be made; None when that is not known."""
-    import shutil
-
     for parent in (folder, *folder.parents):
         try:
-            return shutil.disk_usage(parent).free
+            return free_bytes(parent)
         except OSError:
             continue
     return None
