@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from maap_tui.engine.download.jobs import Report
@@ -33,6 +35,10 @@ MAX_LINE = 20_000
 """Characters a line of a plan may have."""
 _AT_A_TIME = 1000
 """Files that are registered in one step."""
+_RECORDED_AT_A_TIME = 64
+"""Most files that are imported together."""
+_RECORDED_EVERY_S = 0.5
+"""Seconds after which those that were looked at are recorded, however few they are."""
 
 
 @dataclass(slots=True)
@@ -148,7 +154,8 @@ def import_plan(parts: Parts, requests: Sequence[DownloadRequest]) -> Iterator[t
         requests: the files of the plan.
 
     Returns:
-        What was found of each file, and whether it was not recorded before.
+        What was found of each file, and whether it was not recorded before. Those of a day that are found
+        within a moment are recorded together, and given then.
 
     Raises:
         StorageError: the registry or the hashes cannot be read or written.
@@ -156,31 +163,95 @@ def import_plan(parts: Parts, requests: Sequence[DownloadRequest]) -> Iterator[t
     judge = parts.judge()
     for (key, day), group in groupby(requests, key=lambda one: (one.key, one.day)):
         assert key is not None and day is not None
-        tracker = parts.registry.baseline(key)
-        known = {file.url: file.path for file in tracker.downloads(day, day)}
+        known = {file.url: file.path for file in parts.registry.baseline(key).downloads(day, day)}
+        found: list[_Found] = []
+        since = time.monotonic()
         for request in group:
             if known.get(request.url) == str(request.path):
-                yield judge.judge(request.path, request.url, tracked=(key, day)), False
-                continue
-            verdict = judge.judge(request.path, request.url, size=request.size, read_all=False)
-            if verdict.state == GOOD and (refused := register_requests(parts.registry, [request])):
-                verdict = Verdict(verdict.path, request.url, UNREADABLE, refused[request.url].reason)
-            yield verdict, verdict.state == GOOD and take_over(parts, request, key, day)
+                found.append(_Found(request, judge.judge(request.path, request.url, tracked=(key, day))))
+            else:
+                verdict = judge.judge(request.path, request.url, size=request.size, read_all=False)
+                found.append(_hashed(request, verdict))
+            if len(found) >= _RECORDED_AT_A_TIME or time.monotonic() - since >= _RECORDED_EVERY_S:
+                yield from _recorded(parts, key, day, found, known)
+                found, since = [], time.monotonic()
+        yield from _recorded(parts, key, day, found, known)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A file of a plan, and what is to be recorded of it."""
+
+    request: DownloadRequest
+    verdict: Verdict
+    size: int = 0
+    pieces: tuple[str, ...] | None = None
+    """SHA-256 of each `PIECE`, hex; None for one that is not recorded now."""
+
+
+def _hashed(request: DownloadRequest, verdict: Verdict) -> _Found:
+    """A file with its hashes, if it is whole; its bytes are durable then."""
+    if verdict.state != GOOD:
+        return _Found(request, verdict)
+    try:
+        return _Found(request, verdict, *_durable_pieces(request.path))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return _Found(request, Verdict(verdict.path, request.url, UNREADABLE, reason))
+
+
+def _durable_pieces(path: Path) -> tuple[int, tuple[str, ...]]:
+    """Bytes of a file, and the hash of each piece; they survive a power cut once its folder does.
+
+    Raises:
+        OSError: it cannot be read, or its bytes may be lost.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        files.fsync_file(descriptor)
+        size = os.fstat(descriptor).st_size
+        return size, pieces_of(descriptor, size)
+    finally:
+        os.close(descriptor)
+
+
+def _recorded(
+    parts: Parts, key: Key, day: date, found: Sequence[_Found], known: Mapping[str, str]
+) -> Iterator[tuple[Verdict, bool]]:
+    """Record files of a day; gives what was found of each, and whether it was not recorded before."""
+    whole = [one for one in found if one.pieces is not None]
+    refused = register_requests(parts.registry, [one.request for one in whole]) if whole else {}
+    _record(parts, key, day, [one for one in whole if one.request.url not in refused])
+    for one in found:
+        url = one.request.url
+        if url in refused:
+            yield Verdict(one.verdict.path, url, UNREADABLE, refused[url].reason), False
+        else:
+            yield one.verdict, one.pieces is not None and url not in known
+
+
+def _record(parts: Parts, key: Key, day: date, whole: Sequence[_Found]) -> int:
+    """Record files of a day whose bytes are durable; returns how many were not recorded before."""
+    if not whole:
+        return 0
+    for folder in {one.request.path.parent for one in whole}:
+        files.fsync_folder(folder)
+    parts.hashes.record_all(key, day, [(one.request.path, one.size, one.pieces or ()) for one in whole])
+    return parts.registry.baseline(key).record_all(
+        TrackedFile(key, day, one.request.url, str(one.request.path)) for one in whole
+    )
 
 
 def take_over(parts: Parts, request: DownloadRequest, key: Key, day: date) -> bool:
-    """Hash a file, make its bytes durable, and record it."""
+    """Hash a file that is whole, make its bytes durable, and record it; whether it was not recorded before.
+
+    Raises:
+        StorageError: it cannot be read or recorded.
+    """
     path = request.path
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        try:
-            files.fsync_file(descriptor)
-            size = os.fstat(descriptor).st_size
-            pieces = pieces_of(descriptor, size)
-        finally:
-            os.close(descriptor)
-        files.fsync_folder(path.parent)
+        size, pieces = _durable_pieces(path)
     except OSError as error:
         raise StorageError(f"Cannot read {path}: {error.strerror or error}") from error
-    parts.hashes.record(key, day, path, size, pieces)
-    return parts.registry.baseline(key).record(request.url, path, day)
+    verdict = Verdict(str(path), request.url, GOOD)
+    return _record(parts, key, day, [_Found(request, verdict, size, pieces)]) > 0
