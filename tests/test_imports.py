@@ -44,6 +44,7 @@ LAYERS = [
         "product_sets",
         "user_commands",
         "time_words",
+        "together",
         "cover",
         "overpass",
         "quality/notices",

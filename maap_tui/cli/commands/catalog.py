@@ -61,7 +61,7 @@ async def run_update(context: CommandContext) -> None:
     """Fetch queryables; one collection that fails does not stop the others."""
     import asyncio
 
-    from maap_tui.engine.catalogue.built import together
+    from maap_tui.engine.together import together
 
     args = context.args
     overrides: dict[str, object] = {"paths.catalog_dir": args.out_dir} if args.out_dir else {}

@@ -12,7 +12,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from maap_tui.engine.config import dirs
 from maap_tui.engine.errors import (
@@ -25,6 +25,7 @@ from maap_tui.engine.errors import (
 from maap_tui.engine.events import BaselineCounted, Emit, Warned, ignore
 from maap_tui.engine.model import BaselineInfo, Granule, TimeRange, parse_zulu, to_zulu
 from maap_tui.engine.storage import files, locks
+from maap_tui.engine.together import together
 from maap_tui.version import __version__
 
 if TYPE_CHECKING:
@@ -41,22 +42,6 @@ _GROUPS = 8
 
 _MOMENT = timedelta(microseconds=1)
 """The least length of a range."""
-
-T = TypeVar("T")
-
-
-async def together(*work: Coroutine[Any, Any, T]) -> list[T]:
-    """All results in order, or the first error once the others have been ended.
-
-    What is left running asks on while its session closes its connections.
-    """
-    tasks = [asyncio.ensure_future(one) for one in work]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @dataclass(slots=True)

@@ -14,10 +14,10 @@ from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 
-from maap_tui.engine.catalogue.built import together
 from maap_tui.engine.errors import MaapError
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.storage import files
+from maap_tui.engine.together import together
 
 TRUSTED_DAYS = 31
 """Longest stretch whose days are taken from what is known because its sum is the same: in a longer one, a

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Final, Literal
 
-from maap_tui.engine.catalogue.built import together
 from maap_tui.engine.catalogue.cursors import Cursor, Cursors
 from maap_tui.engine.catalogue.reader import Page
 from maap_tui.engine.catalogue.requests import ArrivalsUnknown
@@ -37,6 +36,7 @@ from maap_tui.engine.errors import (
 from maap_tui.engine.events import Noted, Warned
 from maap_tui.engine.model import Granule, TimeRange, to_zulu
 from maap_tui.engine.query import Arrived, Query
+from maap_tui.engine.together import together
 from maap_tui.engine.workflows.coverage import archive_days, runs_of, whole_days
 from maap_tui.engine.workflows.done import Done
 from maap_tui.engine.workflows.filing import Chosen

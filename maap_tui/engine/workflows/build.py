@@ -20,6 +20,7 @@ from maap_tui.engine.errors import (
 from maap_tui.engine.events import Warned
 from maap_tui.engine.model import BaselineInfo
 from maap_tui.engine.query import Query
+from maap_tui.engine.together import together
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.searching import UNCUT, run_of
 
@@ -122,7 +123,7 @@ async def baselines_at_archive(parts: Parts, collection: str, product_type: str)
             return await run_of(parts, query, trusting=True).total()
 
     names = queryables.baselines
-    counts = await built.together(*(count(name) for name in names))
+    counts = await together(*(count(name) for name in names))
     found = {name: number for name, number in zip(names, counts, strict=True) if number}
     if found:
         return found

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 
-from maap_tui.engine.catalogue.built import together
 from maap_tui.engine.catalogue.search import FailedDay, Search
 from maap_tui.engine.download.jobs import Report
 from maap_tui.engine.download.requests import DownloadRequest
@@ -25,6 +24,7 @@ from maap_tui.engine.overpass.tracks import PlatformTrack, pieces
 from maap_tui.engine.product_sets import Member
 from maap_tui.engine.query import Circle, Query
 from maap_tui.engine.registry.entries import Key
+from maap_tui.engine.together import together
 from maap_tui.engine.workflows.files_here import place_of
 from maap_tui.engine.workflows.filing import Chosen
 from maap_tui.engine.workflows.overpass import LONGEST, MARGIN, keep_newest
