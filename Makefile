@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml $(LOCK)
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=...") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) 'pip>=25.3'
-	$(PIP) $(addprefix --build-constraint=,$(LOCK)) --editable '.[demo,hdf5,pandas,parquet,pictures,s3,socks,xarray]' --group dev
+	$(PIP) $(addprefix --build-constraint=,$(LOCK)) --editable '.[demo,fsspec,hdf5,pandas,parquet,pictures,s3,socks,xarray]' --group dev
 	@touch $(STAMP)
 
 # Run it with the oldest Python that is supported: what is newest there installs on the others too.

@@ -309,6 +309,7 @@ def test_every_library_is_declared() -> None:
     extras["engine/download/s3.py"] = project["optional-dependencies"]["s3"]
     extras["engine/geoparquet.py"] = project["optional-dependencies"]["parquet"]
     extras["client/results.py"] = project["optional-dependencies"]["pandas"]
+    extras["client/filesystem.py"] = project["optional-dependencies"]["fsspec"]
     extras["client/files.py"] = project["optional-dependencies"]["xarray"]
     extras["engine/headers.py"] = project["optional-dependencies"]["hdf5"]
     extras["engine/overpass/netcdf_track.py"] = project["optional-dependencies"]["hdf5"]

@@ -8,17 +8,20 @@ import pickle
 import random
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import h5py
 import numpy as np
 import pytest
 
 from maap_tui import AsyncMaapClient, AuthenticationError, DownloadError, InvalidRequestError, MaapClient
+from maap_tui.client.filesystem import MaapFileSystem
 from maap_tui.demo import Archive
 from tests.engine.raw_files import FileServer, RawFile
 from tests.engine.transfer_kit import Remote, remote
@@ -114,6 +117,37 @@ def test_an_open_file_is_a_binary_file_of_python(file: Remote) -> None:
 def test_a_block_size_that_is_none_is_refused(size: Any, file: Remote) -> None:
     with MaapClient() as client, pytest.raises(InvalidRequestError, match="block_size is"):
         client.open(file.url, block_size=size)
+
+
+def test_addresses_are_opened_by_fsspec(file: Remote, archive: Archive) -> None:
+    MaapFileSystem.clear_instance_cache()
+    fsspec.register_implementation("maap", MaapFileSystem, clobber=True)  # as the entry point of the package
+    data = Path(__file__).parents[2] / "pyproject.toml"
+    (listed,) = tomllib.loads(data.read_text())["project"]["entry-points"]["fsspec.specs"].values()
+    assert listed == f"{MaapFileSystem.__module__}:{MaapFileSystem.__name__}"
+    collection = "EarthCAREL2Validated_MAAP"
+    name = file.name.rpartition(".")[0]
+    for address in (f"maap://{name}", f"maap://{file.name}", f"maap://{collection}/{name}"):
+        with fsspec.open(address) as opened:
+            opened.seek(-100, io.SEEK_END)
+            assert opened.read() == file.content[-100:]
+    fs = fsspec.filesystem("maap")
+    assert fs.size(file.name) == file.size and fs.exists(file.name) and fs.isfile(file.name)
+    assert fs.ls(file.name, detail=False) == [file.name]
+    assert fs.cat_file(file.name, 1000, 2000) == file.content[1000:2000]
+    again = pickle.loads(pickle.dumps(fs))
+    with again.open(file.name, block_size=4096) as opened, h5py.File(opened) as whole:
+        assert "ScienceData" in whole
+
+
+@pytest.mark.parametrize("address", ["no-such-granule.h5", "/etc/passwd", "../../etc/passwd", "a/b/c", ""])
+def test_what_fsspec_cannot_find_is_not_found(address: str, home: Path) -> None:
+    fs = MaapFileSystem(skip_instance_cache=True)
+    assert not fs.exists(address)
+    with pytest.raises(FileNotFoundError):
+        fs.open(address)
+    with pytest.raises(OSError, match="only be read"):
+        fs.open(address, "wb")
 
 
 def test_a_long_read_takes_few_requests(file: Remote, archive: Archive, asked: Callable[[str], int]) -> None:
