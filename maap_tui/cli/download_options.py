@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maap_tui.cli.context import CommandContext
-from maap_tui.cli.options import seconds
+from maap_tui.cli.options import add_max_time
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.storage import files
 from maap_tui.engine.storage.places import Place, S3Url, place_of
@@ -53,12 +53,7 @@ def add_download_options(
         help="fetch a file of 64 MiB or more over up to N connections (default: the setting "
         "downloads.ranges, 1)",
     )
-    group.add_argument(
-        "--max-time",
-        type=seconds,
-        metavar="SECONDS",
-        help="end after this long and keep what is here; exit code 3 if anything is left (default: no limit)",
-    )
+    add_max_time(group)
     group.add_argument("--dry-run", action="store_true", help="only list what would be fetched")
     group.add_argument(
         "--dask",
@@ -132,8 +127,6 @@ async def moved(context: CommandContext, session: Session) -> AsyncIterator[None
     with contextlib.ExitStack() as held:
         if context.args.dask is not None:
             if context.args.ranges is not None:
-                from maap_tui.engine.errors import InvalidRequestError
-
                 raise InvalidRequestError(
                     "--ranges cannot be used with --dask, whose tasks have one connection each",
                     "Leave it out.",

@@ -6,9 +6,11 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from maap_tui.cli.area_options import add_area, area_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from maap_tui.engine.shard import Shard
 
 SIGNED_OPTIONS = ("--bbox", "--point", "--site", "--around")
-"""Options whose value may begin with a minus sign."""
+"""Options whose value may begin with a minus sign; the last two are older names."""
 _NOT_REPEATED = frozenset(
     {
         "command",
@@ -252,6 +254,16 @@ def seconds(text: str) -> float:
     return value
 
 
+def add_max_time(group: Any) -> None:
+    """Add how long a command that fetches may take."""
+    group.add_argument(
+        "--max-time",
+        type=seconds,
+        metavar="SECONDS",
+        help="end after this long and keep what is here; exit code 3 if anything is left (default: no limit)",
+    )
+
+
 def positive(text: str) -> int:
     """A whole number, 1 or more."""
     if not re.fullmatch(r"\+?\d{1,9}", text) or int(text) < 1:
@@ -276,7 +288,12 @@ def add_time(parser: argparse.ArgumentParser, *, title: str = "time (one of)") -
 
 
 def add_query_options(
-    parser: Parser, *, default_days: int | None = None, required_names: int = 2, can_save: bool = False
+    parser: Parser,
+    *,
+    default_days: int | None = None,
+    required_names: int = 2,
+    can_save: bool = False,
+    takes_all: bool = False,
 ) -> None:
     """Add collection, product type and baseline, and what chooses among their granules.
 
@@ -286,6 +303,8 @@ def add_query_options(
             None for a search.
         required_names: how many of the three names have to be given, without `--saved`.
         can_save: whether the search can be saved.
+        takes_all: whether the command takes all of what is meant, whatever its order: it lacks the options
+            for a part of it, or for an order.
     """
     from maap_tui.engine.config.settings import SearchSettings
 
@@ -306,7 +325,7 @@ def add_query_options(
     where.add_argument("--frame", metavar="FRAMES", help="letters or numbers, as C,D or 192")
     where.add_argument("--track", metavar="TRACKS", help="numbers of ground tracks, as 14; Biomass and FLEX")
     if searches:
-        _add_area(parser)
+        add_area(parser)
     choice = parser.add_argument_group("choice of granules and files")
     choice.add_argument(
         "-n",
@@ -321,12 +340,15 @@ def add_query_options(
         metavar="FORMAT",
         help="h5, nc, zip, measurement or all; several, as h5,hdr, best first (default: the mission's)",
     )
-    choice.add_argument(
-        "--newest-first", action="store_true", help="latest sensing time first (default: last)"
-    )
+    if not takes_all:
+        choice.add_argument(
+            "--newest-first", action="store_true", help="latest sensing time first (default: last)"
+        )
     choice.add_argument(
         "--all-versions", action="store_true", help="also older processings of the same granule"
     )
+    if takes_all:
+        return
     choice.add_argument(
         "--skip-disclaimed",
         action="store_true",
@@ -357,18 +379,6 @@ def shard_of(args: argparse.Namespace, session: Session) -> Shard | None:
     from maap_tui.engine.shard import read_shard
 
     return None if args.shard is None else read_shard(args.shard, session.environ)
-
-
-def _add_area(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("area (one of)")
-    group.add_argument("--bbox", metavar="W,S,E,N", help="degrees; W > E crosses the antimeridian")
-    group.add_argument(
-        "--point", metavar="LAT,LON", help="degrees, or a name of `maap sites`; all within --radius of it"
-    )
-    group.add_argument("--radius", metavar="KM", help="kilometres around --point (default: 50)")
-    group.add_argument(
-        "--area", metavar="FILE", help="a GeoJSON geometry or feature, or its text; - for stdin"
-    )
 
 
 def words_of(args: argparse.Namespace, verb: str) -> list[str]:
@@ -519,7 +529,7 @@ async def query_of(args: argparse.Namespace, session: Session, *, days_back: int
     await find_newest(args, session)
     orbits, frames, tracks, formats = await meant_by(args, session)
     time = _time_of(args, session.now(), None if orbits else days_back)
-    box, circle, area = _area_of(args, session.settings.sites)
+    box, circle, area = area_of(args, session.settings.sites)
     query = Query(
         args.collection,
         args.product,
@@ -559,72 +569,3 @@ async def _refuse_what_cannot_join(args: argparse.Namespace, session: Session, q
             if value
         )
         raise InvalidRequestError(f"--orbit cannot be used with {given}", "Give one of them.")
-
-
-def _area_of(args: argparse.Namespace, own_sites: Mapping[str, str]) -> tuple[Any, Any, Any]:
-    from maap_tui.engine.errors import InvalidRequestError
-    from maap_tui.engine.query import Box, Circle, parse_numbers
-    from maap_tui.engine.sites import place, sites, split_reach
-
-    box = circle = None
-    if getattr(args, "bbox", None) is not None:
-        box = Box(*parse_numbers(args.bbox, 4, "--bbox", "W,S,E,N"))
-    radius_text = getattr(args, "radius", None)
-    if getattr(args, "point", None) is not None:
-        point, reach = split_reach(args.point)
-        if reach is not None and radius_text is not None:
-            raise InvalidRequestError(
-                f"--radius cannot be used with --point '{args.point[:40]}'", "Give one."
-            )
-        radius_text = reach or radius_text
-        latitude, longitude = place(point, sites(own_sites), "--point")
-        circle = Circle(latitude, longitude)
-        if radius_text is not None:
-            (radius_km,) = parse_numbers(radius_text, 1, "--radius", "KM")
-            circle = Circle(latitude, longitude, radius_km)
-    elif radius_text is not None:
-        raise InvalidRequestError("--radius needs --point", "Give the point as --point=LAT,LON.")
-    area_file = getattr(args, "area", None)
-    return box, circle, None if area_file is None else _read_area(area_file)
-
-
-def _read_area(name: str) -> dict[str, Any]:
-    """The geometry of a GeoJSON file or text."""
-    from maap_tui.engine.areas import MAX_BYTES, geometry_of
-
-    if name.lstrip().startswith("{"):
-        text = name.strip()
-        return geometry_of(name, f"--area {text if len(text) <= 40 else f'{text[:40]}...'}")
-    return geometry_of(read_text(name, "--area", limit=MAX_BYTES), f"--area {name}")
-
-
-def read_text(name: str, option: str, *, limit: int = 1 << 28) -> str:
-    """The text of a file that an option names, `-` for stdin.
-
-    Raises:
-        InvalidRequestError: when it cannot be read or is larger than `limit` bytes.
-    """
-    from maap_tui.engine.errors import InvalidRequestError
-
-    try:
-        if name == "-":
-            if sys.stdin is None:
-                raise InvalidRequestError("Standard input is closed", f"Name a file for {option}.")
-            data = sys.stdin.buffer.read(limit + 1)
-        else:
-            with open(name, "rb") as handle:
-                data = handle.read(limit + 1)
-    except OSError as error:
-        raise InvalidRequestError(
-            f"{option} {name} cannot be read: {error.strerror or error}", "Check the path."
-        ) from None
-    if len(data) > limit:
-        raise InvalidRequestError(f"{option} {name} is larger than {limit:,} bytes", "Split it.")
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:2]:
-        # As editors and shells of Windows write it; without a mark the zeros show which end comes first.
-        kind = "utf-16" if data[:1] in b"\xff\xfe" else "utf-16-be" if data[:1] == b"\0" else "utf-16-le"
-        try:
-            return data.decode(kind)
-        except UnicodeDecodeError:
-            raise InvalidRequestError(f"{option} {name} is not text", "Write it as UTF-8.") from None
-    return data.decode("utf-8-sig", "surrogateescape")

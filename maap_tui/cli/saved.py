@@ -25,6 +25,8 @@ _TOGETHER = (
 """Options that exclude one another or belong together: one that is given replaces all that are saved."""
 _COMPLETES = {"end": "start", "radius": "point"}
 """Options that, given alone, go with what is saved of another."""
+_ORDER = ("newest_first",)
+"""What a command whose result has no order can do without."""
 _NOT_SAVED = ("shard", "use_catalog", "skip_disclaimed")
 
 
@@ -76,7 +78,7 @@ def _fill_in(args: argparse.Namespace, saved: Choices) -> None:
     if "orbit" in given and re.search(r"[A-Za-z]", args.orbit):
         left.add("frame")  # it names its frame
     for name, value in saved.items():
-        if name in left:
+        if name in left or (name in _ORDER and not hasattr(args, name)):
             continue
         if not hasattr(args, name):
             raise InvalidRequestError(
@@ -88,6 +90,7 @@ def _fill_in(args: argparse.Namespace, saved: Choices) -> None:
 
 def choices_of(args: argparse.Namespace) -> Choices:
     """What the options ask for, as it is saved."""
+    from maap_tui.engine.overpass.units import read_distance
     from maap_tui.engine.saved_searches import KINDS
 
     choices: Choices = {}
@@ -97,6 +100,9 @@ def choices_of(args: argparse.Namespace) -> Choices:
             continue
         if name == "area" and value != "-" and not value.lstrip().startswith("{"):
             value = str(Path(value).absolute())
+        elif name == "radius":
+            # The app's form and studies know kilometres alone.
+            value = f"{read_distance(value, '--radius', most_km=20_000) / 1000:.10g}"
         choices[name] = value
     return choices
 

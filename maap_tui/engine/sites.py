@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from maap_tui.engine.errors import InvalidRequestError
+from maap_tui.engine.overpass.units import read_distance
 from maap_tui.engine.query import Circle, parse_numbers
 
 OWN = "yours"
@@ -122,6 +123,52 @@ def find(name: str, among: Iterable[Site]) -> Site | None:
 def nearest(name: str, among: Iterable[Site]) -> str:
     """The name most like one that is not known; '' when none is."""
     return next(iter(difflib.get_close_matches(spelled(name), [site.name for site in among], n=1)), "")
+
+
+def split_point(
+    point: str, radius: str | None, option: str = "--point", radius_option: str = "--radius"
+) -> tuple[str, str | None]:
+    """A point without the radius that may be in its text, and the radius that is meant; None for none.
+
+    Args:
+        point: what was typed, such as `hyytiala` or `hyytiala r100`.
+        radius: the radius that was given by itself.
+        option: what an error calls the point.
+        radius_option: and the radius.
+
+    Raises:
+        InvalidRequestError: there are two radii.
+    """
+    words, reach = split_reach(point)
+    if reach is not None and radius is not None:
+        raise InvalidRequestError(f"{radius_option} cannot be used with {option} '{point[:40]}'", "Give one.")
+    return words, radius if reach is None else reach
+
+
+def read_circle(
+    point: str,
+    radius: str | None,
+    own: Mapping[str, str],
+    option: str = "--point",
+    radius_option: str = "--radius",
+) -> Circle:
+    """The circle around a point, of 50 km where nothing says its radius; the arguments of `split_point`.
+
+    Args:
+        point: degrees or the name of a site, with a radius or without.
+        radius: as `100`, which is km, `100km` or `500m`; None for none.
+        own: the sites of the configuration, name -> `LAT,LON`.
+        option: what an error calls the point.
+        radius_option: and the radius.
+
+    Raises:
+        InvalidRequestError: one of them cannot be read or is not possible, or there are two radii.
+    """
+    words, reach = split_point(point, radius, option, radius_option)
+    latitude, longitude = place(words, sites(own), option)
+    if reach is None:
+        return Circle(latitude, longitude)
+    return Circle(latitude, longitude, read_distance(reach, radius_option, most_km=20_000) / 1000)
 
 
 def find_place(text: str, own: Mapping[str, str], option: str) -> tuple[str, tuple[float, float]]:

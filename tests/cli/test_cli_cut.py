@@ -19,7 +19,7 @@ ID = "ECA_EXBC_CPR_CLD_2A_20251204T231625Z_20251204T235951Z_08636B"
 
 
 def test_a_part_of_a_granule_is_written(maap: Maap, archive: Archive, tmp_path: Path) -> None:
-    near = ("--around", "hyytiala", "--km", "200", "--var", "signal")
+    near = ("--point", "hyytiala", "--radius", "200", "--var", "signal")
     estimate = maap("cut", ID, *near, "--estimate")
     assert estimate.code == 0, estimate.err
     assert "/ScienceData/signal" in estimate.out and "points of along_track" in estimate.out
@@ -33,7 +33,7 @@ def test_a_part_of_a_granule_is_written(maap: Maap, archive: Archive, tmp_path: 
     (record,) = [json.loads(line) for line in maap("cut", ID, *near, "--json", "-o", "b.nc").lines]
     assert record["received"] == record["asked"] + record["needed"] == served < record["size"]
     with h5py.File("near.nc") as part:
-        assert part.attrs["maap_command"].startswith(f"maap cut https://anywhere.example/{ID}.h5 --around")
+        assert part.attrs["maap_command"].startswith(f"maap cut https://anywhere.example/{ID}.h5 --point")
         assert part.attrs["maap_source"].startswith(archive.url) and part.attrs["maap_baseline"] == "BC"
     again = maap("cut", "near.nc", "--bbox=20,60,30,62", "-o", "near.nc")
     assert again.code == 4 and "near.nc is the file that is cut" in again.err
@@ -48,9 +48,9 @@ def test_a_part_of_a_granule_is_written(maap: Maap, archive: Archive, tmp_path: 
         (["-o", "a.nc"], 4, "Nothing says what to cut"),
         (["--var", "signals", "-o", "a.nc"], 4, "no variable 'signals'; did you mean signal"),
         (["--var", ",", "-o", "a.nc"], 4, "--var has an empty name"),
-        (["--km", "5", "-o", "a.nc"], 4, "--km needs --around"),
-        (["--around", "1,2", "--bbox=1,2,3,4", "-o", "a.nc"], 4, "--around cannot be used with --bbox"),
-        (["--around=-80,2", "--km", "1", "-o", "a.nc"], 3, "no point of it is inside"),
+        (["--radius", "5", "-o", "a.nc"], 4, "--radius needs --point"),
+        (["--point", "1,2", "--bbox=1,2,3,4", "-o", "a.nc"], 4, "--point cannot be used with --bbox"),
+        (["--point=-80,2", "--radius", "1", "-o", "a.nc"], 3, "no point of it is inside"),
         (["--time", "2025-11", "-o", "a.nc"], 3, "no point of it is inside"),
         (["--time", "missing 3d", "-o", "a.nc"], 4, "is for searches"),
         (["--var", "signal", "-o", "s3://bucket/a.nc"], 4, "is an address and not a path"),

@@ -16,7 +16,7 @@ import pytest
 from maap_tui.cli import man
 from maap_tui.cli.dispatch import COMMANDS, build_parser
 from maap_tui.cli.main import main
-from maap_tui.cli.options import overrides_of
+from maap_tui.cli.options import join_signed, overrides_of
 from maap_tui.engine.config.declaring import Setting
 from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK, SETTINGS, SearchSettings
 
@@ -150,6 +150,28 @@ def test_one_option_is_one_thing_everywhere() -> None:
     assert several == {"--data-dir", "--url-file"}
     # A study is a folder; what the others write is one file.
     assert {name for name, found in values.items() if len(found) > 1} == {"--output"}
+
+
+@pytest.mark.parametrize(
+    ("older", "now"),
+    [
+        ("overpass --site=-70.7,-8.3 --within 30km", "overpass --point=-70.7,-8.3 --radius 30km"),
+        ("cut x.h5 --around -1,2 --km 5", "cut x.h5 --point -1,2 --radius 5"),
+        ("swap undo C P A B --fetch", "swap undo C P A B --get"),
+    ],
+)
+def test_older_names_of_options_are_taken_and_not_shown(older: str, now: str) -> None:
+    parser = build_parser()
+    first, second = (vars(parser.parse_args(join_signed(words.split()))) for words in (older, now))
+    assert first == second
+    shown = {name for one in parsers(parser) for action in one._actions for name in action.option_strings}
+    assert not shown & {"--site", "--within", "--around", "--km", "--fetch"}
+
+
+def test_what_is_frozen_has_no_options_that_fail() -> None:
+    shown = help_of("freeze")
+    for option in ("--newest-first", "--shard", "--use-catalog", "--skip-disclaimed"):
+        assert option not in shown
 
 
 def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:

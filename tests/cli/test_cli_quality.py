@@ -130,6 +130,24 @@ def test_a_set_does_not_wait_for_a_known_gap(maap: Callable, sheet: Callable) ->
     assert {(row["state"], row["products"][1]["state"]) for row in rows} == {("gap", "gap")}
 
 
+@pytest.mark.parametrize(
+    ("value", "code", "said"),
+    [
+        ("nowhere.csv", 4, "nowhere.csv cannot be read: there is no such file"),
+        ("{url}/nowhere.csv", 4, "/nowhere.csv cannot be read: 404 Not Found. Check the address"),
+        ("http://127.0.0.1:1/x.csv", 3, "127.0.0.1:1"),
+        ("http://", 4, ""),
+    ],
+)
+def test_a_setting_that_is_wrong_is_named_and_4(
+    maap: Callable, archive: Archive, value: str, code: int, said: str
+) -> None:
+    assert maap("config", "set", "quality.gaps", value.format(url=archive.url)).code == 0
+    ended = maap("quality", "update")
+    assert ended.code == code and said in ended.err and "3 disclaimers" in ended.out, ended.err
+    assert ("Warning: quality.gaps: " in ended.err) is (code == 4)
+
+
 @pytest.mark.parametrize("page", ["<html>no</html>", "a,b\n1,2\n"])
 def test_a_sheet_that_cannot_be_read_is_a_warning(
     maap: Callable, sheet: Callable, home: Path, page: str
@@ -137,7 +155,8 @@ def test_a_sheet_that_cannot_be_read_is_a_warning(
     sheet("1,,,08574E,08574E,CPR_CLD_2A,BC,\n")
     (home / "disclaimers.csv").write_text(page)
     ended = maap("quality", "update")
-    assert ended.code == 3 and f"Warning: {home / 'disclaimers.csv'} cannot be read" in ended.err
+    words = f"Warning: quality.disclaimers: {home / 'disclaimers.csv'} cannot be read"
+    assert ended.code == 4 and words in ended.err
     assert "what was read before stays" in ended.err and "2 known gaps" in ended.out
     assert flagged(maap("search", *CLD, *HOUR, "--json").out) == ["08574E"]
     (home / "state" / "quality" / "disclaimers.json").write_text("x")
@@ -156,18 +175,18 @@ def test_lines_that_cannot_be_used_are_named(maap: Callable, home: Path) -> None
     assert "1 disclaimer in disclaimers.csv" in ended.out
 
 
-@pytest.mark.parametrize("status", [404, 503])
-def test_an_address_that_does_not_answer(maap: Callable, archive: Archive, status: int) -> None:
+@pytest.mark.parametrize(("status", "code"), [(404, 4), (503, 3)])
+def test_an_address_that_does_not_answer(maap: Callable, archive: Archive, status: int, code: int) -> None:
     archive.faults.add(target="all", match="/quality/gaps", status=status)
     ended = maap("quality", "update")
-    assert ended.code == 3 and f"{status}" in ended.err and "3 disclaimers" in ended.out
+    assert ended.code == code and f"{status}" in ended.err and "3 disclaimers" in ended.out
 
 
 def test_an_address_that_leads_elsewhere_gets_no_token(maap: Callable, archive: Archive) -> None:
     with Archive.start() as other:
         archive.faults.add(target="all", match="/quality/", redirect=other.url)
         ended = maap("quality", "update")
-        assert ended.code == 3 and "is refused" in ended.err
+        assert ended.code == 4 and "is refused" in ended.err
         assert other.stats.show()["requests"] == 0
 
 

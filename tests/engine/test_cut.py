@@ -712,7 +712,7 @@ def test_a_cut_is_written_as_the_command_that_makes_it() -> None:
     time = TimeRange(START, START + timedelta(minutes=1))
     cut = Cut(("a", "ScienceData/b"), circle=Circle(-61.84, 24.29, 100), time=time)
     assert cut.command("X") == (
-        "maap cut X --var=a,ScienceData/b --around=-61.84,24.29 --km=100 "
+        "maap cut X --var=a,ScienceData/b --point=-61.84,24.29 --radius=100 "
         "--time=2025-12-01T00:00:00Z/2025-12-01T00:00:59Z"
     )
     assert Cut(box=Box(170, -5, -170, 5)).command("a b.h5") == "maap cut 'a b.h5' --bbox=170,-5,-170,5"

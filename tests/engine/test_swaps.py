@@ -295,7 +295,7 @@ async def test_a_run_that_ends_an_undo_names_the_command_that_has_the_fetch(plac
         (path,) = whole(session, OLD).values()
         Path(path).write_bytes(content(Path(path).name)[:-1] + b"?")
         done = await session.run_swap(NAMES)
-    assert "`maap swap undo --fetch` asks the archive for it" in done.left[0].reason
+    assert "`maap swap undo --get` asks the archive for it" in done.left[0].reason
 
 
 @pytest.mark.anyio

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from maap_tui.cli.area_options import add_circle, area_of
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.options import add_command, add_general_options
 from maap_tui.cli.report import AGAIN
@@ -30,7 +31,7 @@ def add_parser(subparsers: Any, words: str) -> None:
         arguments="NAME",
         examples=(
             "maap cut granule.h5 --var signal --bbox=-10,40,5,60 -o part.nc",
-            "maap cut granule.h5 --estimate --around hyytiala --km 100",
+            "maap cut granule.h5 --estimate --point hyytiala --radius 100",
         ),
         notes=_NOTES,
     )
@@ -42,8 +43,7 @@ def add_parser(subparsers: Any, words: str) -> None:
         metavar="NAMES",
         help="variables, as a,b or ScienceData/a; * is any text; may be repeated",
     )
-    what.add_argument("--around", metavar="LAT,LON", help="points near this one; degrees, or a site's name")
-    what.add_argument("--km", metavar="KM", help="kilometres around it (default: 50)")
+    add_circle(what, "its points within --radius of it", older=("--around",), older_radius=("--km",))
     what.add_argument("--bbox", metavar="W,S,E,N", help="points in a box; W > E crosses the antimeridian")
     what.add_argument("--time", metavar="START/END", help="points of that time, UTC; a minute, a day or A/B")
     output = parser.add_argument_group("how")
@@ -112,26 +112,12 @@ def _show(context: CommandContext, count: int) -> None:
 def _wanted(args: Any, session: Session) -> Cut:
     from maap_tui.engine.cuts.request import Cut
     from maap_tui.engine.errors import InvalidRequestError
-    from maap_tui.engine.query import Box, Circle, parse_numbers
-    from maap_tui.engine.sites import place, sites, split_reach
     from maap_tui.engine.time_words import read_time
 
-    circle = box = time = None
-    if args.around is not None:
-        point, reach = split_reach(args.around)
-        if reach is not None and args.km is not None:
-            raise InvalidRequestError(f"--km cannot be used with --around '{args.around[:40]}'", "Give one.")
-        latitude, longitude = place(point, sites(session.settings.sites), "--around")
-        circle = Circle(latitude, longitude)
-        if (reach := reach or args.km) is not None:
-            (radius_km,) = parse_numbers(reach, 1, "--km", "KM")
-            circle = Circle(latitude, longitude, radius_km)
-    elif args.km is not None:
-        raise InvalidRequestError("--km needs --around", "Give the point as --around=LAT,LON.")
-    if args.bbox is not None:
-        if circle is not None:
-            raise InvalidRequestError("--around cannot be used with --bbox", "Give one of them.")
-        box = Box(*parse_numbers(args.bbox, 4, "--bbox", "W,S,E,N"))
+    time = None
+    box, circle, _ = area_of(args, session.settings.sites)
+    if box is not None and circle is not None:
+        raise InvalidRequestError("--point cannot be used with --bbox", "Give one of them.")
     if args.time is not None:
         found = read_time(args.time, session.now(), "--time")
         if found.get("missing"):

@@ -16,12 +16,12 @@ from maap_tui.cli.options import (
     disclaimed_by,
     find_newest,
     meant_by,
-    read_text,
     shard_of,
     span_of,
 )
 from maap_tui.cli.report import WRONG
 from maap_tui.cli.saved import take_saved
+from maap_tui.cli.texts import read_text
 from maap_tui.text import plural
 
 if TYPE_CHECKING:

@@ -28,11 +28,11 @@ STUDY.toml declares a study:
   date = 2025-12-01
 What is here is read whole, verified and hashed; what is not is named, with exit
 code 3."""
-_CHOICES = (
+_DECLARED = (
     "saved", "date", "start", "end", "days_back", "orbit", "frame", "track", "format", "max_items",
-    "all_versions", "bbox", "point", "radius", "area",
+    "all_versions", "bbox", "point", "radius", "area", "title", "author",
 )  # fmt: skip
-_UNUSED = ("newest_first", "shard", "use_catalog", "skip_disclaimed")
+"""Options that say what a file says that declares a study."""
 
 
 def add_parser(subparsers: Any, words: str) -> None:
@@ -48,7 +48,7 @@ def add_parser(subparsers: Any, words: str) -> None:
         ),
         notes=_NOTES,
     )
-    add_query_options(parser, required_names=0)
+    add_query_options(parser, required_names=0, takes_all=True)
     study = parser.add_argument_group("study (where no STUDY.toml says it)")
     study.add_argument("--title", metavar="TEXT", help="its title (default: what is frozen)")
     study.add_argument(
@@ -104,11 +104,9 @@ def _declaration(context: CommandContext, session: Session) -> Declaration:
 
     args = context.args
     if args.collection is not None and args.product is None and args.collection.lower().endswith(".toml"):
-        refuse_options(args, args.collection, (*_CHOICES, "title", "author"), "which declares the study")
-        refuse_options(args, args.collection, _UNUSED, "which declares the study")
+        refuse_options(args, args.collection, _DECLARED, "which declares the study")
         return read_declaration(Path(args.collection).expanduser(), session.now())
     take_saved(context)
-    refuse_options(args, "maap freeze", _UNUSED, "which takes all of what is meant, in its order")
     if args.area == "-":
         raise InvalidRequestError("An area from stdin cannot be frozen", "Name a file, or give its text.")
     names = " ".join(filter(None, (getattr(args, name) for name in NAMES[1:])))
@@ -148,7 +146,7 @@ def _summarise(context: CommandContext, report: FreezeReport, folder: Path) -> N
         say.say("Nothing was frozen")
         return
     if no_doi := lacking_words(of_study(study)):
-        say.warn(f"{no_doi}")
+        say.warn(no_doi)
     if report.problem:
         say.warn(f"The place of the study is not remembered: {report.problem}")
     what = f"{plural(len(study.files), 'file')} of {plural(len(study.granules), 'granule')}"

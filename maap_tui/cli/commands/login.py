@@ -7,8 +7,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.context import CommandContext
-from maap_tui.cli.options import add_command, add_general_options, read_text
+from maap_tui.cli.options import add_command, add_general_options
 from maap_tui.cli.signals import run_async
+from maap_tui.cli.texts import read_text
 from maap_tui.engine.errors import TOKEN_PAGE, CredentialsError
 from maap_tui.text import format_date, plural
 

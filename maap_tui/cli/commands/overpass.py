@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from maap_tui.cli.area_options import add_circle
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.options import add_command, add_general_options, add_names, add_time, find_newest, span_of
 from maap_tui.cli.report import AGAIN
@@ -31,20 +32,17 @@ def add_parser(subparsers: Any, words: str) -> None:
         subparsers,
         "overpass",
         words,
-        arguments="[COLLECTION PRODUCT [BASELINE]] --site SITE",
+        arguments="[COLLECTION PRODUCT [BASELINE]] --point LAT,LON",
         examples=(
-            "maap overpass --site hyytiala --within 30km --next 14d",
-            "maap overpass --site=-70.7,-8.3 --within 200km --date 2025-12 --json",
-            "maap overpass --site leipzig --within 50km --next 30d --ical -o leipzig.ics",
+            "maap overpass --point hyytiala --radius 30km --next 14d",
+            "maap overpass --point=-70.7,-8.3 --radius 200km --date 2025-12 --json",
+            "maap overpass --point leipzig --radius 50km --next 30d --ical -o leipzig.ics",
         ),
         notes=_NOTES,
     )
     add_names(parser, required=0, baselines="such as BC, or newest")
     where = parser.add_argument_group("place")
-    where.add_argument("--site", metavar="SITE", required=True, help="LAT,LON, or a name of `maap sites`")
-    where.add_argument(
-        "--within", metavar="DISTANCE", default="50km", help="how near, as 30km or 500m (default: 50km)"
-    )
+    add_circle(where, "what is passed", older=("--site",), older_radius=("--within",), required=True)
     time = add_time(parser, title="time (one of; default: --next 14d)")
     time.add_argument("--next", metavar="TIME", help="from now on, as 12h, 14d or 4w")
     time.add_argument(
@@ -65,7 +63,7 @@ async def run(context: CommandContext) -> None:
     """Find overpasses and print them."""
     from maap_tui.engine.overpass.passing import Place
     from maap_tui.engine.overpass.units import read_distance
-    from maap_tui.engine.sites import find_place
+    from maap_tui.engine.sites import find_place, split_point
     from maap_tui.engine.storage import files
     from maap_tui.engine.storage.places import demand_file
     from maap_tui.engine.workflows.overpass import overpasses, query_for
@@ -73,9 +71,10 @@ async def run(context: CommandContext) -> None:
     args, output, report = context.args, context.output, context.report
     form = _form_of(args)
     target = None if args.output is None else demand_file(args.output)
-    metres = read_distance(args.within, "--within")
+    point, radius = split_point(args.point, args.radius)
+    metres = read_distance(radius or "50km", "--radius")
     async with context.session() as session:
-        where = Place(*find_place(args.site, session.settings.sites, "--site"))
+        where = Place(*find_place(point, session.settings.sites, "--point"))
         span = _span_of(context, session.now())
         query = query_for(session, args.collection or "", args.product or "", args.baseline)
         args.collection, args.product = query.collection, query.product_type

@@ -5,15 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.context import CommandContext
-from maap_tui.cli.options import (
-    add_actions,
-    add_command,
-    add_general_options,
-    add_names,
-    add_time,
-    span_of,
-)
-from maap_tui.cli.report import AGAIN
+from maap_tui.cli.options import add_actions, add_command, add_general_options, add_names, add_time, span_of
+from maap_tui.cli.report import AGAIN, code_of
 from maap_tui.text import format_count, format_time, plural
 
 if TYPE_CHECKING:
@@ -92,7 +85,8 @@ async def update_sheets(context: CommandContext) -> None:
                 report.say(f"{plural(left, 'more line')} of {one.source} cannot be used; -v names them")
         if one.problem is not None:
             report.warn(f"{one.problem.sentences.rstrip('.')}; what was read before stays")
-        if one.problem is not None or one.sheet.refused:
+            report.codes.add(code_of(one.problem))
+        if one.sheet.refused:
             report.codes.add(AGAIN)
         if one.sheet.unknown:
             report.detail(f"Columns of {one.source} that are left aside: {', '.join(one.sheet.unknown)}")
@@ -126,7 +120,7 @@ async def list_notices(context: CommandContext) -> None:
         rows = [("Kind", "Id", "Range", "Products", "Baselines", "Text")]
         rows += [
             (
-                "gap" if one.kind == "gap" else one.kind,
+                one.kind,
                 one.id,
                 one.range_words,
                 ", ".join(one.products) or "all",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from maap_tui.cli.app_door import open_app
 from maap_tui.cli.commands.tui import add_looks, looks_of
 from maap_tui.cli.context import CommandContext
-from maap_tui.cli.options import add_actions, add_command, add_general_options, seconds
+from maap_tui.cli.options import add_actions, add_command, add_general_options, add_max_time
 from maap_tui.cli.report import AGAIN, WRONG
 from maap_tui.text import format_bytes, format_rate, format_time, plural
 
@@ -64,12 +64,7 @@ def add_parser(subparsers: Any, words: str) -> None:
         action="store_true",
         help="go on without this terminal; prints the process once it is at work",
     )
-    group.add_argument(
-        "--max-time",
-        type=seconds,
-        metavar="SECONDS",
-        help="end after this long and keep what is here; exit code 3 if anything is left (default: no limit)",
-    )
+    add_max_time(group)
     group.add_argument(
         "--lock-wait",
         metavar="SECONDS",

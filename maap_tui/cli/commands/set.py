@@ -14,14 +14,7 @@ from maap_tui.cli.download_options import (
     moved,
     summarise,
 )
-from maap_tui.cli.options import (
-    add_actions,
-    add_command,
-    add_general_options,
-    add_time,
-    positive,
-    span_of,
-)
+from maap_tui.cli.options import add_actions, add_command, add_general_options, add_time, positive, span_of
 from maap_tui.cli.report import AGAIN
 from maap_tui.text import format_count, plural
 

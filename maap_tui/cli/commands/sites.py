@@ -8,9 +8,9 @@ from maap_tui.cli.context import CommandContext
 from maap_tui.cli.options import add_command, add_general_options
 
 _NOTES = """\
-A name stands for its position: `--point hyytiala --radius 100`, `maap overpass
---site hyytiala`. Your own go into `[sites]` of the configuration, as `maap
-config set sites.lab 61.8,24.3` writes them."""
+A name stands for its position: `--point hyytiala --radius 100km`. Your own go
+into `[sites]` of the configuration, as `maap config set sites.lab 61.8,24.3`
+writes them."""
 
 
 def add_parser(subparsers: Any, words: str) -> None:

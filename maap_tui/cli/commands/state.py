@@ -13,10 +13,10 @@ from maap_tui.cli.options import (
     add_names,
     add_shard,
     add_time,
-    read_text,
     span_of,
 )
 from maap_tui.cli.report import AGAIN, WRONG
+from maap_tui.cli.texts import read_text
 from maap_tui.text import format_bytes, format_count, plural
 
 if TYPE_CHECKING:

@@ -8,17 +8,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from maap_tui.cli.area_options import add_renamed
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.download_options import add_lock_wait, summarise
 from maap_tui.cli.options import (
     add_actions,
     add_command,
     add_general_options,
+    add_max_time,
     add_time,
     find_newest,
     name_of,
     positive,
-    seconds,
     span_of,
 )
 from maap_tui.cli.report import AGAIN
@@ -74,19 +75,18 @@ def add_parser(subparsers: Any, words: str) -> None:
         help="delete the old files after N days, those of earlier runs too (default: the setting "
         "swap.keep_days, 14)",
     )
-    how.add_argument(
-        "--max-time",
-        type=seconds,
-        metavar="SECONDS",
-        help="end after this long and keep what is here; exit code 3 if anything is left (default: no limit)",
-    )
+    add_max_time(how)
     add_lock_wait(run)
     add_general_options(run, run_swap, json_help="one object a granule")
 
     undo = _action(actions, "undo", "give old and new files the marks back that they had")
     add_time(undo, title="time (one of; default: all)")
-    undo.add_argument_group("files").add_argument(
-        "--fetch", action="store_true", help="ask the archive for old files that are not here any more"
+    add_renamed(
+        undo.add_argument_group("files"),
+        "--get",
+        "--fetch",
+        action="store_true",
+        help="ask the archive for old files that are not here any more",
     )
     add_lock_wait(undo)
     add_general_options(undo, undo_swap, json_help="one object a granule")
@@ -248,11 +248,11 @@ async def undo_swap(context: CommandContext) -> None:
     args, report = context.args, context.report
     async with context.session(bulk=True) as session:
         context.begin_run("swap", session.dirs)
-        if args.fetch:
+        if args.get:
             context.check_token(session)
         span = span_of(args, session.now())
         async with context.watched():
-            done = await session.undo_swap(_names_of(context), span, fetch=args.fetch)
+            done = await session.undo_swap(_names_of(context), span, fetch=args.get)
     if context.output.as_json:
         from maap_tui.engine.swaps.plan import row_of
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.download_options import list_wanted, summarise
-from maap_tui.cli.options import add_command, add_general_options, seconds
+from maap_tui.cli.options import add_command, add_general_options, add_max_time
 from maap_tui.cli.report import AGAIN
 from maap_tui.text import plural
 
@@ -32,12 +32,7 @@ def add_parser(subparsers: Any, words: str) -> None:
     files.add_argument(
         "-o", "--out-dir", type=Path, metavar="DIR", help="in place of the data folder; nothing is registered"
     )
-    files.add_argument(
-        "--max-time",
-        type=seconds,
-        metavar="SECONDS",
-        help="end after this long and keep what is here; exit code 3 if anything is left (default: no limit)",
-    )
+    add_max_time(files)
     files.add_argument("--dry-run", action="store_true", help="only list what would be fetched")
     add_general_options(parser, run, json_help="one object a file as it ends")
 

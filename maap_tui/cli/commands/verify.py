@@ -149,7 +149,8 @@ async def _compare(context: CommandContext) -> int:
     import os
 
     from maap_tui.cli.commands.download import refuse_options
-    from maap_tui.cli.options import NAMES, read_text
+    from maap_tui.cli.options import NAMES
+    from maap_tui.cli.texts import read_text
     from maap_tui.engine.errors import InvalidRequestError
     from maap_tui.engine.integrity.sum_lists import compare_listed, demand_sums, read_sums
     from maap_tui.engine.studies.replacing import settle_if_possible

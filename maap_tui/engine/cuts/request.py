@@ -40,8 +40,8 @@ class Cut:
             words.append(f"--var={','.join(self.variables)}")
         if (circle := self.circle) is not None:
             words += [
-                f"--around={circle.latitude:.10g},{circle.longitude:.10g}",
-                f"--km={circle.radius_km:.10g}",
+                f"--point={circle.latitude:.10g},{circle.longitude:.10g}",
+                f"--radius={circle.radius_km:.10g}",
             ]
         if (box := self.box) is not None:
             words.append(f"--bbox={box.west:.10g},{box.south:.10g},{box.east:.10g},{box.north:.10g}")

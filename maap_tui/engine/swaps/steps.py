@@ -26,7 +26,7 @@ AT_ONCE = 64
 CLEANED = "was deleted by a clean-up"
 """What is wrong with a file that was processed and is gone for that."""
 
-FETCH_HINT = "; `maap swap undo --fetch` asks the archive for it"
+FETCH_HINT = "; `maap swap undo --get` asks the archive for it"
 """What may help where an old file is not here."""
 
 

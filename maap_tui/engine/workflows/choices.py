@@ -11,7 +11,6 @@ from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import Mission
 from maap_tui.engine.query import (
     Box,
-    Circle,
     Query,
     parse_formats,
     parse_numbers,
@@ -20,7 +19,7 @@ from maap_tui.engine.query import (
     read_tracks,
 )
 from maap_tui.engine.saved_searches import Choices
-from maap_tui.engine.sites import place, sites, split_reach
+from maap_tui.engine.sites import read_circle
 from maap_tui.engine.time_words import asked_time
 from maap_tui.engine.workflows.build import newest_baseline
 from maap_tui.engine.workflows.parts import Parts
@@ -97,13 +96,7 @@ def _area_of(texts: Mapping[str, str], own_sites: Mapping[str, str]) -> dict[str
     if "bbox" in texts:
         found["box"] = Box(*parse_numbers(texts["bbox"], 4, "bbox", "W,S,E,N"))
     if "point" in texts:
-        point, reach = split_reach(texts["point"])
-        latitude, longitude = place(point, sites(own_sites), "point")
-        radius = reach or texts.get("radius")
-        found["circle"] = Circle(latitude, longitude)
-        if radius is not None:
-            (radius_km,) = parse_numbers(radius, 1, "radius", "KM")
-            found["circle"] = Circle(latitude, longitude, radius_km)
+        found["circle"] = read_circle(texts["point"], texts.get("radius"), own_sites, "point", "radius")
     elif "radius" in texts:
         raise InvalidRequestError("radius needs a point", "Give the point as LAT,LON.")
     if area := texts.get("area"):

@@ -19,6 +19,7 @@ from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.missions import MISSIONS, mission_of_collection, parse_name
 from maap_tui.engine.model import Granule
+from maap_tui.engine.overpass.units import read_distance
 from maap_tui.engine.saved_searches import KINDS, NAMES, Choices
 from maap_tui.engine.time_words import asked_time
 from maap_tui.engine.workflows.url_list import read_lines
@@ -336,6 +337,11 @@ def _search_of(verb: str, names: list[str], found: _Words) -> Pasted:
             choices[name] = int(value)
         elif not value:
             return Pasted(problem=f"{option} has no value.")
+        elif name == "radius":
+            try:
+                choices[name] = f"{read_distance(value, option, most_km=20_000) / 1000:.10g}"
+            except InvalidRequestError as error:
+                return Pasted(problem=error.sentences)
         else:
             choices[name] = value
     if shelled := next((str(one) for one in choices.values() if re.search(r"[$`]", str(one))), ""):

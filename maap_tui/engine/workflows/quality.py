@@ -10,10 +10,12 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 from maap_tui.engine.config import dirs
+from maap_tui.engine.config.settings import QualitySettings
 from maap_tui.engine.errors import CatalogError, InvalidRequestError, MaapError, StorageError
 from maap_tui.engine.events import Warned
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.net.origins import origin_of
+from maap_tui.engine.net.statuses import is_lasting
 from maap_tui.engine.quality.notices import WORDS, Disclaimed, Kind, Notice
 from maap_tui.engine.quality.sheets import MAX_BYTES, Sheet, read_sheet
 from maap_tui.engine.quality.store import KINDS, Stored
@@ -46,6 +48,10 @@ def source_of(parts: Parts, kind: Kind) -> str:
     return (quality.gaps if kind == "gap" else quality.disclaimers).strip()
 
 
+KEYS: dict[Kind, str] = {"gap": QualitySettings.gaps.key, "disclaimer": QualitySettings.disclaimers.key}
+"""The setting that names the sheet of a kind."""
+
+
 async def update_quality(parts: Parts, kinds: Iterable[Kind] = KINDS) -> list[Updated]:
     """Read the sheets that the settings name, and keep what they say.
 
@@ -66,7 +72,8 @@ async def update_quality(parts: Parts, kinds: Iterable[Kind] = KINDS) -> list[Up
             one.sheet = await asyncio.to_thread(read_sheet, await _fetch(parts, source), kind)
         except InvalidRequestError as error:
             place = source if _is_address(source) else _file_of(parts, source)
-            one.problem = InvalidRequestError(f"{place} cannot be read: {error.message}", error.hint)
+            message = f"{KEYS[kind]}: {place} cannot be read: {error.message}"
+            one.problem = InvalidRequestError(message, error.hint)
         except MaapError as error:
             one.problem = error
         else:
@@ -105,18 +112,24 @@ def _read(file: Path) -> bytes:
 
 async def _download(parts: Parts, url: str) -> bytes:
     """The bytes at an address; requests of this kind carry no token, to whatever host they go."""
+    if not origin_of(url):
+        raise InvalidRequestError("it is an address without a host", "Check the address.")
     for _ in range(_MOST_REDIRECTS):
         reply = await parts.http.ask("GET", url, accept="text/csv, text/plain, */*")
         if reply.status in _REDIRECTS and reply.headers.get("location"):
             following = urljoin(url, reply.headers["location"])
             if not following.startswith("https://") and origin_of(following) != origin_of(url):
-                raise CatalogError(f"{url} leads to {origin_of(following) or 'no address'}, which is refused")
+                raise InvalidRequestError(
+                    f"{url} leads to {origin_of(following) or 'no address'}, which is refused"
+                )
             url = following
             continue
+        if is_lasting(reply.status):
+            raise InvalidRequestError(f"{reply.status} {reply.reason or 'Error'}", "Check the address.")
         if reply.status != 200:
-            raise CatalogError(f"{reply.status} {reply.reason or 'Error'} from {url}", "Check the address.")
+            raise CatalogError(f"{reply.status} {reply.reason or 'Error'} from {url}")
         return reply.body
-    raise CatalogError(f"{url} leads from one address to the next")
+    raise InvalidRequestError(f"{url} leads from one address to the next")
 
 
 @dataclass(slots=True)
