@@ -135,6 +135,18 @@ def test_a_day_waits_for_what_may_still_come_of_it(
     assert ran() == [f"2025-12-01 {len(names) - 1}"]
 
 
+def test_a_day_waits_for_a_file_that_is_refused(
+    maap: Callable, home: Path, archive: Archive, hook: Callable, ran: Callable
+) -> None:
+    """The archive has it, and may give it another day."""
+    words = ("sync", *CLD, *HOUR, "--hook", hook('say "$1" "$(grep -c /)"', "{day}"), "--hook-per", "day")
+    names = [line.rpartition("/")[2] for line in maap("search", *CLD, *HOUR).lines]
+    archive.faults.add(target="data", status=403, match=names[0])
+    assert maap(*words).code == 4 and ran() == []
+    archive.faults.clear()
+    assert maap(*words).code == 0 and ran() == [f"2025-12-01 {len(names)}"]
+
+
 @pytest.mark.fault("P14")
 def test_a_kill_between_the_finish_and_the_hook_loses_nothing(
     maap: Callable, home: Path, start: Callable, hook: Callable, ran: Callable

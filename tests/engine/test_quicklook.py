@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
@@ -92,3 +93,13 @@ async def test_one_that_is_said_to_be_huge_or_that_there_is_none_of_is_not_asked
         with pytest.raises(InvalidRequestError, match="has no quicklook"):
             await Quicklooks().get(opened, none)
     assert raw.requests == []
+
+
+async def test_one_whose_server_does_not_answer_is_asked_for_again_later(session: Make) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        async with session() as opened:
+            with pytest.raises(DownloadError, match=r"The quicklook: .*cannot be reached") as caught:
+                url = f"http://127.0.0.1:{nobody.getsockname()[1]}{PATH}"
+                await Quicklooks().get(opened, granule_at(url))
+    assert not caught.value.permanent

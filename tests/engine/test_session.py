@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 from maap_tui.demo import Archive
-from maap_tui.engine.errors import CredentialsError, InvalidRequestError, SettingsError
+from maap_tui.engine.errors import (
+    CatalogError,
+    CredentialsError,
+    InvalidRequestError,
+    MaapError,
+    SettingsError,
+)
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.entries import Key, TrackedFile
@@ -132,6 +138,29 @@ async def test_items_are_found_by_id(session: Make) -> None:
         assert await opened.find(L2, granule.id) == granule
         assert await opened.find(L2, "ECA_EXBC_CPR_CLD_2A_20200101T000000Z_20200101T000000Z_00001A") is None
         assert await opened.find(L2, "../../etc") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(400, None), (404, None), (410, None), (401, InvalidRequestError), (403, InvalidRequestError),
+     (423, CatalogError), (505, CatalogError)],
+)  # fmt: skip
+async def test_an_item_that_is_refused_may_be_there(
+    session: Make, status: int, kind: type[MaapError] | None
+) -> None:
+    """Only what the archive does not have is none; a file without a name that says its place waits for it."""
+    async with (
+        RawServer(lambda asked: (status, {"description": "words"})) as server,
+        session(server.url) as opened,
+    ):
+        if kind is None:
+            assert await opened.find(L2, "thing_0001") is None
+            return
+        with pytest.raises(kind, match=f"Failed to fetch the item: {status} words"):
+            await opened.find(L2, "thing_0001")
+        report = await opened.download(["http://127.0.0.1:1/data/thing_0001.nc"], L2)
+        assert [one.permanent for one in report.failed] == [kind is InvalidRequestError]
+        assert f"{status} words" in report.failed[0].reason
 
 
 async def test_aeolus_url_is_filed_by_its_folder(session: Make) -> None:

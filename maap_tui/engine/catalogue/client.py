@@ -29,6 +29,7 @@ from maap_tui.engine.config import dirs
 from maap_tui.engine.errors import (
     CatalogError,
     InvalidRequestError,
+    MaapError,
     NoCollectionError,
     StorageError,
 )
@@ -437,13 +438,19 @@ class Catalogue:
                 raise _not_json("The search result", error) from None
 
     async def item(self, url: str) -> Mapping[str, Any] | None:
-        """One item by its URL, None when there is no such item.
+        """One item by its URL, None when there is no such item, or it cannot be one.
 
         Raises:
-            CatalogError: when the catalogue does not answer.
+            InvalidRequestError: when the catalogue refuses to say.
+            CatalogError: when it does not answer.
         """
         reply = await self._ask("GET", url)
-        return resolved(_object_of(reply, "the item"), reply.url) if reply.status == 200 else None
+        if reply.status in (*GONE, 400, 422):
+            return None
+        if reply.status != 200:
+            raise self._failure(reply, "the item")
+        found: Mapping[str, Any] = resolved(_object_of(reply, "the item"), reply.url)
+        return found
 
     def joined(self, href: str, base: str = "") -> str:
         """A link of the catalogue as an absolute URL, as it stands when it cannot be read."""
@@ -462,12 +469,16 @@ class Catalogue:
             error = unknown("collection", collection, self.known_collections(), "See `maap list`.")
             raise NoCollectionError(error.message, error.hint)
         if reply.status != 200:
-            words = reply.error_words() or reply.reason
-            message = f"Failed to fetch {what}: {reply.status} {words}"
-            if is_lasting(reply.status):
-                raise InvalidRequestError(message, f"Check api.catalog_url, which is {self.root}.")
-            raise CatalogError(message, "Run the same command again later.")
+            raise self._failure(reply, what)
         return _object_of(reply, what)
+
+    def _failure(self, reply: Reply, what: str) -> MaapError:
+        """What an answer without what was asked for means."""
+        words = reply.error_words() or reply.reason
+        message = f"Failed to fetch {what}: {reply.status} {words}"
+        if is_lasting(reply.status):
+            return InvalidRequestError(message, f"Check api.catalog_url, which is {self.root}.")
+        return CatalogError(message, "Run the same command again later.")
 
     async def _ask(self, method: str, url: str, *, json_body: Any = None) -> Reply:
         try:

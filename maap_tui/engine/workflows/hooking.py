@@ -24,6 +24,7 @@ from maap_tui.engine.hook_book import HookBook
 from maap_tui.engine.hooks import DAY, FILE, SET, Hook, Occasion, run_hook
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.model import TimeRange, orbit_frame
+from maap_tui.engine.net.statuses import GONE
 from maap_tui.engine.product_sets import OrbitFrame, SetRow, Version
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.workflows.parts import Parts
@@ -104,7 +105,7 @@ class Hooking:
             await self._worker
         if self._hook.per == DAY:
             # A file that the archive does not have is not waited for.
-            gone = {failed.url for failed in downloads.report.failed if failed.permanent}
+            gone = {failed.url for failed in downloads.report.failed if failed.status in GONE}
             left = {
                 (job.wanted.key, job.wanted.day)
                 for job in downloads.job_list()

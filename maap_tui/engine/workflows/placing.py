@@ -32,11 +32,20 @@ async def find_granule(parts: Parts, name: FileName, known: Known, collection: s
     """The granule of a name in that collection or the first that has it; None when none does.
 
     Raises:
+        InvalidRequestError: none of those that may be asked has it, and others are refused.
         CatalogError: the archive does not answer.
     """
+    problem: InvalidRequestError | None = None
     for one in [collection] if collection else collections_for(name, known):
-        if (granule := await find(parts, one, name.stem)) is not None:
+        try:
+            granule = await find(parts, one, name.stem)
+        except InvalidRequestError as error:
+            problem = error
+            continue
+        if granule is not None:
             return granule
+    if problem is not None:
+        raise problem
     return None
 
 

@@ -202,7 +202,8 @@ async def find(parts: Parts, collection: str, identity: str) -> Granule | None:
     """The granule of that id, None when the collection has none.
 
     Raises:
-        CatalogError: when the catalogue does not answer.
+        InvalidRequestError: when the catalogue refuses to say.
+        CatalogError: when it does not answer.
     """
     # Shorter parts of a URL are versions and the like, and not worth a request.
     if len(identity) < 4 or not is_part(identity):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from maap_tui.engine.download.answers import body_size, decoded, is_login_page, refusal_of
 from maap_tui.engine.download.requests import FailedTry, StartOver
 from maap_tui.engine.errors import DownloadError, InvalidRequestError
+from maap_tui.engine.net.faults import TransportFault
 from maap_tui.engine.net.http import Stream
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.text import format_bytes
@@ -27,10 +28,16 @@ async def fetch_small(parts: Parts, url: str, noun: str, most: int, hint: str = 
     """
     token = None
     for tries_left in (2, 1, 0):
-        async with parts.http.stream(url, token=token) as stream:
-            is_refused = stream.status in (401, 403) or is_login_page(stream)
-            if not (is_refused and tries_left and parts.http.may_carry_token(url)):
-                return await _body(stream, url, noun, most, hint)
+        try:
+            async with parts.http.stream(url, token=token) as stream:
+                is_refused = stream.status in (401, 403) or is_login_page(stream)
+                if not (is_refused and tries_left and parts.http.may_carry_token(url)):
+                    return await _body(stream, url, noun, most, hint)
+        except TransportFault as fault:
+            words = f"{noun}: {fault.message}"
+            raise DownloadError(
+                url, words, fault.status, permanent=fault.permanent, hint=fault.hint
+            ) from fault
         token = await parts.tokens.access_token(token or "")
     raise AssertionError("the last answer is final")
 
