@@ -261,6 +261,23 @@ def rows_of(text: str) -> set[str]:
     return found
 
 
+def test_every_thread_is_explained() -> None:
+    table = PAGES["docs/architecture.md"].partition("## Threads and locks")[2].partition("\nBefore a fork")[0]
+    unsaid, seen = [], 0
+    for file in sorted((ROOT / "maap_tui").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name | ast.Attribute):
+                continue
+            called = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+            if called not in ("Thread", "ThreadPoolExecutor"):
+                continue
+            seen += 1
+            names = [one.value for one in node.keywords if one.arg in ("name", "thread_name_prefix")]
+            said = f"`{ast.literal_eval(names[0])}`" if names else f"`{file.relative_to(ROOT)}`"
+            unsaid += [said] * (said not in table)
+    assert unsaid == [] and seen > 10
+
+
 def test_every_row_of_faults_is_explained() -> None:
     figures, played = PAGES["docs/reliability.md"].split("## Faults that tests play")
     guarded = PAGES["docs/architecture.md"].split("## What each fault row guards")[1]
@@ -303,11 +320,19 @@ def test_docstrings_name_the_parameters_that_there_are() -> None:
 
 def test_pages_and_program_have_the_same_options() -> None:
     found: dict[str, list[argparse.Action]] = {}
+    older: set[str] = set()
     for parser in parsers(build_parser()):
+        older |= parser._option_string_actions.keys()
         for action in parser._actions:
             for name in action.option_strings:
                 found.setdefault(name, []).append(action)
-    words = {word for text in PAGES.values() for word in re.findall(r"(?<![\w-])--?[A-Za-z][a-z-]*", text)}
+    words = {
+        word
+        for page, text in PAGES.items()
+        for word in re.findall(r"(?<![\w-])--?[A-Za-z][a-z-]*", text)
+        # What an option was called before, the news alone say.
+        if page != "CHANGELOG.md" or word in found or word not in older
+    }
     # Of Slurm, datalad, pytest and git annex.
     foreign = {"--array", "--signal", "--key", "--snapshot-update", "--known"}
     measured = set(re.findall(r"--[a-z-]+", PAGES["docs/performance.md"]))  # of `bench`
