@@ -19,6 +19,7 @@ from maap_tui.engine.missions import Observation
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
+from maap_tui.engine.studies.declaration import Declaration
 from maap_tui.engine.swaps.book import SwapBook
 from maap_tui.engine.swaps.pairs import Processing, pair
 from maap_tui.engine.workflows.sync import exclusive_sync
@@ -311,6 +312,31 @@ async def test_a_run_that_fails_after_it_deleted_says_what_it_deleted(place: Pla
             await session.run_swap(NAMES, keep_days=0)
     assert any("Deleted 1 file of BA" in one.message for one in told(place.events, Warned))
     assert place.wrong == []
+
+
+@pytest.mark.anyio
+async def test_what_a_study_needs_and_the_archive_has_no_more_stays(place: Place, tmp_path: Path) -> None:
+    place.archive.published = both(0, 1)
+    first, _, second, _ = place.archive.published
+    await place.sync("BA")
+    async with place.session() as session:
+        await session.run_swap(NAMES)
+        hour = {"start": "2025-12-01T23:20:00Z", "end": "2025-12-01T23:25:00Z"}
+        choices = {"collection": COLLECTION, "product": PRODUCT, "baseline": "BA", **hour}
+        await session.freeze(Declaration("One granule", (choices,)), tmp_path / "study")
+        place.archive.published = [one for one in place.archive.published if one.baseline == "BC"]
+        before = len(place.events)
+        done = await session.run_swap(NAMES, keep_days=0)
+        assert [entry.name for entry in done.retired.done] == [second.name] and not done.retired.kept
+        (said,) = (
+            one.message
+            for one in told(place.events[before:], Warned)
+            if str(tmp_path / "study") in one.message
+        )
+        assert "is not deleted: the archive does not have them any more, and nothing brings them back" in said
+        assert whole(session, OLD).keys() == {first.name} and place.wrong == []
+        assert [row.state for row in (await session.plan_swap(NAMES)).rows] == ["swapped", "retired"]
+        assert [one.name for one in (await session.undo_swap(NAMES)).undone] == [first.name]
 
 
 @pytest.mark.anyio

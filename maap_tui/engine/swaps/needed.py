@@ -25,33 +25,41 @@ async def needed_of(parts: Parts, names: Iterable[str]) -> dict[str, tuple[Path,
     return {name: tuple(needed[name]) for name in names if name in needed}
 
 
-async def warnings_of(parts: Parts, old: Key, needed: Mapping[str, Sequence[Path]]) -> list[str]:
+async def warnings_of(
+    parts: Parts, old: Key, needed: Mapping[str, Sequence[Path]]
+) -> tuple[list[str], frozenset[str]]:
     """What to say of each study that needs granules that are to be deleted; asks for the baselines there are.
 
     Args:
         parts: the engine.
         old: the baseline that is swapped.
         needed: granules of it that are to be deleted, with the folders of the studies.
+
+    Returns:
+        A sentence a study, and the granules that have to stay, as nobody knows that the archive has them.
     """
     if not needed:
-        return []
+        return [], frozenset()
     counts = Counter(folder for folders in needed.values() for folder in folders)
+    rest, after, is_there = "", "", False
     try:
         there = await baselines_at_archive(parts, old.collection, old.product_type)
     except MaapError:
-        outlook, can_fetch = f"ESA keeps the latest {KEPT} baselines", True
+        # Deleting waits for an answer: of all that is here this may be the last.
+        rest = "not deleted now: the archive does not say whether it has them"
     else:
-        outlook, can_fetch = _outlook(old.baseline, there), old.baseline.upper() in there
-    return [
-        f"{plural(count, 'granule')} of {old.baseline} in the study {folder} "
-        f"{'is' if count == 1 else 'are'} to be deleted here, and {outlook}. "
-        + (
-            f"`maap thaw {folder} -o DIR` makes a copy"
-            if can_fetch
-            else "Copy the files first: nothing brings them back"
-        )
-        for folder, count in sorted(counts.items())
-    ]
+        outlook = _outlook(old.baseline, there)
+        if is_there := old.baseline.upper() in map(str.upper, there):
+            rest = f"to be deleted here, and {outlook}"
+        else:
+            rest = f"not deleted: {outlook}, and nothing brings them back"
+            after = ". Once their swap is undone, a clean-up deletes them"
+    said = []
+    for folder, count in sorted(counts.items()):
+        what = f"{plural(count, 'granule')} of {old.baseline} in the study {folder}"
+        copy = f". `maap thaw {folder} -o DIR` makes a copy" if is_there else ""
+        said.append(f"{what} {'is' if count == 1 else 'are'} {rest}{copy or after}")
+    return said, frozenset() if is_there else frozenset(needed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,9 @@ class SwapPlan:
     """Granules whose place several may take, each with the reason."""
     failed_days: list[FailedDay] = field(default_factory=list)
     needed: dict[str, tuple[Path, ...]] = field(default_factory=dict)
-    """Granules that are to be deleted and that frozen studies need, each with the folders of these."""
+    """Granules that a swap is to delete and that frozen studies need, each with the folders of these."""
+    held: frozenset[str] = frozenset()
+    """Those of them that stay, as nobody knows that the archive has them still."""
     warnings: list[str] = field(default_factory=list)
     """What has to be known of these studies and of the names, a sentence each."""
 
@@ -159,6 +161,8 @@ class SwapPlan:
         """Bytes of the old files that the swap frees in the end."""
         found = 0
         for row in self.leaving:
+            if row.name in self.held:
+                continue
             found += sum(size for file in row.old if (size := _size_on_disk(file.path)) is not None)
         return found
 
@@ -285,7 +289,7 @@ async def plan_swap(
         )
     await asyncio.to_thread(_compare, parts, plan, mine, theirs)
     plan.needed = await needed_of(parts, (row.name for row in plan.leaving))
-    plan.warnings = await warnings_of(parts, old, plan.needed)
+    plan.warnings, plan.held = await warnings_of(parts, old, plan.needed)
     if new.baseline.upper() < old.baseline.upper():
         plan.warnings.append(
             f"By its name {new.baseline} is older than {old.baseline}; the old baseline is named first"

@@ -146,8 +146,8 @@ async def run_swap(
         if lines := await asyncio.to_thread(book.repair):
             parts.emit(Warned(f"{plural(lines, 'line')} of {book.file} could not be read and were set aside"))
         left = await asyncio.to_thread(_settle, parts, book, span, None if keep_days is None else keep)
-        await _warn_of_due(parts, book, span)
-        retired = await asyncio.to_thread(_retire_due, parts, book, span)
+        held = await _needed_of_due(parts, book, span)
+        retired = await asyncio.to_thread(_retire_due, parts, book, span, held)
         try:
             plan = await plan_swap(
                 parts, names, span, formats=formats, cleaned=cleaned, wait_for_service=True
@@ -166,7 +166,7 @@ async def run_swap(
         report.held_back = len(plan.open) - len(rows)
         await _Swapping(parts, plan.book, keep, report).work(rows, span, into)
         # What had to stay a moment ago has to stay still: reading it again would say nothing new.
-        stays = {one.entry.name for one in retired.kept}
+        stays = {one.entry.name for one in retired.kept} | held | plan.held
         retired.add(await asyncio.to_thread(_retire_due, parts, plan.book, span, stays))
         known = plan.book.entries
         plan.rows = [
@@ -202,11 +202,14 @@ def _due(parts: Parts, book: SwapBook, span: TimeRange | None) -> list[Entry]:
     return [one for one in swapped if one.until is not None and one.until <= now]
 
 
-async def _warn_of_due(parts: Parts, book: SwapBook, span: TimeRange | None) -> None:
-    """Say which studies need what is deleted next: they may have been frozen after the swap."""
+async def _needed_of_due(parts: Parts, book: SwapBook, span: TimeRange | None) -> frozenset[str]:
+    """Say which studies need what is due: they may have been frozen after the swap; returns what stays."""
     needed = await needed_of(parts, (one.name for one in _due(parts, book, span)))
-    for warning in await warnings_of(parts, book.old, needed):
+    warnings, held = await warnings_of(parts, book.old, needed)
+    # What stays is still here when the plan is made, and is said with that.
+    for warning in () if held else warnings:
         parts.emit(Warned(warning))
+    return held
 
 
 def _retire_due(parts: Parts, book: SwapBook, span: TimeRange | None, but: Collection[str] = ()) -> Retired:
