@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import hashlib
 import json
 import os
 import random
@@ -19,12 +20,13 @@ import pytest
 
 from maap_tui.demo import Archive
 from maap_tui.engine.download.pacing import HostPause
-from maap_tui.engine.download.part import HELD, OVERLAP, existing_size
+from maap_tui.engine.download.part import HELD, OVERLAP, existing_size, part_of
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.download.transfer import Transfer
 from maap_tui.engine.errors import AuthenticationError, DiskFullError, DownloadError, StorageError
 from maap_tui.engine.events import BytesReceived, Event, FileRetried, FileStarted, Noted
 from maap_tui.engine.integrity.hashes import PIECE
+from maap_tui.engine.storage import locks
 from tests.engine.raw_files import NOT_DATA, FileServer, RawFile, Reply, Request, answer
 from tests.engine.transfer_kit import LOGIN_PAGE, Kit, Remote, asked, hdf5_body, open_sockets, other_tasks
 from tests.homes import PATIENCE_S
@@ -964,6 +966,60 @@ async def test_two_processes_on_one_file_one_killed(
     assert int(out) < file.size - 2 * MIB
     assert archive.stats.show()["bytes_by_kind"]["data"] <= file.size * 1.1 + 2 * MIB
     assert not list(tmp_path.glob("*.part*"))
+
+
+def damaged(content: bytes) -> bytes:
+    """As many bytes, of the same structure, one of them another."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("is_announced", [True, False])
+async def test_what_a_study_froze_is_not_taken_for_another_file_of_its_size(
+    kit: Callable[..., Kit],
+    remote: Callable[..., Remote],
+    asked: Callable,
+    tmp_path: Path,
+    is_announced: bool,
+) -> None:
+    file = remote()
+    whole = file.content
+    size = file.size if is_announced else None
+    wanted = file.wanted(tmp_path, size=size, frozen=hashlib.sha256(whole).hexdigest())
+    wanted.path.write_bytes(damaged(whole))
+    transfer = kit().transfer()
+    assert (await transfer.fetch(replace(wanted, frozen=""))).received == 0
+    assert (await transfer.fetch(wanted)).received == file.size and wanted.path.read_bytes() == whole
+    before = asked("data")
+    assert (await transfer.fetch(replace(wanted, size=file.size))).received == 0 and asked("data") == before
+
+
+@pytest.mark.parametrize("is_frozen", [True, False])
+async def test_what_another_process_fetched_is_compared_with_what_a_study_froze(
+    kit: Callable[..., Kit], remote: Callable[..., Remote], tmp_path: Path, is_frozen: bool
+) -> None:
+    file = remote()
+    whole = file.content
+    wanted = file.wanted(tmp_path, frozen=hashlib.sha256(whole).hexdigest())
+    part = part_of(wanted.path)
+    waits = asyncio.Event()
+    transfer = kit().transfer(lambda event: waits.set() if isinstance(event, Noted) else None)
+    held = locks.open_held(part)
+    assert held is not None
+    descriptor, let_go = held
+    async with asyncio.timeout(PATIENCE_S):
+        fetching = asyncio.ensure_future(transfer.fetch(wanted))
+        await waits.wait()
+        wanted.path.write_bytes(whole if is_frozen else damaged(whole))
+        part.unlink()
+        let_go()
+        os.close(descriptor)
+        if is_frozen:
+            assert (await fetching).received == 0
+            return
+        with pytest.raises(DownloadError, match="other bytes than the study froze") as caught:
+            await fetching
+    assert not caught.value.permanent
 
 
 @pytest.mark.fault("D4")

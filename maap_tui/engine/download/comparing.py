@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 from maap_tui.engine.download.part import HELD, Part, run_to_end
 from maap_tui.engine.download.requests import DownloadRequest, FailedTry, StartOver
@@ -41,6 +43,15 @@ async def _lacking(part: Part, expected: Sequence[Sum]) -> list[Sum]:
     if length <= HELD or running.first_missing(expected, length) == length:
         return running.lacking(expected, part.descriptor, length)
     return await run_to_end(running.lacking, expected, part.descriptor, length)
+
+
+def is_as_frozen(path: Path, wanted: DownloadRequest) -> bool:
+    """Whether a file that is here has the bytes that a study froze."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == wanted.frozen
+    except OSError:
+        return False
 
 
 class Frozen:

@@ -31,7 +31,7 @@ from maap_tui.engine.download.answers import (
     sums_of,
 )
 from maap_tui.engine.download.asking import Asking
-from maap_tui.engine.download.comparing import Frozen, compare_all, hashed
+from maap_tui.engine.download.comparing import Frozen, compare_all, hashed, is_as_frozen
 from maap_tui.engine.download.connections import Connections, Spare
 from maap_tui.engine.download.pacing import HostPause, Pace, RateWindow
 from maap_tui.engine.download.part import (
@@ -149,7 +149,7 @@ class Transfer:
         path = layout.ensure_under(wanted.root or wanted.path.parent, wanted.path)
         here = existing_size(path)
         is_same = here is not None and here == wanted.size and not wanted.again
-        if here is not None and is_same and is_whole(path):
+        if here is not None and is_same and is_whole(path) and await _is_as_frozen(path, wanted):
             if not os.path.lexists(part_of(path)):
                 # A run that was killed between the rename and its tidying left the note behind.
                 with contextlib.suppress(OSError):
@@ -160,6 +160,12 @@ class Transfer:
             compared = partial(hashed, wanted, self._means.etags)
             async with locked_part(wanted.url, path, self._means.emit, compared) as part:
                 if part is None:
+                    if not await _is_as_frozen(path, wanted):
+                        raise DownloadError(
+                            wanted.url,
+                            "another process fetched it, with other bytes than the study froze",
+                            hint="Run the same command again.",
+                        )
                     size = existing_size(path)
                     return DownloadOutcome(path, size or 0, 0)
                 return await _Fetch(self._means, wanted, path, part).run()
@@ -183,6 +189,10 @@ class Transfer:
     def has_room(self, wanted: DownloadRequest) -> bool:
         """Whether the disk has room for what is still to come of a file, as far as it is known."""
         return has_space(wanted.path, wanted.size, self._means.rules.min_free)
+
+
+async def _is_as_frozen(path: Path, wanted: DownloadRequest) -> bool:
+    return not wanted.frozen or await asyncio.to_thread(is_as_frozen, path, wanted)
 
 
 class _Fetch:
@@ -242,7 +252,7 @@ class _Fetch:
     def _whole_already(self, stream: Stream) -> int | None:
         """Bytes of the file where it is meant to be, if they are as many as the server has of it."""
         wanted, size = self._wanted, body_size(stream)
-        if size is None or wanted.again or stream.status not in (200, 206):
+        if size is None or wanted.again or wanted.frozen or stream.status not in (200, 206):
             return None
         is_here = existing_size(self._path) == size and is_whole(self._path)
         return size if is_here or wanted.at_target == size else None

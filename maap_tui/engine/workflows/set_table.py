@@ -30,6 +30,7 @@ from maap_tui.engine.product_sets import (
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.entries import TrackedFile
 from maap_tui.engine.storage.names import shown_url
+from maap_tui.engine.together import together
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.searching import UNCUT, run_of
 
@@ -97,15 +98,8 @@ async def set_table(
     wanted = await resolved(parts, wanted, ask=ask)
     table = SetTable(wanted, span, is_asked=ask)
     if ask:
-        tasks = [
-            asyncio.create_task(_ask(parts, table, member, wait_for_service)) for member in wanted.members
-        ]
-        try:
-            table.archive = list(await asyncio.gather(*tasks))
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        work = [_ask(parts, table, member, wait_for_service) for member in wanted.members]
+        table.archive = await together(*work)
     return await judged(parts, table, also)
 
 
