@@ -536,9 +536,13 @@ async def test_a_server_without_ranges_needs_the_whole_file(
     file = RawFile(everything.read_bytes(), ranges=False)
     source = there(raw.at("/all.h5", file))
     async with at_server(session, raw) as engine:
-        with pytest.raises(NoRangesError, match="only whole files") as caught:
-            await engine.cut(source, Cut(box=EQUATOR), tmp_path / "a.nc")
-        assert exit_code_of(caught.value) == 4 and "--whole" in caught.value.hint
+        for work in (
+            engine.cut(source, Cut(box=EQUATOR), tmp_path / "a.nc"),
+            engine.estimate_cut(source, Cut(box=EQUATOR)),
+        ):
+            with pytest.raises(NoRangesError, match="only whole files") as caught:
+                await work
+            assert exit_code_of(caught.value) == 4 and "--whole" in caught.value.hint
         found = await engine.cut(source, Cut(box=EQUATOR), tmp_path / "a.nc", whole=True)
     assert compare(everything, tmp_path / "a.nc", BEGIN, END) == COUNT
     assert found.received == len(file.body)
