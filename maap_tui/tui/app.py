@@ -114,6 +114,7 @@ class MaapApp(QuietApp):
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
     ENABLE_COMMAND_PALETTE = True
+    PALETTE_WORDS: ClassVar = "an action, product, site or time; or paste URLs, ids, names, a command"
 
     def __init__(
         self,

@@ -88,7 +88,7 @@ KEYS: tuple[Key, ...] = (
     Key("everywhere.log", "5", "go('log')", "Log", "Go to the log and the settings."),
     Key("everywhere.help", "question_mark,f1", "help", "Help", "Show and search the keys of this mode.", True),
     Key("everywhere.palette", "ctrl+p,colon", "command_palette", "Commands",
-        "Find any action, mode, collection or product type by typing.", True),
+        "Find any action, mode, collection, product type or site; paste URLs, ids, names or commands.", True),
     Key("everywhere.theme", "f9", "next_theme", "Theme", "Change the colours."),
     Key("everywhere.sign_in", "f8", "sign_in", "Sign in", "Store a new offline token."),
     Key("everywhere.redraw", "ctrl+l", "redraw", "Redraw", "Draw the screen again, after something else wrote on it.", False, True),
@@ -185,8 +185,10 @@ def keys_of(*modes: str) -> list[Key]:
 
 
 def lists_of(mode: str) -> tuple[str, ...]:
-    """The keys of lists that work in a mode: the tree of Browse can only be filtered."""
-    return ("lists.filter",) if mode == "browse" else ("lists",)
+    """The keys of lists that work in a mode: the tree of Browse can only be filtered, and Log has no marks."""
+    if mode == "browse":
+        return ("lists.filter",)
+    return ("lists.filter", "lists.sort", "lists.sort_by", "lists.columns") if mode == "log" else ("lists",)
 
 
 def keys_in(mode: str) -> list[Key]:

@@ -77,6 +77,9 @@ class Palette(CommandPalette, ClosesOnce[None]):
 class QuietApp(App[int]):
     """An app that ends without a traceback. Textual prints one and has no hook for the error."""
 
+    PALETTE_WORDS: ClassVar = ""
+    """What can be typed into the palette, for its empty field."""
+
     crash: BaseException | None = None
     """The error that ended the app, None while it lives."""
 
@@ -88,7 +91,7 @@ class QuietApp(App[int]):
     def action_command_palette(self) -> None:
         """Open the palette."""
         if not isinstance(self.screen, CommandPalette):
-            self.push_screen(Palette(id="--command-palette"))
+            self.push_screen(Palette(placeholder=self.PALETTE_WORDS, id="--command-palette"))
 
     def _handle_exception(self, error: Exception) -> None:
         # A screen that was still being made when the end began looks for parts that it never gets.

@@ -104,5 +104,11 @@ async def test_a_map_without_results_and_a_box_that_is_dropped(make_app: MakeApp
         for _ in range(3):
             await pilot.press("H")
         await wait_until(lambda: world.position[0] < -100, pilot)
+        places = []
+        for key in ("L", "left", "K", "J", "right", "down"):
+            await pilot.press(key)
+            places.append((world.column, world.row))
+        (x, y) = places[0]
+        assert places == [(x, y), (x - 1, y), (x - 1, y - 5), (x - 1, y), (x, y), (x, y + 1)]
         await pilot.press("escape")
         await wait_until(lambda: isinstance(app.screen, SearchScreen), pilot)

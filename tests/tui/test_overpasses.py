@@ -46,6 +46,8 @@ async def test_passes_of_a_site_are_listed_fetched_and_written(make_app: MakeApp
         await wait_until(lambda: "3 overpasses of Hyytiälä" in text_of(app), pilot)
         assert "2025-12-04 23:26:43" in text_of(app) and "34.6 km" in text_of(app)
         assert "08636B" in text_of(app) and "archive" in text_of(app)
+        await pilot.press("space")
+        assert len(dialog.query_one(RowList).marks) == 1
         await pilot.press("a", "d")
         await wait_until(lambda: "Queued 3 files" in text_of(app), pilot)
         # The registry hears of files some at a time.

@@ -13,7 +13,7 @@ STEPS = (
     (b"\t", b"Runs, the newest first"),
     (b"4", b"On disk"),
     (b"n", b"not here, in"),
-    (b"\t", b"fetches the day"),
+    (b"\t", b"fetches day"),
     (b"\x1bt", b"No set is declared"),
     (b"\x1b\r", b"Files of the day"),
     (b"3", b"Transfers"),

@@ -136,7 +136,18 @@ async def test_other_sets_and_other_days(app_with_sets: MakeApp) -> None:
     async with app.run_test(size=SIZE) as pilot:
         screen = await open_sets(app, pilot)
         await asked(app, pilot)
-        three = len(matrix(screen).rows)
+        rows = matrix(screen)
+        three = len(rows.rows)
+        await pilot.press("home", "space", "down", "v")
+        assert len(rows.marks) == 3
+        await pilot.press("i")
+        assert len(rows.marks) == three - 3
+        await pilot.press("a")
+        assert len(rows.marks) == three
+        await pilot.press("a", "right")
+        await wait_until(lambda: " MSI_COP_2A" in text_of(app).splitlines()[-3], pilot)
+        await pilot.press("left")
+        await wait_until(lambda: " CPR_CLD_2A" in text_of(app).splitlines()[-3], pilot)
         # The last line has the keys, and a click there does what the key does.
         keys = text_of(app).splitlines()[-1]
         assert keys.endswith("n incomplete  + - days  [ ] move  ←→ cell  esc closes")

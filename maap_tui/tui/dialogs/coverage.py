@@ -41,16 +41,16 @@ LABEL = 7
 CLOSES: KeyWords = ("esc", "closes", "close")
 KEYS: dict[str, list[KeyWords]] = {
     "gaps": [
-        ("d", "fetches", "fetch"), ("enter", "shows days", "open"), ("tab", "months, years", "view(1)"),
+        ("d", "fetches", "fetch"), ("enter", "days", "open"), ("tab", "months", "view(1)"),
         ("space", "marks", "mark"), ("y", "copies", "copy"), CLOSES,
     ],
     "months": [
-        ("d", "fetches the day", "fetch"), ("enter", "opens it", "open"),
-        ("space", "marks the month", "mark"), ("tab", "years, gaps", "view(1)"), CLOSES,
+        ("d", "fetches day", "fetch"), ("enter", "opens", "open"),
+        ("space", "marks month", "mark"), ("tab", "years", "view(1)"), CLOSES,
     ],
     "years": [
-        ("d", "fetches the month", "fetch"), ("enter", "shows its days", "open"),
-        ("space", "marks the year", "mark"), ("tab", "gaps, months", "view(1)"), CLOSES,
+        ("d", "fetches month", "fetch"), ("enter", "days", "open"),
+        ("space", "marks year", "mark"), ("tab", "gaps", "view(1)"), CLOSES,
     ],
 }  # fmt: skip
 """The keys of each view, as its last line has them."""

@@ -131,7 +131,7 @@ class Branches:
         elif one.products:
             pieces.append((f" {plural(len(one.products), 'product type')}", "muted"))
         if tracked := sum(name[0] == one.name for name in self.tracked or ()):
-            pieces.append((f", {format_count(tracked)} tracked", "success"))
+            pieces.append((f"{',' if len(pieces) > 1 else ''} {format_count(tracked)} tracked", "success"))
         return Label(tuple(pieces))
 
     def _product_label(self, one: KnownCollection, branch: Branch) -> Label:

@@ -23,7 +23,7 @@ from maap_tui.text import clean, format_date, plural
 from maap_tui.tui.backend import LOG_LINES
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
-from maap_tui.tui.keys import bindings, check_keymap
+from maap_tui.tui.keys import bindings, check_keymap, lists_of
 from maap_tui.tui.outside import editor, pager, run_outside
 from maap_tui.tui.screens.log.log_rows import LogRow, begin_run, log_columns, log_words, passing, rows_from
 from maap_tui.tui.screens.log.setting_rows import (
@@ -53,7 +53,7 @@ class LogScreen(ModeScreen):
     """The log above or beside the settings."""
 
     MODE = "log"
-    BINDINGS = bindings("log", "lists")
+    BINDINGS = bindings("log", *lists_of("log"))
 
     def __init__(self) -> None:
         super().__init__()

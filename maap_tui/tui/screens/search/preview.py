@@ -36,6 +36,9 @@ class Preview(OnHost, Vertical):
             yield Static("", markup=False, id="preview-words")
             yield TrackMap(id="preview-track")
 
+    def on_mount(self) -> None:
+        self.query_one(TrackMap).visible = False
+
     async def on_click(self) -> None:
         """Show it whole, as a second click on its row does."""
         await self.app.run_action("show", self.screen)
@@ -65,6 +68,7 @@ class Preview(OnHost, Vertical):
         title, words = self.query_one("#preview-title", Static), self.query_one("#preview-words", Static)
         title.update("" if result is None else clean(result.granule.id))
         words.update(Text() if result is None else preview_words(result))
+        self.query_one(TrackMap).visible = result is not None  # coasts alone say nothing
         self.query_one(TrackMap).show(
             None if result is None else result.granule, is_here=result is not None and result.is_here
         )

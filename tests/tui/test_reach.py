@@ -1,0 +1,86 @@
+"""A newcomer sees the keys that lead to each place, three at most, or finds it in the palette."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+
+import pytest
+from driving import find_files, text_of, wait_until
+from textual.command import CommandPalette
+
+from maap_tui.demo.archive import Archive
+from maap_tui.engine.registry.entries import Key, TrackedFile
+from maap_tui.engine.session import Session
+from maap_tui.tui.app import MaapApp
+from maap_tui.tui.screens.search.screen import SearchScreen
+from maap_tui.tui.screens.search.terms import Terms
+
+pytestmark = pytest.mark.usefixtures("prompt_keys")
+
+MakeApp = Callable[..., MaapApp]
+L2 = "EarthCAREL2Validated_MAAP"
+
+STEPS: tuple[tuple[tuple[tuple[str, str], ...], str], ...] = (
+    ((("0", " 0 Today "),), "Missing: 1 file of 1 baseline"),
+    ((("tab", " tab Other pane "),), "Runs, the newest first"),
+    ((("3", " 3 Downloads "),), "free"),
+    ((("4", " 4 Registry "), ("n", " n Not here ")), "not here, in 1 gap"),
+    ((("tab", "tab months"), ("tab", "tab years")), "tab gaps"),
+    ((("escape", "esc closes"), ("t", " t Sets ")), "No set is declared"),
+    ((("escape", "esc closes"), ("2", " 2 Search "), ("f", " f Form ")), " Area "),
+    ((("escape", ""), ("ctrl+o", " ^o Saved ")), "Saved and past searches"),
+    ((("escape", "esc closes"), ("M", " M Map ")), "arrows move  + in  - out"),
+    ((("escape", "esc closes"), ("1", " 1 Browse "), ("question_mark", " ? Help ")), "Keys in Browse"),
+    ((("escape", "esc closes"), ("q", " q Quit ")), "Background (b)"),
+)
+"""Keys, each with the words that show it before it is pressed, and what stands at the end of the way."""
+
+
+def track(session: Session) -> None:
+    key = Key("EarthCARE", L2, "CPR_CLD_2A", "BC")
+    session.registry.add([TrackedFile(key, date(2025, 12, 1), "https://x.invalid/a.h5")])
+
+
+def shown(app: MaapApp) -> str:
+    """What the screen shows, each line with a space behind it."""
+    return text_of(app).replace("\n", " \n") + " "
+
+
+async def test_each_place_is_reached_by_what_is_shown(make_app: MakeApp, archive: Archive) -> None:
+    app = make_app(mode="browse", prepare=track)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        for way, there in STEPS:
+            if way[-1][0] == "q":  # it asks while something is fetched
+                archive.faults.add(target="data", stall_after=1000)
+                await app.backend.queue_files(await find_files(app, 1))
+            for key, words in way:
+                await wait_until(lambda words=words: words in shown(app), pilot)  # type: ignore[misc]
+                await pilot.press(key)
+                if key == "escape":
+                    await wait_until(lambda: not app.screen.is_modal, pilot)
+            await wait_until(lambda there=there: there in text_of(app), pilot)  # type: ignore[misc]
+        await pilot.press("escape")
+
+
+async def test_the_palette_says_what_it_takes_and_leads_to_a_granule(make_app: MakeApp) -> None:
+    app = make_app(mode="search")
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted, pilot)
+        screen = app.screen
+        assert isinstance(screen, SearchScreen)
+        await wait_until(lambda: screen.form.known.queryables_of(L2), pilot)
+        assert not any("\u2801" <= sign <= "\u28ff" for sign in text_of(app)), "coasts without a track"
+        screen.form.fill(Terms(L2, "CPR_CLD_2A", "BC", "2025-12-01", frames="D"))
+        await pilot.press("ctrl+r")
+        await wait_until(lambda: screen.results.rows and not screen.is_searching, pilot)
+        await wait_until(lambda: any("\u2801" <= sign <= "\u28ff" for sign in text_of(app)), pilot)
+        await pilot.press("question_mark", *"paste")
+        await wait_until(lambda: "ctrl+p :" in text_of(app), pilot)
+        await pilot.press("escape", "ctrl+p")
+        await wait_until(lambda: isinstance(app.screen, CommandPalette), pilot)
+        await wait_until(lambda: "paste URLs, ids, names, a command" in text_of(app), pilot)
+        await pilot.press(*"show granule")
+        await wait_until(lambda: "Show  (Search, enter)" in text_of(app), pilot)
+        await pilot.press("enter")
+        await wait_until(lambda: "n next  N previous" in text_of(app), pilot)
