@@ -580,7 +580,13 @@ async def test_a_login_page_renews_once_and_then_asks_for_a_sign_in(
         await kit().transfer().fetch(remote(1).wanted(tmp_path))
 
 
-@pytest.mark.parametrize(("status", "permanent"), [(403, True), (404, True), (410, True), (500, False)])
+@pytest.mark.parametrize(
+    ("status", "permanent"),
+    [
+        *((status, True) for status in (400, 403, 404, 405, 406, 410, 414, 451, 501)),
+        *((status, False) for status in (408, 416, 423, 500, 505)),
+    ],
+)
 @pytest.mark.fault("N13")
 @pytest.mark.fault("A5")
 async def test_statuses(

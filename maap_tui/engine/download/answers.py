@@ -12,7 +12,7 @@ from maap_tui.engine.download.requests import FailedTry, StartOver
 from maap_tui.engine.errors import AuthenticationError
 from maap_tui.engine.integrity.sums import BodySum, Sum, of_answer, of_body
 from maap_tui.engine.net.http import Stream
-from maap_tui.engine.net.statuses import BUSY, GONE, retry_after_s
+from maap_tui.engine.net.statuses import BUSY, GONE, is_lasting, retry_after_s
 
 _STRONG_S = 60
 """Seconds that a file has to be older than an answer for its date to stand for one version of it."""
@@ -52,7 +52,8 @@ def refusal_of(stream: Stream) -> FailedTry:
         return FailedTry(words, status=status, wait_s=retry_after_s(stream.headers), away=True)
     if 200 <= status < 300:
         return FailedTry(f"{words} came instead of the file", status=status)
-    return FailedTry(words, status=status, permanent=status in (400, 405, 451))
+    # Another try may ask for another range, or for the whole file.
+    return FailedTry(words, status=status, permanent=is_lasting(status) and status not in (412, 416))
 
 
 def token_refusal_of(stream: Stream) -> AuthenticationError:
