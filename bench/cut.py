@@ -66,7 +66,7 @@ def cut(bench: Bench, archive: Archive, environ: Mapping[str, str], granule: Gra
     longitude, latitude = track[len(track) // 2]
     longitude = (longitude + 180) % 360 - 180
     values, clients = Values(), []
-    near = [f"--around={latitude},{longitude}", "--km", str(KM), "--var", "signal"]
+    near = [f"--point={latitude},{longitude}", "--radius", str(KM), "--var", "signal"]
     for name, python in bench.ours.items():
 
         def words(folder: Path, python: str = python) -> Sequence[str]:

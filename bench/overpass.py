@@ -105,7 +105,7 @@ def overpasses(bench: Bench, archive: Archive, environ: Mapping[str, str], answe
     place = f"{SITE[0]},{SITE[1]}"
     clients = []
     for name, python in bench.ours.items():
-        words = [*maap(python), "overpass", *names, "--site", place, "--within", "100km", *span, "--json"]
+        words = [*maap(python), "overpass", *names, "--point", place, "--radius", "100km", *span, "--json"]
         check = answers.check("overpasses", lambda line: str(json.loads(line)["granule"]))
         clients.append(Client(name, always(words), environ, check, output="found"))
     brute = [sys.executable, "-c", OVERPASSES, *map(str, SITE), "100e3", str(BEGIN.timestamp())]

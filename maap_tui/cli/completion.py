@@ -19,7 +19,7 @@ from maap_tui.cli.options import NAMES, UsageError, join_signed, overrides_of
 
 SHELLS = ("bash", "zsh", "fish")
 
-_OPTIONS = ("saved", "site", "point")
+_OPTIONS = ("saved", "point")
 """Options whose values are names."""
 _NEXT = "\0"
 """Stands for the word that is to be completed; no word of a command line can hold it."""
@@ -167,7 +167,7 @@ def _names_of(kind: str, args: argparse.Namespace) -> list[str]:
         from maap_tui.engine.saved_searches import SavedSearches
 
         return list(SavedSearches(where.searches_file).all())
-    if kind in ("site", "point"):
+    if kind == "point":
         from maap_tui.engine.sites import sites
 
         return [site.name for site in sites(config.sites)]

@@ -125,8 +125,8 @@ CASES: list[tuple[str, list[tuple[str, ...]]]] = [
     (
         "maap overpass",
         [
-            ("overpass", "--site", "hyytiala", "--within", "100km", "--date", "2025-12-04..2025-12-07"),
-            ("overpass", CLD[0], "MSI_COP_2A", "--site", "hyytiala", "--date", "2025-12-04"),
+            ("overpass", "--point", "hyytiala", "--radius", "100km", "--date", "2025-12-04..2025-12-07"),
+            ("overpass", CLD[0], "MSI_COP_2A", "--point", "hyytiala", "--date", "2025-12-04"),
         ],
     ),
     ("maap match", [("match", "ship.csv", "CPR_CLD_2A:BC", "MSI_COP_2A", "--dx", "500km")]),

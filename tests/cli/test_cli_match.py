@@ -99,7 +99,7 @@ def test_a_swath_that_covers_the_platform(maap: Callable[..., Ended], tmp_path: 
     assert inside and max(row["distance_km"] for row in inside) > 30
     overpasses = rows_of(
         maap(
-            "overpass", L2, "MSI_COP_2A", "--site=hyytiala", "--within=2km",
+            "overpass", L2, "MSI_COP_2A", "--point=hyytiala", "--radius=2km",
             "-s", BEGIN.isoformat(), "-e", (BEGIN + timedelta(hours=600)).isoformat(), "--json",
         )
     )  # fmt: skip

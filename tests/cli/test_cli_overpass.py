@@ -31,11 +31,11 @@ L1, L2 = "EarthCAREL1Validated_MAAP", "EarthCAREL2Validated_MAAP"
 DAYS = ("--date", "2025-12-01..2025-12-03")
 HYYTIALA = Place("Hyytiala", (24.288, 61.844))
 PLACES = {
-    "hyytiala": ("--site=hyytiala", (24.288, 61.844), 300),
-    "north pole": ("--site=90,0", (0.0, 90.0), 900),
-    "near a pole": ("--site=-84.5,120", (120.0, -84.5), 400),
-    "180 degrees": ("--site=-17.5,179.99", (179.99, -17.5), 600),
-    "west of 180": ("--site=65,-179.9", (-179.9, 65.0), 250),
+    "hyytiala": ("--point=hyytiala", (24.288, 61.844), 300),
+    "north pole": ("--point=90,0", (0.0, 90.0), 900),
+    "near a pole": ("--point=-84.5,120", (120.0, -84.5), 400),
+    "180 degrees": ("--point=-17.5,179.99", (179.99, -17.5), 600),
+    "west of 180": ("--point=65,-179.9", (-179.9, 65.0), 250),
 }
 
 
@@ -78,7 +78,7 @@ def test_none_is_missed_and_none_is_made_up(
         flown += every
     option, place, within = PLACES[name]
     before = asked("search")
-    found = rows_of(maap("overpass", option, "--within", f"{within}km", *DAYS, "--json"))
+    found = rows_of(maap("overpass", option, "--radius", f"{within}km", *DAYS, "--json"))
     requests = asked("search") - before
     assert requests <= 2  # one for each side of 180 degrees
 
@@ -101,7 +101,7 @@ def test_none_is_missed_and_none_is_made_up(
 
 
 def test_a_swath_counts_when_it_covers_the_place(maap: Callable[..., Ended]) -> None:
-    options = (L2, "MSI_COP_2A", "--site", "hyytiala", "--within", "5km", "--date", "2025-12")
+    options = (L2, "MSI_COP_2A", "--point", "hyytiala", "--radius", "5km", "--date", "2025-12")
     found = rows_of(maap("overpass", *options, "--json"))
     inside = [row for row in found if row["swath_km"] == 0]
     assert inside and all(row["swath_km"] <= 5 for row in found)
@@ -115,9 +115,9 @@ def test_a_swath_counts_when_it_covers_the_place(maap: Callable[..., Ended]) -> 
 def test_what_is_here_of_an_orbit_and_frame(maap: Callable[..., Ended]) -> None:
     day = ("--date", "2025-12-04")
     assert maap("sync", L2, "CPR_CLD_2A", "BC", *day, "--frame", "B").code == 0
-    (row,) = rows_of(maap("overpass", "--site=hyytiala", "--within=50km", *day, "--json"))
+    (row,) = rows_of(maap("overpass", "--point=hyytiala", "--radius=50km", *day, "--json"))
     assert row["here"] == ["CPR_CLD_2A"]
-    table = maap("overpass", "--site=hyytiala", "--within=50km", *day)
+    table = maap("overpass", "--point=hyytiala", "--radius=50km", *day)
     assert table.lines[0].split()[-1] == "Here" and table.lines[1].endswith("archive  CPR_CLD_2A")
 
 
@@ -128,7 +128,7 @@ def test_a_baseline_that_cannot_be_read_loses_no_overpass(maap: Callable[..., En
     folder.parent.mkdir(parents=True)
     folder.symlink_to(folder)
     (home / "registry/urls/EarthCARE" / L2 / "AAA_BBB_2A" / "BC").mkdir(parents=True)
-    ended = maap("overpass", "--site=hyytiala", "--within=50km", *day, "--json")
+    ended = maap("overpass", "--point=hyytiala", "--radius=50km", *day, "--json")
     assert ended.code == 3 and ended.err.count(f"{folder} is ignored") == 1
     (row,) = map(json.loads, ended.lines)
     assert row["here"] == ["CPR_CLD_2A"]
@@ -138,7 +138,7 @@ def test_what_is_here_of_an_observation_that_has_no_orbit_in_its_name(maap: Call
     """Of Biomass the items say the orbit and the files do not: both have track and frame."""
     product = ("BiomassLevel1b", "S2_DGM__1S")
     assert maap("sync", *product, "--date", "2025-12-12", "--frame", "222", "--quiet").code == 0
-    words = ("overpass", product[0], "S1_DGM__1S", "--site=19.5,1.1", "--within=20km", "--date=2025-12-12")
+    words = ("overpass", product[0], "S1_DGM__1S", "--point=19.5,1.1", "--radius=20km", "--date=2025-12-12")
     here = {row["frame"]: row["here"] for row in rows_of(maap(*words, "--json"))}
     assert here == {"222": ["S2_DGM__1S"], "223": []}
 
@@ -150,7 +150,7 @@ def unfolded(text: str) -> list[str]:
 
 
 def test_calendar(maap: Callable[..., Ended], tmp_path: Path) -> None:
-    options = ("overpass", "--site", "hyytiala", "--within", "100km", "--date", "2025-12-04..2025-12-10")
+    options = ("overpass", "--point", "hyytiala", "--radius", "100km", "--date", "2025-12-04..2025-12-10")
     ended = maap(*options, "--ical")
     lines = unfolded(ended.out)
     assert lines[0] == "BEGIN:VCALENDAR" and lines[-1] == "END:VCALENDAR" and "VERSION:2.0" in lines
@@ -169,7 +169,7 @@ def test_calendar(maap: Callable[..., Ended], tmp_path: Path) -> None:
 
 def test_a_calendar_has_a_pass_once_at_the_border_of_two_frames(maap: Callable[..., Ended]) -> None:
     """Frames are cut at 67.5 degrees: a pass there is in two granules, and one of them comes nearer."""
-    options = ("overpass", "--site=67.55,24.2", "--within=200km", "--date=2025-12")
+    options = ("overpass", "--point=67.55,24.2", "--radius=200km", "--date=2025-12")
     rows = rows_of(maap(*options, "--json"))
     passes = {row["orbit"] for row in rows}
     both = [row for row in rows if sum(row["orbit"] == other["orbit"] for other in rows) == 2]
@@ -188,7 +188,7 @@ def test_calendar_of_a_name_that_has_every_sign(session: Callable[..., Session])
 
 
 def test_csv(maap: Callable[..., Ended]) -> None:
-    options = ("overpass", "--site", "hyytiala", "--within", "100km", "--date", "2025-12-04..2025-12-10")
+    options = ("overpass", "--point", "hyytiala", "--radius", "100km", "--date", "2025-12-04..2025-12-10")
     rows = list(csv.DictReader(io.StringIO(maap(*options, "--csv").out)))
     same = rows_of(maap(*options, "--json"))
     assert [row["granule"] for row in rows] == [row["granule"] for row in same]
@@ -292,10 +292,10 @@ def test_a_time_beyond_the_prediction_is_a_part_that_is_left(
         for name, value in of_today.environment(home).items():
             monkeypatch.setenv(name, value)
         for form in ("--json", "--csv", "--ical"):
-            ended = maap("overpass", "--site=hyytiala", "--next=300d", "--by=prediction", form, "--quiet")
+            ended = maap("overpass", "--point=hyytiala", "--next=300d", "--by=prediction", form, "--quiet")
             assert ended.code == 3 and ended.out and "Warning: ECA_EXAA_AUX_ORBPRE" in ended.err
             assert " says nothing of 20" in ended.err
-        whole = maap("overpass", "--site=hyytiala", "--next=300d", "--quiet")
+        whole = maap("overpass", "--point=hyytiala", "--next=300d", "--quiet")
         assert (whole.code, whole.err) == (0, "")
 
 
@@ -351,7 +351,7 @@ def test_a_catalogue_that_is_down_is_not_asked_for_what_it_cannot_say(
     maap: Callable[..., Ended], archive: Archive
 ) -> None:
     archive.faults.set(status=503, target="search")
-    ended = maap("overpass", "--site=hyytiala", "--within=100km", "--next=3d")
+    ended = maap("overpass", "--point=hyytiala", "--radius=100km", "--next=3d")
     assert ended.code == 3 and ended.out == ""
     assert "The predicted orbit cannot be had: AUX_ORBPRE could not be searched" in ended.err
     # The days of the cycle are named; those that an orbit file is looked for in are nobody's.
@@ -382,7 +382,7 @@ async def test_a_newer_orbit_file_takes_the_place_of_the_one_that_is_kept(
 def test_a_future_that_nothing_says_is_one_sentence(
     words: tuple[str, ...], said: str, maap: Callable[..., Ended], asked: Callable[[str], int]
 ) -> None:
-    ended = maap("overpass", *words, "--site=70,-50", "--next=14d")
+    ended = maap("overpass", *words, "--point=70,-50", "--next=14d")
     assert ended.code == 4 and said in ended.err and ended.err.count("Error:") == 1 and not ended.out
     assert asked("search") == 0, "nothing is asked for what cannot be answered"
 
@@ -396,14 +396,14 @@ async def test_without_a_token_the_cycle_says_it(session: Callable[..., Session]
 
 def test_an_orbit_file_that_is_asked_for_by_name_must_be_had(maap: Callable[..., Ended], home: Path) -> None:
     (home / "credentials.txt").unlink()
-    ended = maap("overpass", "--site=hyytiala", "--next=3d", "--by=scenario")
+    ended = maap("overpass", "--point=hyytiala", "--next=3d", "--by=scenario")
     assert ended.code == 2 and ended.out == ""
-    ended = maap("overpass", "BiomassLevel1b", "S2_DGM__1S", "--site=0,0", "--next=3d", "--by=prediction")
+    ended = maap("overpass", "BiomassLevel1b", "S2_DGM__1S", "--point=0,0", "--next=3d", "--by=prediction")
     assert ended.code == 4 and "no orbit files of Biomass" in ended.err
 
 
 def test_the_table_names_the_kind_of_source(maap: Callable[..., Ended]) -> None:
-    ended = maap("overpass", "--site=hyytiala", "--within=100km", "--next=20d", "--by=scenario")
+    ended = maap("overpass", "--point=hyytiala", "--radius=100km", "--next=20d", "--by=scenario")
     assert ended.code == 0 and len(ended.lines) > 3
     assert all(line.endswith("orbit scenario") and len(line) <= 80 for line in ended.lines[1:])
 
@@ -438,24 +438,24 @@ def test_real_items_keep_the_cycle_of_the_documentation() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--site", "nowhere"), "neither LAT,LON nor the name of a site"),
-        (("--site", "95,0"), "is not a point on Earth"),
-        (("--site", "0,0", "--within", "far"), "--within 'far' is not a distance"),
-        (("--site", "0,0", "--within", "0km"), "--within 0km is not possible"),
-        (("--site", "0,0", "--within", "9000km"), "at most 5000km"),
-        (("--site", "0,0", "--next", "soon"), "--next 'soon' is not a length of time"),
-        (("--site", "0,0", "--next", "2y"), "--next '2y' is not a length of time"),
-        (("--site", "0,0", "--next", "900d"), "at most 400d"),
-        (("--site", "0,0", "--next", "0d"), "--next 0d is not possible"),
-        (("--site", "0,0", "--next="), "--next '' is not a length of time"),
-        (("--site", "0,0", "--within", "0"), "--within 0 is not possible"),
-        (("--site", "0,0", "--next", "3d", "--date", "2025-12-01"), "--next cannot be used with --date"),
-        (("--site", "0,0", "--ical", "--json"), "--json cannot be used with --ical"),
-        (("--site", "0,0", "-o", "passes.txt"), "does not say what form is meant"),
-        (("--site", "0,0", "-s", "2025-12-01", "-e", "2099-01-01"), "Nobody knows the orbit"),
-        ((L1, "AUX_JSG_1D", "--site", "0,0"), "AUX_JSG_1D has no ground track"),
-        (("BiomassLevel1b", "--site", "0,0"), "Name collection and product type"),
-        ((L1, "ATL_NOM_2B", "--site", "0,0", "--date", "2025-12-01"), "ATL_NOM_2B"),
+        (("--point", "nowhere"), "neither LAT,LON nor the name of a site"),
+        (("--point", "95,0"), "is not a point on Earth"),
+        (("--point", "0,0", "--radius", "far"), "--radius 'far' is not a distance"),
+        (("--point", "0,0", "--radius", "0km"), "--radius 0km is not possible"),
+        (("--point", "0,0", "--radius", "9000km"), "at most 5000km"),
+        (("--point", "0,0", "--next", "soon"), "--next 'soon' is not a length of time"),
+        (("--point", "0,0", "--next", "2y"), "--next '2y' is not a length of time"),
+        (("--point", "0,0", "--next", "900d"), "at most 400d"),
+        (("--point", "0,0", "--next", "0d"), "--next 0d is not possible"),
+        (("--point", "0,0", "--next="), "--next '' is not a length of time"),
+        (("--point", "0,0", "--radius", "0"), "--radius 0 is not possible"),
+        (("--point", "0,0", "--next", "3d", "--date", "2025-12-01"), "--next cannot be used with --date"),
+        (("--point", "0,0", "--ical", "--json"), "--json cannot be used with --ical"),
+        (("--point", "0,0", "-o", "passes.txt"), "does not say what form is meant"),
+        (("--point", "0,0", "-s", "2025-12-01", "-e", "2099-01-01"), "Nobody knows the orbit"),
+        ((L1, "AUX_JSG_1D", "--point", "0,0"), "AUX_JSG_1D has no ground track"),
+        (("BiomassLevel1b", "--point", "0,0"), "Name collection and product type"),
+        ((L1, "ATL_NOM_2B", "--point", "0,0", "--date", "2025-12-01"), "ATL_NOM_2B"),
     ],
 )
 def test_what_cannot_be_is_said(words: tuple[str, ...], said: str, maap: Callable[..., Ended]) -> None:
@@ -465,14 +465,14 @@ def test_what_cannot_be_is_said(words: tuple[str, ...], said: str, maap: Callabl
 
 
 def test_nothing_near_is_an_answer(maap: Callable[..., Ended]) -> None:
-    ended = maap("overpass", "--site=hyytiala", "--within=1km", "--date=2025-12-01")
+    ended = maap("overpass", "--point=hyytiala", "--radius=1km", "--date=2025-12-01")
     assert (ended.code, ended.out) == (0, "")
     assert "No overpass of Hyytiälä, Finland within 1.0 km" in ended.err
 
 
 def test_a_day_that_fails_is_said_and_counts(maap: Callable[..., Ended], archive: Archive) -> None:
     archive.faults.set(status=503, target="search")
-    ended = maap("overpass", "--site=hyytiala", "--within=100km", *DAYS)
+    ended = maap("overpass", "--point=hyytiala", "--radius=100km", *DAYS)
     assert ended.code == 3 and "FAILED DAY" in ended.err
 
 
@@ -507,5 +507,5 @@ async def test_a_granule_without_a_track_counts_once(session: Callable[..., Sess
 
 
 def test_completion_knows_the_sites(maap: Callable[..., Ended]) -> None:
-    ended = maap("__names", "--line", "maap overpass --site hy")
+    ended = maap("__names", "--line", "maap overpass --point hy")
     assert ended.lines == ["hy", "hyytiala"]

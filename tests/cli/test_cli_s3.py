@@ -238,7 +238,7 @@ def test_nothing_is_fetched_that_s3_would_not_take(
         (("plan", *CLD, *SOME, "-o", TO), "is an address and not a path of this machine"),
         (("search", *CLD, *SOME, "--url-file", TO), "is an address and not a path of this machine"),
         (("match", "ship.csv", "CPR_CLD_2A", "-o", f"{TO}.csv"), "is an address and not a path"),
-        (("overpass", "--site", "hyytiala", "-o", f"{TO}.csv"), "is an address and not a path"),
+        (("overpass", "--point", "hyytiala", "-o", f"{TO}.csv"), "is an address and not a path"),
         (("cover", *CLD, *SOME, "-o", TO), "is an address and not a path of this machine"),
         (("freeze", *CLD, *SOME, "-o", TO), "is an address and not a path of this machine"),
     ],

@@ -71,8 +71,8 @@ def test_undo_says_what_it_cannot_do(maap: Callable, old: list[str]) -> None:
     assert undone.code == 0 and undone.err.startswith("1 granule as before the swap")
     assert maap("swap", "run", *NAMES, "--keep-days", "0").code == 0
     refused = maap("swap", "undo", *NAMES)
-    assert refused.code == 4 and "3 granules cannot be undone" in refused.err and "--fetch" in refused.err
-    again = maap("swap", "undo", *NAMES, "--fetch")
+    assert refused.code == 4 and "3 granules cannot be undone" in refused.err and "--get" in refused.err
+    again = maap("swap", "undo", *NAMES, "--get")
     assert again.code == 0 and all(map(Path.exists, map(Path, old)))
     assert maap("state", "pending", *NAMES[:3], "--type", "marks").lines == old[1:]
     assert maap("verify", "--quiet").code == 0

@@ -720,7 +720,7 @@ def test_a_baseline_is_swapped_and_swapped_back(client: MaapClient, home: Path) 
     ended = client.swap(*names, keep_days=0)
     assert sorted(ended.retired) == [row.name for row in plan.rows]
     refused = client.undo_swap(*names)
-    assert refused.undone == [] and all("--fetch" in reason for reason in refused.kept)
+    assert refused.undone == [] and all("--get" in reason for reason in refused.kept)
     back = client.undo_swap(*names, fetch=True)
     assert sorted(back.undone) == sorted(ended.retired) and len(back.downloads.downloaded) == 2
     (status,) = client.swaps(L2)

@@ -253,7 +253,7 @@ async def test_what_was_deleted_is_undone_by_fetching_it_again(place: Place) -> 
         partly = await session.undo_swap(NAMES, fetch=True)
     assert [entry.name for entry in partly.undone] == [old[0].name]
     assert len(partly.kept) == 1 and partly.downloads.failed[0].permanent
-    assert "--fetch" in refused.kept[1].reason and "--fetch" not in partly.kept[0].reason
+    assert "--get" in refused.kept[1].reason and "--get" not in partly.kept[0].reason
     assert place.states() == {old[0].name: "undone", old[1].name: "retired"}
     assert place.pending("BA") == set() and place.wrong == []
 
@@ -286,7 +286,7 @@ async def test_old_files_that_undo_fetches_are_read_once_after_they_came(place: 
 
 @pytest.mark.anyio
 async def test_a_run_that_ends_an_undo_names_the_command_that_has_the_fetch(place: Place) -> None:
-    """Its own command line has no --fetch."""
+    """Its own command line has no --get."""
     place.archive.published = both(0)
     await place.sync("BA")
     async with place.session() as session:

@@ -56,7 +56,7 @@ STEPS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     "run": (("run",), (), "swapped"),
     "retire": (("run",), ("--keep-days", "0"), "retired"),
     "undo": (("undo",), (), "undone"),
-    "fetch": (("undo",), ("--fetch",), "undone"),
+    "fetch": (("undo",), ("--get",), "undone"),
 }
 """Step -> its action and options, and the state in which it leaves every granule."""
 BEFORE = {"run": (), "retire": ("run",), "undo": ("run",), "fetch": ("run", "retire")}

@@ -90,7 +90,7 @@ def test_rocrate_reads_a_study(study: Path) -> None:
 
 def test_icalendar_reads_overpasses(maap: Callable) -> None:
     ended = maap(
-        "overpass", "--site=-70.7,-8.3", "--within", "200km", "--date", "2025-12", "-o", "passes.ics"
+        "overpass", "--point=-70.7,-8.3", "--radius", "200km", "--date", "2025-12", "-o", "passes.ics"
     )
     assert ended.code == 0, ended.err
     text = (

@@ -163,7 +163,7 @@ def test_what_is_not_there_is_said(maap: Callable) -> None:
 
 
 def test_overpasses_are_the_same(maap: Callable, on_demo: Callable) -> None:
-    words = ("overpass", *CLD, "--site", "hyytiala", "--within", "800km", *BOTH_DAYS, "--json")
+    words = ("overpass", *CLD, "--point", "hyytiala", "--radius", "800km", *BOTH_DAYS, "--json")
     there, here = maap(*words), on_demo(*words)
     assert (there.code, here.code) == (0, 0), there.err
     assert there.lines == here.lines != []
