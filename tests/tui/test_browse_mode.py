@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import date
 from functools import partial
@@ -461,9 +462,12 @@ async def test_shows_what_is_here_and_sees_the_registry_change(make_app: MakeApp
         entries = [TrackedFile(key, day, f"https://x.invalid/{n}.h5", f"/d/{n}.h5") for n in range(3)]
         session.registry.baseline(key).add(entries)
         session.registry.baseline(key).record(entries[0].url, "/d/0.h5", day)
+        unknown = Key("EarthCARE", "JAXAL2Validated_MAAP", "CPR_CLP_2A", "BA")
+        session.registry.add([TrackedFile(unknown, day, "https://x.invalid/j.h5")])
 
     app = make_app(prepare=tracked, **offline)
     async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: re.search(r"JAXAL2Validated_MAAP +1 tracked", text_of(app)), pilot)
         await go_to(pilot, L2, "CPR_CLD_2A", "BC")
         await wait_until(lambda: "3 discovered, 1 here, 0 marked, 2 to download" in detail(app), pilot)
         await wait_until(lambda: last_cells(app, "newest,")[1:] == ["7,189", "1", "2", "2026-01-14"], pilot)

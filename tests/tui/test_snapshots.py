@@ -809,6 +809,9 @@ PICTURES = {
     "search_no_colour": Picture(search_full, options=("no_colour",), mode="search"),
     "search_saved": Picture(search_saved, prepare=save_searches, mode="search"),
     "search_saved_wide": Picture(search_saved, WIDE, prepare=save_searches, mode="search"),
+    "search_saved_plain": Picture(
+        search_saved, prepare=save_searches, options=("is_ascii", "no_colour"), mode="search", is_long=True
+    ),
     "search_map": Picture(search_map, mode="search"),
     "search_map_light": Picture(search_map, settings=LIGHT, mode="search", is_long=True),
     "search_map_huge": Picture(search_map, HUGE, mode="search", is_long=True),
@@ -832,6 +835,9 @@ PICTURES = {
     "registry_unreadable": Picture(registry_unreadable, settings=UNREADABLE, mode="registry"),
     "registry_empty": Picture(registry_empty, mode="registry"),
     "registry_full": Picture(registry_full, prepare=track, mode="registry"),
+    "registry_plain": Picture(
+        registry_full, prepare=track, options=("is_ascii", "no_colour"), mode="registry"
+    ),
     "registry_light": Picture(registry_full, prepare=track, settings=LIGHT, mode="registry", is_long=True),
     "registry_many": Picture(registry_many, prepare=track_many, mode="registry", is_long=True),
     "registry_huge": Picture(registry_wide, HUGE, prepare=track_two, mode="registry", is_long=True),
@@ -862,6 +868,8 @@ PICTURES = {
     "quit_plain": Picture(quit_question, network=-1, options=("is_ascii", "no_colour"), mode="today"),
     "sign_in": Picture(sign_in),
     "palette": Picture(palette),
+    "palette_wide": Picture(palette, WIDE, is_long=True),
+    "palette_plain": Picture(palette, options=("is_ascii", "no_colour")),
     "granule": Picture(granule, mode="search"),
     "granule_narrow": Picture(granule, NARROW, mode="search"),
     "granule_wide": Picture(granule, WIDE, mode="search"),
