@@ -186,6 +186,13 @@ def test_a_cover_of_nothing_and_of_a_mission_without_tracks(maap: Callable) -> N
     assert refused.code == 4 and "does not number its ground tracks" in refused.err
 
 
+def test_a_cover_of_everything_has_to_be_meant(maap: Callable) -> None:
+    refused = maap("cover", *L1B)
+    assert refused.code == 4 and "--everything if all of it is meant" in refused.err
+    whole = maap("cover", *L1B, "--everything", "--quiet")
+    assert whole.code == 0 and whole.lines, whole.err
+
+
 def test_a_cover_of_a_part_says_so(maap: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     some = maap("cover", *L1B, "--date", "2025-12", "-n", "3")
     assert some.code == 0 and "; of the first 3 granules (--max-items)" in some.err

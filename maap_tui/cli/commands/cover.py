@@ -47,6 +47,9 @@ def add_parser(subparsers: Any, words: str) -> None:
     )
     output = parser.add_argument_group("output")
     output.add_argument("-o", "--output", metavar="FILE", help="write the files to fetch there, as a plan")
+    output.add_argument(
+        "--everything", action="store_true", help="all of the product or baseline; needed without any limit"
+    )
     add_general_options(parser, run, json_help="one object a day or pass")
 
 
@@ -73,7 +76,7 @@ async def run(context: CommandContext) -> None:
     async with context.session() as session:
         query = await query_of(args, session)
         demand_tracks(session.mission_of(query.collection))
-        if not args.max_items:
+        if not (args.everything or args.max_items):
             query.demand_bounds()
         chosen = Chosen(session.formats_of(query))
         search = session.search(query)
