@@ -26,6 +26,15 @@ from tests.tui.test_granule_dialog import opened
 COMMAND = re.compile(rb"\x1b_G([^;\x1b]*)(?:;([^\x1b]*))?\x1b\\|\x1b\[(\d+);(\d+)H|\x1b\[c")
 CELL = (9, 20)
 
+SAVED = """\
+["one day"]
+collection = "EarthCAREL2Validated_MAAP"
+product = "CPR_CLD_2A"
+baseline = "BC"
+date = "2025-12-01"
+frame = "D"
+"""
+
 
 class Shown(NamedTuple):
     """A picture that a terminal shows."""
@@ -109,9 +118,10 @@ class SilentTerminal(PlainTerminal):
 
 
 @pytest.fixture
-def open_granule(environ: dict[str, str]) -> Iterator[Callable[..., KittyTerminal]]:
+def open_granule(environ: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., KittyTerminal]]:
     """Open the app on a terminal, and in it the dialog of a granule."""
     opened: list[KittyTerminal] = []
+    (tmp_path / "home" / "searches.toml").write_text(SAVED)
 
     def begin(
         kind: type[KittyTerminal] = KittyTerminal,
@@ -125,17 +135,12 @@ def open_granule(environ: dict[str, str]) -> Iterator[Callable[..., KittyTermina
         Terminal.__init__(one, all_words, {**environ, **more}, size=(120, 40), cell=CELL, program=program)
         opened.append(one)
         one.wait_for(HERE)
-        one.wait_for(b"12 of 12")
-        one.type(b"jjjjf")
-        one.wait_for(b"No search yet")
-        one.type(b"CPR_CLD_2A")
-        one.wait_for(b"Product    CPR_CLD_2A")
+        one.type(b"2")
+        one.wait_for(b"ctrl+o lists saved")
+        one.type(b"\x0f")
+        one.wait_for(b"CPR_CLD_2A BC")
         one.type(b"\r")
-        one.wait_for(b"every baseline")
-        one.type(b"\x1b[<0;20;6M\x1b[<0;20;6m2025-12-01")
-        one.wait_for(b"Time       2025-12-01 ")
-        one.type(b"\r")
-        one.wait_for(b"125 granules")
+        one.wait_for(b"16 granules")
         seen = one.type(b"\r")
         one.wait_for(b"v picture", after=seen)
         return one
