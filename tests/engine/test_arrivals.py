@@ -129,7 +129,7 @@ async def test_all_that_arrives_comes_once(kept: Kept, fault: dict[str, str]) ->
     first = await kept.sync()
     assert first.is_first and first.arrived["new"] > 0
     assert len(kept.cursors) == 1
-    for _ in range(3):
+    for _ in range(2):
         kept.pass_time(days=1)
         report = await kept.sync()
         assert not report.is_first and report.failed_days == []

@@ -59,14 +59,15 @@ async def test_builds_at_the_same_time_keep_what_each_other_counted(session: Mak
     assert [failures for _, failures in ended] == [[], [], []]
 
 
-async def test_a_build_by_force_leaves_nothing_else(session: Make, file: Path) -> None:
-    old = built.BuiltCatalogue(L2, {"GONE": {"BC": BaselineInfo(None, None, None, None, 1, None)}})
+async def test_a_build_by_force_leaves_nothing_else(session: Make, home: Path) -> None:
+    file = home / "built_catalogs" / f"{AUX}_collection.json"
+    old = built.BuiltCatalogue(AUX, {"GONE": {"BC": BaselineInfo(None, None, None, None, 1, None)}})
     async with session() as opened:
         built.save(file, old)
-        await opened.build_catalogue(L2, product_type="CPR_CLD_2A", baseline="BC", force=True)
+        await opened.build_catalogue(AUX, product_type="AUX_MET_1D", baseline="BC", force=True)
         assert "GONE" in json.loads(file.read_bytes())["products"]
-        await opened.build_catalogue(L2, baseline="BC", force=True)
-    assert "GONE" not in json.loads(file.read_bytes())["products"]
+        await opened.build_catalogue(AUX, baseline="BC", force=True)
+    assert list(json.loads(file.read_bytes())["products"]) == ["AUX_MET_1D"]
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,7 @@ def furnished(archive: Application, tmp_path_factory: pytest.TempPathFactory) ->
 def track(session: Session) -> None:
     """Six weeks of one baseline: marked, here, partly here, failed and new days."""
     tracker = session.registry.baseline(KEY)
+    tracked, here, marked = [], [], []
     for number in range(42):
         day = date(2025, 12, 1) + timedelta(days=number)
         entries = []
@@ -163,18 +164,21 @@ def track(session: Session) -> None:
             url = f"{BASE}/data/earthcare-pdgs-01/EarthCARE/CPR_CLD_2A/BC/{day:%Y/%m/%d}/{name}"
             path = session.filing.request_of_tracked(TrackedFile(KEY, day, url)).path
             entries.append(TrackedFile(KEY, day, url, str(path)))
-        tracker.add(entries)
-        here = entries[: 0 if number > 33 else 2 if number % 11 == 8 else 4]
-        for entry in here:
-            path = Path(entry.path)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(bytes(131_072))
-        tracker.record_all(here)
-        tracker.mark([(entry.path, day) for entry in here if number < 21])
-        if number == 19:
-            tracker.record_error(
-                entries[3].url, "Service Unavailable", code=503, tries=6, at=MOMENT - timedelta(hours=3)
-            )
+        tracked += entries
+        got = entries[: 0 if number > 33 else 2 if number % 11 == 8 else 4]
+        here += got
+        if number < 21:
+            marked += got
+    for entry in here:
+        path = Path(entry.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        os.truncate(path, 131_072)
+    tracker.add(tracked)
+    tracker.record_all(here)
+    tracker.mark([(entry.path, entry.day) for entry in marked])
+    failed = tracked[19 * 4 + 3]
+    tracker.record_error(failed.url, "Service Unavailable", code=503, tries=6, at=MOMENT - timedelta(hours=3))
     then = (MOMENT - timedelta(hours=2)).timestamp()
     for path in session.dirs.registry_dir.rglob("*"):
         os.utime(path, (then, then))

@@ -101,6 +101,8 @@ def bytes_by_hour(runs: Sequence[Run], now: datetime) -> list[int]:
         if run.verb == "cleanup" or not run.counts.bytes:
             continue
         end = run.ended or now
+        if end < begin:
+            continue
         length = max((end - run.begun).total_seconds(), 1.0)
         for hour in range(HOURS):
             start = begin + timedelta(hours=hour)
