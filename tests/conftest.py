@@ -56,7 +56,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 def pytest_configure(config: pytest.Config) -> None:
     """Let each worker load the tests in another order: what one has compiled, the others read.
 
-    In a fresh clone this takes longer than the rest of the collection, and all would compile the same at once.
+    In a fresh clone that is most of the collection, and all would compile the same modules at once.
     """
     own = getattr(config, "workerinput", None)
     if own and config.args == config.getini("testpaths"):
