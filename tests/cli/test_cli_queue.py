@@ -315,3 +315,12 @@ def test_a_queue_of_another_version_is_used_both_ways(maap: Callable, home: Path
     connection = sqlite3.connect(file)
     assert connection.execute("PRAGMA table_info(transfers)").fetchall() == before
     connection.close()
+
+
+def test_a_queue_that_cannot_be_used_is_an_error_that_says_what_to_do(maap: Callable, home: Path) -> None:
+    (home / "state").mkdir(exist_ok=True)
+    (home / "state" / "queue.sqlite3").mkdir()
+    ended = maap("queue", "list")
+    assert (ended.code, ended.out) == (4, "")
+    (error,) = [line for line in ended.err.splitlines() if line.startswith("Error: ")]
+    assert "queue.sqlite3 cannot be used" in error and "Move it away" in error and "go on" not in error

@@ -159,7 +159,8 @@ def test_a_file_that_cannot_be_opened_is_one_warning_and_nothing_raises(file: Pa
     assert queue.stamp() == 0
     queue.remove(["x"])
     queue.prune()
-    assert len(told) == 1 and "go on without it" in queue.problem
+    assert len(told) == 1 and "go on without it" in told[0].message
+    assert told[0].message.startswith(queue.problem) and "go on" not in queue.problem
     queue.close()
 
 

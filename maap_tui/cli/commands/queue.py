@@ -235,7 +235,7 @@ def _open(context: CommandContext) -> Queue:
     queue = Queue(where.queue_file, emit=context.handle_event)
     queue.stamp()
     if queue.problem:
-        raise StorageError(queue.problem)
+        raise StorageError(queue.problem, "Move it away; what is pending stays in the registry.")
     return queue
 
 

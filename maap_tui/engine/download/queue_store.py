@@ -476,11 +476,9 @@ class Queue:
         return True
 
     def _give_up(self, error: Exception) -> None:
-        self._problem = (
-            f"The download queue {self._file} cannot be used ({error}); downloads go on without it"
-        )
+        self._problem = f"The download queue {self._file} cannot be used ({error})"
         self._let_go()
-        self._emit(Warned(self._problem))
+        self._emit(Warned(f"{self._problem}; downloads go on without it"))
 
 
 def _storable(row: QueueRow) -> tuple[object, ...]:
