@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
@@ -23,6 +22,7 @@ from maap_tui.engine.observations import observation_of
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.spans import days_of
+from maap_tui.engine.registry.view import size_on_disk
 from maap_tui.engine.storage.names import shown_url
 from maap_tui.engine.swaps.book import SETTLED, Entry, SwapBook, SwapFile
 from maap_tui.engine.swaps.needed import needed_of, warnings_of
@@ -163,7 +163,7 @@ class SwapPlan:
         for row in self.leaving:
             if row.name in self.held:
                 continue
-            found += sum(size for file in row.old if (size := _size_on_disk(file.path)) is not None)
+            found += sum(size for file in row.old if (size := size_on_disk(file.path)) is not None)
         return found
 
     @property
@@ -198,13 +198,6 @@ class SwapPlan:
     def leaving(self) -> list[SwapRow]:
         """The granules whose old files the swap deletes in the end."""
         return [row for row in self.rows if row.state in (*OPEN, "fetched", "swapped")]
-
-
-def _size_on_disk(path: str) -> int | None:
-    try:
-        return os.lstat(path).st_size
-    except OSError:
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -461,7 +454,7 @@ def _pair_row(
     files, missing = [], []
     for request in requests:
         recorded = done.get(request.url)
-        is_here = recorded is not None and _size_on_disk(recorded.path) is not None
+        is_here = recorded is not None and size_on_disk(recorded.path) is not None
         path = recorded.path if recorded is not None and recorded.path and is_here else str(request.path)
         files.append(SwapFile(request.url, path, granule.day, request.size))
         if not is_here:

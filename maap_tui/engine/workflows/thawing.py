@@ -14,6 +14,7 @@ from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.errors import CatalogError, MaapError
 from maap_tui.engine.events import Emit, Event, FileFailed, FileSkipped, Noted
 from maap_tui.engine.integrity.whole import read_whole
+from maap_tui.engine.net.statuses import GONE
 from maap_tui.engine.registry.entries import TrackedFile
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.studies.places import remember_quietly
@@ -23,9 +24,6 @@ from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.plan import take_over
 from maap_tui.engine.workflows.register import register_requests
 from maap_tui.engine.workflows.searching import find
-
-GONE = (404, 410)
-"""What a server answers for a file that it does not have."""
 
 
 @dataclass(slots=True)
