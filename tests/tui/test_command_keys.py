@@ -138,7 +138,7 @@ async def test_a_command_gets_what_the_cursor_is_on(
         await wait_until(lambda: logged().count("names: GOT 3 CPR_CLD_2A BC") == 4, pilot)
         await pilot.press("question_mark")
         await wait_until(lambda: isinstance(app.screen, HelpDialog), pilot)
-        await pilot.press(*"names")
+        await pilot.press(*"names:")
         await wait_until(lambda: "[commands.names]" in text_of(app), pilot)
         await pilot.press("escape", "ctrl+p")
         await pilot.press(*"lost")

@@ -610,9 +610,8 @@ async def test_an_unusable_queue_file_is_said_once_with_what_to_do_and_transfers
         assert "Transfers go on; fix it, restart." in screen_text(app)
         await queue_files(app, pilot, 2, finished=2)
         await wait_until(lambda: "2 of 2 files" in screen_text(app), pilot)
-        assert [line.text for line in app.backend.log_lines if "cannot be used" in line.text] == [
-            app.backend.queue.problem
-        ]
+        (said,) = [line.text for line in app.backend.log_lines if "cannot be used" in line.text]
+        assert said == f"{app.backend.queue.problem}; downloads go on without it"
         assert str(app.backend.session.dirs.queue_file) in app.backend.queue.problem
         await pilot.press("C")
         await confirm(app, pilot)

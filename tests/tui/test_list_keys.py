@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from typing import Any
 
 import pytest
@@ -53,16 +54,21 @@ async def mark(rows: RowList, pilot: Pilot[Any]) -> None:
     """Mark one, from that to another, the others, all and none."""
     count = len(rows.shown)
     await pilot.press("home", "space")
-    assert len(rows.marks) == 1 and rows.cursor == 1, "it goes down"
+    # Marking goes down.
+    await wait_until(lambda: len(rows.marks) == 1 and rows.cursor == 1, pilot)
     await pilot.press("down", "v")
-    assert len(rows.marks) == 3
+    await wait_until(lambda: len(rows.marks) == 3, pilot)
     await pilot.press("i")
-    assert len(rows.marks) == count - 3
+    await wait_until(lambda: len(rows.marks) == count - 3, pilot)
     rows.clear_marks()
     await pilot.press("a")
-    assert len(rows.marks) == count
+    await wait_until(lambda: len(rows.marks) == count, pilot)
     await pilot.press("a")
-    assert not rows.marks
+    await wait_until(lambda: not rows.marks, pilot)
+
+
+def is_sorted(rows: RowList, key: str, is_reversed: bool) -> bool:
+    return (rows.sort_key, rows.sort_reversed) == (key, is_reversed)
 
 
 async def test_the_keys_of_lists_work_in_every_mode(make_app: MakeApp) -> None:
@@ -79,9 +85,9 @@ async def test_the_keys_of_lists_work_in_every_mode(make_app: MakeApp) -> None:
             first, second = [column.key for column in rows.columns][:2]
             rows.sort_by(None)
             await pilot.press("s", "s")
-            assert (rows.sort_key, rows.sort_reversed) == (first, True), mode
+            await wait_until(partial(is_sorted, rows, first, True), pilot)
             await pilot.press("s")
-            assert (rows.sort_key, rows.sort_reversed) == (second, False), mode
+            await wait_until(partial(is_sorted, rows, second, False), pilot)
             await pilot.press("S")
             await wait_until(lambda: isinstance(app.screen, SortDialog), pilot)
             await pilot.press("escape")

@@ -255,7 +255,7 @@ def tour(one: Terminal) -> None:
     for key in b"2", b"3", b"4", b"5":
         seen = one.type(key)
         one.wait_for(OF_MODE[key], after=seen)
-    for key, word in (b"?", b"Help"), (b":", b"Search for commands"):
+    for key, word in (b"?", b"Help"), (b":", b"paste URLs"):
         seen = one.type(key)
         one.wait_for(word, after=seen)
         one.type(ESCAPE)
