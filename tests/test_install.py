@@ -21,10 +21,12 @@ CLD = ("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
 DAY = ("--date", "2025-12-01")
 CUTS = tuple(f"maap_tui.engine.cuts.{name}" for name in ("contents", "copying", "points", "worker"))
 """What runs in the process that reads data files, which the extra `hdf5` is for."""
+EXTRAS = (*CUTS, "maap_tui.client.filesystem")
+"""Besides, what fsspec loads where the extra `fsspec` is; nothing of ours does."""
 EVERY_MODULE = (
     "import importlib, pkgutil, maap_tui\n"
     "for one in pkgutil.walk_packages(maap_tui.__path__, 'maap_tui.'):\n"
-    "    is_extra = one.name.startswith('maap_tui.demo') or one.name in " + repr(CUTS) + "\n"
+    "    is_extra = one.name.startswith('maap_tui.demo') or one.name in " + repr(EXTRAS) + "\n"
     "    if not is_extra and not one.name.endswith('__main__'):\n"
     "        importlib.import_module(one.name)\n"
 )
