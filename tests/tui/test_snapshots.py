@@ -781,9 +781,9 @@ PICTURES = {
     "today_full": Picture(today, prepare=remember, mode="today"),
     "today_runs": Picture(today_runs, prepare=remember, mode="today"),
     "today_wide": Picture(today, WIDE, prepare=remember, mode="today"),
-    "today_narrow": Picture(today, NARROW, prepare=remember, mode="today"),
+    "today_narrow": Picture(today, NARROW, prepare=remember, mode="today", is_long=True),
     "today_plain": Picture(today, prepare=remember, options=("is_ascii", "no_colour"), mode="today"),
-    "today_light": Picture(today, prepare=remember, settings=LIGHT, mode="today"),
+    "today_light": Picture(today, prepare=remember, settings=LIGHT, mode="today", is_long=True),
     "today_unreadable": Picture(today_unreadable, settings=UNREADABLE, mode="today", is_long=True),
     "today_huge": Picture(today, HUGE, prepare=remember, mode="today", is_long=True),
     "browse_start": Picture(browse),
@@ -792,7 +792,7 @@ PICTURES = {
     "browse_unknown": Picture(browse_offline, prepare=lose_names, network=0),
     "browse_baseline": Picture(browse_baseline),
     "browse_baseline_wide": Picture(browse_baseline, WIDE),
-    "browse_baseline_narrow": Picture(browse_baseline, NARROW),
+    "browse_baseline_narrow": Picture(browse_baseline, NARROW, is_long=True),
     "browse_filter": Picture(browse_filter),
     "browse_too_small": Picture(small, (50, 14)),
     "browse_ascii": Picture(browse_baseline, options=("is_ascii",)),
@@ -805,14 +805,18 @@ PICTURES = {
     "search_full_huge": Picture(search_full, HUGE, mode="search", is_long=True),
     "search_filtered": Picture(search_filtered, mode="search", is_long=True),
     "search_full_wide": Picture(search_full, WIDE, mode="search"),
-    "search_full_wide_plain": Picture(search_full, WIDE, options=("is_ascii", "no_colour"), mode="search"),
-    "search_full_narrow": Picture(search_full, NARROW, mode="search"),
+    "search_full_wide_plain": Picture(
+        search_full, WIDE, options=("is_ascii", "no_colour"), mode="search", is_long=True
+    ),
+    "search_full_narrow": Picture(search_full, NARROW, mode="search", is_long=True),
     "search_not_here": Picture(search_not_here, mode="search"),
-    "search_not_here_wide": Picture(search_not_here, WIDE, mode="search"),
-    "search_not_here_plain": Picture(search_not_here, options=("is_ascii", "no_colour"), mode="search"),
+    "search_not_here_wide": Picture(search_not_here, WIDE, mode="search", is_long=True),
+    "search_not_here_plain": Picture(
+        search_not_here, options=("is_ascii", "no_colour"), mode="search", is_long=True
+    ),
     "search_no_colour": Picture(search_full, options=("no_colour",), mode="search"),
     "search_saved": Picture(search_saved, prepare=save_searches, mode="search"),
-    "search_saved_wide": Picture(search_saved, WIDE, prepare=save_searches, mode="search"),
+    "search_saved_wide": Picture(search_saved, WIDE, prepare=save_searches, mode="search", is_long=True),
     "search_saved_plain": Picture(
         search_saved, prepare=save_searches, options=("is_ascii", "no_colour"), mode="search", is_long=True
     ),
@@ -820,7 +824,7 @@ PICTURES = {
     "search_map_light": Picture(search_map, settings=LIGHT, mode="search", is_long=True),
     "search_map_huge": Picture(search_map, HUGE, mode="search", is_long=True),
     "search_map_wide": Picture(search_map, WIDE, mode="search"),
-    "search_map_plain": Picture(search_map, options=("is_ascii", "no_colour"), mode="search"),
+    "search_map_plain": Picture(search_map, options=("is_ascii", "no_colour"), mode="search", is_long=True),
     "search_failed": Picture(search_failed, network=0, mode="search"),
     "downloads_empty": Picture(downloads_empty, mode="downloads"),
     "downloads_busy": Picture(downloads_busy, prepare=busy, mode="downloads"),
@@ -828,62 +832,70 @@ PICTURES = {
     "downloads_huge": Picture(downloads_busy, HUGE, prepare=busy, mode="downloads", is_long=True),
     "downloads_many": Picture(downloads_many, prepare=fill_queue, mode="downloads", is_long=True),
     "downloads_busy_wide": Picture(downloads_busy, WIDE, prepare=busy, mode="downloads"),
-    "downloads_busy_narrow": Picture(downloads_busy, NARROW, prepare=busy, mode="downloads"),
+    "downloads_busy_narrow": Picture(downloads_busy, NARROW, prepare=busy, mode="downloads", is_long=True),
     "downloads_ascii": Picture(
         downloads_busy, prepare=busy, options=("is_ascii", "no_colour"), mode="downloads"
     ),
     "downloads_question": Picture(left_work, prepare=abandon),
     "downloads_left": Picture(downloads_left, prepare=abandon),
-    "downloads_damaged": Picture(downloads_damaged, prepare=damage_queue, mode="downloads"),
+    "downloads_damaged": Picture(downloads_damaged, prepare=damage_queue, mode="downloads", is_long=True),
     "downloads_unusable": Picture(downloads_unusable, prepare=block_queue, mode="downloads"),
     "registry_unreadable": Picture(registry_unreadable, settings=UNREADABLE, mode="registry"),
     "registry_empty": Picture(registry_empty, mode="registry"),
     "registry_full": Picture(registry_full, prepare=track, mode="registry"),
     "registry_plain": Picture(
-        registry_full, prepare=track, options=("is_ascii", "no_colour"), mode="registry"
+        registry_full, prepare=track, options=("is_ascii", "no_colour"), mode="registry", is_long=True
     ),
     "registry_light": Picture(registry_full, prepare=track, settings=LIGHT, mode="registry", is_long=True),
     "registry_many": Picture(registry_many, prepare=track_many, mode="registry", is_long=True),
     "registry_huge": Picture(registry_wide, HUGE, prepare=track_two, mode="registry", is_long=True),
     "registry_wide": Picture(registry_wide, WIDE, prepare=track_two, mode="registry"),
     "registry_days": Picture(days, prepare=track, mode="registry"),
-    "registry_days_wide": Picture(days, WIDE, prepare=track, mode="registry"),
+    "registry_days_wide": Picture(days, WIDE, prepare=track, mode="registry", is_long=True),
     "registry_cleanup": Picture(cleanup, prepare=track, mode="registry"),
     "registry_gaps": Picture(gaps, prepare=track, mode="registry"),
     "sets": Picture(sets, prepare=collect, mode="registry"),
-    "sets_wide": Picture(sets, WIDE, prepare=collect, mode="registry"),
-    "sets_plain": Picture(sets, prepare=collect, options=("is_ascii", "no_colour"), mode="registry"),
+    "sets_wide": Picture(sets, WIDE, prepare=collect, mode="registry", is_long=True),
+    "sets_plain": Picture(
+        sets, prepare=collect, options=("is_ascii", "no_colour"), mode="registry", is_long=True
+    ),
     "sets_empty": Picture(sets_empty, prepare=track, mode="registry"),
     "coverage_months": Picture(coverage_months, prepare=track, mode="registry"),
     "coverage_light": Picture(coverage_months, prepare=track, settings=LIGHT, mode="registry", is_long=True),
     "coverage_months_huge": Picture(coverage_months, HUGE, prepare=track, mode="registry", is_long=True),
-    "coverage_months_wide": Picture(coverage_months, WIDE, prepare=track, mode="registry"),
+    "coverage_months_wide": Picture(coverage_months, WIDE, prepare=track, mode="registry", is_long=True),
     "coverage_months_plain": Picture(
-        coverage_months, prepare=track, options=("is_ascii", "no_colour"), mode="registry"
+        coverage_months, prepare=track, options=("is_ascii", "no_colour"), mode="registry", is_long=True
     ),
-    "coverage_years": Picture(coverage_years, prepare=track, mode="registry"),
+    "coverage_years": Picture(coverage_years, prepare=track, mode="registry", is_long=True),
     "log_full": Picture(log_full),
     "log_light": Picture(log_full, settings=LIGHT, is_long=True),
     "log_huge": Picture(log_full, HUGE, is_long=True),
     "log_no_token": Picture(log_empty, prepare=lose_token),
     "quit": Picture(quit_question, network=-1, mode="today"),
-    "quit_wide": Picture(quit_question, WIDE, network=-1, mode="today"),
-    "quit_narrow": Picture(quit_question, NARROW, network=-1, mode="today"),
-    "quit_plain": Picture(quit_question, network=-1, options=("is_ascii", "no_colour"), mode="today"),
+    "quit_wide": Picture(quit_question, WIDE, network=-1, mode="today", is_long=True),
+    "quit_narrow": Picture(quit_question, NARROW, network=-1, mode="today", is_long=True),
+    "quit_plain": Picture(
+        quit_question, network=-1, options=("is_ascii", "no_colour"), mode="today", is_long=True
+    ),
     "sign_in": Picture(sign_in),
     "palette": Picture(palette),
     "palette_wide": Picture(palette, WIDE, is_long=True),
-    "palette_plain": Picture(palette, options=("is_ascii", "no_colour")),
+    "palette_plain": Picture(palette, options=("is_ascii", "no_colour"), is_long=True),
     "granule": Picture(granule, mode="search"),
-    "granule_narrow": Picture(granule, NARROW, mode="search"),
+    "granule_narrow": Picture(granule, NARROW, mode="search", is_long=True),
     "granule_wide": Picture(granule, WIDE, mode="search"),
     "granule_picture": Picture(granule_picture, mode="search"),
-    "granule_picture_wide": Picture(granule_picture, WIDE, mode="search"),
-    "granule_picture_no_colour": Picture(granule_picture, options=("no_colour",), mode="search"),
-    "granule_picture_plain": Picture(granule_picture, options=("is_ascii", "no_colour"), mode="search"),
+    "granule_picture_wide": Picture(granule_picture, WIDE, mode="search", is_long=True),
+    "granule_picture_no_colour": Picture(
+        granule_picture, options=("no_colour",), mode="search", is_long=True
+    ),
+    "granule_picture_plain": Picture(
+        granule_picture, options=("is_ascii", "no_colour"), mode="search", is_long=True
+    ),
     "granule_headers": Picture(granule_headers, mode="search"),
     "help_browse": Picture(help_of_browse),
-    "help_searched": Picture(help_searched, prepare=busy, mode="downloads"),
+    "help_searched": Picture(help_searched, prepare=busy, mode="downloads", is_long=True),
 }
 """Id -> picture."""
 
