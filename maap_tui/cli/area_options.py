@@ -32,7 +32,7 @@ def add_circle(
     Args:
         group: where to add them.
         meaning: what the point is for, in its help.
-        older: names that the point had in this command, which go on being taken.
+        older: names that the point had in this command, which are still accepted.
         older_radius: the same of the radius.
         kwargs: for the point, as for argparse.
     """
@@ -54,7 +54,7 @@ def add_circle(
 
 
 def add_renamed(group: Any, name: str, *older: str, **kwargs: Any) -> None:
-    """Add an option that had other names: they are taken, and neither help nor completion shows them."""
+    """Add an option that had other names: these are accepted, and neither help nor completion shows them."""
     action = group.add_argument(name, *older, **kwargs)
     action.option_strings = [name]
 

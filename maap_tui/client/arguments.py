@@ -202,7 +202,7 @@ def warn_if_lacking(connection: Connection, error: InvalidRequestError | None) -
 
     Args:
         connection: takes the event.
-        error: what the engine says of it, see `Chosen`; None when there is no such thing to say.
+        error: what the engine says of it, see `Chosen`; None when it says nothing.
     """
     if error is not None:
         connection.session.emit(Warned(f"{error.message}; give one of these, or all, as format"))

@@ -48,7 +48,7 @@ class MaapFileSystem(AbstractFileSystem):  # type: ignore[misc]  # it comes with
         return {"name": self._strip_protocol(path), "size": size, "type": "file"}
 
     def ls(self, path: str, detail: bool = True, **options: Any) -> list[Any]:
-        """The file itself, as fsspec asks for it; there are no folders. Errors as `info`."""
+        """The file itself, as fsspec asks for it; folders do not exist. Errors as `info`."""
         found = self.info(path)
         return [found if detail else found["name"]]
 

@@ -387,21 +387,11 @@ class Session(Parts):
             hook=hook,
         )
 
-    async def would_sync_set(
-        self,
-        wanted: ProductSet,
-        span: TimeRange | None,
-        *,
-        partial: bool = False,
-        max_items: int | None = None,
-        product_dir: bool | None = None,
-    ) -> SetSyncReport:
-        """What `sync_set` would do now, with the files that it would fetch; writes nothing."""
+    async def would_sync_set(self, wanted: ProductSet, span: TimeRange | None, **how: Any) -> SetSyncReport:
+        """What `sync_set` would do now; see `set_sync.would_sync_set` for how. Writes nothing."""
         from maap_tui.engine.workflows.set_sync import would_sync_set
 
-        return await would_sync_set(
-            self, wanted, span, partial=partial, max_items=max_items, product_dir=product_dir
-        )
+        return await would_sync_set(self, wanted, span, **how)
 
     async def freeze(self, declaration: Declaration, folder: Path, **how: Any) -> FreezeReport:
         """Freeze a study into a folder; see `freezing.freeze` for how."""

@@ -101,7 +101,7 @@ async def _print_headers(context: CommandContext, path: Path) -> None:
     if found.left_out:
         context.report.warn(
             f"Only the first {format_count(len(found.objects))} groups and variables of {found.path} are "
-            f"listed, there are at least {format_count(found.left_out)} more"
+            f"listed; there are at least {format_count(found.left_out)} more"
         )
         context.report.codes.add(AGAIN)
 

@@ -438,7 +438,7 @@ class Catalogue:
                 raise _not_json("The search result", error) from None
 
     async def item(self, url: str) -> Mapping[str, Any] | None:
-        """One item by its URL, None when there is no such item, or it cannot be one.
+        """One item by its URL, None where the catalogue does not have it.
 
         Raises:
             InvalidRequestError: when the catalogue refuses to say.

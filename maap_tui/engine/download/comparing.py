@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from maap_tui.engine.download.part import HELD, Part, run_to_end
 from maap_tui.engine.download.requests import DownloadRequest, FailedTry, StartOver
+from maap_tui.engine.integrity.hashes import sha256_of
 from maap_tui.engine.integrity.inner import has_inner, inner_fault
 from maap_tui.engine.integrity.sums import Etags, Sum, distinct, of_multihash
 
@@ -48,8 +48,7 @@ async def _lacking(part: Part, expected: Sequence[Sum]) -> list[Sum]:
 def is_as_frozen(path: Path, wanted: DownloadRequest) -> bool:
     """Whether a file that is here has the bytes that a study froze."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == wanted.frozen
+        return sha256_of(path) == wanted.frozen
     except OSError:
         return False
 

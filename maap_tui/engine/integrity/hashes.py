@@ -118,6 +118,16 @@ def compare(descriptor: int, recorded: Recorded) -> int | None:
     return None
 
 
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a whole file, hex.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def pieces_of(descriptor: int, size: int) -> tuple[str, ...]:
     """SHA-256 of each `PIECE` of an open file, hex.
 

@@ -13,7 +13,7 @@ BUSY = frozenset({429, 500, 502, 503, 504})
 """Statuses that say: ask again later."""
 
 GONE = frozenset({404, 410})
-"""Statuses that say: there is no such thing here."""
+"""Statuses that say: this does not exist here."""
 
 _LASTING = frozenset({301, 308, 501})
 """Statuses besides 4xx that another try does not change (RFC 9110 section 15)."""

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from maap_tui.engine.errors import MaapError
 from maap_tui.engine.registry.entries import Key
@@ -49,10 +50,10 @@ async def warnings_of(
         rest = "not deleted now: the archive does not say whether it has them"
     else:
         outlook = _outlook(old.baseline, there)
-        if is_there := old.baseline.upper() in map(str.upper, there):
-            rest = f"to be deleted here, and {outlook}"
+        if is_there := outlook.is_there:
+            rest = f"to be deleted here, and {outlook.words}"
         else:
-            rest = f"not deleted: {outlook}, and nothing brings them back"
+            rest = f"not deleted: {outlook.words}, and nothing brings them back"
             after = ". Once their swap is undone, a clean-up deletes them"
     said = []
     for folder, count in sorted(counts.items()):
@@ -63,12 +64,11 @@ async def warnings_of(
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class StudyOutlook:
     """How long the archive has what a study froze of one baseline."""
 
     folder: Path
     """Of the study."""
-    collection: str
     product_type: str
     baseline: str
     granules: int
@@ -78,7 +78,7 @@ class Outlook:
     """Whether the archive has it still."""
 
 
-async def outlooks(parts: Parts) -> AsyncIterator[Outlook]:
+async def outlooks(parts: Parts) -> AsyncIterator[StudyOutlook]:
     """What the archive has, and keeps, of each baseline of each study of this machine.
 
     Raises:
@@ -93,20 +93,29 @@ async def outlooks(parts: Parts) -> AsyncIterator[Outlook]:
             if (collection, product) not in asked:
                 asked[collection, product] = await baselines_at_archive(parts, collection, product)
             there = asked[collection, product]
-            newer = [name for name in there if name.upper() > baseline.upper()]
-            can_fetch = baseline.upper() in map(str.upper, there)
-            is_kept = can_fetch and len(newer) < KEPT
-            words = "" if is_kept or not there else _outlook(baseline, there)
-            yield Outlook(folder, collection, product, baseline, len(granules), words, can_fetch)
+            outlook = _outlook(baseline, there)
+            words = outlook.words if there and not outlook.is_kept else ""
+            yield StudyOutlook(folder, product, baseline, len(granules), words, outlook.is_there)
 
 
-def _outlook(baseline: str, there: Iterable[str]) -> str:
+class _Outlook(NamedTuple):
+    """How long the archive has a baseline."""
+
+    words: str
+    is_there: bool
+    """Whether the archive has it still."""
+    is_kept: bool
+    """Whether it is among those that ESA keeps."""
+
+
+def _outlook(baseline: str, there: Iterable[str]) -> _Outlook:
     """How long the archive has a baseline, by those that it has of the product."""
     names = sorted({name.upper() for name in there})
     newer = [name for name in names if name > baseline.upper()]
     if baseline.upper() not in names:
-        return "the archive does not have them any more"
+        return _Outlook("the archive does not have them any more", False, False)
+    keeps = f"ESA keeps the latest {KEPT} baselines"
     if len(newer) >= KEPT:
-        return f"the archive is about to drop {baseline}: ESA keeps the latest {KEPT} baselines"
+        return _Outlook(f"the archive is about to drop {baseline}: {keeps}", True, False)
     newest = newer[-1] if newer else baseline
-    return f"the archive drops {baseline} soon after {newest}: ESA keeps the latest {KEPT} baselines"
+    return _Outlook(f"the archive drops {baseline} soon after {newest}: {keeps}", True, True)

@@ -417,8 +417,8 @@ async def _fetch_old(parts: Parts, book: SwapBook, span: TimeRange | None) -> tu
     Returns:
         What was fetched, and the granules whose old files were read here and are whole.
     """
-    some = [one for one in _in(span, book.entries.values(), "fetched", "swapped", "undoing", "retired")]
-    some = [one for one in some if one.had_old]
+    after = _in(span, book.entries.values(), "fetched", "swapped", "undoing", "retired")
+    some = [one for one in after if one.had_old]
     lost = await asyncio.to_thread(_lost, parts, book, some)
     downloads = parts.downloads(verb="swap")
     async with downloads:

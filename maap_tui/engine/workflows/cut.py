@@ -35,6 +35,7 @@ from maap_tui.engine.download.space import check_space
 from maap_tui.engine.errors import DiskFullError, InvalidRequestError, NothingInsideError, UnreadableError
 from maap_tui.engine.events import Noted
 from maap_tui.engine.headers import is_data_file
+from maap_tui.engine.integrity.hashes import sha256_of
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.model import Asset, Granule
 from maap_tui.engine.storage import files
@@ -275,7 +276,7 @@ class _Run:
             try:
                 with path.open("rb") as file:
                     size = os.fstat(file.fileno()).st_size
-                sha256 = await asyncio.to_thread(_sha256, path) if sibling is not None else ""
+                sha256 = await asyncio.to_thread(sha256_of, path) if sibling is not None else ""
             except OSError as error:
                 raise UnreadableError(path, f"Cannot use {path}: {error.strerror}") from error
             job: dict[str, Any] = {"path": str(path), "descriptor": None, "size": size, "here": []}
@@ -423,8 +424,3 @@ def _write(descriptor: int, data: bytes, at: int, out: Path | None) -> None:
             "Free space, then run again." if out else "Free space there, or set TMPDIR to another folder."
         )
         raise failure from error
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from maap_tui.engine.catalogue.search import FailedDay, Search
@@ -23,7 +23,6 @@ from maap_tui.engine.overpass.netcdf_track import read_netcdf
 from maap_tui.engine.overpass.tracks import PlatformTrack, pieces
 from maap_tui.engine.product_sets import Member
 from maap_tui.engine.query import Circle, Query
-from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.together import together
 from maap_tui.engine.workflows.files_here import place_of
 from maap_tui.engine.workflows.filing import Chosen
@@ -248,15 +247,13 @@ async def fetch(parts: Parts, rows: Sequence[Match], formats: tuple[str, ...] = 
 
 def _placed(parts: Parts, requests: Sequence[DownloadRequest]) -> list[DownloadRequest]:
     """Files where they are, by the registry or in a layout; and the others where the settings file them."""
-    recorded: dict[tuple[Key, date], dict[str, str]] = {}
+    recorded: dict[str, str] = {}
     for key, day in {(one.key, one.day) for one in requests if one.key is not None and one.day is not None}:
         with parts.registry.skip_unreadable():
-            tracked = parts.registry.baseline(key).downloads(day, day)
-            recorded[key, day] = {file.url: file.path for file in tracked}
+            recorded |= {file.url: file.path for file in parts.registry.baseline(key).downloads(day, day)}
     found = []
     for request in requests:
-        paths = {} if request.key is None or request.day is None else recorded.get((request.key, request.day))
-        place = place_of(parts, request, (paths or {}).get(request.url, ""))
+        place = place_of(parts, request, recorded.get(request.url, ""))
         if place is not None and (request.root is None or place.is_relative_to(request.root)):
             request = replace(request, path=place)
         elif place is not None:
