@@ -73,5 +73,5 @@ def test_a_file_that_is_not_listed_whole_is_3(maap: Maap, tmp_path: Path, option
             file.create_group(f"g{number:05}")
     shown = maap("show", tmp_path / "long.h5", *options, "--quiet")
     words = f"Warning: Only the first 5,000 groups and variables of {tmp_path / 'long.h5'} are listed"
-    assert shown.code == 3 and shown.err.startswith(f"{words}, there are at least 21 more")
+    assert shown.code == 3 and shown.err.startswith(f"{words}; there are at least 21 more")
     assert len(shown.lines) >= headers.MOST_OBJECTS
