@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import importlib
 import inspect
 import pkgutil
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from driving import text_of, wait_until
 from rich.style import Style
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding
-from textual.command import CommandPalette
+from textual.command import CommandPalette, Hit, Hits, Provider
 from textual.notifications import Notify
 from textual.screen import ModalScreen
-from textual.widgets import Tree
+from textual.widgets import Input, Tree
 from textual.widgets._toast import Toast
 from textual.widgets.tree import TreeNode
 
@@ -143,6 +146,39 @@ def test_no_other_module_replaces_a_private_method() -> None:
                     if base.__module__.startswith("textual.") and name in vars(base)
                 ]
     assert wrong == []
+
+
+class Slow(Provider):
+    """Finds what is asked for once it may."""
+
+    may = asyncio.Event()
+    ran: ClassVar[list[str]] = []
+
+    async def search(self, query: str) -> Hits:
+        if query == "second":
+            await self.may.wait()
+        yield Hit(1, query, partial(self.ran.append, query))
+
+
+async def test_enter_is_for_what_was_typed_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Slow, "may", asyncio.Event())
+    monkeypatch.setattr(Slow, "ran", [])
+    monkeypatch.setattr(Small, "COMMANDS", {Slow})
+    app = Small()
+    async with app.run_test(size=(40, 12)) as pilot:
+        app.action_command_palette()
+        await wait_until(lambda: isinstance(app.screen, CommandPalette) and app.screen.query(Input), pilot)
+        field = app.screen.query_one(Input)
+        field.value = "first"
+        await wait_until(lambda: "first" in text_of(app).replace(" first", "", 1), pilot)
+        field.value = "second"
+        await pilot.press("enter")
+        assert isinstance(app.screen, CommandPalette) and not Slow.ran, (
+            "what the list still shows is not meant"
+        )
+        Slow.may.set()
+        await wait_until(lambda: Slow.ran, pilot)
+        assert Slow.ran == ["second"] and not isinstance(app.screen, CommandPalette)
 
 
 @pytest.mark.parametrize("key", ["pageup", "pagedown"])
