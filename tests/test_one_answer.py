@@ -141,6 +141,19 @@ async def test_names_that_several_ask_for_are_fetched_once(session: Make, events
         assert fetches() == 2
 
 
+async def test_names_are_learnt_from_the_copy_here_before_the_archive_is_asked(
+    session: Make, events: list[Any]
+) -> None:
+    collection, product_type = EARTHCARE
+    for fetches in (1, 0):
+        events.clear()
+        async with session() as opened:
+            assert opened.index.known.queryables_of(collection) is None
+            await opened.index.learn(collection)
+            assert product_type in opened.index.known.products_of(collection)
+        assert sum(isinstance(event, Noted) and "queryables" in event.message for event in events) == fetches
+
+
 async def test_a_fetch_goes_on_for_others_when_the_first_to_ask_has_gone(session: Make) -> None:
     collection, _ = EARTHCARE
     async with session() as opened:

@@ -257,6 +257,17 @@ class CatalogueIndex:
             if not one.has_names and one.is_listed is not False and one.name not in self._faults
         ]
 
+    async def learn(self, name: str) -> None:
+        """Know the names of a collection: from the copy on this machine, without one from the archive.
+
+        Raises:
+            MaapError: as `fetch`.
+        """
+        if self.known.queryables_of(name) is None:
+            await asyncio.to_thread(self.load, (name,))
+        if self.known.queryables_of(name) is None:
+            await self.fetch(name)
+
     async def fetch(self, name: str) -> None:
         """Fetch the names of a collection again; one that is being fetched already is waited for.
 

@@ -76,7 +76,7 @@ class Asking:
         is_new = collection and known.queryables_of(spelled) is None
         if is_new and "collection" not in reading.problems:
             try:
-                await self._app.backend.ask(partial(_fetch_names, collection=collection))
+                await self._app.backend.ask(lambda session: session.index.learn(spelled))
             except NetworkSetupError:
                 raise  # it says nothing about the name
             except InvalidRequestError:

@@ -95,11 +95,8 @@ class OverpassDialog(Dialog[None]):
         self._found: Overpasses | None = None
 
     def compose(self) -> ComposeResult:
-        terms = self._terms
-        names = " ".join(filter(None, names_of(terms, self.maap.backend.session.index.known)[1:]))
-        of = f" of {names}" if terms.collection and names else ""
         with Vertical(classes="dialog -wide -high"):
-            yield Static(clean(f"Overpasses{of}"), markup=False, classes="question")
+            yield Static(self._title(), markup=False, classes="question")
             yield Input(self._first_place(), placeholder=WHERE, id="where", compact=True)
             yield Input("next 14d", placeholder=WHEN, id="when", compact=True)
             yield RowList(
@@ -109,6 +106,10 @@ class OverpassDialog(Dialog[None]):
             )
             yield Static("", markup=False, id="said")
             yield KeyLine(KEYS)
+
+    def _title(self) -> str:
+        names = " ".join(filter(None, names_of(self._terms, self.maap.backend.session.index.known)[1:]))
+        return clean(f"Overpasses of {names}" if self._terms.collection and names else "Overpasses")
 
     def _first_place(self) -> str:
         """The area of the form where it is a place; '' otherwise."""
@@ -166,6 +167,8 @@ class OverpassDialog(Dialog[None]):
             self._say(error.sentences)
             return
         self._found = found
+        # The names may have been read only now.
+        self.query_one(".question", Static).update(self._title())
         rows.empty_text = "The satellite does not come that near in this time."
         empty = {
             "swath": all(one.swath_metres is None for one in found.rows),
@@ -243,6 +246,9 @@ class OverpassDialog(Dialog[None]):
 
 
 async def _found(session: Session, terms: Terms, place: Place, metres: float, span: TimeRange) -> Overpasses:
+    collection = names_of(terms, session.index.known)[0]
+    if collection:
+        await session.index.learn(collection)
     collection, product_type, baseline = names_of(terms, session.index.known)
     named = baseline if baseline not in ("", NEWEST) else None
     query = query_for(session, collection, product_type if collection else "", named)
