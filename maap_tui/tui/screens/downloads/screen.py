@@ -410,7 +410,6 @@ class DownloadsScreen(ModeScreen):
             who = who_has(done.unanswered[0])
             self._say(f"{who} does not answer; {plural(len(done.unanswered), 'transfer')} stay.", is_bad=True)
         await self._look_at_others()
-        self.table.clear_marks()
         self.sample()
 
     def action_cancel(self) -> None:
@@ -435,10 +434,11 @@ class DownloadsScreen(ModeScreen):
             key="y",
         ):
             return
+        # At once: what is marked while the work goes on is meant for the next key.
+        self.table.clear_marks()
         await self._control(lambda transfers: transfers.cancel([line.url for line in own]))
         self._have_done("cancel", obeying(theirs, *LIVE))
         await self._forget(left)
-        self.table.clear_marks()
 
     async def _forget(self, lines: Sequence[Line]) -> None:
         """Take rows of other processes out of the queue on disk."""
@@ -478,6 +478,7 @@ class DownloadsScreen(ModeScreen):
         return line.row is not None and line.state in ("interrupted", "failed", "cancelled")
 
     async def _retry(self, own: Sequence[str], damaged: Sequence[Line], left: Sequence[QueueRow]) -> None:
+        self.table.clear_marks()
         if own:
             await self._control(lambda transfers: transfers.retry(own))
         if requests := [replace(line.job.wanted, again=True) for line in damaged if line.job is not None]:
@@ -490,12 +491,13 @@ class DownloadsScreen(ModeScreen):
             await self.maap.take_over(left)
         if lost := [line.row for line in damaged if line.row is not None]:
             await self.maap.take_over(lost, again=True)
-        self.table.clear_marks()
         self.sample()
 
     def action_top(self) -> None:
         urls = self._own_urls(self.table.chosen, "waiting")
         theirs = obeying(self.table.chosen, "waiting")
+        if urls or theirs:
+            self.table.clear_marks()
         self._have_done("top", theirs)
         if urls:
             self._run(self._to_top, urls)
@@ -505,7 +507,6 @@ class DownloadsScreen(ModeScreen):
     async def _to_top(self, urls: Sequence[str]) -> None:
         await self._control(lambda transfers: transfers.move_to_top(urls))
         self._is_out_of_order = True
-        self.table.clear_marks()
 
     def action_parallel(self, by: int) -> None:
         self._run(self._set_parallel, by)
@@ -539,13 +540,13 @@ class DownloadsScreen(ModeScreen):
             key="y",
         ):
             return
+        self.table.clear_marks()
         await self.maap.backend.with_transfers(lambda transfers: transfers.clear_finished())
         jobs = self.maap.backend.transfers.jobs if self.maap.backend.transfers else {}
         gone = [line for url, line in self._own.items() if jobs.get(url) is not line.job]
         await asyncio.sleep(0)  # with many, each of these steps takes long
         self._drop_own(gone)
         await self._forget([line for line in lines if line.row is not None])
-        self.table.clear_marks()
         await asyncio.sleep(0)
         self._arrange()
         self.sample()
@@ -572,6 +573,7 @@ class DownloadsScreen(ModeScreen):
 
     async def _verify(self, lines: Sequence[Line]) -> None:
         """Check files on disk, one after the other."""
+        self.table.clear_marks()
         bad = done = 0
         judge = self.maap.backend.session.judge()
         try:
@@ -584,7 +586,6 @@ class DownloadsScreen(ModeScreen):
         finally:
             self.head.doing = ""
             self._show_detail()
-        self.table.clear_marks()
         if bad:
             self._say(f"Verified {plural(done, 'file')}: {bad} bad. r fetches them again.", is_bad=True)
         elif done == 1 and lines[0].verdict is not None:
@@ -604,7 +605,7 @@ class DownloadsScreen(ModeScreen):
             self._say("No crashed process left transfers.")
 
     async def _take_over(self, rows: Sequence[QueueRow]) -> None:
+        self.table.clear_marks()
         count = await self.maap.take_over(rows)
         self._say(f"Going on with {plural(count, 'transfer')}.")
-        self.table.clear_marks()
         self.sample()

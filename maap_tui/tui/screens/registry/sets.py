@@ -472,6 +472,7 @@ class SetsScreen(Dialog[None]):
             return
         if not await may_queue(self.maap, count, f"{plural(count, 'file')} of {table.wanted.name}"):
             return
+        self._rows.clear_marks()
         queued = await self.maap.backend.queue_files(requests)
         others = f" {count - queued} in the queue already." if count > queued else ""
         lacking = sum(any(cell.state == "nowhere" for cell in row.cells) for row in rows)
@@ -479,7 +480,6 @@ class SetsScreen(Dialog[None]):
             f" {plural(lacking, 'orbit and frame', 'orbits and frames')} wait for more." if lacking else ""
         )
         self.maap.notify(f"{plural(queued, 'file')} queued.{others}{words} 3 shows the queue.", timeout=8)
-        self._rows.clear_marks()
 
     def action_copy(self) -> None:
         if not self._sets:

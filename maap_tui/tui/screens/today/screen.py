@@ -396,10 +396,10 @@ class TodayScreen(ModeScreen):
         what = f"{plural(len(found), 'file')} of {plural(len(lacks), 'baseline')}"
         if not await may_queue(self.maap, len(found), what):
             return
+        self._lack_list.clear_marks()
         count, refused = await self.maap.backend.queue_tracked(found)
         queued = f"{plural(count, 'file')} queued; 3 shows them."
         self.maap.notify(queued + (f" {format_count(refused)} cannot be fetched: see 5." if refused else ""))
-        self._lack_list.clear_marks()
 
     def action_news(self) -> None:
         start_worker(self, self._show_arrived, group="news", exclusive=True)
