@@ -176,7 +176,9 @@ def test_every_byte_of_a_hostile_catalogue_comes_as_text(
         "MAAP_RETRIES": "0",
         "MAAP_RETRY_WAIT": "0.01",
     }
-    memory = Session.load(environ=environ).dirs.cache_file("search.json")
+    dirs = Session.load(environ=environ).dirs
+    dirs.queryables_file(L2).unlink()
+    memory = dirs.cache_file("search.json")
     memory.parent.mkdir(parents=True, exist_ok=True)
     terms = Terms(L2, "CPR_CLD_2A", "BC", "2025-12-01/2025-12-02")
     memory.write_text(json.dumps({"terms": terms.as_dict()}))
