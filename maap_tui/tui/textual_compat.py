@@ -17,7 +17,7 @@ from textual import on
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.binding import Binding
-from textual.command import CommandPalette
+from textual.command import Command, CommandList, CommandPalette
 from textual.css.model import RuleSet
 from textual.css.query import NoMatches
 from textual.css.stylesheet import Stylesheet
@@ -29,7 +29,7 @@ from textual.message import Message
 from textual.notifications import Notification, SeverityLevel
 from textual.screen import Screen
 from textual.widgets import Input, Tree
-from textual.worker import Worker, WorkerState
+from textual.worker import WorkerError
 
 from maap_tui.tui.closing import ClosesOnce
 from maap_tui.tui.graphics import take_answers
@@ -70,30 +70,25 @@ def notifications_of(app: App[Any]) -> list[Notification]:
 class Palette(CommandPalette, ClosesOnce[None]):
     """A palette whose enter is for what was typed before it, and that page keys do not end.
 
-    Textual takes what the list shows at the moment of enter: nothing, or what fewer letters had found. It
-    turns pages of a list that it has not laid out yet.
+    Textual takes what the list shows at the moment of enter: nothing, or what fewer letters had found. Keys
+    typed after enter it gives to the palette still. It turns pages of a list that it has not laid out yet.
     """
 
-    _is_awaited = False
-    """Whether enter was pressed for a list that is still to come."""
-
-    @on(Input.Changed)
-    def _forget_enter(self) -> None:
-        self._is_awaited = False
-
     @on(Input.Submitted)
-    def _wait_for_list(self, event: Input.Submitted) -> None:
-        if any(one.group == self._GATHER_COMMANDS_GROUP and not one.is_finished for one in self.workers):
-            self._is_awaited = True
-            event.stop()
-            event.prevent_default()
-
-    @on(Worker.StateChanged)
-    def _take_first(self, event: Worker.StateChanged) -> None:
-        if self._is_awaited and event.worker.group == self._GATHER_COMMANDS_GROUP:
-            if event.state is WorkerState.SUCCESS:
-                self._is_awaited = False
-                self._select_or_command()
+    async def _run_first(self, event: Input.Submitted) -> None:
+        """Run what is found for the whole text; keys typed after enter wait until it runs."""
+        event.stop()
+        event.prevent_default()
+        for worker in list(self.workers):
+            if worker.group == self._GATHER_COMMANDS_GROUP:
+                with suppress(WorkerError):
+                    await worker.wait()
+        commands = self.query_one(CommandList)
+        chosen = None if commands.highlighted is None else commands.get_option_at_index(commands.highlighted)
+        if isinstance(chosen, Command):
+            self.app.post_message(CommandPalette.Closed(option_selected=True))
+            self.dismiss()
+            self.app.call_later(chosen.hit.command)
 
     def _action_command_list(self, action: str) -> None:
         # The lines of the list are made when it is drawn: not yet, or on a very small terminal not at all.
