@@ -2,8 +2,8 @@
 
 Textual queues a key at the widget that has the focus and looks its binding up once it has come back: of keys
 typed in a burst, those of different modes overtake one another, and a key may act in a mode that was not
-there when it was typed. A click moves the focus at once: what was typed before it would go to the field that
-was clicked.
+there when it was typed; what is typed after enter goes to the field that enter ends. A click moves the focus
+at once: what was typed before it would go to the field that was clicked.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 from textual import events
 from textual.app import App, ScreenStackError
+from textual.dom import NoScreen
 from textual.errors import NoWidget
 from textual.timer import Timer
 from textual.widget import Widget
@@ -44,6 +45,8 @@ class InputTurns:
         self._waiting: deque[Input] = deque()
         self._sent: InputDone | None = None
         """Posted behind the key or click being handled, to report its end; None between two."""
+        self._behind: Widget | None = None
+        """Where another one follows: what a binding posts, as enter in a field, is behind the first."""
         self._timer: Timer | None = None
 
     async def take(self, event: Input) -> None:
@@ -53,11 +56,20 @@ class InputTurns:
 
     async def end(self, done: InputDone) -> None:
         """The widget has handled what was sent before this message."""
-        if done is self._sent:
-            self._sent = None
-            if self._timer is not None:
-                self._timer.stop()
+        if done is not self._sent:
+            return
+        self._sent = None
+        if self._timer is not None:
+            self._timer.stop()
+        target, self._behind = self._behind, None
+        # A dialog that the key closed takes nothing more.
+        if target is None or not self._is_on_top(target) or not self._send_behind(target):
             await self._go_on()
+
+    def _is_on_top(self, target: Widget) -> bool:
+        with suppress(NoScreen, ScreenStackError):
+            return target.screen is self._app.screen
+        return False
 
     async def _go_on(self) -> None:
         while self._waiting and self._sent is None:
@@ -69,10 +81,18 @@ class InputTurns:
             if not isinstance(event, ACTING):
                 continue
             target = target or self._app.focused or self._app.screen
-            done = InputDone()
-            if is_sent and target.post_message(done):
-                self._sent = done
-                self._wait_for(done, target, LONGEST_S)
+            # Not sent, it was handled by the app, which may have posted the move of the focus to itself.
+            if self._send_behind(target):
+                self._behind = target if is_sent else None
+
+    def _send_behind(self, target: Widget) -> bool:
+        """Have the end of what a widget has in its queue reported; False when it takes no more messages."""
+        done = InputDone()
+        if not target.is_attached or not target.post_message(done):
+            return False
+        self._sent = done
+        self._wait_for(done, target, LONGEST_S)
+        return True
 
     def _target_of(self, event: Input) -> Widget | None:
         """The widget that a click is for; None for a key, which goes to the focused widget."""
@@ -91,4 +111,6 @@ class InputTurns:
         if longest_s > 0 and target.is_attached and target.is_running:
             self._wait_for(done, target, longest_s)  # it exists, and is only busy
         else:
+            if done is self._sent:
+                self._behind = None
             await self.end(done)

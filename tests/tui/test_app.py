@@ -31,6 +31,7 @@ from maap_tui.tui.dialogs.error import ErrorDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.dialogs.sign_in import SignInDialog
 from maap_tui.tui.keys import MODES
+from maap_tui.tui.screens.downloads.screen import DownloadsScreen
 from maap_tui.tui.screens.log.screen import LogScreen
 from maap_tui.tui.theme import wants_ascii
 from tests.homes import MOMENT, QUICK
@@ -101,6 +102,19 @@ async def test_keys_typed_in_one_burst_act_in_their_order(make_app: MakeApp) -> 
         assert isinstance(log, LogScreen)
         assert log.level == "warning"
         assert "no results yet" in notices_of(app)
+
+
+@pytest.mark.parametrize("keys", [("slash", *"cpr", "enter", "3"), ("ctrl+p", *"go to log", "enter", "3")])
+async def test_a_key_after_enter_is_not_for_the_field_that_enter_ends(
+    make_app: MakeApp, keys: tuple[str, ...]
+) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_until(lambda: app.current_mode == "browse", pilot)
+        for key in keys:
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await wait_until(lambda: app.current_mode == "downloads", pilot)
+        assert isinstance(app.screen, DownloadsScreen)
 
 
 class SlowField(Input):
