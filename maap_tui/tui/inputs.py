@@ -3,7 +3,8 @@
 Textual queues a key at the widget that has the focus and looks its binding up once it has come back: of keys
 typed in a burst, those of different modes overtake one another, and a key may act in a mode that was not
 there when it was typed; what is typed after enter goes to the field that enter ends. A click moves the focus
-at once: what was typed before it would go to the field that was clicked.
+at once: what was typed before it would go to the field that was clicked. A key that opens a field or a dialog moves the focus only some messages later: what was typed
+behind it would go to the list that had the focus before.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from typing import Any
 
 from textual import events
 from textual.app import App, ScreenStackError
-from textual.dom import NoScreen
 from textual.errors import NoWidget
 from textual.timer import Timer
 from textual.widget import Widget
@@ -34,6 +34,9 @@ CHECK_S = 1.0
 LONGEST_S = 10.0
 """Seconds that a key or click may take before the next one is handed out anyway."""
 
+MOST_ROUNDS = 6
+"""Rounds in which what a key began is waited for."""
+
 
 class InputTurns:
     """The queue of what was typed and clicked."""
@@ -45,8 +48,11 @@ class InputTurns:
         self._waiting: deque[Input] = deque()
         self._sent: InputDone | None = None
         """Posted behind the key or click being handled, to report its end; None between two."""
-        self._behind: Widget | None = None
-        """Where another one follows: what a binding posts, as enter in a field, is behind the first."""
+        self._target: Widget | None = None
+        """What it was posted to."""
+        self._rounds = 0
+        self._seen: tuple[Widget | None, ...] = ()
+        """The screen and the focus when the last round began."""
         self._timer: Timer | None = None
 
     async def take(self, event: Input) -> None:
@@ -56,20 +62,37 @@ class InputTurns:
 
     async def end(self, done: InputDone) -> None:
         """The widget has handled what was sent before this message."""
-        if done is not self._sent:
-            return
-        self._sent = None
-        if self._timer is not None:
-            self._timer.stop()
-        target, self._behind = self._behind, None
-        # A dialog that the key closed takes nothing more.
-        if target is None or not self._is_on_top(target) or not self._send_behind(target):
-            await self._go_on()
+        if done is self._sent:
+            self._sent = None
+            if self._timer is not None:
+                self._timer.stop()
+            if not self._follow():
+                await self._go_on()
 
-    def _is_on_top(self, target: Widget) -> bool:
-        with suppress(NoScreen, ScreenStackError):
-            return target.screen is self._app.screen
-        return False
+    def _follow(self) -> bool:
+        """Send another message behind what the key began, until screen and focus stay; whether one was sent.
+
+        The action of a key may post a message that opens a dialog, which takes the focus by another one.
+        """
+        try:
+            now = self._app.screen, self._app.focused
+        except ScreenStackError:
+            return False
+        if now == self._seen or self._rounds >= MOST_ROUNDS:
+            return False
+        # What the key was sent to may have a message of its own to handle, unless its screen is gone.
+        before = self._target
+        is_there = before is not None and before.is_attached and now[0] in before.ancestors_with_self
+        self._rounds, self._seen = self._rounds + 1, now
+        return self._send((before if is_there else None) or now[1] or now[0])
+
+    def _send(self, target: Widget) -> bool:
+        done = InputDone()
+        if not target.post_message(done):
+            return False
+        self._sent, self._target = done, target
+        self._wait_for(done, target, LONGEST_S)
+        return True
 
     async def _go_on(self) -> None:
         while self._waiting and self._sent is None:
@@ -77,22 +100,11 @@ class InputTurns:
             target = self._target_of(event)
             if target is not None and not target.is_attached:
                 continue  # it was removed a moment ago: Textual would look for the parent that it had
-            is_sent = await self._hand_out(event)
-            if not isinstance(event, ACTING):
-                continue
-            target = target or self._app.focused or self._app.screen
-            # Not sent, it was handled by the app, which may have posted the move of the focus to itself.
-            if self._send_behind(target):
-                self._behind = target if is_sent else None
-
-    def _send_behind(self, target: Widget) -> bool:
-        """Have the end of what a widget has in its queue reported; False when it takes no more messages."""
-        done = InputDone()
-        if not target.is_attached or not target.post_message(done):
-            return False
-        self._sent = done
-        self._wait_for(done, target, LONGEST_S)
-        return True
+            await self._hand_out(event)
+            if isinstance(event, ACTING):
+                # Also where the app handled it: it may have posted the move of the focus to itself.
+                self._rounds, self._seen = 0, ()
+                self._send(target or self._app.focused or self._app.screen)
 
     def _target_of(self, event: Input) -> Widget | None:
         """The widget that a click is for; None for a key, which goes to the focused widget."""
@@ -111,6 +123,4 @@ class InputTurns:
         if longest_s > 0 and target.is_attached and target.is_running:
             self._wait_for(done, target, longest_s)  # it exists, and is only busy
         else:
-            if done is self._sent:
-                self._behind = None
             await self.end(done)

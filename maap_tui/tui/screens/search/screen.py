@@ -285,7 +285,7 @@ class SearchScreen(ModeScreen):
 
     def _unfold(self, field: str) -> None:
         self.remove_class("-folded")
-        self.call_after_refresh(self.query_one(f"#{field}").focus)
+        self.query_one(f"#{field}").focus()
 
     @on(SearchForm.Unfold)
     def unfold(self) -> None:
