@@ -1109,3 +1109,19 @@ async def test_counting_at_an_archive_that_hangs_is_stopped_by_esc(
         await wait_until(lambda: "Counting at the archive" in text_of(app), pilot)
         await pilot.press("escape")
         await wait_until(lambda: screen.work is None, pilot)
+
+
+async def test_a_baseline_asked_for_in_vain_does_not_open_later(make_app: MakeApp) -> None:
+    app = make_app(prepare=fill)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        screen = await go(app, pilot)
+        app.go("registry", key=OTHER)  # it is not tracked
+        changes = Registry(app.backend.session.dirs.registry_dir)
+        changes.add(entries(app.backend.session, date(2025, 12, 4), 1))
+        await wait_until(lambda: (row := screen.rows[KEY]).summary and len(row.summary.days) == 3, pilot)
+        await pilot.press("enter")
+        await wait_until(lambda: screen.opened == KEY, pilot)
+        # A sync in another process tracks it now.
+        changes.add(entries(app.backend.session, count=1, key=OTHER))
+        await wait_until(lambda: OTHER in screen.rows and screen.rows[OTHER].summary, pilot)
+        assert screen.opened == KEY

@@ -175,7 +175,7 @@ class RegistryScreen(ModeScreen):
         key: Key | None = None,
         day: date | None = None,
     ) -> None:
-        """Open a baseline, by its names or its key, at a day of it, as soon as it is known."""
+        """Open a baseline, by its names or its key, at a day of it, once the registry was read."""
         if key is not None:
             collection, product_type, baseline = key.collection, key.product_type, key.baseline
         self._wanted = (collection, product_type, baseline)
@@ -213,10 +213,12 @@ class RegistryScreen(ModeScreen):
     async def _poll(self) -> None:
         """Look for changes, then read what changed."""
         assert self._watch is not None
-        problem = ""
+        problem, wanted = "", self._wanted
         try:
             keys, changed = await asyncio.to_thread(self._watch.poll)
             self._set_keys(keys)
+            if self._wanted is wanted:
+                self._wanted = None  # it is not tracked: one that is later must not open by itself
             self._unread |= set(changed)
             for key in sorted(self._unread & self.rows.keys(), key=lambda one: one != self.opened):
                 try:
@@ -401,6 +403,7 @@ class RegistryScreen(ModeScreen):
         if self.opened is None:
             row = self._baselines.current
             if row is not None:
+                self._wanted = None
                 self._open(row.key)
         elif self.focused is self._files:
             if self._files.current is not None:
