@@ -223,11 +223,10 @@ class MaapApp(QuietApp):
         self._sampling.wake()
         await self._turns.take(event)
 
-    async def _hand_out(self, event: Input) -> bool:
+    async def _hand_out(self, event: Input) -> None:
         if isinstance(event, events.Paste) and isinstance(self.screen, CommandPalette):
             event = events.Paste(self._pasted.line_for(event.text))  # its field takes one line
         await super().on_event(event)
-        return event.is_forwarded
 
     @on(InputDone)
     async def _note_input_done(self, done: InputDone) -> None:
@@ -350,7 +349,8 @@ class MaapApp(QuietApp):
             self.call_later(self._hand_over, mode, context)
 
     def _hand_over(self, mode: str, context: dict[str, Any]) -> None:
-        receive = getattr(self.screen, "receive", None)
+        # Not to what is shown: another key may have changed the mode, or a dialog lie above it.
+        receive = getattr(self.get_screen_stack(mode)[0], "receive", None)
         if receive is not None:
             receive(**context)
 

@@ -3,12 +3,14 @@
 Textual queues a key at the widget that has the focus and looks its binding up once it has come back: of keys
 typed in a burst, those of different modes overtake one another, and a key may act in a mode that was not
 there when it was typed; what is typed after enter goes to the field that enter ends. A click moves the focus
-at once: what was typed before it would go to the field that was clicked. A key that opens a field or a dialog moves the focus only some messages later: what was typed
-behind it would go to the list that had the focus before.
+at once: what was typed before it would go to the field that was clicked. A key that opens a field or a
+dialog moves the focus only some messages later: what was typed behind it would go to the list that had the
+focus before.
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -18,6 +20,7 @@ from typing import Any
 from textual import events
 from textual.app import App, ScreenStackError
 from textual.errors import NoWidget
+from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 
@@ -34,6 +37,12 @@ CHECK_S = 1.0
 LONGEST_S = 10.0
 """Seconds that a key or click may take before the next one is handed out anyway."""
 
+READY_S = 0.5
+"""Seconds that keys wait for a screen to have read what they act on."""
+
+LOOK_S = 0.01
+"""Seconds between two looks whether it has."""
+
 MOST_ROUNDS = 6
 """Rounds in which what a key began is waited for."""
 
@@ -41,8 +50,8 @@ MOST_ROUNDS = 6
 class InputTurns:
     """The queue of what was typed and clicked."""
 
-    def __init__(self, app: App[Any], hand_out: Callable[[Input], Awaitable[bool]]) -> None:
-        """Take the app and what gives it an event whose turn it is, and says whether a widget has it now."""
+    def __init__(self, app: App[Any], hand_out: Callable[[Input], Awaitable[object]]) -> None:
+        """Take the app and what gives it an event whose turn it is."""
         self._app = app
         self._hand_out = hand_out
         self._waiting: deque[Input] = deque()
@@ -54,6 +63,10 @@ class InputTurns:
         self._seen: tuple[Widget | None, ...] = ()
         """The screen and the focus when the last round began."""
         self._timer: Timer | None = None
+        self._unready: Screen[Any] | None = None
+        """The screen that is waited for last, or was in vain."""
+        self._ready_by = 0.0
+        self._is_looking = False
 
     async def take(self, event: Input) -> None:
         """Hand an event out, at once or after those before it."""
@@ -88,14 +101,14 @@ class InputTurns:
 
     def _send(self, target: Widget) -> bool:
         done = InputDone()
-        if not target.post_message(done):
+        if not target.is_attached or not target.post_message(done):
             return False
         self._sent, self._target = done, target
         self._wait_for(done, target, LONGEST_S)
         return True
 
     async def _go_on(self) -> None:
-        while self._waiting and self._sent is None:
+        while self._waiting and self._sent is None and self._is_ready():
             event = self._waiting.popleft()
             target = self._target_of(event)
             if target is not None and not target.is_attached:
@@ -105,6 +118,29 @@ class InputTurns:
                 # Also where the app handled it: it may have posted the move of the focus to itself.
                 self._rounds, self._seen = 0, ()
                 self._send(target or self._app.focused or self._app.screen)
+
+    def _is_ready(self) -> bool:
+        """Whether the screen has what keys act on; one that has not is looked at again in a moment.
+
+        A screen that reads a file of this machine first says so by `is_ready`; others have no such attribute.
+        """
+        with suppress(ScreenStackError):
+            screen = self._app.screen
+            if getattr(screen, "is_ready", True):
+                return True
+            now = time.monotonic()
+            if self._unready is not screen:
+                self._unready, self._ready_by = screen, now + READY_S
+            if now < self._ready_by:
+                if not self._is_looking:
+                    self._is_looking = True
+                    self._app.set_timer(LOOK_S, self._look_again)
+                return False
+        return True
+
+    async def _look_again(self) -> None:
+        self._is_looking = False
+        await self._go_on()
 
     def _target_of(self, event: Input) -> Widget | None:
         """The widget that a click is for; None for a key, which goes to the focused widget."""

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
+import select
 from collections.abc import Callable
 
+import pytest
 from driving import notices_of, text_of, wait_until
 from textual import events
 from textual.widgets import Input
 
+from maap_tui.engine.search_history import SearchHistory
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.screens.log.screen import LogScreen
 from maap_tui.tui.screens.search.screen import SearchScreen
+from maap_tui.tui.screens.search.terms import Terms
 from maap_tui.tui.widgets.row_list import RowList
+from tests.homes import PATIENCE_S
 
 MakeApp = Callable[..., MaapApp]
 L2 = "EarthCAREL2Validated_MAAP"
@@ -25,7 +32,7 @@ def send(app: MaapApp, *keys: str) -> None:
             app.post_message(events.Key(one, one if len(one) == 1 else None))
 
 
-NAMED = ("enter", "escape", "slash", "home")
+NAMED = ("enter", "escape", "slash", "home", "ctrl+r", "ctrl+o")
 
 
 async def test_a_whole_search_is_typed_in_one_burst(make_app: MakeApp) -> None:
@@ -65,3 +72,49 @@ async def test_a_filter_is_typed_in_one_burst(make_app: MakeApp) -> None:
         send(app, "slash", "alpha", "enter", "home")
         await wait_until(lambda: rows.needle == "alpha" and app.focused is rows and not rows.cursor, pilot)
         assert not notices_of(app)
+
+
+async def test_a_mode_and_a_key_in_it_are_typed_at_once(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maap_tui.tui.inputs.READY_S", PATIENCE_S)
+    app = make_app(mode="browse")
+    memory = app.backend.session.dirs.cache_file("search.json")
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(memory)  # who reads it waits until it was written and closed
+    written = os.open(memory, os.O_RDWR)
+    terms = Terms(L2, "CPR_CLD_2A", "BC", "2025-12-01")
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        try:
+            await wait_until(lambda: app.current_mode == "browse", pilot)
+            send(app, "2", "ctrl+r", "s")
+            await wait_until(lambda: "No search yet" in text_of(app), pilot)
+            os.write(written, json.dumps({"terms": terms.as_dict(), "sort": ["start", False]}).encode())
+            await wait_until(lambda: not select.select([written], [], [], 0)[0], pilot)
+        finally:
+            memory.unlink(missing_ok=True)
+            os.close(written)
+        # The form as it was left is searched for; the list is sorted the other way round.
+        await wait_until(lambda: app.screen.query_one("#results", RowList).rows, pilot)
+        screen = app.screen
+        assert isinstance(screen, SearchScreen)
+        await wait_until(lambda: not screen.is_searching and screen.results.sort_reversed, pilot)
+        assert not notices_of(app)
+        # The last search is made again from the list of past ones.
+        await wait_until(lambda: SearchHistory(app.backend.session.dirs).past(), pilot)
+        screen.form.fill(Terms())
+        send(app, "ctrl+o", "enter")
+        await wait_until(lambda: screen.form.terms.product_type == "CPR_CLD_2A", pilot)
+
+
+async def test_a_mode_gets_what_is_for_it_though_another_one_is_shown(make_app: MakeApp) -> None:
+    app = make_app(mode="browse")
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: app.current_mode == "browse", pilot)
+        app.go("search", collection=L2, product_type="CPR_CLD_2A")
+        app.action_go("registry")
+        await wait_until(lambda: app.current_mode == "registry", pilot)
+        await pilot.press("2")
+        await wait_until(lambda: app.screen.query("#product_type"), pilot)
+        field = app.screen.query_one("#product_type", Input)
+        await wait_until(lambda: field.value == "CPR_CLD_2A", pilot)

@@ -828,3 +828,20 @@ async def test_hostile_names_change_nothing_but_the_text_shown(make_app: Make) -
         await pilot.pause()
         assert "\x1b" not in text_of(app)
         assert app.is_running
+
+
+async def test_a_search_that_takes_the_place_of_another_has_the_list(
+    make_app: Make, archive: Archive
+) -> None:
+    app = make_app()
+    async with searching(app) as (screen, pilot):
+        archive.faults.add(target="all", latency_s=300.0)
+        screen.form.fill(Terms(L2, "CPR_CLD_2A", "BC", "2025-12-01"))
+        await pilot.press("ctrl+r")
+        await wait_until(lambda: "Searching" in screen.results.empty_text, pilot)
+        choices = {"collection": L2, "product": "CPR_CLD_2A", "baseline": "BC", "date": "2025-12-02"}
+        app.go("search", choices=choices)
+        await wait_until(lambda: "2025-12-02" in screen.form.terms.time, pilot)
+        await pilot.pause()
+        assert screen.is_searching and "Searching" in screen.results.empty_text, text_of(app)
+        archive.faults.clear()

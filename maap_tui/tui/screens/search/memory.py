@@ -32,11 +32,11 @@ class SearchMemory:
         self._turn = asyncio.Lock()
 
     async def read(self) -> None:
-        """Take what the file says; what is damaged in it is left out."""
+        """Take what the file says, but for what was chosen meanwhile; what is damaged in it is left out."""
         found = self._written = await asyncio.to_thread(recall, self._file)
-        if isinstance(columns := found.get("columns"), list):
+        if self.columns is None and isinstance(columns := found.get("columns"), list):
             self.columns = [key for key in columns if isinstance(key, str)]
-        if isinstance(preview := found.get("preview"), bool):
+        if self.wants_preview is None and isinstance(preview := found.get("preview"), bool):
             self.wants_preview = preview
         sort = found.get("sort")
         if isinstance(sort, list) and len(sort) == 2 and sort[0] in {column.key for column in COLUMNS}:

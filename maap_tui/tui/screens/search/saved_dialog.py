@@ -98,6 +98,8 @@ class SavedDialog(Dialog[Choices | None]):
         self._here = here
         self._problem = problem
         self._named: dict[str, Choices] = {}
+        self.is_ready = False
+        """Whether the searches are listed; a key that takes one waits for that."""
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -wide"):
@@ -144,6 +146,7 @@ class SavedDialog(Dialog[Choices | None]):
         if name:
             shown.move_to_key(name)
         self.show_whole()
+        self.is_ready = True
 
     @property
     def current(self) -> Entry | None:

@@ -165,11 +165,16 @@ class SearchScreen(ModeScreen):
             start_worker(self, self.asking.learn_local, group="names", exclusive=True)
             self.states.look_at_all()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the form has what it was left with; a key that searches waits for that."""
+        return self._is_restored
+
     async def _restore(self) -> None:
         memory = self.memory
         await memory.read()
         self.fit_columns()
-        if memory.sort is not None:
+        if memory.sort is not None and self.results.sort_key is None:
             self.results.sort_by(memory.sort[0], is_reversed=memory.sort[1])
         if memory.wants_preview is not None:
             self._place_preview()
@@ -259,7 +264,7 @@ class SearchScreen(ModeScreen):
     @on(SearchForm.Changed)
     def wait_for_typing(self) -> None:
         """Ask for the count after a pause in typing."""
-        self._is_touched = self._is_touched or self._is_restored or bool(self.form.field_in_hand)
+        self._is_touched = self._is_touched or self._is_restored or self._is_in_form
         self.workers.cancel_group(self, "count")
         self.form.say("")
         if self._typing is not None:
@@ -299,9 +304,12 @@ class SearchScreen(ModeScreen):
         """Fold the form into a line while the results have the focus; a wide screen shows both."""
         if not self.query("#sum"):
             return  # the screen is being made
-        is_in_form = self.focused is not None and self.form in self.focused.ancestors
         has_results = bool(self.results.rows) or self.is_searching
-        self.set_class(has_results and not is_in_form, "-folded")
+        self.set_class(has_results and not self._is_in_form, "-folded")
+
+    @property
+    def _is_in_form(self) -> bool:
+        return self.focused is not None and self.form in self.focused.ancestors
 
     # The run
 
@@ -355,15 +363,16 @@ class SearchScreen(ModeScreen):
             outcome = "stopped"
             raise
         finally:
-            self._take_incoming(everything=True)
-            self._put_in_order()
             if run.count >= MANY:
                 gc_pause.exclude()
-            run.end(outcome, len(rows.rows))
-            rows.empty_text = empty_in_words(outcome, run.search)
-            rows.refresh()
-            self._show_progress()
-            self._fold()
+            if self._run is run:  # another search may have begun, whose list it is then
+                self._take_incoming(everything=True)
+                self._put_in_order()
+                run.end(outcome, len(rows.rows))
+                rows.empty_text = empty_in_words(outcome, run.search)
+                rows.refresh()
+                self._show_progress()
+                self._fold()
 
     async def _note(self, run: SearchRun, choices: Choices) -> None:
         failed = len(run.search.failed) if run.search is not None else 0
