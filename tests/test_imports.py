@@ -394,6 +394,17 @@ def test_the_lightest_command_loads_what_it_prints_and_no_more(tmp_path: Path) -
     assert printed_by(code, HOME=str(tmp_path)).split() == []
 
 
+def test_httpx_is_loaded_without_the_command_that_it_has() -> None:
+    code = (
+        "import asyncio, sys; from maap_tui.engine.net.transport import Clients\n"
+        "async def make():\n"
+        "    Clients(connections=1, is_bulk=True).of('http://127.0.0.1:9/')\n"
+        "asyncio.run(make())\n"
+        "print(*(one for one in ('httpx', 'httpx._main', 'click', 'rich') if one in sys.modules))\n"
+    )
+    assert printed_by(code).split() == ["httpx"]
+
+
 def printed_by(code: str, **variables: str) -> str:
     """What a clean interpreter prints that runs this."""
     done = subprocess.run(
