@@ -116,7 +116,7 @@ APP_LAYERS = [
 
 OUTSIDE = {
     "net/http.py": {"httpx"},
-    "net/transport.py": {"httpx", "httpx_aiohttp", "aiohttp", "certifi"},
+    "net/transport.py": {"httpx", "httpx_aiohttp", "aiohttp", "certifi", "yarl"},
     "config/dirs.py": {"platformdirs"},
     "config/toml_file.py": {"tomlkit"},
     "storage/locks.py": {"filelock"},

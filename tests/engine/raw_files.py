@@ -97,6 +97,8 @@ class FileServer:
     url: str = ""
     host: str = "127.0.0.1"
     tls: ssl.SSLContext | None = None
+    on_connect: Callable[[], object] = lambda: None
+    """Called for each connection that opens."""
     _open: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def __aenter__(self) -> FileServer:
@@ -133,6 +135,7 @@ class FileServer:
         task = asyncio.current_task()
         assert task is not None
         self._open.add(task)
+        self.on_connect()
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await self._answer(reader, writer)

@@ -27,7 +27,7 @@ from maap_tui.engine.errors import AuthenticationError, DiskFullError, DownloadE
 from maap_tui.engine.events import BytesReceived, Event, FileRetried, FileStarted, Noted
 from maap_tui.engine.integrity.hashes import PIECE
 from maap_tui.engine.storage import locks
-from tests.engine.raw_files import NOT_DATA, FileServer, RawFile, Reply, Request, answer
+from tests.engine.raw_files import NOT_DATA, FileServer, RawFile, Reply, Request, answer, token_reply
 from tests.engine.transfer_kit import LOGIN_PAGE, Kit, Remote, asked, hdf5_body, open_sockets, other_tasks
 from tests.homes import PATIENCE_S
 
@@ -554,6 +554,52 @@ async def test_a_401_that_stays_stops_everything(
         await kit().transfer().fetch(remote().wanted(tmp_path))
     assert archive.tokens.refreshes == before + 2
     assert len(asked(archive)) == 2
+
+
+async def test_the_connection_for_a_file_opens_while_its_token_comes(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    connections, body, both = [], hdf5_body(5000), asyncio.Event()
+
+    def connect() -> None:
+        connections.append(1)
+        if len(connections) == 2:
+            both.set()
+
+    async def give(request: Request, writer: asyncio.StreamWriter) -> None:
+        await asyncio.wait_for(both.wait(), PATIENCE_S)
+        writer.write(token_reply())
+
+    raw.on_connect = connect
+    raw.at("/token", give)
+    wanted = DownloadRequest(raw.at(H5, answer("200 OK", body)), tmp_path / "a.h5")
+    fetched = await kit(raw).transfer().fetch(wanted)
+    assert fetched.path.read_bytes() == body
+    assert len(connections) == 2, "the file came by another connection than the one that was opened for it"
+
+
+async def test_a_transfer_cancelled_while_its_token_comes_leaves_nothing(
+    kit: Callable[..., Kit], raw: FileServer, tmp_path: Path
+) -> None:
+    asked = asyncio.Event()
+
+    async def refuse(request: Request, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    raw.at("/token", refuse)
+    before = other_tasks()
+    parts = kit(raw)
+    wanted = DownloadRequest(raw.at(H5, answer("200 OK", hdf5_body(5000))), tmp_path / "a.h5")
+    fetching = asyncio.create_task(parts.transfer().fetch(wanted))
+    await asyncio.wait_for(asked.wait(), PATIENCE_S)
+    fetching.cancel()
+    await raw.close()  # an answer on its way would be waited for
+    with pytest.raises(asyncio.CancelledError):
+        await fetching
+    await parts.http.close()
+    assert open_sockets(raw.url) == 0
+    assert other_tasks() == before
 
 
 async def test_a_token_may_end_more_than_once_during_one_file(

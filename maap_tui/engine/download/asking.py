@@ -46,7 +46,7 @@ class Asking:
             await self._pause.wait()
             token = None
             if self._needs_token:
-                token = await self._tokens.access_token(self._refused, wait_for_service=True)
+                token = await self._token()
             async with self._http.stream(self._url, token=token, headers=headers) as stream:
                 if not self._asks_for_token(stream):
                     yield stream
@@ -54,6 +54,13 @@ class Asking:
                 if not is_first:
                     raise token_refusal_of(stream)
                 self._refused, self._needs_token = token or "", True
+
+    async def _token(self) -> str:
+        """The access token; where it has to be asked for, the connection for the file opens meanwhile."""
+        coming = self._tokens.access_token(self._refused, wait_for_service=True)
+        if self._refused or self._tokens.is_here:
+            return await coming
+        return await self._http.while_opening(self._url, coming)
 
     def _asks_for_token(self, stream: Stream) -> bool:
         """Whether the answer says to ask again with a fresh access token.

@@ -9,7 +9,7 @@ import asyncio
 import gc
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -371,6 +371,27 @@ class Http:
             return (await self.request("GET", url)).status not in BUSY
         except TransportFault:
             return False
+
+    async def while_opening(self, url: str, work: Coroutine[Any, Any, str]) -> str:
+        """Do what a request for a file waits for, while its connection is opened; returns what that does.
+
+        Raises:
+            TransportFault: when no connection could be opened.
+            NetworkSetupError: when proxy, certificates or TLS stand in the way for good.
+        """
+        opening = asyncio.create_task(self._clients.open_ahead(url))
+        try:
+            done = await work
+            with self.silence.awaiting():
+                await opening
+        except MaapError:
+            raise
+        except Exception as error:
+            raise self._fault_of(error, url, self._clients.proxy_of(url)) from None
+        finally:
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+        return done
 
     @asynccontextmanager
     async def stream(

@@ -216,6 +216,11 @@ class Tokens:
         """The credentials in use, renewed where the service renewed them; None before the first use."""
         return self._credentials
 
+    @property
+    def is_here(self) -> bool:
+        """Whether there is a token that needs not be asked for."""
+        return self._is_good("")
+
     def forget(self) -> None:
         """Read the credentials again at the next use, for instance after a sign-in."""
         self._access, self._good_until = "", 0.0

@@ -134,6 +134,28 @@ class Clients:
         request = client.build_request("GET", url, headers=headers, timeout=timeout)
         return _HttpxAnswer(await client.send(request, stream=True))
 
+    async def open_ahead(self, url: str) -> None:
+        """Open the connection that the next `get` of a URL takes; raises as that.
+
+        Nothing is opened for those that go through httpx or a proxy.
+        """
+        proxy = self.proxy_of(url)
+        if self._transport is not None or not self._is_bulk or proxy is not None:
+            return
+        if not _PLAIN_URL.fullmatch(url):
+            return
+        import aiohttp
+        from yarl import URL
+
+        connector = self._session_through(None).connector
+        assert connector is not None
+        request = aiohttp.ClientRequest("GET", URL(url))
+        timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT_S)
+        try:
+            (await connector.connect(request, [], timeout)).release()
+        except Exception as error:
+            _raise_as_httpx(error)
+
     async def _get_by_aiohttp(
         self, url: str, headers: Mapping[str, str], stall_timeout_s: float, proxy: Proxy | None
     ) -> Answer:
