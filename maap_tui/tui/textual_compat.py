@@ -6,14 +6,19 @@ name goes, tests/tui/test_textual_compat.py shows.
 
 from __future__ import annotations
 
+import os
+import select
 import sys
 import threading
+from codecs import getincrementaldecoder
+from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from time import monotonic
 from typing import Any, ClassVar
 
 from textual import on
+from textual._parser import ParseError
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.binding import Binding
@@ -21,7 +26,6 @@ from textual.command import Command, CommandList, CommandPalette
 from textual.css.model import RuleSet
 from textual.css.query import NoMatches
 from textual.css.stylesheet import Stylesheet
-from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Size
 from textual.keys import _character_to_key
@@ -153,6 +157,13 @@ class QuickStylesheet(Stylesheet):
         self.parse()
 
 
+TICK_S = 0.1
+"""Seconds between two looks whether a key that others may follow stands alone, such as Escape."""
+
+KEYS_SIZE = 4096
+"""Bytes of keys read at a time."""
+
+
 class TerminalAnswer(Message):
     """What the terminal answered to a question about pictures."""
 
@@ -184,6 +195,11 @@ class AnswersParser(XTermParser):
         if keys:
             yield from super().feed(keys)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether time decides what was typed so far. Textual keeps to itself when that is."""
+        return bool(self._begun) or self._timeout_time is not None
+
     def tick(self) -> Iterable[Message]:
         if self._begun and monotonic() >= self.waits_until:
             # The rest did not come: it was typed, unless nobody can type it.
@@ -193,12 +209,38 @@ class AnswersParser(XTermParser):
         yield from super().tick()
 
 
-# The driver makes its parser itself.
-linux_driver.XTermParser = AnswersParser  # type: ignore[attr-defined]
+class EndEvent(threading.Event):
+    """An event that a `select` can wait for as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._here, self._there = os.pipe()
+
+    def fileno(self) -> int:
+        """What can be read from while it is set."""
+        return self._here
+
+    def set(self) -> None:
+        if not self.is_set():
+            super().set()
+            os.write(self._there, b"!")
+
+    def clear(self) -> None:
+        if self.is_set():
+            super().clear()
+            os.read(self._here, 100)
+
+    def __del__(self) -> None:
+        os.close(self._here)
+        os.close(self._there)
 
 
 class OpenDriver(LinuxDriver):
     """A driver whose file, writer, mouse and reader subclasses may replace. Textual's are all private."""
+
+    def __init__(self, app: App[Any], **options: Any) -> None:
+        super().__init__(app, **options)
+        self.exit_event = self._end = EndEvent()
 
     @property
     def driven_app(self) -> App[Any]:
@@ -259,6 +301,28 @@ class OpenDriver(LinuxDriver):
     def read_input(self) -> None:
         """Read keys until the end; runs in a thread of its own."""
         self.run_input_thread()
+
+    def run_input_thread(self) -> None:
+        """Hand on what is typed. Textual's own looks ten times a second whether the end has come."""
+        parser = AnswersParser(self._debug)
+        decode = getincrementaldecoder("utf-8")().decode
+        keys, end = self.fileno, self._end
+
+        def take(wait_s: float | None, *others: EndEvent) -> None:
+            ready, _, _ = select.select([keys, *others], [], [], wait_s)
+            if keys in ready:
+                for event in parser.feed(text) if (text := decode(os.read(keys, KEYS_SIZE))) else ():
+                    self.process_message(event)
+            for event in parser.tick():
+                self.process_message(event)
+
+        try:
+            while not end.is_set():
+                take(TICK_S if parser.is_waiting else None, end)
+            take(TICK_S)  # what the terminal still answers is not for the shell
+        finally:
+            with suppress(EOFError, ParseError):
+                deque(parser.feed(""), maxlen=0)
 
     def _run_input_thread(self) -> None:
         self.read_input()

@@ -139,6 +139,17 @@ def test_a_terminal_that_reads_again_goes_on(terminal: Callable[..., Terminal]) 
 
 
 @pytest.mark.fault("P5")
+def test_escape_alone_closes_what_is_open(terminal: Callable[..., Terminal]) -> None:
+    one = terminal()
+    one.wait_for(HERE)
+    seen = one.type(b"?")
+    one.wait_for(b"Keys", after=seen)
+    one.type(b"\x1b")
+    until(lambda: not one.picture.line_with("Keys"), one)
+    one.type(b"q")
+    assert one.ended() == 0
+
+
 def test_suspend_and_go_on(terminal: Callable[..., Terminal]) -> None:
     line = f"set -m; '{sys.executable}' -m maap_tui tui; echo STOPPED; fg; exit $?"
     one = terminal(program=["/bin/sh", "-c", line])

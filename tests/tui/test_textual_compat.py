@@ -7,6 +7,7 @@ import asyncio
 import importlib
 import inspect
 import pkgutil
+import select
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -18,6 +19,7 @@ from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.command import CommandPalette, Hit, Hits, Provider
+from textual.events import Key
 from textual.notifications import Notify
 from textual.screen import ModalScreen
 from textual.widgets import Input, Tree
@@ -111,9 +113,39 @@ def test_rules_are_parsed_once_for_all_apps() -> None:
 def test_the_driver_still_has_what_ours_replaces() -> None:
     """What it does then is seen on a real terminal, in test_terminal.py."""
     driver = "".join(inspect.getsource(one) for one in textual_compat.LinuxDriver.__mro__[:2])
-    for name in ("_app", "_writer_thread", "_mouse", "_get_terminal_size()", "_enable_mouse_support()"):
+    for name in (
+        "_app",
+        "_writer_thread",
+        "_mouse",
+        "_debug",
+        "exit_event = Event()",
+        "_get_terminal_size()",
+        "_enable_mouse_support()",
+    ):
         assert f"self.{name}" in driver
     assert "target=self._run_input_thread" in driver
+    assert "self.run_input_thread()" in driver
+
+
+def test_escape_waits_for_what_may_follow() -> None:
+    parser = textual_compat.AnswersParser()
+    assert [event.key for event in parser.feed("a") if isinstance(event, Key)] == ["a"]
+    assert not parser.is_waiting
+    assert list(parser.feed("\x1b")) == []
+    assert parser.is_waiting
+    assert [event.key for event in parser.feed("[A") if isinstance(event, Key)] == ["up"]
+    assert not parser.is_waiting
+
+
+def test_the_end_is_seen_by_who_waits_for_it_among_others() -> None:
+    end = textual_compat.EndEvent()
+    for _ in range(2):
+        assert select.select([end], [], [], 0)[0] == []
+        end.set()
+        end.set()
+        assert select.select([end], [], [], 0)[0] == [end]
+        end.clear()
+        assert not end.is_set()
 
 
 def test_no_other_module_touches_a_private_name() -> None:
