@@ -50,14 +50,22 @@ demo: setup ## Try everything on the embedded archive (a tour where there is no 
 test: setup ## Run the tests
 	$(BIN)/python -m pytest -q --numprocesses auto --dist worksteal --tb=native
 
-# What a new release draws is seen in the pictures when the lock is renewed; here it has to work.
-test-newest: ## Run the tests, without the pictures, on the newest packages that pyproject.toml permits
+# What a new release draws is seen in the pictures when the lock is renewed; here it has to work. Where the same
+# packages are in the environment that `make test` runs in, there is nothing more to learn.
+test-newest: setup ## Run the tests, without the pictures, on the newest packages that pyproject.toml permits
 	rm -rf $(VENV)/newest
 	$(MAKE) setup VENV=$(VENV)/newest LOCK=
-	$(VENV)/newest/bin/python -m pytest -q --numprocesses auto --dist worksteal --tb=native \
-	  --ignore=tests/tui/test_snapshots.py
+	@for own in $(VENV) $(VENV)/newest; do \
+	  { $$own/bin/python -V && $$own/bin/python -m pip freeze --all --exclude-editable; } >$$own/packages || exit 1; \
+	done
+	@if diff $(VENV)/packages $(VENV)/newest/packages; then \
+	  echo 'The newest packages that pyproject.toml permits are those that `make test` runs on: nothing to test.'; \
+	else \
+	  $(VENV)/newest/bin/python -m pytest -q --numprocesses auto --dist worksteal --tb=native \
+	    --ignore=tests/tui/test_snapshots.py; \
+	fi
 
-test-pythons: ## Run the engine's and the real terminal's tests on each Python found
+test-pythons: setup ## Run the engine's and the real terminal's tests on each other Python found
 	$(PYTHON) tests/pythons.py $(VENV)
 
 test-install: setup ## Install the program alone, as its users do, and run it

@@ -1,6 +1,7 @@
-"""Run the engine's tests and those in a real terminal on each Python that this machine has.
+"""Run the engine's tests and those in a real terminal on each other Python that this machine has.
 
-Called by `make test-pythons` with the folder that takes an environment for each.
+Called by `make test-pythons` with the environment of `make test`, whose Python is left out: that runs all
+tests on it. A folder in it takes an environment for each of the others.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ NEWEST_NAMED = 14
 """Minor versions from here to there are reported as missing where they are not found."""
 NEWEST_LOOKED_FOR = 20
 TESTS = ("tests/engine", "tests/tui/test_terminal.py")
+FAILED = "FAILED"
 NEEDS = "import ctypes, ensurepip, sqlite3, ssl, sys, venv; print(sys.version_info[1])"
 """What an interpreter must be able to do to be used."""
 
@@ -53,20 +55,26 @@ def test(python: Path, folder: Path) -> bool:
     )
 
 
-def main(environments: Path) -> int:
-    """Test on each Python found; 0 when there is one and all pass."""
+def minor_of(environment: Path) -> int:
+    """The minor version of an environment's Python."""
+    return int(subprocess.check_output([environment / "bin/python", "-c", NEEDS]))
+
+
+def main(environment: Path) -> int:
+    """Test on each other Python found; 0 unless tests fail."""
+    tested = minor_of(environment)
     results = {}
     for minor in range(OLDEST, NEWEST_LOOKED_FOR + 1):
-        python = find(minor)
-        if python is not None:
+        if minor == tested:
+            results[minor] = "`make test` runs on it"
+        elif (python := find(minor)) is not None:
             print(f"== Python 3.{minor}: {python}", flush=True)
-            results[minor] = test(python, environments / f"python3.{minor}")
+            results[minor] = "passed" if test(python, environment / f"python3.{minor}") else FAILED
         elif minor <= NEWEST_NAMED:
-            results[minor] = None
-    words = {True: "passed", False: "FAILED", None: "not found on this machine"}
+            results[minor] = "not found on this machine"
     for minor, result in results.items():
-        print(f"Python 3.{minor}: {words[result]}")
-    return 0 if True in results.values() and False not in results.values() else 1
+        print(f"Python 3.{minor}: {result}")
+    return 1 if FAILED in results.values() else 0
 
 
 if __name__ == "__main__":
