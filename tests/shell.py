@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.forking import end_with
 from tests.homes import PATIENCE_S
 
 ROOT = Path(__file__).parents[1]
@@ -140,11 +141,10 @@ def _be_program(asked: dict[str, Any], descriptors: list[int]) -> None:
         sys.argv = ["maap", *words]
         from maap_tui.cli.main import main
 
-        raise SystemExit(main())
+        end_with(main)
     if words[0] == "-c":
         sys.argv = ["-c", *words[2:]]
-        exec(compile(words[1], "<string>", "exec"), {"__name__": "__main__"})
-        raise SystemExit(0)
+        end_with(lambda: exec(compile(words[1], "<string>", "exec"), {"__name__": "__main__"}))
     # Another program of Python, such as `python3 -m json.tool`.
     os.execv(sys.executable, [sys.executable, *words])
 
