@@ -78,8 +78,8 @@ class Strand:
 
 Match = tuple[Collection, Granule]
 
-ByArea = dict[tuple[int, bool, int], list[int]]
-"""Axis, whether its granules have an inside, and area to the residues that touch it."""
+ByArea = dict[tuple[int, bool, int], dict[int, bool]]
+"""Axis, whether its granules have an inside, and area to whether each residue that was tried touches it."""
 
 
 class Results:
@@ -256,18 +256,24 @@ class Finder:
             if not series.has_orbit:
                 return None, []
             key = (id(axis), series.mission.outline(series, series.first)[1], id(area))
-            if key not in residues_of_area:
-                residues_of_area[key] = _residues_of_area(series, area)
-            touched = frozenset(residues_of_area[key])
-            residues = touched if residues is None else residues & touched
+            known = residues_of_area.setdefault(key, {})
+            near = _residues_in(numbers, axis.cycle)
+            if residues is not None:
+                near &= residues
+            for k in near - known.keys():
+                known[k] = area.touches(*series.mission.outline(series, k))
+            residues = frozenset(k for k in near if known[k])
         thinned = None if residues is None else sorted(residues)
         strand = Strand(collection, series, [(int(a), int(b)) for a, b in numbers], thinned)
         return (strand if strand.count else None), rest
 
 
-def _residues_of_area(series: Series, area: Area) -> list[int]:
-    outline = series.mission.outline
-    return [k for k in range(series.axis.cycle) if area.touches(*outline(series, k))]
+def _residues_in(numbers: Ranges, cycle: int) -> frozenset[int]:
+    """Residues of the numbers in these ranges: few of a day, all of some months."""
+    found: set[int] = set()
+    for low, high in numbers:
+        found.update(n % cycle for n in range(int(low), min(int(high), int(low) + cycle - 1) + 1))
+    return frozenset(found)
 
 
 def _residues_of_frames(part: Any, series: Series, constants: dict[str, Any]) -> frozenset[int] | None:
