@@ -103,7 +103,7 @@ def test_a_track_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_long_track_takes_little_memory() -> None:
     """A million positions are possible: each may take some hundred bytes, from the file to the way."""
-    count = 40_000
+    count = 10_000
     lines = [
         f"{(NOON + timedelta(seconds=n)).isoformat()},{n / count:.5f},{n / count:.5f}" for n in range(count)
     ]

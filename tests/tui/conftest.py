@@ -37,6 +37,8 @@ def fetch_names(archive: Archive, home: Path) -> Path:
                     await session.catalogue.queryables(name)
 
     asyncio.run(fetch())
+    # Each copy gets one of its own, which is quicker written than changed.
+    (home / "config.toml").unlink()
     return home
 
 
