@@ -124,19 +124,21 @@ class InputTurns:
 
         A screen that reads a file of this machine first says so by `is_ready`; others have no such attribute.
         """
-        with suppress(ScreenStackError):
+        try:
             screen = self._app.screen
-            if getattr(screen, "is_ready", True):
-                return True
-            now = time.monotonic()
-            if self._unready is not screen:
-                self._unready, self._ready_by = screen, now + READY_S
-            if now < self._ready_by:
-                if not self._is_looking:
-                    self._is_looking = True
-                    self._app.set_timer(LOOK_S, self._look_again)
-                return False
-        return True
+        except ScreenStackError:
+            return False  # the app ends
+        if getattr(screen, "is_ready", True):
+            return True
+        now = time.monotonic()
+        if self._unready is not screen:
+            self._unready, self._ready_by = screen, now + READY_S
+        if now >= self._ready_by:
+            return True
+        if not self._is_looking:
+            self._is_looking = True
+            self._app.set_timer(LOOK_S, self._look_again)
+        return False
 
     async def _look_again(self) -> None:
         self._is_looking = False

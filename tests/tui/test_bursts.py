@@ -5,17 +5,26 @@ from __future__ import annotations
 import json
 import os
 import select
+import socket
+import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
 
 import pytest
 from driving import notices_of, text_of, wait_until
 from textual import events
 from textual.widgets import Input
 
+from maap_tui.engine.download.queue_store import Queue, QueueRow
+from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.search_history import SearchHistory
+from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
+from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.screens.log.screen import LogScreen
+from maap_tui.tui.screens.registry.screen import RegistryScreen
 from maap_tui.tui.screens.search.screen import SearchScreen
 from maap_tui.tui.screens.search.terms import Terms
 from maap_tui.tui.widgets.row_list import RowList
@@ -23,6 +32,9 @@ from tests.homes import PATIENCE_S
 
 MakeApp = Callable[..., MaapApp]
 L2 = "EarthCAREL2Validated_MAAP"
+KEY = Key("EarthCARE", L2, "CPR_CLD_2A", "BC")
+DEAD = 2**22 + 1
+"""No process has this number."""
 
 
 def send(app: MaapApp, *keys: str) -> None:
@@ -107,6 +119,25 @@ async def test_a_mode_and_a_key_in_it_are_typed_at_once(
         await wait_until(lambda: screen.form.terms.product_type == "CPR_CLD_2A", pilot)
 
 
+async def test_the_app_ends_while_keys_wait(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("maap_tui.tui.inputs.READY_S", PATIENCE_S)
+    monkeypatch.setattr("maap_tui.tui.inputs.LOOK_S", 0.0001)
+    app = make_app(mode="browse")
+    memory = app.backend.session.dirs.cache_file("search.json")
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(memory)
+    written = os.open(memory, os.O_RDWR)
+    try:
+        async with app.run_test(size=(120, 40), notifications=True) as pilot:
+            await wait_until(lambda: app.current_mode == "browse", pilot)
+            send(app, "2", "ctrl+r")
+            await wait_until(lambda: "No search yet" in text_of(app), pilot)
+        assert app.crash is None and app.current_mode == "search"
+    finally:
+        memory.unlink(missing_ok=True)
+        os.close(written)
+
+
 async def test_a_mode_gets_what_is_for_it_though_another_one_is_shown(make_app: MakeApp) -> None:
     app = make_app(mode="browse")
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -118,3 +149,46 @@ async def test_a_mode_gets_what_is_for_it_though_another_one_is_shown(make_app: 
         await wait_until(lambda: app.screen.query("#product_type"), pilot)
         field = app.screen.query_one("#product_type", Input)
         await wait_until(lambda: field.value == "CPR_CLD_2A", pilot)
+
+
+def track(session: Session) -> None:
+    """A baseline with a file that is not here."""
+    session.registry.add([TrackedFile(KEY, date(2025, 12, 1), "https://x.invalid/a.h5")])
+
+
+@pytest.mark.parametrize("keys", [("4", "enter"), ("0", "enter")])
+async def test_the_first_row_of_a_mode_is_opened_in_one_burst(
+    make_app: MakeApp, keys: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maap_tui.tui.inputs.READY_S", PATIENCE_S)
+    app = make_app(mode="browse", prepare=track)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: app.current_mode == "browse", pilot)
+        send(app, *keys)
+        await wait_until(lambda: app.current_mode == "registry", pilot)
+        screen = app.screen
+        assert isinstance(screen, RegistryScreen)
+        await wait_until(lambda: screen.opened == KEY, pilot)
+
+
+async def test_what_a_crash_left_goes_on_by_keys_in_one_burst(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maap_tui.tui.inputs.READY_S", PATIENCE_S)
+
+    def crash(session: Session) -> None:
+        folder = session.dirs.data_dir
+        queue = Queue(session.dirs.queue_file)
+        row = QueueRow(str(folder / "a.h5"), "http://127.0.0.1:9/a.h5", "running", root=str(folder))
+        assert queue.save(
+            [replace(row, pid=DEAD, host=socket.gethostname(), verb="get", changed=time.time())]
+        )
+        queue.close()
+
+    app = make_app(mode="browse", prepare=crash)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)  # go on? Later: 3, then T
+        send(app, "escape", "3", "T")
+        await wait_until(lambda: app.current_mode == "downloads", pilot)
+        await wait_until(lambda: notices_of(app), pilot)
+        assert "Going on with" in notices_of(app)

@@ -83,6 +83,8 @@ class DownloadsScreen(ModeScreen):
         self._is_catching_up = False
         self._free_at = -DISK_S
         self._detail = ""
+        self.is_ready = False
+        """Whether what other processes have is listed; a key that acts on it waits for that."""
 
     def body(self) -> Iterable[Widget]:
         yield QueueHead()
@@ -232,6 +234,9 @@ class DownloadsScreen(ModeScreen):
         while True:
             if self.is_current:
                 await self._look_at_others()
+                if not self.is_ready:
+                    self._arrange()
+                    self.is_ready = True
             await asyncio.sleep(POLL_S * (2 if self.maap.low_bandwidth else 1))
 
     async def _look_at_others(self) -> None:

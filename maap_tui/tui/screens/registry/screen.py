@@ -116,6 +116,11 @@ class RegistryScreen(ModeScreen):
         yield view
         yield self._work_line
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the baselines are listed, or cannot be; a key that acts on one waits for that."""
+        return self._is_read or bool(self._problem)
+
     def _tracker(self, key: Key) -> BaselineRegistry:
         return self.maap.backend.session.registry.baseline(key)
 

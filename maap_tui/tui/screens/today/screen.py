@@ -165,6 +165,11 @@ class TodayScreen(ModeScreen):
             return format_duration((self.maap.backend.now() - run.begun).total_seconds())
         return "" if run.seconds is None else format_duration(run.seconds)
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether both lists were read, or cannot be; a key that acts on a row waits for that."""
+        return self._tracked is not None or bool(self._problem)
+
     # Life
 
     def on_mount(self) -> None:
