@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from driving import notices_of, text_of, wait_until
+from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -24,7 +25,7 @@ from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
-from maap_tui.tui.screens.browse.archive_tree import Branch
+from maap_tui.tui.screens.browse.archive_tree import ArchiveTree, Branch, Label
 from maap_tui.tui.screens.browse.screen import BrowseScreen
 
 L1 = "EarthCAREL1Validated_MAAP"
@@ -597,3 +598,38 @@ async def test_titles_stand_over_their_columns_with_and_without_a_scrollbar(
             await pilot.press(key)
             await wait_until(lambda bar=bar: tree.show_vertical_scrollbar == bar, pilot)  # type: ignore[misc]
             await wait_until(are_titles_right, pilot)
+
+
+class Grove(App[None]):
+    """A tree alone, of one collection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.here = [Branch("EarthCARE", L1, note="Fetching...")]
+        self.tree_view = ArchiveTree(
+            self.children_of,
+            lambda one: Label(((one.note or one.title, ""),)),
+            lambda one: not one.product_type,
+        )
+
+    def children_of(self, branch: Branch | None) -> list[Branch]:
+        if branch is None:
+            return [Branch("EarthCARE")]
+        return self.here if branch.collection else [Branch("EarthCARE", L1)]
+
+    def compose(self) -> ComposeResult:
+        yield self.tree_view
+
+
+async def test_the_cursor_on_a_note_stays_on_what_comes_in_its_place() -> None:
+    app = Grove()
+    async with app.run_test(size=(80, 24)) as pilot:
+        tree = app.tree_view
+        tree.reconcile()
+        await wait_until(lambda: tree.select(app.here[0]) and tree.branch == app.here[0], pilot)
+        app.here = [Branch("EarthCARE", L1, note="Not fetched: it does not answer")]
+        tree.reconcile()
+        await wait_until(lambda: tree.branch == app.here[0], pilot)
+        app.here = [Branch("EarthCARE", L1, name) for name in ("ATL_NOM_1B", "CPR_NOM_1B")]
+        tree.reconcile()
+        await wait_until(lambda: tree.branch == app.here[0], pilot)

@@ -135,7 +135,7 @@ class ArchiveTree(Tree[Branch], inherit_bindings=False):
         return True
 
     def reconcile(self) -> None:
-        """Update nodes and labels; the cursor stays on its branch, and on its line."""
+        """Update nodes and labels; the cursor stays on its line, and its branch or what a note became."""
         kept, line = self.branch, self.cursor_line
         self._fill(self.root)
         # The lines have to be laid out before a node knows where it is.
@@ -145,6 +145,11 @@ class ArchiveTree(Tree[Branch], inherit_bindings=False):
         branch = kept
         while branch is not None and node is None:
             node = self.node_of(branch)
+            if node is None and branch.note and branch.parent is not None:
+                above = self.node_of(branch.parent)
+                node = (
+                    above.children[0] if above is not None and above.is_expanded and above.children else None
+                )
             branch = branch.parent
         if node is None or node.line < 0:
             node = self.root.children[0]
