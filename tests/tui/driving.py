@@ -71,6 +71,13 @@ def notices_of(app: MaapApp) -> str:
     return " ".join(notification.message for notification in notifications_of(app))
 
 
+async def started(app: MaapApp) -> None:
+    """Wait until the app has looked for what others left: what a test puts there after it is not offered."""
+    looking = [one for one in app.workers if one.group == "start" and one.node is app]
+    if looking:  # without any Textual would wait for all there are
+        await app.workers.wait_for_complete(looking)
+
+
 async def find_files(app: MaapApp, count: int) -> list[DownloadRequest]:
     """As `files_of`, of an app."""
     return await files_of(app.backend, count)

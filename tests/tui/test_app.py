@@ -193,9 +193,9 @@ async def test_leaving_with_running_transfers_is_confirmed(make_app: MakeApp, ar
         await app.backend.queue_files(files)
         await wait_until(lambda: "↓8 " in text_of(app), pilot)
         await pilot.press("q")
-        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        modes = "1 Browse  2 Search  3 Downloads  4 Registry  5 Log"
+        await wait_until(lambda: isinstance(app.screen, ConfirmDialog) and modes in text_of(app), pilot)
         text = text_of(app)
-        assert "1 Browse  2 Search  3 Downloads  4 Registry  5 Log" in text
         assert "8 transfers are running" in text
         assert "`maap download EarthCAREL2Validated_MAAP CPR_CLD_2A BC" in text and "--registry`." in text
         await pilot.press("ctrl+q")

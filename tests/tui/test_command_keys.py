@@ -120,7 +120,9 @@ async def test_a_command_gets_what_the_cursor_is_on(
         await wait_until(lambda: "names: GOT 3 CPR_CLD_2A BC" in logged(), pilot)
         await wait_until(lambda: "names ended." in notices_of(app), pilot)
         # Of two files marked one is not here: nothing runs.
-        await pilot.press("enter", "enter", "a", "number_sign")
+        await pilot.press("enter", "enter")
+        await wait_until(lambda: files[1].path.name in text_of(app), pilot)
+        await pilot.press("a", "number_sign")
         await wait_until(lambda: isinstance(app.screen, ErrorDialog), pilot)
         await pilot.press("escape", "ampersand")
         await confirm(app, pilot)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import confirm, find_files, notices_of, text_of, wait_until
+from driving import confirm, find_files, notices_of, started, text_of, wait_until
 from terminal_kit import Terminal
 
 from maap_tui.demo.archive import Archive
@@ -60,6 +60,7 @@ def on_disk(app: MaapApp) -> list[str]:
 
 async def leave(app: MaapApp, files: list[DownloadRequest]) -> None:
     """Leave files to a worker that the app never had."""
+    await started(app)
     rows = [
         replace(DownloadJob(one, size=one.size, position=float(number)).to_row(0.0, "app", 0.0), pid=0)
         for number, one in enumerate(files)

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 from counting import counted
-from driving import confirm, find_files, header_of, wait_until
+from driving import confirm, find_files, header_of, started, wait_until
 from driving import text_of as screen_text
 from textual.pilot import Pilot
 
@@ -517,6 +517,7 @@ async def test_what_another_process_does_is_shown_and_cannot_be_controlled(
 async def test_what_a_dead_process_left_is_taken_over_and_registered(make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await started(app)
         files = await find_files(app, 3)
         await pilot.press("3")
         rows = [

@@ -155,5 +155,6 @@ async def test_a_key_of_the_configuration_works_and_is_shown(make_app: MakeApp, 
         await pilot.pause()
         assert " x Build" in app.screen.query_one(FooterBar).render().plain
         assert any("no.such" in line.text for line in app.backend.log_lines)
+        await wait_until(lambda: "Mission with" in text_of(app), pilot)  # what the cursor is on
         await pilot.press("f4")
         await wait_until(lambda: app.clipboard == "EarthCARE", pilot)
