@@ -65,7 +65,7 @@ class Preloaded:
     """Starts commands one after the other, each in a fork of a process that imported the program.
 
     Args:
-        folder: where what they print is kept.
+        folder: where what they print is kept, and their HOME where none is given.
         one_thread: whether the engine's work of other threads is done in the thread of its loop, so that
             the n-th system call is the same one each time.
     """
@@ -81,7 +81,7 @@ class Preloaded:
             stdout=subprocess.PIPE,
             bufsize=0,
             cwd=ROOT,
-            env={**clean, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+            env={**clean, "HOME": str(folder), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
             pass_fds=[self._gate_end],
         )
 

@@ -112,9 +112,9 @@ def one_sentence(err: str, *words: str) -> None:
 @pytest.mark.fault("D4")
 @pytest.mark.parametrize("what", ["data", "registry"])
 def test_a_folder_without_permission_is_named_with_what_to_do(
-    archive: Archive, tmp_path: Path, what: str
+    archive: Archive, server: Preloaded, what: str
 ) -> None:
-    with tempfile.TemporaryDirectory() as name, Preloaded(tmp_path / "printed") as server:
+    with tempfile.TemporaryDirectory() as name:
         os.chmod(name, 0o755)
         home = Home(archive, Path(name, "home"))
         home.make()

@@ -15,12 +15,6 @@ from tests.faults.preloaded import Ended, Missing, Preloaded, traced
 from tests.faults.stage import SYNC, Stage
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preloaded]:
-    with Preloaded(tmp_path_factory.mktemp("printed")) as server:
-        yield server
-
-
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     with Stage(tmp_path / "stage") as stage:

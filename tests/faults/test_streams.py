@@ -88,12 +88,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield stage
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preloaded]:
-    with Preloaded(tmp_path_factory.mktemp("printed")) as server:
-        yield server
-
-
 def run(stage: Stage, server: Preloaded, command: str, streams: dict[int, str], quiet: bool) -> Ended:
     for name in ("data", "registry"):
         shutil.rmtree(stage.home / name, ignore_errors=True)
