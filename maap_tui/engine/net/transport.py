@@ -149,10 +149,12 @@ class Clients:
 
         connector = self._session_through(None).connector
         assert connector is not None
-        request = aiohttp.ClientRequest("GET", URL(url))
         timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT_S)
         try:
+            request = aiohttp.ClientRequest("GET", URL(url))
             (await connector.connect(request, [], timeout)).release()
+        except (AttributeError, TypeError):
+            return  # a later aiohttp may make requests in another way: the connection then opens with its own
         except Exception as error:
             _raise_as_httpx(error)
 
