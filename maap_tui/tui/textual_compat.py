@@ -17,7 +17,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any, ClassVar
 
-from textual import on
+from textual import command, on
 from textual._parser import ParseError
 from textual._xterm_parser import XTermParser
 from textual.app import App
@@ -27,6 +27,7 @@ from textual.css.model import RuleSet
 from textual.css.query import NoMatches
 from textual.css.stylesheet import Stylesheet
 from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Click
 from textual.geometry import Size
 from textual.keys import _character_to_key
 from textual.message import Message
@@ -69,6 +70,19 @@ def drop_notifications(app: App[Any], severity: SeverityLevel) -> None:
 def notifications_of(app: App[Any]) -> list[Notification]:
     """The notifications that are shown, the oldest first. Textual shows them and has no list of them."""
     return list(app._notifications)
+
+
+class FoundList(CommandList):
+    """What the palette found. Textual ends the app for a click on a line that the next letter takes away."""
+
+    def on_click(self, event: Click) -> None:
+        if event.style.meta.get("option", -1) >= self.option_count:
+            event.stop()
+            event.prevent_default()
+
+
+# The palette makes its list itself.
+command.CommandList = FoundList  # type: ignore[misc]
 
 
 class Palette(CommandPalette, ClosesOnce[None]):

@@ -19,10 +19,10 @@ from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.command import CommandPalette, Hit, Hits, Provider
-from textual.events import Key
+from textual.events import Click, Key
 from textual.notifications import Notify
 from textual.screen import ModalScreen
-from textual.widgets import Input, Tree
+from textual.widgets import Input, OptionList, Tree
 from textual.widgets._toast import Toast
 from textual.widgets.tree import TreeNode
 
@@ -220,5 +220,24 @@ async def test_page_keys_in_a_palette_without_room_do_nothing(key: str) -> None:
         await pilot.pause()
         assert isinstance(app.screen, CommandPalette)
         await pilot.press("t", key)
+        await pilot.pause()
+        assert isinstance(app.screen, CommandPalette)
+
+
+async def test_a_click_on_a_line_that_has_gone_from_the_palette_does_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Small, "COMMANDS", {Slow})
+    app = Small()
+    async with app.run_test(size=(40, 12)) as pilot:
+        app.action_command_palette()
+        await wait_until(lambda: isinstance(app.screen, CommandPalette) and app.screen.query(Input), pilot)
+        app.screen.query_one(Input).value = "first"
+        await wait_until(lambda: app.screen.query_one(OptionList).option_count, pilot)
+        found = app.screen.query_one(OptionList)
+        # The next letter has emptied the list, and it was not drawn since.
+        found.clear_options()
+        style = Style(meta={"option": 0})
+        found.post_message(Click(found, 1, 1, 0, 0, 1, False, False, False, style=style))
         await pilot.pause()
         assert isinstance(app.screen, CommandPalette)
