@@ -26,7 +26,9 @@ async def open_map(app: MaapApp, pilot: Pilot[Any], *, searches: bool = True) ->
     screen = app.screen
     assert isinstance(screen, SearchScreen)
     if searches:
-        await wait_until(lambda: screen.form.known.queryables_of("EarthCAREL2Validated_MAAP"), pilot)
+        await wait_until(
+            lambda: screen.is_ready and screen.form.known.queryables_of("EarthCAREL2Validated_MAAP"), pilot
+        )
         screen.form.fill(Terms("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC", "2025-12-01", frames="D"))
         await pilot.press("ctrl+r")
         await wait_until(lambda: screen.results.rows and not screen.is_searching, pilot)
@@ -61,7 +63,9 @@ async def test_it_begins_with_the_area_and_the_granule_under_the_cursor(make_app
     async with app.run_test(size=SIZE) as pilot:
         screen = app.screen
         assert isinstance(screen, SearchScreen)
-        await wait_until(lambda: screen.form.known.queryables_of("EarthCAREL2Validated_MAAP"), pilot)
+        await wait_until(
+            lambda: screen.is_ready and screen.form.known.queryables_of("EarthCAREL2Validated_MAAP"), pilot
+        )
         names = ("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC", "2025-12")
         screen.form.fill(Terms(*names, area="hyytiala r100"))
         await pilot.press("ctrl+r")

@@ -33,7 +33,7 @@ async def found(app: MaapApp, size: tuple[int, int]) -> AsyncIterator[tuple[Sear
         await wait_until(lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted, pilot)
         screen = app.screen
         assert isinstance(screen, SearchScreen)
-        await wait_until(lambda: screen.form.known.queryables_of(L2), pilot)
+        await wait_until(lambda: screen.is_ready and screen.form.known.queryables_of(L2), pilot)
         screen.form.fill(Terms(L2, "CPR_CLD_2A", "BC", "2025-12-01", frames="D"))
         await pilot.press("ctrl+r")
         await wait_until(lambda: screen.results.rows and not screen.is_searching, pilot)

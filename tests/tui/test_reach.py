@@ -69,7 +69,7 @@ async def test_the_palette_says_what_it_takes_and_leads_to_a_granule(make_app: M
         await wait_until(lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted, pilot)
         screen = app.screen
         assert isinstance(screen, SearchScreen)
-        await wait_until(lambda: screen.form.known.queryables_of(L2), pilot)
+        await wait_until(lambda: screen.is_ready and screen.form.known.queryables_of(L2), pilot)
         assert not any("\u2801" <= sign <= "\u28ff" for sign in text_of(app)), "coasts without a track"
         screen.form.fill(Terms(L2, "CPR_CLD_2A", "BC", "2025-12-01", frames="D"))
         await pilot.press("ctrl+r")

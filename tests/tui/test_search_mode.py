@@ -66,7 +66,9 @@ async def searching(app: MaapApp, size: tuple[int, int] = (80, 24)) -> Any:
         await wait_until(lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted, pilot)
         screen = app.screen
         assert isinstance(screen, SearchScreen)
-        await wait_until(lambda: screen.form.known.queryables_of("JAXAL2Validated_MAAP"), pilot)
+        await wait_until(
+            lambda: screen.is_ready and screen.form.known.queryables_of("JAXAL2Validated_MAAP"), pilot
+        )
         yield screen, pilot
 
 

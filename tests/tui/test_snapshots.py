@@ -394,7 +394,9 @@ async def browse_offline(app: MaapApp, pilot: Pilot[Any]) -> None:
 
 async def search(app: MaapApp, pilot: Pilot[Any]) -> SearchScreen:
     screen: SearchScreen = await go("2", SearchScreen, app, pilot)
-    await wait_until(lambda: screen.form.known.queryables_of("JAXAL2Validated_MAAP"), pilot)
+    await wait_until(
+        lambda: screen.is_ready and screen.form.known.queryables_of("JAXAL2Validated_MAAP"), pilot
+    )
     await wait_until(lambda: not screen.focused or screen.focused.has_focus, pilot)
     return screen
 

@@ -28,7 +28,9 @@ async def test_the_swath_of_a_real_granule_is_described_in_words(tmp_path: Path)
             await wait_until(lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted, pilot)
             screen = app.screen
             assert isinstance(screen, SearchScreen)
-            await wait_until(lambda: screen.form.known.queryables_of(verbatim.COLLECTION), pilot)
+            await wait_until(
+                lambda: screen.is_ready and screen.form.known.queryables_of(verbatim.COLLECTION), pilot
+            )
             screen.form.fill(Terms(verbatim.COLLECTION, "MSI_COP_2A", "BA", "2025-03-05"))
             await pilot.press("ctrl+r")
             await wait_until(lambda: screen.results.rows and not screen.is_searching, pilot)
