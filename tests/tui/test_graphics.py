@@ -281,11 +281,11 @@ def test_a_terminal_without_pictures_has_half_blocks(
     ("words", "changes", "sign"),
     [
         (("tui",), {"TMUX": "/tmp/tmux-0/default,1,0"}, "▀"),
-        (("tui",), {"NO_COLOR": "1"}, "█"),
-        (("tui", "--low-bandwidth"), {}, "▀"),
+        pytest.param(("tui",), {"NO_COLOR": "1"}, "█", marks=pytest.mark.long),
+        pytest.param(("tui", "--low-bandwidth"), {}, "▀", marks=pytest.mark.long),
         (("tui", "--ascii"), {}, "@@"),
-        (("tui",), {"MAAP_UI_SHARP_PICTURES": "false"}, "▀"),
-        (("tui",), {"TERM": "xterm-16color"}, "█"),
+        pytest.param(("tui",), {"MAAP_UI_SHARP_PICTURES": "false"}, "▀", marks=pytest.mark.long),
+        pytest.param(("tui",), {"TERM": "xterm-16color"}, "█", marks=pytest.mark.long),
     ],
     ids=["tmux", "no colour", "low bandwidth", "ascii", "setting", "16 colours"],
 )
