@@ -62,7 +62,11 @@ class Sampled:
         """The least metres of each stretch that comes so near, by points every so many metres."""
         found: list[float] = []
         was_near = False
+        ends = [apart(one, place) for one in self.positions]
         for leg, length in enumerate(self.lengths):
+            if ends[leg] - length > within + 1:
+                was_near = False
+                continue  # no point of it comes so near
             for metres in self.metres(leg, np.linspace(0, length, int(length / step) + 2), place):
                 is_near = metres <= within
                 if is_near and was_near:
