@@ -10,6 +10,8 @@ from itertools import pairwise
 import numpy as np
 from pyproj import Geod
 
+from maap_tui.engine.overpass.approach import Track
+
 GEOD = Geod(ellps="WGS84")
 Position = tuple[float, float]
 
@@ -105,10 +107,19 @@ class Gone(Sampled):
         return lons, lats
 
 
+def position_at(gone: Sampled, seconds: float) -> Position:
+    """Where a satellite or a platform is at one moment."""
+    lons, lats = gone.at(np.array([seconds]))
+    return float(lons[0]), float(lats[0])
+
+
 def nearest_pair(
-    satellite: Sampled, platform: Sampled, offset: float, wait: float
+    satellite: Sampled, platform: Gone, offset: float, wait: float
 ) -> tuple[float, float, float]:
-    """(metres, seconds of the satellite, seconds of the platform in its time) of the nearest pair on grids.
+    """(metres, seconds of the satellite, seconds of the platform in its time) of the nearest pair.
+
+    Of moments all along the platform's way the nearest point of the satellite's is looked for, and again
+    between the neighbours of the best ones, in smaller and smaller steps.
 
     Args:
         satellite: its track.
@@ -117,27 +128,79 @@ def nearest_pair(
         wait: seconds that the two may be apart.
     """
     low, high = max(-wait, offset), min(satellite.seconds + wait, offset + platform.seconds)
-    first, last = 0.0, satellite.seconds
-    best = (math.inf, 0.0, 0.0)
-    count = 61
-    for _ in range(8):
-        # The platform's moments, and for each those of the satellite within the wait.
-        there = np.linspace(low, high, count)
-        begin = np.clip(there - wait, first, last)
-        end = np.clip(there + wait, first, last)
-        when = begin + (end - begin) * np.linspace(0, 1, count)[:, None]
-        is_apart = np.abs(when - there) > wait + 1e-6
-        lons, lats = platform.at(np.clip(there - offset, 0, platform.seconds))
-        x, y = satellite.at(when.ravel())
-        metres = GEOD.inv(np.tile(lons, count), np.tile(lats, count), x, y)[2].reshape(count, count)
-        metres = np.where(is_apart, math.inf, metres)
-        row, column = np.unravel_index(int(metres.argmin()), metres.shape)
-        if metres[row, column] < best[0]:
-            best = float(metres[row, column]), float(when[row, column]), float(there[column])
-        width, length = (high - low) * 4 / count, (last - first) * 4 / count
-        low, high = max(low, best[2] - width), min(high, best[2] + width)
-        first, last = max(first, best[1] - length), min(last, best[1] + length)
+    moments = np.array(platform.moments) + offset
+    there = np.concatenate([np.linspace(low, high, 41), moments[(moments > low) & (moments < high)]])
+    there.sort()
+    lons, lats = platform.at(np.clip(there - offset, 0, platform.seconds))
+    # All pairs of both ways, by chords, which order as geodesics do but for some metres.
+    first, last = (np.clip(there + away, 0, satellite.seconds) for away in (-wait, wait))
+    when = first + (last - first) * np.linspace(0, 1, 101)[:, None]
+    chords = np.linalg.norm(
+        _earth(*satellite.at(when.ravel())) - np.tile(_earth(lons, lats), (1, 101)), axis=0
+    )
+    begin = when[chords.reshape(when.shape).argmin(axis=0), range(len(there))]
+    metres, whens = _nearest_moments(satellite, (lons, lats), begin, (first, last), (last - first) / 100)
+    best = math.inf, 0.0, 0.0
+    padded = np.array([math.inf, *metres, math.inf])
+    valleys = np.flatnonzero((metres <= padded[:-2]) & (metres <= padded[2:]))
+    for start in sorted(valleys, key=lambda number: metres[number])[:2]:
+        at, when_at = there[start], whens[start]
+        step = float(np.diff(there[max(start - 1, 0) : start + 2]).max())
+        best = min(best, (float(metres[start]), float(when_at), float(at)))
+        while step > 0.005:
+            tries = np.clip(at + step * np.linspace(-1, 1, 17), low, high)
+            places = platform.at(np.clip(tries - offset, 0, platform.seconds))
+            window = tuple(np.clip(tries + away, 0, satellite.seconds) for away in (-wait, wait))
+            # No platform here has a third of a satellite's speed.
+            found, when = _nearest_moments(satellite, places, np.clip(when_at, *window), window, step / 3)
+            row = int(found.argmin())
+            at, when_at = tries[row], when[row]
+            best = min(best, (float(found[row]), float(when_at), float(at)))
+            step /= 8
     return best
+
+
+def _earth(lons: np.ndarray, lats: np.ndarray) -> np.ndarray:
+    """Metres from the centre of the Earth, in three directions."""
+    east, north = np.radians(lons), np.radians(lats)
+    radius = GEOD.a / np.sqrt(1 - GEOD.es * np.sin(north) ** 2)
+    level = radius * np.cos(north)
+    found: np.ndarray = np.array(
+        [level * np.cos(east), level * np.sin(east), radius * (1 - GEOD.es) * np.sin(north)]
+    )
+    return found
+
+
+def _nearest_moments(
+    satellite: Sampled,
+    places: tuple[np.ndarray, np.ndarray],
+    begin: np.ndarray,
+    window: tuple[np.ndarray, ...],
+    step: np.ndarray | float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(metres, seconds) of a satellite nearest to each of some places, by parabolas in smaller steps."""
+    best, step = np.array(begin), np.maximum(step, 0.01)
+
+    def metres_at(*moments: np.ndarray) -> np.ndarray:
+        lons, lats = (np.tile(one, len(moments)) for one in places)
+        found: np.ndarray = GEOD.inv(*satellite.at(np.concatenate(moments)), lons, lats)[2]
+        return found.reshape(len(moments), -1)
+
+    (metres,) = metres_at(best)
+    while np.max(step) > 0.002:
+        step = np.minimum(step, (window[1] - window[0]) / 2)
+        middle = np.clip(best, window[0] + step, window[1] - step)
+        a, b, c = metres_at(middle - step, middle, middle + step)
+        bend = a**2 - 2 * b**2 + c**2
+        with np.errstate(divide="ignore", invalid="ignore"):
+            move = np.nan_to_num((a**2 - c**2) / (2 * bend), nan=0.0, posinf=0.0, neginf=0.0)
+        vertex = middle + np.clip(move, -1, 1) * step
+        tried = np.array([metres, a, b, c, *metres_at(vertex)])
+        row = tried.argmin(axis=0)
+        best = np.array([best, middle - step, middle, middle + step, vertex])[row, range(len(best))]
+        metres = tried[row, range(len(best))]
+        step = step / 4
+    return metres, best
 
 
 def random_track(chance: random.Random) -> tuple[list[Position], float]:
@@ -171,3 +234,34 @@ def random_place(chance: random.Random, track: Sequence[Position], degrees: floa
     longitude, latitude = chance.choice(track)
     longitude += chance.uniform(-degrees, degrees)
     return (longitude + 180) % 360 - 180, max(-90.0, min(90.0, latitude + chance.uniform(-degrees, degrees)))
+
+
+def swath(chance: random.Random) -> tuple[list[Position], float, Track]:
+    """The outline of a swath, half its width in metres, and the track in its middle."""
+    start = random_place(chance, [(0.0, 0.0)], 60)
+    heading, width = chance.uniform(0, 360), chance.uniform(20e3, 150e3)
+    length = chance.uniform(500e3, 3000e3)
+    runs = [length * part / 30 for part in range(31)]
+    left, right, middle = [], [], []
+    for run in runs:
+        lon, lat, back = GEOD.fwd(*start, heading, run)
+        middle.append((lon, lat))
+        right.append(GEOD.fwd(lon, lat, back + 180 + 90, width)[:2])
+        left.append(GEOD.fwd(lon, lat, back + 180 - 90, width)[:2])
+    ring = [*right, *left[::-1], right[0]]
+    return ring, width, Track.even(middle, 400)
+
+
+def beside(ring: Sequence[Position], place: Position) -> float:
+    """Metres from a place to the outline of a swath; 0 inside, where it turns around the place."""
+    headings = []
+    for a, b in pairwise(ring):
+        heading, _, length = GEOD.inv(*a, *b)
+        runs = np.linspace(0, length, 40)
+        same = np.ones_like(runs)
+        lons, lats, _ = GEOD.fwd(a[0] * same, a[1] * same, heading * same, runs)
+        headings.append(GEOD.inv(place[0] * same, place[1] * same, lons, lats)[0])
+    turns = (np.diff(np.concatenate(headings)) + 180) % 360 - 180
+    # It turns around the other side of the Earth as well.
+    is_inside = abs(turns.sum()) > 180 and apart(ring[0], place) < 10_000e3
+    return 0.0 if is_inside else Sampled(ring, 1).nearest(place)[0]

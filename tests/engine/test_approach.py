@@ -11,7 +11,7 @@ import pytest
 from maap_tui.engine.overpass import sun
 from maap_tui.engine.overpass.approach import Outline, Track
 from maap_tui.engine.overpass.geodesic import along, between
-from tests.engine.geod_kit import GEOD, Position, Sampled, apart, random_place, random_track
+from tests.engine.geod_kit import GEOD, Position, Sampled, apart, random_place, random_track, swath
 
 PARTS = [pytest.param(range(at, at + 60), id=str(at)) for at in (0, 60, 120)]
 MANY = [
@@ -96,22 +96,6 @@ def test_a_place_passed_twice_in_one_orbit_is_passed_twice() -> None:
     assert passes[1].seconds - passes[0].seconds > 5000
 
 
-def swath(chance: random.Random) -> tuple[list[Position], float, Track]:
-    """The outline of a swath, half its width in metres, and the track in its middle."""
-    start = random_place(chance, [(0.0, 0.0)], 60)
-    heading, width = chance.uniform(0, 360), chance.uniform(20e3, 150e3)
-    length = chance.uniform(500e3, 3000e3)
-    runs = [length * part / 30 for part in range(31)]
-    left, right, middle = [], [], []
-    for run in runs:
-        lon, lat, back = GEOD.fwd(*start, heading, run)
-        middle.append((lon, lat))
-        right.append(GEOD.fwd(lon, lat, back + 180 + 90, width)[:2])
-        left.append(GEOD.fwd(lon, lat, back + 180 - 90, width)[:2])
-    ring = [*right, *left[::-1], right[0]]
-    return ring, width, Track.even(middle, 400)
-
-
 @pytest.mark.parametrize("seeds", [range(40), pytest.param(range(40, 2040), marks=pytest.mark.long)])
 def test_inside_and_beside_a_swath(seeds: range) -> None:
     for seed in seeds:
@@ -131,6 +115,15 @@ def test_inside_and_beside_a_swath(seeds: range) -> None:
         elif away > width + 200:
             assert found == pytest.approx(slow, abs=100), seed
             assert found == pytest.approx(away - width, abs=0.02 * away), seed
+
+
+@pytest.mark.parametrize("lon", [-16.0, 0.0, 164.0, 179.9999])
+@pytest.mark.parametrize("pole", [1, -1])
+def test_an_edge_over_the_pole_is_none_around_the_earth(lon: float, pole: int) -> None:
+    """A swath that begins at the pole: its first edge leads over it."""
+    ring = [(lon, 89.1), (lon - 45, 70.0), (lon - 135, 70.0), (lon - 180, 89.1), (lon, 89.1)]
+    outline = Outline({"type": "Polygon", "coordinates": [[(one[0], pole * one[1]) for one in ring]]})
+    assert outline.metres((lon - 90, pole * 89.0)) == 0 < outline.metres((lon + 90, pole * 89.0))
 
 
 def test_an_outline_that_was_cut_at_180_degrees() -> None:

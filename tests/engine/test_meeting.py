@@ -8,14 +8,29 @@ from itertools import pairwise
 
 import pytest
 
+from maap_tui.engine.model import Granule
 from maap_tui.engine.overpass.approach import Track
-from maap_tui.engine.overpass.matching import cut
+from maap_tui.engine.overpass.matching import cut, match_of
 from maap_tui.engine.overpass.meeting import Way, meeting
 from maap_tui.engine.overpass.tracks import Fix
-from tests.engine.geod_kit import GEOD, Gone, Position, Sampled, apart, nearest_pair, random_track
+from tests.engine.geod_kit import (
+    GEOD,
+    Gone,
+    Position,
+    Sampled,
+    apart,
+    beside,
+    nearest_pair,
+    position_at,
+    random_place,
+    random_track,
+    swath,
+)
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
-MANY = [pytest.param(range(at, at + 250), id=str(at), marks=pytest.mark.long) for at in range(0, 1000, 250)]
+MANY = [
+    pytest.param(range(at, at + 2500), id=str(at), marks=pytest.mark.long) for at in range(0, 10_000, 2500)
+]
 
 
 def random_way(chance: random.Random, near: Position, moment: float) -> list[Fix]:
@@ -33,42 +48,75 @@ def random_way(chance: random.Random, near: Position, moment: float) -> list[Fix
     return fixes
 
 
-@pytest.mark.parametrize("seeds", [range(12), *MANY])
-def test_the_nearest_pair(seeds: range) -> None:
-    same = 0
+def random_granule(chance: random.Random) -> tuple[Granule, list[Position] | None]:
+    """A track, or a swath and its outline."""
+    if chance.random() < 0.7:
+        positions, seconds = random_track(chance)
+        ring, geometry = None, {"type": "LineString", "coordinates": positions}
+    else:
+        ring, _, middle = swath(chance)
+        seconds, geometry = middle.seconds[-1], {"type": "Polygon", "coordinates": [ring]}
+    end = BEGIN + timedelta(seconds=seconds)
+    return Granule("x", "c", "EarthCARE", "p", "A", BEGIN, end, geometry=geometry), ring
+
+
+def middle_of(ring: list[Position]) -> list[Position]:
+    """Half way along the geodesics between the two sides of a swath."""
+    half = len(ring) // 2
+    legs = [(a, *GEOD.inv(*a, *b)) for a, b in zip(ring[:half], ring[half : 2 * half][::-1], strict=True)]
+    return [GEOD.fwd(*a, heading, metres / 2)[:2] for a, heading, _, metres in legs]
+
+
+@pytest.mark.parametrize("seeds", [range(24), *MANY])
+def test_every_match_and_no_other(seeds: range) -> None:
+    """Ships, aircraft and buoys, at the poles and at 180 degrees too, beside tracks and swaths."""
+    found_ones = missing = same = 0
     for seed in seeds:
         chance = random.Random(seed)
-        positions, seconds = random_track(chance)
-        at = chance.randrange(len(positions))
-        lon, lat = positions[at]
-        near = lon + chance.uniform(-0.5, 0.5), max(-90.0, min(90.0, lat + chance.uniform(-0.5, 0.5)))
+        granule, ring = random_granule(chance)
+        assert granule.sensing_end is not None
+        seconds = (granule.sensing_end - BEGIN).total_seconds()
+        positions = granule.track if ring is None else middle_of(ring)
+        # The middle that is taken is that of great circles, which the times are those of.
+        assert all(apart(*pair) < 30 for pair in zip(positions, granule.track, strict=True)), seed
+        positions = granule.track
+        near = random_place(chance, positions, chance.choice([0.3, 3.0]))
+        at = min(range(len(positions)), key=lambda number: apart(positions[number], near))
         fixes = random_way(chance, near, seconds * at / len(positions))
         wait = chance.choice([0, 60, 1800, 7200])
+        within = chance.choice([20e3, 100e3, 500e3])
         offset = (fixes[0].time - BEGIN).total_seconds()
-        moments = [(one.time - fixes[0].time).total_seconds() for one in fixes]
-        platform = Gone([one.at for one in fixes], moments)
+        platform = Gone(
+            [one.at for one in fixes], [(one.time - fixes[0].time).total_seconds() for one in fixes]
+        )
         satellite = Sampled(positions, seconds)
 
-        found = meeting(Track.even(positions, seconds), BEGIN, Way(fixes), timedelta(seconds=wait), 500e3)
-        if max(-wait, offset) > min(seconds + wait, offset + moments[-1]):
+        found = match_of(granule, [Way(fixes)], timedelta(seconds=wait), within)
+        if max(-wait, offset) > min(seconds + wait, offset + platform.seconds):
             assert found is None
             continue
         metres, moment, there = nearest_pair(satellite, platform, offset, wait)
+        away = metres if ring is None else beside(ring, position_at(platform, there - offset))
         if found is None:
-            assert metres > 500e3 - 100, seed
+            assert away > within - 100, seed
+            missing += 1
             continue
-        # It is a pair that there is: of the two ways, in time, and as far apart as it says.
-        when, then = found.approach.seconds, found.seconds
-        assert -1e-3 <= when <= seconds + 1e-3 and abs(when - then) <= wait + 1e-3
-        assert apart(tuple(float(one[0]) for one in satellite.at([when])), found.approach.at) < 10
-        assert apart(tuple(float(one[0]) for one in platform.at([then - offset])), found.at) < 10
-        assert apart(found.approach.at, found.at) == pytest.approx(found.approach.metres, abs=1)
-        # And no pair of the grids is nearer.
-        assert found.approach.metres <= metres + 100, seed
-        if abs(found.approach.metres - metres) < 0.01 and abs(then - there) < 0.05:
-            assert abs(when - moment) < 0.1, seed
-            same += 1
-    assert same > len(seeds) / 6
+        found_ones += 1
+        assert away < within + 100, seed
+        assert found.metres < metres + 30, seed
+        assert apart(found.at, found.platform_at) == pytest.approx(found.metres, abs=1), seed
+        if ring is not None:
+            assert found.swath_metres == pytest.approx(beside(ring, found.platform_at), abs=100), seed
+        # It is a pair that there is, so that no nearer one than there is was made up.
+        when, then = ((one - BEGIN).total_seconds() for one in (found.time, found.platform_time))
+        assert -0.001 <= when <= seconds + 0.001 and abs(when - then) <= wait + 0.002, seed
+        assert apart(position_at(satellite, when), found.at) < 10, seed
+        assert apart(position_at(platform, then - offset), found.platform_at) < 10, seed
+        # Where two moments are equally good, either may be meant.
+        assert abs(when - moment) < 0.1 or found.metres < metres + 0.01, seed
+        same += abs(when - moment) < 0.1 and abs(found.metres - metres) < 30
+    assert found_ones > len(seeds) / 3 and missing > len(seeds) / 20
+    assert same > 0.95 * found_ones
 
 
 def test_a_platform_that_stays_is_a_place() -> None:

@@ -237,13 +237,20 @@ def _position(value: Sequence[float]) -> Position:
 def _followed(ring: Sequence[Position]) -> list[Position]:
     """A ring with points along its edges, so close that geodesics and great circles are the same."""
     found = list(ring[:1])
+
+    def add(longitude: float, latitude: float) -> None:
+        # From 180 to -180 would be an edge all around the Earth.
+        before = found[-1][0]
+        found.append((longitude + 360 * round((before - longitude) / 360), latitude))
+
     for a, b in itertools.pairwise(ring):
+        if abs(b[0] - a[0]) >= 359.999:
+            # Such an edge is one, as of a cap on a pole.
+            found.append((found[-1][0] + b[0] - a[0], b[1]))
+            continue
         leg = between(a, b)
-        # An edge all around the Earth, as of a cap on a pole, is left as it is.
-        count = 0 if abs(b[0] - a[0]) >= 359.999 else int(leg.metres / _EDGE_M)
+        count = int(leg.metres / _EDGE_M)
         for part in range(1, count + 1):
-            longitude, latitude = along(a, leg.begins, leg.metres * part / (count + 1)).at
-            # From 180 to -180 would be an edge all around the Earth.
-            found.append((longitude + 360 * round((a[0] - longitude) / 360), latitude))
-        found.append(b)
+            add(*along(a, leg.begins, leg.metres * part / (count + 1)).at)
+        add(*b)
     return found

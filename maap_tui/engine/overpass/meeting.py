@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import NamedTuple
 
 from maap_tui.engine.geometry import Position
 from maap_tui.engine.overpass.approach import Approach, Track
 from maap_tui.engine.overpass.geodesic import Between, along, between
 from maap_tui.engine.overpass.tracks import Fix
 
-_STILL_S = 0.005
+_STILL_S = 0.001
 """Seconds to which the moment of the platform is found."""
 _SURE_M = 1.0
 _LONGEST_LEG_M = 100_000.0
@@ -107,6 +108,18 @@ def meeting(track: Track, start: datetime, way: Way, apart: timedelta, metres: f
     return _Search(track, way, offset, wait, metres).run(low, high)
 
 
+class _End(NamedTuple):
+    """An end of a span of the platform's moments."""
+
+    moment: float
+    metres: float
+    """Of the nearest pair with that moment."""
+    anytime: float
+    """Metres from there to the track, whenever the satellite comes."""
+    run: float
+    """That the platform had gone by then."""
+
+
 class _Search:
     """Branch and bound over the moments of the platform."""
 
@@ -118,25 +131,23 @@ class _Search:
 
     def run(self, low: float, high: float) -> Meeting | None:
         """The nearest pair between two moments of the platform."""
-        open_spans: list[tuple[float, float, float]] = []
+        open_spans: list[tuple[float, _End, _End]] = []
 
-        def push(a: float, b: float) -> None:
+        def push(a: _End, b: _End) -> None:
             bound = self._bound(a, b)
             if bound <= self._limit:
                 heapq.heappush(open_spans, (bound, a, b))
 
-        self._try(low)
-        self._try(high)
-        push(low, high)
+        push(self._end(low), self._end(high))
         while open_spans:
             bound, a, b = heapq.heappop(open_spans)
             if bound > self._limit:
                 break
-            middle = self._cut(a, b)
-            if middle is None:
+            moment = self._cut(a.moment, b.moment)
+            if moment is None:
                 self._close_in(a, b)
             else:
-                self._try(middle)
+                middle = self._end(moment)
                 push(a, middle)
                 push(middle, b)
         return self._best
@@ -146,11 +157,13 @@ class _Search:
         """Metres beyond which nothing is of use: what is found has to be nearer than the best by a bit."""
         return self._most if self._best is None else min(self._most, self._best.approach.metres - _SURE_M)
 
-    def _bound(self, a: float, b: float) -> float:
+    def _end(self, moment: float) -> _End:
+        anytime = self._track.nearest(self._way.at(moment)).metres
+        return _End(moment, self._try(moment), anytime, self._way.run(moment))
+
+    def _bound(self, a: _End, b: _End) -> float:
         """Metres that no pair of the span can come below: the platform goes only so far in it."""
-        way = self._way.run(b) - self._way.run(a)
-        first, last = (self._track.nearest(self._way.at(moment)).metres for moment in (a, b))
-        return max(0.0, (first + last - way) / 2)
+        return max(0.0, (a.anytime + b.anytime - (b.run - a.run)) / 2)
 
     def _cut(self, a: float, b: float) -> float | None:
         """Where to cut a span that has a bend or is long; None for one that is straight and short."""
@@ -173,16 +186,38 @@ class _Search:
             self._best = Meeting(found, place, when)
         return found.metres
 
-    def _close_in(self, a: float, b: float) -> None:
-        """Follow a valley of distances to its bottom, by golden sections."""
-        c, d = b - _GOLDEN * (b - a), a + _GOLDEN * (b - a)
-        at_c, at_d = self._try(c), self._try(d)
-        while b - a > _STILL_S:
-            if at_c <= at_d:
-                b, d, at_d = d, c, at_c
-                c = b - _GOLDEN * (b - a)
-                at_c = self._try(c)
+    def _close_in(self, first: _End, last: _End) -> None:
+        """Follow a valley of distances to its bottom, by parabolas, and by golden sections where none fits.
+
+        Brent (1973), Algorithms for Minimization without Derivatives, chapter 5.
+        """
+        a, b = first.moment, last.moment
+        # Where it rises from an end, the bottom of the valley is there.
+        aside = min(10 * _STILL_S, (b - a) / 4)
+        if self._try(a + aside) >= first.metres or self._try(b - aside) >= last.metres:
+            return
+        x = w = v = a + (1 - _GOLDEN) * (b - a)
+        at_x = at_w = at_v = self._try(x) ** 2
+        step = before = 0.0
+        while max(x - a, b - x) > 2 * _STILL_S:
+            by_v, by_w = (x - w) * (at_x - at_v), (x - v) * (at_x - at_w)
+            above, below = (x - v) * by_w - (x - w) * by_v, 2 * (by_v - by_w)
+            limit, before = abs(before) / 2, step
+            if below and abs(above / below) < limit and a < x + above / below < b:
+                step = above / below
+                if min(x + step - a, b - x - step) < 2 * _STILL_S:
+                    step = math.copysign(_STILL_S, a + b - 2 * x)
             else:
-                a, c, at_c = c, d, at_d
-                d = a + _GOLDEN * (b - a)
-                at_d = self._try(d)
+                before = (b if 2 * x < a + b else a) - x
+                step = (1 - _GOLDEN) * before
+            u = x + (step if abs(step) >= _STILL_S else math.copysign(_STILL_S, step))
+            at_u = self._try(u) ** 2
+            if at_u <= at_x:
+                a, b = (x, b) if u >= x else (a, x)
+                v, at_v, w, at_w, x, at_x = w, at_w, x, at_x, u, at_u
+                continue
+            a, b = (u, b) if u < x else (a, u)
+            if at_u <= at_w or w == x:
+                v, at_v, w, at_w = w, at_w, u, at_u
+            elif at_u <= at_v or v in (x, w):
+                v, at_v = u, at_u
