@@ -86,12 +86,19 @@ class Files:
         start: datetime | None = None,
         end: datetime | None = None,
         collection: str = "",
+        whole: bool = False,
     ) -> CutEstimate:
-        """What `cut` would fetch and keep; reads headers, positions and times. The rest is as there."""
+        """What `cut` would fetch and keep; reads headers, positions and times. The rest is as there.
+
+        Where the server sends no parts of the file, `whole` says that all of it would be fetched, and no
+        variables are known.
+        """
         wanted = _wanted(variables, around, km, bbox, start, end)
 
         async def work(session: Session) -> CutEstimate:
-            return await session.estimate_cut(await _source(session, granule, collection), wanted)
+            return await session.estimate_cut(
+                await _source(session, granule, collection), wanted, whole=whole
+            )
 
         return self._connection.run(work)
 

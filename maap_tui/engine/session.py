@@ -98,11 +98,11 @@ class Session(Parts):
 
         return await source_of(self, text, collection)
 
-    async def estimate_cut(self, source: Source, cut: Cut) -> CutEstimate:
-        """What a cut of a file needs; reads its headers, positions and times."""
+    async def estimate_cut(self, source: Source, cut: Cut, *, whole: bool = False) -> CutEstimate:
+        """What a cut of a file needs; reads its headers, positions and times, or none of it with `whole`."""
         from maap_tui.engine.workflows.cut import estimate
 
-        return await estimate(self, source, cut)
+        return await estimate(self, source, cut, whole=whole)
 
     async def cut(
         self,

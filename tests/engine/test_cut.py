@@ -21,13 +21,14 @@ from maap_tui.engine.cuts.points import inside_box, inside_circle
 from maap_tui.engine.cuts.remote import FIRST, ChangedError, NoRangesError
 from maap_tui.engine.cuts.request import Cut
 from maap_tui.engine.cuts.stretches import BLOCK, Stretches, joined
+from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest
+from maap_tui.engine.download.transfer import Transfer
 from maap_tui.engine.errors import DownloadError, InvalidRequestError, NothingInsideError, exit_code_of
 from maap_tui.engine.geometry import EARTH_RADIUS_KM, angle, vector
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Box, Circle
 from maap_tui.engine.session import Session
-from maap_tui.engine.workflows import cut
-from maap_tui.engine.workflows.cut import CutEstimate, Source, remote_file
+from maap_tui.engine.workflows.cut import Source, remote_file
 from tests.engine.cut_files import BARE, ROWS, chunk_bytes, data_bytes, latitudes, write_all
 from tests.engine.raw_files import FileServer, RawFile, Request, answer
 from tests.engine.transfer_kit import Remote
@@ -549,21 +550,55 @@ async def test_a_server_without_ranges_needs_the_whole_file(
     assert not list((tmp_path / "home").rglob("all.h5*"))
 
 
-async def test_another_process_may_fetch_the_same_whole_file(
+async def test_several_cuts_of_one_whole_file_at_once(
+    everything: Path, session: Make, raw: FileServer, tmp_path: Path
+) -> None:
+    """Whoever is done first removes the file that all of them fetched, which the others still read."""
+    source = there(raw.at("/all.h5", RawFile(everything.read_bytes(), ranges=False)))
+    names = [tmp_path / f"{number}.nc" for number in range(5)]
+    async with at_server(session, raw) as one, at_server(session, raw) as other:
+        await asyncio.gather(
+            *(
+                engine.cut(source, Cut(box=EQUATOR), name, whole=True)
+                for engine, name in zip([one, other, one, other, one], names, strict=True)
+            )
+        )
+    for name in names:
+        assert compare(everything, name, BEGIN, END) == COUNT
+    assert not list((tmp_path / "home").rglob("all.h5*"))
+
+
+async def test_a_whole_file_that_goes_before_it_is_read_is_fetched_again(
     everything: Path, session: Make, raw: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """As by a cut of another process that is done with it at that moment."""
     source = there(raw.at("/all.h5", RawFile(everything.read_bytes(), ranges=False)))
-    once = cut._Run.once
+    fetch, gone = Transfer.fetch, []
 
-    async def beside(run: cut._Run) -> CutEstimate:
-        if run.path is not None:
-            (run.path.parent / "all.h5.part").touch()
-        return await once(run)
+    async def beside(transfer: Transfer, wanted: DownloadRequest) -> DownloadOutcome:
+        outcome = await fetch(transfer, wanted)
+        if not gone:
+            outcome.path.unlink()
+            gone.append(outcome.path)
+        return outcome
 
-    monkeypatch.setattr(cut._Run, "once", beside)
+    monkeypatch.setattr(Transfer, "fetch", beside)
     async with at_server(session, raw) as engine:
-        await engine.cut(source, Cut(box=EQUATOR), tmp_path / "a.nc", whole=True)
-    assert compare(everything, tmp_path / "a.nc", BEGIN, END) == COUNT
+        found = await engine.cut(source, Cut(box=EQUATOR), tmp_path / "a.nc", whole=True)
+    assert compare(everything, tmp_path / "a.nc", BEGIN, END) == COUNT and gone
+    assert found.received == 2 * everything.stat().st_size
+
+
+async def test_an_estimate_of_a_whole_file_fetches_nothing(
+    everything: Path, session: Make, raw: FileServer, tmp_path: Path
+) -> None:
+    body = everything.read_bytes()
+    source = there(raw.at("/all.h5", RawFile(body, ranges=False)))
+    async with at_server(session, raw) as engine:
+        found = await engine.estimate_cut(source, Cut(box=EQUATOR), whole=True)
+        assert (found.size, found.needed, found.requests, found.asked) == (len(body), len(body), 1, 0)
+        assert found.variables == [] and "whole file" in found.needs
+    assert not list((tmp_path / "home").rglob("all.h5*"))
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ async def run(context: CommandContext) -> None:
         wanted = _wanted(args, session)
         source = await session.cut_source(args.name, args.collection or "")
         if args.estimate or out is None:
-            found = await session.estimate_cut(source, wanted)
+            found = await session.estimate_cut(source, wanted, whole=args.whole)
         else:
             async with context.watched():
                 _show(context, 0)
@@ -136,8 +136,9 @@ def _print_estimate(context: CommandContext, found: CutEstimate) -> None:
         (clean(one.name), one.dtype, _shape(one.shape), _shape(one.cut), format_bytes(one.bytes))
         for one in found.variables
     ]
-    context.output.table([("Variable", "Type", "In the file", "Kept", "Bytes"), *rows])
-    context.output.line("")
+    if rows:
+        context.output.table([("Variable", "Type", "In the file", "Kept", "Bytes"), *rows])
+        context.output.line("")
     if found.points:
         context.output.line(clean(found.points))
     context.output.line(found.needs)

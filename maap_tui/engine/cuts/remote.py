@@ -10,6 +10,7 @@ from pathlib import Path
 from maap_tui.engine.cuts.stretches import Stretch
 from maap_tui.engine.download.answers import (
     body_of,
+    body_size,
     can_be_followed,
     content_range,
     encoding_of,
@@ -45,6 +46,9 @@ class ChangedError(DownloadError):
 
 class NoRangesError(DownloadError):
     """The server does not send ranges of the file that are known to be of one version."""
+
+    size: int | None = None
+    """Bytes of the whole file, as the server says it; None when it does not."""
 
 
 class RemoteFile:
@@ -139,12 +143,14 @@ class RemoteFile:
             raise refusal_of(stream)
         if stream.status != 206 or not can_be_followed(stream):
             what = "sends only whole files" if stream.status != 206 else "does not say which version it sends"
-            raise NoRangesError(
+            error = NoRangesError(
                 self.url,
                 f"{origin_of(self.url)} {what}, so that no part of {self.name} can be read",
                 permanent=True,
                 hint="Fetch the whole file first (--whole).",
             )
+            error.size = body_size(stream)
+            raise error
         begin, end, total = content_range(stream.headers)
         if total is None or total == 0:
             raise FailedTry("the server does not say how many bytes the file has")

@@ -109,6 +109,7 @@ class CutEstimate:
     asked: int
     """Bytes that came over the network to find this out: headers, positions and times."""
     variables: list[CutVariable]
+    """[] in the estimate of a file that can only be fetched whole, of which nothing was read."""
     spans: list[CutSpan]
     """What of each dimension that is cut is kept; [] where only variables are chosen."""
     left_out: list[str]
@@ -119,6 +120,10 @@ class CutEstimate:
         """What it needs of the network, in a sentence."""
         if not self.needed and not self.asked:
             return f"The file is here ({format_bytes(self.size)}): nothing is fetched"
+        if not self.variables and self.needed == self.size:
+            return (
+                f"The server sends no parts of it: --whole fetches the whole file, {format_bytes(self.size)}"
+            )
         share = (self.needed + self.asked) / self.size if self.size else 1.0
         return (
             f"Needs {format_bytes(self.needed)} in {plural(self.requests, 'request')}, besides "

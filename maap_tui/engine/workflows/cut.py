@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -148,8 +149,15 @@ def remote_file(parts: Parts, source: Source, version: tuple[int, str, str] | No
     )
 
 
-async def estimate(parts: Parts, source: Source, cut: Cut) -> CutEstimate:
+async def estimate(parts: Parts, source: Source, cut: Cut, *, whole: bool = False) -> CutEstimate:
     """What a cut needs; reads headers, positions and times.
+
+    Args:
+        parts: the engine.
+        source: the file.
+        cut: what of it.
+        whole: whether the cut would fetch the whole file where the server does not send parts of it; then
+            nothing of the file is read, and nobody knows what would be kept.
 
     Raises:
         NothingInsideError: it would be empty.
@@ -159,7 +167,10 @@ async def estimate(parts: Parts, source: Source, cut: Cut) -> CutEstimate:
     try:
         return await _tried(parts, _Run(parts, source, cut))
     except NoRangesError as error:
-        raise _with_whole(error, source) from None
+        size = error.size if source.size is None else source.size
+        if not whole or size is None:
+            raise _with_whole(error, source) from None
+        return CutEstimate(source.where, size, size, 1, 0, [], [], [])
 
 
 async def cut(
@@ -198,8 +209,8 @@ async def cut(
     except NoRangesError as error:
         if not whole:
             raise _with_whole(error, source) from None
-        async with _fetched(parts, source) as (path, received):
-            run = _Run(parts, source, wanted, out, command, before, came, path, received)
+        async with _fetched(parts, source) as (file, received):
+            run = _Run(parts, source, wanted, out, command, before, came, file, received)
             found = await run.once()
     assert isinstance(found, CutResult)
     return found
@@ -230,16 +241,25 @@ async def _tried(parts: Parts, run: _Run) -> CutEstimate:
 
 
 @asynccontextmanager
-async def _fetched(parts: Parts, source: Source) -> AsyncIterator[tuple[Path, int]]:
+async def _fetched(parts: Parts, source: Source) -> AsyncIterator[tuple[BufferedReader, int]]:
     """The whole file, as long as it is needed, and how many bytes came for it."""
     folder = parts.dirs.staging_dir / "cuts" / hashlib.sha256(source.url.encode()).hexdigest()[:16]
-    outcome = await parts.limited_transfer(parts.emit).fetch(
-        DownloadRequest(source.url, folder / source.name, source.size)
-    )
+    path = folder / source.name
+    transfer, received, file = parts.limited_transfer(parts.emit), 0, None
     try:
-        yield folder / source.name, outcome.received
+        # Another process that cuts the same file removes it when it is done; what is open stays.
+        while file is None:
+            received += (await transfer.fetch(DownloadRequest(source.url, path, source.size))).received
+            try:
+                file = path.open("rb")
+            except FileNotFoundError:
+                parts.emit(Noted(f"{source.name} was removed by another cut of it; fetching it again"))
+            except OSError as error:
+                raise files.storage_error(path, error) from error
+        with file:
+            yield file, received
     finally:
-        (folder / source.name).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # another process may be fetching the same file for itself
             folder.rmdir()
 
@@ -255,7 +275,7 @@ class _Run:
     command: str = ""
     before: Callable[[CutEstimate], None] = lambda needs: None
     came: Callable[[int], None] = lambda count: None
-    path: Path | None = None
+    whole: BufferedReader | None = None
     """The whole file, where it was fetched."""
     fetched: int = 0
     """Bytes that came for that."""
@@ -271,7 +291,13 @@ class _Run:
         return CutResult(**{**_fields(found), "bytes": size})
 
     async def _read(self, sibling: Path | None) -> CutEstimate:
-        path = self.path or self.source.path
+        if self.whole is not None:
+            descriptor = self.whole.fileno()
+            size = os.fstat(descriptor).st_size
+            job: dict[str, Any] = {"path": "", "descriptor": descriptor, "size": size, "here": [(0, size)]}
+            said = {"maap_source_sha256": await asyncio.to_thread(_sha256, self.whole)}
+            return await self._talk(job, None, descriptor, sibling, said)
+        path = self.source.path
         if path is not None:
             try:
                 with path.open("rb") as file:
@@ -279,7 +305,7 @@ class _Run:
                 sha256 = await asyncio.to_thread(sha256_of, path) if sibling is not None else ""
             except OSError as error:
                 raise UnreadableError(path, f"Cannot use {path}: {error.strerror}") from error
-            job: dict[str, Any] = {"path": str(path), "descriptor": None, "size": size, "here": []}
+            job = {"path": str(path), "descriptor": None, "size": size, "here": []}
             return await self._talk(job, None, -1, sibling, {"maap_source_sha256": sha256})
         remote = remote_file(self.parts, self.source)
         folder = None if sibling is None else sibling.parent
@@ -331,7 +357,7 @@ class _Run:
 
         try:
             await talk_apart(
-                _WORKER, json.dumps(job).encode(), answer, files=() if remote is None else (descriptor,)
+                _WORKER, json.dumps(job).encode(), answer, files=() if descriptor < 0 else (descriptor,)
             )
         except InvalidRequestError as error:
             raise self._failure(error) from None
@@ -401,6 +427,10 @@ class _Run:
             **said,
         }
         return {name: value for name, value in found.items() if value}
+
+
+def _sha256(file: BufferedReader) -> str:
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fields(found: CutEstimate) -> dict[str, Any]:
