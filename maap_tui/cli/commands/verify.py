@@ -129,8 +129,7 @@ async def run(context: CommandContext) -> int:
                 bad.append(one)
         deleted = counts[verify.DELETED]
         total = sum(counts.values()) - deleted
-        words = f"{format_count(len(bad))} bad" if bad else "all good"
-        words += f" ({grades})" if (grades := verify.evidence_words(evidence)) and not bad else ""
+        words = verify.outcome_words(len(bad), evidence)
         words += f"; {format_count(deleted)} deleted by a clean-up" if deleted else ""
         context.report.say(f"Verified {plural(total, 'file')} ({format_bytes(size)}): {words}")
         if not bad or not args.repair:

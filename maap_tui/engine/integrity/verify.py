@@ -88,6 +88,13 @@ def evidence_words(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{format_count(counts[one])} {words}" for one, words in kinds if counts.get(one))
 
 
+def outcome_words(bad: int, evidence: Mapping[str, int]) -> str:
+    """What came of some files, `all good (4 header size)` or `3 bad, 1 good (1 header size)`."""
+    good = sum(evidence.values())
+    words = f"{format_count(bad)} bad, {format_count(good)} good" if bad else "all good"
+    return f"{words} ({grades})" if (grades := evidence_words(evidence)) else words
+
+
 class Judge:
     """Decides about files one by one; the hashes of the last day looked at are remembered."""
 

@@ -471,11 +471,10 @@ class BaselineActions:
         words = f"Verified {plural(work.done, 'file')} of {words_of(scopes)}"
         words += "" if work.go_on() else " (stopped)"
         words += f", {format_count(deleted)} of them deleted by a clean-up" if deleted else ""
+        words += f": {verify.outcome_words(len(bad), evidence)}"
         if not bad:
-            grades = verify.evidence_words(evidence)
-            self._view.say(f"{words}: all good" + (f" ({grades})." if grades else "."))
+            self._view.say(f"{words}.")
             return
-        words += f": {format_count(len(bad))} bad"
         self._view.maap.backend.write_log("warning", words)
         lines = [
             f"{one.verdict.state:10} {self._brief(one.file.path)}  ({one.verdict.reason})" for one in bad
