@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,11 @@ def test_a_dry_run_judges_as_the_run_does(
     one, three = (re.search(r"Would fetch ([0-9]+) KiB", text) for text in (part, whole))
     assert one is not None and three is not None and int(one[1]) < int(three[1])
     monkeypatch.setenv("MAAP_DOWNLOADS_MIN_FREE", "1000T")
-    planned, run = maap("swap", "plan", *NAMES), maap("swap", "run", *NAMES)
-    assert "Warning" in planned.err and (planned.code, run.code) == (0, 3)
-    assert all("has no room for both versions" in one.err for one in (planned, run))
+    planned, dry, run = (
+        maap("swap", *words) for words in (("plan", *NAMES), ("run", *NAMES, "--dry-run"), ("run", *NAMES))
+    )
+    assert "Warning" in planned.err and (planned.code, dry.code, run.code) == (3, 3, 3)
+    assert all("has no room for both versions" in one.err for one in (planned, dry, run))
 
 
 def test_undo_says_what_it_cannot_do(maap: Callable, old: list[str]) -> None:
@@ -289,3 +292,23 @@ def test_the_doctor_names_a_swap_that_was_interrupted(
     assert f"CPR_CLD_2A AB for BB: {words}" in ill.out and f"maap swap run {' '.join(NAMES)}" in ill.out
     assert maap("swap", "run", *NAMES).code == 0
     assert "CPR_CLD_2A AB for BB: 3 kept, 0 retired" in maap("doctor", "--offline").out
+
+
+def test_what_needs_you_is_said_by_a_plan_as_by_the_run(maap: Callable, old: list[str], home: Path) -> None:
+    """Two granules of one orbit and frame, each within a minute of the new one: it may replace either."""
+    first = Path(old[0])
+    begin = first.name.split("_")[5]
+    (file,) = [one for one in home.rglob("dwl_*.txt") if first.name in one.read_text()]
+    lines = file.read_text().splitlines()
+    (line,) = [one for one in lines if first.name in one]
+    lines.remove(line)
+    for seconds in (-40, 40):
+        moved = datetime.strptime(begin, "%Y%m%dT%H%M%SZ") + timedelta(seconds=seconds)
+        name = first.name.replace(begin, f"{moved:%Y%m%dT%H%M%SZ}", 1)
+        first.with_name(name).write_bytes(first.read_bytes())
+        lines.append(line.replace(first.name, name))
+    file.write_text("\n".join(lines) + "\n")
+    plan, dry = maap("swap", "plan", *NAMES), maap("swap", "run", *NAMES, "--dry-run")
+    run = maap("swap", "run", *NAMES)
+    assert (plan.code, dry.code, run.code) == (4, 4, 4), plan.err + run.err
+    assert plan.err.count("Warning: ECA_") == run.err.count("Skipped: ECA_") == 2

@@ -22,7 +22,7 @@ from maap_tui.cli.options import (
     positive,
     span_of,
 )
-from maap_tui.cli.report import AGAIN
+from maap_tui.cli.report import AGAIN, WRONG
 from maap_tui.text import format_bytes, format_count, plural
 
 if TYPE_CHECKING:
@@ -178,8 +178,10 @@ async def plan_swap(context: CommandContext) -> None:
         free, fault = _free(session), room_fault(session, plan, rows)
     _print_rows(context, plan.rows, plan.new.baseline, plan.needed)
     _say_plan(context, plan)
+    # The codes are those of the run, so that a plan of a cron job can be asked first.
     for name, reason in plan.ambiguous.items():
         context.report.warn(f"{name}: {reason}")
+        context.report.codes.add(WRONG)
     if plan.book.bad:
         context.report.codes.add(AGAIN)
     if plan.open:
@@ -190,6 +192,7 @@ async def plan_swap(context: CommandContext) -> None:
     _say_held_back(context, len(plan.open) - len(rows))
     if fault is not None:
         context.report.warn(f"{fault.message}. {fault.hint}")
+        context.report.codes.add(AGAIN)
     _check(context, plan)
 
 
