@@ -116,7 +116,7 @@ class Studies:
 
         done = self._connection.run(work)
         if done.problem:
-            session.emit(Warned(f"The place of the study is not remembered: {done.problem}"))
+            session.emit(Warned(done.problem))
         return FreezeResult(
             Path(folder),
             done.study,
@@ -144,7 +144,7 @@ class Studies:
         target = Path(out_dir) if out_dir is not None else None
         done = self._connection.run(lambda session: session.thaw(study, folder=place, out_dir=target))
         if done.problem:
-            self._connection.session.emit(Warned(f"The place of the study is not remembered: {done.problem}"))
+            self._connection.session.emit(Warned(done.problem))
         return ThawResult(study, download_result_of(done.downloads), [one.url for one in done.gone])
 
     def cite(

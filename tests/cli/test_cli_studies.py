@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from maap_tui import MaapClient
 from maap_tui.demo import Archive
 from tests.counting import opened
 
@@ -440,3 +441,18 @@ def test_studies_are_remembered_and_name_what_they_need(
     assert needed_granules(where) == {}
     (home / "state" / "studies.txt").unlink()
     assert needed_granules(where) == {}
+
+
+def test_a_place_that_cannot_be_remembered_stops_nothing(
+    maap: Callable, home: Path, study: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    places = home / "state" / "studies.txt"
+    places.unlink()
+    places.mkdir()
+    for ended in (maap("freeze", "STUDY.toml", "-o", "other"), maap("thaw", study)):
+        assert ended.code == 0, ended.err
+        assert ended.err.count("Warning: The place of the study is not remembered: Cannot ") == 1
+    with MaapClient() as client:
+        client.thaw(study)
+    (said,) = [one.message for one in caplog.records if one.name == "maap_tui"]
+    assert said.startswith("The place of the study is not remembered: Cannot ")

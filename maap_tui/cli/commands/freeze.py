@@ -148,7 +148,7 @@ def _summarise(context: CommandContext, report: FreezeReport, folder: Path) -> N
     if no_doi := lacking_words(of_study(study)):
         say.warn(no_doi)
     if report.problem:
-        say.warn(f"The place of the study is not remembered: {report.problem}")
+        say.warn(report.problem)
     what = f"{plural(len(study.files), 'file')} of {plural(len(study.granules), 'granule')}"
     done = "Froze" if report.is_new else "Nothing has changed in"
     rest = f" of {format_count(len(report.files))} meant" if lacking or bad else ""

@@ -65,7 +65,7 @@ async def run(context: CommandContext) -> None:
         report.say(f"{plural(len(study.absent), 'file')} of the study had no hash and are left out")
         report.codes.add(AGAIN)
     if done.problem:
-        report.warn(f"The place of the study is not remembered: {done.problem}")
+        report.warn(done.problem)
     summarise(
         context,
         done.downloads,

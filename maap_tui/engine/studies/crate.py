@@ -6,8 +6,9 @@ their size and SHA-256.
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from maap_tui.engine.model import to_zulu
@@ -102,13 +103,20 @@ def crate_of(study: Study, beside: Sequence[Beside]) -> str:
         }
         for one in beside
     ]
-    graph += map(_file, study.files)
-    # An author may stand there twice, and terms may be among what is cited: an identity has one entity.
-    once: dict[str, dict[str, Any]] = {}
-    for one in graph:
-        once.setdefault(one["@id"], one)
-    rows = ",\n".join(map(_rows, once.values()))
+    rows = ",\n".join(_once(itertools.chain(graph, map(_file, study.files))))
     return f'{{\n"@context": "{VERSION}/context",\n"@graph": [\n{rows}\n]\n}}\n'
+
+
+def _once(entities: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """The rows of entities, each made when it is asked for, as those of many files take much memory.
+
+    An author may stand there twice, and terms may be among what is cited: an identity has one entity.
+    """
+    seen: set[str] = set()
+    for one in entities:
+        if one["@id"] not in seen:
+            seen.add(one["@id"])
+            yield _rows(one)
 
 
 def _linked(name: str, identities: Sequence[str]) -> dict[str, Any]:

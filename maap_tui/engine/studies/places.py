@@ -46,11 +46,11 @@ def remember(where: AppDirs, folder: Path) -> None:
 
 
 def remember_quietly(where: AppDirs, folder: Path) -> str:
-    """As `remember`; returns why it could not be done, '' where it was."""
+    """As `remember`; returns a sentence where it could not be done, '' where it was."""
     try:
         remember(where, folder)
     except (StorageError, LockedError) as error:
-        return error.message
+        return f"The place of the study is not remembered: {error.message}"
     return ""
 
 

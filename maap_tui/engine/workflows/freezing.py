@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -66,7 +66,7 @@ class FreezeReport:
     is_new: bool = True
     """Whether something was written; False where only the date would have changed."""
     problem: str = ""
-    """Why the place of the study could not be remembered; '' where it was."""
+    """A sentence where the place of the study is not remembered; '' where it is."""
 
     def of_state(self, state: FileState) -> list[FrozenFile]:
         """The files in one state."""
@@ -254,15 +254,16 @@ async def _collect(parts: Parts, choices: Choices, meant: _Meant, *, ask: bool) 
         )
     meant.select.append(_recorded(choices, query))
     new = _Meant()
-    granules: list[Granule] = []
+    listed: set[str] = set()
     if ask:
-        granules = await _search(parts, query)
-        for granule in granules:
+        # A study of a hundred thousand granules has no room for all that their items say.
+        async for granule in _search(parts, query):
+            listed.add(granule.id)
             for request in _requests_of(parts, granule, granule.files(parts.formats_of(query))):
                 new.add(_file_of(parts, granule, request), request)
     if not has_area:
         # A search that was cut says nothing on what it left out.
-        await asyncio.to_thread(_add_registered, parts, query, new, {one.id for one in granules}, ask)
+        await asyncio.to_thread(_add_registered, parts, query, new, listed, ask)
     chosen = sorted(new.files.values(), key=lambda pair: pair[0].order)
     if "max_items" in choices:
         chosen = _first_granules(chosen, query.max_items)
@@ -278,18 +279,18 @@ def _first_granules(
     return [pair for pair in chosen if pair[0].id in kept]
 
 
-async def _search(parts: Parts, query: Query) -> list[Granule]:
+async def _search(parts: Parts, query: Query) -> AsyncIterator[Granule]:
+    """What the archive lists; CatalogError at the end where it did not answer for a part."""
     search = run_of(parts, query)
-    granules: list[Granule] = []
     async with aclosing(aiter(search)) as pages:
         async for page in pages:
-            granules += page.granules
+            for granule in page.granules:
+                yield granule
     if search.failed:
         raise CatalogError(
             f"{search.failed[0].words}; nothing is frozen",
             "Run the same command again, or freeze what the registry knows with --local.",
         )
-    return granules
 
 
 def _requests_of(parts: Parts, granule: Granule, assets: Sequence[Asset]) -> list[DownloadRequest]:

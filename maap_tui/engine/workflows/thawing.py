@@ -38,7 +38,7 @@ class ThawReport:
     wrong: list[tuple[StudyFile, Path]] = field(default_factory=list)
     """Those that were here with other bytes, each with its place; they are fetched again."""
     problem: str = ""
-    """Why the place of the study could not be remembered; '' where it was."""
+    """A sentence where the place of the study is not remembered; '' where it is."""
 
     @property
     def gone(self) -> list[Failure]:
