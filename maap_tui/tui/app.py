@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
+from rich.text import Text
 from textual import events, on
 from textual.app import ScreenStackError, SystemCommand
 from textual.command import CommandPalette, Provider
@@ -33,13 +34,13 @@ from maap_tui.tui.graphics import DrawsPictures
 from maap_tui.tui.host import Host
 from maap_tui.tui.inputs import Input, InputTurns
 from maap_tui.tui.keys import BY_ID, MODES, Key, bindings, check_keymap, keys_of_commands, show_key
-from maap_tui.tui.leaving import look_for_left_work, may_leave
+from maap_tui.tui.leaving import last_words, look_for_left_work, may_leave
 from maap_tui.tui.messages import EngineNews, InputDone
 from maap_tui.tui.pasted import PastedText
 from maap_tui.tui.problems import words_of
 from maap_tui.tui.sampling import Sampling
 from maap_tui.tui.screens.browse.screen import BrowseScreen
-from maap_tui.tui.terminal import ShutdownGuard, TerminalDriver
+from maap_tui.tui.terminal import ENDS, ShutdownGuard, TerminalDriver
 from maap_tui.tui.textual_compat import QuickStylesheet, QuietApp, drop_notifications, keymap_of
 from maap_tui.tui.workers import LASTING, start_worker
 
@@ -203,7 +204,17 @@ class MaapApp(QuietApp):
             event.widget.cursor_blink = False
 
     async def on_unmount(self) -> None:
-        await asyncio.to_thread(self.backend.close, self.return_code or 0)
+        await asyncio.to_thread(self.close_backend, self.return_code or 0)
+
+    def close_backend(self, code: int) -> None:
+        """End what is behind the screens; where the terminal went away, a worker goes on with the transfers.
+
+        Args:
+            code: the exit code; 0 for the user.
+        """
+        has_hung_up = code == ENDS["SIGHUP"]
+        survives = self.can_detach and self.backend.session.settings.ui.survive_hangup
+        self.backend.close(code, goes_on=has_hung_up and survives)
 
     def use_few_colours(self) -> None:
         """Draw with the sixteen colours of a plain terminal."""
@@ -466,7 +477,7 @@ class MaapApp(QuietApp):
     async def _leave(self) -> None:
         try:
             if await may_leave(self):
-                self.exit(0)
+                self.exit(0, message=Text(last_words(self)) if last_words(self) else None)
         finally:
             self._is_leaving = False
 
@@ -555,7 +566,7 @@ def run_app(
     )
     if app.console.color_system == "standard" and not app.no_colour:
         app.use_few_colours()
-    with ShutdownGuard(app, lambda: app.backend.close(ending.code)) as ending:
+    with ShutdownGuard(app, lambda: app.close_backend(ending.code)) as ending:
         app.driver_class = partial(TerminalDriver, ending=ending)  # type: ignore[assignment]
         code = app.run(mouse=ui.mouse if mouse is None else mouse)
     if app.crash is not None:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -116,6 +117,8 @@ class Backend:
         self.token_problem = ""
         """Why there is no token, in words; '' while there is one."""
         self.now = now or (lambda: datetime.now(UTC))
+        self.handed_on = 0
+        """Files that were left to the worker."""
         self._on_sign_in = on_sign_in
         self._closing = threading.Lock()
         self._is_closed = False
@@ -148,19 +151,27 @@ class Backend:
         """Run a coroutine of the session in the engine's thread and wait for it here."""
         return await asyncio.wrap_future(self.engine.submit(work))
 
-    def close(self, code: int = 0) -> None:
+    def close(self, code: int = 0, *, goes_on: bool = False) -> None:
         """Stop the transfers, write queue and log, end the engine; from any thread, also twice.
 
         Args:
             code: what ends the process, as its exit code; 0 for the user.
+            goes_on: whether a worker goes on with what waits or runs; it is not waited for.
         """
         with self._closing:
             transfers = self.transfers
+            handed_on = 0
             if transfers is not None and not self._is_closed:
-                self.engine.run(lambda session: transfers.close())
+                goes_on = goes_on and self.has_work
+                self.engine.run(lambda session: transfers.close(leave_to=WORKER if goes_on else ""))
+                if goes_on:
+                    handed_on = self._let_go(transfers)
+                    # Nobody waits for it: the process that started it ends now.
+                    if self._control.worker() is None:
+                        self._launch_worker()
             self._is_closed = True
             self.engine.close()
-            self._run.end(self._stopped_by, ended_by=code or EXIT_INTERRUPTED)
+            self._run.end(self._stopped_by, ended_by=code or EXIT_INTERRUPTED, handed_on=handed_on)
             self.keep_log()
 
     async def apply_setting(self, key: str, fresh: Settings) -> bool:
@@ -346,6 +357,12 @@ class Backend:
         return [job for job in jobs if job.state in LIVE]
 
     @property
+    def has_work(self) -> bool:
+        """Whether a transfer of this process runs, or waits and nothing keeps it from starting."""
+        states = {job.state for job in self.live_jobs}
+        return "running" in states or ("waiting" in states and not self.is_stopped)
+
+    @property
     def is_stopped(self) -> bool:
         """Whether an error keeps the transfers of this process from starting."""
         return self._stopped_by is not None
@@ -376,10 +393,7 @@ class Backend:
         transfers, self.transfers = self.transfers, None
         if transfers is not None:
             await self.ask(lambda session: transfers.close(leave_to=WORKER))
-            left = [job.wanted.url for job in transfers.job_list() if job.state in LIVE]
-            for url in left:
-                self.tally.apply(FileStateChanged(url, "cancelled"))
-            await asyncio.to_thread(self._run.end, handed_on=len(left))
+            await asyncio.to_thread(self._run.end, handed_on=self._let_go(transfers))
         return await asyncio.to_thread(self._start_worker)
 
     async def leave_to_worker(self, rows: Sequence[QueueRow]) -> str:
@@ -389,18 +403,21 @@ class Backend:
             return "Other processes keep the download queue busy."
         return await asyncio.to_thread(self._start_worker)
 
+    def _let_go(self, transfers: Downloads) -> int:
+        """Count no longer what the worker goes on with; returns how many files that are."""
+        left = [job.wanted.url for job in transfers.job_list() if job.state in LIVE]
+        for url in left:
+            self.tally.apply(FileStateChanged(url, "cancelled"))
+        self.handed_on += len(left)
+        return len(left)
+
     def _start_worker(self) -> str:
         if self._control.worker() is not None:
             return ""
-        where = self.session.dirs
-        command = [sys.executable, "-m", "maap_tui", "queue", "run", "--background"]
-        command += ["--data-dir", str(where.data_dir)]
-        if where.config_file.is_file():
-            command += ["--config", str(where.config_file)]
         try:
             done = subprocess.run(
-                command,
-                env={**os.environ, **self.session.environ},
+                self._worker_command(),
+                env=self._worker_environ(),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 start_new_session=True,  # the end of the terminal is not its end
@@ -412,6 +429,24 @@ class Backend:
         # Another app may have started one at the same moment.
         is_there = done.returncode == EXIT_OK or self._control.worker() is not None
         return "" if is_there else done.stderr.strip()
+
+    def _launch_worker(self) -> None:
+        """Start a worker and do not wait until it is at work."""
+        command = self._worker_command()
+        nowhere = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
+        with suppress(OSError):
+            os.posix_spawn(command[0], command, self._worker_environ(), file_actions=nowhere, setsid=True)
+
+    def _worker_command(self) -> list[str]:
+        where = self.session.dirs
+        command = [sys.executable, "-m", "maap_tui", "queue", "run", "--background"]
+        command += ["--data-dir", str(where.data_dir)]
+        if where.config_file.is_file():
+            command += ["--config", str(where.config_file)]
+        return command
+
+    def _worker_environ(self) -> dict[str, str]:
+        return {**os.environ, **self.session.environ}
 
     async def order(self, action: str, rows: Sequence[QueueRow]) -> Ordered:
         """Have something done with transfers of other processes, and wait until it is."""

@@ -36,6 +36,15 @@ async def may_leave(app: Host) -> bool:
     return await _has_started(app, await backend.hand_over())
 
 
+def last_words(app: Host) -> str:
+    """What is said on the terminal when the app has ended; '' for nothing."""
+    count = app.backend.handed_on
+    if not count:
+        return ""
+    go = "goes" if count == 1 else "go"
+    return f"{plural(count, 'file')} {go} on in the background; `maap queue attach` shows what is left."
+
+
 async def look_for_left_work(app: Host) -> None:
     """Offer to go on with what an earlier process left."""
     backend = app.backend

@@ -51,6 +51,7 @@ class Scene:
             "PYTHONPATH": str(ROOT),
             "TERM": "xterm-256color",
             "LANG": "C.UTF-8",
+            "MAAP_UI_SURVIVE_HANGUP": "false",  # what is left is looked at, not what a worker makes of it
         }
 
     def parts(self) -> dict[str, int]:

@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import confirm, find_files, notices_of, started, text_of, wait_until
-from terminal_kit import Terminal
+from driving import confirm, files_of, find_files, notices_of, started, text_of, wait_until
+from terminal_kit import Terminal, until
 
 from maap_tui.demo.archive import Archive
 from maap_tui.engine.config import editing, loading
 from maap_tui.engine.download.jobs import DownloadJob
-from maap_tui.engine.download.queue_control import Control
-from maap_tui.engine.download.queue_store import Queue
+from maap_tui.engine.download.queue_control import WORKER, Control
+from maap_tui.engine.download.queue_store import Queue, QueueRow
 from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.runs import Runs
+from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
+from maap_tui.tui.backend import Backend
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.screens.downloads.screen import DownloadsScreen
 from tests.homes import QUICK_ENVIRON
@@ -58,13 +60,18 @@ def on_disk(app: MaapApp) -> list[str]:
     return found
 
 
-async def leave(app: MaapApp, files: list[DownloadRequest]) -> None:
-    """Leave files to a worker that the app never had."""
-    await started(app)
-    rows = [
+def rows_of(files: list[DownloadRequest]) -> list[QueueRow]:
+    """What stands in the queue of files that an app left which no process has any more."""
+    return [
         replace(DownloadJob(one, size=one.size, position=float(number)).to_row(0.0, "app", 0.0), pid=0)
         for number, one in enumerate(files)
     ]
+
+
+async def leave(app: MaapApp, files: list[DownloadRequest]) -> None:
+    """Leave files to a worker that the app never had."""
+    await started(app)
+    rows = rows_of(files)
     queue = Queue(app.backend.session.dirs.queue_file)
     assert queue.save(rows)
     queue.close()
@@ -82,11 +89,12 @@ def shown(app: MaapApp) -> list[str]:
 def no_worker_stays(tmp_path: Path) -> Iterator[None]:
     """Whatever a test ends with, no worker outlives it."""
     yield
-    queue = Queue(tmp_path / "maap" / "state" / "queue.sqlite3")
-    found = Control(queue).worker()
-    queue.close()
-    if found is not None:
-        os.kill(found.process[0], signal.SIGKILL)
+    for home in ("maap", "home"):
+        queue = Queue(tmp_path / home / "state" / "queue.sqlite3")
+        found = Control(queue).worker()
+        queue.close()
+        if found is not None:
+            os.kill(found.process[0], signal.SIGKILL)
 
 
 @pytest.fixture
@@ -117,7 +125,7 @@ def maap(archive: Archive, tmp_path: Path) -> Iterator[Callable[..., subprocess.
 
 
 async def test_transfers_go_on_in_the_background_when_the_app_is_left(
-    make_app: MakeApp, archive: Archive, asked: Callable[[str], int]
+    make_app: MakeApp, archive: Archive, asked: Callable[[str], int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     app = make_app(overrides={"downloads.parallel": 2})
     async with app.run_test(size=SIZE, notifications=True) as pilot:
@@ -142,6 +150,7 @@ async def test_transfers_go_on_in_the_background_when_the_app_is_left(
         await pilot.press("b")
         await wait_until(lambda: app.return_code == 0, pilot)
         await wait_until(lambda: on_disk(app) == ["finished"] * 5 and worker_of(app) == 0, pilot)
+    assert "4 files go on in the background; `maap queue attach` shows" in capsys.readouterr().err
     own = next(run for run in Runs(app.backend.session.dirs).known() if run.verb == "app")
     assert own.exit == 3 and own.error.endswith(" left to the worker")
     assert all(file.path.stat().st_size == file.size for file in files)
@@ -285,6 +294,32 @@ async def test_where_the_archive_ends_with_the_app_nothing_goes_on(
         assert "ackground" not in text_of(app)
         await confirm(app, pilot)
         await wait_until(lambda: app.return_code == 0, pilot)
+
+
+def test_transfers_go_on_when_the_terminal_is_closed(
+    archive: Archive, terminal: Callable[..., Terminal], environ: dict[str, str]
+) -> None:
+    backend = Backend(Session.load(environ=environ, bulk=True))
+    rows = rows_of(asyncio.run(files_of(backend, 2)))
+    backend.close()
+    queue = backend.session.queue
+    assert queue.save(rows)
+    archive.faults.add(target="data", stall_after=1000)
+    one = terminal()
+    one.wait_for(b"Go on (g)")
+    one.type(b"g")
+    until(lambda: [row.state for row in queue.load()] == ["running"] * 2, one)
+    until(lambda: len(list(Path(environ["MAAP_HOME"]).rglob("*.part"))) == 2, one)
+    archive.faults.clear()  # what has begun to come stands still all the same
+    one.close()
+    assert one.ended() == 129
+    until(lambda: [(row.state, row.verb) for row in queue.load()] == [("finished", WORKER)] * 2)
+
+    def ends() -> dict[str, tuple[int | None, str]]:
+        return {run.verb: (run.exit, run.error) for run in Runs(backend.session.dirs).known()}
+
+    until(lambda: ends() == {"app": (129, "2 files left to the worker"), "queue": (0, "")})
+    queue.close()
 
 
 def test_attach_opens_at_the_transfers(terminal: Callable[..., Terminal]) -> None:

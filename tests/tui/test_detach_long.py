@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from terminal_kit import Terminal, is_alive, text_of
+from terminal_kit import Terminal, is_alive, text_of, until
 
 from maap_tui.demo.archive import Archive
 from maap_tui.engine.download.downloads import MOST_ARRIVED
@@ -83,7 +83,7 @@ def worker_of(queue: Queue) -> int:
     return found.process[0] if found else 0
 
 
-@pytest.mark.parametrize("end", ["closed", "killed"])
+@pytest.mark.parametrize("end", ["closed", "hung up", "killed"])
 def test_work_goes_on_when_the_terminal_is_gone(
     end: str,
     archive: Archive,
@@ -97,13 +97,18 @@ def test_work_goes_on_when_the_terminal_is_gone(
     first.wait_for(b"were interrupted")
     first.type(b"g")
     read_until(first, lambda: ended(queue) > 20)
-    seen = first.type(b"q")
-    first.wait_for(b"Background (b)", after=seen)
-    first.type(b"b")
-    if end == "closed":
-        read_until(first, lambda: worker_of(queue))
-        first.close()
-    first.ended()
+    if end == "hung up":
+        first.close()  # nobody was asked
+        assert first.ended() == 129
+        until(lambda: worker_of(queue))
+    else:
+        seen = first.type(b"q")
+        first.wait_for(b"Background (b)", after=seen)
+        first.type(b"b")
+        if end == "closed":
+            read_until(first, lambda: worker_of(queue))
+            first.close()
+        first.ended()
     worker = worker_of(queue)
     assert worker and is_alive(worker)
     if end == "killed":

@@ -503,7 +503,7 @@ def test_an_interrupted_queue_goes_on_where_it_was(
     assert len(left) >= 8 and {row.verb for row in left} == {"sync"}
     in_flight = parts(folder)
 
-    two = terminal()
+    two = terminal(changes={"MAAP_UI_SURVIVE_HANGUP": "false"})
     two.wait_for(b"Go on")
     before = moved(archive)
     two.type(b"g")

@@ -475,6 +475,13 @@ class UiSettings(Section):
         "Show quicklooks in pixels where the terminal can; off keeps half blocks.",
         applies="now",
     )
+    survive_hangup = Setting(
+        "MAAP_UI_SURVIVE_HANGUP",
+        SWITCH,
+        True,
+        "When the app's terminal goes away, a worker goes on with its transfers; off stops them.",
+        applies="now",
+    )
     animation = Setting("MAAP_UI_ANIMATION", SWITCH, False, "Move and fade things.")
 
 
