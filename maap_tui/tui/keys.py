@@ -127,7 +127,7 @@ KEYS: tuple[Key, ...] = (
     Key("search.freeze", "z", "freeze", "Freeze", "Freeze the marked granules, or all shown, as a study: a folder with hashes and DOIs."),
     Key("search.cut", "x", "cut", "Cut", "Cut variables or a region out of the granule under the cursor; bytes are said first."),
     Key("search.get", "o", "get_to", "Get to", "Download the marked granules to another folder."),
-    Key("search.show", "enter", "show", "Show", "Show a granule whole."),
+    Key("search.show", "enter", "show", "Show", "Show a granule whole.", True),
     Key("search.map", "M", "map", "Map", "Show where the results fly; draw the area to search.", True),
     Key("search.overpasses", "O", "overpasses", "Overpasses", "List when the satellite passes a place; queue what is not here of it."),
     Key("search.match", "m", "match", "Match", "List the granules of the form's product near a ship, an aircraft or a balloon; queue them."),

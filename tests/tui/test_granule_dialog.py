@@ -54,6 +54,23 @@ def is_painted(app: MaapApp) -> bool:
     return "▀" in text_of(app)
 
 
+async def test_long_values_go_on_below_where_they_begin(make_app: MakeApp) -> None:
+    app = make_app(mode="search")
+    async with opened(app, (70, 24)) as (_, pilot):
+
+        def columns() -> list[int]:
+            """Where the value of the product type begins, line by line."""
+            lines = text_of(app).split("\n")
+            words = ("C-CLD cloud", "properties")
+            return [line.index(word) for word in words for line in lines if word in line]
+
+        await wait_until(lambda: len(columns()) == 2, pilot)
+        about, rest = columns()
+        assert about - len("CPR_CLD_2A  ") == rest
+        await pilot.resize_terminal(80, 24)
+        await wait_until(lambda: "precipitation properties" in text_of(app), pilot)
+
+
 async def test_the_picture_is_fetched_when_it_is_asked_for_and_once(
     make_app: MakeApp, archive: Archive
 ) -> None:

@@ -32,6 +32,7 @@ async def open_map(app: MaapApp, pilot: Pilot[Any], *, searches: bool = True) ->
         screen.form.fill(Terms("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC", "2025-12-01", frames="D"))
         await pilot.press("ctrl+r")
         await wait_until(lambda: screen.results.rows and not screen.is_searching, pilot)
+        await wait_until(lambda: " enter Show " in text_of(app) and " ? Help " in text_of(app) + " ", pilot)
     await pilot.press("M")
     await wait_until(lambda: isinstance(app.screen, MapScreen) and app.screen.query(WorldMap), pilot)
     return app.screen.query_one(WorldMap)

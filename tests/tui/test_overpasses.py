@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,8 +29,26 @@ MakeApp = Callable[..., MaapApp]
 L2 = "EarthCAREL2Validated_MAAP"
 
 
-async def test_passes_of_a_site_are_listed_fetched_and_written(make_app: MakeApp, tmp_path: Path) -> None:
-    app = make_app(mode="search")
+def declare(archive: Archive, names: Path, home: Path) -> Path:
+    """A home with a command of the user's, made of one that knows the names."""
+    shutil.copytree(names, home)
+    archive.prepare(home)
+    run = json.dumps(
+        shlex.join([sys.executable, "-c", "import sys; print('GOT', sys.argv[1])", "{orbit}{frame}"])
+    )
+    with open(home / "config.toml", "a") as config:
+        config.write(f"[commands.say]\nrun = {run}\nkey = '#'\noutput = 'background'\n")
+    return home
+
+
+def logged(app: MaapApp) -> list[str]:
+    return [line.text for line in app.backend.log_lines]
+
+
+async def test_passes_of_a_site_are_listed_fetched_and_written(
+    make_app: MakeApp, archive: Archive, names: Path, tmp_path: Path
+) -> None:
+    app = make_app(mode="search", home=declare(archive, names, tmp_path / "maap"))
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await wait_until(lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted, pilot)
         screen = app.screen
@@ -55,6 +77,9 @@ async def test_passes_of_a_site_are_listed_fetched_and_written(make_app: MakeApp
         await wait_until(lambda: len(list(tracker.downloads())) == 3, pilot)
         await pilot.press("f", "tab", "enter")
         await wait_until(lambda: text_of(app).count("CPR_CLD_2A") >= 4, pilot)
+        assert "# say" in text_of(app)
+        await pilot.press("a", "home", "number_sign")
+        await wait_until(lambda: "say: GOT 08636B" in logged(app), pilot)
         await pilot.press("a", "d")
         await wait_until(lambda: "All of it is here" in text_of(app), pilot)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import notices_of, text_of, wait_until
+from driving import confirm, notices_of, text_of, wait_until
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -426,12 +426,18 @@ async def test_columns_sort_and_form_are_remembered(make_app: Make, tmp_path: Pa
 # What is done with results
 
 
-async def test_the_forecast_counts_the_queue_once(make_app: Make, archive: Archive) -> None:
+async def test_the_forecast_counts_the_queue_once(
+    make_app: Make, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
     archive.faults.add(target="data", stall_after=0)
+    monkeypatch.setattr("maap_tui.tui.synced.ASK_ABOVE", 1)
     app = make_app()
     async with searching(app) as (screen, pilot):
         await run_search(screen, pilot)
         await pilot.press("a", "d")
+        await wait_until(lambda: f"Queue {len(screen.results.rows)} files, " in text_of(app), pilot)
+        assert app.backend.transfers is None
+        await confirm(app, pilot)
         await wait_until(lambda: all(row.state == "queued" for row in screen.results.rows), pilot)
         size = sum(row.size for row in screen.results.rows)
         app.backend.last_rate = 1024.0

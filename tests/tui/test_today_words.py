@@ -42,6 +42,7 @@ SYNC = Run(
 def test_a_command_is_shown_by_what_differs(line: tuple[str, ...], shown: str) -> None:
     assert words.short_command(replace(SYNC, words=line)) == shown
     assert words.short_command(replace(SYNC, verb="app", words=("tui",))) == "the app's transfers"
+    assert words.short_command(replace(SYNC, verb="queue", words=("queue",))) == "the worker's transfers"
 
 
 @pytest.mark.parametrize(

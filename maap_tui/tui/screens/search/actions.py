@@ -103,6 +103,9 @@ class ResultActions:
         if out_dir is not None and not await asyncio.to_thread(_can_be_folder, out_dir):
             raise InvalidRequestError(f"{out_dir} is a file", "Name a folder.")
         await self._demand_room(folder, len(work), size)
+        what = f"{plural(len(work), 'file')}, {format_sum(size, unknown=unknown)}"
+        if not await may_queue(self._app, len(work), what):
+            return []
         if len(work) > SLICE:
             self._app.notify(f"Writing {plural(len(work), 'file')} to the queue...", markup=False)
         count = await self._app.backend.queue_files(work)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.text import Text
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -19,14 +19,13 @@ from maap_tui.engine.headers import headers_of, is_data_file, lines_of
 from maap_tui.engine.model import Granule
 from maap_tui.engine.workflows.files_here import files_here
 from maap_tui.text import clean
-from maap_tui.tui.dialogs.dialog import Dialog
-from maap_tui.tui.keys import Key, show_key
+from maap_tui.tui.dialogs.command_dialog import CommandDialog
 from maap_tui.tui.screens.search.command_values import values_of
 from maap_tui.tui.screens.search.granule_words import granule_words
 from maap_tui.tui.screens.search.picture_view import PictureView
 from maap_tui.tui.screens.search.results import Result
 from maap_tui.tui.screens.search.track_map import TrackMap
-from maap_tui.tui.textual_compat import bindings_of
+from maap_tui.tui.widgets.hanging_text import HangingText
 from maap_tui.tui.widgets.key_line import KeyLine, KeyWords
 from maap_tui.tui.workers import start_worker
 
@@ -65,7 +64,7 @@ class ResultDeeds:
     """Lists the overpasses of a place, as it is typed."""
 
 
-class GranuleDialog(Dialog[Result]):
+class GranuleDialog(CommandDialog[Result]):
     """Gives back the result that was shown last. What was dropped to save memory is fetched again."""
 
     BINDINGS: ClassVar = [
@@ -108,7 +107,7 @@ class GranuleDialog(Dialog[Result]):
             yield Static(clean(self._granule.id), markup=False, classes="question", id="title")
             with Horizontal(id="granule"):
                 with VerticalScroll(id="facts"):
-                    yield Static(self.words(), markup=False, id="words")
+                    yield HangingText(id="words")
                 yield PictureView(id="picture")
                 with VerticalScroll(id="headers"):
                     yield Static("", markup=False, id="header-words")
@@ -119,22 +118,7 @@ class GranuleDialog(Dialog[Result]):
         """Its own keys, that of what it shows named after the way back, and those of the user's commands."""
         back = f"view('{self._view}')"
         own = [(key, "facts" if action == back else label, action) for key, label, action in KEYS]
-        commands = [
-            (show_key(key.keys), key.label, f"app.user_key('{key.keys}')") for key in self._commands()
-        ]
-        return [*own[:-1], *commands, own[-1]]
-
-    def _commands(self) -> list[Key]:
-        """The user's commands whose keys mean nothing else here."""
-        keys = self.maap.user_keys(self.app.current_mode)
-        return [key for key in keys if key.keys and not bindings_of(self, key.keys)]
-
-    def on_key(self, event: events.Key) -> None:
-        # Textual asks the app for no key while a dialog is open.
-        for key in self._commands():
-            if key.keys == event.key:
-                event.stop()
-                self.maap.action_user_key(key.keys)
+        return self.with_commands(own)
 
     def subjects(self) -> Callable[[], list[dict[str, str]]]:
         """What is shown, for a command of the user's."""
@@ -177,7 +161,7 @@ class GranuleDialog(Dialog[Result]):
 
     def _say(self) -> None:
         self._state_shown = self._result.state
-        self.query_one("#words", Static).update(self.words())
+        self.query_one(HangingText).show(self.words())
         self.query_one(TrackMap).show(self._granule, is_here=self._result.is_here)
 
     @property

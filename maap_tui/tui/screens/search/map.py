@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import ClassVar
@@ -22,8 +22,9 @@ from maap_tui.engine.geometry import EARTH_RADIUS_KM, outlines_of
 from maap_tui.engine.plane import coastlines, drawable
 from maap_tui.engine.query import Query
 from maap_tui.text import clean, format_count, plural
-from maap_tui.tui.dialogs.dialog import Dialog
+from maap_tui.tui.dialogs.command_dialog import CommandDialog
 from maap_tui.tui.host import OnHost
+from maap_tui.tui.screens.search.command_values import values_of
 from maap_tui.tui.screens.search.granule import GranuleDialog, ResultDeeds
 from maap_tui.tui.screens.search.results import Result
 from maap_tui.tui.screens.search.track_map import pieces_of
@@ -242,7 +243,7 @@ class WorldMap(OnHost, Widget, can_focus=True):
         self.zoom(-1)
 
 
-class MapScreen(Dialog[str]):
+class MapScreen(CommandDialog[str]):
     """Gives back the area that was drawn, as the form takes it; '' for none."""
 
     closes_beside: ClassVar[bool] = False
@@ -292,7 +293,7 @@ class MapScreen(Dialog[str]):
     def compose(self) -> ComposeResult:
         yield self._world
         yield Static("", id="where", markup=False)
-        yield KeyLine(KEYS, id="keys")
+        yield KeyLine(self.with_commands(KEYS), id="keys")
 
     def on_mount(self) -> None:
         self._world.focus()
@@ -316,6 +317,11 @@ class MapScreen(Dialog[str]):
         else:
             words.append("move to the other corner, b or enter takes the box, esc drops it")
         self.query_one("#where", Static).update(clean(f" {f' {self.maap.glyphs.dot} '.join(words)}"))
+
+    def subjects(self) -> Callable[[], list[dict[str, str]]]:
+        """The granule under the cursor, for a command of the user's."""
+        filing, near = self.maap.backend.session.filing, self._world.near()[:1]
+        return lambda: [values_of(filing, track.result) for track in near]
 
     def action_move(self, columns: int, rows: int) -> None:
         self._world.move(columns, rows)

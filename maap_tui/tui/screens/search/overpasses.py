@@ -19,7 +19,7 @@ from maap_tui.engine.model import Granule, TimeRange
 from maap_tui.engine.overpass.ical import calendar
 from maap_tui.engine.overpass.passing import Overpass, Place, csv_text
 from maap_tui.engine.overpass.units import km_words, read_duration
-from maap_tui.engine.query import Circle
+from maap_tui.engine.query import Circle, Query
 from maap_tui.engine.session import Session
 from maap_tui.engine.sites import Site, find, split_reach
 from maap_tui.engine.storage import files
@@ -27,9 +27,11 @@ from maap_tui.engine.storage.places import demand_file
 from maap_tui.engine.time_words import read_time
 from maap_tui.engine.workflows.overpass import MOST_AHEAD, Overpasses, overpasses, query_for
 from maap_tui.text import clean, plural
-from maap_tui.tui.dialogs.dialog import Dialog
+from maap_tui.tui.dialogs.command_dialog import CommandDialog
 from maap_tui.tui.dialogs.prompt import ask_file
 from maap_tui.tui.screens.search.area_field import read_area
+from maap_tui.tui.screens.search.command_values import values_of
+from maap_tui.tui.screens.search.results import result_of
 from maap_tui.tui.screens.search.terms import NEWEST, Terms, names_of
 from maap_tui.tui.widgets.key_line import KeyLine, KeyWords
 from maap_tui.tui.widgets.row_list import RowList
@@ -64,7 +66,7 @@ def _swath(row: Overpass) -> str:
     return km_words(row.swath_metres) if row.swath_metres else "inside"
 
 
-class OverpassDialog(Dialog[None]):
+class OverpassDialog(CommandDialog[None]):
     """The table of one place and time; both can be typed."""
 
     closes_beside = False
@@ -105,7 +107,7 @@ class OverpassDialog(Dialog[None]):
                 empty_text="Type a place, as hyytiala r50, and press enter.",
             )
             yield Static("", markup=False, id="said")
-            yield KeyLine(KEYS)
+            yield KeyLine(self.with_commands(KEYS))
 
     def _title(self) -> str:
         names = " ".join(filter(None, names_of(self._terms, self.maap.backend.session.index.known)[1:]))
@@ -197,6 +199,17 @@ class OverpassDialog(Dialog[None]):
             self._say("All of it is here.")
         else:
             self._say("What is to come cannot be fetched yet.")
+
+    def subjects(self) -> Callable[[], list[dict[str, str]]]:
+        """The granules of the marked overpasses, or of the one under the cursor, for a user's command."""
+        session = self.maap.backend.session
+        granules = [one.granule for one in self.query_one(RowList).chosen if one.granule is not None]
+
+        def values_for(granule: Granule) -> dict[str, str]:
+            formats = session.formats_of(Query(granule.collection, granule.product_type))
+            return values_of(session.filing, result_of(granule, formats, keep_whole=True))
+
+        return lambda: [values_for(granule) for granule in granules]
 
     def action_export(self) -> None:
         if self._found is not None:

@@ -59,12 +59,16 @@ from maap_tui.tui.screens.search.search_words import (
 from maap_tui.tui.screens.search.sum_line import SumLine
 from maap_tui.tui.screens.search.terms import Terms, cron_line
 from maap_tui.tui.widgets.filter_line import FilterLine
+from maap_tui.tui.widgets.header_footer import FooterBar
 from maap_tui.tui.widgets.pane import framed
 from maap_tui.tui.widgets.row_list import RowList
 from maap_tui.tui.workers import start_worker
 
 MANY = 20_000
 """Results from which a run of the garbage collector over all of them can be felt."""
+
+FOOTER_COLUMNS = 88
+"""Columns from which on the footer has room for all of its keys here."""
 
 TYPING_S = 0.4
 """Seconds after the last key before the archive is asked for the count."""
@@ -95,6 +99,7 @@ class SearchScreen(ModeScreen):
         self._states_seen = 0
         self._is_restored = False
         self._is_touched = False
+        self.add_class("-blank")
 
     def body(self) -> Sequence[Widget]:
         rows = ResultList(COLUMNS, key=result_key, empty_text=NO_SEARCH, id="results")
@@ -463,6 +468,8 @@ class SearchScreen(ModeScreen):
         if not self.query("#sum"):
             return  # the screen is being made or removed
         self._take_incoming()
+        self.set_class(not self.results.rows, "-blank")
+        self._fit_footer()
         self._show_progress()
         self.states.follow_transfers()
         self.not_here.follow(self.states.version)
@@ -473,6 +480,13 @@ class SearchScreen(ModeScreen):
             self._sum.outdate()
         self._sum.sample()
         self._remember()
+
+    def _fit_footer(self) -> None:
+        """Name the key that shows a granule where there is one; a narrow screen leaves another one out."""
+        is_at_results = self.has_class("-folded") or (self.results.has_focus and bool(self.results.rows))
+        is_short = self.size.width < FOOTER_COLUMNS and not self.is_searching
+        left_out = "search.show" if not is_at_results else "search.run" if is_short else ""
+        self.query_one(FooterBar).leave_out(left_out)
 
     @on(RowList.MarksChanged, "#results")
     def sum_again(self) -> None:

@@ -24,7 +24,7 @@ from maap_tui.engine.errors import MaapError
 from maap_tui.engine.registry import view, watch
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.runs import RUNNING, Run, Runs
-from maap_tui.text import clean, fold, format_bytes, format_count, format_duration, plural
+from maap_tui.text import clean, fold, format_bytes, format_count, plural, short_duration
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings
 from maap_tui.tui.outside import pager, run_outside
@@ -139,7 +139,7 @@ class TodayScreen(ModeScreen):
                     lambda row: row.counts.bytes, True, False,
                 ),
                 Column(
-                    "took", "Took", 10, self._took, lambda row: "muted",
+                    "took", "Took", 6, self._took, lambda row: "muted",
                     lambda row: row.seconds or 0, True, False,
                 ),
             ],
@@ -162,8 +162,8 @@ class TodayScreen(ModeScreen):
 
     def _took(self, run: Run) -> str:
         if run.state == RUNNING:
-            return format_duration((self.maap.backend.now() - run.begun).total_seconds())
-        return "" if run.seconds is None else format_duration(run.seconds)
+            return short_duration((self.maap.backend.now() - run.begun).total_seconds())
+        return "" if run.seconds is None else short_duration(run.seconds)
 
     @property
     def is_ready(self) -> bool:

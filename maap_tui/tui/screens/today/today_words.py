@@ -18,6 +18,8 @@ def short_command(run: Run) -> str:
     """A command line without its collection, and without options that change nothing of what it does."""
     if run.verb == "app":
         return "the app's transfers"
+    if run.verb == "queue":
+        return "the worker's transfers"
     words = list(run.words)
     at = next((at for at, word in enumerate(words) if word in _COMMANDS), None)
     if at is None:
