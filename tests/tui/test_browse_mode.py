@@ -194,6 +194,25 @@ async def test_opens_branch_by_branch_with_the_keys_alone(make_app: MakeApp, off
         assert "53,988" in tree_of(app)
 
 
+async def test_page_keys_go_through_the_tree_and_f9_through_the_themes(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await wait_until(lambda: "EarthCAREL2Validated_MAAP" in text_of(app), pilot)
+        await pilot.press("home")
+        await wait_until(lambda: "Mission with" in detail(app), pilot)
+        first = detail(app)
+        await pilot.press("pagedown")
+        await wait_until(lambda: "Mission with" not in detail(app), pilot)
+        await pilot.press("pageup", "pageup")
+        await wait_until(lambda: detail(app) == first, pilot)
+        assert app.theme == "maap-dark"
+        await pilot.press("f9")
+        await wait_until(lambda: app.theme == "maap-light" and "Theme: maap-light" in notices_of(app), pilot)
+        for _ in range(len(app.available_themes) - 1):
+            await pilot.press("f9")
+        await wait_until(lambda: app.theme == "maap-dark", pilot)
+
+
 async def test_without_archive_and_copies_it_says_what_to_do(make_app: MakeApp, offline: Offline) -> None:
     app = make_app(**offline)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
