@@ -8,13 +8,17 @@ Sets: what of three products is complete by orbit and frame, against three searc
 compared each with each. Covers: the fewest of many dates for all frames, against every choice of dates.
 Disclaimers: which granules 2000 of them affect, against comparing each granule with each of them.
 Swaps: which of many granules take the place of which, against comparing each with each. Studies: what is here
-of some days, verified and hashed, against a search whose files are hashed one by one.
+of some days, verified and hashed, against a search whose files are hashed one by one. Tables: what a search
+finds in pandas and as GeoJSON, against a loop over the pages. Sums: an MD5 taken as the bytes come, against
+reading the file again.
 Each has to give the same answer as the brute force.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -145,6 +149,68 @@ for line in subprocess.run(search, check=True, capture_output=True, text=True).s
         print(hashlib.sha256(path.read_bytes()).hexdigest())
 """
 
+FRAMES = """
+import json, sys, urllib.request
+from datetime import datetime
+start, end = sys.argv[3:]
+collection, product = "EarthCAREL2Validated_MAAP", "CPR_CLD_2A"
+if sys.argv[1] == "maap":
+    from maap_tui import MaapClient
+    with MaapClient() as client:
+        span = map(datetime.fromisoformat, (start, end))
+        found = client.search(collection, product, "BC", *span, all_versions=True)
+    names = list(found.to_pandas()["id"])
+    features = found.to_geojson()["features"]
+else:
+    import pandas
+    asked = {"collections": [collection], "datetime": f"{start}/{end}", "limit": 1000}
+    asked |= {"filter-lang": "cql2-text", "filter": f"product:type = '{product}' AND version = 'BC'"}
+    address, body, features = f"{sys.argv[2]}/catalogue/search", asked, []
+    while address:
+        head = {"content-type": "application/json"}
+        request = urllib.request.Request(address, json.dumps(body).encode(), head)
+        with urllib.request.urlopen(request) as answer:
+            page = json.load(answer)
+        # What began before the time is listed too, where it reaches into it.
+        features += [one for one in page["features"] if one["properties"]["start_datetime"] >= start[:19]]
+        links = [one for one in page["links"] if one["rel"] == "next"]
+        address, body = (links[0]["href"], {**body, **links[0].get("body", {})}) if links else ("", None)
+    frame = pandas.DataFrame([{"id": one["id"], **one["properties"]} for one in features])
+    names = list(frame["id"])
+with open("found.geojson", "w") as file:
+    json.dump({"type": "FeatureCollection", "features": features}, file)
+for name in names:
+    print(name)
+"""
+
+SUMS = """
+import hashlib, os, sys
+from pathlib import Path
+from maap_tui.engine.integrity.running import Running
+from maap_tui.engine.integrity.sums import Sum
+path, piece = Path("file"), 8 << 20
+offered = [Sum(*words.split(":")) for words in Path("sums").read_text().split()]
+running = Running()
+if sys.argv[1] == "maap":
+    running.begin(offered)
+with path.open("rb") as file:
+    at = 0
+    while data := file.read(piece):
+        first = hashlib.sha256(data)
+        if sys.argv[1] == "maap":
+            running.add(data, at)
+        at += len(data)
+    if sys.argv[1] == "maap":
+        lacking = running.lacking(offered, file.fileno(), at)
+    else:
+        lacking = []
+        for one in offered:
+            file.seek(0)
+            if hashlib.file_digest(file, one.algorithm).hexdigest() != one.value:
+                lacking.append(one)
+print(at, len(lacking))
+"""
+
 DISCLAIMERS = 2000
 
 
@@ -175,15 +241,11 @@ def news(bench: Bench, archive: Archive, environ: Mapping[str, str], answers: An
     since = f"{now - timedelta(days=1):%Y-%m-%dT%H:00:00Z}"
     begin = f"{now - timedelta(days=FAR_BACK):%Y-%m-%d}"
     names = (COLLECTION, PRODUCT, BASELINE)
-    clients = []
-    for name, python in bench.ours.items():
-        words = [*maap(python), "news", *names, "--since", since, "--list", "--json"]
-        check = answers.check("news", lambda line: str(json.loads(line)["id"]))
-        clients.append(Client(name, always(words), environ, check, output="found"))
     brute = [sys.executable, "-c", NEWS, since, *maap(sys.executable), "search", *names, "--start", begin]
     brute += ["--all-versions", "--json"]
-    once = answers.check("news", lambda line: line)
-    clients.append(Client(BRUTE, always([*brute, "-q"]), environ, once, output="found"))
+    checks = answers.check("news", lambda line: str(json.loads(line)["id"])), answers.check("news", str)
+    ours = ["news", *names, "--since", since, "--list", "--json"]
+    clients = beside(bench, lambda python: [*maap(python), *ours], [*brute, "-q"], environ, checks)
     return Work(
         "news since yesterday",
         clients,
@@ -196,7 +258,6 @@ def news(bench: Bench, archive: Archive, environ: Mapping[str, str], answers: An
 def sets(bench: Bench, archive: Archive, environ: Mapping[str, str], answers: Answers) -> Work:
     """Look at a set of three products."""
     span = ["--start", "2025-12-01", "--end", "2025-12-02" if bench.quick else "2026-01-31"]
-    clients = []
 
     def declare(folder: Path) -> None:
         home = Path(environ["MAAP_HOME"])
@@ -210,14 +271,11 @@ def sets(bench: Bench, archive: Archive, environ: Mapping[str, str], answers: An
         have = sum(member["state"] != "nowhere" for member in row["products"])
         return f"{row['orbit']:05}{row['frame']} {have}"
 
-    for name, python in bench.ours.items():
-        words = [*maap(python), "set", "show", "bench", *span, "--json"]
-        check = answers.check("sets", row_of)
-        clients.append(Client(name, always(words), environ, check, declare, output="found"))
     search = [*maap(sys.executable), "search", COLLECTION, "PRODUCT", *span, "--json", "-q"]
     brute = [sys.executable, "-c", SETS, str(len(MEMBERS)), *search, *MEMBERS]
-    once = answers.check("sets", lambda line: line)
-    clients.append(Client(BRUTE, always(brute), environ, once, declare, output="found"))
+    checks = answers.check("sets", row_of), answers.check("sets", str)
+    ours = ["set", "show", "bench", *span, "--json"]
+    clients = beside(bench, lambda python: [*maap(python), *ours], brute, environ, checks, declare)
     return Work(
         "set of three products",
         clients,
@@ -255,15 +313,9 @@ def quality(bench: Bench, archive: Archive, environ: Mapping[str, str], answers:
         return str(row["id"]) if row["quality"] else None
 
     search = ["search", COLLECTION, PRODUCT, BASELINE, *span, "--json", "-q"]
-    clients = []
-    for name, python in bench.ours.items():
-        check = answers.check("quality", affected)
-        clients.append(
-            Client(name, always([*maap(python), *search]), environ, check, declare, output="found")
-        )
     brute = [sys.executable, "-c", QUALITY, *maap(sys.executable), "--", *maap(sys.executable), *search]
-    once = answers.check("quality", lambda line: line)
-    clients.append(Client(BRUTE, always(brute), environ, once, declare, output="found"))
+    checks = answers.check("quality", affected), answers.check("quality", str)
+    clients = beside(bench, lambda python: [*maap(python), *search], brute, environ, checks, declare)
     return Work(
         f"granules that {DISCLAIMERS} disclaimers affect",
         clients,
@@ -276,11 +328,7 @@ def quality(bench: Bench, archive: Archive, environ: Mapping[str, str], answers:
 def covers(bench: Bench, environ: Mapping[str, str], answers: Answers) -> Work:
     """Find the fewest dates for all frames."""
     numbers = ["20", "18", "4"] if bench.quick else ["20", "20", "10"]
-    clients = []
-    for name, python in {**bench.ours, BRUTE: sys.executable}.items():
-        words = [python, "-c", COVERS, "brute" if name == BRUTE else "maap", *numbers]
-        check = answers.check("covers", lambda line: line)
-        clients.append(Client(name, always(words), environ, check, output="found"))
+    clients = script(bench, COVERS, numbers, environ, answers.check("covers", str))
     title = f"fewest of {numbers[1]} dates for {numbers[0]} frames, {numbers[2]} times"
     return Work(title, clients, [Reach(OURS, "wall", 1.0, BRUTE)])
 
@@ -288,11 +336,7 @@ def covers(bench: Bench, environ: Mapping[str, str], answers: Answers) -> Work:
 def swaps(bench: Bench, environ: Mapping[str, str], answers: Answers) -> Work:
     """Find what takes the place of what."""
     count = 400 if bench.quick else 4000
-    clients = []
-    for name, python in {**bench.ours, BRUTE: sys.executable}.items():
-        words = [python, "-c", SWAPS, "brute" if name == BRUTE else "maap", str(count)]
-        check = answers.check("swaps", lambda line: line)
-        clients.append(Client(name, always(words), environ, check, output="found"))
+    clients = script(bench, SWAPS, [count], environ, answers.check("swaps", str))
     return Work(f"pairs of {count} granules of two baselines", clients, [Reach(OURS, "cpu", 1.0, BRUTE)])
 
 
@@ -306,15 +350,14 @@ def studies(bench: Bench, archive: Archive, environ: Mapping[str, str], answers:
         subprocess.run([*maap(sys.executable), "sync", *names, *span, "-q"], check=True, env=dict(environ),
                        stdout=subprocess.DEVNULL)  # fmt: skip
 
-    clients = []
-    for name, python in bench.ours.items():
-        words = [*maap(python), "freeze", *names, *span, "-o", "study", "--json", "-q"]
-        check = answers.check("studies", lambda line: str(json.loads(line)["sha256"]))
-        clients.append(Client(name, always(words), environ, check, fetch, output="found"))
     search = [*maap(sys.executable), "search", *names, *span, "--json", "-q"]
     brute = [sys.executable, "-c", STUDIES, str(home / "data"), *search]
-    once = answers.check("studies", lambda line: line)
-    clients.append(Client(BRUTE, always(brute), environ, once, fetch, output="found"))
+    checks = (
+        answers.check("studies", lambda line: str(json.loads(line)["sha256"])),
+        answers.check("studies", str),
+    )
+    ours = ["freeze", *names, *span, "-o", "study", "--json", "-q"]
+    clients = beside(bench, lambda python: [*maap(python), *ours], brute, environ, checks, fetch)
     return Work(
         "files of a study, hashed",
         clients,
@@ -322,6 +365,72 @@ def studies(bench: Bench, archive: Archive, environ: Mapping[str, str], answers:
         [Reach(OURS, "cpu", 1.5, BRUTE)],
         ("cpu", "wall", "memory", "searches", "MB"),
         lambda: counts(archive),
+    )
+
+
+def frames(bench: Bench, archive: Archive, environ: Mapping[str, str], answers: Answers) -> Work:
+    """Have what a search finds as a table and as GeoJSON, beside a loop over the pages of the catalogue."""
+    span = ["2025-12-01T00:00:00+00:00", f"{'2025-12-02' if bench.quick else '2025-12-21'}T00:00:00+00:00"]
+    return Work(
+        "a search as pandas and GeoJSON",
+        script(bench, FRAMES, [archive.url, *span], environ, answers.check("frames", str)),
+        [Reach(OURS, "cpu", 2.0, BRUTE)],
+        ("cpu", "wall", "memory", "searches", "MB"),
+        lambda: counts(archive),
+    )
+
+
+def sums(bench: Bench, environ: Mapping[str, str], answers: Answers) -> Work:
+    """Compare an MD5 as the bytes come, beside reading the file again once it is here."""
+    size = (64 if bench.quick else 256) << 20
+
+    def lay(folder: Path) -> None:
+        data = random.Random(1).randbytes(1 << 20) * (size >> 20)
+        (folder / "file").write_bytes(data)
+        (folder / "sums").write_text(f"md5:{hashlib.md5(data).hexdigest()}:Content-MD5")
+
+    return Work(
+        f"the MD5 of a file of {size >> 20} MiB, as it comes",
+        script(bench, SUMS, [], environ, answers.check("sums", str), lay),
+        [Reach(OURS, "cpu", 1.1, BRUTE)],
+    )
+
+
+def beside(
+    bench: Bench,
+    ours: Callable[[str], Sequence[object]],
+    brute: Sequence[object],
+    environ: Mapping[str, str],
+    checks: tuple[Callable[[Path], str], Callable[[Path], str]],
+    prepare: Callable[[Path], object] = lambda folder: None,
+) -> list[Client]:
+    """Each version of ours, by the words for its interpreter, and brute force; `checks` are for these two."""
+    clients = [
+        Client(name, always(list(map(str, ours(python)))), environ, checks[0], prepare, output="found")
+        for name, python in bench.ours.items()
+    ]
+    return [
+        *clients,
+        Client(BRUTE, always(list(map(str, brute))), environ, checks[1], prepare, output="found"),
+    ]
+
+
+def script(
+    bench: Bench,
+    text: str,
+    numbers: Sequence[object],
+    environ: Mapping[str, str],
+    check: Callable[[Path], str],
+    prepare: Callable[[Path], object] = lambda folder: None,
+) -> list[Client]:
+    """A script that does the work by ours or by brute force, as its first word says."""
+    return beside(
+        bench,
+        lambda python: [python, "-c", text, "maap", *numbers],
+        [sys.executable, "-c", text, "brute", *numbers],
+        environ,
+        (check, check),
+        prepare,
     )
 
 
@@ -352,6 +461,8 @@ def main() -> int:
             quality(bench, archive, environ, answers),
             swaps(bench, environ, answers),
             studies(bench, archive, environ, answers),
+            frames(bench, archive, environ, answers),
+            sums(bench, environ, answers),
         ):
             bench.play(work, folder)
     return 1 if bench.failed else 0
