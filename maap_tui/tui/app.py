@@ -228,7 +228,12 @@ class MaapApp(QuietApp):
 
     async def on_event(self, event: events.Event) -> None:
         """Hand keys and clicks out in their turn, everything else at once."""
-        if not isinstance(event, events.InputEvent | events.Paste) or event.is_forwarded:
+        if not isinstance(event, events.InputEvent | events.Paste):
+            await super().on_event(event)
+            return
+        if not self.screen_stack:
+            return  # the app ends: a key that no widget took has come back after the last screen went
+        if event.is_forwarded:
             await super().on_event(event)
             return
         self._sampling.wake()

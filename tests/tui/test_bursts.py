@@ -138,6 +138,20 @@ async def test_the_app_ends_while_keys_wait(make_app: MakeApp, monkeypatch: pyte
         os.close(written)
 
 
+class Returned(events.Key):
+    """A key that no widget took."""
+
+    is_forwarded = True
+
+
+async def test_a_key_that_comes_back_after_the_last_screen_is_left(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test():
+        pass
+    assert not app.screen_stack
+    await app.on_event(Returned("3", "3"))
+
+
 async def test_a_mode_gets_what_is_for_it_though_another_one_is_shown(make_app: MakeApp) -> None:
     app = make_app(mode="browse")
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
