@@ -144,6 +144,9 @@ class Returned(events.Key):
     is_forwarded = True
 
 
+Returned.handler_name = events.Key.handler_name  # as its class has it
+
+
 async def test_a_key_that_comes_back_after_the_last_screen_is_left(make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test():
