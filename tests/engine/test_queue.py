@@ -29,12 +29,12 @@ from maap_tui.engine.download.queue_store import (
     Changes,
     Queue,
     QueueRow,
-    QueueWriter,
     born_at,
     dead_processes,
     is_alive,
     left_behind,
 )
+from maap_tui.engine.download.queue_writer import QueueWriter
 from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest
 from maap_tui.engine.download.tally import Tally
 from maap_tui.engine.errors import InvalidRequestError, LockedError

@@ -12,6 +12,7 @@ __all__ = [
     "part",
     "publisher",
     "queue_store",
+    "queue_writer",
     "recorder",
     "requests",
     "tally",

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from maap_tui.engine.config.settings import DownloadSettings
 from maap_tui.engine.download.jobs import DownloadJob, Failure, Report
-from maap_tui.engine.download.queue_store import CLOSE_S, LIVE, Queue, QueueRow, QueueWriter, born_at
+from maap_tui.engine.download.queue_store import LIVE, Queue, QueueRow, born_at
+from maap_tui.engine.download.queue_writer import CLOSE_S, QueueWriter
 from maap_tui.engine.download.recorder import Recorder
 from maap_tui.engine.download.remote import Fetcher
 from maap_tui.engine.download.requests import DownloadRequest, TransferRules
