@@ -20,7 +20,7 @@ from maap_tui.cli.dispatch import build_parser
 from maap_tui.cli.options import join_signed
 from maap_tui.demo import flags
 from maap_tui.demo.archive import Archive
-from maap_tui.engine.config import loading, settings
+from maap_tui.engine.config import describing, loading
 from maap_tui.engine.saved_searches import SavedSearches
 from maap_tui.engine.studies.declaration import read_declaration
 from maap_tui.tui import keys
@@ -169,7 +169,7 @@ def test_links_lead_somewhere(page: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "table"),
-    [("settings", settings.as_markdown_table), ("keys", keys.as_markdown_table)],
+    [("settings", describing.as_markdown_table), ("keys", keys.as_markdown_table)],
     ids=["settings", "keys"],
 )
 def test_table_is_the_program_s(name: str, table: object) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from maap_tui.engine.config import loading, settings
 from maap_tui.engine.config.declaring import Section, Setting
+from maap_tui.engine.config.describing import as_markdown_table, describe
 from maap_tui.engine.config.editing import set_value, unset_value
 from maap_tui.engine.config.loading import load
 from maap_tui.engine.config.settings import SETTINGS
@@ -346,7 +347,7 @@ def test_describe_lists_every_value_and_where_it_came_from(file: Path) -> None:
     write(file, '[downloads]\nmin_free = "1536M"\n[mission]\ncollections = ["A", "B"]\n[keys]\nquit = "q"\n')
     environ = {"MAAP_HOME": "/h", "MAAP_MISSION_END": "2025-03-15"}
     s = load(file, environ, {"ui.ascii": True})
-    rows = {row.key: row for row in s.describe(loading.locate(s, environ))}
+    rows = {row.key: row for row in describe(s, loading.locate(s, environ))}
     assert set(rows) == {setting.key for setting in SETTINGS} | {"keys.quit"}
     shown = {key: (row.value_text, row.origin_text) for key, row in rows.items()}
     assert shown["downloads.min_free"] == ("1536M", f"{file}:2")
@@ -355,11 +356,11 @@ def test_describe_lists_every_value_and_where_it_came_from(file: Path) -> None:
     assert shown["ui.ascii"] == ("true", "argument")
     assert shown["paths.data_dir"] == ("/h/data", "default")
     assert shown["keys.quit"] == ("q", f"{file}:6")
-    assert {row.key: row for row in s.describe()}["paths.data_dir"].value_text == ""
+    assert {row.key: row for row in describe(s)}["paths.data_dir"].value_text == ""
 
 
 def test_readme_table_mentions_every_setting() -> None:
-    table = settings.as_markdown_table()
+    table = as_markdown_table()
     for s in SETTINGS:
         assert f"| `{s.key}` | `{s.variable}` |" in table
     assert "`[keys]`" in table

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from maap_tui.engine.config import editing
+from maap_tui.engine.config.describing import describe
 from maap_tui.engine.config.loading import load
 from maap_tui.engine.errors import InvalidRequestError, SettingsError
 from maap_tui.engine.user_commands import PLACES, command_of, values_of_file, words_for
@@ -74,7 +75,7 @@ def test_they_are_set_part_by_part_and_listed(tmp_path: Path) -> None:
         editing.set_value(file, "commands.show.output", "printer")
     settings = load(file, {})
     assert settings.commands == {"show": command_of("show", "ncdump -h {file}", "H", ("search", "registry"))}
-    (row,) = [row for row in settings.describe() if row.key == "commands.show"]
+    (row,) = [row for row in describe(settings) if row.key == "commands.show"]
     assert row.value_text == "ncdump -h '{file}'" and row.origin_text.startswith(f"{file}:")
     assert "key H" in row.help
     assert editing.unset_value(file, "commands.show.where")

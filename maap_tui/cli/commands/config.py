@@ -55,8 +55,10 @@ def _file(context: CommandContext) -> Path:
 
 def show(context: CommandContext) -> None:
     """Print every setting."""
+    from maap_tui.engine.config.describing import describe
+
     settings, dirs = context.settings()
-    rows = settings.describe(dirs)
+    rows = describe(settings, dirs)
     origin = "flag" if context.config_file else "default"
     exists = dirs.config_file.exists()
     if context.output.as_json:

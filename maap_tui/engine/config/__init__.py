@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-__all__ = ["dirs", "settings", "toml_file", "types"]
+__all__ = ["describing", "dirs", "settings", "toml_file", "types"]

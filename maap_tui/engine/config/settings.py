@@ -1,8 +1,8 @@
 """Every setting, declared once: its place in the file, its variable, its type, default and help.
 
 The readers of `config.toml` and of the environment (`loading`), `maap config set` (`editing`), `maap config`
-and the table of docs/configuration.md all come from the declarations below; nothing else spells a setting's
-name. Secrets are not settings.
+and the table of docs/configuration.md (`describing`) all come from the declarations below; nothing else
+spells a setting's name. Secrets are not settings.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
-from maap_tui.engine.config import dirs
 from maap_tui.engine.config.declaring import Section, Setting
 from maap_tui.engine.config.types import (
     NAME,
@@ -525,16 +524,6 @@ class Origin(NamedTuple):
     """The flag, the variable, `FILE:LINE`, or `default`."""
 
 
-class Row(NamedTuple):
-    """One line of `maap config`."""
-
-    key: str
-    value_text: str
-    """The value as it could be typed; empty for none."""
-    origin_text: str
-    help: str
-
-
 HINT = "`maap config` lists every setting."
 _DEFAULT = Origin("default", "default")
 
@@ -595,35 +584,6 @@ class Settings(NamedTuple):
         section = getattr(self, head).having(name, other.value(find_setting(key)))
         return self._replace(**{head: section}, origins=origins)
 
-    def describe(self, located: dirs.AppDirs | None = None) -> list[Row]:
-        """Every setting with its value and origin, in the order of the file.
-
-        Args:
-            located: Where unset paths ended up; None shows them empty.
-        """
-        rows = []
-        for setting in SETTINGS:
-            value = self.value(setting)
-            if value is None and located is not None and setting.key.startswith("paths."):
-                value = getattr(located, setting.name)
-            rows.append(
-                Row(setting.key, setting.kind.to_text(value), self.origin(setting.key).text, setting.help)
-            )
-        for binding, keys in self.keys.items():
-            key = f"{KEYS}.{binding}"
-            rows.append(Row(key, keys, self.origin(key).text, "Keys of this action in the app."))
-        for name, position in self.sites.items():
-            key = f"{SITES}.{name}"
-            rows.append(Row(key, position, self.origin(key).text, "A place to search around."))
-        for name, one in self.sets.items():
-            key = f"{SETS}.{name}"
-            rows.append(Row(key, str(one), self.origin(key).text, "Products that are wanted together."))
-        for name, command in self.commands.items():
-            key = f"{COMMANDS}.{name}"
-            help = f"A command in the app, on the key {command.key or '(none)'}."
-            rows.append(Row(key, str(command), self.origin(key).text, help))
-        return rows
-
 
 def nearest(word: str, known: tuple[str, ...]) -> str:
     """The known word most like `word`, empty when none is."""
@@ -660,31 +620,3 @@ def find_setting(key: str) -> Setting[Any]:
         keys = " or ".join(setting.key for setting in found)
         raise SettingsError(f"{key!r} means several settings: say {keys}")
     raise SettingsError(f"unknown setting {key!r}{did_you_mean(name)}", hint=HINT)
-
-
-def as_markdown_table() -> str:
-    """The table of docs/configuration.md."""
-    lines = [
-        "| Key in `config.toml` | Environment | Default | Unit | Applies | Meaning |",
-        "|---|---|---|---|---|---|",
-    ]
-    for setting in SETTINGS:
-        default = setting.default_text
-        if not setting.unset:
-            default = f"`{default}`"
-        meaning = setting.help.rstrip(".").replace("|", "\\|")
-        lines.append(
-            f"| `{setting.key}` | `{setting.variable}` | {default} | {setting.unit} | {setting.applies} "
-            f"| {meaning} |"
-        )
-    lines.append(f'| `[{KEYS}]` | | none | | now | Keys of the app\'s actions: `"binding.id" = "key"` |')
-    lines.append(f'| `[{SITES}]` | | none | | next start | Places to search around: `name = "LAT,LON"` |')
-    lines.append(
-        f"| `[{SETS}.NAME]` | | none | | next start | Products wanted together: "
-        '`products = ["CPR_CLD_2A:BC", ...]`, `baseline` (`newest`, `same` or one), `collection` |'
-    )
-    lines.append(
-        f"| `[{COMMANDS}.NAME]` | | none | | next start | Commands of your own in the app: "
-        "`run`, `key`, `where`, `output` |"
-    )
-    return "\n".join(lines) + "\n"

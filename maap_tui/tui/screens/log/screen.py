@@ -15,6 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from maap_tui.engine.config import editing, loading, settings
+from maap_tui.engine.config.describing import describe
 from maap_tui.engine.config.settings import SETTINGS, Settings, find_setting
 from maap_tui.engine.errors import InvalidRequestError, SettingsError
 from maap_tui.engine.storage import files
@@ -269,7 +270,7 @@ class LogScreen(ModeScreen):
         if self._fresh is None:
             return []
         located = loading.locate(self._fresh, session.environ)
-        return rows_of(self._fresh, self._fresh.describe(located), session.settings)
+        return rows_of(self._fresh, describe(self._fresh, located), session.settings)
 
     def _show_settings(self) -> None:
         rows = self._rows()

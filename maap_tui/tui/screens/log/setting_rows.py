@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from textual.content import Content
 
 from maap_tui.engine.config.declaring import Setting
-from maap_tui.engine.config.settings import KEYS, Row, Settings, find_setting
+from maap_tui.engine.config.describing import Row, describe
+from maap_tui.engine.config.settings import KEYS, Settings, find_setting
 from maap_tui.engine.errors import SettingsError
 from maap_tui.text import as_sentence, clean, plural
 from maap_tui.tui.widgets.row_model import Column
@@ -94,7 +95,7 @@ def rows_of(fresh: Settings, rows: Sequence[Row], now: Settings) -> list[Setting
         rows: what they say of themselves.
         now: the settings of the running app.
     """
-    in_use = {row.key: row.value_text for row in now.describe()}
+    in_use = {row.key: row.value_text for row in describe(now)}
     found = []
     for row in rows:
         setting = declared(row.key)
