@@ -235,6 +235,8 @@ def exit_code_of(error: BaseException) -> int | None:
         return EXIT_NON_TRANSIENT if error.permanent else EXIT_TRANSIENT
     if isinstance(error, DiskFullError | S3Unavailable):
         return EXIT_TRANSIENT
-    if isinstance(error, BuiltCatalogMissing | InvalidRequestError | StorageError | RegistryError):
+    if isinstance(
+        error, BuiltCatalogMissing | InvalidRequestError | NothingInsideError | StorageError | RegistryError
+    ):
         return EXIT_NON_TRANSIENT
     return EXIT_TRANSIENT if isinstance(error, MaapError) else None

@@ -50,8 +50,12 @@ def test_a_part_of_a_granule_is_written(maap: Maap, archive: Archive, tmp_path: 
         (["--var", ",", "-o", "a.nc"], 4, "--var has an empty name"),
         (["--radius", "5", "-o", "a.nc"], 4, "--radius needs --point"),
         (["--point", "1,2", "--bbox=1,2,3,4", "-o", "a.nc"], 4, "--point cannot be used with --bbox"),
-        (["--point=-80,2", "--radius", "1", "-o", "a.nc"], 3, "no point of it is inside"),
-        (["--time", "2025-11", "-o", "a.nc"], 3, "no point of it is inside"),
+        (["--around", "1,2", "--bbox=1,2,3,4", "-o", "a.nc"], 4, "--around cannot be used with --bbox"),
+        (["--km", "5", "-o", "a.nc"], 4, "--km needs --point"),
+        (["--around", "nowhere", "-o", "a.nc"], 4, "--around 'nowhere' is neither LAT,LON nor"),
+        (["--around=1,2", "--km", "far", "-o", "a.nc"], 4, "--km 'far'"),
+        (["--point=-80,2", "--radius", "1", "-o", "a.nc"], 4, "no point of it is inside"),
+        (["--time", "2025-11", "-o", "a.nc"], 4, "no point of it is inside"),
         (["--time", "missing 3d", "-o", "a.nc"], 4, "is for searches"),
         (["--var", "signal", "-o", "s3://bucket/a.nc"], 4, "is an address and not a path"),
         (["--var", "signal", "-o", ""], 4, "'' is not the name of a file to write"),
@@ -69,6 +73,14 @@ def test_what_cannot_be_cut_is_one_sentence(
     ended = maap("cut", ID, *words)
     assert (ended.code, ended.out) == (code, "") and said in ended.err, ended.err
     assert ended.err.count("\n") == 1 and not list(tmp_path.glob("*.nc"))
+
+
+def test_what_the_result_lacks_is_said_and_no_other_run_changes_it(maap: Maap, home: Path) -> None:
+    with h5py.File("a.h5", "w") as file:
+        file["value"], file["lat"], file["lon"] = [1.0, 2.0], [0.0, 1.0], [0.0, 1.0]
+        file["far"] = h5py.ExternalLink("b.h5", "/x")
+    ended = maap("cut", "a.h5", "--bbox=0,0,5,5", "-o", "a.nc")
+    assert (ended.code, ended.lines) == (4, ["a.nc"]) and "Left out: /far is a link" in ended.err
 
 
 @pytest.mark.parametrize(

@@ -234,7 +234,7 @@ def test_rows_of_the_track_that_cannot_be_used_count(maap: Callable[..., Ended],
     with file.open("a") as opened:
         opened.write("soon,1,1\n")
     ended = maap("match", file, "CPR_CLD_2A:BC", "--dx", "900km")
-    assert ended.code == 3 and len(ended.lines) > 1
+    assert ended.code == 4 and len(ended.lines) > 1
     assert "Skipped: ship.csv, line 27: 'soon' is not a time" in ended.err
     assert "Skipped 1 position of ship.csv" in ended.err
 

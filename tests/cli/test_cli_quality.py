@@ -170,7 +170,7 @@ def test_lines_that_cannot_be_used_are_named(maap: Callable, home: Path) -> None
     )
     assert maap("config", "set", "quality.disclaimers", "disclaimers.csv").code == 0
     ended = maap("quality", "update")
-    assert ended.code == 3 and "Refused: line 3 of disclaimers.csv: 'soon' is not a time" in ended.err
+    assert ended.code == 4 and "Refused: line 3 of disclaimers.csv: 'soon' is not a time" in ended.err
     assert "11 more lines of disclaimers.csv cannot be used" in ended.err
     assert "1 disclaimer in disclaimers.csv" in ended.out
 

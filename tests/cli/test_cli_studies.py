@@ -274,6 +274,8 @@ def test_what_is_not_here_is_named_and_fetched_when_asked(maap: Callable, home: 
     some = maap("freeze", *CLD, *HOUR, "-o", "study")
     assert some.code == 3 and "--get fetches them" in some.err
     assert len(rows_of(Path("study"))) == 1
+    thawed = maap("thaw", "study")
+    assert thawed.code == 4 and "had no hash and are left out" in thawed.err, "no other run gets them"
     every = maap("freeze", *CLD, *HOUR, "-o", "study", "--get")
     assert (every.code, every.out) == (0, "")
     assert {one["path"] for one in rows_of(Path("study"))} == set(hashes_below(home / "data"))

@@ -442,7 +442,7 @@ async def test_what_cannot_be_cut_is_said_and_leaves_no_file(
         ):
             with pytest.raises(error, match=words) as caught:
                 await work
-            assert exit_code_of(caught.value) == (3 if error is NothingInsideError else 4)
+            assert exit_code_of(caught.value) == 4
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from maap_tui.cli.area_options import add_circle, area_of
+from maap_tui.cli.area_options import add_circle, area_of, spelled
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.options import add_command, add_general_options
-from maap_tui.cli.report import AGAIN
+from maap_tui.cli.report import WRONG
 from maap_tui.text import clean, format_bytes
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ async def run(context: CommandContext) -> None:
                 )
     for words in found.left_out:
         report.warn(f"Left out: {clean(words, 300)}")
-        report.codes.add(AGAIN)
+        report.codes.add(WRONG)  # the file is what it is: another run leaves out the same
     if context.output.as_json:
         context.output.record(record_of(found))
     elif isinstance(found, CutResult):
@@ -117,7 +117,9 @@ def _wanted(args: Any, session: Session) -> Cut:
     time = None
     box, circle, _ = area_of(args, session.settings.sites)
     if box is not None and circle is not None:
-        raise InvalidRequestError("--point cannot be used with --bbox", "Give one of them.")
+        raise InvalidRequestError(
+            f"{spelled(args, 'point')} cannot be used with --bbox", "Give one of them."
+        )
     if args.time is not None:
         found = read_time(args.time, session.now(), "--time")
         if found.get("missing"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.options import add_command, add_general_options
-from maap_tui.cli.report import AGAIN
+from maap_tui.cli.report import AGAIN, WRONG
 from maap_tui.text import format_bytes, plural
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _report_track(context: CommandContext, track: PlatformTrack) -> None:
         report.say(f"Skipped: {track.name}, {one}")
     if track.left_out:
         report.say(f"Skipped {plural(track.left_out, 'position')} of {track.name}")
-        report.codes.add(AGAIN)
+        report.codes.add(WRONG)
     first, last = track.fixes[0], track.fixes[-1]
     report.say(
         f"{track.name}: {plural(len(track.fixes), 'position')}, "

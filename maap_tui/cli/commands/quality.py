@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.options import add_actions, add_command, add_general_options, add_names, add_time, span_of
-from maap_tui.cli.report import AGAIN, code_of
+from maap_tui.cli.report import WRONG, code_of
 from maap_tui.text import format_count, format_time, plural
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ async def update_sheets(context: CommandContext) -> None:
             report.warn(f"{one.problem.sentences.rstrip('.')}; what was read before stays")
             report.codes.add(code_of(one.problem))
         if one.sheet.refused:
-            report.codes.add(AGAIN)
+            report.codes.add(WRONG)
         if one.sheet.unknown:
             report.detail(f"Columns of {one.source} that are left aside: {', '.join(one.sheet.unknown)}")
         count = len(one.stored.notices) if one.stored is not None else None

@@ -8,7 +8,7 @@ from typing import Any
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.download_options import list_wanted, summarise
 from maap_tui.cli.options import add_command, add_general_options, add_max_time
-from maap_tui.cli.report import AGAIN
+from maap_tui.cli.report import WRONG
 from maap_tui.text import plural
 
 _NOTES = """\
@@ -63,7 +63,7 @@ async def run(context: CommandContext) -> None:
         report.say(f"The archive does not have {plural(len(done.gone), 'file')} of the study any more")
     if study.absent:
         report.say(f"{plural(len(study.absent), 'file')} of the study had no hash and are left out")
-        report.codes.add(AGAIN)
+        report.codes.add(WRONG)
     if done.problem:
         report.warn(done.problem)
     summarise(
