@@ -55,8 +55,29 @@ def add_circle(
 
 def add_renamed(group: Any, name: str, *older: str, **kwargs: Any) -> None:
     """Add an option that had other names: these are accepted, and neither help nor completion shows them."""
-    action = group.add_argument(name, *older, **kwargs)
+    action = group.add_argument(name, *older, action=_Renamed, **kwargs)
     action.option_strings = [name]
+
+
+class _Renamed(argparse.Action):
+    """Stores a value, and by which of its names the option was given."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        setattr(namespace, self.dest, values)
+        if option_string not in (None, *self.option_strings):
+            namespace.older_names = {**getattr(namespace, "older_names", {}), self.dest: option_string}
+
+
+def spelled(args: argparse.Namespace, name: str) -> str:
+    """An option as it was written, for what is said about it."""
+    words: str = getattr(args, "older_names", {}).get(name, f"--{name}")
+    return words
 
 
 def area_of(args: argparse.Namespace, own_sites: Mapping[str, str]) -> tuple[Any, Any, Any]:
@@ -72,12 +93,13 @@ def area_of(args: argparse.Namespace, own_sites: Mapping[str, str]) -> tuple[Any
     if getattr(args, "bbox", None) is not None:
         box = Box(*parse_numbers(args.bbox, 4, "--bbox", "W,S,E,N"))
     radius_text = getattr(args, "radius", None)
+    point, radius = spelled(args, "point"), spelled(args, "radius")
     if getattr(args, "point", None) is not None:
         from maap_tui.engine.sites import read_circle
 
-        circle = read_circle(args.point, radius_text, own_sites)
+        circle = read_circle(args.point, radius_text, own_sites, point, radius)
     elif radius_text is not None:
-        raise InvalidRequestError("--radius needs --point", "Give the point as --point=LAT,LON.")
+        raise InvalidRequestError(f"{radius} needs --point", "Give the point as --point=LAT,LON.")
     area_file = getattr(args, "area", None)
     return box, circle, None if area_file is None else _read_area(area_file)
 

@@ -439,6 +439,10 @@ def test_real_items_keep_the_cycle_of_the_documentation() -> None:
     ("words", "said"),
     [
         (("--point", "nowhere"), "neither LAT,LON nor the name of a site"),
+        (("--site", "nowhere"), "--site 'nowhere' is neither LAT,LON nor the name of a site"),
+        (("--site", "0"), "--site '0' is not LAT,LON. Write --site=LAT,LON."),
+        (("--site=hyytiala r9", "--within", "8"), "--within cannot be used with --site 'hyytiala r9'"),
+        (("--point", "0,0", "--within", "far"), "--within 'far' is not a distance"),
         (("--point", "95,0"), "is not a point on Earth"),
         (("--point", "0,0", "--radius", "far"), "--radius 'far' is not a distance"),
         (("--point", "0,0", "--radius", "0km"), "--radius 0km is not possible"),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maap_tui.cli.area_options import add_circle
+from maap_tui.cli.area_options import add_circle, spelled
 from maap_tui.cli.context import CommandContext
 from maap_tui.cli.options import add_command, add_general_options, add_names, add_time, find_newest, span_of
 from maap_tui.cli.report import AGAIN
@@ -71,10 +71,11 @@ async def run(context: CommandContext) -> None:
     args, output, report = context.args, context.output, context.report
     form = _form_of(args)
     target = None if args.output is None else demand_file(args.output)
-    point, radius = split_point(args.point, args.radius)
-    metres = read_distance(radius or "50km", "--radius")
+    point_option, radius_option = spelled(args, "point"), spelled(args, "radius")
+    point, radius = split_point(args.point, args.radius, point_option, radius_option)
+    metres = read_distance(radius or "50km", radius_option)
     async with context.session() as session:
-        where = Place(*find_place(point, session.settings.sites, "--point"))
+        where = Place(*find_place(point, session.settings.sites, point_option))
         span = _span_of(context, session.now())
         query = query_for(session, args.collection or "", args.product or "", args.baseline)
         args.collection, args.product = query.collection, query.product_type
