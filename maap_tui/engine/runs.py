@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -90,6 +91,19 @@ class Run:
     def seconds(self) -> float | None:
         """How long it took; None where its end is not known."""
         return None if self.ended is None else max((self.ended - self.begun).total_seconds(), 0.0)
+
+    @property
+    def has_counts(self) -> bool:
+        """Whether what it did is known: only a run that ended by itself wrote it down."""
+        return self.state == DONE
+
+    @property
+    def command(self) -> str:
+        """Its command line, or a name for what moves files that others queued."""
+        return _NAMED.get(self.verb) or shlex.join(self.words)
+
+
+_NAMED = {"app": "the app's transfers", "queue": "the worker's transfers"}
 
 
 class OpenRun:

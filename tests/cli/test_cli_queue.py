@@ -84,6 +84,8 @@ def test_what_was_left_is_fetched_and_recorded_as_any_file(
     assert states() == ["finished"] * 3 and maap("queue", "list").err.startswith("The queue is empty\n")
     (run,) = [json.loads(line) for line in maap("runs", "--json").lines]
     assert (run["verb"], run["exit"], run["found"], run["downloaded"]) == ("queue", 0, 3, 3)
+    assert run["words"][:2] == ["queue", "run"]
+    assert maap("runs").lines[1].endswith(" the worker's transfers"), "as the app calls it"
 
 
 def test_what_was_left_is_fetched_as_it_was_asked_for(

@@ -109,13 +109,16 @@ def test_a_run_that_is_stopped(
     assert process.stderr.readline()
     (running,) = runs(maap)
     assert (running["state"], running["exit"], running["pid"]) == ("running", None, process.pid)
-    assert maap("runs").lines[1].split()[3] == "running"
+    row = maap("runs").lines[1]
+    assert row.split()[3:] == ["running", "sync", *CLD, *HOUR, "-v"], "what it found and got is not known yet"
     os.kill(process.pid, sent)
     process.communicate()
 
     (one,) = runs(maap)
 
     expected = ("done", 143) if sent == signal.SIGTERM else ("killed", None)
+    took = maap("runs").lines[1].split()[4 : -len(("sync", *CLD, *HOUR, "-v"))]
+    assert bool(took) == (sent == signal.SIGTERM), "of a process that died it is not known"
     assert (one["state"], one["exit"]) == expected and one["id"] == running["id"]
     assert runs(maap, "--failed") == [one] == runs(maap)
 

@@ -60,6 +60,8 @@ def test_a_command_is_shown_by_what_differs(line: tuple[str, ...], shown: str) -
 def test_how_a_run_ended(state: str, code: int | None, shown: str, tone: str) -> None:
     run = replace(SYNC, state=state, exit=code)
     assert (words.ended_as(run), words.tone_of(run)) == (shown, tone)
+    cells = (words.found(run), words.moved(run), words.failed(run), words.size(run))
+    assert cells == (("378", "126", "0", "300 MiB") if state == DONE else ("",) * 4), "known in the end"
 
 
 def test_the_last_run_is_the_last_sync() -> None:

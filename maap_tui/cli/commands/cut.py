@@ -117,9 +117,7 @@ def _wanted(args: Any, session: Session) -> Cut:
     time = None
     box, circle, _ = area_of(args, session.settings.sites)
     if box is not None and circle is not None:
-        raise InvalidRequestError(
-            f"{spelled(args, 'point')} cannot be used with --bbox", "Give one of them."
-        )
+        raise InvalidRequestError(f"{spelled(args, 'point')} cannot be used with --bbox", "Give one of them.")
     if args.time is not None:
         found = read_time(args.time, session.now(), "--time")
         if found.get("missing"):

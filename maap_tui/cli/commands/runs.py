@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,8 @@ _NOTES = """\
 Each command that fetches, deletes or counts is listed, as sync, get, queue run,
 swap, state cleanup, verify --repair and catalog build, the newest first; times
 are UTC. In the column Exit stands the exit code, `running`, or `killed` for one
-whose process died. With a RUN, such as 3f2a or `last`, what it said is printed."""
+whose process died; what such a run did is not known, and its cells are empty.
+With a RUN, such as 3f2a or `last`, what it said is printed."""
 
 
 def add_parser(subparsers: Any, words: str) -> None:
@@ -84,14 +84,15 @@ def run(context: CommandContext) -> None:
 
 def _row(run: Run) -> tuple[str, ...]:
     counts = run.counts
+    known = run.has_counts
     return (
         run.id.rpartition("-")[2],
         f"{run.begun:%Y-%m-%d %H:%M}",
         run.state if run.exit is None else str(run.exit),
-        "" if counts.found is None else format_count(counts.found),
-        counts.moved,
-        format_count(counts.failed + counts.failed_days),
-        format_bytes(counts.bytes),
+        format_count(counts.found) if known and counts.found is not None else "",
+        counts.moved if known else "",
+        format_count(counts.failed + counts.failed_days) if known else "",
+        format_bytes(counts.bytes) if known else "",
         "" if run.seconds is None else format_duration(run.seconds),
-        shlex.join(run.words),
+        run.command,
     )

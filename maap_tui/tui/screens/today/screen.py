@@ -126,16 +126,16 @@ class TodayScreen(ModeScreen):
                 Column("command", "Command", 0, words.short_command),
                 Column("exit", "Exit", 4, words.ended_as, words.tone_of, None, True, False),
                 Column(
-                    "found", "Found", 6, lambda row: format_count(row.counts.found or 0), lambda row: "muted",
+                    "found", "Found", 6, words.found, lambda row: "muted",
                     lambda row: row.counts.found or 0, True, False,
                 ),
                 Column("got", "Got", 6, words.moved, None, lambda row: row.counts.downloaded, True, False),
                 Column(
-                    "failed", "Fail", 4, lambda row: format_count(_failed(row)),
+                    "failed", "Fail", 4, words.failed,
                     lambda row: "error" if _failed(row) else "muted", _failed, True, False,
                 ),
                 Column(
-                    "bytes", "Bytes", 8, lambda row: format_bytes(row.counts.bytes), None,
+                    "bytes", "Bytes", 8, words.size, None,
                     lambda row: row.counts.bytes, True, False,
                 ),
                 Column(

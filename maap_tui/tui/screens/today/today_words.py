@@ -16,10 +16,8 @@ HOURS = 24
 
 def short_command(run: Run) -> str:
     """A command line without its collection, and without options that change nothing of what it does."""
-    if run.verb == "app":
-        return "the app's transfers"
-    if run.verb == "queue":
-        return "the worker's transfers"
+    if run.verb in ("app", "queue"):
+        return run.command
     words = list(run.words)
     at = next((at for at, word in enumerate(words) if word in _COMMANDS), None)
     if at is None:
@@ -52,8 +50,23 @@ def tone_of(run: Run) -> str:
 
 
 def moved(run: Run) -> str:
-    """Files that came, or went."""
-    return run.counts.moved
+    """Files that came, or went; '' where that is not known."""
+    return run.counts.moved if run.has_counts else ""
+
+
+def found(run: Run) -> str:
+    """Files it was about; '' where that is not known."""
+    return format_count(run.counts.found) if run.has_counts and run.counts.found is not None else ""
+
+
+def failed(run: Run) -> str:
+    """Files and days that failed; '' where that is not known."""
+    return format_count(run.counts.failed + run.counts.failed_days) if run.has_counts else ""
+
+
+def size(run: Run) -> str:
+    """Bytes that came, or went; '' where that is not known."""
+    return format_bytes(run.counts.bytes) if run.has_counts else ""
 
 
 def last_run_words(runs: Sequence[Run], now: datetime) -> str:
