@@ -340,7 +340,9 @@ async def wait_for(text: str, app: MaapApp, pilot: Pilot[Any]) -> None:
 
 
 async def go(key: str, kind: type, app: MaapApp, pilot: Pilot[Any]) -> Any:
-    await pilot.press(key)
+    # Where the app begins in that mode the key would wait until it has read its files, and act later.
+    if not isinstance(app.screen, kind):
+        await pilot.press(key)
     await wait_until(lambda: isinstance(app.screen, kind) and app.screen.children, pilot)
     return app.screen
 
