@@ -84,3 +84,19 @@ async def test_the_palette_says_what_it_takes_and_leads_to_a_granule(make_app: M
         await wait_until(lambda: "Show  (Search, enter)" in text_of(app), pilot)
         await pilot.press("enter")
         await wait_until(lambda: "n next  N previous" in text_of(app), pilot)
+
+
+async def test_a_field_says_which_keys_are_not_typed_into_it(make_app: MakeApp) -> None:
+    app = make_app(mode="search")
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await wait_until(lambda: " M Map " in shown(app), pilot)
+        for keys in (["f"], ["ctrl+o", "escape"], ["f1", "escape"]):
+            await pilot.press(*keys)
+            await wait_until(lambda: " esc Results " in shown(app), pilot)
+            assert not any(words in shown(app) for words in (" M Map ", " f Form ", " / Filter ", " ? Help "))
+        await pilot.press("escape")
+        await wait_until(lambda: " M Map " in shown(app), pilot)
+        await pilot.press("M")
+        await wait_until(lambda: "arrows move  + in  - out" in text_of(app), pilot)
+        await pilot.press("escape", "1", "slash")
+        await wait_until(lambda: " enter Keep  esc No filter " in shown(app), pilot)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.style import Style
 from rich.text import Text
 from textual.events import Click
 from textual.widget import Widget
+from textual.widgets import Input
 
 from maap_tui.text import clean, format_rate
 from maap_tui.tui.host import OnHost
 from maap_tui.tui.keys import MODE_TITLES, MODES, Key, keys_of, show_key
 from maap_tui.tui.textual_compat import keymap_of
+from maap_tui.tui.widgets.filter_line import FilterLine
 
 
 class HeaderBar(OnHost, Widget):
@@ -122,7 +124,10 @@ class HeaderBar(OnHost, Widget):
 
 
 class FooterBar(OnHost, Widget):
-    """The keys of this mode, as many as fit, help always among them; a click does what the key does."""
+    """The keys of this mode, as many as fit, help always among them; a click does what the key does.
+
+    While a field has the focus, only keys that are not typed into it are there.
+    """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"footerbar--key"}
 
@@ -131,6 +136,8 @@ class FooterBar(OnHost, Widget):
         self._mode = modes[0]
         self._own, self._others = keys_of(*modes[:1]), keys_of(*modes[1:])
         self._left_out: frozenset[str] = frozenset()
+        self._field: Input | None = None
+        """The field that has the focus."""
         self._ends: list[tuple[int, Key]] = []
         """Cell behind each key, and the key; for the mouse."""
 
@@ -138,6 +145,15 @@ class FooterBar(OnHost, Widget):
         """Leave out keys that do nothing where the user is."""
         if self._left_out != frozenset(ids):
             self._left_out = frozenset(ids)
+            self.refresh()
+
+    def on_mount(self) -> None:
+        self.watch(self.screen, "focused", self._follow_focus, init=False)
+
+    def _follow_focus(self, focused: Widget | None) -> None:
+        field = focused if isinstance(focused, Input) else None
+        if field is not self._field:
+            self._field = field
             self.refresh()
 
     async def on_click(self, event: Click) -> None:
@@ -151,9 +167,9 @@ class FooterBar(OnHost, Widget):
         text = Text(no_wrap=True)
         self._ends = []
         parts = [
-            (key, Text.assemble((f" {_short(_first(keymap, key))}", style), f" {key.label} "))
+            (key, Text.assemble((f" {_short(shown)}", style), f" {key.label} "))
             for key in (*self._own, *self.maap.user_keys(self._mode), *self._others)
-            if key.is_in_footer and key.id not in self._left_out
+            if (shown := self._shown(key, keymap.get(key.id, key.keys).split(",")))
         ]
         kept = sum(part.cell_len for key, part in parts if key.id == "everywhere.help")
         for key, part in parts:
@@ -162,12 +178,27 @@ class FooterBar(OnHost, Widget):
                 continue
             text.append_text(part)
             self._ends.append((text.cell_len, key))
+        if isinstance(self._field, FilterLine):
+            text.append_text(Text.assemble((" enter", style), " Keep ", (" esc", style), " No filter "))
+        text.truncate(width)
         text.append(" " * max(0, width - text.cell_len))
         return text
 
+    def _shown(self, key: Key, keys: Sequence[str]) -> str:
+        """The key of an action that is named, '' for none."""
+        if key.id in self._left_out:
+            return ""
+        if self._field is None:
+            return keys[0] if key.is_in_footer else ""
+        # What is typed goes into the field, which has enter and tab for itself; a filter has escape too.
+        leaves = "escape" in keys and not isinstance(self._field, FilterLine)
+        if leaves:
+            return "escape"
+        return next((one for one in keys if key.is_in_footer and _is_beside_text(one)), "")
 
-def _first(keymap: Mapping[str, str], key: Key) -> str:
-    return keymap.get(key.id, key.keys).split(",")[0]
+
+def _is_beside_text(key: str) -> bool:
+    return key.startswith("ctrl+") or (key[:1] == "f" and key[1:].isdecimal())
 
 
 def _short(key: str) -> str:
