@@ -34,7 +34,8 @@ from maap_tui.tui.screens.registry.day_strip import DayStrip
 from maap_tui.tui.screens.registry.screen import RegistryScreen
 from maap_tui.tui.screens.registry.shares import cells_of
 from maap_tui.tui.theme import UNICODE
-from maap_tui.tui.widgets.row_list import MARKS, RowList
+from maap_tui.tui.widgets.column_layout import MARKS
+from maap_tui.tui.widgets.row_list import RowList
 
 SIZE = (80, 24)
 KEY = Key("EarthCARE", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")

@@ -20,8 +20,9 @@ from maap_tui.engine.workflows.coverage import Coverage, Gap
 from maap_tui.text import clean, format_count, plural
 from maap_tui.tui.dialogs.dialog import Dialog
 from maap_tui.tui.theme import ASCII
+from maap_tui.tui.widgets.column_layout import MARKS
 from maap_tui.tui.widgets.key_line import KeyLine, KeyWords
-from maap_tui.tui.widgets.row_list import MARKS, RowList
+from maap_tui.tui.widgets.row_list import RowList
 from maap_tui.tui.widgets.row_model import Column
 
 BAR = 10

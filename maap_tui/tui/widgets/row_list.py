@@ -23,11 +23,9 @@ from textual.strip import Strip
 
 from maap_tui.text import clean, plural
 from maap_tui.tui.widgets.cell_text import fit, repeated_cells
+from maap_tui.tui.widgets.column_layout import MARKS, column_at, reach_of, widths_of
 from maap_tui.tui.widgets.row_model import SLICE, Arranged, ChangeMarks, Column, RowModel, exhaust
 from maap_tui.tui.workers import start_worker
-
-MARKS = 2
-"""Cells left of the first column: the cursor's sign and the mark, which a click turns on or off."""
 
 TONES = ("plain", "muted", "primary", "accent", "success", "warning", "error", "point")
 
@@ -215,7 +213,9 @@ class RowList(ScrollView, can_focus=True):
     def refresh_rows(self, keys: Iterable[Hashable], columns: Iterable[str] | None = None) -> None:
         """Repaint rows whose content changed, or just some of their columns."""
         wanted = keys if isinstance(keys, set | frozenset | dict) else set(keys)
-        reach = self._columns_reach(columns)
+        reach = self.size.width
+        if columns is not None:
+            reach = reach_of(self.columns, self.scrollable_content_region.width, set(columns))
         top = self._top
         for y, row in enumerate(self.shown[top : top + self._visible_rows], 1):
             if self._model.key_of(row) in wanted:
@@ -374,7 +374,10 @@ class RowList(ScrollView, can_focus=True):
             if is_at_marks:
                 self.mark_all()
             else:
-                self._sort_at(event.x)
+                column = column_at(self.columns, self.scrollable_content_region.width, event.x)
+                if column is not None:
+                    again = self.sort_key == column.key
+                    self.sort_by(column.key, is_reversed=again and not self.sort_reversed)
             return
         at = self._top + event.y - 1
         if 0 <= at < len(self.shown):
@@ -389,15 +392,6 @@ class RowList(ScrollView, can_focus=True):
             self.move_to(at)
             if event.chain >= 2:
                 self.action_choose()
-
-    def _sort_at(self, x: int) -> None:
-        left = 2
-        for column, width in zip(self.columns, self._widths(), strict=True):
-            if left <= x < left + width:
-                again = self.sort_key == column.key
-                self.sort_by(column.key, is_reversed=again and not self.sort_reversed)
-                return
-            left += width + 1
 
     # Drawing
 
@@ -506,28 +500,6 @@ class RowList(ScrollView, can_focus=True):
         if 1 <= y <= self._visible_rows:
             self.refresh(Region(0, y, self.size.width, 1))
 
-    def _columns_reach(self, keys: Iterable[str] | None) -> int:
-        if keys is None:
-            return self.size.width
-        wanted = set(keys)
-        left, reach = 2, 2
-        for column, width in zip(self.columns, self._widths(), strict=True):
-            left += width + 1
-            if column.key in wanted:
-                reach = left
-        return reach
-
-    def _widths(self) -> list[int]:
-        total = self.scrollable_content_region.width
-        fixed = sum(column.width for column in self.columns) + len(self.columns) + 1
-        widths, used = [], 2
-        for column in self.columns:
-            cells = column.width or max(4, total - fixed)
-            # A row that the edge cuts ends with an ellipsis, as every cut text does.
-            widths.append(max(min(cells, total - used), 0))
-            used += cells + 1
-        return widths
-
     def _style(self, name: str) -> Style:
         return self.get_component_rich_style(f"rowlist--{name}")
 
@@ -570,7 +542,7 @@ class RowList(ScrollView, can_focus=True):
     def _header(self, width: int) -> Strip:
         style = self.rich_style + self._style("header")
         parts = ["~ " if self._is_arranging else "  "]
-        for column, cells in zip(self.columns, self._widths(), strict=True):
+        for column, cells in zip(self.columns, widths_of(self.columns, width), strict=True):
             title = column.title
             if column.key == self.sort_key:
                 sign = "v" if self.sort_reversed else "^"
@@ -595,8 +567,8 @@ class RowList(ScrollView, can_focus=True):
         point = (glyphs.cursor if glyphs else ">") if is_cursor else " "
         mark_style = base + self._style("mark") + ground
         segments = [Segment(point + sign, mark_style)]
-        used = 2
-        for column, cells in zip(self.columns, self._widths(), strict=True):
+        used = MARKS
+        for column, cells in zip(self.columns, widths_of(self.columns, width), strict=True):
             if column.pieces is not None:
                 pieces = [
                     Segment(text, base + self._style(tone) + ground) for text, tone in column.pieces(row)
