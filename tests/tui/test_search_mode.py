@@ -41,8 +41,8 @@ from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.screens.search import search_run
 from maap_tui.tui.screens.search.granule import GranuleDialog
-from maap_tui.tui.screens.search.results import COLUMNS, NARROW_COLUMNS, result_of
-from maap_tui.tui.screens.search.screen import SLICE, SearchScreen
+from maap_tui.tui.screens.search.results import COLUMNS, NARROW_COLUMNS, SLICE, result_of
+from maap_tui.tui.screens.search.screen import SearchScreen
 from maap_tui.tui.screens.search.terms import Terms
 
 NOW = datetime(2026, 1, 15, tzinfo=UTC)

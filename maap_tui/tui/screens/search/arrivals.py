@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 
-from maap_tui.tui.screens.search.results import Result, merged, order_of
+from maap_tui.tui.screens.search.results import SLICE, Result, merged, order_of
 from maap_tui.tui.widgets.row_list import RowList
+from maap_tui.tui.workers import start_worker
 
 _SORT_S = 3.0
 """Seconds that few results wait when the whole list has to be sorted for them."""
@@ -27,6 +29,7 @@ class Arrivals:
         """Start with an empty list; `newest_first` is the order in which a search gives results."""
         self.waiting, self._since = [], time.monotonic()
         self._breaks, self._newest_first = [], newest_first
+        self._rows.workers.cancel_group(self._rows, "order")
 
     def take(self, *, everything: bool = False) -> list[Result]:
         """Add the waiting results to the list, or leave few of them when all of it has to be sorted for them.
@@ -54,9 +57,20 @@ class Arrivals:
             rows.move_to(0)  # the user has not chosen a row: show what sorts before the first one
         return batch
 
-    def in_order(self, size: int) -> Iterator[list[Result]] | None:
-        """All results in order, in slices of that size; None when the list is in order."""
+    def put_in_order(self) -> None:
+        """Sort in the days that were asked again, a slice of a long list at a time."""
         if not self._breaks:
-            return None
-        breaks, self._breaks = self._breaks, []
-        return merged(self._rows.rows, breaks, newest_first=self._newest_first, size=size)
+            return
+        rows, breaks, self._breaks = self._rows, self._breaks, []
+        slices = merged(rows.rows, breaks, newest_first=self._newest_first, size=SLICE)
+        if len(rows.rows) <= SLICE:
+            rows.reorder([row for part in slices for row in part])
+        else:
+            start_worker(rows, self._merge, slices, group="order", exclusive=True)
+
+    async def _merge(self, slices: Iterator[list[Result]]) -> None:
+        in_order: list[Result] = []
+        for part in slices:
+            in_order += part
+            await asyncio.sleep(0)
+        self._rows.reorder(in_order)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+from textual.timer import Timer
+
 from maap_tui.engine.errors import InvalidRequestError, MaapError, NetworkSetupError
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
@@ -12,14 +14,19 @@ from maap_tui.tui.host import Host
 from maap_tui.tui.screens.search.search_form import SearchForm
 from maap_tui.tui.screens.search.search_words import count_in_words
 from maap_tui.tui.screens.search.terms import known_word, names_of
+from maap_tui.tui.workers import start_worker
+
+TYPING_S = 0.4
+"""Seconds after the last key before the archive is asked for the count."""
 
 
 class Asking:
-    """Call its coroutines from workers."""
+    """Call its coroutines from workers; the count starts its own."""
 
     def __init__(self, app: Host, form: SearchForm) -> None:
         self._app = app
         self._form = form
+        self._typing: Timer | None = None
         self._total: tuple[str, int] | None = None
         """The command of the query that was counted last, and the granules that it finds at most."""
 
@@ -50,7 +57,23 @@ class Asking:
             if form.field_in_hand in ("collection", "product_type", "baseline"):
                 form.show_matches()
 
-    async def count(self) -> None:
+    def count_after_typing(self) -> None:
+        """Count after a pause in typing; called with each change of the form."""
+        form = self._form
+        form.workers.cancel_group(form, "count")
+        form.say("")
+        self.stop_waiting()
+        self._typing = form.set_timer(TYPING_S, self._start_count)
+
+    def stop_waiting(self) -> None:
+        """Leave out the count that waits for a pause in typing."""
+        if self._typing is not None:
+            self._typing.stop()
+
+    def _start_count(self) -> None:
+        start_worker(self._form, self._count, group="count", exclusive=True)
+
+    async def _count(self) -> None:
         """Say in the form how much the archive has of its query."""
         form = self._form
         try:

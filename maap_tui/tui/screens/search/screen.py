@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,9 +11,7 @@ from typing import Any, ClassVar
 from textual import on
 from textual.containers import Vertical
 from textual.events import Resize
-from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import Static
 from textual.worker import Worker
 
 from maap_tui.engine.errors import InvalidRequestError
@@ -36,11 +34,11 @@ from maap_tui.tui.screens.search.map import MapScreen, tracks_of
 from maap_tui.tui.screens.search.memory import SearchMemory
 from maap_tui.tui.screens.search.not_here import NotHere
 from maap_tui.tui.screens.search.preview import Preview
+from maap_tui.tui.screens.search.progress_line import ProgressLine
 from maap_tui.tui.screens.search.result_states import ResultStates
 from maap_tui.tui.screens.search.results import (
     COLUMNS,
     NARROW_COLUMNS,
-    SLICE,
     Result,
     columns_for,
     first_columns,
@@ -51,11 +49,7 @@ from maap_tui.tui.screens.search.saved_actions import SavedActions
 from maap_tui.tui.screens.search.saved_terms import choices_of, terms_of
 from maap_tui.tui.screens.search.search_form import SearchForm
 from maap_tui.tui.screens.search.search_run import SearchRun
-from maap_tui.tui.screens.search.search_words import (
-    NO_SEARCH,
-    empty_in_words,
-    narrowed_in_words,
-)
+from maap_tui.tui.screens.search.search_words import NO_SEARCH, empty_in_words
 from maap_tui.tui.screens.search.sum_line import SumLine
 from maap_tui.tui.screens.search.terms import Terms, cron_line
 from maap_tui.tui.widgets.filter_line import FilterLine
@@ -69,9 +63,6 @@ MANY = 20_000
 
 FOOTER_COLUMNS = 88
 """Columns from which on the footer has room for all of its keys here."""
-
-TYPING_S = 0.4
-"""Seconds after the last key before the archive is asked for the count."""
 
 
 class ResultList(RowList):
@@ -92,7 +83,6 @@ class SearchScreen(ModeScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._typing: Timer | None = None
         self._runner: Worker[None] | None = None
         self._run: SearchRun | None = None
         """The last search, also one that still runs."""
@@ -117,11 +107,12 @@ class SearchScreen(ModeScreen):
         self._sum = SumLine(self.maap, rows)
         form = framed(SearchForm(), "Search")
         self.asking = Asking(self.maap, form)
+        self._progress = ProgressLine(form, rows, self.arrivals, self.asking, self.not_here)
         return [
             form,
             framed(
                 Vertical(
-                    Static("", markup=False, id="progress"),
+                    self._progress,
                     FilterLine(rows),
                     rows,
                     self._sum,
@@ -267,17 +258,10 @@ class SearchScreen(ModeScreen):
         self._unfold("time" if terms.product_type else "product_type" if terms.collection else "collection")
 
     @on(SearchForm.Changed)
-    def wait_for_typing(self) -> None:
-        """Ask for the count after a pause in typing."""
+    def count_again(self) -> None:
+        """Ask for the count of what the form says now."""
         self._is_touched = self._is_touched or self._is_restored or self._is_in_form
-        self.workers.cancel_group(self, "count")
-        self.form.say("")
-        if self._typing is not None:
-            self._typing.stop()
-        self._typing = self.set_timer(TYPING_S, self._start_count)
-
-    def _start_count(self) -> None:
-        start_worker(self, self.asking.count, group="count", exclusive=True)
+        self.asking.count_after_typing()
 
     def action_form(self) -> None:
         self._unfold(self._first_field())
@@ -333,8 +317,7 @@ class SearchScreen(ModeScreen):
             problem = next(iter(self.form.reading.problems.values()), self.form.reading.hint)
             self.notify(clean(problem), severity="warning", markup=False)
             return
-        if self._typing is not None:
-            self._typing.stop()
+        self.asking.stop_waiting()
         self._runner = start_worker(self, self._search, query, group="search", exclusive=True)
         self.results.focus()
         self._fold()
@@ -352,7 +335,6 @@ class SearchScreen(ModeScreen):
         rows.empty_text = "Searching... ctrl+r stops it."
         self.arrivals.begin(newest_first=query.newest_first)
         self.states.clear()
-        self.workers.cancel_group(self, "order")
         rows.clear_marks()
         rows.set_rows([])
         rows.offer_columns(columns_for(self.maap.backend.session.mission_of(query.collection)))
@@ -372,7 +354,7 @@ class SearchScreen(ModeScreen):
                 gc_pause.exclude()
             if self._run is run:  # another search may have begun, whose list it is then
                 self._take_incoming(everything=True)
-                self._put_in_order()
+                self.arrivals.put_in_order()
                 run.end(outcome, len(rows.rows))
                 rows.empty_text = empty_in_words(outcome, run.search)
                 rows.refresh()
@@ -410,55 +392,13 @@ class SearchScreen(ModeScreen):
             self.states.add(batch)
             self._sum.outdate()
 
-    def _put_in_order(self) -> None:
-        """Sort in the days that were asked again, a slice of a long list at a time."""
-        slices = self.arrivals.in_order(SLICE)
-        if slices is None:
-            return
-        if len(self.results.rows) <= SLICE:
-            self.results.reorder([row for part in slices for row in part])
-        else:
-            start_worker(self, self._merge, slices, group="order", exclusive=True)
-
-    async def _merge(self, slices: Iterator[list[Result]]) -> None:
-        in_order: list[Result] = []
-        for part in slices:
-            in_order += part
-            await asyncio.sleep(0)
-        self.results.reorder(in_order)
-
     def _show_progress(self) -> None:
-        line = self.query_one("#progress", Static)
-        run = self._run
-        if run is not None and self.is_searching and not run.outcome:
-            count = len(self.results.rows) + len(self.arrivals.waiting)
-            words = run.progress(count, self.asking.expected(run.query))
-        else:
-            words = run.outcome if run is not None else ""
-            if words and self._is_other_search():
-                words = f"{words} (an earlier search; ctrl+r runs the form's)"
-            words += narrowed_in_words(
-                len(self.results.shown),
-                is_filtered=bool(self.results.needle),
-                is_not_here=self.not_here.is_on,
-            )
-        line.set_class(run is not None and run.has_failed_days, "-failed")
-        words = clean(words)
-        if words != getattr(self, "_progress_shown", None):
-            self._progress_shown = words
-            line.update(words)
+        self._progress.show(self._run, is_running=self.is_searching)
 
     @property
     def _query(self) -> Query | None:
         """What the results are of."""
         return self._run.query if self._run is not None else None
-
-    def _is_other_search(self) -> bool:
-        """Whether the form asks for something else than the results are of."""
-        if self._query is None:
-            return False
-        asked = self.form.reading.query
-        return asked is None or asked.to_command() != self._query.to_command()
 
     # Repainting
 
