@@ -15,9 +15,10 @@ from maap_tui.engine.errors import MaapError
 from maap_tui.engine.missions import parse_name
 from maap_tui.engine.registry import view
 from maap_tui.engine.registry.entries import DayStats, Key
-from maap_tui.engine.registry.view import FileRow, Summary
-from maap_tui.text import clean, format_bytes, format_count, plural
+from maap_tui.engine.registry.view import FailedDownload, FileRow, Summary
+from maap_tui.text import clean, format_bytes, format_count, format_time, plural
 from maap_tui.tui import theme
+from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.host import OnHost
 from maap_tui.tui.problems import problem_of
 from maap_tui.tui.screens.registry.day_strip import DayStrip
@@ -237,3 +238,29 @@ class BaselineView(OnHost, Vertical):
             about.update(Text(clean(f"{when}{row.failure.reason}", 300)))
         else:
             about.update(Text(clean(row.name)))
+
+    def show_whole(self, row: FileRow) -> None:
+        """Show everything that is known of a file."""
+        state = self.state_word(row)
+        if row.state == "missing":
+            state = "missing: it was downloaded and is not on disk"
+        elif row.state == "marked" and row.size is None:
+            state = "marked, and gone from disk"
+        lines = [f"state    {state}", f"day      {row.day}"]
+        if row.size is not None:
+            lines.append(f"size     {format_bytes(row.size)} ({format_count(row.size)} bytes)")
+        lines += [f"path     {row.path or 'not known'}", f"address  {row.url or 'not known'}"]
+        if row.failure is not None:
+            lines.append(f"failed   {format_time(row.failure.at) or 'at a time not known'}")
+            lines.append(f"why      {row.failure.reason}")
+        self.app.push_screen(TextDialog(row.name, "\n".join(lines)))
+
+    def go_to_failure(self, failure: FailedDownload) -> None:
+        """Go to the file of a failed download, or show why it failed where the day is not known."""
+        if failure.day is None:
+            when = format_time(failure.at) or "At a time not known"
+            self.app.push_screen(TextDialog(failure.url, f"{when}\n{failure.reason}"))
+            return
+        self.strip.move_to(failure.day)
+        self.files.focus()
+        self.files.move_to_key(failure.url)

@@ -6,7 +6,6 @@ Everything is read in threads, and only what changed is read again; the registry
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
@@ -26,14 +25,12 @@ from maap_tui.engine.query import Query
 from maap_tui.engine.registry import view, watch
 from maap_tui.engine.registry.baseline import BaselineRegistry
 from maap_tui.engine.registry.entries import Key
-from maap_tui.engine.registry.view import FailedDownload, FileRow
 from maap_tui.engine.user_commands import values_of_file
 from maap_tui.engine.workflows.coverage import Coverage, Gap
-from maap_tui.text import clean, damage_words, format_bytes, format_count, format_time
+from maap_tui.text import clean, damage_words, format_time
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.coverage import GapsDialog
 from maap_tui.tui.dialogs.listing import ListDialog
-from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings
 from maap_tui.tui.problems import problem_of
 from maap_tui.tui.screens.mode import ModeScreen
@@ -41,7 +38,9 @@ from maap_tui.tui.screens.registry.actions import BaselineActions, Scope, Work
 from maap_tui.tui.screens.registry.baseline_table import BaselineTable
 from maap_tui.tui.screens.registry.baseline_view import BaselineView
 from maap_tui.tui.screens.registry.day_strip import DayStrip
+from maap_tui.tui.screens.registry.disk_sizes import DiskSizes
 from maap_tui.tui.screens.registry.shares import BaselineRow, total_words
+from maap_tui.tui.screens.registry.work_line import WorkLine
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.header_footer import FooterBar
 from maap_tui.tui.widgets.pane import framed
@@ -84,14 +83,10 @@ class RegistryScreen(ModeScreen):
         self._polled_at = 0.0
         self._is_polling = False
         self._unread: set[Key] = set()
-        self._unsized: set[Key] = set()
-        self._is_sizing = False
-        self._disk_use = view.DiskUse()
-        self._left = threading.Event()
+        self._sizes = DiskSizes(self)
         self._doing = BaselineActions(self)
         self._wanted: tuple[str, str, str] | None = None
         self._wanted_day: date | None = None
-        self._work_words = ""
         self._is_ready = False
 
     # What it is made of
@@ -100,7 +95,7 @@ class RegistryScreen(ModeScreen):
         baselines = self._baselines = BaselineTable("Reading the registry...")
         self._total = Static("", markup=False, id="total")
         self._about_baseline = Static("", markup=False, id="about-baseline", classes="about")
-        self._work_line = Static("", markup=False, id="work")
+        self._work_line = WorkLine()
         self._overview = framed(Vertical(id="overview"), "Baselines")
         view = self._view = BaselineView()
         self._files, self._errors, self._strip = view.files, view.errors, view.strip
@@ -154,13 +149,13 @@ class RegistryScreen(ModeScreen):
         start_worker(self, self._columns.keep, event.rows, group="columns")
 
     def on_unmount(self) -> None:
-        self._left.set()
+        self._sizes.stop()
         if self.work is not None:
             self.work.stop.set()
 
     def on_screen_resume(self) -> None:
         # A folder may have changed while another mode was shown.
-        self._unsized |= self.rows.keys()
+        self._sizes.outdate(self.rows)
         self._polled_at = 0.0
 
     def on_resize(self, event: Resize) -> None:
@@ -208,7 +203,7 @@ class RegistryScreen(ModeScreen):
         if not self._is_ready:
             return  # called before the widgets exist
         super().sample()
-        self._show_work()
+        self._work_line.show(self.work)
         if not self._is_polling and time.monotonic() - self._polled_at >= POLL_S:
             self._is_polling = True
             start_worker(self, self._poll, group="watch")
@@ -246,9 +241,7 @@ class RegistryScreen(ModeScreen):
         self._show_damage()
         if self.opened is not None and self._view.is_day_unreadable:
             self._view.show_day()
-        if self._unsized and not self._is_sizing:
-            self._is_sizing = True
-            start_worker(self, self._sum_sizes, group="sizes")
+        self._sizes.start()
 
     async def _read(self, key: Key) -> None:
         assert self._watch is not None
@@ -261,33 +254,10 @@ class RegistryScreen(ModeScreen):
         row.summary = summary
         if summary.deleted:
             self._baselines.show_deletions()
-        self._unsized.add(key)
-        self._show_row(key)
+        self._sizes.outdate([key])
+        self.show_row(key)
         if key == self.opened:
             self._view.show()
-
-    async def _sum_sizes(self) -> None:
-        """Sum up what is on disk, baseline by baseline."""
-        try:
-            while self._unsized and not self._left.is_set():
-                key = min(self._unsized)
-                self._unsized.discard(key)
-                row = self.rows.get(key)
-                if row is None or row.summary is None:
-                    continue
-                size = await asyncio.to_thread(
-                    self._disk_use.measure,
-                    self._tracker(key),
-                    row.summary.days,
-                    lambda: not self._left.is_set(),
-                )
-                if size is not None and size != row.size:
-                    row.size = size
-                    self._show_row(key)
-        except (MaapError, OSError) as error:
-            self.maap.backend.write_log("warning", f"Bytes on disk are not known: {problem_of(error)}")
-        finally:
-            self._is_sizing = False
 
     def _set_keys(self, keys: Sequence[Key]) -> None:
         self._is_read = True
@@ -340,7 +310,8 @@ class RegistryScreen(ModeScreen):
             self._baselines.empty_text = words
             self._baselines.refresh()
 
-    def _show_row(self, key: Key) -> None:
+    def show_row(self, key: Key) -> None:
+        """Show what was counted or summed of a baseline."""
         rows, ordered = self._baselines, self._ordered()
         if rows.sort_key is not None or rows.rows != ordered:
             rows.set_rows(ordered)
@@ -412,42 +383,17 @@ class RegistryScreen(ModeScreen):
                 self._open(row.key)
         elif self.focused is self._files:
             if self._files.current is not None:
-                self._show_whole(self._files.current)
+                self._view.show_whole(self._files.current)
         elif self.focused is self._errors:
-            self._go_to_failure(self._errors.current)
+            if self._errors.current is not None:
+                self._view.go_to_failure(self._errors.current)
         else:
             self._files.focus()
-
-    def _show_whole(self, row: FileRow) -> None:
-        state = self._view.state_word(row)
-        if row.state == "missing":
-            state = "missing: it was downloaded and is not on disk"
-        elif row.state == "marked" and row.size is None:
-            state = "marked, and gone from disk"
-        lines = [f"state    {state}", f"day      {row.day}"]
-        if row.size is not None:
-            lines.append(f"size     {format_bytes(row.size)} ({format_count(row.size)} bytes)")
-        lines += [f"path     {row.path or 'not known'}", f"address  {row.url or 'not known'}"]
-        if row.failure is not None:
-            lines.append(f"failed   {format_time(row.failure.at) or 'at a time not known'}")
-            lines.append(f"why      {row.failure.reason}")
-        self.app.push_screen(TextDialog(row.name, "\n".join(lines)))
-
-    def _go_to_failure(self, failure: FailedDownload | None) -> None:
-        if failure is None:
-            return
-        if failure.day is None:
-            when = format_time(failure.at) or "At a time not known"
-            self.app.push_screen(TextDialog(failure.url, f"{when}\n{failure.reason}"))
-            return
-        self._strip.move_to(failure.day)
-        self._files.focus()
-        self._files.move_to_key(failure.url)
 
     def action_back(self) -> None:
         if self.work is not None:
             self.work.stop.set()
-            self._show_work()
+            self._work_line.show(self.work)
         elif self.opened is None:
             self._baselines.clear_marks()
         elif self.focused in (self._files, self._errors):
@@ -536,7 +482,7 @@ class RegistryScreen(ModeScreen):
             self.say(f"Wait until this is done: {self.work.words}.", severity="warning")
             return
         self.work = Work(title)
-        self._show_work()
+        self._work_line.show(self.work)
         start_worker(self, self._run, self.work, job, group="work")
 
     async def _run(self, work: Work, job: Callable[[Work], Coroutine[Any, Any, None]]) -> None:
@@ -546,7 +492,7 @@ class RegistryScreen(ModeScreen):
             if self.work is work:
                 self.work = None
             if self.is_attached:
-                self._show_work()
+                self._work_line.show(self.work)
                 self._look_again()
 
     async def read_again(self, keys: Iterable[Key]) -> None:
@@ -558,32 +504,21 @@ class RegistryScreen(ModeScreen):
     def _look_again(self) -> None:
         """Check for changes at once."""
         self._polled_at = 0.0
-        self._unsized |= self.rows.keys()
-
-    def _show_work(self) -> None:
-        words = self.work.words if self.work is not None else ""
-        if words != self._work_words:
-            self._work_words = words
-            line = self._work_line
-            line.display = bool(words)
-            line.update(Text(clean(words)))
+        self._sizes.outdate(self.rows)
 
     async def ask(self, question: str, *, lines: Sequence[str] = (), verb: str, key: str) -> bool:
         """Ask before something is done; no action is shown as running meanwhile."""
-        self._work_line.display = False
-        self._work_words = ""
+        self._work_line.hide()
         return await self.maap.confirm(question, lines=lines, verb=verb, key=key)
 
     async def list_lines(self, title: str, lines: Sequence[str], *, verb: str = "", key: str = "") -> bool:
-        self._work_line.display = False
-        self._work_words = ""
+        self._work_line.hide()
         answer = await self.app.push_screen_wait(ListDialog(title, lines, verb=verb, key=key))
         return bool(answer)
 
     async def choose_gaps(self, found: Coverage) -> Sequence[Gap]:
         """Show the gaps of a baseline; gives back those to fetch."""
-        self._work_line.display = False
-        self._work_words = ""
+        self._work_line.hide()
         return await self.app.push_screen_wait(GapsDialog(found)) or []
 
     def action_gaps(self) -> None:
