@@ -33,6 +33,7 @@ from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings
 from maap_tui.tui.screens.downloads.chosen import SLICE, obeying, size_of, texts_of, verdict_of
+from maap_tui.tui.screens.downloads.queue_follower import QueueFollower
 from maap_tui.tui.screens.downloads.queue_head import QueueHead
 from maap_tui.tui.screens.downloads.transfer_order import TransferOrder
 from maap_tui.tui.screens.downloads.transfers import ENDED, Line, TransferList, who_has
@@ -73,9 +74,7 @@ class DownloadsScreen(ModeScreen):
         self._own_paths: set[str] = set()
         self._others: dict[str, Line] = {}
         self._others_live: dict[str, Line] = {}
-        self._known: set[str] = set()
-        self._serial = 0
-        self._stamp: int | None = None
+        self._follower = QueueFollower(self.maap.backend.queue)
         self._dead: set[Process] = set()
         self._is_out_of_order = False
         self._arrange_after = 0.0
@@ -240,30 +239,15 @@ class DownloadsScreen(ModeScreen):
             await asyncio.sleep(POLL_S * (2 if self.maap.low_bandwidth else 1))
 
     async def _look_at_others(self) -> None:
-        queue = self.maap.backend.queue
-        stamp = await asyncio.to_thread(queue.stamp)
-        if stamp != self._stamp:
-            self._stamp = stamp
-            with gc_pause.held(0 if self._serial else gc_pause.MANY) as holding:
-                changes = await asyncio.to_thread(queue.changes, self._serial)
-                holding.count = len(changes.rows)
-            known = len(self._known | {row.path for row in changes.rows})
-            if self._serial and changes.count is not None and changes.count < known:
-                # Something was removed; only the whole list shows what.
-                changes = await asyncio.to_thread(queue.changes)
-                if changes.count is not None:
-                    self._order.take_all(self._others.values())
-                    self._others.clear()
-                    self._others_live.clear()
-                    self._known.clear()
-                    self._is_out_of_order = True
-            if changes.count is None:
-                self._stamp = None  # it was busy, and is looked at again
-            else:
-                self._serial = changes.serial
-            for begin in range(0, len(changes.rows), SLICE):
-                self._take_rows(changes.rows[begin : begin + SLICE])
-                await asyncio.sleep(0)
+        news = await self._follower.look()
+        if news.is_whole:
+            self._order.take_all(self._others.values())
+            self._others.clear()
+            self._others_live.clear()
+            self._is_out_of_order = True
+        for begin in range(0, len(news.rows), SLICE):
+            self._take_rows(news.rows[begin : begin + SLICE])
+            await asyncio.sleep(0)
         live = [line.row for line in self._others_live.values() if line.row is not None]
         # A thread that is woken for nothing is most of what the app takes at rest.
         dead = await asyncio.to_thread(dead_processes, live, time.time()) if live else set()
@@ -282,7 +266,6 @@ class DownloadsScreen(ModeScreen):
 
     def _take_rows(self, rows: Sequence[QueueRow]) -> None:
         for row in rows:
-            self._known.add(row.path)
             if row.is_mine:
                 self._is_out_of_order |= self._drop_other(row.path)
                 continue
@@ -453,7 +436,7 @@ class DownloadsScreen(ModeScreen):
         self._order.take_all(lines)
         for line in lines:
             self._drop_other(line.key)
-            self._known.discard(line.key)
+            self._follower.forget(line.key)
         self._arrange()
         self.sample()
 
