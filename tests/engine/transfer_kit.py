@@ -15,8 +15,10 @@ from maap_tui.demo.data import DataServer
 from maap_tui.demo.missions.base import Granule
 from maap_tui.engine.download.downloads import Downloads
 from maap_tui.engine.download.pacing import HostPause
+from maap_tui.engine.download.part import existing_size
 from maap_tui.engine.download.requests import DownloadRequest, TransferRules
 from maap_tui.engine.download.transfer import Transfer
+from maap_tui.engine.errors import DownloadError
 from maap_tui.engine.events import Event
 from maap_tui.engine.net.credentials import Credentials, load_credentials
 from maap_tui.engine.net.http import Http, HttpRules
@@ -27,6 +29,28 @@ from tests.engine.raw_files import LOGIN_PAGE as LOGIN_PAGE
 from tests.engine.raw_files import FileServer, jwt
 from tests.engine.raw_files import hdf5_body as hdf5_body
 from tests.engine.rules_kit import http_rules, make_downloads, transfer_rules
+from tests.homes import PATIENCE_S
+
+MIB = 1 << 20
+H5 = "/file.h5"
+
+
+def final_files(folder: Path) -> list[str]:
+    """Names under which someone would look for a whole file."""
+    return [path.name for path in folder.rglob("*") if path.is_file() and ".part" not in path.name]
+
+
+async def failure_of(transfer: Transfer, wanted: DownloadRequest) -> DownloadError:
+    with pytest.raises(DownloadError) as caught:
+        await transfer.fetch(wanted)
+    assert not wanted.path.exists()
+    return caught.value
+
+
+async def wait_for_size(path: Path, size: int) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while (existing_size(path) or 0) < size:  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(0.01)
 
 
 @dataclass
