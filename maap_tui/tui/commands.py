@@ -20,7 +20,7 @@ from maap_tui.engine.saved_searches import Choices, SavedSearches, words_of
 from maap_tui.engine.workflows.pasted import read
 from maap_tui.text import clean
 from maap_tui.tui.host import Host, host_of
-from maap_tui.tui.keys import MODE_TITLES, MODES, Key, keys_in, keys_of, show_key
+from maap_tui.tui.keys import ALSO, MODE_TITLES, MODES, Key, keys_in, keys_of, show_key
 from maap_tui.tui.pasted import offers
 from maap_tui.tui.textual_compat import keymap_of
 from maap_tui.tui.typed import typed_offers
@@ -43,11 +43,13 @@ class Command:
     """Factor of its score: things near the user come first."""
     haystack: str
     """All of its words in lower case."""
+    also: frozenset[str] = frozenset()
+    """Other words for it."""
 
 
-def _command(title: str, about: str, run: Callable[[], Any], weight: float) -> Command:
+def _command(title: str, about: str, run: Callable[[], Any], weight: float, key: str = "") -> Command:
     title, about = clean(title, 160), clean(about, 200)
-    return Command(title, about, run, weight, f"{title} {about}".lower())
+    return Command(title, about, run, weight, f"{title} {about}".lower(), ALSO.get(key, frozenset()))
 
 
 class MaapCommands(Provider):
@@ -101,7 +103,8 @@ class MaapCommands(Provider):
             keys = ", ".join(filter(None, (MODE_TITLES[mode if is_own else key.mode], self._keys_of(key))))
             title = f"{key.label}  ({keys})"
             target = self.screen if is_own else self.app
-            found.append(_command(title, key.help, partial(self.app.run_action, key.action, target), 1.0))
+            act = partial(self.app.run_action, key.action, target)
+            found.append(_command(title, key.help, act, 1.0, key.id))
         return found
 
     def _modes(self) -> list[Command]:
@@ -111,6 +114,7 @@ class MaapCommands(Provider):
                 key.help,
                 partial(self._maap.action_go, key.id.partition(".")[2]),
                 0.95,
+                key.id,
             )
             for key in keys_of("everywhere")
             if key.action.startswith("go(")
@@ -125,7 +129,8 @@ class MaapCommands(Provider):
                 continue
             for key in keys_of(mode):
                 title = f"{key.label}  (go to {MODE_TITLES[mode]}, {self._keys_of(key)})"
-                found.append(_command(title, key.help, partial(self._do_there, mode, key.action), 0.6))
+                act = partial(self._do_there, mode, key.action)
+                found.append(_command(title, key.help, act, 0.6, key.id))
         return found
 
     def _keys_of(self, key: Key) -> str:
@@ -215,7 +220,9 @@ class MaapCommands(Provider):
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
             score = 0.0
-            if all(word in command.haystack for word in words):
+            if words and command.also.issuperset(words):
+                score = 1.0 / command.weight  # the word for it, wherever it is
+            elif all(word in command.haystack for word in words):
                 title = command.title.lower()
                 score = 0.7 + 0.3 * sum(word in title for word in words) / max(len(words), 1)
             elif signs <= set(name := command.title.partition("  ")[0].lower()):

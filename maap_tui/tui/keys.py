@@ -216,6 +216,27 @@ MOVING = frozenset(
     "up,k,down,j,left,h,right,l,pageup,ctrl+b,pagedown,ctrl+f,home,g,end,G,enter,tab,shift+tab,escape,"
     "left_square_bracket,right_square_bracket,ctrl+c".split(",")
 )
+
+ALSO: Mapping[str, frozenset[str]] = {
+    name: frozenset(words.split())
+    for name, words in {
+        "everywhere.today": "runs run history cron failed disk",
+        "everywhere.downloads": "transfers queue rate graph progress",
+        "everywhere.registry": "tracked baselines",
+        "everywhere.theme": "light dark colors",
+        "everywhere.quit": "detach background worker exit",
+        "search.form": "area site point box bbox region radius time dates",
+        "search.saved": "saved past searches search history",
+        "search.map": "world coasts tracks area box",
+        "search.show": "granule quicklook picture headers variables doi",
+        "search.preview": "granule quicklook picture",
+        "search.coverage": "gaps calendar days density",
+        "search.not_here": "missing",
+        "registry.gaps": "coverage gaps missing",
+        "registry.sets": "synergy matrix complete sets",
+    }.items()
+}
+"""Other words for what keys do, by their id: what the palette and the help find them by too."""
 """Keys of lists, calendars and fields that are in no table."""
 
 

@@ -69,7 +69,7 @@ def highlighted(app: MaapApp) -> str:
 
 async def test_offers_and_runs_actions_of_this_mode_and_of_others(make_app: MakeApp) -> None:
     app = make_app(**OFFLINE)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         await type_into_palette(pilot, "")
         await wait_until(lambda: "Refresh  (Browse, r)" in text_of(app), pilot)
         offered = [str(option.prompt) for option in app.screen.query_one(OptionList).options]
@@ -121,7 +121,7 @@ async def test_what_no_other_tool_has_is_found_from_every_mode(make_app: MakeApp
         "verify the files": "Verify  (go to Registry, V)",
     }
     app = make_app(**OFFLINE)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         for text, title in wanted.items():
             await type_into_palette(pilot, text)
             await wait_until(lambda title=title: title in text_of(app), pilot)
@@ -168,7 +168,7 @@ async def test_names_that_come_while_it_is_open_are_found(make_app: MakeApp, arc
 
 async def test_finds_product_types_by_content_and_hostile_names_are_only_text(make_app: MakeApp) -> None:
     app = make_app(is_first=True, prepare=names("ATL_EBD_2A", "CPR_CLD_2A", *HOSTILE), **OFFLINE)
-    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await pilot.press("2")
         await type_into_palette(pilot, "cloud prec cpr")
         await wait_until(lambda: highlighted(app).startswith(f"CPR_CLD_2A  in {L2}"), pilot)
@@ -200,7 +200,7 @@ async def paste(pilot: Pilot[Any], text: str, wanted: str) -> None:
 
 async def test_a_pasted_id_is_searched_and_pasted_urls_are_queued(make_app: MakeApp) -> None:
     app = make_app(mode="browse")
-    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
         files = await find_files(app, 2)
         stem = files[0].url.rpartition("/")[2].removesuffix(".h5")
         await paste(pilot, f"{stem}.h5", f"Search CPR_CLD_2A BC, orbit {stem[-6:]}")
@@ -232,7 +232,7 @@ async def test_times_places_and_files_go_into_the_form(make_app: MakeApp, tmp_pa
     area = tmp_path / "lake.geojson"
     area.write_text('{"type": "Point", "coordinates": [24.3, 61.8]}')
     app = make_app(mode="search", **OFFLINE)
-    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await wait_until(lambda: isinstance(app.screen, SearchScreen) and app.screen.query("#sum"), pilot)
         screen = app.screen
         assert isinstance(screen, SearchScreen)
@@ -267,7 +267,7 @@ async def test_times_places_and_files_go_into_the_form(make_app: MakeApp, tmp_pa
 
 async def test_many_are_asked_for_and_strangers_need_a_folder(make_app: MakeApp) -> None:
     app = make_app(**OFFLINE)
-    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await paste(pilot, "maap list", "`maap list` does not search; run it in a shell.")
         await pilot.press("enter")
         await wait_until(lambda: "does not search" in notices_of(app), pilot)

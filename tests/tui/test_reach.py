@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from typing import Any
 
 import pytest
 from driving import find_files, text_of, wait_until
+from textual import events
 from textual.command import CommandPalette
+from textual.pilot import Pilot
+from textual.widgets import OptionList
 
 from maap_tui.demo.archive import Archive
 from maap_tui.engine.registry.entries import Key, TrackedFile
@@ -63,27 +67,73 @@ async def test_each_place_is_reached_by_what_is_shown(make_app: MakeApp, archive
         await pilot.press("escape")
 
 
-async def test_the_palette_says_what_it_takes_and_leads_to_a_granule(make_app: MakeApp) -> None:
+def has_map(app: MaapApp) -> bool:
+    return any("\u2801" <= sign <= "\u28ff" for sign in text_of(app))
+
+
+async def choose(pilot: Pilot[Any], title: str, words: str = "", *, pasted: str = "") -> None:
+    """Type words into the palette, or paste them, and take what is shown for them."""
+    app = pilot.app
+    assert isinstance(app, MaapApp)
+    await pilot.press("ctrl+p")
+    await wait_until(lambda: isinstance(app.screen, CommandPalette), pilot)
+    await wait_until(lambda: "paste URLs, ids, names, a command" in text_of(app), pilot)
+    if pasted:
+        app.post_message(events.Paste(pasted))
+    else:
+        await pilot.press(*("space" if sign == " " else sign for sign in words))
+    await wait_until(lambda: title in text_of(app), pilot)
+    # What enter takes is the first one.
+    await wait_until(lambda: title in str(first_of(app)), pilot)
+    await pilot.press("enter")
+    await wait_until(lambda: not isinstance(app.screen, CommandPalette), pilot)
+
+
+def first_of(app: MaapApp) -> object:
+    options = app.screen.query_one(OptionList)
+    return "" if options.highlighted is None else options.get_option_at_index(options.highlighted).prompt
+
+
+async def test_the_palette_says_what_it_takes_and_leads_to_what_it_was_given(make_app: MakeApp) -> None:
+    app = make_app(mode="search")
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await wait_until(lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted, pilot)
+        screen = app.screen
+        assert isinstance(screen, SearchScreen)
+        await wait_until(lambda: screen.is_ready and screen.form.known.queryables_of(L2), pilot)
+        (file,) = await find_files(app, 1)
+        stem = file.url.rpartition("/")[2].removesuffix(".h5")
+        await pilot.press("question_mark", *"paste")
+        await wait_until(lambda: "ctrl+p :" in text_of(app), pilot)
+        await pilot.press("escape")
+        # A site and a time go into the form.
+        await choose(pilot, "Search around hyytiala", "hyyt")
+        await wait_until(lambda: screen.form.terms.area == "hyytiala", pilot)
+        await choose(pilot, "Search in this time: 2025-12-01", "2025-12-01")
+        await wait_until(lambda: screen.form.terms.time == "2025-12-01", pilot)
+        assert "hyytiala" in text_of(app) and "2025-12-01" in text_of(app)
+        # An address becomes a search, and would become a download with the next entry.
+        await choose(pilot, "Search CPR_CLD_2A BC, orbit", pasted=file.url)
+        await wait_until(lambda: [row.granule.id for row in screen.results.rows] == [stem], pilot)
+        await wait_until(lambda: not screen.is_searching, pilot)
+        await choose(pilot, "Preview  (Search, p)", "preview")
+        await wait_until(lambda: "120 columns; enter shows a granule whole" in text_of(app), pilot)
+        await choose(pilot, "Show  (Search, enter)", "show granule")
+        await wait_until(lambda: "n next  N previous" in text_of(app), pilot)
+
+
+async def test_a_wide_screen_shows_the_granule_beside_the_results(make_app: MakeApp) -> None:
     app = make_app(mode="search")
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_until(lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted, pilot)
         screen = app.screen
         assert isinstance(screen, SearchScreen)
         await wait_until(lambda: screen.is_ready and screen.form.known.queryables_of(L2), pilot)
-        assert not any("\u2801" <= sign <= "\u28ff" for sign in text_of(app)), "coasts without a track"
+        assert not has_map(app), "coasts without a track"
         screen.form.fill(Terms(L2, "CPR_CLD_2A", "BC", "2025-12-01", frames="D"))
         await pilot.press("ctrl+r")
         await wait_until(lambda: screen.results.rows and not screen.is_searching, pilot)
-        await wait_until(lambda: any("\u2801" <= sign <= "\u28ff" for sign in text_of(app)), pilot)
-        await pilot.press("question_mark", *"paste")
-        await wait_until(lambda: "ctrl+p :" in text_of(app), pilot)
-        await pilot.press("escape", "ctrl+p")
-        await wait_until(lambda: isinstance(app.screen, CommandPalette), pilot)
-        await wait_until(lambda: "paste URLs, ids, names, a command" in text_of(app), pilot)
-        await pilot.press(*"show granule")
-        await wait_until(lambda: "Show  (Search, enter)" in text_of(app), pilot)
-        await pilot.press("enter")
-        await wait_until(lambda: "n next  N previous" in text_of(app), pilot)
+        await wait_until(lambda: has_map(app), pilot)
 
 
 async def test_a_field_says_which_keys_are_not_typed_into_it(make_app: MakeApp) -> None:
@@ -100,3 +150,32 @@ async def test_a_field_says_which_keys_are_not_typed_into_it(make_app: MakeApp) 
         await wait_until(lambda: "arrows move  + in  - out" in text_of(app), pilot)
         await pilot.press("escape", "1", "slash")
         await wait_until(lambda: " enter Keep  esc No filter " in shown(app), pilot)
+
+
+WORDS = {
+    "runs": "Go to Today  (0)",
+    "coverage": "Coverage  (go to Search, C)",
+    "map": "Map  (go to Search, M)",
+    "rate": "Go to Downloads  (3)",
+    "history": "Saved  (go to Search, ctrl+o)",
+    "saved searches": "Saved  (go to Search, ctrl+o)",
+    "quicklook": "Preview  (go to Search, p)",
+    "detach": "Quit  (Everywhere, q)",
+    "synergy matrix": "Sets  (go to Registry, t)",
+    "site": "Form  (go to Search, f)",
+    "area": "Form  (go to Search, f)",
+    "light": "Theme  (Everywhere, f9)",
+}
+"""What a newcomer types into the palette, and what is found by it."""
+
+
+async def test_a_newcomers_words_lead_there(make_app: MakeApp) -> None:
+    app = make_app(mode="today")
+    async with app.run_test(size=(80, 24)) as pilot:
+        for words, title in WORDS.items():
+            await pilot.press("ctrl+p")
+            await wait_until(lambda: isinstance(app.screen, CommandPalette), pilot)
+            await pilot.press(*("space" if one == " " else one for one in words))
+            await wait_until(lambda title=title: title in text_of(app), pilot)  # type: ignore[misc]
+            await pilot.press("escape")
+            await wait_until(lambda: not isinstance(app.screen, CommandPalette), pilot)

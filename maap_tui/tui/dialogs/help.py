@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.widgets import Input, Static
 
 from maap_tui.tui.dialogs.dialog import Dialog
-from maap_tui.tui.keys import MODE_TITLES, Key, keys_in, show_key
+from maap_tui.tui.keys import ALSO, MODE_TITLES, Key, keys_in, show_key
 from maap_tui.tui.textual_compat import keymap_of
 from maap_tui.tui.widgets.row_list import RowList
 from maap_tui.tui.widgets.row_model import Column
@@ -48,6 +48,7 @@ class HelpDialog(Dialog[None]):
                 ],
                 key=lambda key: key.id,
                 can_mark=False,
+                filter_text=self._words,
                 empty_text="No key does that here.",
             )
             yield Static("", id="whole", markup=False, classes="muted")
@@ -55,6 +56,10 @@ class HelpDialog(Dialog[None]):
     def _shown(self, key: Key) -> str:
         keys = keymap_of(self.app).get(key.id, key.keys)
         return " ".join(show_key(one) for one in keys.split(","))
+
+    def _words(self, key: Key) -> str:
+        """What a search in the help finds it by."""
+        return " ".join((self._shown(key), key.help, MODE_TITLES[key.mode], *ALSO.get(key.id, ())))
 
     def on_mount(self) -> None:
         rows = self.query_one(RowList)
