@@ -36,6 +36,7 @@ LAYERS = [
         "headers",
         "netcdf",
         "pictures",
+        "sixel",
         "shard",
         "query",
         "search_keys",

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from maap_tui.engine import sixel
 from maap_tui.engine.apart import CannotRead, demand, finish, run_apart
 
 MOST_PIXELS = 25_000_000
@@ -43,8 +44,8 @@ class SharpPicture:
     columns: int
     """Cells that it fills."""
     rows: int
-    png: bytes
-    """To be drawn into those cells, larger or smaller than it is."""
+    data: bytes
+    """A PNG to be drawn into those cells, larger or smaller than it is; or sixel, as large as they are."""
 
 
 def demand_pictures() -> None:
@@ -77,27 +78,34 @@ async def made_small(data: bytes, width: int, height: int, *, colours: int = MOS
 
 
 async def made_sharp(
-    data: bytes, room: tuple[int, int], cell: tuple[int, int], ground: tuple[int, int, int]
+    data: bytes,
+    room: tuple[int, int],
+    cell: tuple[int, int],
+    ground: tuple[int, int, int],
+    *,
+    sixel_colours: int = 0,
 ) -> SharpPicture:
     """A picture as large as fits into so many cells, its sides in proportion.
 
-    It is given no more pixels than it has: the terminal enlarges it.
+    A PNG is given no more pixels than it has: the terminal enlarges it. In sixel it has those of its cells,
+    and fewer cells where it would take more than `sixel.MOST_BYTES`.
 
     Args:
         data: a PNG or JPEG.
         room: columns and rows that there are.
         cell: width and height of a cell, pixels.
         ground: red, green and blue of what is left of the last cells.
+        sixel_colours: colours that the terminal has for sixel; 0 for a PNG.
 
     Raises:
         InvalidRequestError: it cannot be shown, in a sentence; or the package for it is not installed.
     """
     demand_pictures()
     words = [str(max(1, number)) for number in (*room, *cell)]
-    found = await run_apart(__name__, *words, *map(str, ground), data=data)
-    head, _, png = found.partition(b"\n")
+    found = await run_apart(__name__, *words, *map(str, ground), str(sixel_colours), data=data)
+    head, _, drawn = found.partition(b"\n")
     columns, rows = map(int, head.split())
-    return SharpPicture(columns, rows, png)
+    return SharpPicture(columns, rows, drawn)
 
 
 def _opened(data: bytes) -> Any:
@@ -163,13 +171,41 @@ def _sharp(data: bytes, room: tuple[int, int], cell: tuple[int, int], ground: tu
     return b"%d %d\n" % (columns, rows) + memory.getvalue()
 
 
+def _sixel(
+    data: bytes, room: tuple[int, int], cell: tuple[int, int], ground: tuple[int, int, int], colours: int
+) -> bytes:
+    from PIL import Image, ImageOps
+
+    room = max(1, min(room[0], sixel.MOST_SIDE // cell[0])), max(1, min(room[1], sixel.MOST_SIDE // cell[1]))
+    whole, _ = _read(data, room[0] * cell[0], room[1] * cell[1])
+    while True:
+        # A terminal draws each pixel of it as one of its own: it is enlarged here.
+        image = ImageOps.contain(whole, (room[0] * cell[0], room[1] * cell[1]), Image.Resampling.LANCZOS)
+        columns, rows = (
+            max(1, math.ceil(pixels / one)) for pixels, one in zip(image.size, cell, strict=True)
+        )
+        filled = Image.new("RGB", (columns * cell[0], rows * cell[1]), ground)
+        filled.paste(image)
+        few = filled.quantize(
+            min(colours, sixel.MOST_COLOURS), Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
+        )
+        shares = few.getpalette() or []
+        drawn = sixel.encode(few.tobytes(), few.width, list(zip(*[iter(shares)] * 3, strict=True)))
+        if len(drawn) <= sixel.MOST_BYTES or columns * rows == 1:
+            return b"%d %d\n" % (columns, rows) + drawn
+        share = math.sqrt(sixel.MOST_BYTES / len(drawn))
+        room = max(1, min(columns - 1, int(columns * share))), max(1, min(rows - 1, int(rows * share)))
+
+
 def _work(numbers: Sequence[int], data: bytes) -> bytes:
     """Make a picture small, or sharp where the numbers say how large a cell is."""
     try:
         if len(numbers) == 3:
             return _small(data, *numbers)
-        columns, rows, width, height, *ground = numbers
-        return _sharp(data, (columns, rows), (width, height), (ground[0], ground[1], ground[2]))
+        columns, rows, width, height, red, green, blue, colours = numbers
+        if colours:
+            return _sixel(data, (columns, rows), (width, height), (red, green, blue), colours)
+        return _sharp(data, (columns, rows), (width, height), (red, green, blue))
     except (CannotRead, MemoryError):
         raise
     except Exception as error:  # the readers raise nearly anything on broken data

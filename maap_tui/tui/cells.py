@@ -102,6 +102,23 @@ class Cells:
         """Lines with letters of unclear width: the columns and pieces that they were drawn with."""
         self._at: tuple[int, int] | None = None
         self._is_plain = False
+        self._drawn: list[tuple[int, int, int]] | None = None
+        """Row, first cell and end of what the last frame drew; None where that is not known."""
+
+    def forget_part(self, row: int, column: int, rows: int, columns: int) -> None:
+        """Not know what some cells show: the next frame that has them draws them."""
+        for number in range(row, min(row + rows, len(self._lines))):
+            end = min(column + columns, self._width)
+            for cells in self._lines[number]:
+                cells[column:end] = [None] * max(0, end - column)
+            self._unclear.pop(number, None)
+
+    def has_drawn(self, row: int, column: int, rows: int, columns: int) -> bool:
+        """Whether the last frame may have drawn some of these cells."""
+        return self._drawn is None or any(
+            row <= number < row + rows and start < column + columns and column < end
+            for number, start, end in self._drawn
+        )
 
     def frame(self, data: str) -> str:
         """What to send so that the terminal shows the same as after `data`.
@@ -121,6 +138,7 @@ class Cells:
         if before or not all(self._can_draw(row, pieces) for row, pieces in by_row.items()):
             self.forget((self._width, len(self._lines)))
             return data
+        self._drawn = []
         out: list[str] = [] if self._is_plain else [_RESET]
         pen = PLAIN
         for row, pieces in sorted(by_row.items()):
@@ -133,6 +151,7 @@ class Cells:
                 pen, self._at = PLAIN, None
                 self._lines[row] = [None] * self._width, [None] * self._width
                 self._unclear[row] = pieces
+                self._drawn.append((row, 0, self._width))
         out.append(_change(pen, PLAIN))
         self._is_plain = True
         if parts and not parts[-1]:
@@ -165,6 +184,8 @@ class Cells:
             if letter != shown or (look is not had and look != had)
         ]
         for start, end in _spans(differs, looks):
+            if self._drawn is not None:
+                self._drawn.append((row, start, end))
             cells = list(zip(letters[start:end], looks[start:end], strict=True))
             pen = self._draw_span(row, start, cells, pen, out)
         return pen

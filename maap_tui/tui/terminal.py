@@ -27,7 +27,7 @@ from textual.message import Message
 from textual.messages import InBandWindowResize
 
 from maap_tui.tui.cells import Cells, can_erase, sets_modes
-from maap_tui.tui.graphics import ANSWER_S, DELETE, QUERY, PictureLayer, Placed, may_ask, says_yes
+from maap_tui.tui.graphics import ANSWER_S, DELETE, QUERY, Abilities, PictureLayer, Placed, may_ask
 from maap_tui.tui.textual_compat import OpenDriver, TerminalAnswer
 
 ORDERLY_S = 1.0
@@ -145,7 +145,11 @@ class TerminalDriver(OpenDriver):
         self._pictures = PictureLayer()
         self._answered: asyncio.Event | None = None
         """Set when the terminal has said whether it draws pictures; None before it was asked."""
-        self._draws_pictures = False
+        self._abilities = Abilities()
+        self._asked_cell = (0, 0)
+        """What the system said of the size of a cell when the terminal answered."""
+        self._cell_by_area = (0, 0)
+        """Width and height of a cell, pixels, from those of all cells when the terminal answered."""
         self._watcher: threading.Thread | None = None
         assert self.file is not None  # the app is not opened without a terminal on stderr
         self._outlet = _Outlet(self.file, self)
@@ -215,7 +219,7 @@ class TerminalDriver(OpenDriver):
         """Whether the terminal draws pictures in pixels, as it answers itself; it is asked once."""
         if self._answered is None:
             self._answered = asyncio.Event()
-            if not may_ask(os.environ) or not all(self.cell_size()):
+            if not may_ask(os.environ):
                 self._answered.set()
             else:
                 self.expect_answers(2 * ANSWER_S)
@@ -225,15 +229,42 @@ class TerminalDriver(OpenDriver):
             async with asyncio.timeout(ANSWER_S):
                 await self._answered.wait()
         self._answered.set()
-        return self._draws_pictures
+        can_draw = self._abilities.knows_kitty or self._abilities.knows_sixel
+        return can_draw and all(self.cell_size())
 
     def _take_answer(self, text: str) -> None:
-        self._draws_pictures = self._draws_pictures or says_yes(text)
-        if self._answered is not None:
-            self._answered.set()  # of the two answers, that about pictures comes first
+        self._abilities.take(text)
+        self._asked_cell = self._system_cell()
+        columns, lines = self.terminal_size
+        self._cell_by_area = (
+            self._abilities.area[0] // max(1, columns),
+            self._abilities.area[1] // max(1, lines),
+        )
+        self._pictures.is_sixel = self._abilities.knows_sixel and not self._abilities.knows_kitty
+        if self._answered is not None and self._abilities.is_complete:
+            self._answered.set()
+
+    @property
+    def sixel_colours(self) -> int:
+        """Colours of a picture in sixel; 0 where pictures are drawn in kitty's protocol."""
+        return self._abilities.registers if self._pictures.is_sixel else 0
 
     def cell_size(self) -> tuple[int, int]:
-        """Width and height of a cell, pixels; 0 where the terminal does not say."""
+        """Width and height of a cell, pixels; 0 where the terminal does not say.
+
+        What it answered counts: of a scaled screen the system may say something else. That alone says,
+        without a question, that the letters have another size now.
+        """
+        system, asked = self._system_cell(), self._asked_cell
+        cell = self._abilities.cell
+        if not all(cell):
+            return system if all(system) else self._cell_by_area
+        if system == asked or not all(asked) or not all(system):
+            return cell
+        return cell[0] * system[0] // asked[0], cell[1] * system[1] // asked[1]
+
+    def _system_cell(self) -> tuple[int, int]:
+        """Width and height of a cell as the system knows them, pixels; 0 where it does not."""
         try:
             size = fcntl.ioctl(self.fileno, termios.TIOCGWINSZ, bytes(8))
         except OSError:
@@ -269,12 +300,25 @@ class TerminalDriver(OpenDriver):
                 self._is_unknown = False
                 self._cells.forget(self.terminal_size)
                 self._pictures.forget()
-            before, picture = self._pictures.around()
+            before, gone = self._pictures.begin(self.terminal_size.height)
+            if gone is not None:
+                self._uncover(gone)
             data = before + self._cells.frame(data)
+            picture = self._pictures.end(self._has_drawn)
         if data:
             data = f"{_SYNC_BEGINS}{data}{_SYNC_ENDS}" if self._is_in_sync else data
         if data or picture:
             self._send(data + picture)
+
+    def _uncover(self, picture: Placed) -> None:
+        """Have the cells of a picture drawn: this frame may have a part of them only."""
+        self._cells.forget_part(picture.row, picture.column, picture.seen_rows, picture.columns)
+        if self._ending.loop is not None:
+            with contextlib.suppress(RuntimeError):  # its loop has ended: the app is already ending
+                self._ending.loop.call_soon_threadsafe(self.driven_app.refresh)
+
+    def _has_drawn(self, picture: Placed) -> bool:
+        return self._cells.has_drawn(picture.row, picture.column, picture.seen_rows, picture.columns)
 
     def _send(self, data: str) -> None:
         """Queue bytes; where they are lost, everything is drawn again once the terminal has caught up."""

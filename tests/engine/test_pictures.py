@@ -114,7 +114,7 @@ async def test_a_sharp_picture_fills_whole_cells(
     size: tuple[int, int], room: tuple[int, int], cells: tuple[int, int], pixels: tuple[int, int]
 ) -> None:
     sharp = await made_sharp(encoded(halves("RGB", RED, BLUE, size)), room, (10, 20), (1, 2, 3))
-    image = Image.open(io.BytesIO(sharp.png), formats=["PNG"])
+    image = Image.open(io.BytesIO(sharp.data), formats=["PNG"])
     assert (sharp.columns, sharp.rows) == cells
     assert image.size == pixels
     # Its sides are drawn in proportion.

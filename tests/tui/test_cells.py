@@ -187,6 +187,29 @@ def test_what_is_not_known_is_sent_as_it_is_and_all_drawn_again(data: str) -> No
     assert cells.frame(rows) == first
 
 
+def test_a_part_that_is_forgotten_is_drawn_again_and_no_more() -> None:
+    cells = Cells(SIZE, erases=False)
+    rows = [letter * WIDTH for letter in "abcd"]
+    cells.frame(page(rows))
+    assert cells.has_drawn(1, 3, 2, 4)
+    assert cells.frame(page(rows)) == "" and not cells.has_drawn(0, 0, HEIGHT, WIDTH)
+    cells.forget_part(1, 3, 2, 4)
+    assert cells.frame(place(0, 0) + rows[0] + place(0, 0)) == ""
+    sent = cells.frame(page(rows))
+    assert (sent.count("b"), sent.count("c"), sent.count("a"), sent.count("d")) == (4, 4, 0, 0)
+    assert cells.has_drawn(2, 6, 1, 9) and not cells.has_drawn(2, 7, 1, 9) and not cells.has_drawn(3, 0, 1, 9)
+    # A part that is larger than the terminal ends with it.
+    cells.forget_part(3, WIDTH - 2, 9, 9)
+    assert cells.frame(page(rows)).count("d") == 2
+    # Where letters are of unclear width the whole line is drawn, and so it is with data of any other kind.
+    wide = [*rows[:3], "\N{GRINNING FACE}" + "d" * (WIDTH - 2)]
+    assert cells.frame(page(wide)) and cells.has_drawn(3, WIDTH - 1, 1, 1)
+    cells.forget_part(3, 4, 1, 1)
+    assert "\N{GRINNING FACE}" in cells.frame(page(wide))
+    cells.frame("\x1b[2J")
+    assert cells.has_drawn(0, 0, 1, 1)
+
+
 def test_another_size_has_everything_drawn_again() -> None:
     cells = Cells(SIZE, erases=True)
     cells.frame(page(["x" * WIDTH] * HEIGHT))

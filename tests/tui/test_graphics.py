@@ -330,6 +330,10 @@ class Canvas:
     def cell_size(self) -> tuple[int, int]:
         return CELL
 
+    @property
+    def sixel_colours(self) -> int:
+        return 0
+
     def show_picture_of(self, source: Callable[[], Placed | None] | None) -> None:
         self.source = source
 
@@ -367,13 +371,19 @@ def test_a_part_of_a_picture_is_that_of_its_first_rows() -> None:
     layer = PictureLayer()
     placed = Placed(memory.getvalue(), 3, 4, 8, 5, 2)
     layer.source = lambda: placed
-    before, after = layer.around()
+
+    def around() -> tuple[str, str]:
+        before, gone = layer.begin(40)
+        assert gone is None
+        return before, layer.end(lambda picture: True)
+
+    before, after = around()
     assert not before and after.startswith("\x1b7\x1b[5;4H\x1b_Ga=T,") and after.endswith("\x1b\\\x1b8")
     assert ",c=8,r=2,w=80,h=40," in after
-    assert layer.around() == ("", "")
+    assert around() == ("", "")
     # Bytes were lost: it is taken away, whether it was shown or not, and drawn once more.
     layer.forget()
-    before, again = layer.around()
+    before, again = around()
     assert "a=d,d=I" in before and again == after
     assert "a=d,d=I" in layer.clear()
     assert layer.clear() == ""

@@ -471,7 +471,7 @@ class UiSettings(Section):
         "MAAP_UI_SHARP_PICTURES",
         SWITCH,
         True,
-        "Show quicklooks in pixels where the terminal can; off keeps half blocks.",
+        "Show quicklooks in pixels (kitty's protocol, sixel) where the terminal can; off keeps half blocks.",
         applies="now",
     )
     survive_hangup = Setting(

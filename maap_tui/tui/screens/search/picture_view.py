@@ -87,7 +87,8 @@ class PictureView(OnHost, Widget):
                 self.show(await made_small(data, *self.room, colours=self.colours))
             else:
                 colour = self.background_colors[1]
-                sharp = await made_sharp(data, (self.size.width, self.size.height), cell, colour.rgb)
+                room = self.size.width, self.size.height
+                sharp = await made_sharp(data, room, cell, colour.rgb, sixel_colours=terminal.sixel_colours)
                 if made_for == (self.size, terminal.cell_size()):
                     self._show_sharp(sharp, terminal)
 
@@ -111,7 +112,7 @@ class PictureView(OnHost, Widget):
         columns, rows = self._sharp.columns, self._sharp.rows
         covers = [one.region.y for one in covering(self) if one.region.overlaps(place)]
         seen = min([rows, *(top - place.y for top in covers)])
-        return Placed(self._sharp.png, place.x, place.y, columns, rows, seen) if seen > 0 else None
+        return Placed(self._sharp.data, place.x, place.y, columns, rows, seen) if seen > 0 else None
 
     def on_unmount(self) -> None:
         if self._terminal is not None:
