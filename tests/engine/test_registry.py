@@ -2,61 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import random
 import subprocess
 import sys
-import threading
 import time
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maap_tui.engine.errors import InvalidRequestError, LockedError, RegistryError
+from maap_tui.engine.errors import InvalidRequestError, RegistryError
 from maap_tui.engine.registry.baseline import BaselineRegistry
-from maap_tui.engine.registry.cleanup import deletable, delete_marked
-from maap_tui.engine.registry.counts import StatsCache
-from maap_tui.engine.registry.entries import Key, Kind, Stats, TrackedFile
+from maap_tui.engine.registry.entries import Key, Stats, TrackedFile
 from maap_tui.engine.registry.registry import Registry
 from maap_tui.engine.registry.repair import problems_of
-from maap_tui.engine.storage import files, locks
-from tests.homes import PATIENCE_S
-
-ROOT = Path(__file__).resolve().parents[2]
-KEY = Key("EarthCARE", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
-BELOW = "EarthCARE/EarthCAREL2Validated_MAAP/CPR_CLD_2A/BC"
-DAY = date(2025, 12, 1)
-NEXT = date(2025, 12, 2)
-
-
-def entry(number: int, day: date = DAY) -> TrackedFile:
-    name = f"ECA_EXBC_CPR_CLD_2A_{day:%Y%m%d}T{number:06d}Z_{day:%Y%m%d}T235959Z_07655C.h5"
-    return TrackedFile(KEY, day, f"https://archive.example/data/{name}", f"/data/{name}")
-
-
-def short(number: int) -> TrackedFile:
-    """An entry of few bytes, for tests that try every length."""
-    return TrackedFile(KEY, DAY, f"https://a.b/c/{number}x.h5", f"/d/{number}x.h5")
+from maap_tui.engine.storage import files
+from tests.engine.registry_kit import BELOW, DAY, KEY, NEXT, ROOT, add, download, entry, lines_of, short
 
 
 @pytest.fixture
 def registry(tmp_path: Path) -> BaselineRegistry:
     return BaselineRegistry(tmp_path / "registry", KEY, lock_timeout_s=10)
-
-
-def add(registry: BaselineRegistry, *entries: TrackedFile) -> int:
-    return registry.add(entries).new
-
-
-def download(registry: BaselineRegistry, *entries: TrackedFile) -> None:
-    for item in entries:
-        registry.record(item.url, item.path, item.day)
 
 
 def test_files_and_lines_are_those_of_maap_client(registry: BaselineRegistry) -> None:
@@ -467,10 +435,6 @@ def test_day_file_outside_its_year_is_read_and_not_repeated(registry: BaselineRe
     assert set(registry.urls()) == {entry(1), entry(2)}
 
 
-def lines_of(path: Path) -> list[str]:
-    return path.read_text().splitlines()
-
-
 @pytest.fixture
 def long_day(registry: BaselineRegistry) -> tuple[BaselineRegistry, Path]:
     """A day of 20,000 downloads, and a registry that wrote to it several times."""
@@ -515,322 +479,6 @@ def test_what_another_program_did_to_a_remembered_day_is_noticed(
     }  # fmt: skip
 
 
-WRITER = """
-import sys
-from datetime import date
-from pathlib import Path
-from maap_tui.engine.registry.baseline import BaselineRegistry
-from maap_tui.engine.registry.entries import TrackedFile, Key
-root, start, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-day = date(2025, 12, 1)
-registry = BaselineRegistry(root, Key("EarthCARE", "C", "P", "BC"))
-print("ready", flush=True)
-sys.stdin.readline()
-for number in range(start, start + count):
-    url, path = f"https://archive.example/{number}.h5", f"/data/{number}.h5"
-    registry.add([TrackedFile(registry.key, day, url, path)])
-    registry.record(url, path, day)
-    print(number, flush=True)
-"""
-
-
-def writers(root: Path, starts: list[int], count: int) -> list[subprocess.Popen[str]]:
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(root), str(start), str(count)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-        for start in starts
-    ]
-    for process in running:
-        assert process.stdout is not None and process.stdin is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in running:
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
-    return running
-
-
-@pytest.mark.fault("C2")
-def test_four_processes_lose_and_repeat_nothing(tmp_path: Path) -> None:
-    # Each two overlap by half: half of all lines are offered twice.
-    for process in writers(tmp_path, [0, 15, 30, 45], 30):
-        process.communicate(timeout=PATIENCE_S)
-        assert process.returncode == 0
-    expected = sorted(f"https://archive.example/{number}.h5|/data/{number}.h5" for number in range(75))
-    for tree, prefix in (("urls", "url"), ("downloads", "dwl")):
-        path = tmp_path / tree / "EarthCARE/C/P/BC/2025" / f"{prefix}_20251201.txt"
-        assert sorted(path.read_text().splitlines()) == expected
-
-
-def test_killed_writer_loses_and_repeats_nothing_acknowledged(tmp_path: Path) -> None:
-    acknowledged: set[int] = set()
-    for round_number in range(3):
-        process = writers(tmp_path, [0], 2000)[0]
-        assert process.stdout is not None
-        with process:
-            wanted = 20 * (round_number + 1) + random.Random(round_number).randrange(10)
-            for _ in range(wanted):
-                acknowledged.add(int(process.stdout.readline()))
-            process.kill()
-            acknowledged.update(int(line) for line in process.stdout if line.endswith("\n"))
-    registry = BaselineRegistry(tmp_path, Key("EarthCARE", "C", "P", "BC"))
-    urls = [item.url for item in registry.downloads()]
-    assert {f"https://archive.example/{number}.h5" for number in acknowledged} <= set(urls)
-    lines = registry.day_file("dwl", DAY).read_text().splitlines()
-    assert len(lines) == len(set(lines))
-
-
-def test_threads_share_one_object(registry: BaselineRegistry) -> None:
-    def work() -> None:
-        for number in range(15):
-            add(registry, entry(number))
-            download(registry, entry(number))
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert registry.stats() == Stats(15, 15, 0, 0, 0, 15)
-    assert registry.day_file("dwl", DAY).read_text().count("\n") == 15
-
-
-def test_busy_baseline_is_a_locked_error(tmp_path: Path) -> None:
-    registry = BaselineRegistry(tmp_path, KEY, lock_timeout_s=0.02)
-    with (
-        locks.lock(tmp_path / "downloads" / BELOW / ".lock", timeout_s=1, purpose="sync"),
-        pytest.raises(LockedError, match=str(os.getpid())),
-    ):
-        add(registry, entry(1))
-    assert add(registry, entry(1)) == 1
-
-
-def test_full_disk_keeps_old_lines(tmp_path: Path) -> None:
-    registry = BaselineRegistry(tmp_path, KEY)
-    add(registry, *(entry(number) for number in range(200)))
-    code = """
-import resource, signal, sys
-from datetime import date
-from pathlib import Path
-from maap_tui.engine.registry.baseline import BaselineRegistry
-from maap_tui.engine.registry.entries import TrackedFile, Key
-from maap_tui.engine.errors import StorageError
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-size = int(sys.argv[2]) + 100
-resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-registry = BaselineRegistry(Path(sys.argv[1]), Key(*sys.argv[3:]))
-try:
-    day, path = date(2025, 12, 1), "/data/" + "x" * 50
-    registry.add([TrackedFile(registry.key, day, f"https://archive.example/{n}", path) for n in range(9)])
-except StorageError as error:
-    print(error.message)
-"""
-    path = registry.day_file("url", DAY)
-    before = path.read_bytes()
-    names = (KEY.mission, KEY.collection, KEY.product_type, KEY.baseline)
-    ended = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path), str(len(before)), *names],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert str(path) in ended.stdout
-    assert path.read_bytes() == before
-
-
-def test_unreadable_file_is_named_not_taken_for_empty(registry: BaselineRegistry) -> None:
-    third = NEXT + timedelta(days=1)
-    add(registry, entry(1), entry(1, NEXT), entry(1, third))
-    folder, link = registry.day_file("dwl", DAY), registry.day_file("dwl", NEXT)
-    folder.mkdir(parents=True)
-    link.symlink_to(link)
-    assert registry.pending_downloads() == [entry(1, third)]
-    assert registry.stats().pending_downloads == 1, "nobody knows what of those days is downloaded"
-    assert [(one.path, one.lines) for one in registry.damage] == [(folder, 0), (link, 0)]
-    assert [problem.file for problem in problems_of(registry)] == [folder, link]
-
-
-def age(root: Path) -> None:
-    """Make all files look as if they had not changed for a while."""
-    for path in root.rglob("*.txt"):
-        os.utime(path, (1_700_000_000, 1_700_000_000))
-
-
-def test_counts_are_kept_and_never_trusted_after_a_change(tmp_path: Path) -> None:
-    cache = StatsCache(tmp_path / "state")
-    root = tmp_path / "registry"
-    registry = BaselineRegistry(root, KEY, cache=cache)
-    add(registry, entry(1), entry(2))
-    age(root)
-    expected = registry.stats()
-    kept = list((tmp_path / "state").iterdir())
-    assert len(kept) == 1
-    path = registry.day_file("url", DAY)
-    status = path.stat()
-    path.write_bytes(b"x" * status.st_size)
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    # The same name, size and time: only the kept counts can still know of two URLs.
-    assert BaselineRegistry(root, KEY, cache=cache).stats() == expected
-    os.utime(path, (1_700_000_001, 1_700_000_001))
-    assert BaselineRegistry(root, KEY, cache=cache).stats().total_urls == 0
-    whole = json.loads(kept[0].read_text())
-    for damage in (
-        "",
-        "{",
-        "[]",
-        json.dumps({**whole, "version": 3}),
-        json.dumps({**whole, "of": "another registry"}),
-        json.dumps({**whole, "downloads": {"2025-12-01": [[], 1]}}),
-        json.dumps({**whole, "marks": {"2025-12-01": [[["a", 1]], 1, [1, 2]]}}),
-        "\xff",
-    ):
-        kept[0].write_bytes(damage.encode("latin-1"))
-        assert BaselineRegistry(root, KEY, cache=cache).stats().total_urls == 0
-
-
-@pytest.mark.parametrize(("kind", "side"), [("dwl", "downloads"), ("mrk", "marks")])
-def test_a_day_with_nothing_pending_is_read_again_when_it_changes(
-    kind: Kind, side: Literal["downloads", "marks"], tmp_path: Path
-) -> None:
-    cache = StatsCache(tmp_path / "state")
-    root = tmp_path / "registry"
-    registry = BaselineRegistry(root, KEY, cache=cache)
-    for file in (entry(1), entry(2), entry(1, NEXT)):
-        add(registry, file)
-        registry.record(file.url, file.path, file.day)
-        registry.mark([(file.path, file.day)])
-    path = registry.day_file(kind, DAY)
-    path.write_bytes(path.read_bytes() + b"\x07damaged\n")
-    age(root)
-
-    def pending() -> list[tuple[date, list[tuple[str, str]]]]:
-        again = BaselineRegistry(root, KEY, cache=cache)
-        found = list(again.pending_days(side))
-        assert [one.lines for one in again.damage] == [1]
-        return found
-
-    assert pending() == []
-    status = path.stat()
-    content = path.read_bytes()
-    lost = b"#" * (status.st_size - len(b"\n\x07damaged\n")) + b"\n\x07damaged\n"
-    path.write_bytes(lost)
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    # The same name, size and time: only what was kept can still know that nothing is pending.
-    assert pending() == []
-    os.utime(path, (1_700_000_001, 1_700_000_001))
-    both = [(entry(1).url, entry(1).path), (entry(2).url, entry(2).path)]
-    assert pending() == [(DAY, both)]
-    assert pending() == [(DAY, both)]
-    path.write_bytes(content)
-    assert pending() == []
-    for one in (tmp_path / "state").iterdir():
-        one.unlink()
-    assert pending() == []
-
-
-def test_counts_of_a_file_that_just_changed_are_not_kept(registry: BaselineRegistry) -> None:
-    add(registry, entry(1))
-    assert registry.stats().total_urls == 1
-    path = registry.day_file("url", DAY)
-    status = path.stat()
-    path.write_bytes(b"x" * status.st_size)
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert registry.stats().total_urls == 0
-
-
-def test_state_folder_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    registry = BaselineRegistry(tmp_path / "registry", KEY, cache=StatsCache(tmp_path / "file"))
-    add(registry, entry(1))
-    age(tmp_path)
-    assert registry.stats().total_urls == 1
-
-
-@pytest.mark.fault("R8")
-def test_cleanup_deletes_marked_files_only_and_says_so(registry: BaselineRegistry, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
-    for name in ("a.h5", "b.h5", "kept.h5"):
-        (data / name).write_bytes(b"12345")
-    registry.mark([(str(data / name), DAY) for name in ("a.h5", "b.h5", "gone.h5")])
-    journal = tmp_path / "state" / "deletions.txt"
-    plan = delete_marked(registry, data, journal, dry_run=True)
-    assert (plan.deleted, plan.bytes, plan.refused) == ([data / "a.h5", data / "b.h5"], 10, [])
-    assert not journal.exists()
-    assert deletable(registry, data).bytes == 10
-    report = delete_marked(registry, data, journal)
-    assert (report.deleted, report.bytes, report.refused) == ([data / "a.h5", data / "b.h5"], 10, [])
-    assert os.listdir(data) == ["kept.h5"]
-    assert [line.split("|")[1:] for line in journal.read_text().splitlines()] == [
-        ["5", str(data / "a.h5")],
-        ["5", str(data / "b.h5")],
-    ]
-    assert delete_marked(registry, data, journal).deleted == []
-    assert registry.stats().marked == 3
-
-
-@pytest.mark.fault("R8")
-def test_cleanup_never_leaves_the_data_folder(registry: BaselineRegistry, tmp_path: Path) -> None:
-    data, outside = tmp_path / "data", tmp_path / "outside"
-    (data / "folder").mkdir(parents=True)
-    outside.mkdir()
-    (tmp_path / "data-twin").mkdir()
-    victims = [outside / "victim.h5", tmp_path / "data-twin" / "victim.h5"]
-    for victim in victims:
-        victim.write_text("precious")
-    (data / "link.h5").symlink_to(victims[0])
-    (data / "way-out").symlink_to(outside)
-    (data / "dangling").symlink_to(data / "nothing")
-    add(registry, entry(1))
-    marks = [
-        *map(str, victims),
-        str(data / "link.h5"),
-        str(data / "dangling"),
-        str(data / "way-out" / "victim.h5"),
-        f"{data}/../outside/victim.h5",
-        str(data / "folder"),
-        str(data),
-        f"{data}/folder/..",
-        "/etc/passwd",
-    ]
-    registry.mark([(path, DAY) for path in marks])
-    report = delete_marked(registry, data, tmp_path / "journal")
-    assert report.deleted == []
-    assert sorted(path for path, _ in report.refused) == sorted(marks)
-    assert dict(report.refused)[str(data / "link.h5")] == "it is a symbolic link"
-    assert all(victim.read_text() == "precious" for victim in victims)
-    assert (data / "link.h5").is_symlink()
-    assert not (tmp_path / "journal").exists()
-
-
-@pytest.mark.fault("R8")
-def test_cleanup_spares_the_registry_and_the_root(registry: BaselineRegistry, tmp_path: Path) -> None:
-    add(registry, entry(1))
-    path = registry.day_file("url", DAY)
-    registry.mark([(str(path), DAY)])
-    assert delete_marked(registry, tmp_path, tmp_path / "journal").refused == [
-        (str(path), "it belongs to the registry")
-    ]
-    with pytest.raises(InvalidRequestError):
-        deletable(registry, Path("/"))
-
-
-def test_cleanup_through_a_linked_data_folder(registry: BaselineRegistry, tmp_path: Path) -> None:
-    (tmp_path / "disk").mkdir()
-    (tmp_path / "data").symlink_to(tmp_path / "disk")
-    (tmp_path / "disk" / "a.h5").write_text("x")
-    registry.mark([(str(tmp_path / "data" / "a.h5"), DAY)])
-    assert delete_marked(registry, tmp_path / "data", tmp_path / "journal").deleted == [
-        tmp_path / "disk" / "a.h5"
-    ]
-    assert os.listdir(tmp_path / "disk") == []
-
-
 def test_tracked_is_the_union_of_the_trees(tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     assert registry.tracked() == []
@@ -868,52 +516,6 @@ def test_writing_leaves_no_foreign_names(registry: BaselineRegistry) -> None:
     registry.record_error(entry(1).url, "x")
     download(registry, entry(1))
     assert sorted(os.listdir(folder)) == ["2025", "errors.txt"]
-
-
-def test_locks_are_not_among_the_data(tmp_path: Path) -> None:
-    registry = Registry(tmp_path)
-    tracker = registry.baseline(KEY)
-    with registry.sync_lock(KEY, "sync"):
-        add(tracker, entry(1))
-        download(tracker, entry(1))
-    assert sorted(path.name for path in tmp_path.glob("*")) == [".locks", "downloads", "urls"]
-    found = {path.suffix for tree in ("urls", "downloads") for path in (tmp_path / tree).rglob("*.*")}
-    assert found == {".txt"}
-
-
-@pytest.mark.parametrize("kind", ["write", "sync"])
-def test_earlier_versions_at_work_are_seen_and_see_this_one(tmp_path: Path, kind: str) -> None:
-    registry = Registry(tmp_path, lock_timeout_s=0)
-    folder = registry.baseline(KEY).errors_file.parent
-    earlier = folder / ".lock" if kind == "write" else folder.parent / f".sync-{KEY.baseline}.lock"
-
-    def take() -> contextlib.AbstractContextManager[None]:
-        if kind == "sync":
-            return registry.sync_lock(KEY, "sync")
-        return registry.baseline(KEY).locked("marking files")
-
-    with locks.lock(earlier, timeout_s=0, purpose="an earlier version"):
-        with pytest.raises(LockedError, match="an earlier version"), take():
-            pass
-        with pytest.raises(LockedError, match="an earlier version"):
-            registry.drop_earlier_locks(KEY)
-    with take(), pytest.raises(LockedError), locks.lock(earlier, timeout_s=0):
-        pass
-    assert registry.drop_earlier_locks(KEY) == 1 and not earlier.exists()
-    with take():
-        assert not earlier.exists()
-    assert registry.drop_earlier_locks(KEY) == 0
-
-
-def test_who_may_write_to_one_baseline_alone_locks_there(tmp_path: Path) -> None:
-    (tmp_path / ".locks").write_text("as a folder that cannot be made")
-    registry = Registry(tmp_path, lock_timeout_s=0)
-    add(registry.baseline(KEY), entry(1))
-    with registry.baseline(KEY).locked("marking files"), pytest.raises(LockedError, match="marking files"):
-        add(Registry(tmp_path, lock_timeout_s=0).baseline(KEY), entry(2))
-    (tmp_path / ".locks").unlink()
-    add(registry.baseline(KEY), entry(2))
-    assert len(list(registry.baseline(KEY).urls())) == 2
 
 
 @pytest.mark.fault("P13")
