@@ -16,6 +16,7 @@ from pathlib import Path
 
 from maap_tui.demo.archive import Archive
 from maap_tui.demo.missions.base import Granule
+from maap_tui.engine.config.toml_file import set_entry
 from maap_tui.engine.download.queue_store import Queue, QueueRow
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.runs import DONE, Counts, Run, Runs
@@ -95,6 +96,9 @@ _SEARCHES: Mapping[str, dict[str, str | int | bool]] = {
         "collection": _L2, "product": "ATL_EBD_2A", "baseline": "BC", "days_back": 14, "frame": "C,D",
     },
 }  # fmt: skip
+
+_SET = {"products": ["CPR_CLD_2A", "AC__TC__2B"], "collection": _L2}
+"""The radar of all frames and the synergy of one: some orbits and frames are complete, others wait."""
 
 
 def has_past(home: Path) -> bool:
@@ -283,7 +287,7 @@ class _Writer:
             os.utime(path, (then, then))
 
     def finish(self) -> None:
-        """Write the runs in their order, the queue and the saved searches."""
+        """Write the runs in their order, the queue, the saved searches and a set."""
         for ago in _CLEANED:
             begun = (self._now - ago * _DAY).replace(hour=4, minute=30, second=1)
             counts = Counts(deleted=140 + 33 * ago, bytes=(61 + 17 * ago) << 20)
@@ -310,6 +314,8 @@ class _Writer:
         queue.close()
         for name, choices in _SEARCHES.items():
             SavedSearches(self._session.dirs.searches_file).save(name, choices)
+        if not self._session.settings.sets:
+            set_entry(self._home / "config.toml", "sets", ["clouds"], _SET)
 
 
 def _run_words(names: tuple[str, ...], begun: datetime, took: timedelta) -> str:

@@ -74,6 +74,10 @@ async def test_it_is_that_of_a_home_in_use(tmp_path: Path) -> None:
             assert {row.state for row in queue.load()} == {"finished", "failed"}
             queue.close()
             assert len(SavedSearches(session.dirs.searches_file).all()) == 2
+            # A set of what is followed, of which some is complete and some is not.
+            (declared,) = session.settings.sets.values()
+            table = await session.set_table(declared, TimeRange(MOMENT - timedelta(days=6), MOMENT))
+            assert {"complete", "waiting"} <= {row.state for row in table.rows}
             # A sync goes on with it: the addresses are the archive's.
             span = TimeRange(MOMENT - timedelta(days=5), MOMENT)
             report = await session.sync(Query(*EBD, time=span, frames=("D",)))
