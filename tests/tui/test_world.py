@@ -10,7 +10,7 @@ import pytest
 from pyproj import Geod
 
 from maap_tui.engine.plane import coastlines, drawable
-from maap_tui.tui.screens.search.world import Dots, Frame, box_line, circle_line, nearest_line
+from maap_tui.tui.screens.search.world import Dots, Frame, box_line, circle_line, nearest_line, signs
 
 EARTH = Geod(a=6371000.0, b=6371000.0)
 WHOLE = Frame(80, 21)
@@ -127,3 +127,28 @@ def test_a_dotted_line_has_fewer_dots() -> None:
     dotted.draw([line], every=2)
     count = [sum(bits.bit_count() for bits in layer.cells.values()) for layer in (solid, dotted)]
     assert count[1] == pytest.approx(count[0] / 2, abs=1)
+
+
+@pytest.mark.parametrize("is_plain", [False, True])
+def test_hundreds_of_tracks_do_not_hide_the_coasts(is_plain: bool) -> None:
+    frame = Frame(40, 10)
+    land, here = Dots(frame), Dots(frame)
+    land.draw([[(-170.0, 20.0), (170.0, 20.0)]])
+    here.draw([[(0.0, 80.0), (0.0, -80.0)]])
+    coast = next(row for row in range(10) if any(at // 40 == row for at in land.cells))
+    for count, top in ((3, "found"), (300, "land")):
+        found = Dots(frame)
+        found.draw(
+            [[(at * 360 / count - 179.0, 85.0), (at * 360 / count - 179.0, -85.0)] for at in range(count)]
+        )
+        layers = {"land": land, "found": found, "here": here}
+        cells = signs(layers, frame, coast, is_plain=is_plain)
+        crossed = [
+            cell for at, cell in enumerate(cells) if {coast * 40 + at} <= land.cells.keys() & found.cells
+        ]
+        named = {name for name, _ in crossed} - {"here"}
+        assert named == {top}
+        assert "here" in {name for name, _ in cells}, "what is here stays in front"
+        if top == "land":
+            bare = signs({"land": land}, frame, coast, is_plain=is_plain)
+            assert all(cell in bare for cell in crossed if cell[0] == "land")

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
+from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -31,6 +32,7 @@ from maap_tui.tui.screens.search.track_map import pieces_of
 from maap_tui.tui.screens.search.world import (
     FINEST,
     LAYERS,
+    PLAIN,
     Dots,
     Frame,
     box_line,
@@ -62,6 +64,9 @@ KEYS: list[KeyWords] = [
 
 DOTTED = {"found": 2}
 """Layers of which only each so many dots are drawn, so that they differ without colour."""
+
+LEGEND = ("\u2812", "\u2802")
+"""A piece of a line with all of its dots, and of one with every second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +181,14 @@ class WorldMap(OnHost, Widget, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         return self._lines[y] if y < len(self._lines) else Strip.blank(self.size.width)
+
+    def sign_of(self, layer: str) -> Text:
+        """A piece of a line of a layer as it is drawn, for a legend."""
+        is_plain = self.maap.glyphs.full == "#"
+        sign = PLAIN[layer] if is_plain else LEGEND[layer in DOTTED]
+        style = self.get_component_rich_style(f"map--{layer}")
+        # It stands on the ground of the legend.
+        return Text.assemble((sign * 2, Style(color=style.color, bold=style.bold)))
 
     # Moves
 
@@ -305,10 +318,13 @@ class MapScreen(CommandDialog[str]):
         longitude, latitude = self._world.position
         where = f"{abs(latitude):.1f}{'N' if latitude >= 0 else 'S'} "
         where += f"{abs(longitude):.1f}{'E' if longitude >= 0 else 'W'}"
-        words = [where]
+        words: list[str | Text] = [where]
         if self._world.corner is None:
             counts = Counter(track.layer(self._world.marks) for track in self._tracks)
-            words += [f"{name} {format_count(counts[name])}" for name in ("found", "here", "marked")]
+            words += [
+                self._world.sign_of(name).append_text(Text(f" {name} {format_count(counts[name])}"))
+                for name in ("found", "here", "marked")
+            ]
             if len(self._tracks) <= NAMED and (near := self._world.near()):
                 more = f" +{len(near) - 1}" if len(near) > 1 else ""
                 words.insert(1, f"{_name_of(near[0].result)}{more}")
@@ -316,7 +332,8 @@ class MapScreen(CommandDialog[str]):
                 words.append(f"{plural(self._count - len(self._tracks), 'result')} not drawn")
         else:
             words.append("move to the other corner, b or enter takes the box, esc drops it")
-        self.query_one("#where", Static).update(clean(f" {f' {self.maap.glyphs.dot} '.join(words)}"))
+        parts = [one if isinstance(one, Text) else Text(clean(one)) for one in words]
+        self.query_one("#where", Static).update(Text(" ") + Text(f" {self.maap.glyphs.dot} ").join(parts))
 
     def subjects(self) -> Callable[[], list[dict[str, str]]]:
         """The granule under the cursor, for a command of the user's."""

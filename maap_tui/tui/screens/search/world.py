@@ -19,6 +19,9 @@ FINEST = 7
 LAYERS = ("land", "found", "here", "marked", "area")
 """What is drawn, the lowest first: of two in a cell the later one gives the colour."""
 
+MOST_COVERED = 0.3
+"""Part of the cells that tracks of the layer `found` may have before coasts are drawn in front of them."""
+
 PLAIN = dict(zip(LAYERS, ".-#*+", strict=True))
 """A sign a layer, where braille cannot be sent."""
 
@@ -134,10 +137,16 @@ def signs(layers: Mapping[str, Dots], frame: Frame, row: int, *, is_plain: bool)
         is_plain: whether braille cannot be sent.
     """
     found = []
+    # Where tracks that are only found cover most of what is seen, they would hide the coasts.
+    is_full = (
+        len(layers["found"].cells) > MOST_COVERED * frame.width * frame.height if "found" in layers else False
+    )
     for at in range(row * frame.width, (row + 1) * frame.width):
         bits, top = 0, ""
         for name in LAYERS:
             if name in layers and (more := layers[name].cells.get(at, 0)):
+                if name == "found" and top == "land" and is_full:
+                    continue
                 bits, top = bits | more, name
         found.append((top, " " if not bits else PLAIN[top] if is_plain else chr(0x2800 + bits)))
     return found
