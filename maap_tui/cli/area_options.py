@@ -55,7 +55,8 @@ def add_circle(
 
 def add_renamed(group: Any, name: str, *older: str, **kwargs: Any) -> None:
     """Add an option that had other names: these are accepted, and neither help nor completion shows them."""
-    action = group.add_argument(name, *older, action=_Renamed, **kwargs)
+    # A switch has no value that could be refused under its older name: argparse's own action does.
+    action = group.add_argument(name, *older, **{"action": _Renamed, **kwargs})
     action.option_strings = [name]
 
 
