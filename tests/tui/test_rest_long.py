@@ -14,7 +14,7 @@ STEPS = (
     (b"4", b"On disk"),
     (b"n", b"not here, in"),
     (b"\t", b"fetches day"),
-    (b"\x1bt", b"No set is declared"),
+    (b"\x1bt", b"products:"),
     (b"\x1b\r", b"Files of the day"),
     (b"3", b"Transfers"),
     (b"2", b"No search yet"),
