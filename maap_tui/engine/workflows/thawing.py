@@ -218,7 +218,8 @@ async def _moved(
 ) -> list[DownloadRequest]:
     """Files that the archive has under another address than the one that was frozen.
 
-    Where the catalogue does not answer, nobody knows whether those that are left are gone: those fail, and another run asks again.
+    Where the catalogue does not answer, nobody knows whether those that are left are gone: those fail, and
+    another run asks again.
     """
     gone = {one.url for one in report.gone}
     by_url = {one.url: one for one in study.files}
