@@ -99,7 +99,11 @@ class Parser(argparse.ArgumentParser):
             for action in self._actions:
                 if action.dest in NAMES and not action.option_strings:
                     action.nargs, action.required = "?", False
-        return super().parse_known_args(args, namespace)
+        namespace, extra = super().parse_known_args(args, namespace)
+        if extra:
+            # Reported here and not by the parser above, so that the help of this command is named.
+            self.error(f"unrecognized arguments: {' '.join(extra)}")
+        return namespace, extra
 
     def error(self, message: str) -> NoReturn:
         found = re.match(r"argument (COMMAND|ACTION): invalid choice: '(.*?)' \(choose from (.*)\)", message)

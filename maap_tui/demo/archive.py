@@ -47,6 +47,7 @@ class Archive:
         rotate_tokens: bool = False,
         old_queryables: bool = False,
         next_form: Literal["", "post", "get"] = "",
+        live_tokens: bool = False,
         faults: Sequence[Mapping[str, Any]] = (),
         **fault: Any,
     ) -> None:
@@ -72,7 +73,8 @@ class Archive:
         self.token_url = self.url + TOKEN_PATH
         """Where offline tokens are exchanged."""
         issuer = self.token_url.removesuffix("/protocol/openid-connect/token")
-        self.tokens = TokenService(self.clock, offline_days, rotate_tokens, issuer)
+        token_clock = time.time if live_tokens else self.clock
+        self.tokens = TokenService(token_clock, offline_days, rotate_tokens, issuer)
         """The token endpoint."""
         self.offline_token = self.tokens.issue_offline()
         """An offline token that works here."""
@@ -99,8 +101,9 @@ class Archive:
         Args:
             port: port on 127.0.0.1; 0 takes any free one.
             options: `now` (ISO time) freezes the clock; `offline_days` is the validity of the offline
-                token; `rotate_tokens`, `old_queryables` and `next_form` ("post" or "get" for POST
-                searches) switch variants of the service; `faults` is a list of rules, and the fields of
+                token; `live_tokens` counts it from the time of this machine, also where `now` is given;
+                `rotate_tokens`, `old_queryables` and `next_form` ("post" or "get" for POST searches)
+                switch variants of the service; `faults` is a list of rules, and the fields of
                 one `Fault` rule may be given directly.
 
         Raises:

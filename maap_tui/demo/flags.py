@@ -45,7 +45,7 @@ _SWITCHES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the archive and of its faults to a parser."""
-    parser.add_argument("--now", metavar="TIME", help="freeze the clock at this ISO time")
+    parser.add_argument("--now", metavar="TIME", help="freeze the archive at this ISO time")
     parser.add_argument("--offline-days", type=float, default=90, metavar="N", help="validity of the token")
     parser.add_argument(
         "--rotate-tokens", action="store_true", help="each refresh replaces the offline token"
@@ -75,6 +75,8 @@ def options_of(arguments: argparse.Namespace) -> dict[str, Any]:
         name: getattr(arguments, name)
         for name in ("now", "offline_days", "rotate_tokens", "old_queryables", "next_form")
     }
+    # Programs that use the archive judge the token by their own clock, which --now does not change.
+    options["live_tokens"] = True
     options["faults"] = arguments.fault
     for flag in (*_NUMBERS, *_SWITCHES, "filters"):
         name = flag.replace("-", "_")

@@ -1,6 +1,7 @@
 import builtins
 import contextlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -40,6 +41,16 @@ def test_the_tour_shows_each_command_before_its_output(maap: Callable, tmp_path:
     assert [line.split()[2] for line in shown] == ["list", "list", "list", "search", "sync", "state", "sync"]
     assert "Downloaded:          125" in ended.lines
     assert "Nothing new" in ended.err
+
+
+@pytest.mark.parametrize("now", ["2020-01-15", "2100-01-15"])
+def test_its_token_is_valid_in_any_frozen_year(maap: Callable, now: str) -> None:
+    ended = maap("demo", "--now", now, "--", "token")
+    assert ended.code == 0
+    assert "Warning" not in ended.err
+    assert re.search(r"\b(89|90) days\b", ended.out), ended.out
+    expired = maap("demo", "--now", now, "--offline-days", "-1", "--", "token")
+    assert expired.code == 2
 
 
 def test_a_real_home_is_not_taken(maap: Callable, tmp_path: Path) -> None:

@@ -84,6 +84,25 @@ def test_examples_can_be_run(path: tuple[str, ...]) -> None:
         build_parser().parse_args(words)
 
 
+@pytest.mark.parametrize("path", PATHS, ids=title)
+def test_an_unknown_option_names_the_help_of_its_command(
+    path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    example = re.findall(r"^  maap\b(.*)$", help_of(*path).partition("\nexample")[2], re.MULTILINE)[0]
+    known = shlex.split(example.partition(" > ")[0].partition(" -- ")[0])
+    named = max((one for one in PATHS if one == tuple(known[: len(one)])), key=len)
+    assert named[: len(path)] == path
+    assert main([*known, "--nope"]) == 4
+    assert capsys.readouterr().err == f"Error: unrecognized arguments: --nope. See {title(named)} -h.\n"
+
+
+def test_an_unknown_option_before_the_command_names_the_program_s_help(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--nope", "list"]) == 4
+    assert capsys.readouterr().err == "Error: unrecognized arguments: --nope. See maap -h.\n"
+
+
 def test_a_narrow_terminal_gets_narrow_help(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
