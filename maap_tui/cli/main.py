@@ -20,6 +20,9 @@ There is little of it here, and each look goes through all that is new: with Pyt
 of a command that fetches 2,000 files.
 """
 
+_M_ARENA_MAX = -8
+"""From glibc's malloc.h."""
+
 NAMES_WORD = "__names"
 """Asks for names that may come next, for the shells' completion; it is in no help."""
 
@@ -51,6 +54,7 @@ def _run(words: list[str]) -> int:
             return 0
         except (OSError, ValueError, AttributeError):
             pass  # closed or full: the command line says so
+    _share_one_heap()
     if words[:1] == [NAMES_WORD]:
         from maap_tui.cli.completion import print_names
 
@@ -59,6 +63,12 @@ def _run(words: list[str]) -> int:
         from maap_tui.cli.dispatch import run_words
 
         return run_words(words)
+    except MemoryError:
+        try:
+            sys.stderr.write("Error: There is not enough memory to begin. Raise its limit (ulimit -v).\n")
+        except (OSError, ValueError, AttributeError):
+            pass
+        return 4
     except KeyboardInterrupt:
         # Before a command has its own way to end: nothing was begun.
         try:
@@ -66,6 +76,23 @@ def _run(words: list[str]) -> int:
         except (OSError, ValueError, AttributeError):
             pass
         return 130
+
+
+def _share_one_heap() -> None:
+    """Have all threads take memory from one heap where the address space is limited (ulimit -v).
+
+    glibc reserves 64 MiB of it for each further thread, of which next to nothing is used.
+    """
+    try:
+        import resource
+
+        if resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
+            return
+        import ctypes
+
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+    except (ImportError, OSError, AttributeError):
+        pass  # another C library, which has no such heaps
 
 
 def _fill_closed_descriptors() -> None:

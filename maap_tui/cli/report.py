@@ -22,7 +22,9 @@ from maap_tui.engine.errors import (
     EXIT_OK,
     EXIT_TRANSIENT,
     MaapError,
+    NoMemoryError,
     exit_code_of,
+    is_out_of_memory,
     worst_code,
 )
 from maap_tui.text import clean, damage_words, format_bytes, format_rate, plural, without_tokens
@@ -117,6 +119,9 @@ class Reporter:
             error: what went wrong.
             about: which of several things it went wrong with; '' where there is only one.
         """
+        if not isinstance(error, MaapError) and is_out_of_memory(error):
+            # Its traceback would need more of what there is none of.
+            error = NoMemoryError()
         self.codes.add(code_of(error))
         about = f"{about}: " if about else ""
         if isinstance(error, MaapError):

@@ -23,10 +23,12 @@
     - UnreadableError          a file or folder of the registry cannot be read
     - DiskFullError            no space is left
     - S3Unavailable            S3 did not answer, or has no time for more
+  + NoMemoryError              this process may not have more memory, or threads
 """
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Collection
 from pathlib import Path
 
@@ -200,6 +202,33 @@ class S3Unavailable(StorageError):
     """S3 did not answer, or has no time for more, however often it was asked."""
 
 
+class NoMemoryError(MaapError):
+    """This process may not have more memory, or no further thread."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is not enough memory",
+            "Raise its limit (ulimit -v, or the memory of the job), or lower downloads.parallel.",
+        )
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, is that there is no memory for more, or for a thread."""
+    while error is not None:
+        if isinstance(error, MemoryError | NoMemoryError):
+            return True
+        if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+            return True
+        if isinstance(error, RuntimeError) and "start new thread" in str(error):
+            return True
+        if isinstance(error, ImportError) and "failed to map segment" in str(error):
+            return True
+        if isinstance(error, BaseExceptionGroup) and any(map(is_out_of_memory, error.exceptions)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def needs_new_token(error: BaseException) -> bool:
     """Whether signing in with another offline token can help."""
     is_other = isinstance(error, AuthServiceUnavailable | ClientRefusedError | TokenRequestError)
@@ -236,7 +265,15 @@ def exit_code_of(error: BaseException) -> int | None:
     if isinstance(error, DiskFullError | S3Unavailable):
         return EXIT_TRANSIENT
     if isinstance(
-        error, BuiltCatalogMissing | InvalidRequestError | NothingInsideError | StorageError | RegistryError
+        error,
+        BuiltCatalogMissing
+        | InvalidRequestError
+        | NoMemoryError
+        | NothingInsideError
+        | StorageError
+        | RegistryError,
     ):
         return EXIT_NON_TRANSIENT
-    return EXIT_TRANSIENT if isinstance(error, MaapError) else None
+    if isinstance(error, MaapError):
+        return EXIT_TRANSIENT
+    return EXIT_NON_TRANSIENT if is_out_of_memory(error) else None

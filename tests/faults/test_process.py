@@ -245,6 +245,7 @@ def test_a_mistake_in_one_transfer_costs_that_file_alone(
         pytest.param((resource.RLIMIT_NOFILE, 64), "", id="64 open files"),
         pytest.param((resource.RLIMIT_NOFILE, 18), "fewer are fetched at a time", id="18 open files"),
         pytest.param((resource.RLIMIT_AS, 200 << 20), "", id="200 MB of memory"),
+        pytest.param((resource.RLIMIT_AS, 160 << 20), "", id="160 MB of memory"),
     ],
 )
 def test_a_starved_run_does_less_at_once_and_completes(
@@ -261,6 +262,66 @@ def test_a_starved_run_does_less_at_once_and_completes(
     assert err.count(b"fewer are fetched at a time") == bool(told)
     assert len(finals(home)) == len(set(recorded(home))) == len(recorded(home)) == 40
     assert not list(home.rglob("*.part*"))
+
+
+@pytest.mark.fault("P8")
+@pytest.mark.parametrize("most", [64, 80, 96])
+def test_too_little_memory_is_said_in_one_sentence(
+    start: Callable[..., subprocess.Popen[bytes]], home: Path, most: int
+) -> None:
+    process = start(
+        "sync", *CLD, *FEW,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (most << 20, most << 20)),
+    )  # fmt: skip
+    _, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 4, err
+    (line,) = err.decode().splitlines()
+    assert line.startswith("Error: There is not enough memory. Raise its limit (ulimit -v,")
+    assert finals(home) == []
+
+
+@pytest.mark.fault("P8")
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("can't start new thread")], ids=["bytes", "thread"]
+)
+def test_without_memory_for_all_fewer_are_fetched_at_a_time(
+    maap: Callable[..., Any], home: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    fetch = Transfer.fetch
+    at_once = 0
+
+    async def fetch_with_room_for_two(self: Transfer, wanted: DownloadRequest) -> Any:
+        nonlocal at_once
+        at_once += 1
+        try:
+            if at_once > 2:
+                raise error
+            return await fetch(self, wanted)
+        finally:
+            at_once -= 1
+
+    monkeypatch.setattr(Transfer, "fetch", fetch_with_room_for_two)
+    ended = maap("sync", *CLD, "--date", "2025-12-01", "-n", "12")
+    assert ended.code == 0, ended.err
+    assert ended.err.count("There is not enough memory; fewer are fetched at a time") == 1
+    assert len(finals(home)) == len(recorded(home)) == 12
+
+
+@pytest.mark.fault("P8")
+def test_without_memory_for_one_file_the_run_ends_and_says_so(
+    maap: Callable[..., Any], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(self: Transfer, wanted: DownloadRequest) -> Any:
+        raise MemoryError
+
+    with monkeypatch.context() as starved:
+        starved.setattr(Transfer, "fetch", fail)
+        ended = maap("sync", *CLD, *FEW)
+    assert ended.code == 4
+    assert "Error: There is not enough memory. Raise its limit" in ended.err
+    assert "mistake in maap_tui" not in ended.err
+    assert maap("sync", *CLD, *FEW).code == 0
+    assert finals(home) != []
 
 
 @pytest.mark.fault("P8")

@@ -28,7 +28,9 @@ from maap_tui.engine.errors import (
     InvalidRequestError,
     MaapError,
     NetworkSetupError,
+    NoMemoryError,
     StorageError,
+    is_out_of_memory,
     needs_new_token,
 )
 from maap_tui.engine.events import (
@@ -409,18 +411,26 @@ class Downloads:
             ClusterLostError,
             CredentialsError,
             NetworkSetupError,
+            NoMemoryError,
             StorageError,
         ) as error:
-            job.state, job.reason = "waiting", error.message
-            self._put_back([job.wanted.url])
-            if files.is_out_of_files(error) and (self.parallel > 1 or len(self._running) > 1):
-                self._do_fewer()
-            else:
-                self._stop(error)
+            self._hold(job, error)
         except Exception as error:
+            if is_out_of_memory(error):
+                self._hold(job, NoMemoryError())
+                return
             # One broken file must not end the others, whatever broke.
             reason = error.message if isinstance(error, MaapError) else f"{type(error).__name__}: {error}"
             await self._give_up(job, DownloadError(job.wanted.url, reason))
+
+    def _hold(self, job: DownloadJob, error: MaapError) -> None:
+        """Leave a file for later, as the fault is not its own: with fewer at a time, or after this run."""
+        job.state, job.reason = "waiting", error.message
+        self._put_back([job.wanted.url])
+        if files.is_starved(error) and (self.parallel > 1 or len(self._running) > 1):
+            self._do_fewer(error)
+        else:
+            self._stop(error)
 
     def _await_room(self, wanted: DownloadRequest, error: DiskFullError) -> None:
         """Start nothing more until the disk has room; what runs may still end."""
@@ -462,12 +472,16 @@ class Downloads:
             self._look_out.cancel()
             self._look_out = None
 
-    def _do_fewer(self) -> None:
-        """Leave room for other open files: each time this is needed, one file less at once."""
+    def _do_fewer(self, error: MaapError) -> None:
+        """Leave room for the open files and the memory of others: each time, one file less at once."""
         self.parallel = max(1, min(self.parallel, len(self._running)) - 1)
         self._transfer.set_connections(self.parallel)
         self._most_arrived = 1
-        self._emit(Warned("Too many files are open; fewer are fetched at a time. ulimit -n raises the limit"))
+        if is_out_of_memory(error):
+            why, limit = "There is not enough memory", "ulimit -v, or the memory of the job, sets"
+        else:
+            why, limit = "Too many files are open", "ulimit -n raises"
+        self._emit(Warned(f"{why}; fewer are fetched at a time. {limit} the limit"))
 
     async def _fetch(self, job: DownloadJob) -> None:
         url = job.wanted.url

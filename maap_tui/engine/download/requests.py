@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+from maap_tui.engine.errors import NoMemoryError, is_out_of_memory
 from maap_tui.engine.integrity.sums import Sum
 from maap_tui.engine.net.faults import TransportFault
 from maap_tui.engine.registry.entries import Key, TrackedFile
@@ -136,7 +137,10 @@ class FailedTry(Exception):
 
         Raises:
             StorageError: too many files are open, so that no connection could be made.
+            NoMemoryError: there is no memory for it.
         """
+        if is_out_of_memory(fault):
+            raise NoMemoryError from fault
         if files.is_out_of_files(fault):
             # A connection is an open file too.
             raise files.storage_error(path, OSError(errno.EMFILE, "")) from fault

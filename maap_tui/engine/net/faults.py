@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from maap_tui.engine.errors import MaapError, NetworkSetupError
+from maap_tui.engine.errors import MaapError, NetworkSetupError, NoMemoryError, is_out_of_memory
 
 if TYPE_CHECKING:
     from maap_tui.engine.net.network_env import Proxy, Trust
@@ -53,6 +53,8 @@ def fault_of(
         otherwise.
     """
     host = host_of(url)
+    if is_out_of_memory(error):
+        return TransportFault(f"there is not enough memory to ask {host}", NoMemoryError().hint)
     chain = list(_causes(error))
     names = {type(one).__name__ for one in chain}
     if refusal := _tls_refusal(chain, host, proxy, trust):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
-from maap_tui.engine.errors import MaapError
+from maap_tui.engine.errors import MaapError, NoMemoryError, is_out_of_memory
 from maap_tui.engine.events import Emit, Noted, Waits, Warned, ignore
 from maap_tui.engine.net.faults import (
     SECRET_FIELDS,
@@ -280,6 +280,7 @@ class Http:
         Raises:
             TransportFault: when the last try brought none, or one that says to ask again; its `status`
                 is that of the answer.
+            NoMemoryError: when there is no memory for the request, however often it is tried.
         """
         attempt = 0
         while True:
@@ -306,6 +307,8 @@ class Http:
             if fault.permanent:
                 raise fault
             if attempt > self.rules.retries:
+                if is_out_of_memory(fault):
+                    raise NoMemoryError from fault
                 if not (probe and await self.wait_out_outage(probe, fault.message)):
                     raise fault
                 attempt = 0

@@ -43,12 +43,12 @@ class DamageLog:
 
         Raises:
             UnreadableError: it cannot be read.
-            StorageError: nothing can be read now, as too many files are open.
+            StorageError: nothing can be read now, for want of open files or memory.
         """
         try:
             return read_settled(path) if is_settled else files.read_data(path)
         except StorageError as error:
-            if files.is_out_of_files(error):
+            if files.is_starved(error):
                 raise
             unreadable = UnreadableError(path, error.message, error.hint)
             self.note_unread(unreadable)

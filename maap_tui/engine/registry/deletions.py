@@ -79,7 +79,7 @@ class DeletedFiles:
         try:
             found = read(files.read_data(path), "cln")
         except StorageError as error:
-            if files.is_out_of_files(error):
+            if files.is_starved(error):
                 raise
             # A folder that cannot be looked into is reported once, and not for each of its days.
             where = path if os.path.lexists(path) else self._lists.folder(self._names)

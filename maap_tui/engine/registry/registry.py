@@ -241,7 +241,7 @@ class Registry:
                     try:
                         below += [(*names, name) for name in folder_names(folder)]
                     except RegistryError as error:
-                        if depth == 0 or files.is_out_of_files(error):
+                        if depth == 0 or files.is_starved(error):
                             raise
                         seen.add(folder)
                         self._hide(folder, error.message.removeprefix(f"Cannot use {folder}: "))

@@ -118,7 +118,7 @@ def day_files_below(
 
     Raises:
         UnreadableError: the tree itself cannot be listed.
-        StorageError: no folder can be listed now, as too many files are open.
+        StorageError: no folder can be listed now, for want of open files or memory.
     """
 
     def fail(error: OSError) -> None:
@@ -126,7 +126,7 @@ def day_files_below(
             return
         where = Path(error.filename or folder)
         failure = files.storage_error(where, error)
-        if files.is_out_of_files(error):
+        if files.is_starved(error):
             raise failure from error
         unreadable = UnreadableError(where, failure.message, failure.hint)
         if where == folder:

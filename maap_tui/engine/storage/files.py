@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from maap_tui.engine.errors import DiskFullError, StorageError
+from maap_tui.engine.errors import DiskFullError, StorageError, is_out_of_memory
 
 SIBLING_PREFIX: Final = ".maap-"
 SIBLING_SUFFIX: Final = ".tmp"
@@ -38,6 +38,7 @@ REASONS: Final = {
     errno.ELOOP: ("it is a symbolic link that leads nowhere usable", "Remove the link, or set another path."),
     errno.EMFILE: ("too many files are open", "Raise the limit of open files (ulimit -n)."),
     errno.ENFILE: ("too many files are open on this machine", "Run again when the machine is less busy."),
+    errno.ENOMEM: ("there is not enough memory", "Raise its limit (ulimit -v, or the memory of the job)."),
     errno.EIO: ("the disk reported an error", "Check the disk; what was being written may be lost."),
     errno.ESTALE: ("the network folder went away", "Check the mount, then run again."),
     errno.ENOLCK: (
@@ -67,6 +68,11 @@ def is_out_of_files(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def is_starved(error: BaseException | None) -> bool:
+    """Whether an error is of this process alone: it may not have more open files or memory."""
+    return is_out_of_files(error) or is_out_of_memory(error)
 
 
 def most_open() -> int:

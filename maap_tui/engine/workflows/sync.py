@@ -135,12 +135,12 @@ async def exclusive_sync(
 
 
 async def _outlast(downloads: Downloads, work: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
-    """Do work of the disk in a thread, again while transfers hold all files that may be open at once."""
+    """Do work of the disk in a thread, again while transfers hold all open files or memory there are."""
     while True:
         try:
             return await asyncio.to_thread(work, *args, **options)
-        except (OSError, MaapError) as error:
-            if not (files.is_out_of_files(error) and downloads.active):
+        except (OSError, MaapError, MemoryError, RuntimeError) as error:
+            if not (files.is_starved(error) and downloads.active):
                 raise
         await asyncio.sleep(_FILES_WAIT_S)
 
