@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from maap_tui.engine.download.queue_store import Queue, QueueRow
@@ -19,16 +20,31 @@ class QueueNews(NamedTuple):
 
 
 class QueueFollower:
-    """Reads only what is new, and everything where rows are gone: only the whole list shows which."""
+    """Reads only what is new, and everything where rows are gone: only the whole list shows which.
+
+    One look or removal goes on at a time: rows that were read earlier must not be shown over those that were
+    read later.
+    """
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
         self._serial = 0
         self._stamp: int | None = None
         self._known: set[str] = set()
+        self._turn = asyncio.Lock()
 
-    async def look(self) -> QueueNews:
-        """What changed; nothing while others keep the file busy."""
+    async def look(self, take: Callable[[QueueNews], Awaitable[None]]) -> None:
+        """Hand on what changed; nothing while others keep the file busy."""
+        async with self._turn:
+            await take(await self._read())
+
+    async def remove(self, paths: Sequence[str]) -> None:
+        """Take rows out of the queue; a look does not miss them."""
+        async with self._turn:
+            await asyncio.to_thread(self._queue.remove, paths)
+            self._known.difference_update(paths)
+
+    async def _read(self) -> QueueNews:
         stamp = await asyncio.to_thread(self._queue.stamp)
         if stamp == self._stamp:
             return QueueNews([])
@@ -49,7 +65,3 @@ class QueueFollower:
             self._known.clear()
         self._known.update(row.path for row in changes.rows)
         return QueueNews(changes.rows, is_whole)
-
-    def forget(self, path: str) -> None:
-        """Note that the app took a row out itself: a look does not miss it."""
-        self._known.discard(path)

@@ -33,7 +33,7 @@ from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings
 from maap_tui.tui.screens.downloads.chosen import SLICE, obeying, size_of, texts_of, verdict_of
-from maap_tui.tui.screens.downloads.queue_follower import QueueFollower
+from maap_tui.tui.screens.downloads.queue_follower import QueueFollower, QueueNews
 from maap_tui.tui.screens.downloads.queue_head import QueueHead
 from maap_tui.tui.screens.downloads.transfer_order import TransferOrder
 from maap_tui.tui.screens.downloads.transfers import ENDED, Line, TransferList, who_has
@@ -239,7 +239,9 @@ class DownloadsScreen(ModeScreen):
             await asyncio.sleep(POLL_S * (2 if self.maap.low_bandwidth else 1))
 
     async def _look_at_others(self) -> None:
-        news = await self._follower.look()
+        await self._follower.look(self._take_others)
+
+    async def _take_others(self, news: QueueNews) -> None:
         if news.is_whole:
             self._order.take_all(self._others.values())
             self._others.clear()
@@ -432,11 +434,10 @@ class DownloadsScreen(ModeScreen):
         """Take rows of other processes out of the queue on disk."""
         if not lines:
             return
-        await asyncio.to_thread(self.maap.backend.queue.remove, [line.key for line in lines])
+        await self._follower.remove([line.key for line in lines])
         self._order.take_all(lines)
         for line in lines:
             self._drop_other(line.key)
-            self._follower.forget(line.key)
         self._arrange()
         self.sample()
 
