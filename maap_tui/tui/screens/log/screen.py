@@ -14,9 +14,9 @@ from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import Static
 
-from maap_tui.engine.config import editing, loading, settings
+from maap_tui.engine.config import loading, settings
 from maap_tui.engine.config.describing import describe
-from maap_tui.engine.config.settings import SETTINGS, Settings, find_setting
+from maap_tui.engine.config.settings import SETTINGS, find_setting
 from maap_tui.engine.errors import InvalidRequestError, SettingsError
 from maap_tui.engine.storage import files
 from maap_tui.engine.storage.log_file import LEVELS, LogLine
@@ -36,6 +36,7 @@ from maap_tui.tui.screens.log.setting_rows import (
     setting_columns,
     settings_words,
 )
+from maap_tui.tui.screens.log.settings_file import SettingsFile
 from maap_tui.tui.screens.mode import ModeScreen
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.pane import framed
@@ -65,8 +66,7 @@ class LogScreen(ModeScreen):
         self._seen_version = 0
         self._numbered = 0
         self._all: list[LogRow] = []
-        self._fresh: Settings | None = None
-        self._problem = ""
+        self._file = SettingsFile(self.maap.backend.session)
         self._token_words = ""
         self._log_words = ""
         self._is_ready = False
@@ -104,7 +104,6 @@ class LogScreen(ModeScreen):
     # Life
 
     def on_mount(self) -> None:
-        self._fresh = self.maap.backend.session.settings
         self._is_ready = True
         self._show_settings()
         self._show_panes()
@@ -249,28 +248,15 @@ class LogScreen(ModeScreen):
 
     async def _read_again(self) -> None:
         """Read the file again, which another program may have changed."""
-        try:
-            self._fresh = await asyncio.to_thread(self._load)
-            self._problem = ""
-        except SettingsError as error:
-            self._problem = error.sentences
-            self.maap.backend.write_log("error", self._problem)
+        await self._file.read()
+        if self._file.problem:
+            self.maap.backend.write_log("error", self._file.problem)
         self._show_settings()
-
-    def _load(self) -> Settings:
-        now = self.maap.backend.session.settings
-        given = {
-            setting.key: now.value(setting) for setting in SETTINGS if now.origin(setting.key).kind == "flag"
-        }
-        file = now.config_file
-        return loading.load(file if file.exists() else None, self.maap.backend.session.environ, given)
 
     def _rows(self) -> list[SettingRow]:
         session = self.maap.backend.session
-        if self._fresh is None:
-            return []
-        located = loading.locate(self._fresh, session.environ)
-        return rows_of(self._fresh, describe(self._fresh, located), session.settings)
+        fresh = self._file.fresh
+        return rows_of(fresh, describe(fresh, loading.locate(fresh, session.environ)), session.settings)
 
     def _show_settings(self) -> None:
         rows = self._rows()
@@ -284,8 +270,8 @@ class LogScreen(ModeScreen):
         """Show what the setting under the cursor is, and its default; or what is wrong with the file."""
         about = self._about
         row = self._table.current
-        if self._problem:
-            about.update(Text(clean(self._problem), style="bold"))
+        if self._file.problem:
+            about.update(Text(clean(self._file.problem), style="bold"))
         elif row is None:
             about.update("")
         else:
@@ -300,7 +286,7 @@ class LogScreen(ModeScreen):
         if self.focused is self._table:
             row = self._table.current
             if row is not None:
-                start_worker(self, self._edit, row, group="edit", exclusive=True)
+                start_worker(self, self._edit, row, group="edit")
         elif self._log.current is not None:
             line = self._log.current.line
             self.app.push_screen(
@@ -340,33 +326,28 @@ class LogScreen(ModeScreen):
     def action_unset(self) -> None:
         row = self._table.current
         if row is not None and self.focused is self._table:
-            start_worker(self, self._write, row.key, "", group="edit", exclusive=True)
+            # Not exclusive: a change whose worker is cancelled would be in the file, and not in use.
+            start_worker(self, self._write, row.key, "", group="edit")
 
     async def _write(self, key: str, text: str) -> None:
         """Write a value, or remove it from the file for '', and say what follows."""
-        session = self.maap.backend.session
-        file = session.settings.config_file
-        before = self._fresh.origin(key) if self._fresh is not None else None
+        before = self._file.fresh.origin(key)
         old = next((row.value for row in self._rows() if row.key == key), "")
-        if text.strip():
-            await asyncio.to_thread(editing.set_value, file, key, text, session.environ)
-        elif not await asyncio.to_thread(editing.unset_value, file, key):
-            origin = before.text if before is not None else "default"
-            self._say(f"{key} is not set in the file; its value comes from {origin}.", severity="warning")
+        if not await self._file.change(key, text):
+            self._say(
+                f"{key} is not set in the file; its value comes from {before.text}.", severity="warning"
+            )
             return
-        self._fresh = await asyncio.to_thread(self._load)
-        self._problem = ""
-        await self.maap.apply_setting(key, self._fresh)
+        await self.maap.apply_setting(key, self._file.fresh)
         self._show_settings()
         self._report(key, old, is_unset=not text.strip())
 
     def _report(self, key: str, old: str, *, is_unset: bool) -> None:
-        assert self._fresh is not None
         row = next((one for one in self._rows() if one.key == key), None)
         if row is None:
             self._say(f"{key} is no longer set; it was {old}.")
             return
-        origin = self._fresh.origin(key)
+        origin = self._file.fresh.origin(key)
         words = f"{key} is {'back to' if is_unset else 'now'} {row.value or 'nothing'}"
         if origin.kind in ("environment", "flag"):
             words = f"The file was changed, but {origin.text} goes before it: {key} stays {row.value}"
@@ -396,24 +377,22 @@ class LogScreen(ModeScreen):
 
     def action_editor(self) -> None:
         """Open the configuration file in the editor, and read it again."""
-        start_worker(self, self._edit_file, group="edit", exclusive=True)
+        start_worker(self, self._edit_file, group="edit")
 
     async def _edit_file(self) -> None:
         session = self.maap.backend.session
         file = session.settings.config_file
         words = [*editor(session.environ), str(file)]
-        before = self._fresh
+        before = self._file.fresh
         await asyncio.to_thread(files.make_folder, file.parent)
         code = run_outside(self.app, words, session.environ)
         await self._read_again()
-        fresh = self._fresh
-        if self._problem:
-            self.maap.show_error(SettingsError(self._problem))
+        fresh = self._file.fresh
+        if self._file.problem:
+            self.maap.show_error(SettingsError(self._file.problem))
             return
         if code:
             self._say(f"{words[0]} ended with {code}; the file was read again.", severity="warning")
-        if fresh is None or before is None:
-            return
         changed = [setting.key for setting in SETTINGS if before.value(setting) != fresh.value(setting)]
         for key in changed:
             await self.maap.apply_setting(key, fresh)
