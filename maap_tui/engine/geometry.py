@@ -29,6 +29,8 @@ MAX_POSITIONS = 20_000
 
 _SAME = 1e-9
 """Radians within which two positions are one: 6 mm."""
+_SAME_DEG = 2e-7
+"""Degrees within which two positions are one: what is written with seven digits."""
 _CORNER = math.tan(math.radians(50))
 """Tangent of the turn of an outline that makes a corner."""
 
@@ -83,10 +85,15 @@ def circle_around(positions: Iterable[Position]) -> tuple[Position, float] | Non
     return position(centre), reach * EARTH_RADIUS_KM
 
 
-def positions_of(geometry: Any) -> list[Position]:
-    """Every position of a GeoJSON geometry; [] when it is none."""
-    lines, polygons = _read(geometry)
-    return [position for line in itertools.chain(lines, *polygons) for position in line]
+def straight(line: Sequence[Position], degrees: float) -> list[Position]:
+    """A line with points so close together that it is straight in degrees, as GeoJSON has it."""
+    found = list(line[:1])
+    for (lon, lat), (to_lon, to_lat) in itertools.pairwise(line):
+        way, up = to_lon - lon, to_lat - lat
+        steps = math.ceil(max(abs(way), abs(up)) / degrees) or 1
+        found += [(lon + way * n / steps, lat + up * n / steps) for n in range(1, steps)]
+        found.append((to_lon, to_lat))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +137,14 @@ class Footprint:
             boxes: boxes along meridians and parallels.
         """
         self._lines = [[vector(*one) for one in line] for line in lines]
-        self._polygons: list[list[_Ring]] = []
+        self._polygons: list[list[_Ring | _Around]] = []
         self._boxes = list(boxes)
         self.rings: list[list[Position]] = []
         """The outer ring of each polygon, as given."""
         for polygon in polygons:
-            outer, *holes = (_cleaned(_filled(ring)) for ring in polygon)
-            if len(outer) > 2:
-                self._polygons.append([_Ring(outer), *(_Ring(hole) for hole in holes if len(hole) > 2)])
+            outer, *holes = map(_side_of, polygon)
+            if outer is not None:
+                self._polygons.append([outer, *(hole for hole in holes if hole is not None)])
                 self.rings.append(list(polygon[0]))
             else:
                 self._lines.append([vector(*one) for one in polygon[0]])
@@ -203,6 +210,42 @@ class _Ring:
         elif abs(angle(point, b) - best) < 1e-12:
             normal = _sum(normal, self._normals[(nearest + 1) % len(self._normals)])
         return _dot(normal, point) * self._sign > 0
+
+
+class _Around:
+    """A ring that spans all longitudes of the map; its inside is that of the map."""
+
+    __slots__ = ("_edges", "_ring", "_west")
+
+    def __init__(self, ring: Sequence[Position], lines: Iterable[Sequence[Position]]) -> None:
+        self._ring = list(ring)
+        self._west = min(lon for lon, _ in ring)
+        vectors = ([vector(*one) for one in line] for line in lines)
+        self._edges = [edge for line in vectors for edge in itertools.pairwise(line)]
+
+    def angle_to(self, point: Vector) -> float:
+        return min((angle_to_arc(point, a, b) for a, b in self._edges), default=math.inf)
+
+    def holds(self, point: Vector) -> bool:
+        """Whether a point is inside: an odd number of edges is between it and the upper side of the map."""
+        lon, lat = position(point)
+        # Of a side of the map itself nothing is between, so that a point there is taken a centimetre away.
+        x = self._west + min(max((lon - self._west) % 360, _SAME_DEG), 360 - _SAME_DEG)
+        y = min(lat, 90 - _SAME_DEG)
+        count = 0
+        for (ax, ay), (bx, by) in zip(self._ring, [*self._ring[1:], self._ring[0]], strict=True):
+            if (ax > x) != (bx > x) and ay + (by - ay) * (x - ax) / (bx - ax) > y:
+                count += 1
+        return count % 2 == 1
+
+
+def _side_of(ring: Sequence[Position]) -> _Ring | _Around | None:
+    """The ring with an inside; None for one that has none."""
+    lines = lines_around(ring)
+    if lines is not None:
+        return _Around(ring, lines)
+    points = _cleaned(list(itertools.starmap(vector, ring)))
+    return _Ring(points) if len(points) > 2 else None
 
 
 def read_bbox(value: Any) -> tuple[float, float, float, float] | None:
@@ -285,7 +328,7 @@ def _middle(geometry: Mapping[str, Any] | None, orbit_state: str | None) -> _Mid
         return [*kept, whole[-1]], []
     if not polygons:
         return [], []
-    ring = _cleaned(_filled(_joined([polygon[0] for polygon in polygons])))
+    ring = _cleaned(list(itertools.starmap(vector, _joined([polygon[0] for polygon in polygons]))))
     return _between_sides(ring, orbit_state) if len(ring) > 2 else ([], [])
 
 
@@ -411,22 +454,44 @@ def _run(line: Sequence[Vector]) -> float:
     return math.fsum([2 * math.asin(min(1.0, chord / 2)) for chord in map(math.dist, line, line[1:])])
 
 
-def _filled(ring: Sequence[Position]) -> list[Vector]:
-    """The vectors of a ring; an edge all around the Earth, as of a cap on a pole, gets points between."""
+def lines_around(ring: Sequence[Position]) -> list[list[Position]] | None:
+    """The lines that bound a ring which spans all longitudes of the map, such as a cap on a pole.
+
+    They have a point each degree; the sides of the map and the poles bound nothing. None for a ring that
+    spans less or more, and for one that jumps to the other side of the map: that crosses 180 degrees.
+    """
     longitudes = [lon for lon, _ in ring]
-    if max(longitudes) - min(longitudes) <= 359.999:
-        return list(itertools.starmap(vector, ring))
-    found: list[Vector] = []
-    before = ring[0]
-    for lon, lat in ring:
-        if abs(lon - before[0]) > 359.999:
-            found += [
-                vector(before[0] + (lon - before[0]) * step / 360, before[1] + (lat - before[1]) * step / 360)
-                for step in range(1, 360)
-            ]
-        found.append(vector(lon, lat))
-        before = (lon, lat)
-    return found
+    if abs(max(longitudes) - min(longitudes) - 360) > _SAME_DEG:
+        return None
+    points = [one for one, after in zip(ring, [*ring[1:], ring[0]], strict=True) if one != after]
+    lines: list[list[Position]] = []
+    for i, (lon, lat) in enumerate(points):
+        to_lon, to_lat = points[(i + 1) % len(points)]
+        way = to_lon - lon
+        if abs(way) > 180 and _is_jump(
+            points[i - 1], (lon, lat), (to_lon, to_lat), points[(i + 2) % len(points)]
+        ):
+            return None
+        if (abs(way) <= _SAME_DEG and _is_side(lon, longitudes)) or abs(lat) == abs(to_lat) == 90:
+            continue
+        lines.append(straight([(lon, lat), (to_lon, to_lat)], 1.0))
+    return lines
+
+
+def _is_jump(before: Position, a: Position, b: Position, after: Position) -> bool:
+    """Whether an edge of more than 180 degrees of longitude goes the short way, over 180 degrees.
+
+    The long way is meant where both ends are one place and the outline does not go on behind it in the
+    direction in which it came.
+    """
+    if abs(abs(b[0] - a[0]) - 360) > _SAME_DEG or abs(b[1] - a[1]) > _SAME_DEG:
+        return True
+    came, goes = a[0] - before[0], after[0] - b[0]
+    return (came > 0 and goes > 0) if a[0] > b[0] else (came < 0 and goes < 0)
+
+
+def _is_side(longitude: float, longitudes: Sequence[float]) -> bool:
+    return min(longitude - min(longitudes), max(longitudes) - longitude) <= _SAME_DEG
 
 
 def _cleaned(ring: list[Vector]) -> list[Vector]:

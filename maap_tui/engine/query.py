@@ -15,7 +15,7 @@ from maap_tui.engine import cql2
 from maap_tui.engine.defaults import DEFAULT_MAX_ITEMS
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.file_names import ALL, FORMAT_NAMES
-from maap_tui.engine.geometry import EARTH_RADIUS_KM, Footprint, circle_around, positions_of
+from maap_tui.engine.geometry import EARTH_RADIUS_KM, Footprint, circle_around, outlines_of, straight
 from maap_tui.engine.model import Granule, TimeRange, to_zulu
 from maap_tui.engine.storage.names import is_name, is_searchable
 
@@ -287,7 +287,8 @@ class Query:
         it never comes near.
         """
         if self.area is not None:
-            positions = positions_of(self.area)
+            # An edge of many degrees leads through places that are far from both of its ends.
+            positions = [one for line in outlines_of(self.area) for one in straight(line, 5.0)]
         elif self.box is not None:
             box = self.box
             wide = box.east - box.west + (360 if box.east < box.west else 0)

@@ -115,6 +115,11 @@ def test_areas(maap: Callable, tmp_path: Path) -> None:
     area.write_text(json.dumps({"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}}))
     assert maap("search", *CLD, *DAY, "--area", area).lines == box.lines
     assert maap("search", *CLD, *DAY, "--area", area.read_text()).lines == box.lines
+    # A zone around the Earth has its corners at 180 degrees alone.
+    ring = [[-180, -20], [180, -20], [180, 20], [-180, 20], [-180, -20]]
+    area.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+    zone = maap("search", *CLD, *DAY, "--bbox=-180,-20,180,20").lines
+    assert len(zone) > 20 and maap("search", *CLD, *DAY, "--area", area).lines == zone
 
 
 def test_urls_into_a_file(maap: Callable, tmp_path: Path) -> None:

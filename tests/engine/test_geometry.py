@@ -20,6 +20,7 @@ from maap_tui.engine.geometry import (
     kind_of,
     swath_width_km,
 )
+from maap_tui.engine.overpass.approach import Outline
 
 VERBATIM = sorted((Path(__file__).parents[1] / "data" / "verbatim").glob("*.json"))
 
@@ -52,6 +53,20 @@ def from_plane(centre: Position, x: float, y: float) -> Position:
     length = math.hypot(*v)
     v = tuple(part / length for part in v)
     return math.degrees(math.atan2(v[1], v[0])), math.degrees(math.asin(max(-1.0, min(1.0, v[2]))))
+
+
+def to_plane(centre: Position, lon: float, lat: float) -> tuple[float, float]:
+    """The inverse of `from_plane`."""
+    up, east, north = axes(centre)
+    v = to_vector(lon, lat)
+    high, x, y = (sum(p * q for p, q in zip(v, axis, strict=True)) for axis in (up, east, north))
+    return x / high, y / high
+
+
+def height(line: list[Position], x: float) -> float:
+    """The latitude of a line at a longitude, straight in degrees."""
+    (x0, y0), (x1, y1) = next(pair for pair in pairwise(line) if pair[0][0] <= x <= pair[1][0])
+    return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
 
 
 def oracle_km(ring: list[Position], here: Position) -> float:
@@ -124,6 +139,94 @@ def test_a_polygon_is_0_km_from_what_is_inside_and_its_nearest_edge_from_the_res
         assert found < 2
 
 
+@given(
+    latitude=st.floats(-80, 80),
+    rows=st.lists(st.floats(-0.3, 0.3), min_size=2, max_size=6, unique_by=lambda y: round(y, 3)),
+    sides=st.lists(st.sampled_from([180.0, -180.0, 179.99999, -179.99999, 179.9, -179.9]), min_size=12),
+    there=st.tuples(st.floats(-0.2, 0.2), st.floats(-0.4, 0.4)),
+    wide=st.floats(0.03, 0.2),
+    is_both=st.booleans(),
+)
+def test_an_outline_with_corners_at_180_degrees_is_as_wide_as_it_is(
+    latitude: float,
+    rows: list[float],
+    sides: list[float],
+    there: tuple[float, float],
+    wide: float,
+    is_both: bool,
+) -> None:
+    """One side of it follows 180 degrees, on either side of it; the other one is 6 km away or more."""
+    centre = (180.0, latitude)
+    lats = sorted(from_plane(centre, 0.0, y)[1] for y in rows)
+    one_side = [(lon, lat) for lon, lat in zip(sides, lats, strict=False)]
+    flat = [to_plane(centre, *one) for one in one_side]
+    if is_both:
+        flat += [(x + 1e-3, y) for x, y in flat[::-1]]
+    else:
+        flat += [(wide, y) for y in sorted(rows, reverse=True)]
+    ring = [*one_side, *(from_plane(centre, *one) for one in flat[len(one_side) :])]
+    here = from_plane(centre, *there)
+    footprint = Footprint.of({"type": "Polygon", "coordinates": [[*ring, ring[0]]]})
+    assert footprint is not None
+    expected = oracle_km([*ring, ring[0]], here)
+    found = footprint.distance_km(*here)
+    outline = Outline({"type": "Polygon", "coordinates": [[*ring, ring[0]]]})
+    if expected > 1:
+        expected = 0 if in_plane(flat, *there) else expected
+        assert found == pytest.approx(expected, rel=1e-3, abs=3)
+        assert outline.metres(here) / 1000 == pytest.approx(expected, rel=0.007, abs=3)
+    else:
+        assert found < 2 and outline.metres(here) < 2500
+
+
+@given(
+    tops=st.lists(st.floats(15, 80), min_size=1, max_size=8),
+    bottoms=st.lists(st.floats(-80, 10), min_size=1, max_size=8),
+    west=st.sampled_from([-180.0, 0.0, -90.0]),
+    caps=st.tuples(st.booleans(), st.booleans()),
+    there=st.tuples(st.floats(-180, 180), st.floats(-90, 90)),
+    backward=st.booleans(),
+)
+def test_a_polygon_around_the_earth_is_that_of_the_map(
+    tops: list[float],
+    bottoms: list[float],
+    west: float,
+    caps: tuple[bool, bool],
+    there: Position,
+    backward: bool,
+) -> None:
+    """Zones, caps and the whole Earth, as other programs write what covers them."""
+
+    def bound(lats: list[float], pole: float, is_cap: bool) -> list[Position]:
+        lats = [pole, pole] if is_cap else [*lats, lats[0]]
+        return [(west + 360 * i / (len(lats) - 1), lat) for i, lat in enumerate(lats)]
+
+    south, north = bound(bottoms, -90.0, caps[0]), bound(tops, 90.0, caps[1])
+    ring = [*south, *north[::-1]]
+    ring = ring[::-1] if backward else ring
+    geometry = {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
+    edges = [
+        (lon + (to_lon - lon) * part / 720, lat + (to_lat - lat) * part / 720)
+        for line, is_cap in zip((south, north), caps, strict=True)
+        if not is_cap
+        for (lon, lat), (to_lon, to_lat) in pairwise(line)
+        for part in range(721)
+    ]
+    x = (there[0] - west) % 360 + west
+    is_inside = height(south, x) <= there[1] <= height(north, x)
+    point = to_vector(*there)
+    apart = min((angle(point, to_vector(*one)) for one in edges), default=math.inf) * EARTH_RADIUS_KM
+    footprint, outline = Footprint.of(geometry), Outline.of(geometry)
+    assert footprint is not None and outline is not None
+    found = footprint.distance_km(*there), outline.metres(there) / 1000
+    if apart < 60:
+        assert max(found) < 120
+    elif is_inside:
+        assert found == (0, 0)
+    else:
+        assert found == (pytest.approx(apart, rel=0.01, abs=40), pytest.approx(apart, rel=0.01, abs=40))
+
+
 @given(centre=centres, dirs=st.lists(plane, min_size=2, max_size=8, unique=True), there=plane)
 def test_a_line_is_as_far_as_its_nearest_arc(
     centre: Position, dirs: list[tuple[float, float]], there: tuple[float, float]
@@ -148,6 +251,18 @@ def test_a_line_is_as_far_as_its_nearest_arc(
 
 POLE = [[-180, 60], [180, 60], [180, 90], [-180, 90], [-180, 60]]
 AROUND = [[lon, 75] for lon in range(-180, 180, 30)]
+CLOSED = [*AROUND, [180, 75], [-180, 75]]
+OVER = [
+    [170, -10],
+    [180, -10],
+    [-180, -10],
+    [-170, -10],
+    [-170, 10],
+    [-180, 10],
+    [180, 10],
+    [170, 10],
+    [170, -10],
+]
 SPLIT = [
     [[[170, -10], [180, -10], [180, 10], [170, 10], [170, -10]]],
     [[[-180, -10], [-170, -10], [-170, 10], [-180, 10], [-180, -10]]],
@@ -176,6 +291,10 @@ HOLED = [
         ({"type": "Polygon", "coordinates": [AROUND]}, (17, 90), 0),
         ({"type": "Polygon", "coordinates": [AROUND[::-1]]}, (100, 80), 0),
         ({"type": "Polygon", "coordinates": [AROUND]}, (30, -89), 18236.0),
+        ({"type": "Polygon", "coordinates": [CLOSED]}, (17, 90), 0),
+        ({"type": "Polygon", "coordinates": [CLOSED]}, (100, 80), 0),
+        ({"type": "Polygon", "coordinates": [OVER]}, (-175, 5), 0),
+        ({"type": "Polygon", "coordinates": [OVER]}, (0, -10), 17531.2),
         ({"type": "Polygon", "coordinates": HOLED}, (2, 2), 0),
         ({"type": "Polygon", "coordinates": HOLED}, (6, 10), 109.5),
         # Half an orbit: longer than a quarter of the way around the Earth.

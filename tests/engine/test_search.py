@@ -869,6 +869,12 @@ async def test_times_of_another_zone_are_cut_at_utc_days(session: Make) -> None:
     assert found[0].sensing_start >= datetime(2025, 11, 30, 23, tzinfo=UTC)
 
 
+def around(south: float, north: float, east: float = 180) -> dict[str, Any]:
+    """A zone around the Earth, with corners alone."""
+    ring = [[-east, south], [east, south], [east, north], [-east, north], [-east, south]]
+    return {"type": "Polygon", "coordinates": [ring]}
+
+
 SQUARE = {"type": "Polygon", "coordinates": [[[-10, 40], [30, 40], [30, 70], [-10, 70], [-10, 40]]]}
 TRACKS = {
     # Written across 180 degrees in one piece, so that a service in the plane draws it around the Earth.
@@ -887,6 +893,9 @@ TRACKS = {
         ({"box": Box(170, 40, -170, 70)}, "A"),
         ({"box": Box(-180, -90, 180, 90)}, "ABC"),
         ({"area": {"type": "LineString", "coordinates": [[-170, 0], [0, 80], [170, 0]]}}, "ABC"),
+        ({"area": around(60, 90)}, "ABC"),
+        ({"area": around(-20, 20)}, "ABC"),
+        ({"area": around(-20, 20, 170)}, "ABC"),
     ],
 )
 async def test_tracks_far_from_the_area_are_left_out(session: Make, where: dict[str, Any], kept: str) -> None:

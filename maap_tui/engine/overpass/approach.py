@@ -11,7 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from maap_tui.engine.geometry import Footprint, Position, angle, angle_to_arc, kind_of, vector
+from maap_tui.engine.geometry import (
+    Footprint,
+    Position,
+    angle,
+    angle_to_arc,
+    kind_of,
+    lines_around,
+    vector,
+)
 from maap_tui.engine.overpass.geodesic import EQUATOR_M, FLATTENING, MEAN_M, Between, along, between
 
 Side = Literal["left", "right", ""]
@@ -210,10 +218,7 @@ class Outline:
         rings = [[[_position(one) for one in ring] for ring in polygon] for polygon in polygons]
         self._inside = Footprint(polygons=[[_followed(ring) for ring in polygon] for polygon in rings])
         self._edges = [
-            Track(closed, [0.0] * len(closed))
-            for polygon in rings
-            for ring in polygon
-            if (closed := ring if ring[0] == ring[-1] else [*ring, ring[0]])
+            Track(line, [0.0] * len(line)) for polygon in rings for ring in polygon for line in _bounds(ring)
         ]
 
     @classmethod
@@ -227,30 +232,27 @@ class Outline:
         """From a place to the nearest point of it; 0 inside."""
         if self._inside.angle_to(*place) == 0.0:
             return 0.0
-        return min(edge.nearest(place).metres for edge in self._edges)
+        return min((edge.nearest(place).metres for edge in self._edges), default=0.0)
 
 
 def _position(value: Sequence[float]) -> Position:
     return float(value[0]), float(value[1])
 
 
+def _bounds(ring: Sequence[Position]) -> list[list[Position]]:
+    """The lines along a ring whose edges are geodesics, or along the parallels of one around the Earth."""
+    around = lines_around(ring)
+    return [[*ring, ring[0]]] if around is None else around
+
+
 def _followed(ring: Sequence[Position]) -> list[Position]:
     """A ring with points along its edges, so close that geodesics and great circles are the same."""
+    if lines_around(ring) is not None:
+        return list(ring)
     found = list(ring[:1])
-
-    def add(longitude: float, latitude: float) -> None:
-        # From 180 to -180 would be an edge all around the Earth.
-        before = found[-1][0]
-        found.append((longitude + 360 * round((before - longitude) / 360), latitude))
-
-    for a, b in itertools.pairwise(ring):
-        if abs(b[0] - a[0]) >= 359.999:
-            # Such an edge is one, as of a cap on a pole.
-            found.append((found[-1][0] + b[0] - a[0], b[1]))
-            continue
+    for a, b in itertools.pairwise([*ring, ring[0]]):
         leg = between(a, b)
         count = int(leg.metres / _EDGE_M)
-        for part in range(1, count + 1):
-            add(*along(a, leg.begins, leg.metres * part / (count + 1)).at)
-        add(*b)
+        found += [along(a, leg.begins, leg.metres * part / (count + 1)).at for part in range(1, count + 1)]
+        found.append(b)
     return found
