@@ -38,8 +38,8 @@ from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.dialogs.help import HelpDialog
+from maap_tui.tui.gauges import Rates
 from maap_tui.tui.screens.browse.screen import BrowseScreen
-from maap_tui.tui.screens.downloads.gauges import Rates
 from maap_tui.tui.screens.downloads.queue_head import QueueHead
 from maap_tui.tui.screens.downloads.screen import DownloadsScreen
 from maap_tui.tui.screens.log.screen import LogScreen

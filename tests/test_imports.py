@@ -86,6 +86,7 @@ APP_LAYERS = [
         "cells",
         "closing",
         "colours",
+        "gauges",
         "gc_pause",
         "graphics",
         "keys",

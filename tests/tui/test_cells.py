@@ -299,7 +299,7 @@ def shows(driver: Line, words: str) -> bool:
     return words in driver.shown.text()
 
 
-PLACES = {"2": "Run", "3": "Pause", "4": "Clean up", "5": "Level", "0": "Nothing ran yet", "1": "Refresh"}
+PLACES = {"2": "Run", "3": "Pause", "4": "Cleanup", "5": "Level", "0": "Nothing ran yet", "1": "Refresh"}
 
 
 async def test_first_screen_and_changes_of_place_take_few_bytes(

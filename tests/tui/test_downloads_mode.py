@@ -37,7 +37,7 @@ from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
-from maap_tui.tui.screens.downloads.gauges import Rates, bar, graph, percent, sparkline
+from maap_tui.tui.gauges import Rates, bar, graph, percent, sparkline
 from maap_tui.tui.screens.downloads.queue_head import QueueHead, fold_parts
 from maap_tui.tui.screens.downloads.screen import DownloadsScreen
 from maap_tui.tui.screens.downloads.transfers import Line, bar_cells
@@ -407,6 +407,10 @@ async def test_verify_finds_damage_and_retry_fetches_it(make_app: MakeApp) -> No
         assert "truncated: it has 1,000 bytes" in screen_text(app)
         good = next(one for one in lines(app) if one is not line)
         await wait_until(lambda: good.verdict is not None and good.verdict.state == "good", pilot)
+        await wait_until(lambda: "Verified 2 files: 1 bad, 1 good (1 header size)" in screen_text(app), pilot)
+        place_cursor(app, "finished")
+        await wait_until(lambda: "bytes are here, its hash agrees (header size)" in screen_text(app), pilot)
+        place_cursor(app, "damaged")
         await pilot.press("r")
         await wait_until(has(app, "finished", 2), pilot)
         assert broken.stat().st_size == files[0].size

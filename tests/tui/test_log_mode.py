@@ -383,7 +383,7 @@ async def test_a_file_that_cannot_be_written(make_app: MakeApp) -> None:
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await go_to_setting(app, pilot, "ui.mouse")
         await edit(app, pilot, "false")
-        await wait_until(lambda: "esc closes this" in text_of(app), pilot)
+        await wait_until(lambda: "esc closes" in text_of(app), pilot)
         await wait_until(lambda: f"cannot be read: {file_of(app)}" in said(app), pilot)
         await pilot.press("escape")
         assert app.is_running

@@ -87,7 +87,7 @@ async def test_from_the_tree_to_a_cleaned_up_day_by_clicks(make_app: MakeApp) ->
         await wait_until(lambda: app.screen is search, pilot)
         await click(pilot, "Sensing start", shift=-1)
         assert len(search.results.marks) == 16
-        await click(pilot, "d Download", last=True)
+        await click(pilot, "d Fetch", last=True)
         await wait_until(
             lambda: app.backend.transfers is not None and len(app.backend.transfers.jobs) == 16, pilot
         )
@@ -103,13 +103,13 @@ async def test_from_the_tree_to_a_cleaned_up_day_by_clicks(make_app: MakeApp) ->
         await pilot.pause()
         await click(pilot, "Mark (y)")
         await wait_until(lambda: baseline.stats().marked == 16, pilot)
-        await click(pilot, "D Clean up", last=True)
+        await click(pilot, "D Cleanup", last=True)
         await wait_until(lambda: "Delete 16 marked files" in text_of(app), pilot)
         await pilot.pause()
         press(pilot, 1, 1)  # beside it: nothing is deleted
         await wait_until(lambda: not isinstance(app.screen, ConfirmDialog), pilot)
         assert len(list(app.backend.session.dirs.data_dir.rglob("*.h5"))) == 16
-        await click(pilot, "D Clean up", last=True)
+        await click(pilot, "D Cleanup", last=True)
         await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
         await click(pilot, "(y)")
         await wait_until(lambda: not list(app.backend.session.dirs.data_dir.rglob("*.h5")), pilot)
@@ -127,16 +127,16 @@ async def test_every_mode_and_every_way_out_can_be_clicked(make_app: MakeApp) ->
         await wait_until(lambda: isinstance(app.screen, HelpDialog), pilot)
         press(pilot, 0, 39)
         await wait_until(lambda: not isinstance(app.screen, HelpDialog), pilot)
-        await click(pilot, "^p Commands", last=True)
+        await click(pilot, "^p More", last=True)
         await wait_until(lambda: isinstance(app.screen, CommandPalette), pilot)
         press(pilot, 0, 39)
         await wait_until(lambda: not isinstance(app.screen, CommandPalette), pilot)
         app.show_error(ValueError("something"))
         await wait_until(lambda: isinstance(app.screen, ErrorDialog), pilot)
-        await click(pilot, "esc closes this")
+        await click(pilot, "esc closes")
         await wait_until(lambda: not isinstance(app.screen, ErrorDialog), pilot)
         answers: list[object] = []
-        for words in ("r: Record", "esc closes this"):
+        for words in ("r record", "esc closes"):
             app.push_screen(ListDialog("Files", ["a", "b"], verb="Record", key="r"), answers.append)
             await wait_until(lambda: isinstance(app.screen, ListDialog), pilot)
             await click(pilot, words)

@@ -50,7 +50,7 @@ def test_what_a_run_said_is_shown_in_the_pager(
     seen = one.type(b"p")
     one.wait_for(b"READ True sync", after=seen)
     seen = one.type(b"\n")
-    one.wait_for(b"Run again", after=seen)
+    one.wait_for(b"Rerun", after=seen)
     one.type(b"q")
     assert one.ended() == 0
     assert one.is_restored()

@@ -27,7 +27,7 @@ L2 = "EarthCAREL2Validated_MAAP"
 
 STEPS: tuple[tuple[tuple[tuple[str, str], ...], str], ...] = (
     ((("0", " 0 Today "),), "Missing: 1 file of 1 baseline"),
-    ((("tab", " tab Other pane "),), "Runs, the newest first"),
+    ((("tab", " tab Pane "),), "Runs, the newest first"),
     ((("3", " 3 Downloads "),), "free"),
     ((("4", " 4 Registry "), ("n", " n Not here ")), "not here, in 1 gap"),
     ((("tab", "tab months"), ("tab", "tab years")), "tab gaps"),
@@ -36,7 +36,7 @@ STEPS: tuple[tuple[tuple[tuple[str, str], ...], str], ...] = (
     ((("escape", ""), ("ctrl+o", " ^o Saved ")), "Saved and past searches"),
     ((("escape", "esc closes"), ("M", " M Map ")), "arrows move  + in  - out"),
     ((("escape", "esc closes"), ("1", " 1 Browse "), ("question_mark", " ? Help ")), "Keys in Browse"),
-    ((("escape", "esc closes"), ("q", " q Quit ")), "Background (b)"),
+    ((("escape", "esc closes"), ("3", " 3 Downloads "), ("q", " q Quit ")), "Background (b)"),
 )
 """Keys, each with the words that show it before it is pressed, and what stands at the end of the way."""
 

@@ -87,15 +87,15 @@ async def test_bars_a_total_and_what_needs_attention_first(make_app: MakeApp) ->
         await wait_until(lambda: [row.key for row in baselines_of(screen).shown] == [KEY, OTHER], pilot)
         assert baselines_of(screen).cursor == 0, "nobody moved it"
         await wait_until(lambda: "2 baselines: 4 of 9 here, 5 pending, 1 failed, " in text_of(app), pilot)
-        assert "▓mark █here ░miss ✗fail" in text_of(app)
-        assert f"BC   {'▓' * 5}{'█' * 14}{'░' * 4}{'✗' * 4} " in text_of(app)
+        assert "●mark ■here ·miss ✗fail" in text_of(app)
+        assert f"BC   {'●' * 5}{'■' * 14}{'·' * 4}{'✗' * 4} " in text_of(app)
         tracker = app.backend.session.registry.baseline(OTHER)
         for entry in entries(app.backend.session, DAY, 2, OTHER):
             tracker.record_error(entry.url, "Service Unavailable", code=503, tries=3, at=AT)
         await wait_until(lambda: [row.key for row in baselines_of(screen).shown] == [OTHER, KEY], pilot)
         assert baselines_of(screen).current.key == KEY, "the cursor stays on its row"
         await pilot.resize_terminal(70, 24)
-        await wait_until(lambda: "█here" not in text_of(app) and "5 pending, 3 failed" in text_of(app), pilot)
+        await wait_until(lambda: "■here" not in text_of(app) and "5 pending, 3 failed" in text_of(app), pilot)
 
 
 def test_the_legend_of_the_bars_has_every_sign_at_any_width() -> None:
@@ -103,7 +103,7 @@ def test_the_legend_of_the_bars_has_every_sign_at_any_width() -> None:
     for width in range(17, 41):
         words = bar_legend(signs, width)
         assert len(words) <= width and all(sign in words for sign in signs)
-    assert bar_legend(signs, 30) == "▓mark █here ░miss ✗fail"
+    assert bar_legend(signs, 30) == "●mark ■here ·miss ✗fail"
 
 
 def test_a_bar_shows_each_share_that_has_files() -> None:

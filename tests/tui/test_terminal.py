@@ -237,7 +237,7 @@ def test_a_program_takes_the_terminal_and_gives_it_back(
     assert one.is_restored()
 
 
-OF_MODE = {b"1": b"Refresh", b"2": b"Run", b"3": b"Pause", b"4": b"Clean up", b"5": b"Level"}
+OF_MODE = {b"1": b"Refresh", b"2": b"Run", b"3": b"Pause", b"4": b"Cleanup", b"5": b"Level"}
 """A word that only the footer of the mode has, by its key."""
 
 

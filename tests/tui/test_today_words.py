@@ -102,3 +102,32 @@ def test_bytes_are_spread_over_the_hours_of_a_run() -> None:
     assert sum(words.bytes_by_hour([old, cleanup], NOW)) == 0
     assert words.graph([0, 1, 4, 8], "12345678", ".") == ".258"
     assert words.graph([0, 0], "12345678", ".") == ".."
+
+
+def test_a_tall_graph_has_rows_of_eighths_over_its_hours() -> None:
+    values = [0] * 22 + [400, 100]
+    assert words.tall_graph(values, 2, 2, "▁▂▃▄▅▆▇█", "·") == [" " * 44 + "██  ", "··" * 22 + "██▄▄"]
+    assert words.tall_graph([0] * 24, 2, 1, "▁▂▃▄▅▆▇█", "·") == [" " * 24, "·" * 24], "nothing came"
+    (least,) = words.tall_graph([1, 1_000_000], 1, 1, "▁▂▃▄▅▆▇█", "·")
+    assert least == "▁█", "a byte is seen beside much"
+    # 09:30: the last hour has the name of the one that began in it, and so have all others.
+    assert words.hour_marks(NOW, 2) == f"{'':4}12{'':10}18{'':10}00{'':10}06"
+
+
+def test_the_runs_of_the_last_day_are_counted_with_those_that_did_not_end_well() -> None:
+    def at(hours: float, code: int) -> Run:
+        begun = NOW - timedelta(hours=hours)
+        return replace(SYNC, begun=begun, ended=begun + timedelta(minutes=4), exit=code)
+
+    assert words.recent_words([], NOW) == "0 runs in 24 h"
+    assert words.recent_words([at(1, 0), at(23, 0), at(30, 2)], NOW) == "2 runs in 24 h"
+    found = words.recent_words([at(1, 0), at(2, 3), at(3, 1)], NOW)
+    assert found == "3 runs in 24 h, 2 did not end with 0"
+
+
+@pytest.mark.parametrize(
+    ("free", "total", "part"),
+    [(50, 200, 0.75), (0, 200, 1.0), (300, 200, 0.0), (None, 200, None), (5, 0, None)],
+)
+def test_how_full_the_disk_is(free: int | None, total: int, part: float | None) -> None:
+    assert words.part_used(free, total) == part

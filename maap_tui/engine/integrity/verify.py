@@ -68,7 +68,10 @@ class Verdict:
     def sentence(self) -> str:
         """All of it in words, without the name of the file."""
         if self.state == GOOD:
-            return f"good: all {self.size:,} bytes are here" + (", its hash agrees" if self.is_hashed else "")
+            words = f"good: all {self.size:,} bytes are here" + (
+                ", its hash agrees" if self.is_hashed else ""
+            )
+            return f"{words} ({self.evidence or 'no evidence'})"
         if self.state == DELETED:
             return "deleted: a clean-up deleted it after it was marked"
         return f"{self.state}: {self.reason}"

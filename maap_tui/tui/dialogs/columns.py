@@ -11,8 +11,9 @@ from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.widgets import Checkbox, Static
 
-from maap_tui.tui.dialogs.dialog import Dialog
+from maap_tui.tui.dialogs.dialog import CLOSES, Dialog
 from maap_tui.tui.widgets.field_box import FieldBox
+from maap_tui.tui.widgets.key_line import KeyLine
 from maap_tui.tui.widgets.row_list import RowList
 
 
@@ -41,11 +42,17 @@ class ColumnsDialog(Dialog[None]):
     def compose(self) -> ComposeResult:
         shown = {column.key for column in self._rows.columns}
         with Vertical(classes="dialog"):
-            yield Static("Columns: space turns one on or off, esc closes.", markup=False, classes="question")
+            yield Static("Columns", markup=False, classes="question")
             with VerticalScroll(can_focus=False):
                 for column in self._rows.all_columns:
                     title = column.title or column.key
                     yield FieldBox(title, column.key in shown, compact=True, name=column.key)
+            yield KeyLine([("space", "turns on or off", "turn"), CLOSES])
+
+    def action_turn(self) -> None:
+        """Turn the column under the cursor on or off."""
+        if isinstance(box := self.focused, FieldBox):
+            box.toggle()
 
     @on(Checkbox.Changed)
     def apply(self, event: Checkbox.Changed) -> None:

@@ -18,7 +18,7 @@ from maap_tui.engine.query import Query
 from maap_tui.engine.workflows.calendar import Row, cells, legend, months, years
 from maap_tui.engine.workflows.coverage import Coverage, Gap
 from maap_tui.text import clean, format_count, plural
-from maap_tui.tui.dialogs.dialog import Dialog
+from maap_tui.tui.dialogs.dialog import CLOSES, Dialog
 from maap_tui.tui.theme import ASCII
 from maap_tui.tui.widgets.column_layout import MARKS
 from maap_tui.tui.widgets.key_line import KeyLine, KeyWords
@@ -39,7 +39,6 @@ VIEWS = ("gaps", "months", "years")
 LABEL = 7
 """Cells of the name of a month or a year."""
 
-CLOSES: KeyWords = ("esc", "closes", "close")
 KEYS: dict[str, list[KeyWords]] = {
     "gaps": [
         ("d", "fetches", "fetch"), ("enter", "days", "open"), ("tab", "months", "view(1)"),

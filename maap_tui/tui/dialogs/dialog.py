@@ -12,8 +12,12 @@ from textual.worker import Worker, WorkerState
 from maap_tui.tui.closing import ClosesOnce
 from maap_tui.tui.host import OnHost
 from maap_tui.tui.textual_compat import bindings_of, drop_notifications
+from maap_tui.tui.widgets.key_line import KeyWords
 
 Result = TypeVar("Result")
+
+CLOSES: KeyWords = ("esc", "closes", "escape")
+"""The last key of each dialog's line of keys."""
 
 
 class Dialog(OnHost, ModalScreen[Result], ClosesOnce[Result]):
@@ -28,11 +32,14 @@ class Dialog(OnHost, ModalScreen[Result], ClosesOnce[Result]):
         drop_notifications(self.app, "information")
 
     async def on_click(self, event: events.Click) -> None:
-        widget = event.widget
-        if (widget is self and self.closes_beside) or (widget is not None and widget.has_class("close")):
+        if event.widget is self and self.closes_beside:
             event.stop()
-            for binding in bindings_of(self, "escape"):
-                await self.app.run_action(binding.action, self)
+            await self.action_escape()
+
+    async def action_escape(self) -> None:
+        """Do what the key does."""
+        for binding in bindings_of(self, "escape"):
+            await self.app.run_action(binding.action, self)
 
     @on(Worker.StateChanged)
     def look_after_worker(self, event: Worker.StateChanged) -> None:

@@ -9,7 +9,8 @@ from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from maap_tui.tui.dialogs.dialog import Dialog
+from maap_tui.tui.dialogs.dialog import CLOSES, Dialog
+from maap_tui.tui.widgets.key_line import KeyLine
 
 
 class ErrorDialog(Dialog[None]):
@@ -26,4 +27,4 @@ class ErrorDialog(Dialog[None]):
         with Vertical(classes="dialog -error"):
             yield Static(self.message, markup=False, classes="question")
             yield Static(self.hint, markup=False, classes="hint")
-            yield Static("esc closes this", markup=False, classes="muted close")
+            yield KeyLine([CLOSES])

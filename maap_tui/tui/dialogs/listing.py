@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual import events, on
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.widgets import Static
 
 from maap_tui.text import clean
-from maap_tui.tui.dialogs.dialog import Dialog
+from maap_tui.tui.dialogs.dialog import CLOSES, Dialog
+from maap_tui.tui.widgets.key_line import KeyLine
 from maap_tui.tui.widgets.row_list import RowList
 from maap_tui.tui.widgets.row_model import Column
 
@@ -46,18 +47,15 @@ class ListDialog(Dialog[bool]):
                 can_mark=False,
                 empty_text="Nothing to list.",
             )
-            with Horizontal(classes="ways-out"):
-                if self._key:
-                    yield Static(f"{self._key}: {self._verb}, ", markup=False, classes="muted do")
-                yield Static("esc closes this", markup=False, classes="muted close")
+            own = [(self._key, self._verb.lower(), "accept")] if self._key else []
+            yield KeyLine([*own, CLOSES])
 
     def on_mount(self) -> None:
         rows = self.query_one(RowList)
         rows.set_rows(enumerate(self.lines))
         rows.focus()
 
-    @on(events.Click, ".do")
-    def accept(self) -> None:
+    def action_accept(self) -> None:
         """What its key does."""
         self.dismiss(True)
 

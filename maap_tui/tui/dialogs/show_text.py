@@ -10,7 +10,8 @@ from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
 from maap_tui.text import clean
-from maap_tui.tui.dialogs.dialog import Dialog
+from maap_tui.tui.dialogs.dialog import CLOSES, Dialog
+from maap_tui.tui.widgets.key_line import KeyLine
 
 
 class TextDialog(Dialog[None]):
@@ -28,4 +29,4 @@ class TextDialog(Dialog[None]):
             yield Static(clean(self.title_text), markup=False, classes="question")
             with VerticalScroll():
                 yield Static("\n".join(clean(line) for line in self.text.splitlines()), markup=False)
-            yield Static("esc closes this", markup=False, classes="muted close")
+            yield KeyLine([CLOSES])

@@ -12,7 +12,8 @@ from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from maap_tui.tui.dialogs.dialog import Dialog
+from maap_tui.tui.dialogs.dialog import CLOSES, Dialog
+from maap_tui.tui.widgets.key_line import KeyLine
 from maap_tui.tui.widgets.row_list import RowList
 from maap_tui.tui.widgets.row_model import Column
 
@@ -43,9 +44,7 @@ class SortDialog(Dialog[Choice | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(
-                "Sort by: a letter, or the capital letter for the largest first; esc closes.",
-                markup=False,
-                classes="question",
+                "Sort by: a letter, or its capital for the largest first", markup=False, classes="question"
             )
             yield RowList(
                 [
@@ -55,6 +54,7 @@ class SortDialog(Dialog[Choice | None]):
                 key=lambda row: row[0],
                 can_mark=False,
             )
+            yield KeyLine([("enter", "sorts", "choose"), CLOSES])
 
     def on_mount(self) -> None:
         rows = self.query_one(RowList)
@@ -68,6 +68,10 @@ class SortDialog(Dialog[Choice | None]):
             event.stop()
             event.prevent_default()
             self.dismiss((column.key, event.key.isupper()))
+
+    def action_choose(self) -> None:
+        """Take what is under the cursor."""
+        self.query_one(RowList).action_choose()
 
     @on(RowList.Chosen)
     def take(self, event: RowList.Chosen) -> None:

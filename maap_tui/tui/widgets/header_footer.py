@@ -123,8 +123,12 @@ class HeaderBar(OnHost, Widget):
         return self.get_component_rich_style(f"headerbar--{name}")
 
 
+KEPT = ("everywhere.help", "everywhere.palette")
+"""Keys that lead to all others; they stay where there is little room."""
+
+
 class FooterBar(OnHost, Widget):
-    """The keys of this mode, as many as fit, help always among them; a click does what the key does.
+    """The keys of this mode, as many as fit, help and palette always among them; clicks work too.
 
     While a field has the focus, only keys that are not typed into it are there.
     """
@@ -171,9 +175,9 @@ class FooterBar(OnHost, Widget):
             for key in (*self._own, *self.maap.user_keys(self._mode), *self._others)
             if (shown := self._shown(key, keymap.get(key.id, key.keys).split(",")))
         ]
-        kept = sum(part.cell_len for key, part in parts if key.id == "everywhere.help")
+        kept = sum(part.cell_len for key, part in parts if key.id in KEPT)
         for key, part in parts:
-            kept -= part.cell_len if key.id == "everywhere.help" else 0
+            kept -= part.cell_len if key.id in KEPT else 0
             if text.cell_len + part.cell_len + kept > width:
                 continue
             text.append_text(part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 from rich.text import Text
 from textual.events import Click
@@ -17,6 +18,8 @@ Without words it stands before the next key, which has words for both.
 
 class KeyLine(Widget):
     """As many keys as fit, the last of them always."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"keyline--key"}
 
     def __init__(self, keys: Sequence[KeyWords], *, id: str | None = None) -> None:
         super().__init__(id=id, classes="muted")
@@ -38,27 +41,32 @@ class KeyLine(Widget):
 
     def render(self) -> Text:
         width = self.size.width or 80
+        style = self.get_component_rich_style("keyline--key", partial=True)
         *most, (key, label, action) = self._keys
-        last = f"{key} {label}"
-        room = width - len(last)
+        last = Text.assemble((key, style), f" {label}")
+        room = width - last.cell_len
         text = Text(no_wrap=True)
         self._ends = []
         for group in _groups(most):
-            if text.cell_len + sum(len(words) for words, _ in group) > room:
+            parts = [
+                (Text.assemble((key, style), f" {label}  " if label else " "), action)
+                for key, label, action in group
+            ]
+            if text.cell_len + sum(part.cell_len for part, _ in parts) > room:
                 break
-            for words, own_action in group:
-                text.append(words)
+            for part, own_action in parts:
+                text.append_text(part)
                 self._ends.append((text.cell_len, own_action))
-        text.append(last)
+        text.append_text(last)
         self._ends.append((text.cell_len, action))
         return text
 
 
-def _groups(keys: Sequence[KeyWords]) -> Iterator[list[tuple[str, str]]]:
-    """Words and actions of keys that are shown together or not at all."""
+def _groups(keys: Sequence[KeyWords]) -> Iterator[list[KeyWords]]:
+    """Keys that are shown together or not at all."""
     group = []
-    for key, label, action in keys:
-        group.append((f"{key} {label}  " if label else f"{key} ", action))
-        if label:
+    for key in keys:
+        group.append(key)
+        if key[1]:
             yield group
             group = []

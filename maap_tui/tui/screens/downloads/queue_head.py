@@ -24,8 +24,8 @@ from maap_tui.text import (
     plural,
 )
 from maap_tui.tui import theme
+from maap_tui.tui.gauges import Rates, bar, graph, percent, sparkline
 from maap_tui.tui.host import OnHost
-from maap_tui.tui.screens.downloads.gauges import Rates, bar, graph, percent, sparkline
 from maap_tui.tui.screens.downloads.transfers import who_is
 
 GRAPH_ROWS = 4

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from textual.widgets import Static
 from maap_tui.engine.download.downloads import Downloads
 from maap_tui.engine.download.queue_control import WORKER
 from maap_tui.engine.download.queue_store import LIVE, Process, QueueRow, dead_processes
+from maap_tui.engine.integrity.verify import GOOD, outcome_words
 from maap_tui.engine.storage import files
 from maap_tui.engine.user_commands import values_of_file
 from maap_tui.text import clean, fold, format_time, plural
@@ -39,6 +41,7 @@ from maap_tui.tui.screens.downloads.transfer_order import TransferOrder
 from maap_tui.tui.screens.downloads.transfers import ENDED, Line, TransferList, who_has
 from maap_tui.tui.screens.mode import ModeScreen
 from maap_tui.tui.widgets.filter_line import FilterLine
+from maap_tui.tui.widgets.header_footer import FooterBar
 from maap_tui.tui.widgets.pane import framed
 from maap_tui.tui.widgets.row_list import RowList
 from maap_tui.tui.widgets.ui_state import ColumnMemory
@@ -158,6 +161,8 @@ class DownloadsScreen(ModeScreen):
             self.head.stopped = self.table.stopped
             self.head.awaited = self.table.awaited
             self.head.sample()
+        has_left = any(self._order.group("interrupted"))
+        self.query_one(FooterBar).leave_out(*(() if has_left else ("downloads.take_over",)))
         self._show_detail()
 
     async def _catch_up(self) -> None:
@@ -564,6 +569,7 @@ class DownloadsScreen(ModeScreen):
         """Check files on disk, one after the other."""
         self.table.clear_marks()
         bad = done = 0
+        evidence: Counter[str] = Counter()
         judge = self.maap.backend.session.judge()
         try:
             for line in lines:
@@ -571,16 +577,18 @@ class DownloadsScreen(ModeScreen):
                 line.verdict = await asyncio.to_thread(verdict_of, judge, line)
                 self._look_at(line)
                 bad += line.verdict.is_bad
+                evidence.update([line.verdict.evidence] if line.verdict.state == GOOD else [])
                 done += 1
         finally:
             self.head.doing = ""
             self._show_detail()
         if bad:
-            self._say(f"Verified {plural(done, 'file')}: {bad} bad. r fetches them again.", is_bad=True)
+            found = outcome_words(bad, evidence)
+            self._say(f"Verified {plural(done, 'file')}: {found}. r fetches what is bad again.", is_bad=True)
         elif done == 1 and lines[0].verdict is not None:
             self._say(f"Verified: {lines[0].verdict.sentence}.")
         else:
-            self._say(f"Verified {plural(done, 'file')}: all good.")
+            self._say(f"Verified {plural(done, 'file')}: {outcome_words(0, evidence)}.")
 
     def action_take_over(self) -> None:
         left = [line for line in self.table.rows if line.state == "interrupted"]

@@ -14,8 +14,8 @@ from maap_tui.engine.integrity.verify import Verdict
 from maap_tui.engine.missions import parse_name
 from maap_tui.text import format_bytes, format_rate, short_duration
 from maap_tui.tui import theme
+from maap_tui.tui.gauges import bar
 from maap_tui.tui.host import OnHost
-from maap_tui.tui.screens.downloads.gauges import bar
 from maap_tui.tui.widgets.row_list import RowList
 from maap_tui.tui.widgets.row_model import Arranged, Column
 
@@ -360,7 +360,8 @@ class TransferList(OnHost, RowList):
 
     def _bar_text(self, line: Line) -> str:
         part = _part_done(line)
-        return "" if part < 0 else bar(part, bar_cells(self.app.size.width), self.maap.glyphs)
+        # What is done says so by its state; a column of full bars would draw the eye from what runs.
+        return "" if part in (-1.0, 1.0) else bar(part, bar_cells(self.app.size.width), self.maap.glyphs)
 
     def _name_text(self, line: Line) -> str:
         return line.name if self.app.size.width >= WHOLE_NAME_FROM else line.short

@@ -24,7 +24,7 @@ from maap_tui.engine.registry.watch import Watch
 from maap_tui.engine.workflows.set_sync import requests_of
 from maap_tui.engine.workflows.set_table import SetTable, judged, set_table
 from maap_tui.text import clean, format_bytes, format_count, plural
-from maap_tui.tui.dialogs.dialog import Dialog
+from maap_tui.tui.dialogs.dialog import CLOSES, Dialog
 from maap_tui.tui.problems import problem_of
 from maap_tui.tui.synced import may_queue
 from maap_tui.tui.theme import Glyphs
@@ -63,7 +63,7 @@ KEYS: list[KeyWords] = [
     ("[", "", "shift(-1)"),
     ("]", "move", "shift(1)"),
     ("←→", "cell", "step(1)"),
-    ("esc", "closes", "dismiss(None)"),
+    CLOSES,
 ]
 
 _TONES = {"here": "success", "archive": "warning", "nowhere": "muted", "deleted": "muted", "gap": "muted"}

@@ -20,7 +20,7 @@ from maap_tui.engine.session import Session
 from maap_tui.engine.sites import Site
 from maap_tui.engine.workflows.cut import Source, source_of_granule
 from maap_tui.text import clean, format_bytes
-from maap_tui.tui.dialogs.dialog import Dialog
+from maap_tui.tui.dialogs.dialog import CLOSES, Dialog
 from maap_tui.tui.dialogs.prompt import ask_file
 from maap_tui.tui.screens.search.area_field import read_area
 from maap_tui.tui.widgets.key_line import KeyLine, KeyWords
@@ -35,7 +35,7 @@ KEYS: tuple[KeyWords, ...] = (
     ("e", "estimate", "estimate"),
     ("w", "writes", "write"),
     ("y", "command", "copy"),
-    ("esc", "closes", "close"),
+    CLOSES,
 )
 WHERE = "where: a site r100, LAT,LON r100, or W,S,E,N"
 EVERYTHING = Cut(("*",))

@@ -20,6 +20,7 @@ from maap_tui.engine.model import Granule
 from maap_tui.engine.workflows.files_here import files_here
 from maap_tui.text import clean
 from maap_tui.tui.dialogs.command_dialog import CommandDialog
+from maap_tui.tui.dialogs.dialog import CLOSES
 from maap_tui.tui.screens.search.command_values import values_of
 from maap_tui.tui.screens.search.granule_words import granule_words
 from maap_tui.tui.screens.search.picture_view import PictureView
@@ -38,7 +39,7 @@ KEYS: tuple[KeyWords, ...] = (
     ("x", "cut", "cut"),
     ("y", "id", "copy"),
     ("u", "URL", "copy_url"),
-    ("esc", "closes", "close"),
+    CLOSES,
 )
 
 VIEWS = ("facts", "picture", "headers")

@@ -24,6 +24,7 @@ from maap_tui.engine.plane import coastlines, drawable
 from maap_tui.engine.query import Query
 from maap_tui.text import clean, format_count, plural
 from maap_tui.tui.dialogs.command_dialog import CommandDialog
+from maap_tui.tui.dialogs.dialog import CLOSES
 from maap_tui.tui.host import OnHost
 from maap_tui.tui.screens.search.command_values import values_of
 from maap_tui.tui.screens.search.granule import GranuleDialog, ResultDeeds
@@ -59,7 +60,7 @@ KEYS: list[KeyWords] = [
     ("b", "box", "box"),
     ("O", "overpasses", "overpasses"),
     ("enter", "granule", "choose"),
-    ("esc", "closes", "close"),
+    CLOSES,
 ]
 
 DOTTED = {"found": 2}

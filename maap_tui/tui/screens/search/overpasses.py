@@ -28,6 +28,7 @@ from maap_tui.engine.time_words import read_time
 from maap_tui.engine.workflows.overpass import MOST_AHEAD, Overpasses, overpasses, query_for
 from maap_tui.text import clean, plural
 from maap_tui.tui.dialogs.command_dialog import CommandDialog
+from maap_tui.tui.dialogs.dialog import CLOSES
 from maap_tui.tui.dialogs.prompt import ask_file
 from maap_tui.tui.screens.search.area_field import read_area
 from maap_tui.tui.screens.search.command_values import values_of
@@ -43,7 +44,7 @@ KEYS: tuple[KeyWords, ...] = (
     ("space", "marks", "mark"),
     ("f", "place, time", "fields"),
     ("e", "writes .ics", "export"),
-    ("esc", "closes", "close"),
+    CLOSES,
 )
 WHERE = "place: a site r100, or LAT,LON r100"
 WHEN = "time: next 14d, 2025-12, 2025-12-01..2025-12-20, or 30d back from now"

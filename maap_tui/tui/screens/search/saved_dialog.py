@@ -7,10 +7,10 @@ import shlex
 from dataclasses import dataclass
 from typing import ClassVar
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.widgets import Static
 
 from maap_tui.engine.errors import MaapError
@@ -18,11 +18,12 @@ from maap_tui.engine.saved_searches import Choices, SavedSearches, check_name, w
 from maap_tui.engine.search_history import KEPT, PastSearch, SearchHistory
 from maap_tui.engine.storage import files
 from maap_tui.text import clean, format_count, plural
-from maap_tui.tui.dialogs.dialog import Dialog
+from maap_tui.tui.dialogs.dialog import CLOSES, Dialog
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.outside import editor, run_outside
 from maap_tui.tui.screens.search.saved_terms import in_words
 from maap_tui.tui.screens.search.terms import crontab_of
+from maap_tui.tui.widgets.key_line import KeyLine, KeyWords
 from maap_tui.tui.widgets.row_list import RowList
 from maap_tui.tui.widgets.row_model import Column
 from maap_tui.tui.workers import start_worker
@@ -75,6 +76,16 @@ COLUMNS = [
 ]
 
 
+KEYS: tuple[KeyWords, ...] = (
+    ("enter", "searches", "take"),
+    ("s", "saves", "save"),
+    ("x", "deletes", "remove"),
+    ("y", "copies", "copy"),
+    ("e", "edits", "edit"),
+    CLOSES,
+)
+
+
 class SavedDialog(Dialog[Choices | None]):
     """Gives back the search that was chosen, None when it was closed."""
 
@@ -111,13 +122,7 @@ class SavedDialog(Dialog[Choices | None]):
                 empty_text="No search yet. s saves the one in the form.",
             )
             yield Static("", markup=False, id="whole", classes="muted")
-            with Horizontal(classes="ways-out"):
-                yield Static("enter searches, ", markup=False, classes="muted do", id="take")
-                yield Static("s saves, ", markup=False, classes="muted do", id="save")
-                yield Static("x deletes, ", markup=False, classes="muted do", id="remove")
-                yield Static("y copies, ", markup=False, classes="muted do", id="copy")
-                yield Static("e edits, ", markup=False, classes="muted do", id="edit")
-                yield Static("esc closes", markup=False, classes="muted close")
+            yield KeyLine(KEYS)
 
     def on_mount(self) -> None:
         self.query_one(RowList).focus()
@@ -165,13 +170,11 @@ class SavedDialog(Dialog[Choices | None]):
         self.query_one("#whole", Static).update("\n".join(map(clean, lines)))
 
     @on(RowList.Chosen)
-    @on(events.Click, "#take")
-    def take(self) -> None:
+    def action_take(self) -> None:
         """Search for what is under the cursor."""
         if (row := self.current) is not None:
             self.dismiss(row.choices)
 
-    @on(events.Click, "#save")
     def action_save(self) -> None:
         if self._here is None:
             self.notify(clean(self._problem), severity="warning", markup=False)
@@ -200,7 +203,6 @@ class SavedDialog(Dialog[Choices | None]):
         self.notify(clean(f"Saved {name} in {self._searches.file}."), markup=False)
         await self._load(name)
 
-    @on(events.Click, "#remove")
     def action_remove(self) -> None:
         row = self.current
         if row is not None and row.name:
@@ -215,12 +217,10 @@ class SavedDialog(Dialog[Choices | None]):
             await asyncio.to_thread(self._searches.remove, row.name)
             await self._load()
 
-    @on(events.Click, "#copy")
     def action_copy(self) -> None:
         if (row := self.current) is not None:
             self.maap.copy_text(row.words, "Copied the command")
 
-    @on(events.Click, "#edit")
     def action_edit(self) -> None:
         start_worker(self, self._edit, group="save", exclusive=True)
 

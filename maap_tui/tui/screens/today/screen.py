@@ -13,10 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from rich.text import Text
 from textual import on
 from textual.containers import Vertical
 from textual.events import Resize
+from textual.geometry import Size
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -24,7 +24,7 @@ from maap_tui.engine.errors import MaapError
 from maap_tui.engine.registry import view, watch
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.runs import RUNNING, Run, Runs
-from maap_tui.text import clean, fold, format_bytes, format_count, plural, short_duration
+from maap_tui.text import clean, format_count, plural, short_duration
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings
 from maap_tui.tui.outside import pager, run_outside
@@ -32,6 +32,7 @@ from maap_tui.tui.problems import problem_of
 from maap_tui.tui.screens.mode import ModeScreen
 from maap_tui.tui.screens.today import today_words as words
 from maap_tui.tui.screens.today.arrived import show_arrived
+from maap_tui.tui.screens.today.head import ROOMY_FROM, TodayHead
 from maap_tui.tui.synced import may_queue
 from maap_tui.tui.widgets.filter_line import FilterLine
 from maap_tui.tui.widgets.pane import framed
@@ -47,6 +48,9 @@ LEAST_ROWS = 4
 
 DISK_S = 30.0
 """Seconds between two looks at the disk: others write to it all the time, and each would be drawn."""
+
+FRAMED_FROM = 30
+"""Rows of the terminal from which a frame takes two."""
 
 ROOMY = 72
 """Columns of the terminal from which all columns of the runs are shown."""
@@ -68,7 +72,7 @@ class Lack:
 
 
 class TodayScreen(ModeScreen):
-    """Three lines on top; below them what needs attention, and the runs."""
+    """The disk and the last hours on top; below them what needs attention, and the runs."""
 
     MODE = "today"
     BINDINGS = bindings("today", "lists")
@@ -86,7 +90,6 @@ class TodayScreen(ModeScreen):
         self._disk: tuple[int | None, int | None] = (None, None)
         """Bytes free and in all, where data go."""
         self._problem = ""
-        self._shown: tuple[str, ...] = ()
         self._polled_at = 0.0
         self._measured_at = -DISK_S
         self._lacks_lines = 0
@@ -97,7 +100,7 @@ class TodayScreen(ModeScreen):
     # What it is made of
 
     def body(self) -> Iterable[Widget]:
-        self._head = Static("", markup=False, id="head")
+        self._head = TodayHead()
         lacks = self._lack_list = RowList(
             [
                 Column("product", "Product", 10, lambda row: row.key.product_type),
@@ -177,18 +180,20 @@ class TodayScreen(ModeScreen):
         self._book = Runs(session.dirs)
         self._watch = watch.Watch(session.registry)
         self._is_ready = True
-        self._fit(self.size.width)
+        self._fit(self.size)
         self._lack_list.focus()
         self.sample()
 
     def on_resize(self, event: Resize) -> None:
         if self._is_ready:
-            self._fit(event.size.width)
+            self._fit(event.size)
+            self._show_head()
             self.call_after_refresh(self._give_room)
 
-    def _fit(self, width: int) -> None:
-        """Leave out what a narrow terminal has no room for."""
-        is_narrow = width < ROOMY
+    def _fit(self, size: Size) -> None:
+        """Leave out what a narrow terminal has no room for, and use the width of a wide one."""
+        self.set_class(size.width >= ROOMY_FROM and size.height >= FRAMED_FROM, "-roomy")
+        is_narrow = size.width < ROOMY
         if is_narrow != self._is_narrow:
             self._is_narrow = is_narrow
             keys = [column.key for column in self._run_list.all_columns]
@@ -312,22 +317,7 @@ class TodayScreen(ModeScreen):
     # What it shows
 
     def _show_head(self) -> None:
-        app, now = self.maap, self.maap.backend.now()
-        free, total = self._disk
-        growth = words.growth_a_day(self._runs, now)
-        hours = words.bytes_by_hour(self._runs, now)
-        glyphs = app.glyphs
-        lines: tuple[str, ...] = (
-            words.last_run_words(self._runs, now),
-            words.disk_words(free, total, growth),
-            f"24 h {words.graph(hours, glyphs.levels, glyphs.dot)} {format_bytes(sum(hours))}, "
-            f"at most {format_bytes(max(hours))} an hour",
-        )
-        if self._problem:  # its remedy matters more than the graph
-            lines = (*fold(clean(self._problem), max(20, self.size.width - 2), 2), lines[1])
-        if lines != self._shown:
-            self._shown = lines
-            self._head.update(Text("\n".join(f" {clean(line)}" for line in lines), no_wrap=True))
+        self._head.show(self._runs, self._disk, self._problem, self.maap.backend.now())
 
     def _show_lack_title(self) -> None:
         pending = sum(one.pending for one in self._lacks.values())

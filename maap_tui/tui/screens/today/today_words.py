@@ -100,12 +100,21 @@ def disk_words(free: int | None, total: int | None, growth: float) -> str:
     """How full the disk is, and when it will be full at the rate of the last days."""
     if free is None:
         return "Free space is not known"
-    words = f"{format_bytes(free)} free" + (f" of {format_bytes(total)}" if total else "")
+    return ", ".join(filter(None, (free_words(free, total), growth_words(free, growth))))
+
+
+def free_words(free: int, total: int | None) -> str:
+    """How much of a disk is free."""
+    return f"{format_bytes(free)} free" + (f" of {format_bytes(total)}" if total else "")
+
+
+def growth_words(free: int, growth: float) -> str:
+    """What comes to a disk each day, and when it will be full; '' where nothing comes."""
     if growth <= 0:
-        return words
+        return ""
     days = int(free / growth)
     left = f"full in about {plural(days, 'day')}" if days < 1000 else "room for years"
-    return f"{words}, +{format_bytes(growth)} a day: {left}"
+    return f"+{format_bytes(growth)} a day: {left}"
 
 
 def bytes_by_hour(runs: Sequence[Run], now: datetime) -> list[int]:
@@ -137,3 +146,47 @@ def graph(values: Sequence[int], levels: str, blank: str) -> str:
     return "".join(
         blank if not value else levels[min(value * len(levels) // top, len(levels) - 1)] for value in values
     )
+
+
+def tall_graph(values: Sequence[int], rows: int, cells: int, levels: str, blank: str) -> list[str]:
+    """The same in so many rows, with so many cells a value; the highest one fills its rows."""
+    top, steps = max(values, default=0), len(levels)
+    heights = [max(1, value * rows * steps // top) if value else 0 for value in values]
+    lines = []
+    for row in range(rows - 1, -1, -1):
+        empty = blank if row == 0 else " "
+        parts = [min(high - row * steps, steps) for high in heights]
+        signs = [levels[part - 1] if part > 0 else empty for part in parts]
+        lines.append("".join(sign * cells for sign in signs))
+    return lines
+
+
+def hour_marks(now: datetime, cells: int) -> str:
+    """What stands below a graph of the last hours: every sixth hour of the day, in UTC.
+
+    Args:
+        now: the end of the last hour.
+        cells: those of an hour.
+    """
+    line = [" "] * (HOURS * cells)
+    for at in range(HOURS):
+        # A column is the hour from so many minutes past on; it has the name of the hour that begins in it.
+        hour = (now - timedelta(hours=HOURS - at - 1)).hour
+        if hour % 6 == 0:
+            for offset, sign in enumerate(f"{hour:02}"):
+                if at * cells + offset < len(line):
+                    line[at * cells + offset] = sign
+    return "".join(line).rstrip()
+
+
+def part_used(free: int | None, total: int | None) -> float | None:
+    """How full the disk is, between 0 and 1; None where that is not known."""
+    return None if free is None or not total else min(max(1 - free / total, 0.0), 1.0)
+
+
+def recent_words(runs: Sequence[Run], now: datetime) -> str:
+    """How many commands ran in the last hours, and how many of them did not end well."""
+    recent = [run for run in runs if (run.ended or now) >= now - timedelta(hours=HOURS)]
+    bad = sum(tone_of(run) in ("warning", "error") for run in recent)
+    words = f"{plural(len(recent), 'run')} in {HOURS} h"
+    return words + (f", {format_count(bad)} did not end with 0" if bad else "")
