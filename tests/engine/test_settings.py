@@ -13,6 +13,7 @@ from maap_tui.engine.config import loading, settings
 from maap_tui.engine.config.declaring import Section, Setting
 from maap_tui.engine.config.describing import as_markdown_table, describe
 from maap_tui.engine.config.editing import set_value, unset_value
+from maap_tui.engine.config.finding import find_setting
 from maap_tui.engine.config.loading import load
 from maap_tui.engine.config.settings import SETTINGS
 from maap_tui.engine.config.toml_file import set_entry
@@ -84,7 +85,7 @@ def test_flag_before_environment_before_file_before_default(
     file: Path, key: str, in_file: str, in_environ: str, as_flag: object, values: tuple[object, ...]
 ) -> None:
     section, _, name = key.partition(".")
-    setting = settings.find_setting(key)
+    setting = find_setting(key)
     write(file, f"# first line\n[{section}]\n{name} = {in_file}\n")
     empty = write(file.with_name("empty.toml"), "")
     environ = {setting.variable: in_environ}

@@ -92,11 +92,11 @@ def set_key(context: CommandContext) -> None:
 
 
 def _warn_when_hidden(context: CommandContext) -> None:
-    from maap_tui.engine.config import settings
+    from maap_tui.engine.config.finding import find_setting
     from maap_tui.engine.errors import SettingsError
 
     try:
-        variable = settings.find_setting(context.args.key).variable
+        variable = find_setting(context.args.key).variable
     except SettingsError:
         return  # a key of the app, which has no variable
     if os.environ.get(variable, "").strip():

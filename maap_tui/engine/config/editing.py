@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from maap_tui.engine.config import dirs
-from maap_tui.engine.config.settings import BY_KEY, COMMANDS, FREE, SETS, find_setting
+from maap_tui.engine.config.finding import find_setting
+from maap_tui.engine.config.settings import BY_KEY, COMMANDS, FREE, SETS
 from maap_tui.engine.config.toml_file import load_file, remove_entry, set_entry
 from maap_tui.engine.errors import InvalidRequestError, SettingsError
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from maap_tui.engine.config import dirs
 from maap_tui.engine.config.declaring import Section
+from maap_tui.engine.config.finding import HINT, did_you_mean, find_setting, nearest
 from maap_tui.engine.config.settings import (
     BY_KEY,
     COMMANDS,
     FREE,
-    HINT,
     KEYS,
     SECTION_NAMES,
     SECTIONS,
@@ -26,9 +26,6 @@ from maap_tui.engine.config.settings import (
     SITES,
     Origin,
     Settings,
-    did_you_mean,
-    find_setting,
-    nearest,
 )
 from maap_tui.engine.config.toml_file import ConfigFile, load_file, shown
 from maap_tui.engine.errors import InvalidRequestError, SettingsError

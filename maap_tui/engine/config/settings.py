@@ -26,7 +26,6 @@ from maap_tui.engine.config.types import (
     T,
 )
 from maap_tui.engine.defaults import DEFAULT_MAX_ITEMS
-from maap_tui.engine.errors import SettingsError
 
 if TYPE_CHECKING:
     from maap_tui.engine.product_sets import ProductSet
@@ -524,7 +523,6 @@ class Origin(NamedTuple):
     """The flag, the variable, `FILE:LINE`, or `default`."""
 
 
-HINT = "`maap config` lists every setting."
 _DEFAULT = Origin("default", "default")
 
 
@@ -581,42 +579,5 @@ class Settings(NamedTuple):
                 table[name] = getattr(other, head)[name]
             changes: dict[str, Any] = {head: table, "origins": origins}
             return self._replace(**changes)
-        section = getattr(self, head).having(name, other.value(find_setting(key)))
+        section = getattr(self, head).having(name, other.value(BY_KEY[key]))
         return self._replace(**{head: section}, origins=origins)
-
-
-def nearest(word: str, known: tuple[str, ...]) -> str:
-    """The known word most like `word`, empty when none is."""
-    import difflib
-
-    return next(iter(difflib.get_close_matches(word, known, n=1)), "")
-
-
-def did_you_mean(key: str) -> str:
-    """`; did you mean ...?` for an unknown key with or without its section, empty when nothing is near."""
-    section, _, name = key.rpartition(".")
-    inside = {setting.name: setting.key for setting in SETTINGS if setting.key.startswith(f"{section}.")}
-    if near := nearest(name, tuple(inside)):
-        return f"; did you mean {inside[near]!r}?"
-    # Right key, wrong table: look everywhere.
-    anywhere = {setting.name: setting.key for setting in SETTINGS}
-    near = nearest(name, tuple(anywhere))
-    return f"; did you mean {anywhere[near]!r}?" if near else ""
-
-
-def find_setting(key: str) -> Setting[Any]:
-    """The setting a key means; its last part alone is enough where only one setting ends so.
-
-    Raises:
-        SettingsError: No setting, or several, go by that name.
-    """
-    name = key.strip().replace("-", "_")
-    if name in BY_KEY:
-        return BY_KEY[name]
-    found = [setting for setting in SETTINGS if setting.name == name]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        keys = " or ".join(setting.key for setting in found)
-        raise SettingsError(f"{key!r} means several settings: say {keys}")
-    raise SettingsError(f"unknown setting {key!r}{did_you_mean(name)}", hint=HINT)

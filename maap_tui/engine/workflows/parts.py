@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from maap_tui.engine.catalogue.client import Catalogue
 from maap_tui.engine.catalogue.index import CatalogueIndex
 from maap_tui.engine.config import dirs, loading, settings
+from maap_tui.engine.config.finding import find_setting
 from maap_tui.engine.download.pacing import HostPause
 from maap_tui.engine.download.queue_store import Queue
 from maap_tui.engine.errors import MaapError
@@ -201,7 +202,7 @@ class Parts:
             Whether it is in use: False for one that applies from the next start on, which changes nothing.
         """
         is_setting = not key.startswith(f"{settings.KEYS}.")
-        if is_setting and settings.find_setting(key).applies == "next start":
+        if is_setting and find_setting(key).applies == "next start":
             return False
         self.settings = self.settings.taking(key, fresh)
         self.http.rules = rules.http_rules(self.settings)

@@ -16,7 +16,8 @@ from textual.widgets import Static
 
 from maap_tui.engine.config import loading, settings
 from maap_tui.engine.config.describing import describe
-from maap_tui.engine.config.settings import SETTINGS, find_setting
+from maap_tui.engine.config.finding import find_setting
+from maap_tui.engine.config.settings import SETTINGS
 from maap_tui.engine.errors import InvalidRequestError, SettingsError
 from maap_tui.engine.storage import files
 from maap_tui.engine.storage.log_file import LEVELS, LogLine

@@ -9,7 +9,8 @@ from textual.content import Content
 
 from maap_tui.engine.config.declaring import Setting
 from maap_tui.engine.config.describing import Row, describe
-from maap_tui.engine.config.settings import KEYS, Settings, find_setting
+from maap_tui.engine.config.finding import find_setting
+from maap_tui.engine.config.settings import KEYS, Settings
 from maap_tui.engine.errors import SettingsError
 from maap_tui.text import as_sentence, clean, plural
 from maap_tui.tui.widgets.row_model import Column
