@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Se
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -22,8 +22,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from maap_tui.text import clean, plural
-from maap_tui.tui.widgets.cell_text import fit, repeated_cells
-from maap_tui.tui.widgets.column_layout import MARKS, column_at, reach_of, widths_of
+from maap_tui.tui.widgets.column_layout import MARKS, column_at, reach_of
+from maap_tui.tui.widgets.list_lines import cells_of, titles, wrap
 from maap_tui.tui.widgets.row_model import SLICE, Arranged, ChangeMarks, Column, RowModel, exhaust
 from maap_tui.tui.workers import start_worker
 
@@ -519,7 +519,6 @@ class RowList(ScrollView, can_focus=True):
         return self._row(at, width, base)
 
     def _empty_lines(self, width: int) -> list[str]:
-        lines: list[str] = []
         text = self.empty_text
         if self.rows and self.needle and self.unfilter_hint:
             text = f"The filter '{clean(self.needle, 40)}' leaves none of {plural(len(self.rows), 'row')}. "
@@ -528,27 +527,17 @@ class RowList(ScrollView, can_focus=True):
                 text += f"\n\n{self._keep_hint}"
         elif self.rows and self._model.keep is not None:
             text = f"{self._none_kept}\n\n{self._keep_hint}"
-        for paragraph in text.splitlines():
-            line = ""
-            for word in paragraph.split():
-                if line and cell_len(line) + 1 + cell_len(word) > width - 4:
-                    lines.append(line)
-                    line = word
-                else:
-                    line = f"{line} {word}" if line else word
-            lines.append(line)
-        return lines
+        return wrap(text, width - 4)
 
     def _header(self, width: int) -> Strip:
-        style = self.rich_style + self._style("header")
-        parts = ["~ " if self._is_arranging else "  "]
-        for column, cells in zip(self.columns, widths_of(self.columns, width), strict=True):
-            title = column.title
-            if column.key == self.sort_key:
-                sign = "v" if self.sort_reversed else "^"
-                title = f"{title}{sign}" if len(title) < cells else f"{title[: cells - 1]}{sign}"
-            parts.append(fit(title, cells, column.is_right) + " ")
-        return Strip([Segment(set_cell_size("".join(parts), width), style)], width)
+        text = titles(
+            self.columns,
+            width,
+            sort_key=self.sort_key,
+            sort_reversed=self.sort_reversed,
+            is_busy=self._is_arranging,
+        )
+        return Strip([Segment(text, self.rich_style + self._style("header"))], width)
 
     def _row(self, at: int, width: int, base: Style) -> Strip:
         row = self.shown[at]
@@ -560,39 +549,14 @@ class RowList(ScrollView, can_focus=True):
             cursor = Style(bold=True)
         else:
             cursor = Style()
-        # A state keeps its colour under the cursor.
         ground = Style(bgcolor=cursor.bgcolor) + cursor.without_color
         glyphs = getattr(self.app, "glyphs", None)
         sign = (glyphs.mark if glyphs else "*") if is_marked else " "
         point = (glyphs.cursor if glyphs else ">") if is_cursor else " "
-        mark_style = base + self._style("mark") + ground
-        segments = [Segment(point + sign, mark_style)]
-        used = MARKS
-        for column, cells in zip(self.columns, widths_of(self.columns, width), strict=True):
-            if column.pieces is not None:
-                pieces = [
-                    Segment(text, base + self._style(tone) + ground) for text, tone in column.pieces(row)
-                ]
-                segments += Strip(pieces).adjust_cell_length(cells, base + cursor)
-                segments.append(Segment(" ", base + cursor))
-                used += cells + 1
-                continue
-            text = column.text(row)
-            if column.is_untrusted:
-                text = clean(text)
-            tone = "plain" if column.tone is None else column.tone(row)
-            style = base + cursor if tone == "plain" else base + self._style(tone) + ground
-            fitted = fit(text, cells, column.is_right, column.keeps_end)
-            if column.mutes_repeats and not is_cursor and 0 < at < len(self.shown):
-                repeated = repeated_cells(text, column.text(self.shown[at - 1]), cells)
-                if repeated:
-                    segments.append(Segment(fitted[:repeated], base + self._style("muted")))
-                    fitted = fitted[repeated:]
-            segments.append(Segment(f"{fitted} ", style))
-            used += cells + 1
-        if used < width:
-            segments.append(Segment(" " * (width - used), base + cursor))
-        return Strip(segments).adjust_cell_length(width, base + cursor)
+        above = self.shown[at - 1] if at > 0 and not is_cursor else None
+        cells = cells_of(row, above, self.columns, width, base=base, cursor=cursor, tone_style=self._style)
+        marks = Segment(point + sign, base + self._style("mark") + ground)
+        return Strip([marks, *cells]).adjust_cell_length(width, base + cursor)
 
 
 async def _go_through(steps: Generator[None, None, None], finish: Callable[[], None]) -> None:
