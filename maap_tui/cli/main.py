@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 
+from maap_tui.heap import share_one_heap
 from maap_tui.version import __version__
 
 TYPE_CHECKING = False
@@ -19,9 +20,6 @@ COLLECT_EVERY = 50_000
 There is little of it here, and each look goes through all that is new: with Python's own 700 that takes 70 ms
 of a command that fetches 2,000 files.
 """
-
-_M_ARENA_MAX = -8
-"""From glibc's malloc.h."""
 
 NAMES_WORD = "__names"
 """Asks for names that may come next, for the shells' completion; it is in no help."""
@@ -54,7 +52,7 @@ def _run(words: list[str]) -> int:
             return 0
         except (OSError, ValueError, AttributeError):
             pass  # closed or full: the command line says so
-    _share_one_heap()
+    share_one_heap()
     if words[:1] == [NAMES_WORD]:
         from maap_tui.cli.completion import print_names
 
@@ -76,23 +74,6 @@ def _run(words: list[str]) -> int:
         except (OSError, ValueError, AttributeError):
             pass
         return 130
-
-
-def _share_one_heap() -> None:
-    """Have all threads take memory from one heap where the address space is limited (ulimit -v).
-
-    glibc reserves 64 MiB of it for each further thread, of which next to nothing is used.
-    """
-    try:
-        import resource
-
-        if resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
-            return
-        import ctypes
-
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
-    except (ImportError, OSError, AttributeError):
-        pass  # another C library, which has no such heaps
 
 
 def _fill_closed_descriptors() -> None:

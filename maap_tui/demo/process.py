@@ -17,7 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from maap_tui.engine.errors import MaapError, exit_code_of
+from maap_tui.engine.errors import MaapError, NoMemoryError, exit_code_of, is_out_of_memory
+from maap_tui.heap import share_one_heap
 
 END_S = 3.0
 """Seconds that the archive may take to end."""
@@ -138,4 +139,11 @@ def _send(**words: Any) -> None:
 
 
 if __name__ == "__main__":
-    serve()
+    share_one_heap()
+    try:
+        serve()
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        few = NoMemoryError()
+        _send(words=few.message, hint=few.hint, exit=exit_code_of(few))

@@ -2,10 +2,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import resource
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -340,3 +344,18 @@ def test_versions_are_compared_with_case_on_demand(
 def test_unknown_kind_of_filters_is_refused() -> None:
     with pytest.raises(ValueError, match="filters must be one of"):
         Archive.start(filters="sql")
+
+
+def test_an_archive_without_memory_says_so(tmp_path: Path) -> None:
+    most = 90 << 20
+    asked = {"port": 0, "home": str(tmp_path), "is_throwaway": False, "options": {}, "is_lived_in": True}
+    ended = subprocess.run(
+        [sys.executable, "-m", "maap_tui.demo.process"],
+        input=json.dumps(asked) + "\n",
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (most, most)),
+    )
+    report = json.loads(ended.stdout)
+    assert (report["words"], report["exit"]) == ("There is not enough memory", 4)
