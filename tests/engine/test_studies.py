@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -25,7 +26,7 @@ from maap_tui.engine.studies.declaration import read_declaration
 from maap_tui.engine.studies.folder import texts_of, write_study
 from maap_tui.engine.studies.places import MOST, needed_granules, places_file, remember
 from maap_tui.engine.studies.replacing import NEXT
-from maap_tui.engine.studies.study import Author, Study, StudyFile, as_text, read_study
+from maap_tui.engine.studies.study import Author, Study, StudyFile, read_study, text_of
 from tests.homes import MOMENT
 
 GOOD = """\
@@ -109,7 +110,7 @@ def test_an_area_is_looked_for_beside_the_file(tmp_path: Path) -> None:
 
 
 def test_a_study_is_read_as_it_was_written(tmp_path: Path) -> None:
-    (tmp_path / "study.json").write_text(as_text(STUDY))
+    (tmp_path / "study.json").write_text("".join(text_of(STUDY)))
     assert read_study(tmp_path) == STUDY
     assert read_study(tmp_path / "study.json") == STUDY
 
@@ -144,7 +145,7 @@ def with_file(**values: object) -> Callable[[dict], None]:
     ],
 )
 def test_what_a_study_may_not_hold(tmp_path: Path, change: Callable[[dict], None]) -> None:
-    data = json.loads(as_text(STUDY))
+    data = json.loads("".join(text_of(STUDY)))
     change(data)
     (tmp_path / "study.json").write_text(json.dumps(data))
     with pytest.raises(InvalidRequestError, match="is not a study"):
@@ -169,7 +170,7 @@ def test_the_list_of_studies_is_bounded_and_forgiving(tmp_path: Path, session: C
     )
     folder = tmp_path / "study"
     folder.mkdir()
-    (folder / "study.json").write_text(as_text(STUDY))
+    (folder / "study.json").write_text("".join(text_of(STUDY)))
     remember(where, folder)
     remember(where, folder)
     listed = [line for line in file.read_text().splitlines() if line.startswith("/")]
@@ -200,10 +201,10 @@ def test_a_replacement_that_was_cut_is_finished_by_who_reads_next(tmp_path: Path
     (folder / "notes.txt").write_text("mine")
     (folder / NEXT).mkdir()
     for number, (name, text) in enumerate(texts_of(OTHER).items()):
-        (folder / ("" if number < moved else NEXT) / name).write_text(text)
+        (folder / ("" if number < moved else NEXT) / name).write_text(str(text))
     assert read_study(folder / "study.json") == OTHER
     assert {path.name: path.read_text() for path in folder.iterdir()} == {
-        **texts_of(OTHER),
+        **{name: str(text) for name, text in texts_of(OTHER).items()},
         "notes.txt": "mine",
     }
 
@@ -233,7 +234,7 @@ def test_an_entity_of_a_crate_has_one_identity() -> None:
     author = STUDY.authors[0]
     terms = f"https://doi.org/{FILE.doi}"
     study = replace(STUDY, authors=(author, author), license=terms)
-    graph = json.loads(texts_of(study)["ro-crate-metadata.json"])["@graph"]
+    graph = json.loads(str(texts_of(study)["ro-crate-metadata.json"]))["@graph"]
     by_id = {one["@id"]: one for one in graph}
     assert len(by_id) == len(graph)
     assert by_id["./"]["author"] == {"@id": f"https://orcid.org/{author.orcid}"}
@@ -364,3 +365,18 @@ def test_names_of_another_machine_are_found_by_their_end(tmp_path: Path) -> None
         ("unlisted", "a.h5"),
     ]
     assert found[0].path == str(tmp_path / "two" / "a.h5") and found[-1].name == "one/a.h5"
+
+
+def test_the_text_of_many_files_is_never_held(tmp_path: Path) -> None:
+    """Of 1,500 files a folder has 3.6 MB; what is held of it is what one piece of a file takes."""
+    study = replace(STUDY, files=tuple(replace(FILE, url=f"{FILE.url}?{number}") for number in range(1500)))
+    tracemalloc.start()
+    try:
+        assert write_study(tmp_path / "study", texts_of(study, datalad=True))
+        assert not write_study(tmp_path / "study", texts_of(study, datalad=True))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    written = sum(path.stat().st_size for path in (tmp_path / "study").iterdir())
+    assert written > 3.5e6 and peak < 1.5e6, peak
+    assert read_study(tmp_path / "study") == study

@@ -43,8 +43,8 @@ class Beside(NamedTuple):
     """Bytes."""
 
 
-def crate_of(study: Study, beside: Sequence[Beside]) -> str:
-    """The text of the metadata file.
+def crate_of(study: Study, beside: Sequence[Beside]) -> Iterator[str]:
+    """The text of the metadata file, in parts.
 
     Args:
         study: the study.
@@ -71,7 +71,7 @@ def crate_of(study: Study, beside: Sequence[Beside]) -> str:
         "license": {"@id": licence} if is_address else licence,
         **_linked("author", list(dict.fromkeys(one["@id"] for one in people))),
         **_linked("citation", [f"{RESOLVER}{doi}" for doi in sorted(dois)]),
-        "hasPart": [{"@id": one.name} for one in beside] + [{"@id": one.url} for one in study.files],
+        "hasPart": [{"@id": one.name} for one in beside],
     }
     graph: list[dict[str, Any]] = [
         {
@@ -103,35 +103,34 @@ def crate_of(study: Study, beside: Sequence[Beside]) -> str:
         }
         for one in beside
     ]
-    rows = ",\n".join(_once(itertools.chain(graph, map(_file, study.files))))
-    return f'{{\n"@context": "{VERSION}/context",\n"@graph": [\n{rows}\n]\n}}\n'
+    yield f'{{\n"@context": "{VERSION}/context",\n"@graph": ['
+    # Each is made when it comes to it, as the entities of many files take much memory.
+    for number, one in enumerate(_once(itertools.chain(graph, map(_file, study.files)))):
+        yield ",\n" if number else "\n"
+        if one is not root:
+            yield json.dumps(one)
+            continue
+        # Each property has a line, so that the date stands alone.
+        lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in root.items())
+        yield "{\n" + lines.removesuffix("]")
+        yield from (f',\n  {{"@id": {json.dumps(file.url)}}}' for file in study.files)
+        yield "\n ]\n}"
+    yield "\n]\n}\n"
 
 
-def _once(entities: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """The rows of entities, each made when it is asked for, as those of many files take much memory.
-
-    An author may stand there twice, and terms may be among what is cited: an identity has one entity.
-    """
+def _once(entities: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Each identity once: an author may stand there twice, and terms may be among what is cited."""
     seen: set[str] = set()
     for one in entities:
         if one["@id"] not in seen:
             seen.add(one["@id"])
-            yield _rows(one)
+            yield one
 
 
 def _linked(name: str, identities: Sequence[str]) -> dict[str, Any]:
     """A property that links entities; the crate has one link bare and several as a list."""
     links = [{"@id": one} for one in identities]
     return {name: links if len(links) > 1 else links[0]} if links else {}
-
-
-def _rows(one: dict[str, Any]) -> str:
-    """An entity on a line of its own; of the root each property is, so that the date stands alone."""
-    if one["@id"] != "./":
-        return json.dumps(one)
-    return (
-        "{\n" + ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in one.items()) + "\n}"
-    )
 
 
 def _person(number: int, author: Author) -> dict[str, Any]:

@@ -7,6 +7,8 @@ person put beside them stays. Nothing is written where nothing but the date woul
 from __future__ import annotations
 
 import errno
+import functools
+import itertools
 import os
 import re
 from collections.abc import Mapping
@@ -18,8 +20,8 @@ from maap_tui.engine.integrity.sum_lists import sum_line
 from maap_tui.engine.storage import files
 from maap_tui.engine.studies import crate
 from maap_tui.engine.studies.citing import availability, availability_text, bibtex, of_study
-from maap_tui.engine.studies.replacing import is_ours, replace_files, settle, written_beside
-from maap_tui.engine.studies.study import COLUMNS, FILE_NAME, Study, StudyFile, as_text, is_study, read_study
+from maap_tui.engine.studies.replacing import Text, is_ours, replace_files, settle, written_beside
+from maap_tui.engine.studies.study import COLUMNS, FILE_NAME, Study, StudyFile, is_study, read_study, text_of
 from maap_tui.text import plural
 
 SUMS = "SHA256SUMS"
@@ -36,14 +38,12 @@ _ABOUT = {
     REFERENCES: ("application/x-bibtex", "The DOIs of the products, for BibTeX."),
     ADDURLS: ("text/csv", "The files for `datalad addurls`."),
 }
-_DATED = re.compile(
-    r'^ "(?:frozen|datePublished)": "[^"]*",$|^The list of files was made on .*$', flags=re.MULTILINE
-)
+_DATED = re.compile(r' "(?:frozen|datePublished)": "[^"]*",|The list of files was made on .*')
 """The lines that have the date."""
 
 
-def texts_of(study: Study, *, datalad: bool = False) -> dict[str, str]:
-    """The files of the folder, each with its text; `study.json` comes last.
+def texts_of(study: Study, *, datalad: bool = False) -> dict[str, Text]:
+    """The files of the folder, each with its text.
 
     Args:
         study: the study.
@@ -52,21 +52,21 @@ def texts_of(study: Study, *, datalad: bool = False) -> dict[str, str]:
     cited = of_study(study)
     paragraphs = availability(cited, frozen=study.frozen.date(), listed=True)
     found = {
-        TABLE: as_row(COLUMNS) + "".join(as_row(_cells(one)) for one in study.files),
-        SUMS: "".join(f"{sum_line(one.sha256, one.path)}\n" for one in study.files),
-        AVAILABILITY: availability_text(paragraphs),
-        REFERENCES: bibtex(cited),
+        TABLE: Text(lambda: itertools.chain([as_row(COLUMNS)], (as_row(_cells(one)) for one in study.files))),
+        SUMS: Text(lambda: (f"{sum_line(one.sha256, one.path)}\n" for one in study.files)),
+        AVAILABILITY: Text(lambda: [availability_text(paragraphs)]),
+        REFERENCES: Text(lambda: [bibtex(cited)]),
     }
     if datalad:
         head = as_row(("url", "path", "key", "sha256", "size"))
-        found[ADDURLS] = head + "".join(as_row(_annexed(one)) for one in study.files)
-    whole = as_text(study)
-    beside = [
-        crate.Beside(name, *_ABOUT[name], len(text.encode()))
-        for name, text in (*found.items(), (FILE_NAME, whole))
-    ]
-    found[crate.FILE_NAME] = crate.crate_of(study, beside)
-    found[FILE_NAME] = whole
+        found[ADDURLS] = Text(lambda: itertools.chain([head], (as_row(_annexed(one)) for one in study.files)))
+    found[FILE_NAME] = Text(lambda: text_of(study))
+    listed = dict(found)
+    found[crate.FILE_NAME] = Text(
+        lambda: crate.crate_of(
+            study, [crate.Beside(name, *_ABOUT[name], text.size) for name, text in listed.items()]
+        )
+    )
     return found
 
 
@@ -126,7 +126,7 @@ def check_folder(folder: Path, study: Study, *, force: bool) -> None:
         )
 
 
-def write_study(folder: Path, texts: Mapping[str, str]) -> bool:
+def write_study(folder: Path, texts: Mapping[str, Text]) -> bool:
     """Write the files of a study; returns False where nothing but the date would have changed.
 
     Args:
@@ -140,7 +140,7 @@ def write_study(folder: Path, texts: Mapping[str, str]) -> bool:
     folder = Path(os.path.realpath(folder))
     if folder.is_dir():
         settle(folder)
-        if is_study(folder) and all(_read(folder / name) == _undated(text) for name, text in texts.items()):
+        if is_study(folder) and all(_is_same(folder / name, text) for name, text in texts.items()):
             return False
         replace_files(folder, texts)
         return True
@@ -149,7 +149,7 @@ def write_study(folder: Path, texts: Mapping[str, str]) -> bool:
     files.make_folder(folder.parent)
     with written_beside(folder, folder.parent) as beside:
         for name, text in texts.items():
-            files.write_atomic(beside / name, text)
+            text.write(beside / name)
         try:
             # An empty folder that came meanwhile gives way to it.
             os.replace(beside, folder)
@@ -159,12 +159,14 @@ def write_study(folder: Path, texts: Mapping[str, str]) -> bool:
     return True
 
 
-def _undated(text: str) -> str:
-    return _DATED.sub("", text)
-
-
-def _read(file: Path) -> str:
+def _is_same(file: Path, text: Text) -> bool:
+    """Whether a file holds a text, but for the lines with the date."""
     try:
-        return _undated(file.read_bytes().decode("utf-8"))
+        with open(file, encoding="utf-8", newline="\n") as opened:
+            there = Text(lambda: iter(functools.partial(opened.read, 1 << 16), "")).lines()
+            return all(
+                one == other or bool(one and other and _DATED.fullmatch(one) and _DATED.fullmatch(other))
+                for one, other in itertools.zip_longest(there, text.lines())
+            )
     except (OSError, ValueError):
-        return "\0"
+        return False

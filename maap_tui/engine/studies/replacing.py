@@ -7,11 +7,12 @@ was killed has left.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +25,60 @@ LAST: Final = "study.json"
 """The file that takes its place last."""
 _SUFFIX: Final = ".study"
 """End of the name of a folder that is being written."""
+_PIECE: Final = 1 << 18
+"""Characters that are written at once."""
 _TAKEN: Final = (errno.ENOTEMPTY, errno.EEXIST)
+
+
+class Text:
+    """What a file is to hold, made part by part whenever it is asked for: of many files it is long."""
+
+    def __init__(self, parts: Callable[[], Iterable[str]]) -> None:
+        """Take what makes the parts, the same ones each time."""
+        self._parts = parts
+        self._size: int | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        size = 0
+        for part in self._parts():
+            size += len(part) if part.isascii() else len(part.encode())
+            yield part
+        self._size = size
+
+    def __str__(self) -> str:
+        return "".join(self)
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        if self._size is None:
+            collections.deque(self, maxlen=0)
+        assert self._size is not None
+        return self._size
+
+    def lines(self) -> Iterator[str]:
+        """Its lines without their ends; behind the last end there is one more."""
+        rest: list[str] = []
+        for part in self:
+            first, *others = part.split("\n")
+            rest.append(first)
+            for other in others:
+                yield "".join(rest)
+                rest = [other]
+        yield "".join(rest)
+
+    def write(self, path: Path, *, mode: int | None = None) -> None:
+        """Replace a file by it, as `files.replacing` does."""
+        with files.replacing(path, mode=mode) as write:
+            waiting: list[str] = []
+            length = 0
+            for part in self:
+                waiting.append(part)
+                length += len(part)
+                if length >= _PIECE:
+                    write("".join(waiting))
+                    waiting, length = [], 0
+            write("".join(waiting))
 
 
 @contextlib.contextmanager
@@ -57,7 +111,7 @@ def is_ours(name: str) -> bool:
     return name == NEXT or (name.startswith(files.SIBLING_PREFIX) and name.endswith(_SUFFIX))
 
 
-def replace_files(folder: Path, texts: Mapping[str, str]) -> None:
+def replace_files(folder: Path, texts: Mapping[str, Text]) -> None:
     """Replace files of a folder that is there; the others stay.
 
     Args:
@@ -73,7 +127,7 @@ def replace_files(folder: Path, texts: Mapping[str, str]) -> None:
             mode = None
             with contextlib.suppress(OSError):
                 mode = (folder / name).stat().st_mode & 0o777
-            files.write_atomic(beside / name, text, mode=mode)
+            text.write(beside / name, mode=mode)
         while True:
             try:
                 os.replace(beside, folder / NEXT)

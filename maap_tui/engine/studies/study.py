@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from pathlib import Path, PurePosixPath
@@ -132,8 +132,8 @@ class Study:
         return (self.title, list(self.select)) == (other.title, list(other.select))
 
 
-def as_text(study: Study) -> str:
-    """The content of `study.json`: equal studies give equal bytes, but for the line with the date."""
+def text_of(study: Study) -> Iterator[str]:
+    """The content of `study.json`, in parts: of equal studies the same, but for the line with the date."""
     head = {
         "format": FORMAT,
         "frozen": to_zulu(study.frozen),
@@ -146,11 +146,13 @@ def as_text(study: Study) -> str:
         "license": study.license,
         "select": [dict(one) for one in study.select],
     }
-    lines = [f" {json.dumps(name)}: {json.dumps(value)}" for name, value in head.items()]
-    for name, some in (("files", study.files), ("not_here", study.absent)):
-        rows = ",\n".join(f"  {json.dumps(one.record())}" for one in some)
-        lines.append(f" {json.dumps(name)}: [\n{rows}\n ]" if rows else f" {json.dumps(name)}: []")
-    return "{\n" + ",\n".join(lines) + "\n}\n"
+    yield "{\n" + "".join(f" {json.dumps(name)}: {json.dumps(value)},\n" for name, value in head.items())
+    for name, some, end in (("files", study.files, ","), ("not_here", study.absent, "")):
+        yield f" {json.dumps(name)}: ["
+        for number, one in enumerate(some):
+            yield ("," if number else "") + f"\n  {json.dumps(one.record())}"
+        yield ("\n ]" if some else "]") + f"{end}\n"
+    yield "}\n"
 
 
 def is_study(folder: Path) -> bool:
