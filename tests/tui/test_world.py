@@ -152,3 +152,17 @@ def test_hundreds_of_tracks_do_not_hide_the_coasts(is_plain: bool) -> None:
         if top == "land":
             bare = signs({"land": land}, frame, coast, is_plain=is_plain)
             assert all(cell in bare for cell in crossed if cell[0] == "land")
+
+
+def test_without_colour_no_coast_looks_like_a_track() -> None:
+    frame = Frame(40, 10)
+    land, here = Dots(frame), Dots(frame)
+    land.draw([[(-170.0, 20.0), (170.0, 20.0)], [(-170.0, -30.0), (170.0, -30.0)]])
+    here.draw([[(0.0, 80.0), (0.0, -80.0)]])
+    layers = {"land": land, "here": here}
+    for row in range(10):
+        cells = signs(layers, frame, row, is_plain=False, has_colour=False)
+        alone = signs({"here": here}, frame, row, is_plain=False, has_colour=False)
+        assert {sign for name, sign in cells if name == "land"} <= {"·"}
+        assert [cell for cell in cells if cell[0] == "here"] == [cell for cell in alone if cell[0] == "here"]
+    assert any(sign == "·" for _, sign in signs(layers, frame, 3, is_plain=False, has_colour=False))

@@ -170,7 +170,8 @@ class WorldMap(OnHost, Widget, can_focus=True):
         self.refresh()
 
     def _line(self, row: int, layers: dict[str, Dots]) -> Strip:
-        cells = signs(layers, self.frame, row, is_plain=self.maap.glyphs.full == "#")
+        is_plain, has_colour = self.maap.glyphs.full == "#", not self.maap.no_colour
+        cells = signs(layers, self.frame, row, is_plain=is_plain, has_colour=has_colour)
         if row == self.row and self.column < len(cells):
             top, sign = cells[self.column]
             cells[self.column] = ("cursor", sign if top else "+")

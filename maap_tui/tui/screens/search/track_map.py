@@ -88,7 +88,7 @@ class TrackMap(OnHost, Widget):
         track.draw(self._pieces)
         styles = {name: self.get_component_rich_style(f"map--{name}") for name in ("land", self._layer)}
         styles[""] = self.rich_style
-        is_plain = self.maap.glyphs.full == "#"
+        is_plain, layers = self.maap.glyphs.full == "#", {"land": land, self._layer: track}
         self._lines = [
             Strip(
                 [
@@ -98,7 +98,7 @@ class TrackMap(OnHost, Widget):
                 width,
             )
             for cells in (
-                signs({"land": land, self._layer: track}, frame, row, is_plain=is_plain)
+                signs(layers, frame, row, is_plain=is_plain, has_colour=not self.maap.no_colour)
                 for row in range(height)
             )
         ]

@@ -127,7 +127,13 @@ class Dots:
         return found
 
 
-def signs(layers: Mapping[str, Dots], frame: Frame, row: int, *, is_plain: bool) -> list[tuple[str, str]]:
+COAST = {False: "\u00b7", True: "\u2592"}
+"""The sign of a cell with coasts where there is no colour: between few tracks, and between many."""
+
+
+def signs(
+    layers: Mapping[str, Dots], frame: Frame, row: int, *, is_plain: bool, has_colour: bool = True
+) -> list[tuple[str, str]]:
     """The cells of a row: the topmost layer in each, '' for none, and its sign.
 
     Args:
@@ -135,6 +141,7 @@ def signs(layers: Mapping[str, Dots], frame: Frame, row: int, *, is_plain: bool)
         frame: what is seen.
         row: of cells, from the top.
         is_plain: whether braille cannot be sent.
+        has_colour: whether the layers of a cell differ in colour; if not, coasts are one sign a cell.
     """
     found = []
     # Where tracks that are only found cover most of what is seen, they would hide the coasts.
@@ -147,8 +154,13 @@ def signs(layers: Mapping[str, Dots], frame: Frame, row: int, *, is_plain: bool)
             if name in layers and (more := layers[name].cells.get(at, 0)):
                 if name == "found" and top == "land" and is_full:
                     continue
-                bits, top = bits | more, name
-        found.append((top, " " if not bits else PLAIN[top] if is_plain else chr(0x2800 + bits)))
+                # Without colour the dots of a coast would look like a piece of the track over it.
+                bits, top = (more if top == "land" and not has_colour else bits | more), name
+        if is_plain or not bits:
+            sign = PLAIN[top] if bits else " "
+        else:
+            sign = COAST[is_full] if top == "land" and not has_colour else chr(0x2800 + bits)
+        found.append((top, sign))
     return found
 
 
