@@ -69,7 +69,7 @@ async def test_table_counts_everything(make_app: MakeApp) -> None:
         await wait_until(lambda: "KiB" in text_of(app), pilot)
         line = next(line for line in text_of(app).splitlines() if "CPR_CLD_2A" in line and "BC" in line)
         size = line.split()[-2:]
-        bar = "▓" * 4 + "█" * 12 + "░" * 4 + "✗" * 4
+        bar = "●" * 4 + "■" * 12 + "·" * 4 + "✗" * 4
         assert line.split()[1:] == ["CPR_CLD_2A", "BC", bar, "6", "4", "2", "1", *size]
         await pilot.resize_terminal(110, 24)
         await wait_until(lambda: " 6     4     1       2      1 " in text_of(app), pilot)
@@ -313,6 +313,7 @@ async def test_days_that_were_searched_and_have_no_files_are_told_from_gaps(make
         strip = screen.query_one(DayStrip)
         await wait_until(lambda: strip.day is not None, pilot)
         assert strip.glyph("searched") != strip.glyph("")
+        assert strip.day == DAY, "it begins with the last day that has files"
         strip.move_to(date(2025, 12, 2))
         await wait_until(lambda: "2025-12-02: no files when it was searched" in text_of(app), pilot)
         await pilot.press("end")

@@ -103,7 +103,7 @@ class DayStrip(Widget, can_focus=True):
 
         Args:
             days: each day that has files, with one of `STATES`.
-            day: where to put the cursor; None leaves it, or takes the last day.
+            day: where to put the cursor; None leaves it, or takes the last day that has files.
             searched: runs of days that were searched; those without files have none at the archive.
         """
         is_news = tuple(searched) != self._searched
@@ -117,7 +117,7 @@ class DayStrip(Widget, can_focus=True):
             self._last = max([*days, *(last for _, last in self._searched)])
         before = self.day
         if day is not None or self.day is None or not self._first <= self.day <= self._last:
-            self.day = (day or self._last) if days else None
+            self.day = (day or max(days)) if days else None
         self._show_cursor()
         self.refresh()
         if self.day is not None and self.day != before:
