@@ -15,6 +15,7 @@ from maap_tui.engine.errors import (
     DownloadError,
     InvalidRequestError,
     MaapError,
+    causes_of,
     exit_code_of,
 )
 
@@ -44,13 +45,8 @@ def classify_exit_code(exc: BaseException) -> int:
     code = exit_code_of(exc)
     if code is not None:
         return code
-    status = None
-    seen: list[BaseException] = []
-    current: BaseException | None = exc
-    while status is None and current is not None and current not in seen:
-        seen.append(current)
-        status = getattr(getattr(current, "response", None), "status_code", None)
-        current = current.__cause__ or current.__context__
+    statuses = (getattr(getattr(one, "response", None), "status_code", None) for one in causes_of(exc))
+    status = next((one for one in statuses if one is not None), None)
     return {400: EXIT_NON_TRANSIENT, 401: EXIT_AUTH_FATAL, 403: EXIT_AUTH_FATAL}.get(
         status or 0, EXIT_TRANSIENT
     )

@@ -29,7 +29,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from maap_tui.text import sentences
@@ -212,20 +212,34 @@ class NoMemoryError(MaapError):
         )
 
 
+def causes_of(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and all that led to it, each once: what is in a group may name the group itself."""
+    waiting, seen = [error], set()
+    while waiting:
+        one = waiting.pop(0)
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        more = one.exceptions if isinstance(one, BaseExceptionGroup) else ()
+        waiting += [*more, one.__cause__, one.__context__]
+
+
 def is_out_of_memory(error: BaseException | None) -> bool:
     """Whether an error, or what caused it, is that there is no memory for more, or for a thread."""
-    while error is not None:
-        if isinstance(error, MemoryError | NoMemoryError):
+    return any(map(_is_of_memory, causes_of(error)))
+
+
+def _is_of_memory(error: BaseException) -> bool:
+    match error:
+        case MemoryError() | NoMemoryError():
             return True
-        if isinstance(error, OSError) and error.errno == errno.ENOMEM:
-            return True
-        if isinstance(error, RuntimeError) and "start new thread" in str(error):
-            return True
-        if isinstance(error, ImportError) and "failed to map segment" in str(error):
-            return True
-        if isinstance(error, BaseExceptionGroup) and any(map(is_out_of_memory, error.exceptions)):
-            return True
-        error = error.__cause__ or error.__context__
+        case OSError():
+            return error.errno == errno.ENOMEM
+        case RuntimeError():
+            return "start new thread" in str(error)
+        case ImportError():
+            return "failed to map segment" in str(error)
     return False
 
 

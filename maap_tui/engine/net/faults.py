@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from maap_tui.engine.errors import MaapError, NetworkSetupError, NoMemoryError, is_out_of_memory
+from maap_tui.engine.errors import MaapError, NetworkSetupError, NoMemoryError, causes_of, is_out_of_memory
 
 if TYPE_CHECKING:
     from maap_tui.engine.net.network_env import Proxy, Trust
@@ -55,7 +55,7 @@ def fault_of(
     host = host_of(url)
     if is_out_of_memory(error):
         return TransportFault(f"there is not enough memory to ask {host}", NoMemoryError().hint)
-    chain = list(_causes(error))
+    chain = list(causes_of(error))
     names = {type(one).__name__ for one in chain}
     if refusal := _tls_refusal(chain, host, proxy, trust):
         return refusal
@@ -96,19 +96,6 @@ def fault_of(
         shown = re.sub(r"//[^/?#]*@", "//", url)[:120]
         return TransportFault(f"'{shown}' cannot be requested: {_words(error)}", permanent=True)
     return TransportFault(f"the connection to {host}{through} broke ({_words(error)})")
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error, and all that led to it."""
-    waiting, seen = [error], set()
-    while waiting:
-        one = waiting.pop(0)
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        yield one
-        more = one.exceptions if isinstance(one, BaseExceptionGroup) else ()
-        waiting += [other for other in (*more, one.__cause__, one.__context__) if other is not None]
 
 
 _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "RECORD_LAYER_FAILURE"})

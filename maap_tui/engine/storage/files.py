@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from maap_tui.engine.errors import DiskFullError, StorageError, is_out_of_memory
+from maap_tui.engine.errors import DiskFullError, StorageError, causes_of, is_out_of_memory
 
 SIBLING_PREFIX: Final = ".maap-"
 SIBLING_SUFFIX: Final = ".tmp"
@@ -63,11 +63,8 @@ def storage_error(path: Path | str, error: OSError) -> StorageError:
 
 def is_out_of_files(error: BaseException | None) -> bool:
     """Whether an error, or what caused it, is that as many files are open as may be."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    full = (errno.EMFILE, errno.ENFILE)
+    return any(isinstance(one, OSError) and one.errno in full for one in causes_of(error))
 
 
 def is_starved(error: BaseException | None) -> bool:
