@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+import pytest
+
 from maap_tui.engine.registry.baseline import BaselineRegistry
 from maap_tui.engine.registry.entries import Key, TrackedFile
 
@@ -13,6 +15,12 @@ KEY = Key("EarthCARE", "EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")
 BELOW = "EarthCARE/EarthCAREL2Validated_MAAP/CPR_CLD_2A/BC"
 DAY = date(2025, 12, 1)
 NEXT = date(2025, 12, 2)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> BaselineRegistry:
+    """The registry of `KEY`, empty."""
+    return BaselineRegistry(tmp_path / "registry", KEY, lock_timeout_s=10)
 
 
 def entry(number: int, day: date = DAY) -> TrackedFile:

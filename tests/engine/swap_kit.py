@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import h5py
-
 from maap_tui.engine.integrity.verify import verify
 from maap_tui.engine.model import parse_zulu
 from maap_tui.engine.registry.entries import Key
@@ -32,6 +30,8 @@ def content(name: str) -> bytes:
     """A small file that is whole, another one for each name."""
     if name.endswith(".HDR"):
         return f'<?xml version="1.0"?>\n<Earth_Explorer_Header>{name}</Earth_Explorer_Header>\n'.encode()
+    import h5py  # takes long, and most tests need no file of its kind
+
     memory = io.BytesIO()
     with h5py.File(memory, "w") as file:
         file.attrs["name"] = name

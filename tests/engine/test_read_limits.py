@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,12 +73,6 @@ class Counted:
                     )
         self.now -= 1
         await self.file(request, writer)
-
-
-@pytest.fixture
-async def raw() -> AsyncIterator[FileServer]:
-    async with FileServer() as server:
-        yield server
 
 
 def write_file(path: Path, variables: int, columns: int) -> None:

@@ -22,11 +22,6 @@ from maap_tui.engine.storage import files
 from tests.engine.registry_kit import BELOW, DAY, KEY, NEXT, ROOT, add, download, entry, lines_of, short
 
 
-@pytest.fixture
-def registry(tmp_path: Path) -> BaselineRegistry:
-    return BaselineRegistry(tmp_path / "registry", KEY, lock_timeout_s=10)
-
-
 def test_files_and_lines_are_those_of_maap_client(registry: BaselineRegistry) -> None:
     one, two = entry(1), entry(2, NEXT)
     registry.add([one, TrackedFile(KEY, NEXT, two.url)])

@@ -10,12 +10,7 @@ import pytest
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.registry.baseline import BaselineRegistry
 from maap_tui.engine.registry.cleanup import deletable, delete_marked
-from tests.engine.registry_kit import DAY, KEY, add, entry
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> BaselineRegistry:
-    return BaselineRegistry(tmp_path / "registry", KEY, lock_timeout_s=10)
+from tests.engine.registry_kit import DAY, add, entry
 
 
 @pytest.mark.fault("R8")

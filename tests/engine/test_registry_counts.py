@@ -16,11 +16,6 @@ from maap_tui.engine.registry.entries import Kind
 from tests.engine.registry_kit import DAY, KEY, NEXT, add, entry
 
 
-@pytest.fixture
-def registry(tmp_path: Path) -> BaselineRegistry:
-    return BaselineRegistry(tmp_path / "registry", KEY, lock_timeout_s=10)
-
-
 def age(root: Path) -> None:
     """Make all files look as if they had not changed for a while."""
     for path in root.rglob("*.txt"):

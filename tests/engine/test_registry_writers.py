@@ -22,12 +22,6 @@ from maap_tui.engine.storage import locks
 from tests.engine.registry_kit import BELOW, DAY, KEY, NEXT, ROOT, add, download, entry
 from tests.homes import PATIENCE_S
 
-
-@pytest.fixture
-def registry(tmp_path: Path) -> BaselineRegistry:
-    return BaselineRegistry(tmp_path / "registry", KEY, lock_timeout_s=10)
-
-
 WRITER = """
 import sys
 from datetime import date

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import random
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,174 +9,29 @@ from pathlib import Path
 import pytest
 
 from maap_tui.engine.errors import DiskFullError, InvalidRequestError, LockedError
-from maap_tui.engine.events import Event, ItemSkipped, Warned
-from maap_tui.engine.missions import Observation
-from maap_tui.engine.model import TimeRange
+from maap_tui.engine.events import ItemSkipped, Warned
 from maap_tui.engine.query import Query
-from maap_tui.engine.session import Session
 from maap_tui.engine.studies.declaration import Declaration
 from maap_tui.engine.swaps.book import SwapBook
-from maap_tui.engine.swaps.pairs import Processing, pair
 from maap_tui.engine.workflows.sync import exclusive_sync
 from tests.counting import opened
 from tests.engine.conftest import told
-from tests.engine.raw_server import COLLECTION, RawServer
+from tests.engine.raw_server import COLLECTION
 from tests.engine.swap_kit import (
-    DAY,
     NAMES,
     NEW,
     OLD,
     PRODUCT,
     Published,
-    SwapArchive,
     content,
     whole,
-    wrong_with,
 )
-from tests.homes import MOMENT, QUICK
-
-MINUTE = timedelta(seconds=60)
-SPAN = TimeRange(DAY, DAY + timedelta(hours=6))
-
-
-class Place:
-    """A home, the archive and a clock."""
-
-    def __init__(self, archive: SwapArchive, home: Path, environ: dict[str, str]) -> None:
-        self.archive = archive
-        self.home = home
-        self.now = MOMENT
-        self.events: list[Event] = []
-        self._environ = environ
-        self.on_event: Callable[[Event], None] = self.events.append
-
-    def session(self, **overrides: object) -> Session:
-        return Session.load(
-            environ=self._environ,
-            overrides=QUICK | overrides,
-            emit=lambda event: self.on_event(event),
-            bulk=True,
-            now=lambda: self.now,
-        )
-
-    async def sync(self, baseline: str, **changes: object) -> None:
-        async with self.session() as session:
-            await session.sync(Query(COLLECTION, PRODUCT, baseline, time=SPAN, **changes))
-
-    def states(self) -> dict[str, str]:
-        with_names = SwapBook(self.session().registry.root, OLD, NEW).read().entries
-        return {entry.name: entry.state for entry in with_names.values()}
-
-    def pending(self, baseline: str) -> set[str]:
-        """Names of the granules that are here and to be processed."""
-        tracker = self.session().tracker(COLLECTION, PRODUCT, baseline)
-        return {Path(file.path).stem for file in tracker.pending_marks()}
-
-    def mark(self, *several: Published) -> None:
-        session = self.session()
-        key = {"BA": OLD, "BC": NEW}
-        paths = [
-            file.path
-            for one in several
-            for file in session.registry.baseline(key[one.baseline]).downloads()
-            if Path(file.path).stem == one.name
-        ]
-        assert session.mark(paths).refused == []
-
-    @property
-    def wrong(self) -> list[str]:
-        return wrong_with(self.session())
-
-
-@pytest.fixture
-async def place(home: Path, archive: object) -> AsyncIterator[Place]:
-    published = SwapArchive()
-    async with RawServer(published.answer) as server:
-        published.base = server.url
-        environ = {**os.environ, "MAAP_CATALOG_URL": server.url, "HOME": str(home)}
-        yield Place(published, home, environ)
+from tests.engine.swap_place import SPAN, Place
+from tests.homes import MOMENT
 
 
 def both(*spots: int) -> list[Published]:
     return [Published(spot, baseline) for spot in spots for baseline in ("BA", "BC")]
-
-
-def processing(
-    name: str, start_s: int, made: int = 0, *, end_s: int | None = None, label: str = "00001A"
-) -> Processing[str]:
-    """A processing made on a day; with a label that only one observation has, or without any."""
-    moment = MOMENT + timedelta(seconds=start_s)
-    end = None if end_s is None else MOMENT + timedelta(seconds=end_s)
-    observation = Observation(label, is_unique=bool(label))
-    return Processing(name, 1, "A", observation, moment, end, (True, MOMENT + timedelta(days=made)), name)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "pairs", "waiting", "duplicates", "others"),
-    [
-        ([("a", 0)], [("n", 7)], ["an"], "", "", ""),
-        ([("a", 0)], [("n", 3000)], ["an"], "", "", ""),  # alone on both sides, whenever they begin
-        ([("a", 0, 1), ("b", 2, 2)], [("n", 0)], ["bn"], "", "a", ""),
-        ([("a", 0, 9), ("b", 2, 2)], [("m", 0, 1), ("n", 1, 2)], ["an"], "", "b", ""),
-        ([("a", 0), ("b", 300)], [("m", 1), ("n", 301)], ["am", "bn"], "", "", ""),
-        ([("a", 0), ("b", 300)], [("n", 301)], ["bn"], "a", "", ""),
-        ([("a", 0), ("b", 300)], [("n", 600)], [], "ab", "", "n"),
-        ([("a", 0)], [("m", 1), ("n", 301)], ["am"], "", "", "n"),
-        ([("a", 0)], [], [], "a", "", ""),
-        ([], [("n", 0)], [], "", "", "n"),
-    ],
-)
-def test_what_takes_the_place_of_what(
-    old: list, new: list, pairs: list[str], waiting: str, duplicates: str, others: str
-) -> None:
-    found = pair([processing(*one) for one in old], [processing(*one) for one in new], MINUTE)
-    assert [mine.of + theirs.of for mine, theirs in found.pairs] == pairs
-    names = ["".join(one.of for one in some) for some in (found.waiting, found.duplicates, found.others)]
-    assert names == [waiting, duplicates, others] and not found.ambiguous
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "pairs", "ambiguous", "waiting"),
-    [
-        # (name, start, end) in seconds; nothing but the times says what belongs together.
-        ([("a", 0, 45)], [("n", 2, 45)], ["an"], "", ""),
-        ([("a", 0, 45)], [("n", 61, 106)], [], "", "a"),
-        ([("a", 0, 45)], [("n", 46, 90)], [], "", "a"),  # near, but one is over before the other begins
-        ([("a", 0, 45), ("b", 45, 99)], [("m", 0, 45), ("n", 45, 99)], ["am", "bn"], "", ""),
-        ([("a", 0, 200)], [("m", 10, 200), ("n", 60, 200)], ["an"], "", ""),  # versions of one
-        ([("a", 0, 200)], [("m", 10, 100), ("n", 60, 200)], [], "a", ""),
-        ([("a", 0, 300)], [("n", 0, 200)], [], "a", ""),  # a part of it
-        ([("a", 0, 300)], [("m", 40, 100), ("n", 100, 200)], [], "a", ""),
-        ([("a", 0, 300), ("b", 59, 300)], [("n", 119, 300)], [], "ab", ""),  # n is near b alone, b near a
-        ([("a", 0, 30), ("b", 30, 60)], [("n", 25, 60)], [], "ab", ""),
-    ],
-)
-def test_what_could_be_of_two_observations_is_not_guessed(
-    old: list, new: list, pairs: list[str], ambiguous: str, waiting: str
-) -> None:
-    mine, theirs = (
-        [
-            processing(name, start, number, end_s=end, label="")
-            for number, (name, start, end) in enumerate(some)
-        ]
-        for some in (old, new)
-    )
-    for one, other in ((mine, theirs), (mine[::-1], theirs[::-1])):
-        found = pair(one, other, MINUTE)
-        assert [left.of + right.of for left, right in found.pairs] == pairs
-        assert "".join(left.of for left, _ in found.ambiguous) == ambiguous
-        assert "".join(left.of for left in found.waiting) == waiting
-
-
-def test_thousands_of_granules_in_a_row_are_paired_at_once() -> None:
-    """Each begins as the one before ends, and near the one behind it: none is guessed, and none compared."""
-    for length, pairs, ambiguous in ((30, 4000, 0), (31, 0, 4000)):
-        old = [processing(f"a{n}", 30 * n, end_s=30 * n + length, label="") for n in range(4000)]
-        new = [processing(f"n{n}", 30 * n, end_s=30 * n + length, label="") for n in range(4000)]
-        began = time.process_time()
-        found = pair(old, new, MINUTE)
-        assert time.process_time() - began < 10, "seconds of each with each would be a minute"
-        assert (len(found.pairs), len(found.ambiguous)) == (pairs, ambiguous)
 
 
 @pytest.mark.anyio
@@ -500,115 +350,3 @@ async def test_names_that_cannot_be_swapped(place: Place) -> None:
                 await session.run_swap(names)
         with pytest.raises(InvalidRequestError, match="was not swapped"):
             await session.undo_swap(NAMES)
-
-
-class Random:
-    """Operations in a random order, and what has to be true after each."""
-
-    def __init__(self, place: Place, seed: int) -> None:
-        self.place = place
-        self.chance = random.Random(seed)
-        self.left = [Published(spot, baseline) for baseline in ("BA", "BC") for spot in range(5)]
-        self.left.insert(7, Published(1, "BA", version=1, shift_s=1))
-        self.had: set[int] = set()
-        """Spots of which the old baseline was downloaded."""
-
-    async def begin(self, count: int, *more: Callable[[], Awaitable[None]]) -> None:
-        """Do so many things of these and more."""
-        own = (self.publish, self.publish, self.sync, self.mark, self.swap, self.swap, self.stop, self.undo)
-        await self.publish()
-        for _ in range(count):
-            await self.chance.choice([*own, *more])()
-            self.look()
-
-    async def play(self, count: int) -> None:
-        """Do so many things, then come to the end."""
-        await self.begin(count)
-        while self.left:
-            await self.publish()
-        self.place.now += timedelta(days=100)
-        async with self.place.session() as session:
-            await session.run_swap(NAMES, keep_days=0)
-        self.look()
-        assert list(self.place.states().values()).count("retired") == 5
-        assert len(whole(self.place.session(), OLD)) == 1, "of all old files the duplicate is left"
-
-    async def publish(self) -> None:
-        for _ in range(self.chance.randint(1, 4)):
-            self.place.archive.published += self.left[:1]
-            del self.left[:1]
-        await self.sync_old()
-
-    async def sync_old(self) -> None:
-        before = set(whole(self.place.session(), OLD))
-        await self.place.sync("BA")
-        self.had |= {self.spot_of(name) for name in whole(self.place.session(), OLD).keys() - before}
-
-    async def sync(self) -> None:
-        await self.place.sync(self.chance.choice(("BA", "BC")))
-
-    async def mark(self) -> None:
-        some = [one for one in self.place.archive.published if self.chance.random() < 0.5]
-        self.place.mark(*some)
-
-    async def swap(self) -> None:
-        self.place.now += timedelta(days=self.chance.randint(0, 9))
-        keep = self.chance.choice((None, None, 0, 5))
-        async with self.place.session() as session:
-            await session.run_swap(NAMES, keep_days=keep, max_items=self.chance.choice((None, 2)))
-
-    async def stop(self) -> None:
-        """A run that is stopped at an event; what it did not come to is done by another one."""
-        at = self.chance.randint(1, 25)
-        task: asyncio.Task[object] | None = None
-
-        def count(event: Event) -> None:
-            nonlocal at
-            at -= 1
-            if at == 0 and task is not None:
-                task.get_loop().call_soon_threadsafe(task.cancel)
-
-        async with self.place.session() as session:
-            self.place.on_event = count
-            task = asyncio.create_task(session.run_swap(NAMES, keep_days=self.chance.choice((None, 0))))
-            await asyncio.gather(task, return_exceptions=True)
-            self.place.on_event = self.place.events.append
-
-    async def undo(self) -> None:
-        fetch = self.chance.random() < 0.5
-        async with self.place.session() as session:
-            if SwapBook(session.registry.root, OLD, NEW).read().entries:
-                await session.undo_swap(NAMES, fetch=fetch)
-
-    async def clean_up(self) -> None:
-        """What a user deletes need not have another version; what a swap keeps is not among it."""
-        session = self.place.session()
-        report = [
-            path
-            for baseline in ("BA", "BC")
-            for path in session.cleanup(COLLECTION, PRODUCT, baseline).deleted
-        ]
-        self.had -= {self.spot_of(path.stem) for path in report}
-
-    def look(self) -> None:
-        assert self.place.wrong == []
-        session = self.place.session()
-        here = {self.spot_of(name) for key in (OLD, NEW) for name in whole(session, key)}
-        assert here >= self.had, "a granule has no whole version"
-
-    def spot_of(self, name: str) -> int:
-        return next(one.spot for one in self.place.archive.published if one.name == name)
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.long) for n in range(1, 30))])
-async def test_random_operations_leave_every_granule_one_whole_version(place: Place, seed: int) -> None:
-    await Random(place, seed).play(25 if seed else 8)
-
-
-@pytest.mark.anyio
-@pytest.mark.long
-@pytest.mark.parametrize("seed", range(30, 50))
-async def test_clean_ups_among_them_delete_nothing_that_a_swap_keeps(place: Place, seed: int) -> None:
-    played = Random(place, seed)
-    await played.begin(40, played.clean_up)
