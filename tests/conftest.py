@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,10 @@ from maap_tui.engine.session import Session
 from tests.homes import MOMENT, NOW, QUICK, QUICK_ENVIRON, Ended, requests_of, runner
 
 ROOT = Path(__file__).parents[1]
+MEMORY = Path("/dev/shm")
+"""A folder in memory, where the system has one."""
+ROOM_BYTES = 2 << 30
+"""What has to be free there; the tests need a quarter of it at once."""
 
 # Thousands of test items and the modules of all tests live to the end: to go through them again and again
 # for garbage takes a third of the collection, and as much of each full sweep after it.
@@ -53,11 +58,25 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return own if config.getoption("markexpr").startswith("long") else own * 2
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Let each worker load the tests in another order: what one has compiled, the others read.
+def can_hold_the_tests(folder: Path) -> bool:
+    """Whether there is room in it, and what is written there can be run."""
+    try:
+        its = os.statvfs(folder)
+    except OSError:
+        return False
+    may_run = os.access(folder, os.W_OK) and not its.f_flag & os.ST_NOEXEC
+    return may_run and its.f_bavail * its.f_frsize >= ROOM_BYTES
 
-    In a fresh clone that is most of the collection, and all would compile the same modules at once.
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put the folders of tests into memory, and let each worker load the tests in an order of its own.
+
+    The program writes each line through to the disk, and a test that waits for the disk keeps its worker
+    idle. What one worker has compiled, the others read: in a fresh clone that is most of the collection, and
+    all would compile the same modules at once.
     """
+    if "TMPDIR" not in os.environ and can_hold_the_tests(MEMORY):
+        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
     own = getattr(config, "workerinput", None)
     if own and config.args == config.getini("testpaths"):
         files = [str(file.relative_to(ROOT)) for file in sorted(ROOT.glob("tests/**/test_*.py"))]
@@ -77,6 +96,12 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(COLLECT_EVERY)
     gc.freeze()
     gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    # pytest looks through all objects five times then, for what garbage has to say.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
