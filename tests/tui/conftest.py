@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from driving import let_run
-from terminal_kit import ROOT, Terminal
+from terminal_kit import HERE, ROOT, Terminal
 
 from maap_tui.demo.archive import Archive
 from maap_tui.engine.errors import MaapError
@@ -173,6 +173,44 @@ def terminal(environ: dict[str, str]) -> Iterator[Callable[..., Terminal]]:
         there = {name: value for name, value in (environ | (changes or {})).items() if value is not None}
         one = Terminal(list(words or ("tui",)), there, **options)  # type: ignore[arg-type]
         opened.append(one)
+        return one
+
+    yield begin
+    for one in opened:
+        one.cleanup()
+
+
+SAVED = """\
+["one day"]
+collection = "EarthCAREL2Validated_MAAP"
+product = "CPR_CLD_2A"
+baseline = "BC"
+date = "2025-12-01"
+frame = "D"
+"""
+
+
+@pytest.fixture
+def granule_terminal(environ: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
+    """Open the app on a terminal made from words and an environment, and in it the dialog of a granule.
+
+    The rest are words of maap and changes of its environment.
+    """
+    opened: list[Terminal] = []
+    (tmp_path / "home" / "searches.toml").write_text(SAVED)
+
+    def begin(make: Callable[[list[str], dict[str, str]], Terminal], *words: str, **changes: str) -> Terminal:
+        one = make(list(words or ("tui",)), {**environ, **changes})
+        opened.append(one)
+        one.wait_for(HERE)
+        one.type(b"2")
+        one.wait_for(b"ctrl+o lists saved")
+        one.type(b"\x0f")
+        one.wait_for(b"CPR_CLD_2A BC")
+        one.type(b"\r")
+        one.wait_for(b"16 granules")
+        seen = one.type(b"\r")
+        one.wait_for(b"v picture", after=seen)
         return one
 
     yield begin

@@ -5,27 +5,18 @@ from __future__ import annotations
 import codecs
 import re
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
-from terminal_kit import HERE, Terminal, until
+from terminal_kit import Terminal, until
 
 from maap_tui.tui.graphics import QUERY, Abilities, PictureLayer, Placed, take_answers
 from tests.sixels import NOT_DRAWN, Drawn, read_sixel
 
 SIZE = (120, 40)
-CELL = (9, 20)
-
-SAVED = """\
-["one day"]
-collection = "EarthCAREL2Validated_MAAP"
-product = "CPR_CLD_2A"
-baseline = "BC"
-date = "2025-12-01"
-frame = "D"
-"""
+CELL = (6, 12)
+"""Small ones: each pixel takes its time."""
 
 TOKEN = re.compile(
     r"\x1bP0;1;0q(?P<sixel>[^\x1b]*)\x1b\\|\x1b_(?P<kitty>G[^\x1b]*)\x1b\\"
@@ -34,11 +25,11 @@ TOKEN = re.compile(
 )
 
 # What they answer to `CSI 16 t`, `CSI 14 t`, `CSI ? 1 ; 1 ; 0 S` and `CSI c`, without those they leave out.
-XTERM_340 = (b"\x1b[6;20;9t", b"\x1b[4;800;1080t", b"\x1b[?1;0;16S", b"\x1b[?63;1;2;4;6;9;15;22c")
-XTERM = (b"\x1b[6;20;9t", b"\x1b[4;800;1080t", b"\x1b[?1;3;0S", b"\x1b[?64;1;2;6;9;15;16;17;18;21;22;28c")
-FOOT = (b"\x1b[6;20;9t", b"\x1b[4;800;1080t", b"\x1b[?1;0;1024S", b"\x1b[?62;4;22c")
-WEZTERM = (b"\x1b[6;20;9t", b"\x1b[4;800;1080t", b"\x1b[?1;0;65536S", b"\x1b[?65;4;6;18;22c")
-ONLY_AREA = (b"", b"\x1b[4;800;1080t", b"", b"\x1b[?62;4;22c")
+XTERM_340 = (b"\x1b[6;12;6t", b"\x1b[4;480;720t", b"\x1b[?1;0;16S", b"\x1b[?63;1;2;4;6;9;15;22c")
+XTERM = (b"\x1b[6;12;6t", b"\x1b[4;480;720t", b"\x1b[?1;3;0S", b"\x1b[?64;1;2;6;9;15;16;17;18;21;22;28c")
+FOOT = (b"\x1b[6;12;6t", b"\x1b[4;480;720t", b"\x1b[?1;0;1024S", b"\x1b[?62;4;22c")
+WEZTERM = (b"\x1b[6;12;6t", b"\x1b[4;480;720t", b"\x1b[?1;0;65536S", b"\x1b[?65;4;6;18;22c")
+ONLY_AREA = (b"", b"\x1b[4;480;720t", b"", b"\x1b[?62;4;22c")
 NO_SIZE = (b"", b"", b"", b"\x1b[?62;4;22c")
 
 
@@ -61,10 +52,10 @@ class SixelTerminal(Terminal):
 
     def __init__(
         self,
+        words: list[str],
         environ: dict[str, str],
         answers: tuple[bytes, ...],
         *,
-        program: list[str] | None = None,
         cell: tuple[int, int] = CELL,
     ) -> None:
         self.answers = dict(zip(("16t", "14t", "?1;1;0S", "c"), answers, strict=True))
@@ -77,7 +68,7 @@ class SixelTerminal(Terminal):
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._at = self._kept = (0, 0)
         self._lines = SIZE[1]
-        super().__init__(["tui"], environ, size=SIZE, cell=cell, program=program)
+        super().__init__(words, environ, size=SIZE, cell=cell)
 
     def read(self, timeout: float) -> bool:
         before = len(self.shown)
@@ -149,32 +140,22 @@ class SixelTerminal(Terminal):
         return not self.left
 
 
+Opener = Callable[..., SixelTerminal]
+
+
 @pytest.fixture
-def open_granule(environ: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., SixelTerminal]]:
-    """Open the app on a terminal, and in it the dialog of a granule."""
-    opened: list[SixelTerminal] = []
-    (tmp_path / "home" / "searches.toml").write_text(SAVED)
+def open_granule(granule_terminal: Callable[..., SixelTerminal]) -> Opener:
+    """Open the app on a terminal that gives these answers, and in it the dialog of a granule."""
 
-    def begin(answers: tuple[bytes, ...], *, cell: tuple[int, int] = CELL, **more: str) -> SixelTerminal:
-        one = SixelTerminal({**environ, **more}, answers, cell=cell)
-        opened.append(one)
-        one.wait_for(HERE)
-        one.type(b"2")
-        one.wait_for(b"ctrl+o lists saved")
-        one.type(b"\x0f")
-        one.wait_for(b"CPR_CLD_2A BC")
-        one.type(b"\r")
-        one.wait_for(b"16 granules")
-        seen = one.type(b"\r")
-        one.wait_for(b"v picture", after=seen)
-        return one
+    def begin(answers: tuple[bytes, ...], *, cell: tuple[int, int] = CELL, **changes: str) -> SixelTerminal:
+        return granule_terminal(
+            lambda words, environ: SixelTerminal(words, environ, answers, cell=cell), **changes
+        )
 
-    yield begin
-    for one in opened:
-        one.cleanup()
+    return begin
 
 
-def test_a_picture_is_shown_and_goes(open_granule: Callable[..., SixelTerminal]) -> None:
+def test_a_picture_is_shown_and_goes(open_granule: Opener) -> None:
     one = open_granule(FOOT)
     assert not one.asked and not one.all
     one.type(b"v")
@@ -182,7 +163,7 @@ def test_a_picture_is_shown_and_goes(open_granule: Callable[..., SixelTerminal])
     shown = one.all[-1]
     # It is sharp, whole and in its place.
     drawn = shown.drawn
-    assert drawn.width > 400 and not any(NOT_DRAWN in line for line in drawn.lines)
+    assert drawn.width > 240 and not any(NOT_DRAWN in line for line in drawn.lines)
     assert 16 < len(set().union(*drawn.lines)) <= 256
     assert drawn.width % CELL[0] == drawn.height % CELL[1] == 0
     assert "".join(one.picture.rows[shown.row - 1]).strip(" │").startswith("ECA_")
@@ -225,26 +206,13 @@ def test_a_picture_is_shown_and_goes(open_granule: Callable[..., SixelTerminal])
     assert one.is_restored() and one.has_none
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGTSTP, marks=pytest.mark.long)])
-def test_no_picture_is_left_behind(
-    open_granule: Callable[..., SixelTerminal], number: signal.Signals
-) -> None:
-    one = open_granule(WEZTERM)
-    one.type(b"v")
-    until(lambda: one.has_picture, one)
-    seen = len(one.shown)
-    one.kill(number)
-    until(lambda: b"\x1b[?1049l" in one.shown[seen:], one)
-    assert one.has_none
-
-
 @pytest.mark.parametrize(
     ("answers", "cell", "most"),
     [(XTERM_340, CELL, 16), (ONLY_AREA, (0, 0), 256)],
     ids=["xterm -ti vt340", "only the pixels of all cells"],
 )
 def test_a_terminal_that_says_enough_has_pictures(
-    open_granule: Callable[..., SixelTerminal],
+    open_granule: Opener,
     answers: tuple[bytes, ...],
     cell: tuple[int, int],
     most: int,
@@ -253,12 +221,30 @@ def test_a_terminal_that_says_enough_has_pictures(
     one.type(b"v")
     until(lambda: one.has_picture, one)
     assert most / 2 < len(one.all[-1].drawn.colours) <= most
+    leaves_nothing(one, signal.SIGTERM)
+
+
+def leaves_nothing(one: SixelTerminal, number: signal.Signals) -> None:
+    """A signal has it leave the terminal, and no picture on it."""
+    seen = len(one.shown)
+    one.kill(number)
+    until(lambda: b"\x1b[?1049l" in one.shown[seen:], one)
+    assert one.has_none
+
+
+@pytest.mark.long
+def test_no_picture_is_left_behind_when_it_is_suspended(open_granule: Opener) -> None:
+    one = open_granule(WEZTERM)
+    one.type(b"v")
+    until(lambda: one.has_picture, one)
+    leaves_nothing(one, signal.SIGTSTP)
 
 
 @pytest.mark.parametrize(
     ("answers", "cell", "changes"),
     [
-        (XTERM, CELL, {}),
+        # What it does, the terminals of `test_graphics.py` without pictures show too.
+        pytest.param(XTERM, CELL, {}, marks=pytest.mark.long),
         (NO_SIZE, (0, 0), {}),
         (FOOT, CELL, {"MAAP_UI_SHARP_PICTURES": "false"}),
         pytest.param(FOOT, CELL, {"SSH_TTY": "/dev/pts/1"}, marks=pytest.mark.long),
@@ -267,7 +253,7 @@ def test_a_terminal_that_says_enough_has_pictures(
     ids=["no 4", "no size", "setting", "ssh", "low bandwidth"],
 )
 def test_half_blocks_stay(
-    open_granule: Callable[..., SixelTerminal],
+    open_granule: Opener,
     answers: tuple[bytes, ...],
     cell: tuple[int, int],
     changes: dict[str, str],
@@ -315,7 +301,7 @@ def test_answers_come_in_parts(answers: tuple[bytes, ...]) -> None:
         assert (keys + more, left) == ("", "") and "".join(first + second) == whole
 
 
-@pytest.mark.parametrize("key", ["\x1b[4~", "\x1b[6~", "\x1b[6;5~", "\x1b[48;40;120;800;1080t", "\x1b[4;2u"])
+@pytest.mark.parametrize("key", ["\x1b[4~", "\x1b[6~", "\x1b[6;5~", "\x1b[48;40;120;480;720t", "\x1b[4;2u"])
 def test_keys_that_begin_as_answers_are_keys(key: str) -> None:
     assert take_answers(key) == (key, [], "")
 
