@@ -75,6 +75,10 @@ class SixelTerminal(Terminal):
         came = super().read(timeout)
         text = self._rest + self._decode(self.shown[before:])
         end = 0
+        if text.startswith("\x1bP") and "\x1b\\" not in text:
+            # A picture comes in a hundred pieces.
+            self._rest = text
+            return came
         for token in TOKEN.finditer(text):
             if token.start() != end:
                 break
