@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 MEMORY = Path("/dev/shm")
 """A folder in memory, where the system has one."""
 ROOM_BYTES = 2 << 30
-"""What has to be free there; the tests need a quarter of it at once."""
+"""What has to be free there; what a test that passed wrote is removed at once, and few need a tenth of it."""
 
 # Thousands of test items and the modules of all tests live to the end: to go through them again and again
 # for garbage takes a third of the collection, and as much of each full sweep after it.
