@@ -11,7 +11,7 @@ from maap_tui.client.state import StateTracker
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.model import RECORD_FIELDS, RECORD_TIMES, Asset, Granule, granule_record
 from maap_tui.engine.storage.places import S3Url
-from maap_tui.text import clean, plural
+from maap_tui.text import clean, format_bytes, plural
 
 if TYPE_CHECKING:
     import pandas
@@ -128,9 +128,9 @@ class SearchResult:
         return table.astype({"orbit": "Int64", "size": "Int64"})
 
 
-@dataclass
+@dataclass(repr=False)
 class DownloadResult:
-    """What became of files."""
+    """What became of files. It shows itself in a line."""
 
     downloaded: dict[str, Path | S3Url] = field(default_factory=dict)
     """URL -> path of what was fetched; for what went to S3 a text, `s3://BUCKET/KEY`."""
@@ -150,6 +150,18 @@ class DownloadResult:
     damaged: list[str] = field(default_factory=list)
     """Sentences on files of the registry that cannot be read whole (`download_from_registry` only): what they
     say is left out. `maap doctor` lists the lines, `maap doctor --repair` makes comments of them."""
+
+    def __repr__(self) -> str:
+        words = [f"{len(self.downloaded):,} downloaded, {format_bytes(self.total_bytes)}"]
+        counts = {
+            "skipped": len(self.skipped),
+            "failed": len(self.errors) + len(self.permanent_errors),
+            "days failed": len(self.failed_days),
+            "items skipped": len(self.skipped_items),
+            "files of the registry damaged": len(self.damaged),
+        }
+        words += [f"{count:,} {what}" for what, count in counts.items() if count]
+        return f"DownloadResult({', '.join(words)})"
 
 
 @dataclass
@@ -226,9 +238,9 @@ class SyncResult:
     """`name: reason` of hooks that failed; the next call with a hook starts them again."""
 
 
-@dataclass
+@dataclass(repr=False)
 class NewsResult:
-    """What has arrived at the archive of a baseline, or of all baselines of a product."""
+    """What has arrived at the archive of a baseline or of a whole product. It shows itself in a line."""
 
     collection: str
     product_type: str
@@ -247,6 +259,15 @@ class NewsResult:
     """Why the result lacks something; [] where all could be asked."""
     skipped_items: list[str] = field(default_factory=list)
     """`URL: reason` of items of the archive that could not be used: the result lacks them."""
+
+    def __repr__(self) -> str:
+        names = " ".join(filter(None, (self.collection, self.product_type, self.baseline)))
+        since = f" since {self.since:%Y-%m-%d %H:%M}" if self.since else ""
+        words = [f"{len(self.new):,} new, {len(self.late):,} late, {len(self.reprocessed):,} reprocessed"]
+        words += [f"{self.here:,} here"] if self.here else []
+        words += [f"{plural(len(self.failed), 'part')} could not be asked"] if self.failed else []
+        words += [f"{plural(len(self.skipped_items), 'item')} skipped"] if self.skipped_items else []
+        return clean(f"NewsResult({names}{since}: {', '.join(words)})")
 
 
 def download_result_of(report: Report) -> DownloadResult:

@@ -10,6 +10,7 @@ from typing import Any
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.file_names import ALL, LEAP_SECOND, has_format
 from maap_tui.engine.geometry import Footprint, centre_line
+from maap_tui.text import clean
 
 PICTURES = frozenset({"jpeg", "jpg", "png", "gif", "webp"})
 """Suffixes of files that can be looked at."""
@@ -119,7 +120,7 @@ class Asset:
         return suffix in PICTURES if "." in self.name else self.media_type in ("image/jpeg", "image/png")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Granule:
     """One product of one stretch of an orbit, with its files."""
 
@@ -154,6 +155,10 @@ class Granule:
     """Number of the repeating ground track, digits; None where the mission has none."""
     doi: str | None = None
     """What it is cited by, `10.57780/eca-94b4e53`; None when the item does not say it."""
+
+    def __repr__(self) -> str:
+        # All of its item would fill a notebook.
+        return clean(f"Granule({self.collection}/{self.id})")
 
     @property
     def day(self) -> date:

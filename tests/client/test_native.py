@@ -33,6 +33,20 @@ def test_a_result_is_a_line(found: SearchResult) -> None:
     assert "<table" not in lacking._repr_html_()
 
 
+def test_other_results_are_lines_too(client: MaapClient, found: SearchResult, tmp_path: Path) -> None:
+    granule = found.granules[0]
+    assert repr(granule) == repr(replace(granule)) == f"Granule({L2}/{granule.id})"
+    (news,) = client.news(*NAMES, since=DAY)
+    late = f"{len(news.late):,}"
+    assert repr(replace(news, failed=["x"], here=3)).endswith(
+        f" {late} late, {len(news.reprocessed):,} reprocessed, 3 here, 1 part could not be asked)"
+    )
+    done = client.download(found.urls, collection=L2, out_dir=tmp_path)
+    assert repr(done).startswith("DownloadResult(6 downloaded, ") and "failed" not in repr(done)
+    again = client.download([*found.urls, f"{found.urls[0]}x"], collection=L2, out_dir=tmp_path)
+    assert repr(again) == "DownloadResult(0 downloaded, 0 B, 6 skipped, 1 failed)"
+
+
 def test_a_notebook_shows_a_table_and_a_map(found: SearchResult) -> None:
     shown = found._repr_html_()
     assert shown.count("<tr>") == 1 + len(found.urls) and "<svg" in shown
