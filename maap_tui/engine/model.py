@@ -218,6 +218,9 @@ def quicklook_of(pictures: Iterable[Asset]) -> Asset | None:
     )
 
 
+DOI_PATTERN = r"10\.\d{4,9}/[!-~]{1,200}"
+"""A DOI alone (ISO 26324)."""
+
 RECORD_TIMES = ("sensing_start", "sensing_end", "created", "published", "updated")
 """The moments of a record."""
 RECORD_FIELDS = (

@@ -259,7 +259,17 @@ def set_of(name: str, products: Sequence[str], rule: str = "", collection: str =
 
 
 def read_member(text: str, noun: str) -> Member:
-    """Read `[COLLECTION/]PRODUCT[:BASELINE]`.
+    """Read `[COLLECTION/]PRODUCT[:BASELINE]`; the baseline in capitals.
+
+    Raises:
+        InvalidRequestError: it is none; `noun` says what it should be.
+    """
+    one = read_product(text, noun)
+    return one._replace(baseline=one.baseline.upper())
+
+
+def read_product(text: str, noun: str) -> Member:
+    """Read `[COLLECTION/]PRODUCT[:BASELINE]` as it is written.
 
     Raises:
         InvalidRequestError: it is none; `noun` says what it should be.
@@ -268,7 +278,7 @@ def read_member(text: str, noun: str) -> Member:
     parts = found.groupdict("") if found else {}
     if found is None or not all(is_name(part) for part in parts.values() if part):
         raise InvalidRequestError(f"'{text[:60]}' is not {noun}", f"Write {FORM}.")
-    return Member(parts["product"], parts["collection"], parts["baseline"].upper())
+    return Member(parts["product"], parts["collection"], parts["baseline"])
 
 
 def find_set(name: str, sets: Mapping[str, ProductSet]) -> ProductSet:

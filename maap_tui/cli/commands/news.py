@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from maap_tui.engine.workflows.arrivals import Arrival, News
 
 _NOTES = """\
-New came within 3 days of its sensing, late after that; reprocessed was made
+New came within {days} days of its sensing, late after that; reprocessed was made
 more than 30 days after its sensing. Without --since it goes on from where the
 last `maap sync ... --since-last` of the baseline got to, else it looks at the
-last 3 days. Nothing is fetched, and the next sync is not changed by it."""
+last {days} days. Nothing is fetched, and the next sync is not changed by it."""
 
 
 def add_parser(subparsers: Any, words: str) -> None:
     """Describe the command."""
+    from maap_tui.engine.config.settings import DEFAULT_DAYS_BACK
+
     parser = add_command(
         subparsers,
         "news",
@@ -31,7 +33,7 @@ def add_parser(subparsers: Any, words: str) -> None:
             "maap news",
             "maap news EarthCAREL2Validated_MAAP CPR_CLD_2A BC --since 7d",
         ),
-        notes=_NOTES,
+        notes=_NOTES.format(days=DEFAULT_DAYS_BACK),
     )
     add_names(parser, required=0, baselines="such as BC")
     choice = parser.add_argument_group("choice")

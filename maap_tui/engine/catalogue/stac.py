@@ -15,7 +15,7 @@ from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.file_names import ALL, FORMATS, LONGEST_SUFFIX, MEASUREMENT, OTHER, FileName
 from maap_tui.engine.geometry import is_geometry, read_bbox
 from maap_tui.engine.missions import MISSIONS, format_of, has_format, parse_name
-from maap_tui.engine.model import PICTURES, Asset, Granule, parse_zulu, quicklook_of
+from maap_tui.engine.model import DOI_PATTERN, PICTURES, Asset, Granule, parse_zulu, quicklook_of
 from maap_tui.engine.storage import names
 
 _WHOLE = ("https://", "http://")
@@ -290,8 +290,8 @@ def _processed(unread: _Unread, granule: Granule) -> datetime | None:
     return created or _moment(granule.properties, "processing:datetime", "created")
 
 
-_DOI = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:)?(10\.\d{4,9}/[!-~]{1,200})", re.IGNORECASE)
-"""A DOI, alone or as an address (ISO 26324)."""
+_DOI = re.compile(rf"(?:https?://(?:dx\.)?doi\.org/|doi:)?({DOI_PATTERN})", re.IGNORECASE)
+"""A DOI, alone or as an address."""
 
 
 def _doi_of(item: Mapping[str, Any], properties: Mapping[str, Any]) -> str | None:

@@ -15,9 +15,8 @@ from pathlib import Path
 
 from maap_tui.engine.config.toml_file import ConfigFile, load_file, shown
 from maap_tui.engine.errors import InvalidRequestError, SettingsError
-from maap_tui.engine.product_sets import FORM
+from maap_tui.engine.product_sets import FORM, read_product
 from maap_tui.engine.saved_searches import KINDS, Choices
-from maap_tui.engine.storage.names import is_name
 from maap_tui.engine.studies.study import Author
 from maap_tui.engine.time_words import asked_time
 
@@ -31,7 +30,6 @@ TIMES = ("date", "start", "end")
 _STUDY_KEYS = ("title", "authors", "description", "license")
 _SELECT_KEYS = ("products", "collection", "baseline", *WORDS)
 _AUTHOR_KEYS = ("name", "orcid", "affiliation")
-_PRODUCT = re.compile(r"(?:(?P<collection>[^/:\s]+)/)?(?P<product>[^/:\s]+)(?::(?P<baseline>[^/:\s]+))?")
 _ORCID = re.compile(r"(?:https?://orcid\.org/)?(\d{4}-\d{4}-\d{4}-\d{3}[\dX])/?")
 
 
@@ -205,17 +203,14 @@ def product_of(text: str, given: Choices) -> Choices:
     Raises:
         InvalidRequestError: it is not one, or names no collection.
     """
-    found = _PRODUCT.fullmatch(text.strip())
-    parts = found.groupdict("") if found is not None else {}
-    if not parts or not all(is_name(part) for part in parts.values() if part):
-        raise InvalidRequestError(f"'{text[:60]}' is not a product", f"Write {FORM}.")
-    collection = parts["collection"] or given.get("collection", "")
+    one = read_product(text, "a product")
+    collection = one.collection or given.get("collection", "")
     if not collection:
         raise InvalidRequestError(
             f"'{text[:60]}' names no collection", "Give collection = ..., or COLLECTION/PRODUCT."
         )
-    choices: Choices = {"collection": collection, "product": parts["product"]}
-    if baseline := parts["baseline"] or given.get("baseline"):
+    choices: Choices = {"collection": collection, "product": one.product_type}
+    if baseline := one.baseline or given.get("baseline"):
         choices["baseline"] = baseline
     return choices | {key: given[key] for key in WORDS if key in given}
 

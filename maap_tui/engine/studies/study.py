@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from maap_tui.engine.errors import InvalidRequestError, StorageError
-from maap_tui.engine.model import parse_zulu, to_zulu
+from maap_tui.engine.model import DOI_PATTERN, parse_zulu, to_zulu
 from maap_tui.engine.registry.entries import Key
 from maap_tui.engine.storage import files
 from maap_tui.engine.storage.names import safe_file_name, safe_name, shown, url_fault
@@ -27,7 +27,7 @@ FILE_NAME = LAST
 """Name of the file in the folder of a study."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_DOI = re.compile(r"10\.\d{4,9}/[!-~]{1,200}")
+_DOI = re.compile(DOI_PATTERN)
 _MOST_BYTES = 1 << 30
 
 
