@@ -296,15 +296,20 @@ _DOI = re.compile(rf"(?:https?://(?:dx\.)?doi\.org/|doi:)?({DOI_PATTERN})", re.I
 
 def _doi_of(item: Mapping[str, Any], properties: Mapping[str, Any]) -> str | None:
     """What an item says it is cited by: its own property, or the link for that (RFC 8574)."""
+    if (found := _read_doi(properties.get("sci:doi"))) is not None:
+        return found
     links = item.get("links")
-    said = [properties.get("sci:doi")]
     for link in links if isinstance(links, list) else []:
         if isinstance(link, dict) and link.get("rel") == "cite-as":
-            said.append(link.get("href"))
-    for words in said:
-        if isinstance(words, str) and (found := _DOI.fullmatch(words.strip())):
-            return found[1]
+            found = _read_doi(link.get("href"))
+            if found is not None:
+                return found
     return None
+
+
+def _read_doi(words: object) -> str | None:
+    found = _DOI.fullmatch(words.strip()) if isinstance(words, str) else None
+    return found[1] if found else None
 
 
 _READERS: dict[str, Callable[[_Unread, Granule], Any]] = {
@@ -383,15 +388,19 @@ class _Files:
 
     def quicklook(self) -> Asset | None:
         """As `quicklook_of` all of them; what it would not choose is not looked at."""
-        found = {key: value for key, value in self._raw.items() if isinstance(value, dict)}
-        overviews = self._pictures(key for key, value in found.items() if "overview" in _roles_of(value))
-        return quicklook_of(itertools.islice(overviews, 1)) or quicklook_of(self._pictures(found))
+        overviews = self._pictures(lambda value: "overview" in _list_of_roles(value))
+        return quicklook_of(itertools.islice(overviews, 1)) or quicklook_of(
+            self._pictures(lambda value: True)
+        )
 
-    def _pictures(self, keys: Iterable[Any]) -> Iterator[Asset]:
+    def _pictures(self, is_meant: Callable[[Mapping[str, Any]], bool]) -> Iterator[Asset]:
         """Those that can be looked at."""
-        for key in keys:
-            value = self._raw[key]
-            if _may_be_picture(value.get("href"), value.get("type")):
+        for key, value in self._raw.items():
+            if (
+                isinstance(value, dict)
+                and is_meant(value)
+                and _may_be_picture(value.get("href"), value.get("type"))
+            ):
                 asset = self._asset(key)
                 if asset is not None and asset.is_picture:
                     yield asset
@@ -443,9 +452,14 @@ def _asset_of(key: str, value: Any) -> Asset | None:
     )
 
 
-def _roles_of(value: Mapping[str, Any]) -> tuple[str, ...]:
+def _list_of_roles(value: Mapping[str, Any]) -> list[Any]:
+    """The roles of an asset, as they are in its item."""
     roles = value.get("roles")
-    return tuple(map(str, roles)) if isinstance(roles, list) else ()
+    return roles if isinstance(roles, list) else []
+
+
+def _roles_of(value: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(map(str, _list_of_roles(value)))
 
 
 def _is_beside(key: str, href: str, roles: Sequence[str]) -> bool:
