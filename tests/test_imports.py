@@ -46,6 +46,7 @@ LAYERS = [
         "user_commands",
         "time_words",
         "together",
+        "packed",
         "cover",
         "overpass",
         "quality/notices",

@@ -396,7 +396,7 @@ class MaapClient(Catalogues, Planning, Sets, Places, Studies, Swapping, Verifyin
             executor=executor,
         )
         result = download_result_of(found.downloads)
-        warn_if_cut(self._connection, query, len(found.granules), max_items)
+        warn_if_cut(self._connection, query, found.granules, max_items)
         warn_if_lacking(self._connection, found.lacking)
         if dry_run:
             result.skipped = [wanted.url for wanted in found.wanted]

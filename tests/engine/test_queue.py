@@ -37,7 +37,7 @@ from maap_tui.engine.download.queue_store import (
 from maap_tui.engine.download.queue_writer import QueueWriter
 from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest
 from maap_tui.engine.download.tally import Tally
-from maap_tui.engine.errors import InvalidRequestError, LockedError
+from maap_tui.engine.errors import InvalidRequestError, LockedError, StorageError
 from maap_tui.engine.events import Event, FileStarted, Warned
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from tests.engine.rules_kit import make_downloads
@@ -429,14 +429,23 @@ class Slow:
         """It has none."""
 
 
-def make(queue: Queue | None = None, parallel: int = 4) -> tuple[Downloads, Slow, Tally]:
+def make(
+    queue: Queue | None = None, parallel: int = 4, *, is_watched: bool = True
+) -> tuple[Downloads, Slow, Tally]:
     slow, tally = Slow(), Tally()
 
     def transfer(emit: object) -> Slow:
         slow.emit = emit  # type: ignore[assignment]
         return slow
 
-    made = make_downloads(transfer, parallel=parallel, emit=tally.apply, queue=queue, verb="app")  # type: ignore[arg-type]
+    made = make_downloads(
+        transfer,  # type: ignore[arg-type]
+        parallel=parallel,
+        emit=tally.apply,
+        queue=queue,
+        verb="app",
+        is_watched=is_watched,
+    )
     return made, slow, tally
 
 
@@ -595,3 +604,93 @@ def test_the_tally_counts_a_file_once_however_often_it_fails() -> None:
 
 def test_a_job_of_a_refused_file_has_no_part_in_equality() -> None:
     assert DownloadJob(wanted_of(1)) != DownloadJob(wanted_of(1))
+
+
+async def many(downloads: Downloads, count: int = 4000) -> list[str]:
+    """Add files, some hundred at a time, and return their addresses."""
+    urls = []
+    for number in range(count):
+        assert downloads.add(replace(wanted_of(number), key=KEY, day=DAY), group=KEY.collection)
+        urls.append(f"https://a/{number}")
+        if number % 250 == 249:
+            await downloads.settle()
+    return urls
+
+
+@pytest.mark.parametrize("with_queue", [True, False])
+async def test_a_long_run_that_nobody_watches_holds_few_of_its_files(file: Path, with_queue: bool) -> None:
+    queue = Queue(file) if with_queue else None
+    downloads, slow, tally = make(queue, parallel=2, is_watched=False)
+    begun: list[str] = []
+    most = 0
+
+    def note(event: Event) -> None:
+        nonlocal most
+        if isinstance(event, FileStarted):
+            begun.append(event.url)
+            most = max(most, len(downloads.jobs))
+        emit(event)
+
+    urls = await many(downloads)
+    emit, slow.emit = slow.emit, note
+    assert tally.snapshot().queued == 4000
+    assert len(downloads.jobs) < 2000
+    await downloads.flush()
+    if queue is not None:
+        assert [(one.url, one.state, one.collection) for one in queue.load(ended=False)][1000:] == [
+            (url, "waiting", KEY.collection) for url in urls[1000:]
+        ]
+    slow.gate.set()
+    report = await asyncio.wait_for(downloads.join(), PATIENCE_S)
+    await downloads.close()
+    assert begun == urls[len(urls) - len(begun) :]
+    # All of this takes less time than the queue on disk is written in.
+    assert most < 3000 or queue is not None
+    assert report.downloaded == {url: Path(f"/data/{number}") for number, url in enumerate(urls)}
+    assert (report.left, report.skipped, tally.snapshot().finished) == (0, {}, 4000)
+    if queue is not None:
+        assert {one.state for one in queue.load()} == {"finished"}
+        queue.close()
+
+
+async def test_of_a_long_run_all_that_is_left_can_be_taken_over(file: Path) -> None:
+    queue = Queue(file)
+    downloads, _, _ = make(queue, parallel=2, is_watched=False)
+    urls = await many(downloads)
+    await downloads.close()
+    rows = queue.load()
+    assert [one.url for one in rows] == urls
+    assert {(one.pid, one.state) for one in rows} == {(0, "waiting")}
+    assert of_row(rows[-1]) == replace(wanted_of(3999), key=KEY, day=DAY)
+    queue.close()
+
+
+async def test_a_long_run_obeys_for_files_that_it_does_not_hold() -> None:
+    downloads, slow, _ = make(parallel=1, is_watched=False)
+    urls = await many(downloads, 3000)
+    assert not downloads.add(wanted_of(0))
+    assert not downloads.add(wanted_of(1700))
+    downloads.cancel(urls[10:])
+    downloads.retry(urls[2990:])
+    downloads.move_to_top(urls[2995:2996])
+    slow.gate.set()
+    report = await asyncio.wait_for(downloads.join(), PATIENCE_S)
+    await downloads.close()
+    assert sorted(report.downloaded) == sorted(urls[:10] + urls[2990:])
+    assert [*report.downloaded][:2] == [urls[0], urls[2995]]
+
+
+async def test_a_long_run_that_stops_says_what_is_left() -> None:
+    downloads, slow, _ = make(parallel=1, is_watched=False)
+    await many(downloads, 3000)
+    await turns()
+
+    async def fail(wanted: DownloadRequest) -> DownloadOutcome:
+        raise StorageError("the disk is gone")
+
+    slow.fetch = fail  # type: ignore[method-assign]
+    slow.gate.set()
+    report = await asyncio.wait_for(downloads.join(), PATIENCE_S)
+    await downloads.close()
+    assert (len(report.downloaded), report.left) == (1, 2999)
+    assert isinstance(report.stopped, StorageError)

@@ -73,8 +73,11 @@ async def test_search_and_download_in_one(session: Make, home: Path, archive: Ar
         dry = await opened.get(cld(max_items=2), dry_run=True)
         assert len(dry.wanted) == 2 and dry.downloads.downloaded == {}
         assert requests_of(archive, "data") == 0
-        report = await opened.get(cld(max_items=2, newest_first=True))
-    assert [one.path for one in report.wanted] == sorted(report.downloads.downloaded.values(), reverse=True)
+        newest = cld(max_items=2, newest_first=True)
+        meant = (await opened.get(newest, dry_run=True)).wanted
+        report = await opened.get(newest)
+    assert report.granules == 2
+    assert [one.path for one in meant] == sorted(report.downloads.downloaded.values(), reverse=True)
     assert all(path.is_file() for path in report.downloads.downloaded.values())
     assert not list((home / "registry").rglob("*.txt"))
 

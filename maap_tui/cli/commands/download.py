@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from maap_tui.cli.commands.get import search_and_download
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from maap_tui.engine.download.requests import DownloadRequest
+    from maap_tui.engine.packed import Packed
     from maap_tui.engine.session import Session
 
 _EXAMPLES = (
@@ -176,22 +178,23 @@ def _source_of(context: CommandContext) -> str:
     return "--url" if args.url is not None else str(args.url_file)
 
 
-def _urls_of(context: CommandContext, session: Session) -> list[str]:
+def _urls_of(context: CommandContext, session: Session) -> Packed[str]:
+    from maap_tui.engine.packed import Packed
     from maap_tui.engine.workflows.url_list import read_lines
 
     args, shard, source = context.args, shard_of(context.args, session), _source_of(context)
     if args.url is not None:
-        found = [args.url.strip()]
+        found = Packed([args.url.strip()])
     else:
         listed = read_lines(read_text(args.url_file, "--url-file"), "url")
         for number, line, reason in listed.refused:
             context.report.refuse(f"line {number} of {args.url_file}", f"{reason}: {line[:80]}")
             context.report.codes.add(WRONG)
         found = listed.values
-    values = [url for url in found if shard is None or url in shard]
+    values = found if shard is None else Packed(url for url in found if url in shard)
     if others := len(found) - len(values):
         context.report.say(f"{plural(others, 'URL')} of {source} left to other parts (--shard)")
-    urls = values[: args.max_items]
+    urls = values if args.max_items is None else Packed(islice(values, args.max_items))
     if left := len(values) - len(urls):
         context.report.say(f"{plural(left, 'URL')} of {source} left (--max-items)")
     return urls

@@ -58,7 +58,7 @@ async def search_and_download(context: CommandContext, *, track: bool) -> None:
             )
         if args.dry_run:
             await list_wanted(context, session, report.wanted, args.out_dir)
-        report_cut(context, len(report.granules), query)
+        report_cut(context, report.granules, query)
         if report.lacking is not None:
             context.report.fail(report.lacking)
         nothing = nothing_found(query)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from maap_tui.engine.config.settings import DownloadSettings
@@ -50,6 +51,7 @@ from maap_tui.engine.events import (
     Warned,
     ignore,
 )
+from maap_tui.engine.packed import Packed, PackedMapping
 from maap_tui.engine.storage import files
 
 ROOM_CHECK_S = 1.0
@@ -59,6 +61,12 @@ LONGEST_ROOM_CHECK_S = 15.0
 
 MOST_ARRIVED = 64
 """Files that may wait for the disk with all their bytes here, while others are fetched."""
+
+MOST_NEAR = 1000
+"""Files of a run that nobody watches from which on some are packed."""
+
+NEAR = 500
+"""Files that wait for their turn unpacked."""
 
 REFUSALS = 3
 """Files in a row answered with 403 after which the rest of their collection is not tried."""
@@ -78,6 +86,7 @@ class Downloads:
         queue: Queue | None = None,
         verb: str = "",
         space_wait_s: float | None,
+        is_watched: bool = True,
     ) -> None:
         """Take the parts; start nothing.
 
@@ -90,6 +99,8 @@ class Downloads:
             queue: the queue on disk, where other processes see what happens here; None for no such thing.
             verb: the command that downloads, shown there.
             space_wait_s: longest wait for room on a full disk, in seconds; None waits for ever.
+            is_watched: whether somebody looks at `jobs`; where nobody does, those that are far from their
+                turn, or over, are kept packed or not at all.
         """
         self._emit = emit
         self._transfer = transfer(self._handle_event)
@@ -123,7 +134,16 @@ class Downloads:
         self._verb = verb
         self._born = born_at(os.getpid())
         self._writer = QueueWriter(queue, self._rows) if queue is not None else None
-        self.report = Report()
+        self._is_watched = is_watched
+        self._far: Packed[tuple[DownloadRequest, str, float]] = Packed()
+        """Files that wait, packed: what they are, their group and their position, lowest first."""
+        self._first_far = self._last_far = -math.inf
+        """Positions that none of these is before, and that the next has to be behind."""
+        self._far_marks: set[int] = set()
+        """The hashes of their addresses."""
+        self._pack_at = MOST_NEAR
+        """Files in `jobs` from which on that is tried."""
+        self.report = Report() if is_watched else Report(PackedMapping(), PackedMapping())
 
     async def __aenter__(self) -> Downloads:
         return self
@@ -136,6 +156,8 @@ class Downloads:
         other = self.jobs.get(wanted.url)
         if other is not None and other.state in LIVE:
             return False
+        if hash(wanted.url) in self._far_marks and any(one.url == wanted.url for one, _, _ in self._far):
+            return False
         group = group or (wanted.key.collection if wanted.key else "")
         job = DownloadJob(wanted, group, size=wanted.size)
         job.position = time.time()
@@ -146,6 +168,59 @@ class Downloads:
         self._waiting[wanted.url] = None
         self._pump()
         return True
+
+    async def settle(self) -> None:
+        """Let go of what nobody looks at, once many files were added."""
+        if not self._is_watched and len(self.jobs) > self._pack_at:
+            await self.flush()
+            self._pack()
+
+    def _pack(self) -> None:
+        """Let go of files that are over, and pack those far from their turn; each once its row is on disk."""
+        over, far = [], []
+        for url, job in self.jobs.items():
+            if job.state in ("finished", "skipped") and job.task is None and self._is_written(url):
+                over.append(url)
+        for url in islice(self._waiting, NEAR, None):
+            job = self.jobs[url]
+            if job.reason or job.task is not None or not self._last_far <= job.position < math.inf:
+                break
+            if not self._is_written(url):
+                break
+            self._last_far = job.position
+            far.append(url)
+        if far and not self._far:
+            self._first_far = self.jobs[far[0]].position
+        with self._guard:
+            for url in (*over, *far):
+                job = self.jobs.pop(url)
+                self._news.pop(url, None)
+                if job.state == "waiting":
+                    del self._waiting[url]
+                    self._far.append((job.wanted, job.group, job.position))
+                    self._far_marks.add(hash(url))
+        # Where little could be let go of, the next look at all of them has to wait.
+        self._pack_at = max(MOST_NEAR, len(self.jobs) + NEAR)
+
+    def _is_written(self, url: str) -> bool:
+        return self._writer is None or self._writer.is_written(url)
+
+    def _unpack(self) -> None:
+        """Let the first of those that were packed wait with the others."""
+        for wanted, group, position in self._far.take():
+            self._far_marks.discard(hash(wanted.url))
+            job = DownloadJob(wanted, group, size=wanted.size, position=position)
+            with self._guard:
+                self.jobs[wanted.url] = job
+            self._waiting[wanted.url] = None
+            self._first_far = position  # those that follow come after it
+        if not self._far:
+            self._first_far = self._last_far = -math.inf
+        self._put_back(())
+
+    def _unpack_all(self) -> None:
+        while self._far:
+            self._unpack()
 
     def job_list(self) -> list[DownloadJob]:
         """Every file in the order it came; from any thread. What is in a job may change meanwhile."""
@@ -177,10 +252,12 @@ class Downloads:
 
     async def join(self) -> Report:
         """Wait until nothing waits or runs, or the run was stopped; paused files do not hold it up."""
-        while self._running or (self._waiting and self.report.stopped is None and not self._closing):
+        while self._running or (
+            (self._waiting or self._far) and self.report.stopped is None and not self._closing
+        ):
             self._changed.clear()
             await self._changed.wait()
-        self.report.left = len(self._waiting)
+        self.report.left = len(self._waiting) + len(self._far)
         self.report.seconds = time.monotonic() - self._started
         await self.flush()
         return self.report
@@ -207,13 +284,16 @@ class Downloads:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._writer is None:
             return
+        if leave_to:
+            self._unpack_all()
         left = [job for job in self.jobs.values() if job.state in LIVE]
         if leave_to:
             self._verb = leave_to
             for job in left:
                 self._touch(job.wanted.url)
+        far = [str(wanted.place) for wanted, _, _ in self._far]
         await self._writer.close(
-            [str(job.wanted.place) for job in left], within_s=math.inf if leave_to else CLOSE_S
+            [*(str(job.wanted.place) for job in left), *far], within_s=math.inf if leave_to else CLOSE_S
         )
 
     def resume_run(self) -> None:
@@ -265,6 +345,7 @@ class Downloads:
 
     def move_to_top(self, urls: Iterable[str]) -> None:
         """Let waiting files be next, in the order given."""
+        self._unpack_all()
         chosen = [url for url in dict.fromkeys(urls) if url in self._waiting]
         self._waiting = dict.fromkeys(chosen) | self._waiting
         first = min((job.position for job in self.jobs.values()), default=0.0)
@@ -288,6 +369,7 @@ class Downloads:
         return len(self._running)
 
     def _chosen(self, urls: Iterable[str] | None) -> list[DownloadJob]:
+        self._unpack_all()
         chosen = self.jobs if urls is None else [url for url in urls if url in self.jobs]
         return [job for job in map(self.jobs.__getitem__, chosen) if not job.is_ending]
 
@@ -366,13 +448,18 @@ class Downloads:
     def _pump(self) -> None:
         """Start what may start."""
         while (
-            self._waiting
+            (self._waiting or self._far)
             and len(self._running) - len(self._arrived) < self.parallel
             and len(self._arrived) < self._most_arrived
             and self.report.stopped is None
             and self.halt is None
             and not self._closing
         ):
+            if self._far:
+                first = next(iter(self._waiting), None)
+                if first is None or self.jobs[first].position > self._first_far:
+                    self._unpack()
+                    continue
             # Of a paused file that goes on at once the old task has to be gone first.
             url = next((one for one in self._waiting if self.jobs[one].task is None), None)
             if url is None:
@@ -396,6 +483,8 @@ class Downloads:
             self._closing = True
         self._touch(job.wanted.url)
         self._changed.set()
+        if self._far and len(self.jobs) > self._pack_at + NEAR:
+            self._pack()
         self._pump()
 
     async def _work(self, job: DownloadJob) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -97,9 +98,9 @@ class Failure:
 class Report:
     """What became of the files of one run."""
 
-    downloaded: dict[str, Place] = field(default_factory=dict)
+    downloaded: MutableMapping[str, Place] = field(default_factory=dict)
     """URL -> path of what was fetched."""
-    skipped: dict[str, Place] = field(default_factory=dict)
+    skipped: MutableMapping[str, Place] = field(default_factory=dict)
     """URL -> path of what was here already."""
     failed: list[Failure] = field(default_factory=list)
     received: int = 0

@@ -34,6 +34,8 @@ class QueueWriter:
         self._queue = queue
         self._rows = rows
         self._dirty: dict[str, None] = {}
+        self._under_way: frozenset[str] = frozenset()
+        """What is being written just now."""
         self._gone: list[str] = []
         self._task: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
@@ -44,6 +46,10 @@ class QueueWriter:
         """Note that a transfer changed. Called in the engine's loop."""
         self._dirty[url] = None
         self._start()
+
+    def is_written(self, url: str) -> bool:
+        """Whether the queue on disk has a transfer as it is. Called in the engine's loop."""
+        return url not in self._dirty and url not in self._under_way
 
     def forget(self, paths: Iterable[str]) -> None:
         """Note that transfers were taken out of the list. Called in the engine's loop."""
@@ -76,7 +82,12 @@ class QueueWriter:
                 left -= len(urls)
                 for url in urls:
                     del self._dirty[url]
-                if not await asyncio.to_thread(self._queue.save, self._rows(urls)):
+                self._under_way = frozenset(urls)
+                try:
+                    is_saved = await asyncio.to_thread(self._queue.save, self._rows(urls))
+                finally:
+                    self._under_way = frozenset()
+                if not is_saved:
                     self._dirty = dict.fromkeys(urls) | self._dirty
                     return
 

@@ -116,7 +116,8 @@ class Tally:
         self._guard = threading.Lock()
         self.version = 0
         """Grows with every event, so that a face sees whether to look."""
-        self._sizes: dict[str, int | None] = {}
+        self._sizes: dict[int, int | None] = {}
+        """By the hash of the address, as there may be very many."""
         self._known_total = 0
         self._known_count = 0
         self._here: dict[str, int] = {}
@@ -185,20 +186,20 @@ class Tally:
         self._here[url] = count
 
     def _forget_size(self, url: str) -> None:
-        old = self._sizes.pop(url, None)
+        old = self._sizes.pop(hash(url), None)
         if old is not None:
             self._known_total -= old
             self._known_count -= 1
 
     def _set_size(self, url: str, size: int | None) -> None:
         self._forget_size(url)
-        self._sizes[url] = size
+        self._sizes[hash(url)] = size
         if size is not None:
             self._known_total += size
             self._known_count += 1
 
     def _give_up(self, url: str, how: str) -> None:
-        self._given_up[url] = how, self._sizes.get(url)
+        self._given_up[url] = how, self._sizes.get(hash(url))
         self._end(url, 0)
 
     def _take_back(self, url: str) -> int | None:

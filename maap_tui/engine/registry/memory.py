@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from datetime import date
+from itertools import islice
 from typing import Final
 
+from maap_tui.engine.packed import packed, unpacked
 from maap_tui.engine.registry.entries import Kind
 
 _OWN_LINES: Final = 50_000
 """Most lines of this process that are remembered, over all days."""
-_PRESENT_LINES: Final = 200_000
+_PRESENT_LINES: Final = 50_000
 """Most lines of the files whose hashes are remembered, over all days."""
+_UNPACKED: Final = 16
+"""Days written to last whose lines are kept unpacked."""
 
 Identity = tuple[int, int, int]
 """Inode, time of change in ns and size in bytes of a file."""
@@ -21,15 +25,27 @@ Identity = tuple[int, int, int]
 class KnownDay:
     """The files of one kind and day, as this process left them."""
 
-    __slots__ = ("left", "present", "written")
+    __slots__ = ("_packed", "_written", "left", "present")
 
     def __init__(self) -> None:
-        self.written: dict[bytes, str] = {}
-        """First field -> line of what this process wrote."""
+        self._written: dict[bytes, str] = {}
+        self._packed = b""
         self.left: tuple[Identity | None, ...] = ()
         """The files when this process left them; () if another may have written at that moment."""
         self.present: set[int] | None = None
         """Hashes of all first fields in the files then; None if unknown."""
+
+    @property
+    def written(self) -> dict[bytes, str]:
+        """First field -> line of what this process wrote."""
+        if self._packed:
+            self._written, self._packed = unpacked(self._packed), b""
+        return self._written
+
+    def pack(self) -> None:
+        """Keep what was written packed, until it is asked for."""
+        if self._written:
+            self._packed, self._written = packed(self._written), {}
 
     def lacks(self, wanted: Iterable[bytes]) -> bool:
         """Whether the files held none of some first fields; False also if that is unknown.
@@ -66,6 +82,8 @@ class DayMemory:
         self._own_lines += len(lines.keys() - known.written.keys())
         known.written.update(lines)
         self._days.move_to_end((kind, day))
+        for older in islice(reversed(self._days.values()), _UNPACKED, _UNPACKED + 1):
+            older.pack()
         return known
 
     def set_present(self, known: KnownDay, firsts: Iterable[bytes]) -> None:

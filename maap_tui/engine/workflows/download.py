@@ -25,7 +25,7 @@ from maap_tui.engine.workflows.filing import name_of_url
 from maap_tui.engine.workflows.parts import Parts
 from maap_tui.engine.workflows.register import register_requests
 from maap_tui.engine.workflows.searching import find
-from maap_tui.engine.workflows.url_list import with_plain_scheme
+from maap_tui.engine.workflows.url_list import Once, with_plain_scheme
 
 BATCH = 500
 """Most files that are registered together, with one look at the lists of each day."""
@@ -47,7 +47,7 @@ async def download(
 ) -> Report:
     """Download URLs that are known already; what cannot be filed is a permanent failure in the report."""
     parts.check_place(out_dir)
-    async with parts.downloads(verb="download") as downloads:
+    async with parts.downloads(verb="download", is_watched=False) as downloads:
         found: list[DownloadRequest] = []
         since = time.monotonic()
 
@@ -60,8 +60,12 @@ async def download(
                 else:
                     downloads.add(one, group=collection)
             found.clear()
+            await downloads.settle()
 
-        for url in dict.fromkeys(map(with_plain_scheme, urls)):
+        seen = Once()
+        for url in map(with_plain_scheme, urls):
+            if not seen.is_new(url):
+                continue
             try:
                 wanted = await request_of_url(
                     parts, url, collection, out_dir=out_dir, product_dir=product_dir

@@ -13,7 +13,6 @@ from maap_tui.engine.errors import (
     InvalidRequestError,
 )
 from maap_tui.engine.events import Warned
-from maap_tui.engine.model import Granule
 from maap_tui.engine.query import Query
 from maap_tui.engine.storage.places import Place
 from maap_tui.engine.workflows.filing import Chosen
@@ -27,9 +26,10 @@ class GetReport:
     """What a search and the downloads after it brought."""
 
     search: Search
-    granules: list[Granule]
-    wanted: list[DownloadRequest]
-    """Every file meant, whether it was fetched or only would have been."""
+    granules: int = 0
+    """How many were found."""
+    wanted: list[DownloadRequest] = field(default_factory=list)
+    """Every file that would have been fetched, of a dry run."""
     downloads: Report = field(default_factory=Report)
     lacking: InvalidRequestError | None = None
     """Says that no granule found has a file in the formats meant; None otherwise."""
@@ -64,12 +64,15 @@ async def get(
     formats = parts.formats_of(query)
     parts.check_place(out_dir)
     found = search(parts, query, wait_for_service=not dry_run)
-    report = GetReport(found, [], [])
+    report = GetReport(found)
     chosen = Chosen(formats)
     verb = "download" if track else "get"
-    async with parts.downloads(verb=verb) as downloads, aclosing(aiter(found)) as pages:
+    async with (
+        parts.downloads(verb=verb, is_watched=False) as downloads,
+        aclosing(aiter(found)) as pages,
+    ):
         async for page in pages:
-            report.granules += page.granules
+            report.granules += len(page.granules)
             if track and not dry_run and out_dir is None:
                 await register(parts.filing, page.granules, formats, emit=parts.emit)
             for granule in page.granules:
@@ -80,14 +83,15 @@ async def get(
                     product_dir=parts.in_product_dir(product_dir),
                     refuse=lambda asset, error: downloads.refuse(asset.href, error.message, permanent=True),
                 ):
-                    report.wanted.append(request)
-                    if not dry_run:
+                    if dry_run:
+                        report.wanted.append(request)
+                    else:
                         request = request if track else request.untracked()
                         downloads.add(request, group=granule.collection)
+            await downloads.settle()
         if track and not dry_run and out_dir is None:
             await asyncio.to_thread(record_skipped, parts.filing, found, parts.emit)
         report.downloads = await downloads.join()
-    report.granules = found.ordered(report.granules)
     report.lacking = chosen.error()
     if warning := chosen.warning():
         parts.emit(Warned(warning))

@@ -321,6 +321,7 @@ class Parts:
         *,
         verb: str = "",
         waits_for_room: bool = False,
+        is_watched: bool = True,
         watcher: Watcher | None = None,
         emit: Emit | None = None,
     ) -> Downloads:
@@ -330,6 +331,7 @@ class Parts:
             max_consecutive_failures: files failing in a row that end the run; None for no such limit.
             verb: the command that downloads, as the queue on disk names it.
             waits_for_room: whether a full disk is waited for without end, as where somebody watches.
+            is_watched: whether somebody looks at single files; without, most of a long list are packed.
             watcher: hears of the files that the registry follows; None for nobody.
             emit: takes the events of its files; None for what takes all events.
         """
@@ -346,6 +348,7 @@ class Parts:
             queue=self.queue,
             verb=verb,
             space_wait_s=None if waits_for_room else config.space_wait,
+            is_watched=is_watched,
         )
         self._runs.add(run)
         return run

@@ -169,7 +169,7 @@ def _read_json(text: str) -> Pasted:
                 files += [
                     PastedFile(one.href, one.name, granule.collection) for one in granule.files(formats)
                 ]
-            elif isinstance(url := data.get("url"), str) and (found := read_lines(url, "url").values):
+            elif isinstance(url := data.get("url"), str) and (found := [*read_lines(url, "url").values]):
                 files.append(_of_url(found[0], _text(data, "collection")))
             else:
                 problems.append("This JSON is neither an item nor a line of `maap search --json`.")
@@ -283,7 +283,7 @@ def _read_maap(text: str) -> Pasted:
         return Pasted(problem=f"`{command}` does not search; run it in a shell.")
     url = found.given.pop("--url", "") if verb == "download" else ""
     if url:
-        listed = read_lines(url, "url").values
+        listed = [*read_lines(url, "url").values]
         if not listed:
             return Pasted(problem="--url does not hold a URL.")
         return _of_files([_of_url(listed[0], names[0] if names else "")], [*found.left, *found.given])

@@ -13,6 +13,7 @@ from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.events import ItemSkipped
 from maap_tui.engine.file_names import ALL
 from maap_tui.engine.missions import granule_name, has_format, parse_name
+from maap_tui.engine.packed import BLOCK
 from maap_tui.engine.query import Query
 from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.registry.spans import days_of
@@ -146,8 +147,8 @@ async def download_pending(
     """Download files of the registry; with `out_dir` flat, and recorded with the path they got there."""
     out_dir = None if out_dir is None else dirs.data_folder(out_dir)
     in_product_dir = parts.in_product_dir(product_dir)
-    async with parts.downloads(verb="download") as downloads:
-        for file in tracked:
+    async with parts.downloads(verb="download", is_watched=False) as downloads:
+        for number, file in enumerate(tracked, 1):
             try:
                 wanted = parts.filing.request_of_tracked(file, out_dir=out_dir, product_dir=in_product_dir)
             except InvalidRequestError as error:
@@ -157,6 +158,8 @@ async def download_pending(
                     downloads.refuse(file.url, error.message, permanent=True)
                 continue
             downloads.add(wanted)
+            if number % BLOCK == 0:
+                await downloads.settle()
         return await downloads.join()
 
 

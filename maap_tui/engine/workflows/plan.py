@@ -130,7 +130,7 @@ async def download_plan(parts: Parts, requests: Sequence[DownloadRequest]) -> Re
     Raises:
         StorageError: the registry cannot be written.
     """
-    async with parts.downloads(verb="download") as downloads:
+    async with parts.downloads(verb="download", is_watched=False) as downloads:
         for at in range(0, len(requests), _AT_A_TIME):
             some = requests[at : at + _AT_A_TIME]
             refused = await asyncio.to_thread(register_requests, parts.registry, some)
@@ -140,6 +140,7 @@ async def download_plan(parts: Parts, requests: Sequence[DownloadRequest]) -> Re
                     downloads.refuse(request.url, why.reason, permanent=why.permanent)
                 else:
                     downloads.add(request)
+            await downloads.settle()
         return await downloads.join()
 
 

@@ -205,8 +205,8 @@ def _take(report: ThawReport, fetched: Report) -> None:
     known = report.downloads
     again = {*fetched.downloaded, *fetched.skipped}
     known.failed = [one for one in known.failed if one.url not in again] + fetched.failed
-    known.downloaded |= fetched.downloaded
-    known.skipped |= fetched.skipped
+    known.downloaded.update(fetched.downloaded)
+    known.skipped.update(fetched.skipped)
     known.received += fetched.received
     known.seconds += fetched.seconds
     known.left += fetched.left
