@@ -119,7 +119,7 @@ async def test_several_processes_keep_to_the_rate_of_all(home: Path, raw: FileSe
     write_file(tmp_path / "all.h5", 1, 2500)
     file = Counted(RawFile((tmp_path / "all.h5").read_bytes()), 100)
     url = raw.at("/all.h5", file)
-    rate = 200_000
+    rate = 400_000
     ends = await asyncio.gather(
         *(cut_apart(url, tmp_path / f"{number}.nc", MAAP_DOWNLOADS_RATE_TOTAL=str(rate)) for number in (0, 1))
     )
