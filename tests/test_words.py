@@ -57,6 +57,17 @@ def test_the_program_uses_plain_words() -> None:
     assert found == []
 
 
+def test_no_comment_is_a_heading() -> None:
+    """A part of a file that needs a heading is a module or a class of its own."""
+    heading = re.compile(r"\n\n *# [A-Z][^.:;\n]{1,50}\n\n")
+    found = [
+        f"{path.relative_to(ROOT)}: {hit[0]!r}"
+        for path in SOURCES
+        for hit in heading.finditer(path.read_text("utf-8"))
+    ]
+    assert found == []
+
+
 def test_the_pages_use_plain_words() -> None:
     found = [
         fault

@@ -166,8 +166,6 @@ class MaapApp(QuietApp):
         self._is_leaving = False
         self.animation_level = "full" if session.settings.ui.animation and not low_bandwidth else "none"
 
-    # Life
-
     def on_load(self) -> None:
         # From Python 3.12 on Textual has tasks begin at once, a screen's among them, before the app knows
         # that screen: a widget that asks for it while it is being made ends the app. Tests run without
@@ -224,8 +222,6 @@ class MaapApp(QuietApp):
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *self._own_filters]
 
-    # Keys and clicks
-
     async def on_event(self, event: events.Event) -> None:
         """Hand keys and clicks out in their turn, everything else at once."""
         if not isinstance(event, events.InputEvent | events.Paste):
@@ -247,8 +243,6 @@ class MaapApp(QuietApp):
     @on(InputDone)
     async def _note_input_done(self, done: InputDone) -> None:
         await self._turns.end(done)
-
-    # The backend
 
     def _hand_on_sign_in(self, event: SignInNeeded) -> None:
         """Called in the engine's thread when the token is found to be dead."""
@@ -335,8 +329,6 @@ class MaapApp(QuietApp):
     async def _keep_log(self) -> None:
         await asyncio.to_thread(self.backend.keep_log)
 
-    # The token
-
     async def action_sign_in(self) -> None:
         start_worker(self, self._sign_in, group="sign-in", exclusive=True)
 
@@ -347,8 +339,6 @@ class MaapApp(QuietApp):
         if await self.push_screen_wait(SignInDialog()):
             self.backend.read_token()
             await self.backend.with_transfers(lambda transfers: transfers.resume_run())
-
-    # What every mode uses
 
     def pasted_text(self, line: str) -> str:
         """What a line of the palette's field stands for."""
@@ -435,8 +425,6 @@ class MaapApp(QuietApp):
     def copy_text(self, text: str, what: str = "Copied") -> None:
         """Copy to the clipboard by every way there is here; without any, show the text."""
         start_worker(self, clipboard.copy, self, text, what, group="copy")
-
-    # The user's own commands
 
     def user_keys(self, mode: str) -> Sequence[Key]:
         """The commands of the user that work in a mode; those without a key are in the palette alone."""

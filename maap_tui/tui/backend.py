@@ -145,8 +145,6 @@ class Backend:
 
         return Quicklooks()
 
-    # The engine
-
     async def ask(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine of the session in the engine's thread and wait for it here."""
         return await asyncio.wrap_future(self.engine.submit(work))
@@ -212,8 +210,6 @@ class Backend:
         """Send a small request, to learn whether the archive answers."""
         await self.ask(lambda session: session.probe())
 
-    # Events and the log
-
     def handle_event(self, event: Event) -> None:
         """Take an event of the engine, in whichever thread it happened."""
         self.tally.apply(event)
@@ -264,8 +260,6 @@ class Backend:
         self.earlier_lines = await asyncio.to_thread(self._log_file.earlier)
         with self._log_guard:
             self._log_version += 1
-
-    # The transfers
 
     def _transfers_of(self, session: Session) -> Downloads:
         """The queue of this process, made at the first use. Called in the engine's thread."""
@@ -382,8 +376,6 @@ class Backend:
                 left = [row for row in left if not is_left_to_worker(row)]
             return left
 
-    # The worker, and what it and other processes have
-
     async def hand_over(self) -> str:
         """Leave the transfers here to the worker, which is started where none runs.
 
@@ -497,8 +489,6 @@ class Backend:
     def note_run(self) -> None:
         """Write down that transfers began or ended, for `maap runs`; blocks."""
         self._run.note(self._stopped_by)
-
-    # The token
 
     def read_token(self) -> None:
         """Look at the offline token; no request is made."""

@@ -115,9 +115,6 @@ def test_names(searches: SavedSearches) -> None:
         assert raised.value.hint == hint
 
 
-# The history
-
-
 @pytest.fixture
 def history(session: Callable[..., Session]) -> SearchHistory:
     return SearchHistory(session().dirs)

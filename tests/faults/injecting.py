@@ -130,8 +130,6 @@ class Injecting:
             wrong = f"then exit {second.code}: {second.err[-300:]}" if second.code else self.wrong_end()
         return f"{self.title}, {blow}: {wrong}" if wrong else ""
 
-    # What a command is, and what has to be true after it
-
     def is_meant(self, call: str, line: str) -> bool:
         """Whether a call that strace saw is to fail."""
         # Files that are only read are opened by the hundred.

@@ -61,8 +61,6 @@ class Control:
         self._out: set[int] = set()
         """Requests that are done, and could not be taken out."""
 
-    # Who works on it
-
     def sign_in(self) -> bool:
         """Say that this process works on the queue; False when others keep the file busy."""
         now = self._clock()
@@ -124,8 +122,6 @@ class Control:
             if not has_ended(process, self._clock() - float(changed)):
                 return Worker(process, float(since))
         return None
-
-    # Requests
 
     def ask(self, process: Process, action: str, paths: Sequence[str] = ()) -> int | None:
         """Ask something of a process; returns the number of the request, None when that cannot be written.

@@ -153,9 +153,6 @@ def _choices_of(
     return {name: value for name, value in choices.items() if value}
 
 
-# JSON
-
-
 def _read_json(text: str) -> Pasted:
     files: list[PastedFile] = []
     granules: list[Granule] = []
@@ -226,9 +223,6 @@ def _granule(item: dict[str, Any]) -> Granule:
 def _text(data: dict[str, Any], key: str) -> str:
     value = data.get(key)
     return value if isinstance(value, str) else ""
-
-
-# Command lines
 
 
 def _lines(text: str) -> list[str]:

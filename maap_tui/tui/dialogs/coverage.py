@@ -215,8 +215,6 @@ class GapsDialog(Dialog[Sequence[Gap]]):
         rows.offer_columns(columns)
         rows.set_columns([column.key for column in columns])
 
-    # The day or the month under the cursor
-
     def _row_of_day(self, listed: Sequence[Any]) -> int:
         day = self._day
         if day is None:
@@ -298,8 +296,6 @@ class GapsDialog(Dialog[Sequence[Gap]]):
         if 1 <= cell <= len(row.states):
             parts = f"{row.label}-{cell:02d}" if self.view == "months" else f"{row.label}-{cell:02d}-01"
             self._put_on(date.fromisoformat(parts))
-
-    # Keys
 
     def action_view(self, by: int) -> None:
         row = self.query_one(RowList).current

@@ -115,8 +115,6 @@ class RowList(ScrollView, can_focus=True):
         """Whether the user has put the cursor somewhere."""
         self.set_reactive(RowList.empty_text, empty_text)
 
-    # What is shown
-
     @property
     def rows(self) -> list[Any]:
         """Every row, in the order given."""
@@ -269,8 +267,6 @@ class RowList(ScrollView, can_focus=True):
             self._model.all_columns = list(columns)
             self.set_columns([column.key for column in self.columns])
 
-    # Marks
-
     def toggle_mark(self) -> None:
         """Mark or unmark the row under the cursor and go down."""
         if self._model.toggle_mark():
@@ -315,8 +311,6 @@ class RowList(ScrollView, can_focus=True):
     def _report_marks(self) -> None:
         self.post_message(self.MarksChanged(self))
         self.refresh()
-
-    # Moving
 
     def move_to(self, at: int) -> None:
         """Put the cursor on a row and show it."""
@@ -392,8 +386,6 @@ class RowList(ScrollView, can_focus=True):
             self.move_to(at)
             if event.chain >= 2:
                 self.action_choose()
-
-    # Drawing
 
     @property
     def _top(self) -> int:

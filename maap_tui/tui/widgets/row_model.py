@@ -90,8 +90,6 @@ class RowModel:
         self._filter_text = filter_text
         self._anchor: int | None = None
 
-    # Rows
-
     @property
     def current(self) -> Any | None:
         """The row under the cursor."""
@@ -123,14 +121,10 @@ class RowModel:
         """Where the row of that key is among those shown; None when it is not."""
         return next((at for at, row in enumerate(self.shown) if self.key_of(row) == key), None)
 
-    # Columns
-
     def choose_columns(self, keys: Sequence[str]) -> None:
         """Choose columns and their order; all of them when no key is known."""
         by_key = {column.key: column for column in self.all_columns}
         self.columns = [by_key[key] for key in keys if key in by_key] or list(self.all_columns)
-
-    # Filter and sort
 
     def change_needle(self, needle: str) -> bool:
         """Take another text to filter by, to be arranged; gives back whether the one before passes more.
@@ -214,8 +208,6 @@ class RowModel:
             return all(word in text for word in words) is wanted
 
         return matches
-
-    # Marks
 
     def toggle_mark(self) -> bool:
         """Mark or unmark the row under the cursor; gives back whether there was one to mark."""

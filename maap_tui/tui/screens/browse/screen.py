@@ -88,8 +88,6 @@ class BrowseScreen(ModeScreen):
     def on_screen_resume(self) -> None:
         self._looked = 0.0
 
-    # What is known
-
     @property
     def _index(self) -> CatalogueIndex:
         return self.maap.backend.session.index
@@ -151,8 +149,6 @@ class BrowseScreen(ModeScreen):
             self._show()
             await asyncio.gather(*(fetch(name) for name in wanted))
 
-    # The registry
-
     async def _look_at_registry(self) -> None:
         """Count what is here of the collections that are open, and sum the bytes of what the cursor is on."""
         at = self.tree_view.branch
@@ -191,8 +187,6 @@ class BrowseScreen(ModeScreen):
     def _take_registry(self, look: RegistryLook) -> None:
         if self.branches.take_registry(look.tracked, look.here):
             self._show()
-
-    # The tree
 
     def _show(self) -> None:
         """Update tree and detail, and go to the branch asked for as soon as it exists."""
@@ -264,8 +258,6 @@ class BrowseScreen(ModeScreen):
         if event.node.data is not None and event.node.data.baseline is None:
             self.action_open()
 
-    # The filter
-
     @on(FilterLine.Filtered)
     def filter_tree(self, event: FilterLine.Filtered) -> None:
         """Show the branches in whose path every word is found, and open the branches that lead there."""
@@ -287,8 +279,6 @@ class BrowseScreen(ModeScreen):
             if first is not None:
                 self.tree_view.select(first)
                 self._show_detail()
-
-    # The detail
 
     def _show_detail(self) -> None:
         pane = self._detail_pane
@@ -340,8 +330,6 @@ class BrowseScreen(ModeScreen):
             self._looking = True
             start_worker(self, self._look_at_registry, group="registry")
 
-    # What other modes ask for
-
     def receive(
         self, collection: str | None = None, product_type: str | None = None, baseline: str | None = None
     ) -> None:
@@ -384,8 +372,6 @@ class BrowseScreen(ModeScreen):
             self.maap.notify(
                 f"{clean(branch.words, 120)} is not known here.", severity="warning", markup=False
             )
-
-    # Actions
 
     @property
     def _branch(self) -> Branch | None:

@@ -137,8 +137,6 @@ class DownloadsScreen(ModeScreen):
         """Show the transfers that contain the text."""
         self.table.set_filter(event.text)
 
-    # What is there
-
     def sample(self) -> None:
         """Read what changed and repaint it."""
         super().sample()
@@ -294,8 +292,6 @@ class DownloadsScreen(ModeScreen):
             self._order.take(line)
         return line is not None
 
-    # What is shown
-
     def _show_detail(self) -> None:
         line = self.table.current
         if line is None:
@@ -344,8 +340,6 @@ class DownloadsScreen(ModeScreen):
             facts.append(("Ended", format_time(datetime.fromtimestamp(line.ended, UTC))))
         text = "\n".join(f"{name + ':':<13} {clean(value)}" for name, value in facts if value)
         self.app.push_screen(TextDialog(f"Transfer of {line.name}", text))
-
-    # What can be done
 
     def _run(self, work: Callable[..., Coroutine[Any, Any, object]], *args: object) -> None:
         start_worker(self, work, *args, group="downloads-act")

@@ -72,8 +72,6 @@ class LogScreen(ModeScreen):
         self._log_words = ""
         self._is_ready = False
 
-    # What it is made of
-
     def body(self) -> Iterable[Widget]:
         log = self._log = RowList(
             log_columns(self.maap.backend.now), key=lambda row: row.number, can_mark=False, id="log"
@@ -101,8 +99,6 @@ class LogScreen(ModeScreen):
                 yield FilterLine(table)
                 yield table
                 yield self._about
-
-    # Life
 
     def on_mount(self) -> None:
         self._is_ready = True
@@ -140,8 +136,6 @@ class LogScreen(ModeScreen):
         super().sample()
         self._show_token()
         self._take_lines()
-
-    # The log
 
     def _take_lines(self) -> None:
         """Add the lines logged since the last call."""
@@ -212,8 +206,6 @@ class LogScreen(ModeScreen):
             log.move_to(len(log.shown) - 1)
         self._show_log_title()
 
-    # The token
-
     def _show_token(self) -> None:
         app = self.maap
         tone = ""
@@ -244,8 +236,6 @@ class LogScreen(ModeScreen):
         line.set_class(tone == "-alarm", "-alarm")
         line.set_class(tone == "-warn", "-warn")
         line.update(Text(words))
-
-    # The settings
 
     async def _read_again(self) -> None:
         """Read the file again, which another program may have changed."""
@@ -361,8 +351,6 @@ class LogScreen(ModeScreen):
         self.notify(clean(sentence), severity=severity, timeout=8, markup=False)
         self.maap.backend.write_log("warning" if severity == "warning" else "info", sentence)
 
-    # Other programs
-
     def action_pager(self) -> None:
         """Show the lines that are listed in the pager."""
         self._take_lines()  # those of this moment too
@@ -400,8 +388,6 @@ class LogScreen(ModeScreen):
         self._show_settings()
         if changed:
             self._say(f"Changed in the file: {', '.join(changed)}.")
-
-    # Keys
 
     def action_pane(self) -> None:
         target = self._table if self.focused is not self._table else self._log

@@ -143,8 +143,6 @@ class BaselineActions:
         is_dated = Path(path).is_relative_to(self._session.dirs.data_dir) and collection_of(path)
         return Path(path).name if is_dated else str(path)
 
-    # Download and retry
-
     async def download(self, scopes: list[Scope], work: Work) -> None:
         """Queue what is pending."""
         tracked: list[TrackedFile] = []
@@ -200,8 +198,6 @@ class BaselineActions:
             elif scope.day in (None, day):
                 found.append(TrackedFile(scope.key, day, one.url))
         return found
-
-    # What the archive has
 
     async def find_gaps(self, key: Key, work: Work) -> None:
         """Compare a baseline with the archive, and fetch the gaps that are chosen."""
@@ -267,8 +263,6 @@ class BaselineActions:
         words += f" {others} in the queue already." if others else ""
         words += f" {refused} refused: see the log with 5." if refused else ""
         self._view.say(words, "3 shows the queue.", severity="warning" if refused else "information")
-
-    # Mark and unmark
 
     async def mark(self, scopes: list[Scope], work: Work) -> None:
         """Mark what is downloaded, or what `unmark` unmarked last."""
@@ -366,8 +360,6 @@ class BaselineActions:
         else:
             self._view.say(f"Unmarked {count}.", "m marks them again." if self._undo else "")
 
-    # Clean up
-
     async def clean_up(self, scopes: list[Scope], work: Work) -> None:
         """Delete marked files, after they were listed and confirmed."""
         plan: list[MonthToDelete] = []
@@ -446,8 +438,6 @@ class BaselineActions:
             end=month.last,
             only={path for path, _ in batch},
         )
-
-    # Check and rebuild
 
     async def check(self, scopes: list[Scope], work: Work) -> None:
         """Verify the files on disk."""

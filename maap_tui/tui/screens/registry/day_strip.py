@@ -131,8 +131,6 @@ class DayStrip(Widget, can_focus=True):
         self.styles.height = GRID_LINES if is_grid else STRIP_LINES
         self.refresh()
 
-    # Moving
-
     def move_to(self, day: date) -> None:
         """Put the cursor on a day, or on the nearest one there is."""
         if not self._days:
@@ -169,8 +167,6 @@ class DayStrip(Widget, can_focus=True):
             self.move_to(day)
             if event.chain >= 2:
                 self.action_choose()
-
-    # Drawing
 
     @property
     def _start(self) -> date:

@@ -89,8 +89,6 @@ class RegistryScreen(ModeScreen):
         self._wanted_day: date | None = None
         self._is_ready = False
 
-    # What it is made of
-
     def body(self) -> Iterable[Widget]:
         baselines = self._baselines = BaselineTable("Reading the registry...")
         self._total = Static("", markup=False, id="total")
@@ -118,8 +116,6 @@ class RegistryScreen(ModeScreen):
 
     def _tracker(self, key: Key) -> BaselineRegistry:
         return self.maap.backend.session.registry.baseline(key)
-
-    # Life
 
     def on_mount(self) -> None:
         session = self.maap.backend.session
@@ -207,8 +203,6 @@ class RegistryScreen(ModeScreen):
         if not self._is_polling and time.monotonic() - self._polled_at >= POLL_S:
             self._is_polling = True
             start_worker(self, self._poll, group="watch")
-
-    # What changed
 
     async def _poll(self) -> None:
         """Look for changes, then read what changed."""
@@ -345,8 +339,6 @@ class RegistryScreen(ModeScreen):
             words = words.partition("/")[2]  # the name of the mission is left out first
         about.update(Text(clean(words + changed)))
 
-    # Levels
-
     def _show_level(self) -> None:
         self._overview.display = self.opened is None
         self._view.display = self.opened is not None
@@ -454,8 +446,6 @@ class RegistryScreen(ModeScreen):
             self.maap.go("search", collection=names[0], product_type=names[1], baseline=names[2])
         else:
             self.maap.go("search", query=Query(*names, time=TimeRange.of_day(day)))
-
-    # What an action is about
 
     def _scopes(self) -> list[Scope]:
         if self.opened is None:

@@ -209,8 +209,6 @@ class SetsScreen(Dialog[None]):
         if self._sets:
             self._show_columns()
 
-    # What is shown
-
     @staticmethod
     def _orbit_of(row: SetRow) -> str:
         return orbit_frame(row.orbit, row.frame)
@@ -353,8 +351,6 @@ class SetsScreen(Dialog[None]):
         self._show_totals()
         self.show_about()
 
-    # What is known
-
     def _look(self) -> None:
         """Look at the set: what the registry knows at once, then what the archive says."""
         self._problem, self._table = "", None
@@ -411,8 +407,6 @@ class SetsScreen(Dialog[None]):
             return  # the mode below says what is wrong
         finally:
             self._is_polling = False
-
-    # What is done
 
     def action_mark(self) -> None:
         self._rows.toggle_mark()

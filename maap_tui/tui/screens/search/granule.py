@@ -175,8 +175,6 @@ class GranuleDialog(CommandDialog[Result]):
         """All of it as text."""
         return granule_words(self._result, self._granule, self._waiting)
 
-    # The views
-
     def action_view(self, view: str) -> None:
         """Show the picture or the headers, or the facts again."""
         self._view = "facts" if view == self._view else view

@@ -117,8 +117,6 @@ class WorldMap(OnHost, Widget, can_focus=True):
         self._layers: dict[str, Dots] = {}
         self._styles: dict[str, Style] = {}
 
-    # What it shows
-
     def on_resize(self, event: events.Resize) -> None:
         width, height = event.size
         if not width or not height:
@@ -191,8 +189,6 @@ class WorldMap(OnHost, Widget, can_focus=True):
         style = self.get_component_rich_style(f"map--{layer}")
         # It stands on the ground of the legend.
         return Text.assemble((sign * 2, Style(color=style.color, bold=style.bold)))
-
-    # Moves
 
     def _put_cursor(self, longitude: float, latitude: float) -> None:
         x, y = self.frame.dot_of(longitude, latitude)

@@ -146,8 +146,6 @@ class SearchScreen(ModeScreen):
         """Whether a search runs."""
         return self._runner is not None and not self._runner.is_finished
 
-    # What is known and remembered
-
     def on_mount(self) -> None:
         self.call_after_refresh(self._start)
 
@@ -216,8 +214,6 @@ class SearchScreen(ModeScreen):
         """Save columns, sort and form when they changed."""
         if self._is_restored and self.memory.note(self.results, self.form.terms):
             start_worker(self, self.memory.write, group="memory")
-
-    # The form
 
     def receive(
         self,
@@ -299,8 +295,6 @@ class SearchScreen(ModeScreen):
     @property
     def _is_in_form(self) -> bool:
         return self.focused is not None and self.form in self.focused.ancestors
-
-    # The run
 
     @on(SearchForm.Submitted)
     def action_run(self) -> None:
@@ -400,8 +394,6 @@ class SearchScreen(ModeScreen):
         """What the results are of."""
         return self._run.query if self._run is not None else None
 
-    # Repainting
-
     def sample(self) -> None:
         """Add new results, and repaint what changed."""
         super().sample()
@@ -432,8 +424,6 @@ class SearchScreen(ModeScreen):
     def sum_again(self) -> None:
         """Other rows are selected."""
         self._sum.outdate(at_once=True)
-
-    # What is done with results
 
     @on(RowList.Chosen, "#results")
     def action_show(self) -> None:

@@ -190,8 +190,6 @@ class SearchForm(OnHost, Vertical):
         self.query_one("#maximum", Input).placeholder = str(self._default_maximum)
         self.judge()
 
-    # What stands in it
-
     @property
     def known(self) -> Known:
         """The archive's names that are known locally."""
@@ -302,8 +300,6 @@ class SearchForm(OnHost, Vertical):
             words.append("all versions")
         return Text(clean(f" {self.maap.glyphs.dot} ".join(word for word in words if word)), no_wrap=True)
 
-    # Completion
-
     @property
     def field_in_hand(self) -> str:
         """The field that has the focus, '' for none."""
@@ -387,8 +383,6 @@ class SearchForm(OnHost, Vertical):
             return  # what is in the folder comes next
         self.query_one(MatchList).display = False
         self.screen.focus_next()
-
-    # News of the fields
 
     @on(Input.Changed)
     def read(self, event: Input.Changed) -> None:

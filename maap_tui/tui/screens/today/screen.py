@@ -97,8 +97,6 @@ class TodayScreen(ModeScreen):
         self._is_ready = False
         self._is_narrow = False
 
-    # What it is made of
-
     def body(self) -> Iterable[Widget]:
         self._head = TodayHead()
         lacks = self._lack_list = RowList(
@@ -172,8 +170,6 @@ class TodayScreen(ModeScreen):
     def is_ready(self) -> bool:
         """Whether both lists were read, or cannot be; a key that acts on a row waits for that."""
         return self._tracked is not None or bool(self._problem)
-
-    # Life
 
     def on_mount(self) -> None:
         session = self.maap.backend.session
@@ -314,8 +310,6 @@ class TodayScreen(ModeScreen):
             failures[-1].reason if failures else "",
         )
 
-    # What it shows
-
     def _show_head(self) -> None:
         self._head.show(self._runs, self._disk, self._problem, self.maap.backend.now())
 
@@ -329,8 +323,6 @@ class TodayScreen(ModeScreen):
         if str(self._lack_title.content) != title:
             self._lack_title.update(title)
             framed(self._lack_pane, title)
-
-    # Actions
 
     @property
     def _in_runs(self) -> bool:
