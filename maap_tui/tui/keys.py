@@ -234,6 +234,21 @@ ALSO: Mapping[str, frozenset[str]] = {
         "search.not_here": "missing",
         "registry.gaps": "coverage gaps missing",
         "registry.sets": "synergy matrix complete sets",
+        "today.news": "late new arrivals",
+        "search.export": "csv geojson parquet geoparquet table",
+        "search.freeze": "reproduce reproducible paper publication snapshot",
+        "registry.freeze": "reproduce reproducible paper publication snapshot",
+        "registry.thaw": "reproduce restore",
+        "registry.cite": "paper publication reference bibtex",
+        "search.cut": "crop subset clip extract slice",
+        "search.overpasses": "flyover when calendar ical future site",
+        "search.match": "collocate collocation campaign gpx track buoy",
+        "search.fewest": "cover plan stack minimal tracks",
+        "search.quality": "bad data wrong disclaimer flags",
+        "browse.swap": "upgrade replace reprocess reprocessed baseline",
+        "registry.swap": "upgrade replace reprocess reprocessed baseline",
+        "downloads.verify": "checksum sum hash corrupt damaged",
+        "registry.check": "checksum sum hash corrupt damaged",
     }.items()
 }
 """Other words for what keys do, by their id: what the palette and the help find them by too."""

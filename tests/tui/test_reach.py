@@ -165,6 +165,17 @@ WORDS = {
     "site": "Form  (go to Search, f)",
     "area": "Form  (go to Search, f)",
     "light": "Theme  (Everywhere, f9)",
+    "late": "What arrived  (Today, n)",
+    "flyover": "Overpasses  (go to Search, O)",
+    "collocate": "Match  (go to Search, m)",
+    "subset": "Cut  (go to Search, x)",
+    "upgrade": "Swap  (go to Registry, w)",
+    "paper": "Cite  (go to Registry, C)",
+    "reproduce": "Freeze  (go to Search, z)",
+    "bad data": "Quality  (go to Search, Q)",
+    "stack": "Fewest dates  (go to Search, F)",
+    "geojson": "Export  (go to Search, e)",
+    "checksum": "Verify  (go to Registry, V)",
 }
 """What a newcomer types into the palette, and what is found by it."""
 
