@@ -653,6 +653,32 @@ async def test_a_long_run_that_nobody_watches_holds_few_of_its_files(file: Path,
         queue.close()
 
 
+async def test_files_are_packed_as_well_once_some_were_unpacked() -> None:
+    downloads, slow, _ = make(parallel=2, is_watched=False)
+    await many(downloads, 2000)
+    fetch = slow.fetch
+
+    async def quick(wanted: DownloadRequest) -> DownloadOutcome:
+        if int(wanted.url.rpartition("/")[2]) < 1200:
+            return DownloadOutcome(wanted.path, 10, 10, ("",))
+        return await fetch(wanted)
+
+    slow.fetch = quick  # type: ignore[method-assign]
+    slow.gate.set()
+    while downloads.active and len(downloads.report.downloaded) < 1000:
+        await turns()
+    slow.gate.clear()
+    for number in range(2000, 8000):
+        assert downloads.add(wanted_of(number))
+        if number % 250 == 249:
+            await downloads.settle()
+    assert len(downloads.jobs) < 2500
+    slow.gate.set()
+    report = await asyncio.wait_for(downloads.join(), PATIENCE_S)
+    await downloads.close()
+    assert len(report.downloaded) == 8000
+
+
 async def test_of_a_long_run_all_that_is_left_can_be_taken_over(file: Path) -> None:
     queue = Queue(file)
     downloads, _, _ = make(queue, parallel=2, is_watched=False)

@@ -183,10 +183,10 @@ class Downloads:
                 over.append(url)
         for url in islice(self._waiting, NEAR, None):
             job = self.jobs[url]
-            if job.reason or job.task is not None or not self._last_far <= job.position < math.inf:
+            if job.reason or job.task is not None or not self._is_written(url):
                 break
-            if not self._is_written(url):
-                break
+            if job.position < self._last_far:
+                continue  # it was unpacked just now, and its turn comes soon
             self._last_far = job.position
             far.append(url)
         if far and not self._far:
