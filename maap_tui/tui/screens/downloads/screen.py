@@ -8,7 +8,6 @@ left can be taken over.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -25,7 +24,7 @@ from textual.widgets import Static
 
 from maap_tui.engine.download.downloads import Downloads
 from maap_tui.engine.download.queue_control import WORKER
-from maap_tui.engine.download.queue_store import LIVE, Process, QueueRow, dead_processes
+from maap_tui.engine.download.queue_store import LIVE, QueueRow
 from maap_tui.engine.integrity.verify import GOOD, outcome_words
 from maap_tui.engine.storage import files
 from maap_tui.engine.user_commands import values_of_file
@@ -34,10 +33,10 @@ from maap_tui.tui import gc_pause
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.keys import bindings
-from maap_tui.tui.screens.downloads.chosen import SLICE, obeying, size_of, texts_of, verdict_of
+from maap_tui.tui.screens.downloads.chosen import obeying, size_of, texts_of, verdict_of
+from maap_tui.tui.screens.downloads.known_transfers import KnownTransfers
 from maap_tui.tui.screens.downloads.queue_follower import QueueFollower, QueueNews
 from maap_tui.tui.screens.downloads.queue_head import QueueHead
-from maap_tui.tui.screens.downloads.transfer_order import TransferOrder
 from maap_tui.tui.screens.downloads.transfers import ENDED, Line, TransferList, who_has
 from maap_tui.tui.screens.mode import ModeScreen
 from maap_tui.tui.widgets.filter_line import FilterLine
@@ -71,15 +70,8 @@ class DownloadsScreen(ModeScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._seen: Downloads | None = None
-        self._order = TransferOrder()
-        self._own: dict[str, Line] = {}
-        self._own_paths: set[str] = set()
-        self._others: dict[str, Line] = {}
-        self._others_live: dict[str, Line] = {}
+        self._known = KnownTransfers()
         self._follower = QueueFollower(self.maap.backend.queue)
-        self._dead: set[Process] = set()
-        self._is_out_of_order = False
         self._arrange_after = 0.0
         self._repainted_at = -SLOW_S
         self._is_catching_up = False
@@ -145,10 +137,10 @@ class DownloadsScreen(ModeScreen):
             self._is_catching_up = True
             start_worker(self, self._catch_up, group="news")
         for state in ("running", "retrying"):
-            for line in list(self._order.group(state)):
-                self._look_at(line)
+            for line in list(self._known.order.group(state)):
+                self._known.look_at(line)
                 line.measure(now)
-        if self._is_out_of_order and now >= self._arrange_after and not self.table.is_arranging:
+        if self._known.is_out_of_order and now >= self._arrange_after and not self.table.is_arranging:
             begun = time.monotonic()
             self._arrange()
             # A large list is put in order less often, so that most of the time is left for the keys.
@@ -159,7 +151,7 @@ class DownloadsScreen(ModeScreen):
             self.head.stopped = self.table.stopped
             self.head.awaited = self.table.awaited
             self.head.sample()
-        has_left = any(self._order.group("interrupted"))
+        has_left = any(self._known.order.group("interrupted"))
         self.query_one(FooterBar).leave_out(*(() if has_left else ("downloads.take_over",)))
         self._show_detail()
 
@@ -173,63 +165,13 @@ class DownloadsScreen(ModeScreen):
             self._is_catching_up = False
 
     def _take_news(self) -> bool:
-        """Update this app's lines, for `NEWS_S` at most; returns whether there is more."""
-        transfers = self.maap.backend.transfers
-        if transfers is None:
-            if self._seen is not None:  # they were left to the worker
-                self._seen = None
-                self._drop_own(list(self._own.values()))
-            return False
-        if transfers is not self._seen:
-            self._seen = transfers
-            self._order.take_all(self._own.values())
-            self._own, self._own_paths = {}, set()
-            transfers.watch_from_start()
-        until = time.perf_counter() + NEWS_S
-        for count in itertools.count(1):
-            change = transfers.take_change()
-            if change is None:
-                return False
-            url, job = change
-            line = self._own.get(url)
-            if job is None:
-                if line is not None:
-                    self._drop_own([line])
-            elif line is None or line.job is not job:
-                if line is not None:
-                    self._order.take(line)
-                line = self._own[url] = Line(str(job.wanted.path), url, job=job)
-                self._own_paths.add(line.key)
-                self._drop_other(line.key)
-                self._is_out_of_order |= self._order.put(line)
-            else:
-                self._look_at(line)
-            if count % 50 == 0 and time.perf_counter() > until:
-                return True
-        return False
-
-    def _look_at(self, line: Line) -> None:
-        """Update a line and its position."""
-        line.update(self._dead)
-        if line.job is not None or line.key not in self._own_paths:
-            self._is_out_of_order |= self._order.put(line)
-
-    def _drop_own(self, lines: Sequence[Line]) -> None:
-        """Remove this app's lines; a transfer of another process with the same path takes their place."""
-        self._order.take_all(lines)
-        for line in lines:
-            del self._own[line.url]
-            self._own_paths.discard(line.key)
-        for line in lines:
-            if (other := self._others.get(line.key)) is not None:
-                self._look_at(other)
-        self._is_out_of_order = True
+        return self._known.take_own(self.maap.backend.transfers, NEWS_S)
 
     def _arrange(self) -> None:
         """Show the rows in their present order."""
-        self._is_out_of_order = False
-        self.head.counts = self._order.counts
-        self.table.set_rows(self._order.lines)
+        self._known.is_out_of_order = False
+        self.head.counts = self._known.order.counts
+        self.table.set_rows(self._known.order.lines)
 
     async def _watch_others(self) -> None:
         """Follow what other processes write, while this mode is shown."""
@@ -245,52 +187,13 @@ class DownloadsScreen(ModeScreen):
         await self._follower.look(self._take_others)
 
     async def _take_others(self, news: QueueNews) -> None:
-        if news.is_whole:
-            self._order.take_all(self._others.values())
-            self._others.clear()
-            self._others_live.clear()
-            self._is_out_of_order = True
-        for begin in range(0, len(news.rows), SLICE):
-            self._take_rows(news.rows[begin : begin + SLICE])
-            await asyncio.sleep(0)
-        live = [line.row for line in self._others_live.values() if line.row is not None]
-        # A thread that is woken for nothing is most of what the app takes at rest.
-        dead = await asyncio.to_thread(dead_processes, live, time.time()) if live else set()
-        if dead != self._dead:
-            self._dead = dead
-            for count, line in enumerate(list(self._others_live.values())):
-                self._look_at(line)
-                if count % SLICE == 0:
-                    await asyncio.sleep(0)
+        await self._known.take_others(news)
         now = time.monotonic()
         if now - self._free_at >= DISK_S:
             self._free_at = now
             self.head.free = await asyncio.to_thread(
                 files.free_bytes_for, self.maap.backend.session.dirs.data_dir
             )
-
-    def _take_rows(self, rows: Sequence[QueueRow]) -> None:
-        for row in rows:
-            if row.is_mine:
-                self._is_out_of_order |= self._drop_other(row.path)
-                continue
-            line = self._others.get(row.path)
-            if line is None or line.url != row.url:
-                self._drop_other(row.path)
-                line = self._others[row.path] = Line(row.path, row.url, row=row)
-            line.row = row
-            self._look_at(line)
-            if row.is_live:
-                self._others_live[row.path] = line
-            else:
-                self._others_live.pop(row.path, None)
-
-    def _drop_other(self, path: str) -> bool:
-        self._others_live.pop(path, None)
-        line = self._others.pop(path, None)
-        if line is not None:
-            self._order.take(line)
-        return line is not None
 
     def _show_detail(self) -> None:
         line = self.table.current
@@ -371,8 +274,8 @@ class DownloadsScreen(ModeScreen):
             self._say("Nothing here can be paused.")
 
     def action_pause_all(self) -> None:
-        theirs = obeying(self._others_live.values(), "waiting", "running")
-        parked = obeying(self._others_live.values(), "paused")
+        theirs = obeying(self._known.live_elsewhere.values(), "waiting", "running")
+        parked = obeying(self._known.live_elsewhere.values(), "paused")
 
         def toggle(transfers: Downloads) -> None:
             if transfers.report.stopped is not None:
@@ -383,7 +286,9 @@ class DownloadsScreen(ModeScreen):
                 transfers.resume()
 
         transfers = self.maap.backend.transfers
-        is_going = transfers is not None and any(self._own_urls(self._own.values(), "waiting", "running"))
+        is_going = transfers is not None and any(
+            self._own_urls(self._known.own.values(), "waiting", "running")
+        )
         self._run(self._control, toggle)
         if theirs or not is_going:
             self._have_done("pause" if theirs else "resume", theirs or parked)
@@ -434,9 +339,7 @@ class DownloadsScreen(ModeScreen):
         if not lines:
             return
         await self._follower.remove([line.key for line in lines])
-        self._order.take_all(lines)
-        for line in lines:
-            self._drop_other(line.key)
+        self._known.drop_others(lines)
         self._arrange()
         self.sample()
 
@@ -494,14 +397,14 @@ class DownloadsScreen(ModeScreen):
 
     async def _to_top(self, urls: Sequence[str]) -> None:
         await self._control(lambda transfers: transfers.move_to_top(urls))
-        self._is_out_of_order = True
+        self._known.is_out_of_order = True
 
     def action_parallel(self, by: int) -> None:
         self._run(self._set_parallel, by)
 
     async def _set_parallel(self, by: int) -> None:
         """Change how many files come at once: in the worker where one runs, and here if files come here."""
-        is_here = any(self._own_urls(self._own.values(), *LIVE))
+        is_here = any(self._own_urls(self._known.own.values(), *LIVE))
         done = await self.maap.backend.ask_worker("parallel", str(by))
         if done is not None:
             words = f"One transfer {'more' if by > 0 else 'less'} at a time in the worker."
@@ -531,9 +434,9 @@ class DownloadsScreen(ModeScreen):
         self.table.clear_marks()
         await self.maap.backend.with_transfers(lambda transfers: transfers.clear_finished())
         jobs = self.maap.backend.transfers.jobs if self.maap.backend.transfers else {}
-        gone = [line for url, line in self._own.items() if jobs.get(url) is not line.job]
+        gone = [line for url, line in self._known.own.items() if jobs.get(url) is not line.job]
         await asyncio.sleep(0)  # with many, each of these steps takes long
-        self._drop_own(gone)
+        self._known.drop_own(gone)
         await self._forget([line for line in lines if line.row is not None])
         await asyncio.sleep(0)
         self._arrange()
@@ -569,7 +472,7 @@ class DownloadsScreen(ModeScreen):
             for line in lines:
                 self.head.doing = f"Verifying {done + 1} of {plural(len(lines), 'file')}; V stops it."
                 line.verdict = await asyncio.to_thread(verdict_of, judge, line)
-                self._look_at(line)
+                self._known.look_at(line)
                 bad += line.verdict.is_bad
                 evidence.update([line.verdict.evidence] if line.verdict.state == GOOD else [])
                 done += 1
