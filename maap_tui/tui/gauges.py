@@ -72,6 +72,16 @@ def bar(part: float, width: int, glyphs: Glyphs) -> str:
     return text + glyphs.empty * (width - len(text))
 
 
+def steady(shown: int | None, now: int | None) -> int | None:
+    """The figure to go on showing at rest: the one shown, until the one now is a hundredth away from it.
+
+    Others write to a disk all the time, and each last digit would be sent to the terminal.
+    """
+    if shown is None or now is None or abs(now - shown) * 100 >= shown:
+        return now
+    return shown
+
+
 def percent(part: float) -> str:
     """A part between 0 and 1 in four cells; 100% only when all is there."""
     return f"{int(min(max(part, 0.0), 1.0) * 100):>3}%"

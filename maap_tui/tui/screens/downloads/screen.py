@@ -32,6 +32,7 @@ from maap_tui.text import clean, fold, format_time, plural
 from maap_tui.tui import gc_pause
 from maap_tui.tui.dialogs.columns import ColumnsDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
+from maap_tui.tui.gauges import steady
 from maap_tui.tui.keys import bindings
 from maap_tui.tui.screens.downloads.chosen import obeying, size_of, texts_of, verdict_of
 from maap_tui.tui.screens.downloads.known_transfers import KnownTransfers
@@ -191,9 +192,9 @@ class DownloadsScreen(ModeScreen):
         now = time.monotonic()
         if now - self._free_at >= DISK_S:
             self._free_at = now
-            self.head.free = await asyncio.to_thread(
-                files.free_bytes_for, self.maap.backend.session.dirs.data_dir
-            )
+            free = await asyncio.to_thread(files.free_bytes_for, self.maap.backend.session.dirs.data_dir)
+            is_active = self.maap.backend.tally.snapshot().active
+            self.head.free = free if is_active else steady(self.head.free, free)
 
     def _show_detail(self) -> None:
         line = self.table.current

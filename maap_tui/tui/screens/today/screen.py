@@ -26,6 +26,7 @@ from maap_tui.engine.registry.entries import Key, TrackedFile
 from maap_tui.engine.runs import RUNNING, Run, Runs
 from maap_tui.text import clean, format_count, plural, short_duration
 from maap_tui.tui.dialogs.show_text import TextDialog
+from maap_tui.tui.gauges import steady
 from maap_tui.tui.keys import bindings
 from maap_tui.tui.outside import pager, run_outside
 from maap_tui.tui.problems import problem_of
@@ -220,7 +221,8 @@ class TodayScreen(ModeScreen):
             await self._read_runs()
             if time.monotonic() - self._measured_at >= DISK_S:
                 self._measured_at = time.monotonic()
-                self._disk = await asyncio.to_thread(self._measure)
+                free, total = await asyncio.to_thread(self._measure)
+                self._disk = steady(self._disk[0], free), total
             await self._read_lacks()
             problem = ""
         except Exception as error:
