@@ -37,15 +37,19 @@ except LockedError:
 """
 
 
-def locker(path: Path, flock_error: int, timeout_s: float = 10.0, **options: object) -> subprocess.Popen[str]:
+def started(script: str, *words: object) -> subprocess.Popen[str]:
+    """A process that runs a script, spoken to by its lines."""
     return subprocess.Popen(
-        [sys.executable, "-c", LOCKER, str(path), str(flock_error), str(timeout_s)],
+        [sys.executable, "-c", script, *map(str, words)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        **options,  # type: ignore[call-overload]
     )
+
+
+def locker(path: Path, flock_error: int, timeout_s: float = 10.0) -> subprocess.Popen[str]:
+    return started(LOCKER, path, flock_error, timeout_s)
 
 
 def line_of(process: subprocess.Popen[str]) -> str:
@@ -129,13 +133,7 @@ sys.stdin.readline()
 @pytest.mark.parametrize("ending", ["release", "kill"])
 def test_a_child_does_not_inherit_the_lock(tmp_path: Path, ending: str) -> None:
     path = tmp_path / ".lock"
-    parent = subprocess.Popen(
-        [sys.executable, "-c", FAMILY, str(path)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    parent = started(FAMILY, path)
     heir = int(line_of(parent))
     try:
         if ending == "kill":
@@ -168,13 +166,7 @@ with locks.lock(Path(sys.argv[1]), timeout_s=10):
 @pytest.mark.fault("C6")
 def test_a_forked_child_does_not_keep_the_lock_of_a_killed_parent(tmp_path: Path) -> None:
     path = tmp_path / ".lock"
-    parent = subprocess.Popen(
-        [sys.executable, "-c", FORKED, str(path)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    parent = started(FORKED, path)
     child = int(line_of(parent))
     try:
         parent.kill()
