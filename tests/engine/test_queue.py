@@ -655,28 +655,33 @@ async def test_a_long_run_that_nobody_watches_holds_few_of_its_files(file: Path,
 
 async def test_files_are_packed_as_well_once_some_were_unpacked() -> None:
     downloads, slow, _ = make(parallel=2, is_watched=False)
-    await many(downloads, 2000)
-    fetch = slow.fetch
+    let_go, most = asyncio.Event(), 0
 
-    async def quick(wanted: DownloadRequest) -> DownloadOutcome:
-        if int(wanted.url.rpartition("/")[2]) < 1200:
-            return DownloadOutcome(wanted.path, 10, 10, ("",))
-        return await fetch(wanted)
+    async def fetch(wanted: DownloadRequest) -> DownloadOutcome:
+        while int(wanted.url.rpartition("/")[2]) >= most:
+            await let_go.wait()
+            await asyncio.sleep(0)
+        return DownloadOutcome(wanted.path, 10, 10, ("",))
 
-    slow.fetch = quick  # type: ignore[method-assign]
-    slow.gate.set()
-    while downloads.active and len(downloads.report.downloaded) < 1000:
-        await turns()
-    slow.gate.clear()
-    for number in range(2000, 8000):
-        assert downloads.add(wanted_of(number))
-        if number % 250 == 249:
-            await downloads.settle()
-    assert len(downloads.jobs) < 2500
-    slow.gate.set()
+    slow.fetch = fetch  # type: ignore[method-assign]
+    await many(downloads)
+    at = 4000
+    for most in (300, 520, 560):
+        let_go.set()
+        while len(downloads.report.downloaded) < most:
+            await turns()
+        let_go.clear()
+        for _ in range(1500):
+            assert downloads.add(wanted_of(at))
+            at += 1
+            if at % 250 == 0:
+                await downloads.settle()
+        assert len(downloads.jobs) < 2500
+    most = at
+    let_go.set()
     report = await asyncio.wait_for(downloads.join(), PATIENCE_S)
     await downloads.close()
-    assert len(report.downloaded) == 8000
+    assert [*report.downloaded] == [f"https://a/{number}" for number in range(at)]
 
 
 async def test_of_a_long_run_all_that_is_left_can_be_taken_over(file: Path) -> None:
