@@ -72,11 +72,17 @@ def test_undo_says_what_it_cannot_do(maap: Callable, old: list[str]) -> None:
     assert maap("swap", "run", *NAMES).code == 0
     undone = maap("swap", "undo", *NAMES, "-s", "2025-03-14", "-e", "2025-03-14T00:20")
     assert undone.code == 0 and undone.err.startswith("1 granule as before the swap")
+    rows = [json.loads(line) for line in maap("swap", "status", *NAMES, "--json").lines]
+    # What is as before the swap is kept for good.
+    assert [(row["state"], row["kept_until"] is None) for row in rows] == [("undone", True)] + 2 * [
+        ("swapped", False)
+    ]
     assert maap("swap", "run", *NAMES, "--keep-days", "0").code == 0
     refused = maap("swap", "undo", *NAMES)
     assert refused.code == 4 and "3 granules cannot be undone" in refused.err and "--get" in refused.err
     again = maap("swap", "undo", *NAMES, "--get")
     assert again.code == 0 and all(map(Path.exists, map(Path, old)))
+    assert "Kept until" not in maap("swap", "status", *NAMES).out
     assert maap("state", "pending", *NAMES[:3], "--type", "marks").lines == old[1:]
     assert maap("verify", "--quiet").code == 0
     nothing = maap("swap", "undo", L2, "MSI_COP_2A", "AB", "BA")

@@ -421,7 +421,7 @@ def row_of(entry: Entry) -> SwapRow:
         entry.old,
         entry.successor,
         entry.new,
-        until=entry.until,
+        until=entry.until if entry.state == "swapped" else None,
         is_marked=entry.old_marked >= {file.path for file in entry.old},
     )
 
