@@ -6,7 +6,6 @@ import gc
 import os
 import sys
 
-from maap_tui.heap import share_one_heap
 from maap_tui.version import __version__
 
 TYPE_CHECKING = False
@@ -52,6 +51,8 @@ def _run(words: list[str]) -> int:
             return 0
         except (OSError, ValueError, AttributeError):
             pass  # closed or full: the command line says so
+    from maap_tui.heap import share_one_heap
+
     share_one_heap()
     if words[:1] == [NAMES_WORD]:
         from maap_tui.cli.completion import print_names
