@@ -373,7 +373,7 @@ class TodayScreen(ModeScreen):
     async def action_fetch(self) -> None:
         chosen = self._lack_list.chosen
         if chosen:
-            start_worker(self, self._fetch, chosen, group="fetch", exclusive=True)
+            start_worker(self, self._fetch, chosen, group="fetch")
 
     async def _fetch(self, lacks: Sequence[Lack]) -> None:
         found: list[TrackedFile] = []
