@@ -294,7 +294,7 @@ def environ(home: Path) -> dict[str, str]:
 
 
 def test_progress_only_on_a_terminal(environ: dict[str, str], archive: Archive) -> None:
-    archive.control(rate=100_000)
+    archive.control(rate=400_000)
     code, shown = in_terminal(["sync", *CLD, *DAY, "--frame", "D"], environ)
     assert code == 0
     assert b"/16 files" in shown
