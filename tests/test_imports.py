@@ -343,7 +343,7 @@ def test_engine_prints_nothing() -> None:
 
 
 DOWNLOAD = "maap_tui.engine.download."
-HEAVY = "asyncio dataclasses hashlib inspect socket"
+HEAVY = "asyncio dataclasses hashlib inspect pickle socket"
 
 
 def is_there(module: str) -> bool:

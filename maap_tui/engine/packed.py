@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, MutableMapping
 from typing import Any, Generic, TypeVar
@@ -68,11 +66,17 @@ class Packed(Generic[_Item]):
 
 def packed(value: object) -> bytes:
     """An object as few bytes, for this process alone."""
+    import pickle  # most commands pack nothing
+    import zlib
+
     return zlib.compress(pickle.dumps(value), 1)
 
 
 def unpacked(block: bytes) -> Any:
     """The inverse of `packed`."""
+    import pickle
+    import zlib
+
     return pickle.loads(zlib.decompress(block))
 
 
