@@ -49,6 +49,9 @@ def test_news_are_counted_listed_and_fetched(maap: Callable, home: Path, archive
         ),
         (("news", L2, "CPR_CLD_2X"), "There is no product type 'CPR_CLD_2X'"),
         (("news", *CLD, "--since", "soon"), "'soon'"),
+        (("news", *CLD, "--since", "2026-01-10..2026-01-12"), "'2026-01-10..2026-01-12' is not a date"),
+        (("news", *CLD, "--since", "missing 7d"), "'missing 7d' is not a date"),
+        (("news", *CLD, "--since", "2099-01-01"), "--since (2099-01-01) lies in the future"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(maap: Callable, words: tuple[str, ...], message: str) -> None:

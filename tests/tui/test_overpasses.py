@@ -119,6 +119,7 @@ async def test_what_cannot_be_is_said_in_the_dialog(make_app: MakeApp, archive: 
             ("1,2,3,4", "next 14d", "Write a place"),
             ("hyytiala r20", "next soon", "'soon' is not a length of time"),
             ("hyytiala r20", "later", "'later' is not a date"),
+            ("hyytiala r20", "missing 7d", "The word missing is for searches"),
             ("hyytiala r1", "2025-12-01", "0 overpasses of Hyytiälä"),
         ):
             dialog.query_one("#where", Input).value = where

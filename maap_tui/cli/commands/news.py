@@ -48,16 +48,20 @@ def add_parser(subparsers: Any, words: str) -> None:
 
 async def run(context: CommandContext) -> None:
     """Ask what has arrived, and print it."""
-    from maap_tui.engine.errors import MaapError
+    from maap_tui.engine.errors import InvalidRequestError, MaapError
     from maap_tui.engine.query import parse_formats
-    from maap_tui.engine.time_words import read_time
+    from maap_tui.engine.time_words import read_moment
 
     args, output, report = context.args, context.output, context.report
     report.names_baselines = True
     async with context.session() as session:
         since = None
         if args.since is not None:
-            since = read_time(args.since, session.now(), "--since")["time"].start
+            since, _ = read_moment(args.since, session.now(), "--since")
+            if since >= session.now():
+                raise InvalidRequestError(
+                    f"--since ({args.since[:40]}) lies in the future", "Give an earlier one."
+                )
         formats = parse_formats(args.format) if args.format is not None else ()
         queries = [query.replace(formats=formats) for query in await _queries_of(context, session)]
         if not queries:

@@ -155,7 +155,10 @@ class OverpassDialog(CommandDialog[None]):
             start = now.replace(microsecond=0)
             span = TimeRange(start, start + read_duration(rest or "14d", "next", most=MOST_AHEAD))
         else:
-            span = read_time(when.removesuffix(" back"), now)["time"]
+            found = read_time(when.removesuffix(" back"), now)
+            if found.get("missing"):
+                raise InvalidRequestError("The word missing is for searches", "Leave it out.")
+            span = found["time"]
         return Place(name, (circle.longitude, circle.latitude)), circle.radius_km * 1000, span
 
     async def _find(self) -> None:
