@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from maap_tui.engine.events import Event
+from tests.engine.queued_kit import queue_file
 from tests.engine.ranges_kit import small_pieces
 from tests.engine.registry_kit import registry
 from tests.engine.swap_place import place
 from tests.engine.transfer_kit import kit, raw, remote
 
-__all__ = ["kit", "place", "raw", "registry", "remote", "small_pieces"]
+__all__ = ["kit", "place", "queue_file", "raw", "registry", "remote", "small_pieces"]
 
 
 @pytest.fixture
