@@ -26,6 +26,7 @@ from maap_tui.demo import Archive
 from maap_tui.engine.events import Event
 from maap_tui.engine.session import Session
 from tests.homes import MOMENT, NOW, QUICK, QUICK_ENVIRON, Ended, requests_of, runner
+from tests.shell import Shell
 
 ROOT = Path(__file__).parents[1]
 MEMORY = Path("/dev/shm")
@@ -232,3 +233,18 @@ def start(home: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+@pytest.fixture(scope="session")
+def shell() -> Iterator[Shell]:
+    """The program and Python at once, for scripts."""
+    # The path of a socket has to be short.
+    with tempfile.TemporaryDirectory() as folder, Shell(Path(folder)) as started:
+        yield started
+
+
+@pytest.fixture
+def apart_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the processes in which files are read begin at once, where forks can stand in for them."""
+    if sys.platform == "linux":
+        monkeypatch.setattr(sys, "executable", str(request.getfixturevalue("shell").python))

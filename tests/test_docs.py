@@ -7,7 +7,6 @@ import ast
 import re
 import shlex
 import shutil
-import tempfile
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -64,13 +63,6 @@ def blocks(language: str) -> list[Block]:
 
 def pages_with(language: str) -> list[str]:
     return list(dict.fromkeys(block.page for block in blocks(language)))
-
-
-@pytest.fixture(scope="module")
-def shell() -> Iterator[Shell]:
-    # The path of a socket has to be short.
-    with tempfile.TemporaryDirectory() as folder, Shell(Path(folder)) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,8 @@ import pytest
 from maap_tui.demo import Archive
 from tests.homes import Ended
 
+pytestmark = pytest.mark.usefixtures("apart_at_once")
+
 Maap = Callable[..., Ended]
 ID = "ECA_EXBC_CPR_CLD_2A_20251204T231625Z_20251204T235951Z_08636B"
 

@@ -27,6 +27,8 @@ from tests.engine.raw_files import FileServer, RawFile
 from tests.engine.transfer_kit import Remote, remote
 from tests.homes import PATIENCE_S
 
+pytestmark = pytest.mark.usefixtures("apart_at_once")
+
 __all__ = ["remote"]
 
 NAMES = ("EarthCAREL2Validated_MAAP", "CPR_CLD_2A", "BC")

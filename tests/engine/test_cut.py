@@ -23,6 +23,8 @@ from tests.engine.cut_files import BARE, ROWS, chunk_bytes, data_bytes, write_al
 from tests.engine.cut_kit import BEGIN, COUNT, END, EQUATOR, START, Make, at_server, compare, here, there
 from tests.engine.raw_files import FileServer, RawFile
 
+pytestmark = pytest.mark.usefixtures("apart_at_once")
+
 
 async def test_a_file_of_the_newest_format_is_cut(session: Make, raw: FileServer, tmp_path: Path) -> None:
     write_all(tmp_path / "new.h5", "latest")

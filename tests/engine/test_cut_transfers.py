@@ -24,6 +24,8 @@ from tests.engine.cut_kit import BEGIN, COUNT, END, EQUATOR, Make, at_server, co
 from tests.engine.raw_files import FileServer, RawFile, Request, answer
 from tests.engine.transfer_kit import Remote
 
+pytestmark = pytest.mark.usefixtures("apart_at_once")
+
 L2 = "EarthCAREL2Validated_MAAP"
 
 

@@ -17,6 +17,8 @@ from maap_tui.engine.apart import run_apart
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.headers import HeaderObject, headers_of, lines_of
 
+pytestmark = pytest.mark.usefixtures("apart_at_once")
+
 
 def write_science(path: Path) -> None:
     """A file with what headers of real ones have, and what could lead a reader astray."""

@@ -14,6 +14,8 @@ from maap_tui.engine.apart import run_apart
 from maap_tui.engine.errors import InvalidRequestError
 from maap_tui.engine.pictures import MOST_PIXELS, made_sharp, made_small
 
+pytestmark = pytest.mark.usefixtures("apart_at_once")
+
 
 def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
     memory = io.BytesIO()

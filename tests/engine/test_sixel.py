@@ -12,6 +12,8 @@ from maap_tui.engine.pictures import made_sharp
 from maap_tui.engine.sixel import MOST_BYTES, MOST_COLOURS, MOST_SIDE, cut, encode, size_of
 from tests.sixels import NOT_DRAWN, read_sixel
 
+pytestmark = pytest.mark.usefixtures("apart_at_once")
+
 PALETTE = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (17, 130, 201), (255, 255, 255), (0, 0, 0)]
 
 

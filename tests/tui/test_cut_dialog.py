@@ -17,7 +17,7 @@ from maap_tui.tui.screens.search.cut import CutDialog
 from maap_tui.tui.widgets.row_list import RowList
 from tests.tui.test_granule_dialog import opened
 
-pytestmark = pytest.mark.usefixtures("prompt_keys")
+pytestmark = pytest.mark.usefixtures("prompt_keys", "apart_at_once")
 
 MakeApp = Callable[..., MaapApp]
 

@@ -22,7 +22,7 @@ from maap_tui.tui.screens.search.screen import SearchScreen
 from maap_tui.tui.screens.search.terms import Terms
 from tests.tui.test_mouse import click
 
-pytestmark = pytest.mark.usefixtures("prompt_keys")
+pytestmark = pytest.mark.usefixtures("prompt_keys", "apart_at_once")
 
 MakeApp = Callable[..., MaapApp]
 L2 = "EarthCAREL2Validated_MAAP"

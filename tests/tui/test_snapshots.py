@@ -36,7 +36,7 @@ Usage = namedtuple("Usage", "total used free")
 Shoot = Callable[[MaapApp, Pilot[Any]], Awaitable[None]]
 
 
-pytestmark = pytest.mark.usefixtures("prompt_keys", "often")
+pytestmark = pytest.mark.usefixtures("prompt_keys", "often", "apart_at_once")
 
 
 # The archive and the home
