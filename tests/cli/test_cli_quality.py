@@ -103,6 +103,8 @@ def test_what_was_skipped_is_fetched_without_the_option(maap: Callable, sheet: C
     (path,) = home.rglob("*08574E.h5")
     shown = maap("quality", "show")
     assert shown.lines == [f"{path}: disclaimer 1"] and f"1 file of {len(every)} here affected" in shown.err
+    nothing = maap("quality", "show", L2, "NOPE")
+    assert nothing.code == 4 and "tracks nothing of this" in nothing.err
 
 
 def test_coverage_says_what_is_known_of_days(maap: Callable, sheet: Callable) -> None:

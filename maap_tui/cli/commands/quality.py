@@ -143,7 +143,7 @@ def _is_meant(one: Notice, args: Any, mission: str, span: TimeRange | None) -> b
     return one.start < span.end and one.end >= span.start
 
 
-async def show_affected(context: CommandContext) -> None:
+async def show_affected(context: CommandContext) -> int:
     """Print the files here that are affected."""
     import asyncio
 
@@ -154,6 +154,11 @@ async def show_affected(context: CommandContext) -> None:
         span = span_of(args, session.now())
         names = args.collection, args.product, args.baseline
         keys = await asyncio.to_thread(session.registry.tracked_of, *names)
+        if not keys:
+            context.report.say(f"The registry {session.dirs.registry_dir} tracks nothing of this yet.")
+            if args.collection:
+                context.report.codes.add(WRONG)
+            return context.report.code
         found = await asyncio.to_thread(affected_here, session, keys, span)
         _say_state(context, session)
     for file, notices in found.affected:
@@ -173,6 +178,7 @@ async def show_affected(context: CommandContext) -> None:
             output.line(f"{file.path}: {'; '.join(one.title for one in notices)}")
     output.flush()
     context.report.say(f"{plural(len(found.affected), 'file')} of {format_count(found.files)} here affected")
+    return context.report.code
 
 
 def _say_state(context: CommandContext, session: Session) -> None:
