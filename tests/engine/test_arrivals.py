@@ -104,8 +104,8 @@ def kept(clocked: Archive, tmp_path: Path) -> Kept:
         {"deaf": "updated,created"},
         {"blind": "updated"},
         {"barred": "updated:422,created:422"},
-        {"barred": "updated:403,created:403"},
-        {"barred": "updated:501,created:501"},
+        pytest.param({"barred": "updated:403,created:403"}, marks=pytest.mark.long),
+        pytest.param({"barred": "updated:501,created:501"}, marks=pytest.mark.long),
         {"barred": "updated:400,created:400", "filters": "json"},
         {"target": "catalogue", "match": "/queryables", "status": 404},
     ],
@@ -179,7 +179,7 @@ async def test_a_file_that_failed_holds_the_cursor_and_one_that_is_gone_does_not
     assert missing <= {gone}
 
 
-@pytest.mark.parametrize("status", [403, 451, 405])
+@pytest.mark.parametrize("status", [403, *(pytest.param(one, marks=pytest.mark.long) for one in (451, 405))])
 async def test_a_file_that_is_refused_holds_the_cursor(kept: Kept, status: int) -> None:
     """Only what the archive does not have any more is over: access may be given another day."""
     await kept.sync()
@@ -210,7 +210,9 @@ async def test_a_day_that_fails_moves_nothing(kept: Kept) -> None:
     assert set(kept.arrived(MOMENT)) <= set(kept.names()) and kept.cursors[0].read_text() != before
 
 
-@pytest.mark.parametrize("status", [500, 503, 408, 429])
+@pytest.mark.parametrize(
+    "status", [500, 429, *(pytest.param(one, marks=pytest.mark.long) for one in (503, 408))]
+)
 async def test_a_filter_that_fails_is_asked_again_by_the_next_run(kept: Kept, status: int) -> None:
     """What may pass is no refusal: the days are not counted for it, and nothing is forgotten."""
     await kept.sync()

@@ -51,6 +51,13 @@ OFFERED: dict[str, Callable[[bytes], dict[str, str]]] = {
 """What an answer with this body brings."""
 
 KINDS = [*ANNOUNCED, *OFFERED]
+FEW = [
+    pytest.param(
+        kind, marks=() if kind in ("file:checksum of SHA-256", "of a study", "ETag") else pytest.mark.long
+    )
+    for kind in KINDS
+]
+"""Where the bytes come in another way, a kind of each origin is enough in the quick tests."""
 NOISE = HELD
 """Bytes that a run may read besides: notes, the headers of the file."""
 
@@ -130,7 +137,7 @@ async def test_in_one_stream(kit: Make, tmp_path: Path, kind: str) -> None:
         assert (outcome.agreed is None) == (kind == "of a study")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FEW)
 async def test_in_a_stream_that_is_cut(kit: Make, tmp_path: Path, kind: str) -> None:
     """The wrong byte came before the cut: what found it was of the whole file."""
     async with FileServer() as server:
@@ -144,7 +151,7 @@ async def test_in_a_stream_that_is_cut(kit: Make, tmp_path: Path, kind: str) -> 
         assert len(server.asked("/data/a.h5")) == 3 and count[0] < NOISE
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FEW)
 async def test_after_another_run(kit: Make, tmp_path: Path, kind: str) -> None:
     """What that one left is read once, to see whether it is still good, and not again for the sum."""
     cut = PIECE + 3_000_000
@@ -161,7 +168,7 @@ async def test_after_another_run(kit: Make, tmp_path: Path, kind: str) -> None:
         assert len(server.asked("/data/a.h5")) == 3 and count[0] < cut + NOISE
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FEW)
 async def test_in_ranges(kit: Make, tmp_path: Path, kind: str) -> None:
     """What came ahead is read; what came in front of it is not, in neither try."""
     async with FileServer() as server:

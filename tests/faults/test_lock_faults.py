@@ -58,7 +58,11 @@ def line_of(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.mark.fault("C5")
-@pytest.mark.parametrize("first", [0, errno.ENOLCK, errno.ENOSYS], ids=["flock", "no locks", "no flock"])
+@pytest.mark.parametrize(
+    "first",
+    [0, errno.ENOLCK, pytest.param(errno.ENOSYS, marks=pytest.mark.long)],
+    ids=["flock", "no locks", "no flock"],
+)
 @pytest.mark.parametrize("second", [0, errno.ENOLCK], ids=["flock", "no locks"])
 def test_holders_keep_apart_whatever_the_file_system_gives_each(
     tmp_path: Path, first: int, second: int

@@ -63,7 +63,7 @@ def test_writers_without_flock_lose_and_repeat_nothing(tmp_path: Path, flock_err
     "flock_errors",
     [
         pytest.param([0], id="locks"),
-        pytest.param([errno.ENOSYS], id="no locks"),
+        pytest.param([errno.ENOSYS], id="no locks", marks=pytest.mark.long),
         pytest.param([0, errno.ENOLCK], id="half of the processes are refused"),
     ],
 )
