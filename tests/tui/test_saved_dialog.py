@@ -22,6 +22,7 @@ from maap_tui.tui.dialogs.show_text import TextDialog
 from maap_tui.tui.screens.search.saved_dialog import Entry, SavedDialog
 from maap_tui.tui.screens.search.screen import SearchScreen
 from maap_tui.tui.screens.search.terms import Terms
+from maap_tui.tui.widgets.key_line import KeyLine
 from maap_tui.tui.widgets.row_list import RowList
 
 L2 = "EarthCAREL2Validated_MAAP"
@@ -135,7 +136,7 @@ async def test_saved_and_past_searches(make_app: Make, file: Path) -> None:
         await wait_until(is_open(app, SavedDialog), pilot)
         assert 'orbit = "8574-8575"' in file.read_text()
         # It is deleted, and stays among the past ones.
-        await pilot.click("#remove")
+        await pilot.click(KeyLine, offset=(len("enter searches  s saves  x"), 0))
         await wait_until(is_open(app, ConfirmDialog), pilot)
         assert "Delete the saved search first three?" in text_of(app)
         await pilot.press("y")
@@ -171,6 +172,6 @@ async def test_what_is_wrong_in_the_file_is_said(make_app: Make, file: Path) -> 
         file.write_text(SAVED + 'area = """{"type": "Point"}"""\n')
         await pilot.press("escape")
         await open_list(app, pilot, 1)
-        await pilot.click("#take")
+        await pilot.click(KeyLine, offset=(2, 0))
         await wait_until(is_open(app, ErrorDialog), pilot)
         assert "GeoJSON" in text_of(app)

@@ -394,7 +394,7 @@ async def test_a_granule_that_is_shown_is_queued_and_leads_to_the_next(make_app:
         first, second, *_ = rows = screen.results.rows
         await pilot.press("enter")
         await wait_until(lambda: isinstance(app.screen, GranuleDialog), pilot)
-        assert "n next  N previous  d download  v picture  h headers" in text_of(app)
+        assert "n next  N previous  d fetch  v picture  h headers" in text_of(app)
         await pilot.press("N")
         await wait_until(lambda: "This is the first one." in notices_of(app), pilot)
         await pilot.press("n", "d")

@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Static
 
 from maap_tui.text import clean
-from maap_tui.tui.dialogs.dialog import Dialog
+from maap_tui.tui.dialogs.dialog import MOST_ROWS, Dialog
 from maap_tui.tui.widgets.row_list import RowList
 from maap_tui.tui.widgets.row_model import Column
 
@@ -56,7 +56,9 @@ class ConfirmDialog(Dialog[str]):
 
     def on_mount(self) -> None:
         if self._lines:
-            self.query_one(RowList).set_rows(enumerate(self._lines))
+            rows = self.query_one(RowList)
+            rows.set_rows(enumerate(self._lines))
+            rows.fit_rows(MOST_ROWS)
         self.query_one("#no").focus()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:

@@ -18,7 +18,7 @@ from maap_tui.engine.query import Query
 from maap_tui.engine.workflows.calendar import Row, cells, legend, months, years
 from maap_tui.engine.workflows.coverage import Coverage, Gap
 from maap_tui.text import clean, format_count, plural
-from maap_tui.tui.dialogs.dialog import CLOSES, Dialog
+from maap_tui.tui.dialogs.dialog import CLOSES, MOST_ROWS, Dialog
 from maap_tui.tui.theme import ASCII
 from maap_tui.tui.widgets.column_layout import MARKS
 from maap_tui.tui.widgets.key_line import KeyLine, KeyWords
@@ -202,6 +202,7 @@ class GapsDialog(Dialog[Sequence[Gap]]):
         rows.set_rows([])
         self._show_columns(self._gap_columns() if self.view == "gaps" else self._calendar_columns())
         rows.set_rows(listed)
+        rows.fit_rows(MOST_ROWS)
         rows.move_to(self._row_of_day(listed))
         # Before, the list has no height to scroll in; a key may have moved the cursor meanwhile.
         self.call_after_refresh(lambda: rows.move_to(rows.cursor))

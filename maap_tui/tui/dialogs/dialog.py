@@ -16,6 +16,9 @@ from maap_tui.tui.widgets.key_line import KeyWords
 
 Result = TypeVar("Result")
 
+MOST_ROWS = 12
+"""Lines that a list in a dialog has at most, its titles among them; it scrolls then."""
+
 CLOSES: KeyWords = ("esc", "closes", "escape")
 """The last key of each dialog's line of keys."""
 

@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from maap_tui.text import clean
-from maap_tui.tui.dialogs.dialog import CLOSES, Dialog
+from maap_tui.tui.dialogs.dialog import CLOSES, MOST_ROWS, Dialog
 from maap_tui.tui.widgets.key_line import KeyLine
 from maap_tui.tui.widgets.row_list import RowList
 from maap_tui.tui.widgets.row_model import Column
@@ -53,6 +53,7 @@ class ListDialog(Dialog[bool]):
     def on_mount(self) -> None:
         rows = self.query_one(RowList)
         rows.set_rows(enumerate(self.lines))
+        rows.fit_rows(MOST_ROWS)
         rows.focus()
 
     def action_accept(self) -> None:

@@ -12,7 +12,7 @@ from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from maap_tui.tui.dialogs.dialog import CLOSES, Dialog
+from maap_tui.tui.dialogs.dialog import CLOSES, MOST_ROWS, Dialog
 from maap_tui.tui.widgets.key_line import KeyLine
 from maap_tui.tui.widgets.row_list import RowList
 from maap_tui.tui.widgets.row_model import Column
@@ -59,6 +59,7 @@ class SortDialog(Dialog[Choice | None]):
     def on_mount(self) -> None:
         rows = self.query_one(RowList)
         rows.set_rows(self._letters.items())
+        rows.fit_rows(MOST_ROWS)
         rows.focus()
 
     def on_key(self, event: events.Key) -> None:

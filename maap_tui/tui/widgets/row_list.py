@@ -176,6 +176,12 @@ class RowList(ScrollView, can_focus=True):
         self._model.replace_rows(rows)
         self._arrange(kept)
 
+    def fit_rows(self, most: int) -> None:
+        """Be as high as its rows need, or the words in their place, for a dialog."""
+        width = max(20, self.size.width or self.app.size.width - 8)
+        lines = len(self.rows) if self.rows else len(self._empty_lines(width)) + 1
+        self.set_styles(f"height: {min(most, lines + 1)};")
+
     def reorder(self, rows: list[Any]) -> None:
         """Give the same rows another order; in a long list the cursor's row is looked for in slices."""
         kept = self._model.current_key

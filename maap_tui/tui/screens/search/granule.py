@@ -33,7 +33,7 @@ from maap_tui.tui.workers import start_worker
 KEYS: tuple[KeyWords, ...] = (
     ("n", "next", "step(1)"),
     ("N", "previous", "step(-1)"),
-    ("d", "download", "queue"),
+    ("d", "fetch", "queue"),
     ("v", "picture", "view('picture')"),
     ("h", "headers", "view('headers')"),
     ("x", "cut", "cut"),
@@ -74,7 +74,7 @@ class GranuleDialog(CommandDialog[Result]):
         Binding("k", "up", "Up", show=False),
         Binding("n", "step(1)", "Next", show=False),
         Binding("N", "step(-1)", "Previous", show=False),
-        Binding("d", "queue", "Download", show=False),
+        Binding("d", "queue", "Fetch", show=False),
         Binding("v", "view('picture')", "Picture", show=False),
         Binding("h", "view('headers')", "Headers", show=False),
         Binding("x", "cut", "Cut", show=False),
