@@ -34,6 +34,7 @@ from maap_tui.tui.keys import MODES
 from maap_tui.tui.screens.downloads.screen import DownloadsScreen
 from maap_tui.tui.screens.log.screen import LogScreen
 from maap_tui.tui.theme import wants_ascii
+from maap_tui.tui.widgets.header_footer import HeaderBar
 from tests.homes import MOMENT, QUICK
 
 SIZE = (80, 24)
@@ -364,6 +365,27 @@ async def test_the_header_says_offline_until_the_next_answer(make_app: MakeApp, 
                 await app.backend.ask(ask)
             await wait_until(lambda: " offline " not in header_of(app), pilot)
             archive.faults.clear()
+
+
+async def test_the_header_follows_what_changed_before_it_was_drawn(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = False
+    monkeypatch.setattr("maap_tui.tui.backend.Backend.is_offline", property(lambda self: away))
+    monkeypatch.setattr("maap_tui.tui.app.SAMPLE_S", 3600.0)  # it looks when the test has it look
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        header = app.screen.query_one("HeaderBar", HeaderBar)
+        away = True
+        header.sample()
+        away = False
+        await wait_until(lambda: "Browse" in text_of(app), pilot)
+        await pilot.pause()
+        assert " offline " not in header_of(app)
+        away = True
+        header.sample()
+        await pilot.pause()
+        assert " offline " in header_of(app)
 
 
 async def test_signing_in_says_what_is_wrong_with_anything_pasted(make_app: MakeApp) -> None:

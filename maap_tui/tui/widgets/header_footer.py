@@ -34,20 +34,16 @@ class HeaderBar(OnHost, Widget):
 
     def sample(self) -> None:
         """Repaint when anything changed that `render` shows; drawing it to see that takes longer."""
-        backend, width = self.maap.backend, self.size.width or 80
-        token, is_urgent = self._token()
-        now = (
-            width,
-            backend.is_offline,
-            bool(backend.silence),
-            self._moving(is_long=width >= 100),
-            token.plain,
-            is_urgent,
-            backend.session.settings.mission.name,
-        )
-        if now != self._last:
-            self._last = now
+        if self._look() != self._last:
             self.refresh()
+
+    def _look(self) -> tuple[object, ...]:
+        """What `render` shows: the width, what keeps the archive away, transfers, the token, the mission."""
+        backend, width = self.maap.backend, self.size.width or 80
+        away = "offline" if backend.is_offline else "no answer" if backend.silence else ""
+        token, is_urgent = self._token()
+        mission = backend.session.settings.mission.name
+        return width, away, self._moving(is_long=width >= 100), token.plain, is_urgent, mission
 
     def on_click(self, event: Click) -> None:
         mode = next((mode for end, mode in self._ends if event.x < end), None)
@@ -57,9 +53,9 @@ class HeaderBar(OnHost, Widget):
     def render(self) -> Text:
         width = self.size.width or 80
         app = self.maap
-        away = Text(" offline ", style=self._style("away")) if app.backend.is_offline else Text()
-        if not app.backend.is_offline and app.backend.silence:
-            away = Text(" no answer ", style=self._style("away"))
+        # What is drawn is what the next sample compares with: it may have changed since the last one.
+        self._last = look = self._look()
+        away = Text(f" {look[1]} ", style=self._style("away")) if look[1] else Text()
         moving = Text(self._moving(is_long=width >= 100), style=self._style("moving"))
         token, is_urgent = self._token()
         mission = Text(
