@@ -270,12 +270,12 @@ class Session(Parts):
         return await news(self, query, since=since)
 
     async def all_news(
-        self, queries: Iterable[Query], *, since: datetime | None = None
+        self, queries: Iterable[Query], *, since: datetime | None = None, briefly: bool = False
     ) -> list[News | MaapError]:
         """`news` of several; in place of those that cannot be asked, why."""
         from maap_tui.engine.workflows.arrivals import all_news
 
-        return await all_news(self, queries, since=since)
+        return await all_news(self, queries, since=since, briefly=briefly)
 
     async def enqueue(self, requests: Sequence[DownloadRequest], into: Downloads) -> int:
         """Queue files, those that are tracked once the registry has them; returns how many are new there."""

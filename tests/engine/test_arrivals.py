@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from maap_tui.engine.events import Event, FileFinished, ItemSkipped, Warned
 from maap_tui.engine.model import TimeRange, to_zulu
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
-from maap_tui.engine.workflows.arrivals import News
+from maap_tui.engine.workflows.arrivals import Arrival, News
 from maap_tui.engine.workflows.sync import SyncReport
 from tests.engine.conftest import told
 from tests.engine.raw_server import QUERYABLES, Asked, RawServer, item, page
@@ -160,6 +161,31 @@ async def test_reprocessed_granules_are_known_by_their_times(clocked: Archive, t
     assert all(one.granule.updated is not None and one.granule.updated >= since for one in news.arrivals)
     made = {one.kind: one.granule for one in news.arrivals}["reprocessed"]
     assert made.created is not None and made.created - made.sensing_start > timedelta(days=30)
+
+
+def shown(one: Arrival) -> tuple[object, ...]:
+    """What is said of an arrival."""
+    granule = one.granule
+    times = granule.sensing_start, granule.created, granule.published, granule.updated
+    return granule.id, one.kind, one.is_here, granule.orbit_frame, *times
+
+
+async def test_news_that_are_counted_hold_little_of_each_granule(kept: Kept) -> None:
+    since = MOMENT - timedelta(days=2)
+    async with kept.session() as session:
+        (whole,) = await session.all_news([cld(frames=())], since=since)
+        tracemalloc.start()
+        try:
+            (brief,) = await session.all_news([cld(frames=())], since=since, briefly=True)
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert isinstance(whole, News) and isinstance(brief, News)
+    assert (brief.counts, brief.here, brief.sentence) == (whole.counts, whole.here, whole.sentence)
+    assert brief.wanted == whole.wanted
+    assert list(map(shown, brief.arrivals)) == list(map(shown, whole.arrivals))
+    # A granule with its item takes 20 KB and more.
+    assert len(brief.arrivals) > 100 and held / len(brief.arrivals) < 6000
 
 
 async def test_a_file_that_failed_holds_the_cursor_and_one_that_is_gone_does_not(kept: Kept) -> None:

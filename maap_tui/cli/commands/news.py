@@ -68,7 +68,7 @@ async def run(context: CommandContext) -> None:
             report.say("Nothing is tracked yet; name a collection, as in maap news COLLECTION PRODUCT")
             return
         async with context.watched():
-            found = await session.all_news(queries, since=since)
+            found = await session.all_news(queries, since=since, briefly=True)
     rows: list[tuple[str, ...]] = []
     for query, one in zip(queries, found, strict=True):
         if isinstance(one, MaapError):

@@ -354,7 +354,12 @@ class News:
 
 
 async def news(
-    parts: Parts, query: Query, *, since: datetime | None = None, first: timedelta = FIRST
+    parts: Parts,
+    query: Query,
+    *,
+    since: datetime | None = None,
+    first: timedelta = FIRST,
+    briefly: bool = False,
 ) -> News:
     """What has arrived and would be fetched by `sync --since-last`; fetches nothing, and moves no cursor.
 
@@ -363,6 +368,7 @@ async def news(
         query: what is meant.
         since: from when on, in the archive's time; None goes on from the cursor of the last sync.
         first: how far back to look where there is no cursor.
+        briefly: whether granules are kept without geometry, assets and properties, which take much memory.
 
     Raises:
         InvalidRequestError: for unknown names.
@@ -373,7 +379,10 @@ async def news(
     done, chosen = Done(parts.registry), Chosen(parts.formats_of(query))
     async with aclosing(aiter(found)) as pages:
         async for page in pages:
-            report.arrivals += await asyncio.to_thread(_judged, parts, page.granules, chosen, done, report)
+            arrived = await asyncio.to_thread(_judged, parts, page.granules, chosen, done, report)
+            if briefly:
+                arrived = [replace(one, granule=_brief(one.granule)) for one in arrived]
+            report.arrivals += arrived
     report.arrivals.sort(key=lambda one: (one.granule.sensing_start, one.granule.id))
     report.failed, report.skipped = found.failed, list(found.skipped.values())
     return report
@@ -402,8 +411,16 @@ def queries_of(
     ]
 
 
+def _brief(one: Granule) -> Granule:
+    return Granule(
+        one.id, one.collection, one.mission, one.product_type, one.baseline, one.sensing_start,
+        one.sensing_end, one.created, one.orbit, one.frame, published=one.published, updated=one.updated,
+        track_number=one.track_number,
+    )  # fmt: skip
+
+
 async def all_news(
-    parts: Parts, queries: Iterable[Query], *, since: datetime | None = None
+    parts: Parts, queries: Iterable[Query], *, since: datetime | None = None, briefly: bool = False
 ) -> list[News | MaapError]:
     """`news` of several, some of them at a time; in place of those that cannot be asked, why.
 
@@ -417,7 +434,7 @@ async def all_news(
     async def one(query: Query) -> News | MaapError:
         async with slots:
             try:
-                return await news(parts, query, since=since)
+                return await news(parts, query, since=since, briefly=briefly)
             except NetworkSetupError:
                 raise
             except (CatalogError, InvalidRequestError) as error:

@@ -20,7 +20,7 @@ async def show_arrived(host: Host) -> None:
         host.notify("Nothing is tracked yet: register the results of a search with w in 2.")
         return
     host.notify(f"Asking what has arrived of {plural(len(queries), 'baseline')}...")
-    found = await host.backend.ask(lambda opened: opened.all_news(queries))
+    found = await host.backend.ask(lambda opened: opened.all_news(queries, briefly=True))
     lines = [
         f"{query.product_type} {query.baseline}: {words_of(news)}"
         for query, news in zip(queries, found, strict=True)
