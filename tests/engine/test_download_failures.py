@@ -14,8 +14,9 @@ import pytest
 
 from maap_tui.demo import Archive
 from maap_tui.engine.download.connections import Spare
-from maap_tui.engine.download.downloads import REFUSALS, Downloads
+from maap_tui.engine.download.downloads import Downloads
 from maap_tui.engine.download.recorder import Recorder
+from maap_tui.engine.download.refusals import MOST
 from maap_tui.engine.download.requests import DownloadOutcome, DownloadRequest, TransferRules
 from maap_tui.engine.errors import (
     AuthenticationError,
@@ -139,13 +140,13 @@ async def test_three_refusals_in_a_row_end_a_collection_without_renewing(
             downloads.add(tracked(file.wanted(tmp_path)), group="restricted")
         downloads.add(remote().wanted(tmp_path), group="open")
         report = await downloads.join()
-    assert len(set(asked(archive))) == REFUSALS + 1
+    assert len(set(asked(archive))) == MOST + 1
     assert archive.tokens.refreshes == before + 1
     assert len(report.failed) == 20
     assert all(failure.permanent for failure in report.failed)
     assert list(report.downloaded) == [remote().url]
     assert len(parts.told(Warned)) == 1
-    assert list(registry.baseline(KEY).errors()) == [file.url for file in closed[:REFUSALS]]
+    assert list(registry.baseline(KEY).errors()) == [file.url for file in closed[:MOST]]
 
 
 async def test_refusals_that_are_not_in_a_row_end_nothing(

@@ -13,10 +13,12 @@ from itertools import islice
 from pathlib import Path
 
 from maap_tui.engine.config.settings import DownloadSettings
+from maap_tui.engine.download.far_files import FarFiles
 from maap_tui.engine.download.jobs import DownloadJob, Failure, Report
 from maap_tui.engine.download.queue_store import LIVE, Queue, QueueRow, born_at
 from maap_tui.engine.download.queue_writer import CLOSE_S, QueueWriter
 from maap_tui.engine.download.recorder import Recorder
+from maap_tui.engine.download.refusals import Refusals
 from maap_tui.engine.download.remote import Fetcher
 from maap_tui.engine.download.requests import DownloadRequest, TransferRules
 from maap_tui.engine.errors import (
@@ -51,7 +53,7 @@ from maap_tui.engine.events import (
     Warned,
     ignore,
 )
-from maap_tui.engine.packed import Packed, PackedMapping
+from maap_tui.engine.packed import PackedMapping
 from maap_tui.engine.storage import files
 
 ROOM_CHECK_S = 1.0
@@ -67,9 +69,6 @@ MOST_NEAR = 1000
 
 NEAR = 500
 """Files that wait for their turn unpacked."""
-
-REFUSALS = 3
-"""Files in a row answered with 403 after which the rest of their collection is not tried."""
 
 
 class Downloads:
@@ -120,8 +119,7 @@ class Downloads:
         self._arrived: set[DownloadJob] = set()
         """Those of them that ask nothing more of the network."""
         self._most_arrived = min(MOST_ARRIVED, files.most_open() // 8)
-        self._refusals: dict[str, int] = {}
-        self._blocked: dict[str, str] = {}
+        self._refusals = Refusals(emit)
         self._changed = asyncio.Event()
         self._closing = False
         self.halt: DiskFullError | None = None
@@ -135,12 +133,7 @@ class Downloads:
         self._born = born_at(os.getpid())
         self._writer = QueueWriter(queue, self._rows) if queue is not None else None
         self._is_watched = is_watched
-        self._far: Packed[tuple[DownloadRequest, str, float]] = Packed()
-        """Files that wait, packed: what they are, their group and their position, lowest first."""
-        self._first_far = self._last_far = -math.inf
-        """Positions that none of these is before, and that the next has to be behind."""
-        self._far_marks: set[int] = set()
-        """The hashes of their addresses."""
+        self._far = FarFiles()
         self._pack_at = MOST_NEAR
         """Files in `jobs` from which on that is tried."""
         self.report = Report() if is_watched else Report(PackedMapping(), PackedMapping())
@@ -156,7 +149,7 @@ class Downloads:
         other = self.jobs.get(wanted.url)
         if other is not None and other.state in LIVE:
             return False
-        if hash(wanted.url) in self._far_marks and any(one.url == wanted.url for one, _, _ in self._far):
+        if wanted.url in self._far:
             return False
         group = group or (wanted.key.collection if wanted.key else "")
         job = DownloadJob(wanted, group, size=wanted.size)
@@ -177,7 +170,7 @@ class Downloads:
 
     def _pack(self) -> None:
         """Let go of files that are over, and pack those far from their turn; each once its row is on disk."""
-        over, far = [], []
+        over, far, last = [], [], self._far.last
         for url, job in self.jobs.items():
             if job.state in ("finished", "skipped") and job.task is None and self._is_written(url):
                 over.append(url)
@@ -185,20 +178,17 @@ class Downloads:
             job = self.jobs[url]
             if job.reason or job.task is not None or not self._is_written(url):
                 break
-            if job.position < self._last_far:
+            if job.position < last:
                 continue  # it was unpacked just now, and its turn comes soon
-            self._last_far = job.position
+            last = job.position
             far.append(url)
-        if far and not self._far:
-            self._first_far = self.jobs[far[0]].position
         with self._guard:
             for url in (*over, *far):
                 job = self.jobs.pop(url)
                 self._news.pop(url, None)
                 if job.state == "waiting":
                     del self._waiting[url]
-                    self._far.append((job.wanted, job.group, job.position))
-                    self._far_marks.add(hash(url))
+                    self._far.append(job)
         # Where little could be let go of, the next look at all of them has to wait.
         self._pack_at = max(MOST_NEAR, len(self.jobs) + NEAR)
 
@@ -207,15 +197,10 @@ class Downloads:
 
     def _unpack(self) -> None:
         """Let the first of those that were packed wait with the others."""
-        for wanted, group, position in self._far.take():
-            self._far_marks.discard(hash(wanted.url))
-            job = DownloadJob(wanted, group, size=wanted.size, position=position)
+        for job in self._far.take():
             with self._guard:
-                self.jobs[wanted.url] = job
-            self._waiting[wanted.url] = None
-            self._first_far = position  # those that follow come after it
-        if not self._far:
-            self._first_far = self._last_far = -math.inf
+                self.jobs[job.wanted.url] = job
+            self._waiting[job.wanted.url] = None
         self._put_back(())
 
     def _unpack_all(self) -> None:
@@ -291,10 +276,8 @@ class Downloads:
             self._verb = leave_to
             for job in left:
                 self._touch(job.wanted.url)
-        far = [str(wanted.place) for wanted, _, _ in self._far]
-        await self._writer.close(
-            [*(str(job.wanted.place) for job in left), *far], within_s=math.inf if leave_to else CLOSE_S
-        )
+        places = [*(str(job.wanted.place) for job in left), *self._far.places()]
+        await self._writer.close(places, within_s=math.inf if leave_to else CLOSE_S)
 
     def resume_run(self) -> None:
         """Go on after what stopped the run was fixed."""
@@ -335,8 +318,7 @@ class Downloads:
         if not chosen:
             return
         for group in {job.group for job in chosen}:
-            self._blocked.pop(group, None)
-            self._refusals.pop(group, None)
+            self._refusals.forget(group)
         again = {job.wanted.url for job in chosen}
         self.report.failed = [one for one in self.report.failed if one.url not in again]
         self.report.stopped = None
@@ -441,7 +423,7 @@ class Downloads:
         """Let another file be fetched: of this one only the disk is waited for, which nothing interrupts."""
         self._arrived.add(job)
         job.is_ending = True
-        self._refusals.pop(job.group, None)
+        self._refusals.note_answer(job.group)
         self._consecutive_failures = 0
         self._pump()
 
@@ -457,7 +439,7 @@ class Downloads:
         ):
             if self._far:
                 first = next(iter(self._waiting), None)
-                if first is None or self.jobs[first].position > self._first_far:
+                if first is None or self.jobs[first].position > self._far.first:
                     self._unpack()
                     continue
             # Of a paused file that goes on at once the old task has to be gone first.
@@ -574,8 +556,8 @@ class Downloads:
 
     async def _fetch(self, job: DownloadJob) -> None:
         url = job.wanted.url
-        if job.group in self._blocked:
-            error = DownloadError(url, self._blocked[job.group], 403, permanent=True)
+        if (reason := self._refusals.reason(job.group)) is not None:
+            error = DownloadError(url, reason, 403, permanent=True)
             await self._give_up(job, error, tried=False)
             return
         begun = time.monotonic()
@@ -590,10 +572,10 @@ class Downloads:
             failure = error
             if not isinstance(failure, DownloadError):
                 failure = DownloadError(url, error.message, permanent=True, hint=error.hint)
-            self._count_refusal(job, failure)
+            self._refusals.count(job.group, failure.status_code)
             await self._give_up(job, failure)
             return
-        self._refusals.pop(job.group, None)
+        self._refusals.note_answer(job.group)
         self._consecutive_failures, self._full_since = 0, 0.0
         job.size = job.received = fetched.size
         job.reason = ""
@@ -607,23 +589,6 @@ class Downloads:
             job.state = "skipped"
             self.report.skipped[url] = fetched.path
             self._emit(FileSkipped(url, fetched.path, fetched.size, "already here"))
-
-    def _count_refusal(self, job: DownloadJob, error: DownloadError) -> None:
-        if error.status_code != 403:
-            self._refusals.pop(job.group, None)
-            return
-        count = self._refusals[job.group] = self._refusals.get(job.group, 0) + 1
-        if count == REFUSALS and job.group not in self._blocked:
-            name = job.group or "these files"
-            self._blocked[job.group] = (
-                f"not tried: {REFUSALS} files of {name} in a row were refused (403 Forbidden)"
-            )
-            self._emit(
-                Warned(
-                    f"{REFUSALS} files of {name} in a row were refused (403 Forbidden); the rest of it is "
-                    "not tried. Your account may lack access to this collection."
-                )
-            )
 
     async def _give_up(self, job: DownloadJob, error: DownloadError, *, tried: bool = True) -> None:
         job.is_ending = True
