@@ -248,7 +248,7 @@ async def test_a_run_through_every_kind_of_failure_ends_whole_and_unmixed(
 async def test_a_file_that_ends_meanwhile_does_not_end_the_wait_for_room(
     kit: Callable[..., Kit], raw: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("maap_tui.engine.download.downloads.ROOM_CHECK_S", 0.01)
+    monkeypatch.setattr("maap_tui.engine.download.room.ROOM_CHECK_S", 0.01)
     full, looks = tmp_path / "full", []
 
     def usage(path: Path) -> SimpleNamespace:
@@ -309,7 +309,7 @@ class FullForOne:
 async def test_a_file_that_ends_as_the_disk_fills_does_not_end_the_wait_for_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("maap_tui.engine.download.downloads.ROOM_CHECK_S", 0.01)
+    monkeypatch.setattr("maap_tui.engine.download.room.ROOM_CHECK_S", 0.01)
     wanted = [
         DownloadRequest(f"http://127.0.0.1/{number}.h5", tmp_path / f"{number}.h5") for number in (0, 1)
     ]

@@ -548,7 +548,7 @@ async def test_what_a_dead_process_left_is_taken_over_and_registered(make_app: M
 async def test_a_full_disk_holds_the_queue_and_it_goes_on_by_itself(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("maap_tui.engine.download.downloads.ROOM_CHECK_S", 0.05)
+    monkeypatch.setattr("maap_tui.engine.download.room.ROOM_CHECK_S", 0.05)
     app = make_app(overrides={"downloads.min_free": "1G"})
     room = shutil.disk_usage(app.backend.session.dirs.data_dir.parent)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: room._replace(free=5 << 20))

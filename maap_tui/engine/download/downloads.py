@@ -21,6 +21,7 @@ from maap_tui.engine.download.recorder import Recorder
 from maap_tui.engine.download.refusals import Refusals
 from maap_tui.engine.download.remote import Fetcher
 from maap_tui.engine.download.requests import DownloadRequest, TransferRules
+from maap_tui.engine.download.room import RoomWait
 from maap_tui.engine.errors import (
     AuthenticationError,
     BatchDownloadAborted,
@@ -48,18 +49,12 @@ from maap_tui.engine.events import (
     FileSkipped,
     FileStarted,
     FileStateChanged,
-    Noted,
     SignInNeeded,
     Warned,
     ignore,
 )
 from maap_tui.engine.packed import PackedMapping
 from maap_tui.engine.storage import files
-
-ROOM_CHECK_S = 1.0
-"""Seconds before a full disk is looked at again; doubles up to `LONGEST_ROOM_CHECK_S`."""
-
-LONGEST_ROOM_CHECK_S = 15.0
 
 MOST_ARRIVED = 64
 """Files that may wait for the disk with all their bytes here, while others are fetched."""
@@ -122,12 +117,13 @@ class Downloads:
         self._refusals = Refusals(emit)
         self._changed = asyncio.Event()
         self._closing = False
-        self.halt: DiskFullError | None = None
-        """What nothing is started for until it passes by itself; None while files may start."""
-        self._space_wait_s = space_wait_s
-        self._full_since = 0.0
-        self._room_check_s = ROOM_CHECK_S
-        self._look_out: asyncio.Task[None] | None = None
+        self._room = RoomWait(
+            emit,
+            lambda wanted: self._transfer.has_room(wanted),
+            space_wait_s,
+            go_on=self._pump,
+            give_up=self._end_without_room,
+        )
         self._started = time.monotonic()
         self._verb = verb
         self._born = born_at(os.getpid())
@@ -262,7 +258,7 @@ class Downloads:
                 takes; '' for none.
         """
         self._closing = True
-        self._end_halt()
+        self._room.end()
         tasks = [job.task for job in self._running if job.task is not None]
         for job in self._running:
             self._interrupt(job)
@@ -281,7 +277,7 @@ class Downloads:
 
     def resume_run(self) -> None:
         """Go on after what stopped the run was fixed."""
-        self._end_halt()
+        self._room.end()
         self.report.stopped = None
         self._pump()
 
@@ -302,7 +298,7 @@ class Downloads:
     def resume(self, urls: Iterable[str] | None = None) -> None:
         """Let paused files go on, each in its old place; for None all of them, and a run that was stopped."""
         if urls is None:
-            self._end_halt()
+            self._room.end()
             self.report.stopped = None
             self._consecutive_failures = 0
         self._requeue([job for job in self._chosen(urls) if job.state == "paused"])
@@ -344,6 +340,11 @@ class Downloads:
         if self._writer is not None and ended:
             self._writer.forget([str(job.wanted.place) for job in ended])
         return len(ended)
+
+    @property
+    def halt(self) -> DiskFullError | None:
+        """What nothing is started for until it passes by itself; None while files may start."""
+        return self._room.error
 
     @property
     def active(self) -> int:
@@ -476,7 +477,9 @@ class Downloads:
             if job.state == "running":
                 job.state, job.reason = "waiting", error.message
                 self._put_back([job.wanted.url])
-            self._await_room(job.wanted, error)
+            # What runs may still end.
+            if self.halt is None and self.report.stopped is None and not self._closing:
+                self._room.begin(job.wanted, error)
         except (
             AuthenticationError,
             ClusterLostError,
@@ -503,45 +506,9 @@ class Downloads:
         else:
             self._stop(error)
 
-    def _await_room(self, wanted: DownloadRequest, error: DiskFullError) -> None:
-        """Start nothing more until the disk has room; what runs may still end."""
-        if self.halt is not None or self.report.stopped is not None or self._closing:
-            return
-        now = time.monotonic()
-        if not self._full_since:
-            self._full_since, self._room_check_s = now, ROOM_CHECK_S
-            words = "" if self._space_wait_s is None else f" up to {self._space_wait_s:g} s"
-            if self._space_wait_s != 0:
-                self._emit(Warned(f"{error.message}; the queue waits{words} for room"))
-        self.halt = error
-        # A file that ends before that task begins forgets since when the disk is full.
-        self._look_out = asyncio.create_task(self._look_for_room(wanted, error, self._full_since))
-
-    async def _look_for_room(self, wanted: DownloadRequest, error: DiskFullError, since: float) -> None:
-        while True:
-            wait_s = self._room_check_s
-            if self._space_wait_s is not None:
-                wait_s = min(wait_s, since + self._space_wait_s - time.monotonic())
-            if wait_s <= 0:
-                break
-            await asyncio.sleep(wait_s)
-            self._room_check_s = min(2 * self._room_check_s, LONGEST_ROOM_CHECK_S)
-            if await asyncio.to_thread(self._transfer.has_room, wanted):
-                self._emit(Noted("There is room on the disk; going on"))
-                self.halt = self._look_out = None
-                self._pump()
-                return
-        self.halt = self._look_out = None
-        self._full_since = 0.0
+    def _end_without_room(self, error: DiskFullError) -> None:
         self._stop(error)
         self._changed.set()
-
-    def _end_halt(self) -> None:
-        """Stop waiting for room: whoever calls lets files try, or ends the run."""
-        self.halt, self._full_since = None, 0.0
-        if self._look_out is not None:
-            self._look_out.cancel()
-            self._look_out = None
 
     def _do_fewer(self, error: MaapError) -> None:
         """Leave room for the open files and the memory of others: each time, one file less at once."""
@@ -576,7 +543,8 @@ class Downloads:
             await self._give_up(job, failure)
             return
         self._refusals.note_answer(job.group)
-        self._consecutive_failures, self._full_since = 0, 0.0
+        self._consecutive_failures = 0
+        self._room.note_file()
         job.size = job.received = fetched.size
         job.reason = ""
         if fetched.pieces:
