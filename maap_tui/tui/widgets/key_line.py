@@ -33,11 +33,12 @@ class KeyLine(Widget):
             self._keys = keys
             self.refresh()
 
-    async def on_click(self, event: Click) -> None:
+    def on_click(self, event: Click) -> None:
         event.stop()
         action = next((action for end, action in self._ends if event.x < end), None)
         if action is not None:
-            await self.app.run_action(action, self.screen)
+            # As a key would: what closes the screen does not wait in a part of it.
+            self.screen.call_later(self.app.run_action, action, self.screen)
 
     def render(self) -> Text:
         width = self.size.width or 80

@@ -18,7 +18,7 @@ from maap_tui.engine.saved_searches import Choices, SavedSearches, check_name, w
 from maap_tui.engine.search_history import KEPT, PastSearch, SearchHistory
 from maap_tui.engine.storage import files
 from maap_tui.text import clean, format_count, plural
-from maap_tui.tui.dialogs.dialog import CLOSES, MOST_ROWS, Dialog
+from maap_tui.tui.dialogs.dialog import CLOSES, Dialog
 from maap_tui.tui.dialogs.prompt import PromptDialog
 from maap_tui.tui.outside import editor, run_outside
 from maap_tui.tui.screens.search.saved_terms import in_words
@@ -148,7 +148,6 @@ class SavedDialog(Dialog[Choices | None]):
         rows += [Entry("", done.choices, done) for done in past[:KEPT] if done.choices not in named]
         shown = self.query_one(RowList)
         shown.set_rows(rows)
-        shown.fit_rows(MOST_ROWS)
         if name:
             shown.move_to_key(name)
         self.show_whole()
