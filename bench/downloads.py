@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -46,16 +47,31 @@ asyncio.run(dl.download_files(files, task, token))
 """
 
 
-def urls_of(server: Server, kind: str, count: int) -> list[str]:
-    """Addresses as the archive has them, 200 of a day, all of the same bytes."""
-    found = []
-    for number in range(count):
+class Addresses(Sequence[str]):
+    """Addresses as the archive has them, 200 of a day, all of the same bytes.
+
+    Each is made when it is asked for: what this process has in memory is the floor of what it measures.
+    """
+
+    def __init__(self, root: str, count: int) -> None:
+        self._root = root
+        self._numbers = range(count)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, index: Any) -> Any:
+        number = self._numbers[index]
         start = datetime(2025, 6, 1, tzinfo=UTC) + timedelta(days=number // 200, minutes=7 * (number % 200))
         orbit = f"{1000 + number // 8:05d}{'ABCDEFGH'[number % 8]}"
         stem = f"ECA_EXBA_MSI_COP_2A_{start:%Y%m%dT%H%M%S}Z_20260101T000000Z_{orbit}"
         day = f"earthcare-pdgs-01/EarthCARE/MSI_COP_2A/BA/{start:%Y/%m/%d}"
-        found.append(f"{server.url}/data/{kind}/{day}/{stem}/{stem}/{stem}.h5")
-    return found
+        return f"{self._root}/{day}/{stem}/{stem}/{stem}.h5"
+
+
+def urls_of(server: Server, kind: str, count: int) -> Sequence[str]:
+    """The addresses of so many files."""
+    return Addresses(f"{server.url}/data/{kind}", count)
 
 
 def clients(
@@ -66,10 +82,11 @@ def clients(
 
     def prepare(folder: Path) -> None:
         server.make_home(folder)
-        (folder / "urls").write_text("".join(f"{url}\n" for url in urls))
+        with (folder / "urls").open("w") as file:
+            file.writelines(f"{url}\n" for url in urls)
         (folder / "out").mkdir()
-        lines = [f'url = "{url}"\noutput = "out/{url.rpartition("/")[2]}"\n' for url in urls]
-        (folder / "curl").write_text("".join(lines))
+        with (folder / "curl").open("w") as file:
+            file.writelines(f'url = "{url}"\noutput = "out/{url.rpartition("/")[2]}"\n' for url in urls)
 
     def check(folder: Path) -> str:
         found = [path.stat().st_size for name in ("out", "data") for path in (folder / name).rglob("*.h5")]
