@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +23,7 @@ from maap_tui.demo.archive import Archive
 from maap_tui.engine.errors import MaapError
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
-from tests.homes import MOMENT, QUICK
+from tests.homes import MOMENT, PATIENCE_S, QUICK
 
 
 def fetch_names(archive: Archive, home: Path) -> Path:
@@ -88,13 +90,18 @@ def prompt_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def make_app(
-    archive: Archive, names: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, often: None
+    archive: Archive,
+    names: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    often: None,
+    request: pytest.FixtureRequest,
 ) -> Callable[..., MaapApp]:
     """Make an app over the archive, with a home of its own below `tmp_path`.
 
     `home` names another home, `is_first` says that no app ran in it before, `mode` is the one that the app
-    opens with, `prepare` is called with the session before the app is made, `overrides` are settings, and
-    the rest goes to the app.
+    opens with (else `MODE` of the file, or Browse), `prepare` is called with the session before the app is
+    made, `overrides` are settings, and the rest goes to the app.
     """
     for name in ("TMUX", "SSH_TTY", "DISPLAY", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
@@ -103,7 +110,7 @@ def make_app(
         *,
         home: Path | None = None,
         is_first: bool = False,
-        mode: str = "browse",
+        mode: str = getattr(request.module, "MODE", "browse"),
         overrides: dict[str, object] | None = None,
         environ: dict[str, str] | None = None,
         prepare: Callable[[Session], object] | None = None,
@@ -127,6 +134,16 @@ def make_app(
         return MaapApp(session, clock=lambda: MOMENT, **options)
 
     return make
+
+
+@pytest.fixture
+def other_process() -> Iterator[int]:
+    """A live process that is not this one."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process.pid
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(PATIENCE_S)
 
 
 # The real terminal

@@ -1,147 +1,51 @@
-"""The mode Downloads: what it shows, every key, other processes, empty, error and huge states."""
+"""The mode Downloads: what it shows, every key, empty, error and huge states."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import gc
 import itertools
 import os
 import re
 import shutil
-import socket
-import sqlite3
-import subprocess
-import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from counting import counted
-from driving import confirm, find_files, header_of, started, wait_until
+from downloads_kit import (
+    SIZE,
+    has,
+    lines,
+    opened,
+    place_cursor,
+    queue_files,
+    row_of,
+    states,
+    write_elsewhere,
+)
+from driving import confirm, find_files, header_of, wait_until
 from driving import text_of as screen_text
-from textual.pilot import Pilot
 
 from maap_tui.demo.archive import Archive
 from maap_tui.engine.download.downloads import Downloads
 from maap_tui.engine.download.jobs import DownloadJob
-from maap_tui.engine.download.queue_store import Queue, QueueRow, born_at
-from maap_tui.engine.download.requests import DownloadRequest
 from maap_tui.engine.model import TimeRange
 from maap_tui.engine.query import Query
 from maap_tui.engine.session import Session
 from maap_tui.tui.app import MaapApp
 from maap_tui.tui.dialogs.confirm import ConfirmDialog
 from maap_tui.tui.dialogs.show_text import TextDialog
-from maap_tui.tui.gauges import Rates, bar, graph, percent, sparkline
-from maap_tui.tui.screens.downloads.queue_head import QueueHead, fold_parts
+from maap_tui.tui.screens.downloads.queue_head import QueueHead
 from maap_tui.tui.screens.downloads.screen import DownloadsScreen
-from maap_tui.tui.screens.downloads.transfers import Line, bar_cells
-from maap_tui.tui.theme import ASCII, UNICODE
 from tests.faults.stage import DAY, NAMES, Stage
 from tests.faults.waiting import let_a_file_wait
-from tests.homes import PATIENCE_S
-
-SIZE = (80, 24)
-HOST = socket.gethostname()
-DEAD = 2**22 - 3
-"""A pid above what this system gives out."""
 
 pytestmark = pytest.mark.usefixtures("prompt_keys")
 
+MODE = "downloads"
+
 MakeApp = Callable[..., MaapApp]
-
-
-@pytest.fixture
-def make_app(make_app: MakeApp) -> MakeApp:
-    """The shared fixture; the app opens with this mode."""
-    return functools.partial(make_app, mode="downloads")
-
-
-@pytest.fixture
-def other_process() -> Iterator[int]:
-    """A live process that is not this one."""
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        yield process.pid
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait(PATIENCE_S)
-
-
-def row_of(files: list[Any], number: int, **changes: Any) -> QueueRow:
-    wanted = files[number]
-    key = wanted.key
-    row = QueueRow(
-        path=str(wanted.path),
-        url=wanted.url,
-        state="running",
-        size=wanted.size,
-        mission=key.mission,
-        collection=key.collection,
-        product_type=key.product_type,
-        baseline=key.baseline,
-        day=wanted.day.isoformat(),
-        root=str(wanted.root),
-        position=float(number),
-        pid=DEAD,
-        host=HOST,
-        verb="sync",
-        changed=time.time(),
-    )
-    return replace(row, **changes)
-
-
-def write_elsewhere(app: MaapApp, rows: list[QueueRow]) -> None:
-    """Write to the queue as another process does: through a connection of its own."""
-    queue = Queue(app.backend.session.dirs.queue_file)
-    queue.save(rows)
-    queue.close()
-
-
-def lines(app: MaapApp) -> list[Line]:
-    assert isinstance(app.screen, DownloadsScreen)
-    return app.screen.table.shown
-
-
-def states(app: MaapApp) -> list[str]:
-    return [line.state for line in lines(app)]
-
-
-def has(app: MaapApp, state: str, count: int) -> Callable[[], bool]:
-    def look() -> bool:
-        app.screen.sample()  # type: ignore[attr-defined]
-        return isinstance(app.screen, DownloadsScreen) and states(app).count(state) == count
-
-    return look
-
-
-def place_cursor(app: MaapApp, state: str) -> Line:
-    """Put the cursor on the first line of that state."""
-    assert isinstance(app.screen, DownloadsScreen)
-    line = next(line for line in lines(app) if line.state == state)
-    app.screen.table.move_to_key(line.key)
-    return line
-
-
-@asynccontextmanager
-async def opened(app: MaapApp, size: tuple[int, int] = SIZE) -> AsyncIterator[Pilot[Any]]:
-    """Run the app with this mode on the screen."""
-    async with app.run_test(size=size, notifications=True) as pilot:
-        await pilot.press("3")
-        yield pilot
-
-
-async def queue_files(app: MaapApp, pilot: Pilot[Any], count: int, **wanted: int) -> list[DownloadRequest]:
-    """Queue so many files, and wait until so many of them are in a state."""
-    files = await find_files(app, count)
-    await app.backend.queue_files(files)
-    for state, number in wanted.items():
-        await wait_until(has(app, state, number), pilot)
-    return files
 
 
 async def test_an_empty_queue_says_what_to_do(make_app: MakeApp) -> None:
@@ -297,65 +201,6 @@ async def test_to_the_top_changes_what_is_next(make_app: MakeApp, archive: Archi
         assert app.screen.table.current is last, "the cursor stays on its row"  # type: ignore[attr-defined]
 
 
-async def test_the_cursor_and_the_view_never_run_away(make_app: MakeApp, other_process: int) -> None:
-    app = make_app()
-    async with app.run_test(size=(60, 16), notifications=True) as pilot:
-        wanted, *_ = await find_files(app, 1)
-        paths = [wanted.path.with_name(f"{number:05}.h5") for number in range(300)]
-        files = [replace(wanted, url=f"{wanted.url}{n}", path=path, size=1) for n, path in enumerate(paths)]
-        rows = [
-            row_of(files, n, state="running" if n < 8 else "waiting", pid=other_process)
-            for n in range(len(files))
-        ]
-        born = born_at(other_process)
-        rows = [replace(row, born=born) for row in rows]
-
-        async def change(*numbers: int, state: str) -> None:
-            changed = [replace(rows[n], state=state, changed=time.time() + n) for n in numbers]
-            for n, row in zip(numbers, changed, strict=True):
-                rows[n] = row
-            write_elsewhere(app, changed)
-            count = sum(row.state == state for row in rows)
-            order = ["running", "waiting", "finished"].index
-            await wait_until(lambda: states(app).count(state) == count, pilot)
-            await wait_until(lambda: states(app) == sorted(states(app), key=order), pilot)
-            await pilot.pause()
-
-        def cursor() -> tuple[str, int]:
-            """The name under the cursor, which the detail is about, and its line in the view."""
-            line = table.current
-            assert line is not None and f"\n {line.name}" in screen_text(app)
-            return line.name, table.cursor - table.scroll_offset.y
-
-        write_elsewhere(app, rows)
-        await pilot.press("3")
-        await wait_until(lambda: isinstance(app.screen, DownloadsScreen) and len(lines(app)) == 300, pilot)
-        table = app.screen.table  # type: ignore[attr-defined]
-        await wait_until(lambda: states(app)[:9] == ["running"] * 8 + ["waiting"], pilot)
-        await pilot.press("home")
-        assert cursor() == ("00000.h5", 0)
-        await change(0, state="finished")
-        assert cursor() == ("00001.h5", 0)
-
-        table.move_to_key(str(paths[150]))
-        await pilot.pause()
-        _, line_before = cursor()
-        await change(1, 2, 3, state="finished")
-        assert cursor() == ("00150.h5", line_before)
-        await change(150, state="running")
-        assert cursor() == ("00149.h5", line_before)
-        await change(149, state="finished")
-        assert cursor() == ("00151.h5", line_before)
-
-        await pilot.press("end")
-        assert table.current.state == "finished"
-        await pilot.press("1", "3")
-        await wait_until(lambda: app.current_mode == "downloads" and table.cursor == 0, pilot)
-        await pilot.pause()
-        assert cursor() == ("00004.h5", 0)
-        assert table.current.state == "running"
-
-
 async def test_more_and_fewer_at_once(make_app: MakeApp) -> None:
     app = make_app(overrides={"downloads.parallel": 3})
     async with app.run_test(size=SIZE, notifications=True) as pilot:
@@ -476,74 +321,6 @@ async def test_a_damaged_memory_of_columns_is_as_none(make_app: MakeApp, content
         await wait_until(lambda: "Done" in screen_text(app) and "Name" in screen_text(app), pilot)
 
 
-async def test_what_another_process_does_is_shown_and_cannot_be_controlled(
-    make_app: MakeApp, other_process: int
-) -> None:
-    app = make_app()
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        files = await find_files(app, 2)
-        await pilot.press("3")
-        await wait_until(lambda: "Nothing in the queue" in screen_text(app), pilot)
-        born = born_at(other_process)
-        row = row_of(files, 0, pid=other_process, born=born)
-        second = row_of(files, 1, pid=other_process, born=born, state="waiting")
-        write_elsewhere(app, [row, second])
-        await wait_until(has(app, "running", 1), pilot)
-        await wait_until(lambda: f"maap sync {other_process}: 1 running" in screen_text(app), pilot)
-        await wait_until(lambda: "0 of 2 files" in screen_text(app), pilot)
-        await wait_until(lambda: "↓1 " in screen_text(app), pilot)
-        text = screen_text(app)
-        assert "B/s" not in text and " 0%" in text, "nothing is said of how fast before it is known"
-
-        def moves(count: int) -> Callable[[], bool]:
-            def look() -> bool:
-                nonlocal row
-                row = replace(row, received=row.received + 100)
-                write_elsewhere(app, [row])
-                return "↓1 " in screen_text(app) and screen_text(app).count("B/s") == count
-
-            return look
-
-        await wait_until(moves(4), pilot)  # the header, both lines of the head, and the row
-        await pilot.press("1")
-        await wait_until(moves(1), pilot)
-        await pilot.press("3")
-        await pilot.press("p", "x", "r")
-        assert states(app) == ["running", "waiting"]
-        write_elsewhere(app, [replace(row, state="finished", received=131072)])
-        await wait_until(has(app, "finished", 1), pilot)
-        queue = Queue(app.backend.session.dirs.queue_file)
-        queue.remove([row.path, second.path])
-        queue.close()
-        await wait_until(lambda: not lines(app), pilot)
-
-
-async def test_what_a_dead_process_left_is_taken_over_and_registered(make_app: MakeApp) -> None:
-    app = make_app()
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await started(app)
-        files = await find_files(app, 3)
-        await pilot.press("3")
-        rows = [
-            row_of(files, 0),
-            row_of(files, 1, state="waiting"),
-            row_of(files, 2, state="paused"),
-            row_of(files, 2, path="/elsewhere/evil.h5", url="http://x/evil.h5"),
-        ]
-        write_elsewhere(app, rows)
-        await wait_until(has(app, "interrupted", 4), pilot)
-        await wait_until(lambda: "4 interrupted (T goes on)" in screen_text(app), pilot)
-        await pilot.press("T")
-        await wait_until(has(app, "finished", 2), pilot)
-        await wait_until(has(app, "paused", 1), pilot)
-        assert any("no usable address or path" in line.text for line in app.backend.log_lines)
-        assert app.backend.session.registry.baseline(files[0].key).stats().downloaded == 2
-        place_cursor(app, "interrupted")
-        await pilot.press("x")
-        await wait_until(has(app, "interrupted", 0), pilot)
-        assert not Path("/elsewhere").exists()
-
-
 @pytest.mark.fault("D1")
 async def test_a_full_disk_holds_the_queue_and_it_goes_on_by_itself(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
@@ -561,127 +338,6 @@ async def test_a_full_disk_holds_the_queue_and_it_goes_on_by_itself(
         monkeypatch.setattr(shutil, "disk_usage", lambda path: room._replace(free=1 << 40))
         await wait_until(has(app, "finished", 3), pilot)
         await wait_until(lambda: words not in " ".join(screen_text(app).split()), pilot)
-
-
-async def test_the_start_offers_to_go_on_with_one_key(make_app: MakeApp) -> None:
-    first = make_app()
-    async with first.run_test(size=SIZE, notifications=True):
-        files = await find_files(first, 3)
-        write_elsewhere(first, [row_of(files, number) for number in range(3)])
-    app = make_app(overrides={"downloads.min_free": "1G"})
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
-        await wait_until(lambda: "3 transfers were interrupted" in screen_text(app), pilot)
-        await pilot.press("g")
-        await wait_until(lambda: app.current_mode == "downloads", pilot)
-        await wait_until(has(app, "finished", 3), pilot)
-
-
-async def test_leaving_keeps_the_queue_and_going_on_fetches_only_the_rest(
-    make_app: MakeApp, archive: Archive
-) -> None:
-    first = make_app(overrides={"downloads.parallel": 2})
-    async with opened(first) as pilot:
-        files = await find_files(first, 3)
-        rule = archive.faults.add(target="data", rate=60_000.0)
-        await first.backend.queue_files(files)
-        await wait_until(
-            lambda: has(first, "running", 2)() and lines(first)[0].source.received > 20_000, pilot
-        )
-    with sqlite3.connect(first.backend.session.dirs.queue_file) as connection:
-        kept = connection.execute("SELECT state, pid, received FROM transfers ORDER BY position").fetchall()
-    connection.close()
-    assert [state for state, _, _ in kept] == ["waiting"] * 3
-    assert all(pid == 0 for _, pid, _ in kept)
-    assert kept[0][2] > 20_000
-    archive.faults.rules.remove(rule)
-    app = make_app()
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
-        await pilot.press("g")
-        await wait_until(lambda: app.current_mode == "downloads", pilot)
-        await wait_until(has(app, "finished", 3), pilot)
-        assert app.backend.transfers is not None
-        assert app.backend.transfers.report.received <= sum(wanted.size or 0 for wanted in files) - kept[0][2]
-
-
-async def test_an_unusable_queue_file_is_said_once_with_what_to_do_and_transfers_go_on(
-    make_app: MakeApp,
-) -> None:
-    app = make_app()
-    app.backend.session.dirs.queue_file.mkdir(parents=True)
-    async with opened(app) as pilot:
-        await wait_until(lambda: "The queue file cannot be used" in screen_text(app), pilot)
-        assert "Transfers go on; fix it, restart." in screen_text(app)
-        await queue_files(app, pilot, 2, finished=2)
-        await wait_until(lambda: "2 of 2 files" in screen_text(app), pilot)
-        (said,) = [line.text for line in app.backend.log_lines if "cannot be used" in line.text]
-        assert said == f"{app.backend.queue.problem}; downloads go on without it"
-        assert str(app.backend.session.dirs.queue_file) in app.backend.queue.problem
-        await pilot.press("C")
-        await confirm(app, pilot)
-        await wait_until(lambda: not lines(app), pilot)
-
-
-async def test_a_queue_file_that_breaks_while_the_mode_is_shown_is_said_and_own_transfers_stay(
-    make_app: MakeApp, archive: Archive
-) -> None:
-    app = make_app(overrides={"downloads.parallel": 1})
-    async with opened(app) as pilot:
-        archive.faults.add(target="data", rate=20_000.0)
-        await queue_files(app, pilot, 3, running=1)
-        await wait_until(lambda: len(app.backend.queue.load()) == 3, pilot)
-        app.backend.session.dirs.queue_file.write_bytes(b"no database" * 5000)
-        await wait_until(lambda: "The queue file was damaged, a new one is used" in screen_text(app), pilot)
-        assert states(app) == ["running", "waiting", "waiting"]
-        archive.faults.clear()
-        await pilot.press("P")  # what runs is asked for again, at full speed
-        await wait_until(has(app, "paused", 3), pilot)
-        await pilot.press("P")
-        await wait_until(has(app, "finished", 3), pilot)
-        await wait_until(lambda: [row.state for row in app.backend.queue.load()] == ["finished"] * 3, pilot)
-
-
-async def test_a_damaged_queue_file_is_replaced_and_kept_beside(make_app: MakeApp) -> None:
-    app = make_app()
-    file = app.backend.session.dirs.queue_file
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(b"this is no database, whatever its name says" * 100)
-    async with opened(app) as pilot:
-        await wait_until(lambda: "The queue file was damaged, a new one is used" in screen_text(app), pilot)
-        assert "press 4, then d" in screen_text(app)
-        await queue_files(app, pilot, 2, finished=2)
-        aside = file.with_name("queue.sqlite3.damaged")
-        assert aside.read_bytes().startswith(b"this is no database")
-        assert any(str(aside) in line.text for line in app.backend.log_lines)
-        assert app.backend.queue.problem == "" and app.backend.queue.set_aside == aside
-
-
-@pytest.mark.parametrize(
-    ("fault", "words"),
-    [
-        ({"target": "token", "status": 401}, "Stopped: Failed to refresh token"),
-        ({"target": "data", "html_login": True}, "Stopped: The archive answered with a web page"),
-    ],
-    ids=["token", "page"],
-)
-async def test_what_stops_the_run_is_said_with_its_remedy_first(
-    make_app: MakeApp, archive: Archive, fault: dict[str, Any], words: str
-) -> None:
-    app = make_app()
-    async with app.run_test(size=(60, 16)) as pilot:  # a notification would lie over it
-        await pilot.press("3")
-        files = await find_files(app, 3)
-        archive.faults.add(**fault)
-        await app.backend.queue_files(files)
-        await wait_until(lambda: app.backend.transfers.report.stopped is not None, pilot)
-        remedy = f"F8 signs in, r goes on. {words}"
-        await wait_until(lambda: " ".join(screen_text(app).split()).count(remedy) == 2, pilot)
-        assert has(app, "waiting", 3)()
-        archive.faults.clear()
-        app.backend.session.tokens.forget()
-        await pilot.press("r")
-        await wait_until(has(app, "finished", 3), pilot)
 
 
 async def test_sizes_that_are_not_known_are_said_to_be_guessed_or_left_out(
@@ -760,21 +416,6 @@ async def test_it_fits_every_terminal_without_colour_and_in_ascii(make_app: Make
             assert "failed" in text and ("CPR_CLD_2A" in text or width < 60)
 
 
-async def test_ten_thousand_rows_of_another_process_do_not_slow_a_key(make_app: MakeApp) -> None:
-    app = make_app()
-    async with app.run_test(size=SIZE, notifications=True) as pilot:
-        wanted, *_ = files = await find_files(app, 1)
-        names = [wanted.path.with_name(f"{number:05}.h5") for number in range(10_000)]
-        many = [replace(wanted, url=f"{wanted.url}{n}", path=path, size=1) for n, path in enumerate(names)]
-        write_elsewhere(app, [row_of(many, n, state="waiting") for n in range(len(many))])
-        await pilot.press("3")
-        await wait_until(lambda: len(lines(app)) == 10_000, pilot)
-        with counted() as calls:
-            app.screen.sample()  # type: ignore[attr-defined]
-        assert calls.count < 8000
-        assert files
-
-
 async def test_very_many_files_come_in_slices_with_keys_in_between(
     make_app: MakeApp, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -821,97 +462,3 @@ async def test_very_many_files_come_in_slices_with_keys_in_between(
         await confirm(app, pilot)
         await wait_until(lambda: not lines(app), pilot)
         assert not +app.screen.head.counts  # type: ignore[attr-defined]
-
-
-async def test_a_file_that_another_process_has_too_is_one_row(make_app: MakeApp, other_process: int) -> None:
-    app = make_app()
-    async with opened(app) as pilot:
-        files = await queue_files(app, pilot, 1, finished=1)
-        await wait_until(lambda: [row.state for row in app.backend.queue.load()] == ["finished"], pilot)
-        row = row_of(files, 0, pid=other_process, born=born_at(other_process), state="running")
-        write_elsewhere(app, [row])
-        await wait_until(lambda: f"maap sync {other_process}: 1 running" in screen_text(app), pilot)
-        assert states(app) == ["finished"]
-        await pilot.press("C")
-        await confirm(app, pilot)
-        await wait_until(lambda: "finished" not in states(app), pilot)
-
-
-def test_the_rate_of_a_transfer_is_that_of_what_came_now() -> None:
-    job = DownloadJob(
-        DownloadRequest("http://x/1.h5", Path("/data/1.h5"), 10_000), state="running", size=10_000
-    )
-    line = Line("/data/1.h5", job.wanted.url, job=job)
-    line.measure(10.0)
-    job.since, job.received = 10.5, 8_000  # a part that was here before
-    for now in (11.0, 12.0):
-        line.measure(now)
-        assert line.rate is None and line.seconds_left is None, "nothing came yet"
-    job.received += 500
-    line.measure(13.0)
-    assert line.rate == pytest.approx(250)
-    for now in (14.0, 15.0, 16.0, 17.0):
-        line.measure(now)
-    assert line.rate == 0, "it stands still"
-
-
-@pytest.mark.parametrize(
-    ("width", "wanted"),
-    [
-        (70, ["8 at once | 1 failed (R retries) | maap sync 77: 2 running 1.5 MiB/s"]),
-        (60, ["8 at once | 1 failed (R retries)", "maap sync 77: 2 running 1.5 MiB/s"]),
-        (24, ["8 at once | 1 failed (R", "retries) | maap sync 77…"]),
-    ],
-)
-def test_a_note_is_broken_between_its_parts(width: int, wanted: list[str]) -> None:
-    parts = ["8 at once", "1 failed (R retries)", "maap sync 77: 2 running 1.5 MiB/s"]
-    assert fold_parts(parts, " | ", width, 2) == wanted
-
-
-def test_a_sparkline_has_the_largest_value_full_and_nothing_lowest() -> None:
-    levels = "_.:|"
-    assert sparkline([0, 1, 2, 4], levels) == "_.:|"
-    assert sparkline([0, 0], levels) == "__"
-    assert sparkline([], levels) == ""
-
-
-def test_a_bar_grows_by_eighths_and_is_full_only_when_all_is_here() -> None:
-    shown = [bar(part, 4, UNICODE) for part in (0, 1 / 32, 0.5, 0.53125, 0.999, 1, 2, -1)]
-    assert shown == ["░░░░", "▏░░░", "██░░", "██▏░", "███▉", "████", "████", "░░░░"]
-    assert [bar(part, 4, ASCII) for part in (0.24, 0.25, 0.999, 1)] == ["----", "#---", "###-", "####"]
-    assert [percent(part) for part in (0, 0.499, 0.999, 1)] == ["  0%", " 49%", " 99%", "100%"]
-    assert [bar_cells(width) for width in (60, 80, 100, 120, 140, 200)] == [7, 7, 12, 17, 37, 40]
-
-
-def test_the_graph_has_a_scale_and_the_largest_rate_is_full() -> None:
-    rates = Rates()
-    assert graph(rates, 120, 4, UNICODE.levels, "|") == []
-    for rate in [2048.0] * 6 + [1024.0] * 3 + [100.0] * 3 + [0.0] * 5:
-        rates.note(rate, is_active=True)
-    assert graph(rates, 120, 4, UNICODE.levels, "|") == [
-        " 2.0 KiB/s|██",
-        "          |██",
-        "          |███",
-        "         0|███▂" + " " * 96 + " 5 min",
-    ], "a column stands for three seconds; the last two are not a whole one"
-    assert all(len(line) <= 80 for line in graph(rates, 80, 4, ASCII.levels, "|"))
-
-
-def test_time_without_transfers_is_left_out_and_begins_a_new_mean() -> None:
-    rates = Rates()
-    for rate in (0.0, 100.0, 200.0):
-        rates.note(rate, is_active=True)
-    assert rates.mean == 150, "what came before a rate was known is in the first rate"
-    for _ in range(9):
-        rates.note(5.0, is_active=False)
-    assert list(rates.seconds) == [0.0, 100.0, 200.0, 0.0] and rates.mean == 150
-    rates.note(40.0, is_active=True)
-    assert rates.mean == 40
-    for at in range(700):
-        rates.note(float(at), is_active=True)
-    before = rates.columns(10)
-    for _ in range(10):
-        rates.note(0.0, is_active=True)
-        now = rates.columns(10)
-        assert now[-30:] in (before[-30:], [*before[-29:], now[-1]]), "a column keeps its value"
-    assert now[-1] < before[-1], "and one more came"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import stat
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -30,13 +29,9 @@ MARKUP = "[/foo] [@click=app.quit]x[/] \x1b[31mred"
 
 pytestmark = pytest.mark.usefixtures("prompt_keys")
 
+MODE = "log"
+
 MakeApp = Callable[..., MaapApp]
-
-
-@pytest.fixture
-def make_app(make_app: MakeApp) -> MakeApp:
-    """The shared fixture; the app opens with this mode."""
-    return functools.partial(make_app, mode="log")
 
 
 def log_of(screen: LogScreen) -> RowList:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import re
 from collections.abc import Callable
 from datetime import date
@@ -46,10 +45,7 @@ pytestmark = pytest.mark.usefixtures("prompt_keys")
 MakeApp = Callable[..., MaapApp]
 
 
-@pytest.fixture
-def make_app(make_app: MakeApp) -> MakeApp:
-    """The shared fixture; the app opens with this mode."""
-    return functools.partial(make_app, mode="registry")
+MODE = "registry"
 
 
 async def test_download_of_pending(make_app: MakeApp) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -48,10 +47,7 @@ pytestmark = pytest.mark.usefixtures("prompt_keys")
 MakeApp = Callable[..., MaapApp]
 
 
-@pytest.fixture
-def make_app(make_app: MakeApp) -> MakeApp:
-    """The shared fixture; the app opens with this mode."""
-    return functools.partial(make_app, mode="registry")
+MODE = "registry"
 
 
 async def test_table_counts_everything(make_app: MakeApp) -> None:

@@ -7,12 +7,10 @@ what is done with results in `test_search_results.py`.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 from datetime import date, timedelta
 from pathlib import Path
 
-import pytest
 from driving import notices_of, text_of, wait_until
 from search_kit import HOSTILE, L2, NOW, ONE_DAY, Make, finished, run_search, searching, type_text, words_of
 from textual.pilot import Pilot
@@ -30,11 +28,7 @@ from maap_tui.tui.screens.search.results import COLUMNS, NARROW_COLUMNS, result_
 from maap_tui.tui.screens.search.screen import SearchScreen
 from maap_tui.tui.screens.search.terms import Terms
 
-
-@pytest.fixture
-def make_app(make_app: Make) -> Make:
-    """The shared fixture; the app opens with this mode."""
-    return functools.partial(make_app, mode="search")
+MODE = "search"
 
 
 # The form

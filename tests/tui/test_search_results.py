@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import functools
 import json
 import os
 from dataclasses import replace
@@ -32,11 +31,7 @@ from maap_tui.tui.screens.search.granule import GranuleDialog
 from maap_tui.tui.screens.search.results import SLICE, result_of
 from maap_tui.tui.screens.search.terms import Terms
 
-
-@pytest.fixture
-def make_app(make_app: Make) -> Make:
-    """The shared fixture; the app opens with this mode."""
-    return functools.partial(make_app, mode="search")
+MODE = "search"
 
 
 async def test_the_forecast_counts_the_queue_once(
