@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BENCHES := downloads search start registry sync app terminal_bytes brute_force overpass cut growth queueing poor_line workers model faults
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-interop lock demo test test-interop test-newest test-pythons test-install test-faults check docs \
+.PHONY: help setup setup-interop lock demo test test-interop test-newest test-pythons test-install test-long test-faults check docs \
   screenshots setup-bench bench build man clean
 
 help: ## Show this list
@@ -87,13 +87,15 @@ $(VENV)/interop/.set-up: tests/interop/requirements.txt | $(STAMP)
 test-interop: setup-interop ## Run the commands against servers that others wrote; needs PostgreSQL with PostGIS
 	$(BIN)/python -m pytest -q --tb=native -m interop tests/interop
 
-test-faults: setup ## Run the long tests of faults, crashes and generated input, about twenty minutes
+test-long: setup ## Run the long tests: faults, crashes, the app, generated input; about twenty minutes
 	@failed=0; \
 	$(BIN)/python -m pytest -q -m 'long and not alone' --numprocesses auto --dist worksteal --tb=native \
 	  tests/faults tests/tui tests/engine tests/demo tests/test_bench.py || failed=1; \
 	$(BIN)/python -m pytest -q -m 'long and alone' --tb=native tests/faults || failed=1; \
 	$(BIN)/python -m pytest -q -m hypothesis --hypothesis-profile=whole --tb=native || failed=1; \
 	exit $$failed
+
+test-faults: test-long # Its older name
 
 check: setup ## Lint, check types, dead code and the import rules
 	$(BIN)/ruff check .

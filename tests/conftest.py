@@ -42,7 +42,7 @@ gc.disable()
 if importlib.util.find_spec("sniffio") is None:
     sys.modules["sniffio"] = None  # type: ignore[assignment]
 
-# `make test-faults` plays the whole number of examples.
+# `make test-long` plays the whole number of examples.
 hypothesis.settings.register_profile("quick", max_examples=25, deadline=None)
 hypothesis.settings.register_profile("whole", max_examples=200, deadline=None)
 hypothesis.settings.load_profile("quick")
