@@ -137,7 +137,7 @@ async def test_a_range_with_nothing_to_ask_for_ends_well(
         report = await opened.sync(query)
         assert (report.found, report.pending, report.failed_days) == (0, 0, [])
         got = await opened.get(query, track=True)
-        assert (got.granules, got.wanted, got.downloads.failed) == ([], [], [])
+        assert (got.granules, got.wanted, got.downloads.failed) == (0, [], [])
         found = opened.search(query)
         assert await found.granules() == []
         await opened.save_skipped(found)
