@@ -48,6 +48,11 @@ async def ask(app: MaapApp, pilot: Pilot[None], baseline: str) -> None:
     await pilot.press("backspace", "backspace", *baseline.lower(), "enter")
 
 
+def words(app: MaapApp) -> str:
+    """What is shown, without the line ends and edges of a dialog."""
+    return " ".join(text_of(app).replace("│", " ").split())
+
+
 def pending(app: MaapApp, baseline: str) -> int:
     return len(app.backend.session.tracker(L2, "CPR_CLD_2A", baseline).pending_marks())
 
@@ -69,9 +74,14 @@ async def test_swapped_and_swapped_back(app: MaapApp) -> None:
         assert pending(app, "AB") == 0 and pending(app, "BB") == 2
         await pilot.press("3")
         await wait_until(lambda: "_04497G.h5" in text_of(app), pilot)
-        await pilot.press("4")
-        await ask(app, pilot, "BB")
+        await pilot.press("4", "w")
+        await wait_until(
+            lambda: "It was swapped for BB: enter shows that, and u undoes it" in words(app), pilot
+        )
+        await pilot.press("enter")
         await wait_until(lambda: isinstance(app.screen, ConfirmDialog), pilot)
+        await wait_until(lambda: "Undo the swap of CPR_CLD_2A AB for BB?" in text_of(app), pilot)
+        assert "The same as: maap swap undo" in text_of(app) and "Swap (y)" not in text_of(app)
         await pilot.press("u")
         await wait_until(lambda: "2 granules as before the swap." in text_of(app), pilot)
         assert pending(app, "AB") == 1

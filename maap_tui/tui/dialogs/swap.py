@@ -39,12 +39,16 @@ async def swap_baseline(app: Host, collection: str, product_type: str, old: str)
         if text.strip().upper() not in newer:
             raise InvalidRequestError(f"Name one of {', '.join(newer)}.")
 
+    hint = f"One of {', '.join(newer)}; nothing is changed before the next question."
+    earlier = await asyncio.to_thread(swapped_for, backend.session, collection, product_type, old)
+    if earlier:
+        hint = f"It was swapped for {earlier}: enter shows that, and u undoes it. {hint}"
     given = await app.push_screen_wait(
         PromptDialog(
             f"Swap {product_type} {old} for which baseline?",
-            newer[-1],
+            earlier if earlier in newer else newer[-1],
             check=check,
-            hint=f"One of {', '.join(newer)}; nothing is changed before the next question.",
+            hint=hint,
         )
     )
     if given is None:
@@ -57,13 +61,14 @@ async def swap_baseline(app: Host, collection: str, product_type: str, old: str)
         _say(app, " ".join(f"{sentence}." for sentence in plan.sentences), "warning")
         return
     count = plural(len(plan.open), "granule")
-    answer = await app.choose(
-        clean(f"Swap {count} of {product_type} {plan.old.baseline} for {plan.new.baseline}?"),
-        # It looks at each old file on the disk.
-        lines=[clean(line) for line in await asyncio.to_thread(lines_of, backend.session, plan)],
-        verb="Swap",
-        others=[("Undo", "u")] if kept else [],
-    )
+    # It looks at each old file on the disk.
+    lines = [clean(line) for line in await asyncio.to_thread(lines_of, backend.session, plan)]
+    pair = f"{product_type} {plan.old.baseline} for {plan.new.baseline}"
+    if plan.open:
+        undo = [("Undo", "u")] if kept else []
+        answer = await app.choose(clean(f"Swap {count} of {pair}?"), lines=lines, verb="Swap", others=undo)
+    else:
+        answer = await app.choose(clean(f"Undo the swap of {pair}?"), lines=lines, verb="Undo", key="u")
     if answer == "u":
         undone = await backend.ask(lambda session: session.undo_swap(names))
         words = f"{plural(len(undone.undone), 'granule')} as before the swap."
@@ -76,21 +81,34 @@ async def swap_baseline(app: Host, collection: str, product_type: str, old: str)
         _say(app, words_of(done), "warning" if is_partial else "information")
 
 
+def swapped_for(session: Session, collection: str, product_type: str, old: str) -> str:
+    """The newest baseline that took the place of one, so that it can be undone; '' for none."""
+    undoable = [
+        one.new.baseline
+        for one in session.swaps(collection, product_type)
+        if one.old.baseline == old.upper() and one.counts["swapped"] + one.counts["fetched"]
+    ]
+    return max(undoable, default="")
+
+
 def lines_of(session: Session, plan: SwapPlan) -> list[str]:
     """What a swap would do, a sentence each."""
     days = session.settings.swap.keep_days
     old, new = plan.old.baseline, plan.new.baseline
     lines = [f"{sentence}." for sentence in plan.sentences]
+    names = f"{plan.old.collection} {plan.old.product_type} {old} {new}"
+    if not plan.open:
+        lines.append(f"{old} gets the marks back that it had; files of {new} stay here.")
+        return [*lines, f"The same as: maap swap undo {names}"]
     free = files.free_bytes_for(session.dirs.data_dir)
     room = f"; {format_bytes(free)} are free" if free is not None else ""
     lines.append(
         f"To fetch: {format_bytes(plan.fetch_bytes)} beside {format_bytes(plan.old_bytes)} of {old}{room}."
     )
     lines.append(f"{new} is to be processed then, and {old} counts as processed.")
-    lines.append(f"{old} stays for {plural(days, 'day')}: until then w, and u, undo it.")
+    lines.append(f"{old} stays for {plural(days, 'day')}: until then w, enter and u undo it.")
     for warning in plan.warnings:
         lines += textwrap.wrap(f"{warning}.", _COLUMNS, break_long_words=False)
-    names = f"{plan.old.collection} {plan.old.product_type} {old} {new}"
     return [*lines, f"The same as: maap swap run {names}"]
 
 
