@@ -111,6 +111,7 @@ APP_LAYERS = [
         "sampling",
         "terminal",
         "typed",
+        "typed_search",
         "user_commands",
     },
     {"app"},

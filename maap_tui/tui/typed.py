@@ -1,9 +1,10 @@
-"""What the palette offers for a time, a place or the path of an area that is typed into it."""
+"""What the palette offers for a time, a place, the path of an area or a whole search typed into it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from maap_tui.engine.areas import completions, is_path
@@ -13,7 +14,9 @@ from maap_tui.engine.sites import sites, spelled, split_reach
 from maap_tui.text import clean
 from maap_tui.tui.host import Host
 from maap_tui.tui.screens.search.area_field import read_area
+from maap_tui.tui.screens.search.saved_terms import choices_of, in_words
 from maap_tui.tui.screens.search.time_field import read_time
+from maap_tui.tui.typed_search import read_search
 
 _LONGEST = 200
 """Characters of a field of the form."""
@@ -34,7 +37,18 @@ def typed_offers(host: Host, text: str) -> list[Offer]:
         return []
     if is_path(words):
         return _paths(host, words)
-    return [*_time(host, words), *_places(host, words)]
+    return [*_searches(host, words), *_time(host, words), *_places(host, words)]
+
+
+def _searches(host: Host, words: str) -> list[Offer]:
+    session = host.backend.session
+    known = sites(session.settings.sites)
+    found: list[Offer] = []
+    for one, terms in islice(read_search(session.index.known, words, host.backend.now(), known), _MOST):
+        choices = choices_of(terms, None, known)
+        run = partial(host.go, "search", choices=choices)
+        found.append((f"Search {in_words(choices)}", f"in {one.name}", run, _SURE))
+    return found
 
 
 def _into_form(host: Host, name: str, text: str) -> Callable[[], Any]:
