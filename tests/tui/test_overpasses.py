@@ -105,6 +105,18 @@ async def test_passes_of_a_site_are_listed_fetched_and_written(
         assert "Overpasses of CPR_CLD_2A" in text_of(app)
 
 
+async def test_a_place_that_cannot_be_read_is_typed_on(make_app: MakeApp) -> None:
+    app = make_app(mode="search")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(lambda: isinstance(app.screen, SearchScreen) and app.screen.is_mounted, pilot)
+        await pilot.press("escape", "O")
+        await wait_until(lambda: isinstance(app.screen, OverpassDialog), pilot)
+        await pilot.press("enter")
+        await wait_until(lambda: "Write a place" in text_of(app), pilot)
+        await pilot.press(*"hyytiala r1", "enter")
+        await wait_until(lambda: "of Hyytiälä" in text_of(app), pilot)
+
+
 @pytest.mark.long
 async def test_what_cannot_be_is_said_in_the_dialog(make_app: MakeApp, archive: Archive) -> None:
     app = make_app(mode="search")

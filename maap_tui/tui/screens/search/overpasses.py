@@ -132,9 +132,14 @@ class OverpassDialog(CommandDialog[None]):
 
     @on(Input.Submitted)
     def _look(self) -> None:
-        """Look for what is typed now."""
+        """Look for what is typed now; a field with what cannot be read keeps the focus."""
+        try:
+            asked = self._asked()
+        except InvalidRequestError as error:
+            self._say(error.sentences)
+            return
         self.query_one(RowList).focus()
-        start_worker(self, self._find, group="overpasses", exclusive=True)
+        start_worker(self, self._find, *asked, group="overpasses", exclusive=True)
 
     def _asked(self) -> tuple[Place, float, TimeRange]:
         """The place, the metres around it and the time that are typed.
@@ -161,11 +166,10 @@ class OverpassDialog(CommandDialog[None]):
             span = found["time"]
         return Place(name, (circle.longitude, circle.latitude)), circle.radius_km * 1000, span
 
-    async def _find(self) -> None:
+    async def _find(self, place: Place, metres: float, span: TimeRange) -> None:
         rows = self.query_one(RowList)
+        self._say("Looking...")
         try:
-            place, metres, span = self._asked()
-            self._say("Looking...")
             found = await self.maap.backend.ask(
                 partial(_found, terms=self._terms, place=place, metres=metres, span=span)
             )
