@@ -34,11 +34,16 @@ async def test_a_region_is_cut_after_its_bytes_were_said(
         # Nothing is chosen yet.
         await pilot.press("e")
         await wait_until(lambda: "Nothing says what to cut" in text_of(app), pilot)
-        dialog.query_one("#where", Input).value = "nowhere"
+        rows, where = dialog.query_one(RowList), dialog.query_one("#where", Input)
+        where.value = "nowhere"
         await pilot.press("e")
         await wait_until(lambda: "'nowhere' is not" in text_of(app), pilot)
-        dialog.query_one("#where", Input).value = "-180,30,180,45"
-        rows = dialog.query_one(RowList)
+        where.focus()
+        await pilot.press("enter", "backspace")
+        assert where.value == "" and where.has_focus
+        where.value = "-180,30,180,45"
+        await pilot.press("enter")
+        assert rows.has_focus
         rows.move_to_key("/ScienceData/signal")
         archive.stats.reset()
         await pilot.press("space", "e")

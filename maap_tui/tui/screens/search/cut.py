@@ -147,7 +147,9 @@ class CutDialog(Dialog[None]):
 
     @on(Input.Submitted)
     def action_estimate(self) -> None:
-        """Say what the choice needs."""
+        """Say what the choice needs; a place that cannot be read keeps the focus."""
+        if self._wanted() is None:
+            return
         self.query_one(RowList).focus()
         start_worker(self, self._estimate_choice, group="cut", exclusive=True)
 
