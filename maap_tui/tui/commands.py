@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from maap_tui.engine.saved_searches import Choices, SavedSearches, words_of
 from maap_tui.engine.workflows.pasted import read
 from maap_tui.text import clean
 from maap_tui.tui.host import Host, host_of
+from maap_tui.tui.inputs import LOOK_S, READY_S, is_ready
 from maap_tui.tui.keys import ALSO, MODE_TITLES, MODES, Key, keys_in, keys_of, show_key
 from maap_tui.tui.pasted import offers
 from maap_tui.tui.textual_compat import keymap_of
@@ -141,11 +143,16 @@ class MaapCommands(Provider):
         app = self.app
         self._maap.action_go(mode)
 
-        async def act() -> None:
-            if app.current_mode == mode:
-                await app.run_action(action, app.screen)
+        async def act(until: float) -> None:
+            if app.current_mode != mode:
+                return
+            if not is_ready(app.screen) and time.monotonic() < until:
+                # A mode that is shown for the first time reads what it lists.
+                app.set_timer(LOOK_S, partial(act, until))
+                return
+            await app.run_action(action, app.screen)
 
-        app.call_later(act)
+        app.call_later(act, time.monotonic() + READY_S)
 
     def _saved(self, searches: dict[str, Choices]) -> list[Command]:
         """The saved searches; each is made at once."""

@@ -47,6 +47,14 @@ MOST_ROUNDS = 6
 """Rounds in which what a key began is waited for."""
 
 
+def is_ready(screen: Screen[Any]) -> bool:
+    """Whether a screen has read what its keys act on.
+
+    One that reads a file of this machine first says so by its own `is_ready`; others have no such attribute.
+    """
+    return bool(getattr(screen, "is_ready", True))
+
+
 class InputTurns:
     """The queue of what was typed and clicked."""
 
@@ -120,15 +128,12 @@ class InputTurns:
                 self._send(target or self._app.focused or self._app.screen)
 
     def _is_ready(self) -> bool:
-        """Whether the screen has what keys act on; one that has not is looked at again in a moment.
-
-        A screen that reads a file of this machine first says so by `is_ready`; others have no such attribute.
-        """
+        """Whether the screen has what keys act on; one that has not is looked at again in a moment."""
         try:
             screen = self._app.screen
         except ScreenStackError:
             return False  # the app ends
-        if getattr(screen, "is_ready", True):
+        if is_ready(screen):
             return True
         now = time.monotonic()
         if self._unready is not screen:

@@ -25,20 +25,26 @@ MakeApp = Callable[..., MaapApp]
 pytestmark = pytest.mark.usefixtures("prompt_keys")
 
 
-@pytest.fixture
-def app(make_app: MakeApp) -> MaapApp:
+def prepare(session: Session) -> None:
     """Two granules of AB are here, one of them marked."""
 
-    def prepare(session: Session) -> None:
-        async def sync() -> None:
-            async with session:
-                time = TimeRange(START, START + timedelta(minutes=30))
-                await session.sync(Query(L2, "CPR_CLD_2A", "AB", time=time))
+    async def sync() -> None:
+        async with session:
+            time = TimeRange(START, START + timedelta(minutes=30))
+            await session.sync(Query(L2, "CPR_CLD_2A", "AB", time=time))
 
-        asyncio.run(sync())
-        session.mark([session.tracker(L2, "CPR_CLD_2A", "AB").pending_marks()[0].path])
+    asyncio.run(sync())
+    session.mark([session.tracker(L2, "CPR_CLD_2A", "AB").pending_marks()[0].path])
 
+
+@pytest.fixture
+def app(make_app: MakeApp) -> MaapApp:
     return make_app(mode="registry", prepare=prepare)
+
+
+@pytest.fixture
+def browsing(make_app: MakeApp) -> MaapApp:
+    return make_app(mode="browse", prepare=prepare)
 
 
 async def ask(app: MaapApp, pilot: Pilot[None], baseline: str) -> None:
@@ -94,6 +100,15 @@ async def test_what_the_archive_does_not_have_is_said(app: MaapApp) -> None:
         await wait_until(lambda: "Name one of" in text_of(app), pilot)
         await pilot.press("backspace", "backspace", "b", "c", "enter")
         await wait_until(lambda: "AB for BC: 2 granules: 2 waiting. 2 have no" in text_of(app), pilot)
+
+
+async def test_the_palette_leads_to_it_from_a_mode_before_the_registry_was_seen(browsing: MaapApp) -> None:
+    app = browsing
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_until(lambda: app.current_mode == "browse" and "EarthCARE" in text_of(app), pilot)
+        await pilot.press("ctrl+p", *"swap the baseline", "enter")
+        await wait_until(lambda: isinstance(app.screen, PromptDialog), pilot)
+        assert "Swap CPR_CLD_2A AB for which baseline?" in text_of(app)
 
 
 async def test_browse_leads_to_it_too(app: MaapApp) -> None:
