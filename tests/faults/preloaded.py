@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 USED_LATER = (
     "concurrent.futures.thread", "httpx", "httpx_aiohttp", "aiohttp", "certifi.core", "sqlite3",
     "tomlkit", "tomllib", "_strptime", "encodings.idna", "encodings.ascii", "encodings.utf_8_sig",
+    "maap_tui.heap", "resource",
 )  # fmt: skip
 """What a command imports on its way, so that none is left to a fork."""
 
