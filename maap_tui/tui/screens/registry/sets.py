@@ -76,11 +76,16 @@ _CELL_WORDS = {
 }
 _STATE_TONES = {
     "complete": "success",
-    "waiting": "warning",
+    "waiting": "muted",
     "mixed": "error",
     "deleted": "muted",
     "gap": "muted",
 }
+
+
+def _tone_of(row: SetRow) -> str:
+    """A set that one key completes stands out from one that waits for the archive."""
+    return "warning" if row.is_obtainable else _STATE_TONES[row.state]
 
 
 def chosen_set(keys: Iterable[Key]) -> ProductSet | None:
@@ -257,7 +262,7 @@ class SetsScreen(Dialog[None]):
             def state(row: SetRow) -> str:
                 return row.state if room < WORDS_FROM else self._words_of(row)
 
-            columns.append(Column("state", "State", 0, state, lambda row: _STATE_TONES[row.state]))
+            columns.append(Column("state", "State", 0, state, _tone_of))
         self._rows.offer_columns(columns)
         self._rows.set_columns([column.key for column in columns])
         self._show_totals()
@@ -274,6 +279,8 @@ class SetsScreen(Dialog[None]):
                 share = f" {part_of(here, len(rows))}"
                 count = format_count(here)
                 words += f"{count + (share if len(count + share) <= each else ''):<{each + 1}}"
+            if obtainable := sum(row.is_obtainable for row in rows):
+                words += f"{format_count(obtainable)} at the archive"
         self.query_one("#totals", Static).update(words)
 
     def _show_head(self) -> None:
