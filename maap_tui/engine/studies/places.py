@@ -54,6 +54,11 @@ def remember_quietly(where: AppDirs, folder: Path) -> str:
     return ""
 
 
+def last_study(where: AppDirs) -> Path | None:
+    """The folder of the study that was frozen or thawed last and is still there; None without one."""
+    return next((folder for folder in reversed(_read(places_file(where))) if is_study(folder)), None)
+
+
 def studies_here(where: AppDirs) -> dict[Path, Study]:
     """The studies that are remembered, still there and can be read, by their folder.
 

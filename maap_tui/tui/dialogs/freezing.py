@@ -15,6 +15,7 @@ from maap_tui.engine.saved_searches import Choices
 from maap_tui.engine.storage.places import demand_path
 from maap_tui.engine.studies.citing import lacking_words
 from maap_tui.engine.studies.declaration import Declaration
+from maap_tui.engine.studies.places import last_study
 from maap_tui.engine.studies.study import read_study
 from maap_tui.engine.workflows.freezing import FileState, FreezeReport
 from maap_tui.engine.workflows.thawing import ThawReport
@@ -80,10 +81,11 @@ def words_of(report: FreezeReport, folder: Path) -> str:
 
 async def thaw_study(host: Host) -> None:
     """Have the files of a frozen study again. Call it from a worker."""
+    last = await asyncio.to_thread(last_study, host.backend.session.dirs)
     text = await host.push_screen_wait(
         PromptDialog(
             "Thaw the study in which folder?",
-            str(Path.home() / "study"),
+            str(last or Path.home() / "study"),
             check=_check,
             hint="Its files are verified where they are here, fetched where they are not, and tracked.",
         )
