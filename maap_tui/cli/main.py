@@ -62,19 +62,21 @@ def _run(words: list[str]) -> int:
         from maap_tui.cli.dispatch import run_words
 
         return run_words(words)
+    # Before a command has its own way to end: nothing was begun.
     except MemoryError:
-        try:
-            sys.stderr.write("Error: There is not enough memory to begin. Raise its limit (ulimit -v).\n")
-        except (OSError, ValueError, AttributeError):
-            pass
+        _say("Error: There is not enough memory to begin. Raise its limit (ulimit -v).\n")
         return 4
     except KeyboardInterrupt:
-        # Before a command has its own way to end: nothing was begun.
-        try:
-            sys.stderr.write("Interrupted\n")
-        except (OSError, ValueError, AttributeError):
-            pass
+        _say("Interrupted\n")
         return 130
+
+
+def _say(line: str) -> None:
+    """Write a line to stderr, unless it is closed or full."""
+    try:
+        sys.stderr.write(line)
+    except (OSError, ValueError, AttributeError):
+        pass
 
 
 def _fill_closed_descriptors() -> None:

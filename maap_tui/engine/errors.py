@@ -226,7 +226,7 @@ def causes_of(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether an error, or what caused it, is that there is no memory for more, or for a thread."""
+    """Whether an error, or what caused it, is that there is too little memory, or none for a thread."""
     return any(map(_is_of_memory, causes_of(error)))
 
 

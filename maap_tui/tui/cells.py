@@ -106,7 +106,7 @@ class Cells:
         """Row, first cell and end of what the last frame drew; None where that is not known."""
 
     def forget_part(self, row: int, column: int, rows: int, columns: int) -> None:
-        """Not know what some cells show: the next frame that has them draws them."""
+        """Forget what some cells show: the next frame that has them draws them."""
         for number in range(row, min(row + rows, len(self._lines))):
             end = min(column + columns, self._width)
             for cells in self._lines[number]:

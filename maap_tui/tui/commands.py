@@ -21,7 +21,7 @@ from maap_tui.engine.saved_searches import Choices, SavedSearches, words_of
 from maap_tui.engine.workflows.pasted import read
 from maap_tui.text import clean
 from maap_tui.tui.host import Host, host_of
-from maap_tui.tui.inputs import LOOK_S, READY_S, is_ready
+from maap_tui.tui.inputs import LONGEST_S, LOOK_S, is_ready
 from maap_tui.tui.keys import ALSO, MODE_TITLES, MODES, Key, keys_in, keys_of, show_key
 from maap_tui.tui.pasted import offers
 from maap_tui.tui.textual_compat import keymap_of
@@ -152,7 +152,8 @@ class MaapCommands(Provider):
                 return
             await app.run_action(action, app.screen)
 
-        app.call_later(act, time.monotonic() + READY_S)
+        # Whoever chose it by name has nothing else to wait for: longer than a key does.
+        app.call_later(act, time.monotonic() + LONGEST_S)
 
     def _saved(self, searches: dict[str, Choices]) -> list[Command]:
         """The saved searches; each is made at once."""

@@ -36,7 +36,7 @@ class FarFiles:
         self._marks.add(hash(job.wanted.url))
 
     def take(self) -> list[DownloadJob]:
-        """The first of them, unpacked, which are no longer here; [] when there is none."""
+        """Remove the first of them and return them unpacked; [] when there is none."""
         jobs = [
             DownloadJob(wanted, group, size=wanted.size, position=position)
             for wanted, group, position in self._files.take()

@@ -137,7 +137,7 @@ class FailedTry(Exception):
 
         Raises:
             StorageError: too many files are open, so that no connection could be made.
-            NoMemoryError: there is no memory for it.
+            NoMemoryError: there is too little memory for it.
         """
         if is_out_of_memory(fault):
             raise NoMemoryError from fault

@@ -280,7 +280,7 @@ class Http:
         Raises:
             TransportFault: when the last try brought none, or one that says to ask again; its `status`
                 is that of the answer.
-            NoMemoryError: when there is no memory for the request, however often it is tried.
+            NoMemoryError: when there is too little memory for the request, however often it is tried.
         """
         attempt = 0
         while True:

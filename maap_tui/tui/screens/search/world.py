@@ -128,7 +128,7 @@ class Dots:
 
 
 COAST = {False: "\u00b7", True: "\u2592"}
-"""The sign of a cell with coasts where there is no colour: between few tracks, and between many."""
+"""The sign of a cell with coasts without colour: between few tracks, and between many."""
 
 
 def signs(
