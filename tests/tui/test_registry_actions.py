@@ -282,16 +282,18 @@ async def test_check_fetches_again(make_app: MakeApp) -> None:
         await wait_until(lambda: wanted.path.stat().st_size == wanted.size, pilot)
 
 
-async def test_what_is_here_is_frozen_as_a_study(make_app: MakeApp, tmp_path: Path) -> None:
-    def prepare(session: Session) -> None:
-        several = entries(session, DAY, 2)
-        tracker = session.registry.baseline(KEY)
-        tracker.add(several)
-        for one in several:
-            put(one)
-            tracker.record(one.url, one.path, one.day)
+def put_two(session: Session) -> None:
+    """Two files of a day are here."""
+    several = entries(session, DAY, 2)
+    tracker = session.registry.baseline(KEY)
+    tracker.add(several)
+    for one in several:
+        put(one)
+        tracker.record(one.url, one.path, one.day)
 
-    app = make_app(prepare=prepare)
+
+async def test_what_is_here_is_frozen_as_a_study(make_app: MakeApp, tmp_path: Path) -> None:
+    app = make_app(prepare=put_two)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await go(app, pilot)
         await pilot.press("z")
@@ -307,15 +309,7 @@ async def test_what_is_here_is_frozen_as_a_study(make_app: MakeApp, tmp_path: Pa
 
 
 async def test_a_study_is_thawed_and_cited(make_app: MakeApp, tmp_path: Path) -> None:
-    def prepare(session: Session) -> None:
-        several = entries(session, DAY, 2)
-        tracker = session.registry.baseline(KEY)
-        tracker.add(several)
-        for one in several:
-            put(one)
-            tracker.record(one.url, one.path, one.day)
-
-    app = make_app(prepare=prepare)
+    app = make_app(prepare=put_two)
     gone, _ = app.backend.session.registry.baseline(KEY).downloads()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await go(app, pilot)
